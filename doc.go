@@ -1,0 +1,2 @@
+// Package ota carries an upgrade through a fleet.
+package ota

@@ -1,0 +1,232 @@
+package ota
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/go-multierror"
+)
+
+// The sentinels. Every error this package returns matches at most one of them with errors.Is, through every layer.
+var (
+	// ErrNotFound says that there is no such plan, batch or agent.
+	ErrNotFound = errors.New("ota: not found")
+	// ErrExists says that a plan with this ID or this request key is already there.
+	ErrExists = errors.New("ota: already exists")
+	// ErrConflict says that a number compared by a commit, or by a caller's precondition, is not the present one.
+	ErrConflict = errors.New("ota: changed by somebody else")
+	// ErrFenced says that another engine has taken the plan over; this one can write nothing to it any more.
+	ErrFenced = errors.New("ota: another engine owns the plan")
+	// ErrInvalid says that input was refused; see FieldErrors.
+	ErrInvalid = errors.New("ota: invalid")
+	// ErrState says that the plan's present status forbids the verb; see StateError.
+	ErrState = errors.New("ota: the plan's state forbids it")
+	// ErrBreach says that a breach stands and Resume needs a decision; see BreachError.
+	ErrBreach = errors.New("ota: a breach stands")
+	// ErrClaimed says that agents belong to another active plan; see ClaimError.
+	ErrClaimed = errors.New("ota: agents belong to another active plan")
+	// ErrNothing says that there is nothing to roll back.
+	ErrNothing = errors.New("ota: nothing to roll back")
+	// ErrAbandoned says that calls of the Executor were still out when Run returned; see AbandonedError.
+	ErrAbandoned = errors.New("ota: calls were abandoned")
+)
+
+// FieldError names one mistake of some input: the field, what is wrong and what is allowed. It matches ErrInvalid.
+type FieldError struct {
+	Field   string // a path such as "concurrency" or "agents[17].id"
+	Value   string // the value as given, cut to 64 bytes; empty when there is nothing to show
+	Problem string // what is wrong, for example "is negative"
+	Allowed string // what is allowed, for example "1 or more; 0 means 5"; may be empty
+}
+
+func (e *FieldError) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Field)
+	if e.Value != "" {
+		fmt.Fprintf(&b, " (%s)", e.Value)
+	}
+	b.WriteByte(' ')
+	b.WriteString(e.Problem)
+	if e.Allowed != "" {
+		b.WriteString("; allowed: ")
+		b.WriteString(e.Allowed)
+	}
+	return b.String()
+}
+
+// Is makes every FieldError match ErrInvalid.
+func (e *FieldError) Is(target error) bool { return target == ErrInvalid }
+
+// FieldErrors returns every mistake that err reports, in the order found, or nil when err is of another kind. Of very
+// many mistakes among agents only the first 32 are named; one more entry then says how many there are.
+func FieldErrors(err error) []*FieldError {
+	var many *multierror.Error
+	if errors.As(err, &many) {
+		var out []*FieldError
+		for _, e := range many.Errors {
+			var f *FieldError
+			if errors.As(e, &f) {
+				out = append(out, f)
+			}
+		}
+		return out
+	}
+	var one *FieldError
+	if errors.As(err, &one) {
+		return []*FieldError{one}
+	}
+	return nil
+}
+
+// maxNamed is how many mistakes among agents are named in one error.
+const maxNamed = 32
+
+// mistakes collects every mistake of one input, so that one answer shows them all.
+type mistakes struct {
+	err   *multierror.Error
+	named int
+	more  int
+}
+
+func (m *mistakes) add(field, value, problem, allowed string) {
+	m.err = multierror.Append(m.err, &FieldError{Field: field, Value: shorten(value), Problem: problem, Allowed: allowed})
+}
+
+// agent is add for mistakes that a fleet may make a million times.
+func (m *mistakes) agent(field, value, problem, allowed string) {
+	if m.named == maxNamed {
+		m.more++
+		return
+	}
+	m.named++
+	m.add(field, value, problem, allowed)
+}
+
+func (m *mistakes) result() error {
+	if m.more > 0 {
+		m.add("agents", "", fmt.Sprintf("have %d more mistakes", m.more), "")
+		m.more = 0
+	}
+	if m.err != nil {
+		m.err.ErrorFormat = func(es []error) string {
+			s := make([]string, len(es))
+			for i, e := range es {
+				s[i] = e.Error()
+			}
+			return "ota: invalid: " + strings.Join(s, "\n\t")
+		}
+	}
+	return m.err.ErrorOrNil()
+}
+
+func shorten(s string) string {
+	const most = 64
+	if len(s) <= most {
+		return strings.ToValidUTF8(s, "\uFFFD")
+	}
+	return strings.ToValidUTF8(s[:most], "\uFFFD") + "…"
+}
+
+// StateError says that a verb is illegal in the plan's present status. It matches ErrState.
+type StateError struct {
+	Plan  string
+	Verb  Verb
+	Have  Status
+	Legal []Verb // what may be said instead, now
+	Hint  string // more about this case, for example which batch may be promoted; may be empty
+}
+
+func (e *StateError) Error() string {
+	s := fmt.Sprintf("ota: %s is not possible while plan %s is %s", e.Verb, e.Plan, e.Have)
+	if e.Hint != "" {
+		s += ": " + e.Hint
+	}
+	if len(e.Legal) == 0 {
+		return s
+	}
+	words := make([]string, len(e.Legal))
+	for i, v := range e.Legal {
+		words[i] = v.String()
+	}
+	return s + "; possible now: " + strings.Join(words, ", ")
+}
+
+// Is makes every StateError match ErrState.
+func (e *StateError) Is(target error) bool { return target == ErrState }
+
+// BreachError says that Resume needs a decision, and shows the counts to decide on. It matches ErrBreach.
+type BreachError struct {
+	Plan   string
+	Breach Breach // the first that stands
+	Failed int    // failed agents of the whole plan, now: what Accept has to be given
+}
+
+func (e *BreachError) Error() string {
+	return fmt.Sprintf("ota: plan %s: %s; %d agents failed so far: resume with Accept(%d), a raised limit, or a retry of the failed",
+		e.Plan, e.Breach, e.Failed, e.Failed)
+}
+
+// Is makes every BreachError match ErrBreach.
+func (e *BreachError) Is(target error) bool { return target == ErrBreach }
+
+// Conflict is one agent that another active plan holds.
+type Conflict struct {
+	Agent string // the agent's ID
+	Plan  string // the plan that holds it
+}
+
+// ClaimError lists agents of a plan that another active plan holds. It matches ErrClaimed.
+type ClaimError struct {
+	Plan      string
+	Conflicts []Conflict // in the plan's order, at most 32
+	Total     int        // how many there are
+}
+
+func (e *ClaimError) Error() string {
+	s := make([]string, 0, 4)
+	for i, c := range e.Conflicts {
+		if i == 3 {
+			s = append(s, "…")
+			break
+		}
+		s = append(s, fmt.Sprintf("%s is in %s", c.Agent, c.Plan))
+	}
+	return fmt.Sprintf("ota: plan %s: %d agents belong to another active plan: %s", e.Plan, e.Total, strings.Join(s, ", "))
+}
+
+// Is makes every ClaimError match ErrClaimed.
+func (e *ClaimError) Is(target error) bool { return target == ErrClaimed }
+
+// DuplicateError says that an agent is in a plan twice. A Store returns it from Create. It matches ErrInvalid.
+type DuplicateError struct {
+	Agent string
+}
+
+func (e *DuplicateError) Error() string {
+	return fmt.Sprintf("ota: agent %q is in the plan twice", e.Agent)
+}
+
+// Is makes every DuplicateError match ErrInvalid.
+func (e *DuplicateError) Is(target error) bool { return target == ErrInvalid }
+
+// AbandonedError counts the calls that had not returned, although their contexts had ended, when Run returned. It
+// matches ErrAbandoned.
+type AbandonedError struct {
+	Calls int
+}
+
+func (e *AbandonedError) Error() string {
+	return fmt.Sprintf("ota: %d calls of the executor ignore their contexts and were left behind", e.Calls)
+}
+
+// Is makes every AbandonedError match ErrAbandoned.
+func (e *AbandonedError) Is(target error) bool { return target == ErrAbandoned }
+
+// PanicError is what becomes of a panic in user code: the error of a failed attempt.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Value, e.Stack) }

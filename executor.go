@@ -1,0 +1,159 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Executor upgrades one agent. It is the one thing that every user brings.
+//
+// Execute brings the agent of a to a.ToVersion and returns when the outcome is known. A nil error means success. Any
+// other error is a failure that may be tried again, if the plan's policy has a try left, unless it is marked by
+// Permanent, Rejected, Unreachable or Throttled. A panic is a failed attempt, and ends nothing else.
+//
+// Execute is called by many goroutines at once, never for two tasks of one agent at once within one plan. It should
+// return soon after ctx ends, which it does when the attempt limit has passed, when Cancel or Rollback interrupt, and
+// when the engine shuts down. An attempt may be called again with the same Key after a crash, perhaps while the first
+// call is still at work in a process that lost its lease; both calls together must then have one effect. Of two calls
+// with one Key the one with the higher Epoch is the newer.
+type Executor interface {
+	Execute(ctx context.Context, a Attempt) (Result, error)
+}
+
+// ExecutorFunc makes a function an Executor.
+type ExecutorFunc func(ctx context.Context, a Attempt) (Result, error)
+
+// Execute calls f.
+func (f ExecutorFunc) Execute(ctx context.Context, a Attempt) (Result, error) { return f(ctx, a) }
+
+// Attempt is one start of a task: what the Executor is asked to do. It is a value; the strings and maps in it are shared
+// and must not be changed.
+type Attempt struct {
+	Plan        string // ID of the plan
+	Agent       string // ID of the agent
+	Task        int    // which task of the agent, from 0
+	Number      int    // which start of this task, from 1
+	FromVersion string // what the agent ran before the plan touched it, as far as known
+	FromRelease string
+	ToVersion   string
+	ToRelease   string
+	Repeat      bool              // the same attempt was called before a crash; whether it had its effect is not known
+	Rollback    bool              // the plan is a rollback
+	Epoch       uint64            // of the ownership under which this call is made
+	Deadline    time.Time         // when ctx ends, UTC; zero when the plan sets no attempt limit
+	Labels      map[string]string // of the agent
+	Annotations map[string]string // of the plan, as they stood when the call was made
+}
+
+// Key names the attempt: the same for every call of it, before and after a crash, and for no other attempt.
+func (a Attempt) Key() string {
+	return fmt.Sprintf("%s/%s/%d/%d", a.Plan, a.Agent, a.Task, a.Number)
+}
+
+// Result is what a successful call tells.
+type Result struct {
+	// Version is what the agent reports to run now. Empty means that it was not asked. Anything but the target is a
+	// failure: the agent answered, with the wrong version.
+	Version string
+	// Unchanged says that nothing had to be done: the agent was at the target already, and was not touched.
+	Unchanged bool
+	// Message is kept in the log, cut to 4 KiB.
+	Message string
+}
+
+// Permanent marks err as one that trying again cannot mend: the task fails at once. It returns nil for nil.
+func Permanent(err error) error { return mark(err, ReasonPermanent, 0) }
+
+// Rejected marks err as the agent's own refusal: the task fails at once. It returns nil for nil.
+func Rejected(err error) error { return mark(err, ReasonRejected, 0) }
+
+// Unreachable marks err as meaning that the agent could not be reached and nothing was changed: it costs neither a try
+// nor a failure, and the agent is asked again later, until the plan's QueueLimit. It returns nil for nil.
+func Unreachable(err error) error { return mark(err, ReasonUnreachable, 0) }
+
+// Throttled marks err as "not now": nothing was changed, and the agent is asked again after the given time, or after a
+// growing one if that is 0. Otherwise it is as Unreachable. It returns nil for nil.
+func Throttled(err error, after time.Duration) error { return mark(err, ReasonThrottled, after) }
+
+// Unchanged says of a failure that the agent was certainly not changed by it, so that a rollback leaves the agent out. It can be
+// put around Permanent and Rejected. It returns nil for nil.
+func Unchanged(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &unchangedError{err}
+}
+
+type markedError struct {
+	error
+	reason Reason
+	after  time.Duration
+}
+
+func (e *markedError) Unwrap() error { return e.error }
+
+type unchangedError struct{ error }
+
+func (e *unchangedError) Unwrap() error { return e.error }
+
+func mark(err error, r Reason, after time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &markedError{err, r, max(after, 0)}
+}
+
+// classify says what the error of a call means, and whether the agent is certainly untouched.
+func classify(err error) (r Reason, after time.Duration, unchanged bool) {
+	var u *unchangedError
+	unchanged = errors.As(err, &u)
+	var m *markedError
+	if errors.As(err, &m) {
+		return m.reason, m.after, unchanged || m.reason == ReasonUnreachable || m.reason == ReasonThrottled
+	}
+	var p *PanicError
+	if errors.As(err, &p) {
+		return ReasonPanic, 0, unchanged
+	}
+	return ReasonError, 0, unchanged
+}
+
+// Prober is an Executor that can tell whether an agent is healthy. While a batch is observed every agent of it that
+// succeeded is asked each Observe.Probe, at most Concurrency at once. Health is a question: it must change nothing. An error
+// means that nobody knows, and changes nothing; it should return soon after ctx ends, at the latest Observe.Probe after
+// the call.
+type Prober interface {
+	Health(ctx context.Context, a Attempt) (Health, error)
+}
+
+// Health is an answer of a Prober, or a report to ReportHealth.
+type Health struct {
+	Healthy bool
+	Reason  string // for people; cut to 4 KiB
+}
+
+// Inspector is an Executor that can tell what became of an attempt whose call was lost in a crash. It is asked before
+// the attempt is called again. Inspect is a question: it must change nothing.
+type Inspector interface {
+	Inspect(ctx context.Context, a Attempt) (Inspection, error)
+}
+
+// Inspection is an answer of an Inspector.
+type Inspection struct {
+	State  InspectState
+	Result Result // of a Done attempt
+	Err    error  // of a Failed attempt; marks such as Permanent count
+}
+
+// InspectState says what became of an attempt.
+type InspectState uint8
+
+// What may have become of an attempt. An error of Inspect is taken as InspectUnknown.
+const (
+	InspectUnknown InspectState = iota // it is called again
+	InspectDone                        // it succeeded; Result says how
+	InspectFailed                      // it failed; Err says how
+	InspectRunning                     // it is still at work; it is called again, and that call waits for the outcome
+)

@@ -1,0 +1,274 @@
+package ota
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"strconv"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Agent is one thing to be upgraded. Only its ID is required.
+type Agent struct {
+	// ID names the agent in the fleet: 1 to 255 bytes of UTF-8 without control characters, unique in its plan.
+	ID string
+	// Version is what the agent runs before the plan, as far as known; empty means the plan's FromVersion.
+	Version string
+	// Labels are the agent's, for example its zone; an Executor sees them in the Attempt.
+	Labels map[string]string
+}
+
+// AgentIDs returns agents that have nothing but their IDs, in the given order, for Spec.Agents.
+func AgentIDs(ids ...string) iter.Seq2[Agent, error] {
+	return func(yield func(Agent, error) bool) {
+		for _, id := range ids {
+			if !yield(Agent{ID: id}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Spec is what a user asks for. Create turns it into a Plan.
+type Spec struct {
+	// ID is the plan's ID, 1 to 128 characters of [A-Za-z0-9._~-]; empty means "plan-" and a random UUID.
+	ID string
+	// Name is for people. Required, at most 255 bytes.
+	Name string
+	// FromVersion and FromRelease are what the fleet runs now. A rollback takes agents whose own version is not known
+	// back to FromVersion, and leaves them out when that is empty too. At most 255 bytes each.
+	FromVersion, FromRelease string
+	// ToVersion and ToRelease are the target. ToVersion is required. At most 255 bytes each.
+	ToVersion, ToRelease string
+	// Agents yields the agents in the order in which they are to be upgraded, and is read once, to its end, by Create. An error
+	// that it yields ends Create with that error. Agents are not held in memory unless the shape shuffles them.
+	Agents iter.Seq2[Agent, error]
+	// Shape cuts the agents into batches.
+	Shape Shape
+	// Policy is how fast, how careful, and what to do when it goes wrong.
+	Policy Policy
+	// CreatedBy is a claim about who made the plan, for people. At most 255 bytes.
+	CreatedBy string
+	// Labels are fixed for the plan's life, and Plans finds plans by them. At most 64 of 255 bytes each.
+	Labels map[string]string
+	// Annotations are kept with the plan for whoever wrote them, and may be changed by Annotate. At most 64, values of
+	// at most 64 KiB.
+	Annotations map[string]string
+	// RequestKey makes Create idempotent: a second Create with the same key and the same Fingerprint returns the first
+	// plan, one with another Fingerprint is refused with ErrExists. Empty means none. At most 255 bytes.
+	RequestKey string
+	// Fingerprint tells two requests with one key apart, for example a hash of a request's body. At most 255 bytes.
+	Fingerprint string
+}
+
+// Plan is a plan as it stands at one moment: a value, a copy, nobody's state.
+type Plan struct {
+	ID          string            `json:"id"`
+	Name        string            `json:"name"`
+	FromVersion string            `json:"fromVersion"`
+	FromRelease string            `json:"fromRelease"`
+	ToVersion   string            `json:"toVersion"`
+	ToRelease   string            `json:"toRelease"`
+	CreatedBy   string            `json:"createdBy,omitempty"`
+	CreatedAt   time.Time         `json:"createdAt"` // UTC, as all times here
+	StartedAt   time.Time         `json:"startedAt,omitzero"`
+	PausedAt    time.Time         `json:"pausedAt,omitzero"` // while pausing or paused: since when
+	EndedAt     time.Time         `json:"endedAt,omitzero"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Policy      Policy            `json:"policy"` // the present one, defaults filled in
+	Status      Status            `json:"status"`
+	Agents      int               `json:"agents"`  // how many it has
+	Batches     int               `json:"batches"` // how many it has
+	Batch       int               `json:"batch"`   // index of the current one; the last one reached when ended
+	Counts      Counts            `json:"counts"`  // its agents by status
+	Tasks       Counts            `json:"tasks"`   // its tasks by status
+	Touched     int               `json:"touched"` // agents that may have been changed
+	Paused      *Stamp            `json:"paused,omitempty"`
+	Breaches    []Breach          `json:"breaches,omitempty"` // those that stand
+	Source      string            `json:"source,omitempty"`   // of a rollback plan: the plan it takes back
+	Rollback    string            `json:"rollback,omitempty"` // its rollback plan, when it has one
+	Warnings    []string          `json:"warnings,omitempty"` // what is legal but deserves a look
+	Control     uint64            `json:"control"`            // changes with every verb and new breach, not with progress
+	Revision    uint64            `json:"revision"`           // number of its newest log record
+	Owner       string            `json:"owner,omitempty"`    // the engine that drove it last
+}
+
+// InFlight is how many agents have a call of the Executor out.
+func (p Plan) InFlight() int { return p.Counts.Running }
+
+// Counts counts agents, or tasks, by status.
+type Counts struct {
+	Pending   int `json:"pending"`
+	Running   int `json:"running"`
+	Waiting   int `json:"waiting"`
+	Succeeded int `json:"succeeded"`
+	Failed    int `json:"failed"`
+	Skipped   int `json:"skipped"`
+	Canceled  int `json:"canceled"`
+	Unknown   int `json:"unknown"`
+	AtTarget  int `json:"atTarget"` // of Succeeded: those that needed nothing
+}
+
+// of returns the counter of one status.
+func (c *Counts) of(s TaskStatus) *int {
+	return [...]*int{
+		&c.Pending, &c.Running, &c.Waiting, &c.Succeeded,
+		&c.Failed, &c.Skipped, &c.Canceled, &c.Unknown,
+	}[s]
+}
+
+// Total is how many are counted.
+func (c Counts) Total() int {
+	return c.Pending + c.Running + c.Waiting + c.Succeeded + c.Failed + c.Skipped + c.Canceled + c.Unknown
+}
+
+// Bad is what counts as failed: failed and unknown.
+func (c Counts) Bad() int { return c.Failed + c.Unknown }
+
+// Stamp says who did something, when and why.
+type Stamp struct {
+	At     time.Time `json:"at"`
+	Actor  string    `json:"actor,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// Breach is a verdict that struck. It is a record, not a condition: it stands until Resume answers it.
+type Breach struct {
+	Number    uint64    `json:"number"` // of all breaches of the plan, from 1
+	Reason    Reason    `json:"reason"`
+	Batch     int       `json:"batch"` // the batch it was judged in, -1 for the whole plan
+	At        time.Time `json:"at"`
+	Action    Action    `json:"action"`
+	Failed    int       `json:"failed"`    // failed agents, when it struck
+	Tolerated int       `json:"tolerated"` // how many were tolerated
+	Size      int       `json:"size"`      // out of how many
+	Text      string    `json:"text,omitempty"`
+}
+
+// String returns one sentence with the numbers, for example
+// "Failure threshold exceeded: 2 of 10 failed in batch 3, tolerates 1".
+func (b Breach) String() string {
+	s := b.Reason.Sentence()
+	if b.Size > 0 {
+		where := ""
+		if b.Batch >= 0 {
+			where = " in batch " + strconv.Itoa(b.Batch)
+		}
+		s += fmt.Sprintf(": %d of %d failed%s, tolerates %d", b.Failed, b.Size, where, b.Tolerated)
+	}
+	if b.Text != "" {
+		s += ": " + b.Text
+	}
+	return s
+}
+
+// check adds every mistake of s, besides those of its agents, to m.
+func (s Spec) check(m *mistakes) {
+	if s.ID != "" && !safeID(s.ID) {
+		m.add("id", s.ID, "is not a legal plan ID", "1 to 128 characters of A-Z a-z 0-9 . _ ~ -")
+	}
+	for _, f := range []struct {
+		field, value string
+		required     bool
+	}{
+		{"name", s.Name, true},
+		{"fromVersion", s.FromVersion, false},
+		{"fromRelease", s.FromRelease, false},
+		{"toVersion", s.ToVersion, true},
+		{"toRelease", s.ToRelease, false},
+		{"createdBy", s.CreatedBy, false},
+		{"requestKey", s.RequestKey, false},
+		{"fingerprint", s.Fingerprint, false},
+	} {
+		if f.required && f.value == "" {
+			m.add(f.field, "", "is missing", "1 to 255 bytes")
+		}
+		checkText(m, f.field, f.value, maxText)
+	}
+	checkMap(m, "labels", s.Labels, maxText)
+	checkMap(m, "annotations", s.Annotations, maxAnnotation)
+	if s.Agents == nil {
+		m.add("agents", "", "are missing", "at least one")
+	}
+	s.Shape.check(m)
+	s.Policy.check(m, len(s.Shape.Batches))
+}
+
+const (
+	maxText       = 255
+	maxAnnotation = 64 << 10
+	maxPairs      = 64
+)
+
+func checkText(m *mistakes, field, value string, most int) {
+	if problem := textProblem(value, most); problem != "" {
+		m.add(field, strconv.Quote(shorten(value)), problem, textAllowed(most))
+	}
+}
+
+func textAllowed(most int) string {
+	return fmt.Sprintf("at most %d bytes of UTF-8 without control characters", most)
+}
+
+func textProblem(s string, most int) string {
+	if len(s) > most {
+		return fmt.Sprintf("is too long by %d bytes", len(s)-most)
+	}
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c >= 0x7f {
+			return unusualProblem(s)
+		}
+	}
+	return ""
+}
+
+func unusualProblem(s string) string {
+	if !utf8.ValidString(s) {
+		return "is not valid UTF-8"
+	}
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			return fmt.Sprintf("has the control character %U", r)
+		}
+	}
+	return ""
+}
+
+func checkMap(m *mistakes, field string, pairs map[string]string, most int) {
+	if len(pairs) > maxPairs {
+		m.add(field, strconv.Itoa(len(pairs)), "has too many entries", "at most 64")
+		return
+	}
+	for k, v := range pairs {
+		if k == "" {
+			m.add(field, "", "has an empty key", "1 to 255 bytes")
+		}
+		checkText(m, field, k, maxText)
+		checkText(m, field+"["+shorten(k)+"]", v, most)
+	}
+}
+
+func safeID(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	for i := 0; i < len(id); i++ {
+		switch c := id[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		case c == '.', c == '_', c == '~', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func cloneMap(m map[string]string) map[string]string {
+	if len(m) == 0 {
+		return nil
+	}
+	return maps.Clone(m)
+}

@@ -1,0 +1,284 @@
+package ota
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// What a Policy holds where nothing is given.
+const (
+	DefaultBatchSize        = 10
+	DefaultConcurrency      = 5
+	DefaultFailureThreshold = 0.1
+	DefaultAttemptLimit     = 30 * time.Minute
+	DefaultQueueLimit       = time.Hour
+	DefaultProbe            = 10 * time.Second
+)
+
+// NoLimit switches AttemptLimit or QueueLimit off.
+const NoLimit = time.Duration(math.MaxInt64)
+
+// Policy is the part of a plan that may be edited while the plan runs: how fast, how careful, and what to do when it
+// goes wrong. The zero value is the documented default of every field.
+type Policy struct {
+	// Concurrency is the most agents that may be open at once: running, or holding their slot between two attempts.
+	// 1 or more; 0 means DefaultConcurrency.
+	Concurrency int `json:"concurrency"`
+
+	// FailureThreshold is the largest fraction of failed agents that is tolerated, 0 to 1: a breach is more than it.
+	// 0 strikes at the first failure, 1 never; nil means DefaultFailureThreshold. See Tolerated.
+	FailureThreshold *float64 `json:"failureThreshold,omitempty"`
+
+	// Scope is what FailureThreshold is a fraction of: the agents of each batch (the default) or of the plan.
+	Scope Scope `json:"scope"`
+
+	// OnBreach is what happens when more fail than tolerated.
+	OnBreach Action `json:"onBreach"`
+
+	// Reserve starts an agent only if failed + open stays within the tolerated number, so that at most one agent more
+	// than tolerated can ever fail during upgrade. With nothing tolerated, agents go one at a time.
+	Reserve bool `json:"reserve,omitempty"`
+
+	// Hold names the batches that wait for Promote before they begin.
+	Hold Hold `json:"hold,omitzero"`
+
+	// Observe is how long, and how, every batch is watched after its last agent was settled.
+	Observe Observe `json:"observe,omitzero"`
+
+	// Retry says how often, and when, an attempt that failed is tried again.
+	Retry Retry `json:"retry,omitzero"`
+
+	// AttemptLimit bounds one call of the Executor; its context ends then and the attempt has timed out. Positive, or
+	// NoLimit; 0 means DefaultAttemptLimit.
+	AttemptLimit time.Duration `json:"attemptLimit"`
+
+	// QueueLimit is how long an agent may stay unreachable or throttled, counted from the first such answer; the next
+	// such answer after it is its last. Positive, or NoLimit; 0 means DefaultQueueLimit.
+	QueueLimit time.Duration `json:"queueLimit"`
+
+	// OnAway is what becomes of an agent that was away until its last answer.
+	OnAway AwayAction `json:"onAway"`
+
+	// MaxAbandoned is how many calls may be left behind, because they did not return after their limit, before the
+	// plan pauses itself. 0 means the plan's Concurrency.
+	MaxAbandoned int `json:"maxAbandoned,omitempty"`
+}
+
+// Scope is what a failure threshold is a fraction of.
+type Scope uint8
+
+// The scopes of a failure threshold.
+const (
+	ScopeBatch Scope = iota // each batch by itself
+	ScopePlan               // the plan as a whole
+)
+
+var scopeNames = []string{"batch", "plan"}
+
+// String returns "batch" or "plan".
+func (s Scope) String() string { return enumName(scopeNames, s) }
+
+// MarshalText returns what String returns.
+func (s Scope) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText accepts what String returns and refuses everything else.
+func (s *Scope) UnmarshalText(b []byte) error { return enumParse(scopeNames, "scope", b, s) }
+
+// Action is what happens when a verdict strikes. When several strike in one instant the strongest wins: rollback, then
+// pause, then continue.
+type Action uint8
+
+// The actions on a breach.
+const (
+	ActionPause    Action = iota // start nothing more and wait for a decision
+	ActionRollback               // start nothing more and take back what was touched; with nothing touched, pause
+	ActionContinue               // record it and go on
+)
+
+var actionNames = []string{"pause", "rollback", "continue"}
+
+// String returns "pause", "rollback" or "continue".
+func (a Action) String() string { return enumName(actionNames, a) }
+
+// MarshalText returns what String returns.
+func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText accepts what String returns and refuses everything else.
+func (a *Action) UnmarshalText(b []byte) error { return enumParse(actionNames, "action", b, a) }
+
+// AwayAction is what becomes of an agent that stayed away.
+type AwayAction uint8
+
+// What may become of an agent that stayed away.
+const (
+	AwayFails   AwayAction = iota // it fails, and counts as failed
+	AwaySkipped                   // it is skipped, and does not
+)
+
+var awayNames = []string{"fail", "skip"}
+
+// String returns "fail" or "skip".
+func (a AwayAction) String() string { return enumName(awayNames, a) }
+
+// MarshalText returns what String returns.
+func (a AwayAction) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText accepts what String returns and refuses everything else.
+func (a *AwayAction) UnmarshalText(b []byte) error { return enumParse(awayNames, "away action", b, a) }
+
+// Hold says which batches wait for Promote. The zero value holds none. The first batch is never held: it needs only
+// Start.
+type Hold struct {
+	Every   bool  `json:"every,omitempty"`   // every batch but the first
+	Batches []int `json:"batches,omitempty"` // these, by index from 0; 1 or more
+}
+
+func (h Hold) holds(batch int) bool {
+	return batch > 0 && (h.Every || slices.Contains(h.Batches, batch))
+}
+
+// Observe is the soak after a batch. The zero value observes nothing. The last batch is observed like the others.
+type Observe struct {
+	// Wait is how long a batch is watched at least, counted from the settling of its last agent. 0 or more.
+	Wait time.Duration `json:"wait,omitempty"`
+	// Stable is how long, after Wait, all agents of the batch must have been healthy without a break. 0 or more.
+	Stable time.Duration `json:"stable,omitempty"`
+	// Retry is how long an agent may be unhealthy before it fails; a healthy report in between starts it anew. 0 means
+	// that the first unhealthy report counts.
+	Retry time.Duration `json:"retry,omitempty"`
+	// Probe is the time between two rounds of questions to a Prober. 0 means DefaultProbe.
+	Probe time.Duration `json:"probe,omitempty"`
+}
+
+// None reports whether nothing is observed.
+func (o Observe) None() bool { return o.Wait == 0 && o.Stable == 0 }
+
+// Retry is when a failed attempt is tried again. The zero value never does.
+type Retry struct {
+	// Max is how many attempts may follow the first. 0 to 100.
+	Max int `json:"max,omitempty"`
+	// Backoff is the wait before the first retry; each further one doubles it. A wait is shortened by up to half, by a
+	// hash of the attempt, so that agents which failed together do not return together. 0 or more.
+	Backoff time.Duration `json:"backoff,omitempty"`
+	// MaxBackoff caps the wait. 0 means no cap.
+	MaxBackoff time.Duration `json:"maxBackoff,omitempty"`
+}
+
+// withDefaults returns p with every zero that means a default replaced by it.
+func (p Policy) withDefaults() Policy {
+	if p.Concurrency == 0 {
+		p.Concurrency = DefaultConcurrency
+	}
+	threshold := DefaultFailureThreshold
+	if p.FailureThreshold != nil {
+		threshold = *p.FailureThreshold
+	}
+	p.FailureThreshold = &threshold
+	if p.AttemptLimit == 0 {
+		p.AttemptLimit = DefaultAttemptLimit
+	}
+	if p.QueueLimit == 0 {
+		p.QueueLimit = DefaultQueueLimit
+	}
+	if p.Observe.Probe == 0 && !p.Observe.None() {
+		p.Observe.Probe = DefaultProbe
+	}
+	if p.MaxAbandoned == 0 {
+		p.MaxAbandoned = p.Concurrency
+	}
+	p.Hold.Batches = slices.Clone(p.Hold.Batches)
+	return p
+}
+
+// maxConcurrency keeps every sum of slots within an int32.
+const maxConcurrency = 1_000_000
+
+// check adds every mistake of p to m. batches is how many the plan has, or 0 when that is not known yet.
+func (p Policy) check(m *mistakes, batches int) {
+	if p.Concurrency < 0 || p.Concurrency > maxConcurrency {
+		m.add("concurrency", strconv.Itoa(p.Concurrency), "is out of range", "1 to 1000000; 0 means 5")
+	}
+	if t := p.FailureThreshold; t != nil {
+		value := strconv.FormatFloat(*t, 'g', -1, 64)
+		switch {
+		case math.IsNaN(*t):
+			m.add("failureThreshold", value, "is not a number", "0 to 1")
+		case *t < 0 || *t > 1:
+			m.add("failureThreshold", value, "is out of range", "0 to 1, as a fraction: 0.1 tolerates one of ten")
+		}
+	}
+	p.checkEnums(m)
+	for _, b := range p.Hold.Batches {
+		switch {
+		case b == 0:
+			m.add("hold.batches", "0", "names the first batch, which needs only Start", "1 or more")
+		case b < 0 || batches > 0 && b >= batches:
+			m.add("hold.batches", strconv.Itoa(b), "names no batch of the plan", "1 to the last batch's index")
+		}
+	}
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{
+		{"observe.wait", p.Observe.Wait},
+		{"observe.stable", p.Observe.Stable},
+		{"observe.retry", p.Observe.Retry},
+		{"observe.probe", p.Observe.Probe},
+		{"retry.backoff", p.Retry.Backoff},
+		{"retry.maxBackoff", p.Retry.MaxBackoff},
+	} {
+		checkDuration(m, d.field, d.value, maxDuration, "0 or more, at most ten years")
+	}
+	checkDuration(m, "attemptLimit", p.AttemptLimit, NoLimit, "more than 0, or NoLimit; 0 means 30m")
+	checkDuration(m, "queueLimit", p.QueueLimit, NoLimit, "more than 0, or NoLimit; 0 means 1h")
+	if p.Retry.Max < 0 || p.Retry.Max > 100 {
+		m.add("retry.max", strconv.Itoa(p.Retry.Max), "is out of range", "0 to 100")
+	}
+	if p.MaxAbandoned < 0 {
+		m.add("maxAbandoned", strconv.Itoa(p.MaxAbandoned), "is negative", "1 or more; 0 means the concurrency")
+	}
+}
+
+func (p Policy) checkEnums(m *mistakes) {
+	if p.Scope > ScopePlan {
+		m.add("scope", p.Scope.String(), "is unknown", "batch, plan")
+	}
+	if p.OnBreach > ActionContinue {
+		m.add("onBreach", p.OnBreach.String(), "is unknown", "pause, rollback, continue")
+	}
+	if p.OnAway > AwaySkipped {
+		m.add("onAway", p.OnAway.String(), "is unknown", "fail, skip")
+	}
+}
+
+// maxDuration keeps a time plus a duration within int64 nanoseconds.
+const maxDuration = 10 * 365 * 24 * time.Hour
+
+func checkDuration(m *mistakes, field string, d, most time.Duration, allowed string) {
+	if d < 0 {
+		m.add(field, d.String(), "is negative", allowed)
+	} else if d > most {
+		m.add(field, d.String(), "is too long", allowed)
+	}
+}
+
+// Tolerated returns how many of n agents may fail before threshold is exceeded: the largest t with t/n at most
+// threshold, compared as float64 fractions. (Multiplying instead would give 28 for 0.29 of 100.) It is 0 for n < 1.
+func Tolerated(threshold float64, n int) int {
+	if n < 1 || !(threshold > 0) {
+		return 0
+	}
+	if threshold >= 1 {
+		return n
+	}
+	t := int(threshold * float64(n)) // within one of the answer; the comparison decides
+	for t < n && float64(t+1)/float64(n) <= threshold {
+		t++
+	}
+	for t > 0 && float64(t)/float64(n) > threshold {
+		t--
+	}
+	return t
+}

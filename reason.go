@@ -1,0 +1,142 @@
+package ota
+
+// Reason is the one word that says why: why nothing starts, why a plan paused, how a task ended. Logs, the API and a
+// user interface all show the same word; Sentence is the same in plain language.
+type Reason uint8
+
+// Why nothing, or nothing more, may start. Explain lists every one that holds.
+const (
+	ReasonNone          Reason = iota
+	ReasonPending              // Start was not called
+	ReasonPaused               // an operator paused the plan
+	ReasonBreached             // a breach stands: too many failures, a passed deadline, a failed gate, a fault
+	ReasonCanceling            // Cancel was called
+	ReasonFrozen               // a rollback plan exists, so nothing more may be touched
+	ReasonRollingBack          // the rollback plan is at work
+	ReasonOrders               // an order (retry, skip, accept) is being carried out
+	ReasonConcurrency          // as many agents are open as the policy allows
+	ReasonReserve              // one more failure than tolerated is possible with what is open
+	ReasonDraining             // the engine is shutting down
+	ReasonLease                // the engine's lease on the plan is nearly out, or lost
+	ReasonStore                // the store does not answer
+	ReasonSource               // the plan being rolled back still has calls out
+	ReasonNoEngine             // no engine drives this plan now
+	ReasonSchema               // the plan was written by a newer version of this library
+	ReasonInFlight             // waiting for outcomes of calls that were made
+	ReasonBackoff              // agents wait for their next try
+	ReasonAway                 // agents did not answer and are asked again later
+	ReasonAbandonedCall        // an abandoned call has not returned, so its agent takes no other attempt
+	ReasonUnsettled            // agents of the batch have not ended
+	ReasonObserving            // the batch is being observed
+	ReasonHeld                 // the next batch is held until it is promoted
+	ReasonInquiry              // a question was asked and is not answered yet
+	ReasonEnded                // the plan has ended
+)
+
+// What struck: the reason of a Breach.
+const (
+	ReasonThreshold        Reason = 64 + iota // more agents failed than tolerated
+	ReasonTooManyAbandoned                    // more calls were abandoned than allowed
+	ReasonFault                               // a companion of the Executor panicked or broke its contract
+)
+
+// How a task ended, or why it waits.
+const (
+	ReasonSucceeded    Reason = 128 + iota // upgraded, and the reported version agrees
+	ReasonAtTarget                         // nothing had to be done
+	ReasonError                            // the Executor returned an error, and no try is left
+	ReasonPermanent                        // the Executor said that trying again is useless
+	ReasonRejected                         // the agent refused
+	ReasonTimeout                          // the attempt limit passed
+	ReasonAbandoned                        // the call did not return after its limit
+	ReasonWrongVersion                     // the agent reports another version than the target
+	ReasonPanic                            // the Executor panicked
+	ReasonUnreachable                      // the agent could not be reached
+	ReasonThrottled                        // the agent, or what is in front of it, asked to come back later
+	ReasonUnhealthy                        // it turned unhealthy while observed
+	ReasonInterrupted                      // interrupted by Cancel or Rollback
+	ReasonOperator                         // an operator said so
+	ReasonAgentFailed                      // an earlier task of the same agent failed
+	ReasonPlanEnded                        // the plan ended first
+	ReasonUntouched                        // the plan being rolled back never changed this agent
+	ReasonRepeat                           // the engine was restarted; the same attempt is called again
+)
+
+var reasons = map[Reason]struct{ word, sentence string }{
+	ReasonNone:             {"none", "Nothing holds it back"},
+	ReasonPending:          {"pending", "The plan has not been started"},
+	ReasonPaused:           {"paused", "An operator paused the plan"},
+	ReasonBreached:         {"breached", "A breach stands and needs a decision"},
+	ReasonCanceling:        {"canceling", "The plan is being canceled"},
+	ReasonFrozen:           {"frozen", "A rollback plan exists; nothing more is touched"},
+	ReasonRollingBack:      {"rolling_back", "The rollback plan is at work"},
+	ReasonOrders:           {"orders", "An order of an operator is being carried out"},
+	ReasonConcurrency:      {"concurrency", "As many agents are open as the policy allows"},
+	ReasonReserve:          {"reserve", "What is open could already exceed the tolerated failures"},
+	ReasonDraining:         {"draining", "The engine is shutting down"},
+	ReasonLease:            {"lease", "The engine's lease is nearly out or lost"},
+	ReasonStore:            {"store", "The store does not answer"},
+	ReasonSource:           {"source", "The plan being rolled back still has calls in flight"},
+	ReasonNoEngine:         {"no_engine", "No engine drives the plan"},
+	ReasonSchema:           {"schema", "The plan was written by a newer version of the library"},
+	ReasonInFlight:         {"in_flight", "Calls that were made have not returned"},
+	ReasonBackoff:          {"backoff", "Agents wait for their next try"},
+	ReasonAway:             {"away", "Agents did not answer and are asked again later"},
+	ReasonAbandonedCall:    {"abandoned_call", "An abandoned call has not returned; its agent takes no other attempt"},
+	ReasonUnsettled:        {"unsettled", "Agents of the batch have not ended"},
+	ReasonObserving:        {"observing", "The batch is being observed"},
+	ReasonHeld:             {"held", "The next batch is held until it is promoted"},
+	ReasonInquiry:          {"inquiry", "A question has not been answered yet"},
+	ReasonEnded:            {"ended", "The plan has ended"},
+	ReasonThreshold:        {"threshold", "Failure threshold exceeded"},
+	ReasonTooManyAbandoned: {"too_many_abandoned", "Too many calls were abandoned"},
+	ReasonFault:            {"fault", "A part of the executor broke its contract"},
+	ReasonSucceeded:        {"succeeded", "The agent runs the target version"},
+	ReasonAtTarget:         {"at_target", "The agent already ran the target version"},
+	ReasonError:            {"error", "The attempt failed and no try is left"},
+	ReasonPermanent:        {"permanent", "The executor said that trying again is useless"},
+	ReasonRejected:         {"rejected", "The agent refused"},
+	ReasonTimeout:          {"timeout", "The attempt limit passed"},
+	ReasonAbandoned:        {"abandoned", "The call did not return after its limit"},
+	ReasonWrongVersion:     {"wrong_version", "The agent reports another version than the target"},
+	ReasonPanic:            {"panic", "The executor panicked"},
+	ReasonUnreachable:      {"unreachable", "The agent could not be reached"},
+	ReasonThrottled:        {"throttled", "The agent asked to come back later"},
+	ReasonUnhealthy:        {"unhealthy", "The agent turned unhealthy while observed"},
+	ReasonInterrupted:      {"interrupted", "The call was interrupted without a definite answer"},
+	ReasonOperator:         {"operator", "An operator said so"},
+	ReasonAgentFailed:      {"agent_failed", "An earlier task of the agent failed"},
+	ReasonPlanEnded:        {"plan_ended", "The plan ended first"},
+	ReasonUntouched:        {"untouched", "The plan being rolled back never changed the agent"},
+	ReasonRepeat:           {"repeat", "The engine was restarted; the same attempt is called again"},
+}
+
+// String returns the word, for example "concurrency".
+func (r Reason) String() string {
+	if x, ok := reasons[r]; ok {
+		return x.word
+	}
+	return "reason_" + enumName(nil, r)
+}
+
+// Sentence returns the reason in plain language, without a full stop, for example "Failure threshold exceeded".
+func (r Reason) Sentence() string {
+	if x, ok := reasons[r]; ok {
+		return x.sentence
+	}
+	return r.String()
+}
+
+// MarshalText returns what String returns.
+func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText accepts what String returns. A word of a newer version of the library is refused.
+func (r *Reason) UnmarshalText(b []byte) error {
+	for k, x := range reasons {
+		if x.word == string(b) {
+			*r = k
+			return nil
+		}
+	}
+	return &FieldError{Field: "reason", Value: string(b), Problem: "is no word this version knows"}
+}

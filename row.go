@@ -1,0 +1,184 @@
+package ota
+
+import "time"
+
+// Schema is the number of the stored forms written by this version. An engine leaves alone a plan whose halves carry a
+// higher number, and Explain says so.
+const Schema = 1
+
+// PlanSpec is what never changes about a plan.
+type PlanSpec struct {
+	Schema      int               `json:"schema"`
+	Name        string            `json:"name"`
+	FromVersion string            `json:"fromVersion,omitempty"`
+	FromRelease string            `json:"fromRelease,omitempty"`
+	ToVersion   string            `json:"toVersion"`
+	ToRelease   string            `json:"toRelease,omitempty"`
+	CreatedBy   string            `json:"createdBy,omitempty"`
+	CreatedAt   time.Time         `json:"createdAt"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Agents      int               `json:"agents"`
+	Batches     int               `json:"batches"`
+	Source      string            `json:"source,omitempty"`
+	Doubtful    int               `json:"doubtful,omitempty"` // of a rollback: how many of its first agents may turn out untouched
+	Warnings    []string          `json:"warnings,omitempty"`
+}
+
+// Control is the half of a plan's state that says what people want. Only verbs write it.
+type Control struct {
+	Schema      int               `json:"schema"`
+	Policy      Policy            `json:"policy"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Started     *Stamp            `json:"started,omitempty"`
+	Paused      *Stamp            `json:"paused,omitempty"` // the operator's pause
+	Cancel      *Stop             `json:"cancel,omitempty"`
+	Promoted    int               `json:"promoted,omitempty"` // the highest batch that was promoted
+	Cleared     uint64            `json:"cleared,omitempty"`  // breaches up to this number were answered
+	Rollback    *RollbackRef      `json:"rollback,omitempty"`
+	Rollbacks   int               `json:"rollbacks,omitempty"`  // rollback plans of this plan that were canceled
+	Orders      []Order           `json:"orders,omitempty"`     // not carried out yet, as far as the last verb knew
+	OrderCount  uint64            `json:"orderCount,omitempty"` // number of the last order ever given
+	PausedFor   time.Duration     `json:"pausedFor,omitempty"`  // how long the plan was paused, up to the last Resume
+	Requests    []Request         `json:"requests,omitempty"`   // the newest verbs that carried a request ID
+}
+
+// Stop is a Stamp with a mode: how a plan is canceled or rolled back.
+type Stop struct {
+	Stamp
+	Interrupt bool `json:"interrupt,omitempty"` // end the calls in flight; otherwise they drain
+}
+
+// RollbackRef ties a plan to its rollback plan.
+type RollbackRef struct {
+	ID      string    `json:"id"`
+	Frozen  Stamp     `json:"frozen"`
+	Started *Stop     `json:"started,omitempty"` // nil: made, not started
+	Done    time.Time `json:"done,omitzero"`     // when the rollback plan completed
+}
+
+// Request remembers a verb that was carried out, so that the same request is not carried out twice.
+type Request struct {
+	ID   string `json:"id"`
+	Verb Verb   `json:"verb"`
+}
+
+// Order is a verb that changes rows. Verbs write it to Control; the owner carries it out in chunks, and nothing starts
+// before it is done.
+type Order struct {
+	Number uint64    `json:"number"`
+	Kind   OrderKind `json:"kind"`
+	Agents []string  `json:"agents,omitempty"` // none: all failed ones, for retry
+	By     Stamp     `json:"by"`
+}
+
+// OrderKind says what an Order does.
+type OrderKind uint8
+
+// The kinds of orders.
+const (
+	OrderRetry  OrderKind = iota + 1 // failed agents are put back to pending
+	OrderSkip                        // agents that were not started are left out
+	OrderAccept                      // the failures of the breached batches are accepted
+)
+
+// Progress is the half of a plan's state that says what happened. Only the plan's owner writes it.
+type Progress struct {
+	Schema    int       `json:"schema"`
+	Owner     string    `json:"owner,omitempty"` // name of the engine that drives the plan
+	At        time.Time `json:"at,omitzero"`     // of the last commit of an owner
+	Batch     int       `json:"batch"`           // the lowest batch that is not closed; len(batches) when all are
+	Counts    Counts    `json:"counts"`          // agents by status
+	Tasks     Counts    `json:"tasks"`           // tasks by status
+	Open      int       `json:"open"`            // agents that hold a slot
+	Touched   int       `json:"touched"`         // agents that may have been changed
+	Accepted  int       `json:"accepted,omitempty"`
+	Breaches  []Breach  `json:"breaches,omitempty"` // the newest; those above Control.Cleared stand
+	Struck    uint64    `json:"struck,omitempty"`   // number of the last breach
+	Folded    uint64    `json:"folded,omitempty"`   // number of the last order carried out
+	Cursor    int       `json:"cursor,omitempty"`   // how far the order after Folded was carried out
+	Doubts    int       `json:"doubts,omitempty"`   // of a rollback: how many doubtful agents were looked up in the source
+	Inbox     uint64    `json:"inbox,omitempty"`    // number of the last message folded
+	Announced Status    `json:"announced"`          // the status that the log told last
+	PausedAt  time.Time `json:"pausedAt,omitzero"`
+	EndedAt   time.Time `json:"endedAt,omitzero"`
+	End       Status    `json:"end,omitempty"` // completed or canceled, once ended
+}
+
+// BatchRow is one batch as stored.
+type BatchRow struct {
+	Index        int         `json:"index"`
+	Name         string      `json:"name,omitempty"`
+	First        int         `json:"first"` // ordinal of its first agent
+	Size         int         `json:"size"`
+	Status       BatchStatus `json:"status"`
+	Cursor       int         `json:"cursor"` // no agent of it before this ordinal is pending
+	Counts       Counts      `json:"counts"` // agents by status
+	Open         int         `json:"open"`   // agents that hold a slot
+	Changed      int         `json:"changed"`
+	Unhealthy    int         `json:"unhealthy,omitempty"` // reported unhealthy, not failed yet
+	Accepted     int         `json:"accepted,omitempty"`
+	Continued    bool        `json:"continued,omitempty"` // a breach with the action continue was recorded
+	StartedAt    time.Time   `json:"startedAt,omitzero"`
+	SettledAt    time.Time   `json:"settledAt,omitzero"`
+	HealthySince time.Time   `json:"healthySince,omitzero"`
+	ClosedAt     time.Time   `json:"closedAt,omitzero"`
+}
+
+// AgentRow is one agent of a plan as stored, its tasks inside, so that counters, slots and rows agree by construction.
+type AgentRow struct {
+	Ordinal int // its place in the plan, from 0
+	Batch   int // index of its batch
+	Agent   AgentSpec
+	State   AgentState
+}
+
+// AgentSpec is what never changes about an agent of a plan. Create writes it; a Commit does not carry it.
+type AgentSpec struct {
+	ID      string            `json:"id"`
+	Version string            `json:"version,omitempty"` // what it ran before the plan, when the Spec said so
+	Labels  map[string]string `json:"labels,omitempty"`
+}
+
+// AgentState is what happens to an agent. A Store may keep it as the bytes that AppendBinary makes.
+type AgentState struct {
+	Status TaskStatus
+	Flags  AgentFlags
+	Task   TaskState   // the agent's first task
+	Rest   []TaskState // its further tasks; nil for nearly every agent
+	More   *AgentMore  // what few agents have; nil otherwise, and never changed in place
+}
+
+// AgentFlags are facts about an agent.
+type AgentFlags uint8
+
+// The facts about an agent.
+const (
+	AgentTouched   AgentFlags = 1 << iota // it may have been changed
+	AgentOpen                             // it holds a slot
+	AgentAtTarget                         // it succeeded without being changed
+	AgentUnhealthy                        // reported unhealthy, not failed yet
+)
+
+// AgentMore is what few agents have.
+type AgentMore struct {
+	Previous  string // the version before its first start, where a precheck reported one
+	Unhealthy int64  // since when it is unhealthy, Unix nanoseconds
+}
+
+// TaskState is what happens to one task. Times are Unix nanoseconds, UTC; 0 is none.
+type TaskState struct {
+	Status  TaskStatus
+	Why     Reason    // how it ended, or why it waits
+	Tries   uint8     // tries of the retry budget used
+	Number  uint32    // how often it was started
+	Started int64     // its newest start
+	Ended   int64     // when it ended; while it waits, when it is due
+	More    *TaskMore // what few tasks have; nil otherwise, and never changed in place
+}
+
+// TaskMore is what few tasks have.
+type TaskMore struct {
+	Version string // reported, where it is not the target
+	Error   string // of the last failed attempt, cut to 4 KiB
+	Away    int64  // since when the agent is away, Unix nanoseconds
+}

@@ -1,0 +1,207 @@
+package ota
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// Store keeps plans. MemStore is the reference; storetest checks an implementation of your own.
+//
+// A plan's state is two halves, each with a number of its own: Control, which verbs write from any process, and
+// Progress, which only the plan's owner writes, under the epoch of its ownership. One method, Commit, has to be
+// atomic. All methods are safe for concurrent use, and a method called after another has returned sees what that one
+// wrote. A Store keeps nothing it is given by reference, and gives nothing by reference that it keeps.
+//
+// A method whose ctx ends returns the context's error; it may have written nothing or all of its change.
+type Store interface {
+	// Create reads agents to their end and makes the plan visible in one step, at revision 1, Control number 1, Progress
+	// number 1 and epoch 0; nothing of it is visible before. Then, and only then, it calls p.Finish for what the agents decide. An
+	// error yielded by agents, or returned by Finish, is returned as it is and nothing stays. ErrExists when the ID or
+	// the request key is taken, *DuplicateError when an agent comes twice. Commits of other plans do not wait for the
+	// whole of a Create.
+	Create(ctx context.Context, p NewPlan, agents iter.Seq2[AgentRow, error]) error
+
+	// Commit applies c as a whole or not at all, and returns the plan's new revision, which is one higher each time. It
+	// is durable when it returns. ErrNotFound, ErrFenced (the epoch is not the stored one) and ErrConflict (a number is
+	// not the stored one) say that nothing was changed; after any other error nobody knows. It costs what changed, never
+	// the size of the plan.
+	Commit(ctx context.Context, c Commit) (revision uint64, err error)
+
+	// Plan returns one plan, or ErrNotFound. Its cost does not depend on the fleet.
+	Plan(ctx context.Context, id string) (PlanRow, error)
+
+	// Plans returns one page of plans, newest first.
+	Plans(ctx context.Context, q PlanQuery) (Page[PlanRow], error)
+
+	// Batches returns one page of a plan's batches, by index.
+	Batches(ctx context.Context, plan string, q RowQuery) (Page[BatchRow], error)
+
+	// Agents returns one page of a plan's agents, by ordinal.
+	Agents(ctx context.Context, plan string, q RowQuery) (Page[AgentRow], error)
+
+	// Log returns the records with a revision above after, in order and without gap, at most limit of them; none yet is
+	// an empty slice. ErrNotFound when there is no such plan.
+	Log(ctx context.Context, plan string, after uint64, limit int) ([]LogRow, error)
+}
+
+// Leaser is a Store that knows which engines are alive. Without it the last engine to start driving a plan owns it,
+// and two engines on one store take plans from each other.
+type Leaser interface {
+	// Renew says that engine is alive for ttl from now, by the store's clock. A ttl of 0 ends the lease at once.
+	Renew(ctx context.Context, engine string, ttl time.Duration) error
+	// Owners returns the engines whose lease has not run out, by the store's clock.
+	Owners(ctx context.Context) ([]string, error)
+}
+
+// Notifier is a Store that tells when a plan has changed. Without it changes made by other processes are found by
+// polling every Options.Poll.
+type Notifier interface {
+	// Changes returns a channel of IDs of plans that were created or committed to, until ctx ends, when it is closed. It
+	// may lose, merge and repeat IDs: it is a hint, and a slow reader never slows a Commit.
+	Changes(ctx context.Context) (<-chan string, error)
+}
+
+// Claimer is a Store that lets an agent be in one active plan only. Without it two plans may upgrade one agent at the
+// same time, and each plan carries a warning that says so.
+type Claimer interface {
+	// Claim takes every agent of plan for it, or none: conflicts lists at most 32 agents that another plan holds, total
+	// says how many there are. Claims of a plan that has ended are void. from, when not empty, is a plan whose claims are
+	// taken over. Claiming again what is already claimed is success.
+	Claim(ctx context.Context, plan, from string) (conflicts []Conflict, total int, err error)
+}
+
+// Inbox is a Store that carries reports to the process that owns a plan. Without it a report is refused by every
+// process but the owner's.
+type Inbox interface {
+	// Post appends messages for a plan. A message whose ID was posted before is dropped.
+	Post(ctx context.Context, plan string, messages []Message) error
+	// Read returns the messages above after, in order, at most limit of them.
+	Read(ctx context.Context, plan string, after uint64, limit int) ([]Message, error)
+}
+
+// Message is one report on its way to a plan's owner.
+type Message struct {
+	Number uint64 // given by the Store, rising
+	ID     string // given by the sender, unique in the plan
+	Body   []byte
+}
+
+// Pruner is a Store that can forget. Nothing is ever deleted without it being said.
+type Pruner interface {
+	// Prune deletes the plans that ended before the given time, with their agents and their log, and returns how many.
+	Prune(ctx context.Context, before time.Time) (plans int, err error)
+}
+
+// NewPlan is a plan about to be created.
+type NewPlan struct {
+	ID          string
+	Source      string // the plan that it rolls back; empty otherwise
+	RequestKey  string // unique among plans when not empty
+	Fingerprint string
+	Labels      map[string]string
+	CreatedAt   time.Time
+	// Finish is called once, after the last agent, and returns what only the agents could decide.
+	Finish func() (Created, error)
+}
+
+// Created is the rest of a NewPlan, once its agents are known.
+type Created struct {
+	Spec     PlanSpec
+	Control  Control
+	Progress Progress
+	Status   Status
+	Batches  []BatchRow
+	Log      []byte // record 1
+}
+
+// Commit is one atomic change of one plan. Parts that are zero are left as they are.
+type Commit struct {
+	Plan string
+	// Request is a verb's request ID; it is kept in the log record.
+	Request string
+
+	// Control must equal the stored Control number.
+	Control uint64
+	// Progress must equal the stored Progress number, in an owner's commit and when Exact is set.
+	Progress uint64
+	// Epoch must equal the stored epoch in an owner's commit; it is 0 in a verb's.
+	Epoch uint64
+	// Owner marks an owner's commit: Epoch and Progress are compared besides Control.
+	Owner bool
+	// Raise takes the ownership: an owner's commit that makes the stored epoch Epoch+1.
+	Raise bool
+	// Exact makes a verb's commit compare Progress too.
+	Exact bool
+
+	// NewControl replaces the Control half and raises its number by one.
+	NewControl *Control
+	// BumpControl raises the Control number by one without a new half: a new breach does.
+	BumpControl bool
+	// NewProgress replaces the Progress half and raises its number by one.
+	NewProgress *Progress
+	// Status is the plan's status after this commit, for Plans to select by.
+	Status Status
+	// Batches replace the rows of their Index.
+	Batches []BatchRow
+	// Agents replace the State of the rows of their Ordinal; the Agent part is not looked at.
+	Agents []AgentRow
+	// Log is this commit's log record, never empty.
+	Log []byte
+}
+
+// PlanRow is a plan as a Store returns it.
+type PlanRow struct {
+	ID             string
+	Source         string
+	RequestKey     string
+	Fingerprint    string
+	Spec           PlanSpec
+	Control        Control
+	Progress       Progress
+	ControlNumber  uint64
+	ProgressNumber uint64
+	Epoch          uint64
+	Revision       uint64
+	Status         Status // as the last commit wrote it
+}
+
+// LogRow is one record of a plan's log as a Store returns it.
+type LogRow struct {
+	Revision uint64
+	Request  string
+	Data     []byte
+}
+
+// Page is one page of a list.
+type Page[T any] struct {
+	Items []T
+	// More says that there are further items after the last one.
+	More bool
+	// Total is how many items match in all, when the query asked for it.
+	Total int
+}
+
+// PlanQuery selects plans. The zero value selects all of them, DefaultPage at a time.
+type PlanQuery struct {
+	Status []Status          // any of these; none means all
+	Labels map[string]string // all of these, exactly
+	Source string            // only rollback plans of this plan
+	Key    string            // only the plan with this request key
+	Offset int               // how many to leave out
+	Limit  int               // at most this many; 0 means DefaultPage
+	Total  bool              // count all that match, too
+}
+
+// RowQuery selects batches by index, or agents by ordinal.
+type RowQuery struct {
+	From   int          // the first index or ordinal
+	To     int          // the one after the last; 0 means to the end
+	Status []TaskStatus // agents: in any of these; none means all
+	IDs    []string     // agents: only these; at most 1,000
+	Limit  int          // at most this many; 0 means DefaultPage
+	Total  bool         // count all that match, too
+}
+
+// DefaultPage is the length of a page where a query names none.
+const DefaultPage = 1000

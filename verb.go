@@ -1,0 +1,115 @@
+package ota
+
+import "slices"
+
+// Verb is something that is said to a plan.
+type Verb uint8
+
+// The verbs.
+const (
+	VerbStart Verb = iota + 1
+	VerbPause
+	VerbResume
+	VerbCancel
+	VerbPromote
+	VerbSkip
+	VerbRetry
+	VerbEdit
+	VerbAnnotate
+	VerbCreateRollback
+	VerbRollback
+)
+
+var verbNames = []string{
+	"none", "start", "pause", "resume", "cancel", "promote", "skip", "retry", "edit", "annotate",
+	"create_rollback", "rollback",
+}
+
+// String returns the verb as it is written on the wire, for example "create_rollback".
+func (v Verb) String() string { return enumName(verbNames, v) }
+
+// MarshalText returns what String returns.
+func (v Verb) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText accepts what String returns and refuses everything else.
+func (v *Verb) UnmarshalText(b []byte) error { return enumParse(verbNames, "verb", b, v) }
+
+// transitions is the published table: which verb is legal in which status, and where it leads at once. Where more than one
+// status may follow, the first is the one with nothing in flight. A verb whose wish is fulfilled already is success
+// and changes nothing; that is not in this table.
+var transitions = map[Status]map[Verb][]Status{
+	StatusPending: {
+		VerbStart:    {StatusRunning},
+		VerbCancel:   {StatusCanceled},
+		VerbEdit:     {StatusPending},
+		VerbSkip:     {StatusPending},
+		VerbPromote:  {StatusPending},
+		VerbAnnotate: {StatusPending},
+	},
+	StatusRunning: {
+		VerbPause:          {StatusPaused, StatusPausing},
+		VerbCancel:         {StatusCanceled, StatusCanceling},
+		VerbEdit:           {StatusRunning},
+		VerbPromote:        {StatusRunning},
+		VerbSkip:           {StatusRunning},
+		VerbRetry:          {StatusRunning},
+		VerbAnnotate:       {StatusRunning},
+		VerbCreateRollback: {StatusPaused, StatusPausing},
+		VerbRollback:       {StatusRollingBack},
+	},
+	StatusPausing: {
+		VerbResume:         {StatusRunning},
+		VerbCancel:         {StatusCanceling},
+		VerbEdit:           {StatusPausing},
+		VerbPromote:        {StatusPausing},
+		VerbSkip:           {StatusPausing},
+		VerbRetry:          {StatusPausing},
+		VerbAnnotate:       {StatusPausing},
+		VerbCreateRollback: {StatusPausing},
+		VerbRollback:       {StatusRollingBack},
+	},
+	StatusPaused: {
+		VerbResume:         {StatusRunning},
+		VerbCancel:         {StatusCanceled, StatusCanceling},
+		VerbEdit:           {StatusPaused},
+		VerbPromote:        {StatusPaused},
+		VerbSkip:           {StatusPaused},
+		VerbRetry:          {StatusPaused},
+		VerbAnnotate:       {StatusPaused},
+		VerbCreateRollback: {StatusPaused},
+		VerbRollback:       {StatusRollingBack},
+	},
+	StatusCanceling: {
+		VerbCancel:         {StatusCanceling},
+		VerbAnnotate:       {StatusCanceling},
+		VerbCreateRollback: {StatusCanceling},
+		VerbRollback:       {StatusRollingBack},
+	},
+	StatusCanceled: {
+		VerbAnnotate:       {StatusCanceled},
+		VerbCreateRollback: {StatusCanceled},
+		VerbRollback:       {StatusRollingBack},
+	},
+	StatusCompleted: {
+		VerbAnnotate:       {StatusCompleted},
+		VerbCreateRollback: {StatusCompleted},
+		VerbRollback:       {StatusRollingBack},
+	},
+	StatusRollingBack: {
+		VerbAnnotate: {StatusRollingBack},
+	},
+	StatusRolledBack: {
+		VerbAnnotate: {StatusRolledBack},
+	},
+}
+
+// LegalVerbs returns the verbs that may be said to a plan in status s, in a fixed order. A verb that repeats a wish which is
+// fulfilled already, such as Pause of a paused plan, is success too, and not listed.
+func LegalVerbs(s Status) []Verb {
+	verbs := make([]Verb, 0, len(transitions[s]))
+	for v := range transitions[s] {
+		verbs = append(verbs, v)
+	}
+	slices.Sort(verbs)
+	return verbs
+}
