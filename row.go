@@ -138,6 +138,7 @@ type AgentRow struct {
 type AgentSpec struct {
 	ID      string            `json:"id"`
 	Version string            `json:"version,omitempty"` // what it ran before the plan, when the Spec said so
+	Target  string            `json:"target,omitempty"`  // of a rollback: the version it goes back to; empty means the plan's
 	Labels  map[string]string `json:"labels,omitempty"`
 }
 
