@@ -1,7 +1,6 @@
 package ota
 
 import (
-	"fmt"
 	"math"
 	"time"
 )
@@ -185,6 +184,9 @@ func (s *state) step(now time.Time) (n need, wake time.Time) {
 	if n := s.foldOrders(now); n.kind != needNothing {
 		return n, time.Time{}
 	}
+	if n := s.foldDoubts(ns); n.kind != needNothing {
+		return n, time.Time{}
+	}
 	s.foldOutcomes()
 	s.foldInspects()
 	if n := s.foldHealth(ns); n.kind != needNothing {
@@ -286,74 +288,4 @@ func (s *state) finish(now time.Time) {
 		}
 	}
 	s.event(e)
-}
-
-// explain lists everything that holds the plan back now: the same limits and barriers that decide asks.
-func (v *view) explain() []Blocker {
-	var out []Blocker
-	add := func(why Reason, until int64, verb Verb, text string) {
-		out = append(out, Blocker{Reason: why, Until: stamp(until), Verb: verb, Text: text})
-	}
-	switch v.status {
-	case StatusPending:
-		add(ReasonPending, 0, VerbStart, "")
-		return out
-	case StatusCanceled, StatusRolledBack, StatusCompleted:
-		add(ReasonEnded, 0, 0, v.status.String())
-		return out
-	}
-	for _, limit := range limits {
-		if r := limit(v); r.All == 0 || r.New == 0 {
-			add(r.Why, r.Until, r.Verb, r.Text)
-		}
-	}
-	if v.b != nil {
-		v.explainBatch(add)
-	}
-	if n := v.p.Counts.Running; n > 0 {
-		add(ReasonInFlight, 0, 0, fmt.Sprintf("%d agents", n))
-	}
-	return out
-}
-
-func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
-	list := openers
-	switch v.b.Status {
-	case BatchPending:
-	case BatchObserving:
-		list = closers
-	default:
-		list = nil
-		if n := v.b.Counts.Waiting; n > 0 {
-			add(ReasonBackoff, v.wake, 0, fmt.Sprintf("%d agents of batch %d wait for their next attempt", n, v.b.Index))
-		}
-	}
-	for _, barrier := range list {
-		if h, holds := barrier(v); holds {
-			add(h.Why, h.Until, h.Verb, h.Text)
-		}
-	}
-}
-
-// Blocker is one thing that holds a plan back.
-type Blocker struct {
-	Reason Reason    `json:"reason"`
-	Text   string    `json:"text,omitempty"` // with the numbers and names of this case
-	Until  time.Time `json:"until,omitzero"` // when it clears by itself; zero: it does not
-	Verb   Verb      `json:"verb,omitempty"` // what clears it; zero: nothing that can be said
-}
-
-// String returns one sentence.
-func (b Blocker) String() string {
-	s := b.Reason.Sentence()
-	if b.Text != "" {
-		s += ": " + b.Text
-	}
-	if !b.Until.IsZero() {
-		s += "; until " + b.Until.Format(time.RFC3339)
-	}
-	if b.Verb != 0 {
-		s += "; cleared by " + b.Verb.String()
-	}
-	return s
 }

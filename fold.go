@@ -32,7 +32,7 @@ func (s *state) foldOutcome(o *outcome) {
 	}
 	r.live = false
 	s.become(r, o)
-	if o.reason == ReasonAbandoned {
+	if o.leaves {
 		s.queue.bar(o.ordinal)
 		s.calls.abandoned++
 		s.tooManyAbandoned(o.at)

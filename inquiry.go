@@ -42,8 +42,9 @@ type healthReport struct {
 	healthy bool
 	at      int64
 	reason  string
-	found   bool // its row was looked for
-	ordinal int  // -1: the plan has no such agent
+	message uint64 // of the inbox
+	found   bool   // its row was looked for
+	ordinal int    // -1: the plan has no such agent
 }
 
 // probing is one round of questions to the agents of the observed batch.
@@ -103,6 +104,7 @@ func (s *state) foldHealth(now int64) need {
 	}
 	for len(s.in.health) > 0 {
 		h := &s.in.health[0]
+		s.p.Inbox = max(s.p.Inbox, h.message)
 		if !h.found {
 			return s.wantHealth()
 		}
@@ -228,4 +230,35 @@ func (s *state) unhealthy(r *resident, at int64, reason string) {
 	if b.Unhealthy == 0 {
 		b.HealthySince = time.Unix(0, at).UTC()
 	}
+}
+
+// foldDoubts leaves out the agents of a rollback that were in flight when their plan was frozen and turned out untouched.
+func (s *state) foldDoubts(now int64) need {
+	if !s.calls.source || s.p.Doubts >= s.spec.Doubtful {
+		return need{}
+	}
+	for _, o := range s.untouched {
+		r := s.rows.at(o)
+		if r == nil {
+			return need{kind: needPage, from: o}
+		}
+		if s.batches[r.Batch] == nil {
+			return need{kind: needBatch, from: r.Batch}
+		}
+	}
+	for _, o := range s.untouched {
+		r := s.rows.at(o)
+		if r.State.Status != TaskPending {
+			continue
+		}
+		for i := range r.State.tasks() {
+			t := r.State.task(i)
+			t.Why, t.Ended = ReasonUntouched, now
+			s.setTask(r, i, TaskSkipped)
+			s.taskEvent(EventTaskSkipped, r, i, ReasonUntouched, "")
+		}
+		s.setAgent(r, TaskSkipped)
+	}
+	s.p.Doubts = s.spec.Doubtful
+	return need{}
 }

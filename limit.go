@@ -105,7 +105,7 @@ func leaseLimit(v *view) room {
 }
 
 func sourceLimit(v *view) room {
-	if v.spec.Source != "" && !v.calls.source {
+	if v.spec.Source != "" && (!v.calls.source || v.p.Doubts < v.spec.Doubtful) {
 		return none(ReasonSource, 0, "plan "+v.spec.Source)
 	}
 	return plenty

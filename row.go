@@ -51,10 +51,11 @@ type Stop struct {
 
 // RollbackRef ties a plan to its rollback plan.
 type RollbackRef struct {
-	ID      string    `json:"id"`
-	Frozen  Stamp     `json:"frozen"`
-	Started *Stop     `json:"started,omitempty"` // nil: made, not started
-	Done    time.Time `json:"done,omitzero"`     // when the rollback plan completed
+	ID      string       `json:"id"`
+	Spec    RollbackSpec `json:"spec"`
+	Frozen  Stamp        `json:"frozen"`
+	Started *Stop        `json:"started,omitempty"` // nil: made, not started
+	Done    time.Time    `json:"done,omitzero"`     // when the rollback plan completed
 }
 
 // Request remembers a verb that was carried out, so that the same request is not carried out twice.

@@ -24,10 +24,14 @@ type session struct {
 	left  []bar
 	calls callsView
 
-	held   input // not acknowledged by a commit yet
-	starts []Attempt
-	begun  []started
-	asks   []ask
+	untouched []int // of a rollback: agents that turned out not to need it
+
+	revision  uint64 // the newest this session has seen
+	held      input  // not acknowledged by a commit yet
+	committed bool   // something was committed since the shell last looked
+	starts    []Attempt
+	begun     []started
+	asks      []ask
 
 	agents  []AgentRow // reused
 	batches []BatchRow
@@ -128,7 +132,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 		st.event(Event{Kind: EventOwned, Batch: -1, Number: int(st.epoch) + 1, Text: x.owner})
 	}
 	st.in.take(x.held)
-	x.st = st
+	x.st, x.revision = st, row.Revision
 	return nil
 }
 
@@ -198,6 +202,7 @@ func (x *session) step(ctx context.Context, now time.Time) (time.Time, error) {
 	abandoned := x.st.calls.abandoned
 	x.st.calls = x.calls
 	x.st.calls.abandoned = abandoned
+	x.st.untouched = x.untouched
 	for {
 		n, wake := x.st.step(now)
 		if n.kind == needNothing {
@@ -279,7 +284,8 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 		x.batches = append(x.batches, st.batches[i].BatchRow)
 	}
 	c.Agents, c.Batches = x.agents, x.batches
-	if _, err := x.store.Commit(ctx, c); err != nil {
+	rev, err := x.store.Commit(ctx, c)
+	if err != nil {
 		return false, fmt.Errorf("ota: commit plan %s: %w", x.plan, err)
 	}
 	st.progressNumber++
@@ -290,8 +296,47 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 		st.epoch++
 		x.raise = false
 	}
+	x.committed, x.revision = true, rev
 	x.acknowledged()
 	return x.handOut(), nil
+}
+
+// row is the plan as it is stored, when nothing is waiting to be committed.
+func (x *session) row() PlanRow {
+	st := x.st
+	return PlanRow{
+		ID: st.id, Source: st.spec.Source, Spec: st.spec, Control: st.c, Progress: st.p,
+		ControlNumber: st.controlNumber, ProgressNumber: st.progressNumber, Epoch: st.epoch, Status: st.told,
+	}
+}
+
+// said takes in a verb that was committed.
+func (x *session) said(row *PlanRow) {
+	st := x.st
+	x.revision = max(x.revision, row.Revision)
+	if row.ControlNumber == st.controlNumber {
+		return
+	}
+	st.c, st.controlNumber, st.told = row.Control, row.ControlNumber, row.Status
+	st.policy++
+}
+
+// refresh reads the plan again, because somebody else may have said something to it.
+func (x *session) refresh(ctx context.Context) error {
+	st := x.st
+	if st == nil {
+		return nil
+	}
+	row, err := x.store.Plan(ctx, x.plan)
+	if err != nil {
+		return err
+	}
+	if row.Epoch != st.epoch || row.ProgressNumber != st.progressNumber {
+		x.drop()
+		return nil
+	}
+	x.said(&row)
+	return nil
 }
 
 // acknowledged forgets what the store now knows.

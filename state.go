@@ -21,11 +21,12 @@ type state struct {
 	queue   queues
 	in      input // what is not folded yet
 
-	probing probing
-	calls   callsView
-	fx      change
-	policy  int // counts changes of Control, to notice that limits must be judged again
-	judged  int
+	probing   probing
+	calls     callsView
+	untouched []int // of a rollback: doubtful agents that turned out untouched
+	fx        change
+	policy    int // counts changes of Control, to notice that limits must be judged again
+	judged    int
 }
 
 // batch is a batch's row as its owner works on it.

@@ -17,6 +17,7 @@ type outcome struct {
 	after     time.Duration // throttled: for how long
 	unchanged bool          // the agent was certainly not changed by this call
 	repeat    bool          // the call repeated one that was lost in a crash
+	leaves    bool          // the call was abandoned: it has not returned
 	left      bool          // the call was abandoned before, and has returned only now
 	version   string        // what the agent reports
 	text      string        // an error or a message
