@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // Run drives every plan of the Store that can move, until ctx ends: those that run, pause, cancel or roll back, those that are
