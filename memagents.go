@@ -104,12 +104,12 @@ func (a *memAgents) find(ids []string) []int {
 	a.indexing.Do(func() {
 		a.index = newMemIndex(a.count)
 		for ordinal := range a.count {
-			a.index.add(a.id, ordinal)
+			a.index.add(a, ordinal)
 		}
 	})
 	var found []int
 	for _, id := range ids {
-		if ordinal, ok := a.index.find(a.id, id); ok {
+		if ordinal, ok := a.index.find(a, id); ok {
 			found = append(found, ordinal)
 		}
 	}
@@ -144,7 +144,7 @@ func (b *memBuilder) add(row *AgentRow) error {
 	c.versions = addSparse(c.versions, len(c.ids), row.Agent.Version, row.Agent.Version != "")
 	c.labels = addSparse(c.labels, len(c.ids), b.intern(row.Agent.Labels), len(row.Agent.Labels) > 0)
 	b.count++
-	if !b.index.add(b.id, row.Ordinal) {
+	if !b.index.add(&b.memAgents, row.Ordinal) {
 		return &DuplicateError{Agent: row.Agent.ID}
 	}
 	return nil
