@@ -14,7 +14,7 @@ var aliasCases = []testCase{
 			p.agents[i].State = e.busy(i)
 		}
 		e.create(p)
-		before := e.everything("p")
+		before := e.frozen("p")
 		p.plan.Labels["app"] = "changed"
 		p.created.Spec.Labels["app"] = "changed"
 		p.created.Spec.Warnings[0] = "changed"
@@ -35,7 +35,7 @@ var aliasCases = []testCase{
 		for n := range 3 {
 			c := e.changing("p", n)
 			e.commit(c)
-			before := e.everything("p")
+			before := e.frozen("p")
 			scribbleControl(c.NewControl)
 			c.NewProgress.Breaches[0].Text = "changed"
 			c.NewProgress.Touched = 99
@@ -49,16 +49,16 @@ var aliasCases = []testCase{
 	{"WhatIsReturnedMayBeChanged", func(e *env) {
 		e.made("p")
 		e.commit(e.changing("p", 1))
-		before := e.text(e.everything("p"))
+		before := e.frozen("p")
 		got := e.everything("p")
 		scribbleAll(&got)
-		e.same(ruleGives, e.text(e.everything("p")), before)
+		e.same(ruleGives, e.everything("p"), before)
 		page, err := e.store.Plans(e.ctx, ota.PlanQuery{})
 		e.ok("Plans answers", err)
 		got.Plan = page.Items[0]
 		got.Agents = e.agents("p", ota.RowQuery{IDs: []string{"p-00001", "p-00004"}})
 		scribbleAll(&got)
-		e.same(ruleGives, e.text(e.everything("p")), before)
+		e.same(ruleGives, e.everything("p"), before)
 	}},
 }
 

@@ -143,7 +143,7 @@ func (o *hotOwner) run(stop *atomic.Bool) error {
 		_, err = o.e.store.Commit(o.e.ctx, ota.Commit{
 			Plan: o.plan, Owner: true, Control: p.ControlNumber, Progress: p.ProgressNumber, NewProgress: &progress,
 			Agents: []ota.AgentRow{{Ordinal: o.landed % 6, State: ota.AgentState{Task: ota.TaskState{Number: uint32(o.landed)}}}},
-			Log: []byte("owner"),
+			Log:    []byte("owner"),
 		})
 		switch {
 		case err == nil:

@@ -171,7 +171,7 @@ var createCases = []testCase{
 }
 
 // patience is how long something may take that should not have to wait at all.
-const patience = 10 * time.Second
+var patience = 10 * time.Second
 
 // aside runs f beside the caller, who holds something up meanwhile, and gives up when f waits for it.
 func aside(f func() error) error {

@@ -191,7 +191,7 @@ func (e *env) commit(c ota.Commit) uint64 {
 
 // refused expects that the store refuses c with the error want, and keeps its plan as it is.
 func (e *env) refused(rule string, c ota.Commit, want error) {
-	before := e.everything(c.Plan)
+	before := e.frozen(c.Plan)
 	_, err := e.store.Commit(e.ctx, c)
 	if want == nil {
 		e.that(rule, err != nil, "got no error")
@@ -213,6 +213,11 @@ func (e *env) everything(id string) everything {
 	log, err := e.store.Log(e.ctx, id, 0, 100_000)
 	e.ok("Log returns the records of a plan that is there", err)
 	return everything{Plan: e.plan(id), Batches: e.batches(id), Agents: e.agents(id, ota.RowQuery{Limit: 100_000}), Log: log}
+}
+
+// frozen is everything at this moment, even if the store gives what it will change.
+func (e *env) frozen(id string) json.RawMessage {
+	return json.RawMessage(e.text(e.everything(id)))
 }
 
 func (e *env) batches(id string) []ota.BatchRow {

@@ -18,11 +18,11 @@ var pruneCases = []testCase{
 		for _, id := range []string{"completed-5", "canceled-5", "stillborn-5", "back-5"} {
 			e.absent(rulePrune, id)
 		}
-		e.same("Prune returns how many it deleted", n, 4)
 		for _, id := range []string{"completed-15", "completed-10", "stillborn-15", "back-15", "running", "paused", "unknown-end"} {
-			_, err := e.store.Plan(e.ctx, id)
+			_, err = e.store.Plan(e.ctx, id)
 			e.that(rulePrune, err == nil, "got %v for %s; left are %s", err, id, left)
 		}
+		e.same("Prune returns how many it deleted", n, 4)
 		n, err = pruner.Prune(e.ctx, e.now(10))
 		e.ok("Prune answers", err)
 		e.same("pruning again deletes nothing", n, 0)
