@@ -3,4 +3,4 @@ package storetest
 import "time"
 
 // Broken stores use it up.
-func init() { patience = 2 * time.Second }
+func init() { patience = time.Second }

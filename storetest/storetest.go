@@ -61,7 +61,7 @@ func Run(t *testing.T, newStore func(t *testing.T) ota.Store, opts Options) {
 
 // Check runs the cases one after the other without a *testing.T, for example in an operator's tool, and returns every
 // failure, each with the name of its case, joined; or nil. newStore is called once for each case and returns an empty
-// store. Times are whole microseconds. What is written by one commit and read after a restart is not checked.
+// store; nothing is closed. Times are whole microseconds, and durability is not checked, as nothing is opened again.
 func Check(ctx context.Context, newStore func() (ota.Store, error)) error {
 	var failures []error
 	for _, theme := range themes {
