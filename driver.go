@@ -230,7 +230,8 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 		d.e.changed(d.id)
 	}
 	d.call(now)
-	return soonest(wake, d.abandon(now)), again, nil
+	d.abandon(now)
+	return wake, again, nil
 }
 
 // call hands out what was committed.
@@ -275,12 +276,11 @@ func (d *driver) end(now time.Time, cause error, reason Reason) {
 	}
 }
 
-// abandon leaves behind calls that have not returned in time, and says when to look again.
-func (d *driver) abandon(now time.Time) time.Time {
+// abandon leaves behind calls that have not returned in time.
+func (d *driver) abandon(now time.Time) {
 	if !d.look.IsZero() && !now.Before(d.look) {
 		d.look = d.pool.abandon(now, d.endedAt, d.e.opt.AbandonAfter, d.endReason)
 	}
-	return d.look
 }
 
 // idle reports whether the plan needs no driver any more.

@@ -46,7 +46,7 @@ func newSession(store Store, plan, owner string) *session {
 // once. After an error nothing is lost: what was given is held, and the next turn begins by loading.
 func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.Time, again bool, err error) {
 	x.hold(in)
-	for range maxConflicts {
+	for range maxRefusals {
 		if x.st == nil {
 			if err := x.load(ctx, now); err != nil {
 				return time.Time{}, false, err
@@ -71,8 +71,8 @@ func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.
 	return time.Time{}, true, nil
 }
 
-// maxConflicts is how many commits in a row may be refused before the shell gets to look around.
-const maxConflicts = 4
+// maxRefusals is how many commits in a row may be refused before the shell gets to look around.
+const maxRefusals = 4
 
 func (x *session) hold(in input) {
 	x.held.outcomes = append(x.held.outcomes, in.outcomes...)

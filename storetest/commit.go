@@ -195,7 +195,7 @@ func (e *env) changing(id string, n int) ota.Commit {
 	c.NewProgress = &ota.Progress{
 		Schema: ota.Schema, Owner: "engine", At: e.now(n), Batch: 1, Counts: ota.Counts{Waiting: 1, Pending: 5}, Touched: 1,
 		Breaches: []ota.Breach{{Number: 1, Reason: ota.ReasonThreshold, At: e.now(n), Text: "two"}}, Struck: 1,
-		PausedAt: e.now(n), EndedAt: e.now(n), End: ota.StatusCanceled, Announced: ota.StatusPausing,
+		EndedAt: e.now(n), End: ota.StatusCanceled, Reached: 1,
 	}
 	c.Status = ota.StatusPausing
 	c.Batches = []ota.BatchRow{{

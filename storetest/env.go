@@ -98,7 +98,7 @@ func (e *env) sample(id string, agents, size int) *sample {
 					Observe: ota.Observe{Wait: time.Minute}, AttemptLimit: time.Hour, QueueLimit: ota.NoLimit,
 				},
 			},
-			Progress: ota.Progress{Schema: ota.Schema, Counts: ota.Counts{Pending: agents}, Announced: ota.StatusPending},
+			Progress: ota.Progress{Schema: ota.Schema, Counts: ota.Counts{Pending: agents}, Reached: 1},
 			Status:   ota.StatusPending,
 			Log:      []byte("record 1 of " + id),
 		},

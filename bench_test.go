@@ -1,0 +1,70 @@
+package ota
+
+import (
+	"context"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// BenchmarkRun upgrades a fleet of no-op agents on MemStore, and compares it, in the same run, with bare errgroup over the same no-op.
+func BenchmarkRun(b *testing.B) {
+	for _, n := range []int{1_000, 10_000, 100_000, 1_000_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			ids := make([]string, n)
+			for i := range ids {
+				ids[i] = "agent-" + strconv.Itoa(i)
+			}
+			var floor, run time.Duration
+			for b.Loop() {
+				b.StopTimer()
+				e, id := benchPlan(b, ids)
+				start := time.Now()
+				bareErrgroup(n)
+				floor += time.Since(start)
+				b.StartTimer()
+				start = time.Now()
+				p, err := e.RunPlan(context.Background(), id)
+				if err != nil || p.Counts.Succeeded != n {
+					b.Fatal(p.Status, p.Counts, err)
+				}
+				run += time.Since(start)
+			}
+			b.ReportMetric(float64(run.Nanoseconds())/float64(b.N*n), "ns/task")
+			b.ReportMetric(run.Seconds()/floor.Seconds(), "x-errgroup")
+		})
+	}
+}
+
+func benchPlan(b *testing.B, ids []string) (*Engine, string) {
+	b.Helper()
+	noop := ExecutorFunc(func(context.Context, Attempt) (Result, error) { return Result{}, nil })
+	e, err := New(NewMemStore(), noop, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx := context.Background()
+	p, err := e.Create(ctx, Spec{
+		Name: "bench", ToVersion: "2", Agents: AgentIDs(ids...), Shape: Shape{Size: 10_000}, Policy: Policy{Concurrency: 64},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := e.Start(ctx, p.ID, By{}); err != nil {
+		b.Fatal(err)
+	}
+	return e, p.ID
+}
+
+func bareErrgroup(n int) {
+	var g errgroup.Group
+	g.SetLimit(64)
+	ctx := context.Background()
+	noop := func(context.Context) error { return nil }
+	for range n {
+		g.Go(func() error { return noop(ctx) })
+	}
+	_ = g.Wait()
+}
