@@ -69,6 +69,10 @@ var commitCases = []testCase{
 		e.same("BumpControl leaves the Control half as it is", e.plan("p").Control, verb.NewControl)
 		e.commit(e.owner("p"))
 		numbers(3, 3)
+		both := e.changing("p", 1)
+		both.BumpControl = true
+		e.commit(both)
+		numbers(4, 4)
 	}},
 	{"AStaleControlNumberIsErrConflict", func(e *env) {
 		e.made("p")
