@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"reflect"
-	"slices"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
@@ -70,6 +70,89 @@ func (e *env) now(n int) time.Time {
 	return time.Date(2026, 3, 29, 1, 30, n, 123456789, time.UTC).Truncate(e.step)
 }
 
+// sample is a plan to be created.
+type sample struct {
+	plan    ota.NewPlan
+	created ota.Created
+	agents  []ota.AgentRow
+}
+
+// sample returns a plan of that many agents in batches of size, with every kind of field in use.
+func (e *env) sample(id string, agents, size int) *sample {
+	threshold := 0.25
+	p := &sample{
+		plan: ota.NewPlan{
+			ID: id, Fingerprint: "print-" + id, Labels: map[string]string{"app": id, "ring": "1"}, CreatedAt: e.now(0),
+		},
+		created: ota.Created{
+			Spec: ota.PlanSpec{
+				Schema: ota.Schema, Name: "plan " + id, FromVersion: "1.0", ToVersion: "2.0", CreatedBy: "ann",
+				CreatedAt: e.now(0), Labels: map[string]string{"app": id, "ring": "1"}, Agents: agents,
+				Batches: (agents + size - 1) / size, Warnings: []string{"tolerates none"},
+			},
+			Control: ota.Control{
+				Schema: ota.Schema, Annotations: map[string]string{"note": "as made"},
+				Policy: ota.Policy{
+					Concurrency: 7, FailureThreshold: &threshold, Hold: ota.Hold{Batches: []int{1, 2}},
+					Observe: ota.Observe{Wait: time.Minute}, AttemptLimit: time.Hour, QueueLimit: ota.NoLimit,
+				},
+			},
+			Progress: ota.Progress{Schema: ota.Schema, Counts: ota.Counts{Pending: agents}, Reached: 1},
+			Status:   ota.StatusPending,
+			Log:      []byte("record 1 of " + id),
+		},
+	}
+	for i := range agents {
+		row := ota.AgentRow{Ordinal: i, Batch: i / size, Agent: ota.AgentSpec{ID: fmt.Sprintf("%s-%05d", id, i)}}
+		if i%3 == 1 {
+			row.Agent.Version = fmt.Sprintf("1.%d", i)
+			row.Agent.Target = fmt.Sprintf("0.%d", i)
+			row.Agent.Labels = map[string]string{"zone": fmt.Sprint("z", i%2)}
+		}
+		p.agents = append(p.agents, row)
+	}
+	for first := 0; first < agents; first += size {
+		n := min(size, agents-first)
+		p.created.Batches = append(p.created.Batches, ota.BatchRow{
+			Index: len(p.created.Batches), Name: fmt.Sprint("batch ", first), First: first, Size: n, Cursor: first,
+			Counts: ota.Counts{Pending: n},
+		})
+	}
+	p.plan.Finish = func() (ota.Created, error) { return p.created, nil }
+	return p
+}
+
+// rows yields the agents, as a Create reads them.
+func (p *sample) rows() iter.Seq2[ota.AgentRow, error] {
+	return p.rowsThen(len(p.agents), nil)
+}
+
+// rowsThen yields the first n agents, then calls then, if any, and goes on.
+func (p *sample) rowsThen(n int, then func() error) iter.Seq2[ota.AgentRow, error] {
+	return func(yield func(ota.AgentRow, error) bool) {
+		for i, row := range p.agents {
+			if i == n && then != nil {
+				if err := then(); err != nil {
+					yield(ota.AgentRow{}, err)
+					return
+				}
+			}
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// row is the plan as it is right after Create.
+func (p *sample) row() ota.PlanRow {
+	return ota.PlanRow{
+		ID: p.plan.ID, Source: p.plan.Source, RequestKey: p.plan.RequestKey, Fingerprint: p.plan.Fingerprint,
+		Spec: p.created.Spec, Control: p.created.Control, Progress: p.created.Progress, Status: p.created.Status,
+		ControlNumber: 1, ProgressNumber: 1, Revision: 1,
+	}
+}
+
 const ruleCreate = "Create makes a plan that is not there yet"
 
 // create creates a sample, or stops the case.
@@ -122,49 +205,20 @@ func (e *env) refused(rule string, c ota.Commit, want error) {
 	e.same("a refused commit changes nothing", e.everything(c.Plan), before)
 }
 
-// everything is all that a store knows about a plan.
-type everything struct {
-	Plan    ota.PlanRow
-	Batches []ota.BatchRow
-	Agents  []ota.AgentRow
-	Log     []ota.LogRow
-}
-
-func (e *env) everything(id string) everything {
-	log, err := e.store.Log(e.ctx, id, 0, 100_000)
-	e.ok("Log returns the records of a plan that is there", err)
-	return everything{Plan: e.plan(id), Batches: e.batches(id), Agents: e.agents(id, ota.RowQuery{Limit: 100_000}), Log: log}
-}
-
-// frozen is everything at this moment, even if the store gives what it will change.
-func (e *env) frozen(id string) json.RawMessage {
-	return json.RawMessage(e.text(e.everything(id)))
-}
-
-func (e *env) batches(id string) []ota.BatchRow {
-	page, err := e.store.Batches(e.ctx, id, ota.RowQuery{Limit: 100_000})
-	e.ok("Batches returns the batches of a plan that is there", err)
-	return page.Items
-}
-
-func (e *env) agents(id string, q ota.RowQuery) []ota.AgentRow {
-	page, err := e.store.Agents(e.ctx, id, q)
-	e.ok("Agents returns the agents of a plan that is there", err)
-	return page.Items
-}
-
-// absent expects that nothing of a plan is to be seen.
-func (e *env) absent(rule, id string) {
-	_, err := e.store.Plan(e.ctx, id)
-	e.is(rule, err, ota.ErrNotFound)
-	_, err = e.store.Agents(e.ctx, id, ota.RowQuery{})
-	e.is(rule, err, ota.ErrNotFound)
-	_, err = e.store.Batches(e.ctx, id, ota.RowQuery{})
-	e.is(rule, err, ota.ErrNotFound)
-	_, err = e.store.Log(e.ctx, id, 0, 1)
-	e.is(rule, err, ota.ErrNotFound)
-	page, err := e.store.Plans(e.ctx, ota.PlanQuery{})
-	e.ok("Plans answers", err)
-	listed := slices.ContainsFunc(page.Items, func(p ota.PlanRow) bool { return p.ID == id })
-	e.that(rule, !listed, "got it listed by Plans")
+// busy is a state that every field has a part in.
+func (e *env) busy(n int) ota.AgentState {
+	at := e.now(n).UnixNano()
+	return ota.AgentState{
+		Status: ota.TaskWaiting, Flags: ota.AgentTouched | ota.AgentOpen,
+		Task: ota.TaskState{
+			Status: ota.TaskSucceeded, Why: ota.ReasonSucceeded, Tries: 2, Number: uint32(n), Started: at, Ended: at + 1,
+		},
+		Rest: []ota.TaskState{
+			{Status: ota.TaskWaiting, Why: ota.ReasonBackoff, Started: at, Ended: at + 2, More: &ota.TaskMore{
+				Version: "1.9", Error: "no route to host", Away: at,
+			}},
+			{Status: ota.TaskPending},
+		},
+		More: &ota.AgentMore{Previous: "1.0", Unhealthy: at},
+	}
 }

@@ -27,7 +27,7 @@ var valueCases = []testCase{
 		p.plan.RequestKey = hostile[0]
 		p.plan.Fingerprint = hostile[1]
 		for i, text := range hostile {
-			p.agents[i].Agent = ota.AgentSpec{ID: text, Version: text, Labels: map[string]string{text: text}}
+			p.agents[i].Agent = ota.AgentSpec{ID: text, Version: text, Target: text, Labels: map[string]string{text: text}}
 			p.plan.Labels[text] = text
 			p.created.Spec.Labels[text] = text
 			p.created.Control.Annotations[text] = text
@@ -52,7 +52,7 @@ var valueCases = []testCase{
 		e.made("p")
 		c := e.changing("p", 7)
 		early := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
-		c.NewProgress.PausedAt = early
+		c.NewProgress.EndedAt = early
 		c.Batches[0].StartedAt = early
 		c.Batches[0].ClosedAt = time.Time{}
 		e.commit(c)
@@ -62,7 +62,7 @@ var valueCases = []testCase{
 			{p.Control.Started.At, e.now(7)},
 			{p.Control.Rollback.Done, e.now(7)},
 			{p.Progress.At, e.now(7)},
-			{p.Progress.PausedAt, early},
+			{p.Progress.EndedAt, early},
 			{p.Progress.Breaches[0].At, e.now(7)},
 			{b.StartedAt, early},
 			{b.SettledAt, e.now(7)},
