@@ -24,6 +24,7 @@ type memChunk struct {
 	ids      []string
 	states   []AgentState
 	versions []string            // nil when none of them has one
+	targets  []string            // likewise
 	labels   []map[string]string // nil when none of them has any; equal ones are one map, which nobody changes
 }
 
@@ -56,6 +57,9 @@ func (a *memAgents) row(ordinal int) AgentRow {
 	}
 	if c.versions != nil {
 		row.Agent.Version = c.versions[i]
+	}
+	if c.targets != nil {
+		row.Agent.Target = c.targets[i]
 	}
 	if c.labels != nil {
 		row.Agent.Labels = maps.Clone(c.labels[i])
@@ -142,6 +146,7 @@ func (b *memBuilder) add(row *AgentRow) error {
 	c.ids = append(c.ids, row.Agent.ID)
 	c.states = append(c.states, row.State.clone())
 	c.versions = addSparse(c.versions, len(c.ids), row.Agent.Version, row.Agent.Version != "")
+	c.targets = addSparse(c.targets, len(c.ids), row.Agent.Target, row.Agent.Target != "")
 	c.labels = addSparse(c.labels, len(c.ids), b.intern(row.Agent.Labels), len(row.Agent.Labels) > 0)
 	b.count++
 	if !b.index.add(&b.memAgents, row.Ordinal) {

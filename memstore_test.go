@@ -35,9 +35,9 @@ func TestMemStoreLeasesRunOutOnTime(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(10*time.Second - 1)
+		time.Sleep(10*time.Second - time.Nanosecond)
 		owners("a", "b")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		owners("b")
 		time.Sleep(10 * time.Second)
 		owners()

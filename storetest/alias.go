@@ -90,9 +90,13 @@ func scribbleControl(c *ota.Control) {
 	if c.Rollback != nil {
 		c.Rollback.Frozen.Actor = "scribbled"
 		c.Rollback.Started.Actor = "scribbled"
+		c.Rollback.Spec.Labels["a"] = "scribbled"
+		c.Rollback.Spec.Annotations["c"] = "scribbled"
+		*c.Rollback.Spec.Policy.FailureThreshold = 0.999
 	}
 	for i := range c.Orders {
 		c.Orders[i].Agents[0] = "scribbled"
+		c.Orders[i].Batches[0] = 999
 		c.Orders[i].Number = 999
 	}
 	for i := range c.Requests {

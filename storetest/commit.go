@@ -69,6 +69,10 @@ var commitCases = []testCase{
 		e.same("BumpControl leaves the Control half as it is", e.plan("p").Control, verb.NewControl)
 		e.commit(e.owner("p"))
 		numbers(3, 3)
+		both := e.changing("p", 1)
+		both.BumpControl = true
+		e.commit(both)
+		numbers(4, 4)
 	}},
 	{"AStaleControlNumberIsErrConflict", func(e *env) {
 		e.made("p")
@@ -180,6 +184,7 @@ var commitCases = []testCase{
 // changing returns an owner's commit that changes every part of a plan that made has made.
 func (e *env) changing(id string, n int) ota.Commit {
 	c := e.owner(id)
+	threshold := 0.5
 	c.Request = "request"
 	c.NewControl = &ota.Control{
 		Schema: ota.Schema, Annotations: map[string]string{"note": "changed"},
@@ -187,9 +192,15 @@ func (e *env) changing(id string, n int) ota.Commit {
 		Paused:  &ota.Stamp{At: e.now(n), Actor: "bob"},
 		Cancel:  &ota.Stop{Stamp: ota.Stamp{At: e.now(n)}, Interrupt: true},
 		Rollback: &ota.RollbackRef{
-			ID: "back", Frozen: ota.Stamp{At: e.now(n)}, Started: &ota.Stop{Stamp: ota.Stamp{At: e.now(n)}}, Done: e.now(n),
+			ID: "back",
+			Spec: ota.RollbackSpec{
+				Name: "back", Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"c": "d"},
+				Policy: &ota.Policy{FailureThreshold: &threshold},
+			},
+			Frozen: ota.Stamp{At: e.now(n)}, Started: &ota.Stop{Stamp: ota.Stamp{At: e.now(n)}}, Done: e.now(n),
 		},
-		Orders:   []ota.Order{{Number: 1, Kind: ota.OrderRetry, Agents: []string{"a", "b"}, By: ota.Stamp{At: e.now(n)}}},
+		Orders:   []ota.Order{{Number: 1, Kind: ota.OrderRetry, Agents: []string{"a", "b"}, Batches: []int{-1, 2}, By: ota.Stamp{At: e.now(n)}}},
+		Undone:   1,
 		Requests: []ota.Request{{ID: "request", Verb: ota.VerbPause}},
 	}
 	c.NewProgress = &ota.Progress{
@@ -200,7 +211,7 @@ func (e *env) changing(id string, n int) ota.Commit {
 	c.Status = ota.StatusPausing
 	c.Batches = []ota.BatchRow{{
 		Index: 2, Name: "batch 4", First: 4, Size: 2, Status: ota.BatchRunning, Cursor: 5, Open: 1,
-		Counts: ota.Counts{Waiting: 1, Pending: 1}, StartedAt: e.now(n), SettledAt: e.now(n), HealthySince: e.now(n),
+		Counts: ota.Counts{Waiting: 1, Pending: 1}, Tasks: ota.Counts{Waiting: 1, Pending: 3}, StartedAt: e.now(n), SettledAt: e.now(n), HealthySince: e.now(n),
 		ClosedAt: e.now(n),
 	}}
 	c.Agents = []ota.AgentRow{{Ordinal: 1, State: e.busy(n)}, {Ordinal: 4, State: e.busy(n + 1)}}

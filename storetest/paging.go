@@ -28,17 +28,16 @@ var pagingCases = []testCase{
 		owner := &hotOwner{e: e, plan: "p"}
 		done := make(chan error, 1)
 		go func() { done <- owner.run(&stop) }()
-		defer func() {
-			stop.Store(true)
-			<-done
-		}()
+		defer stop.Store(true)
 		for range 3 {
 			got := e.allAgents("p", 17, nil)
 			for i := range min(len(got), 6) {
-				got[i].State = ota.AgentState{}
+				got[i].State = ota.AgentState{} // what the owner changes
 			}
 			e.same(ruleAgents, got, p.agents)
 		}
+		stop.Store(true)
+		e.ok("an owner goes on while its plan is read", <-done)
 	}},
 	{"BatchesComeInOrderEachOnce", func(e *env) {
 		const rule = "pages of batches, one after the other, are all batches in order, each once"
