@@ -97,6 +97,9 @@ func (s *state) foldHealth(now int64) need {
 	for len(s.in.probes) > 0 {
 		a := s.in.probes[0]
 		if r := s.rows.at(a.ordinal); r != nil && a.known {
+			if s.batch(r.Batch) == nil {
+				return need{kind: needBatch, from: r.Batch}
+			}
 			s.health(r, a.health.Healthy, a.at, a.health.Reason)
 		}
 		s.probing.out = max(s.probing.out-1, 0)
