@@ -35,7 +35,7 @@ func agentMain(home string) error {
 	if err := readJSON(filepath.Join(home, "machine.json"), &machine); err != nil {
 		return err
 	}
-	time.Sleep(current.warmup())
+	time.Sleep(current.warmup(filepath.Base(home)))
 	if err := current.fits(machine); err != nil {
 		return err
 	}

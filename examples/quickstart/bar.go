@@ -23,10 +23,10 @@ func newBar(o *output) *bar {
 	b.show("")
 	b.progress = mpb.New(mpb.WithOutput(o.w), mpb.WithRefreshRate(60*time.Millisecond))
 	b.Writer = b.progress
-	b.line = b.progress.MustAdd(1, mpb.BarFillerFunc(func(w io.Writer, _ decor.Statistics) error {
-		_, err := io.WriteString(w, *b.now.Load())
+	b.line = b.progress.MustAdd(1, mpb.BarFillerFunc(func(w io.Writer, s decor.Statistics) error {
+		_, err := io.WriteString(w, fit(*b.now.Load(), s.AvailableWidth))
 		return err
-	}), mpb.BarRemoveOnComplete())
+	}), mpb.BarFillerTrim(), mpb.BarRemoveOnComplete())
 	return b
 }
 
@@ -69,4 +69,22 @@ func (b *batchView) counts() ota.Counts {
 		}
 	}
 	return c
+}
+
+// fit cuts a line to the width of the terminal. Colors take no room.
+func fit(line string, width int) string {
+	inColor := false
+	for i, r := range line {
+		switch {
+		case r == '\x1b':
+			inColor = true
+		case inColor:
+			inColor = r != 'm'
+		case width == 0:
+			return line[:i] + "\x1b[0m"
+		default:
+			width--
+		}
+	}
+	return line
 }

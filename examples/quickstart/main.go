@@ -66,7 +66,7 @@ func parseFlags(args []string) (config, error) {
 	fs.StringVar(&c.dir, "dir", "", "`folder` for the agents' folders, which stay there (default a temporary one, removed at the end)")
 	fs.IntVar(&c.concurrency, "concurrency", 5, "how many agents are upgraded at once")
 	fs.IntVar(&c.batch, "batch", 10, "how many agents a batch has")
-	fs.Uint64Var(&c.seed, "seed", 1, "decides which machines are old ones")
+	fs.Uint64Var(&c.seed, "seed", 31, "decides which machines are old ones")
 	fs.BoolVar(&c.verbose, "v", false, "print every event")
 	if err := fs.Parse(args); err != nil {
 		return c, err

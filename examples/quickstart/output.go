@@ -53,10 +53,9 @@ func (o *output) say(format string, args ...any) {
 
 // plan tells what a plan is about to do.
 func (o *output) plan(p ota.Plan) {
-	pace := fmt.Sprintf("%d agents in %d batches, %d at a time; more than %.0f%% failures in a batch pause the plan",
-		p.Agents, p.Batches, p.Policy.Concurrency, *p.Policy.FailureThreshold*100)
-	o.say("%s", o.paint(dim, pace))
-	o.say("%s", o.paint(dim, fmt.Sprintf("each batch is watched for %s before the next one begins", p.Policy.Observe.Wait)))
+	o.say("%s", o.paint(dim, fmt.Sprintf(
+		"%d agents in %d batches, %d at a time; each batch is watched for %s; more than %.0f%% failed in one pause the plan",
+		p.Agents, p.Batches, p.Policy.Concurrency, p.Policy.Observe.Wait, *p.Policy.FailureThreshold*100)))
 }
 
 // checked prints something that was checked.
@@ -70,10 +69,14 @@ func (o *output) checked(ok bool, text string) {
 
 // explain prints everything that holds a plan back.
 func (o *output) explain(x ota.Explanation) {
-	o.say("The plan is %s.", x.Status)
 	for _, b := range x.Blockers {
 		o.say("%s %s", o.paint(yellow, "•"), b)
 	}
+	var verbs []string
+	for _, v := range ota.LegalVerbs(x.Status) {
+		verbs = append(verbs, v.String())
+	}
+	o.say("The plan is %s. Possible now: %s", x.Status, strings.Join(verbs, ", "))
 }
 
 // event prints a line of a plan's log, with the seconds since the program began.

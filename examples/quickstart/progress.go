@@ -17,10 +17,11 @@ type progress struct {
 	lines  io.Writer // where lines go
 	bar    *bar      // nil where there is no terminal
 
-	batches []batchView
-	seen    uint64 // the last record shown
-	stop    context.CancelFunc
-	stopped chan struct{}
+	batches  []batchView
+	breached bool
+	seen     uint64 // the last record shown
+	stop     context.CancelFunc
+	stopped  chan struct{}
 }
 
 // batchView is what is known of a batch from the log so far.
@@ -101,7 +102,7 @@ func (s *progress) event(rec ota.Record, e ota.Event) {
 	case ota.EventTaskStarted, ota.EventTaskSucceeded, ota.EventTaskFailed:
 		b.agents[e.Agent] = statusAfter(e.Kind)
 		if e.Kind == ota.EventTaskFailed {
-			s.line(rec.At, red, "✗ %s %s: %s", e.Agent, e.Reason, e.Text)
+			s.line(rec.At, red, "✗ %s failed (%s): %s", e.Agent, e.Reason, e.Text)
 		}
 		s.draw(b, fmt.Sprintf("%d at work", b.counts().Running))
 	case ota.EventBatchStarted:
@@ -118,16 +119,28 @@ func (s *progress) event(rec ota.Record, e ota.Event) {
 		s.hide()
 		s.line(rec.At, "", "%s", s.batchText(b, "done"))
 	case ota.EventBreach:
-		s.line(rec.At, yellow, "‖ %s", e.Text)
-	case ota.EventStatus:
-		if rec.Status == ota.StatusPaused {
-			s.hide()
-			if b := &s.batches[s.current()]; b.counts().Pending > 0 {
-				s.line(rec.At, "", "%s", s.batchText(b, "paused"))
-			}
+		if !s.breached { // it is said again with every further failure
+			s.breached = true
+			s.line(rec.At, yellow, "‖ %s", e.Text)
 		}
-		s.line(rec.At, "", "the plan is %s", rec.Status)
+	case ota.EventStatus:
+		s.status(rec)
 	}
+}
+
+// status tells that the plan's status has changed, and shows the batch that a pause has stopped half way.
+func (s *progress) status(rec ota.Record) {
+	if rec.Status != ota.StatusPaused {
+		s.line(rec.At, "", "the plan is %s", rec.Status)
+		return
+	}
+	s.hide()
+	for i := range s.batches {
+		if c := s.batches[i].counts(); c.Pending > 0 && c.Pending < s.batches[i].Size {
+			s.line(rec.At, "", "%s", s.batchText(&s.batches[i], "stopped"))
+		}
+	}
+	s.line(rec.At, yellow, "‖ the plan is paused")
 }
 
 func statusAfter(k ota.EventKind) ota.TaskStatus {
@@ -144,7 +157,8 @@ func statusAfter(k ota.EventKind) ota.TaskStatus {
 // batchText is a batch in one line.
 func (s *progress) batchText(b *batchView, doing string) string {
 	c := b.counts()
-	text := fmt.Sprintf("batch %d  %s  %d of %d at %s", b.Index, s.out.cells(c, cellsWide), c.Succeeded, b.Size, s.plan.ToVersion)
+	text := fmt.Sprintf("batch %d  %s  %d of %d at %s",
+		b.Index, s.out.cells(c, cellsWide), c.Succeeded, b.Size, s.plan.ToVersion)
 	if c.Failed > 0 {
 		text += fmt.Sprintf(", %d failed", c.Failed)
 	}
@@ -152,17 +166,6 @@ func (s *progress) batchText(b *batchView, doing string) string {
 		text += fmt.Sprintf(", %d not touched", c.Pending)
 	}
 	return text + "  " + s.out.paint(dim, doing)
-}
-
-// current is the last batch that has begun.
-func (s *progress) current() int {
-	last := 0
-	for i := range s.batches {
-		if len(s.batches[i].agents) > 0 {
-			last = i
-		}
-	}
-	return last
 }
 
 func verboseText(rec ota.Record, e ota.Event) string {

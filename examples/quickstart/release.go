@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -35,16 +35,19 @@ func readRelease(dir string) (r release, err error) {
 func (r release) fits(h hardware) error {
 	for _, need := range r.Needs {
 		if !slices.Contains(h.Features, need) {
-			return fmt.Errorf("release %s needs %s; this %s has kernel %s with %s",
-				r.Version, need, h.Model, h.Kernel, strings.Join(h.Features, ", "))
+			return fmt.Errorf("release %s needs %s, which kernel %s of this %s lacks", r.Version, need, h.Kernel, h.Model)
 		}
 	}
 	return nil
 }
 
-func (r release) warmup() time.Duration {
+// warmup is how long the agent of a machine takes to start: half to one and a half times what the manifest says, as no
+// two machines are equally fast.
+func (r release) warmup(machine string) time.Duration {
 	d, _ := time.ParseDuration(r.Warmup)
-	return d
+	h := fnv.New32a()
+	h.Write([]byte(machine))
+	return d/2 + d*time.Duration(h.Sum32()%1000)/1000
 }
 
 // hardware is what a machine is made of; an agent finds it in machine.json.

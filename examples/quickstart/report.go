@@ -73,7 +73,7 @@ func (s *story) compare(ctx context.Context, p ota.Plan, before map[string]answe
 			wrong = append(wrong, disagreement(r, now[id], before[id])...)
 		}
 	}
-	return s.out.census(now, wrong)
+	return s.out.census(now, wrong, "; the plan's records say the same of each")
 }
 
 // disagreement is what an agent's own answer has against its record in a plan, if anything.
@@ -123,7 +123,7 @@ func (s *story) compareRollback(ctx context.Context, source, undo ota.Plan, befo
 	if undo.Status != ota.StatusCompleted || source.Status != ota.StatusRolledBack {
 		wrong = append(wrong, fmt.Sprintf("the rollback plan is %s and its source %s", undo.Status, source.Status))
 	}
-	return s.out.census(now, wrong)
+	return s.out.census(now, wrong, fmt.Sprintf("; %d were taken back, %d never stopped", len(undone), len(was)-len(undone)))
 }
 
 // records reads what a plan knows of each of its agents.
@@ -144,8 +144,8 @@ func (s *story) records(ctx context.Context, plan string) (map[string]ota.AgentI
 	}
 }
 
-// census tells what the agents answered, and fails when some of that is wrong.
-func (o *output) census(all map[string]answer, wrong []string) error {
+// census tells what the agents answered, and fails when some of that is wrong; note is what is said of it otherwise.
+func (o *output) census(all map[string]answer, wrong []string, note string) error {
 	count := map[string]int{}
 	for _, a := range all {
 		count[a.Version]++
@@ -159,10 +159,12 @@ func (o *output) census(all map[string]answer, wrong []string) error {
 	if n := count[""]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d do not answer", n))
 	}
-	o.checked(len(wrong) == 0, fmt.Sprintf("Asked all %d agents: %s", len(all), strings.Join(parts, ", ")))
+	text := fmt.Sprintf("Asked all %d agents: %s", len(all), strings.Join(parts, ", "))
 	if len(wrong) == 0 {
+		o.checked(true, text+note)
 		return nil
 	}
+	o.checked(false, text)
 	slices.Sort(wrong)
 	return errors.New("the agents do not agree with the plan's records:\n  " + strings.Join(wrong, "\n  "))
 }

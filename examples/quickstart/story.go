@@ -42,7 +42,7 @@ func newStory(c config, f *fleet, out *output) (*story, error) {
 // tell runs three plans, and after each one asks every agent whether what the plan has on record is true.
 func (s *story) tell(ctx context.Context) error {
 	before := s.fleet.census(ctx)
-	if err := s.out.census(before, agreeOn(before, "1.2.0")); err != nil {
+	if err := s.out.census(before, agreeOn(before, "1.2.0"), ""); err != nil {
 		return err
 	}
 
