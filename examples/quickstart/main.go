@@ -31,7 +31,9 @@ func main() {
 		return
 	}
 	fail(err, 2)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, unwatch := signal.NotifyContext(context.Background(), syscall.SIGPIPE) // as of `| head`
+	defer unwatch()
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends us at once, and the agents with us
 	switch err := run(ctx, c); {
 	case err != nil && ctx.Err() != nil:
@@ -93,13 +95,13 @@ func run(ctx context.Context, c config) (err error) {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
 	out := newOutput(os.Stdout, began, c.verbose)
+	out.title("A fleet of %d agents", c.agents)
+	out.say("Each is a process of its own on 127.0.0.1, with a folder under %s", dir)
 	fleet, err := startFleet(ctx, dir, c.agents, c.batch, c.seed, "1.2.0")
 	if err != nil {
 		return err
 	}
 	defer fleet.shutdown()
-	out.title("A fleet of %d agents", c.agents)
-	out.say("Each is a process of its own on 127.0.0.1, with a folder under %s", dir)
 	s, err := newStory(c, fleet, out)
 	if err != nil {
 		return err

@@ -33,16 +33,27 @@ type quickstart struct {
 	out bytes.Buffer
 }
 
-func startQuickstart(t *testing.T, args ...string) *quickstart {
+func prepareQuickstart(t *testing.T, args ...string) *quickstart {
 	t.Helper()
 	q := &quickstart{dir: t.TempDir()}
 	q.Cmd = exec.Command(os.Args[0], args...)
 	q.Env = append(os.Environ(), asProgram+"=1", "TMPDIR="+q.dir)
 	q.Stdout, q.Stderr = q, q
+	q.WaitDelay = 10 * time.Second
+	t.Cleanup(func() {
+		if q.Process != nil {
+			_ = q.Process.Kill()
+		}
+	})
+	return q
+}
+
+func startQuickstart(t *testing.T, args ...string) *quickstart {
+	t.Helper()
+	q := prepareQuickstart(t, args...)
 	if err := q.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = q.Process.Kill() })
 	return q
 }
 
@@ -108,7 +119,7 @@ func TestQuickstart(t *testing.T) {
 	t.Parallel()
 	q := startQuickstart(t, "-agents", "12", "-batch", "5", "-v")
 	q.awaitLine(t, "Asked all 12 agents")
-	if n := q.agents(t); n != 12 {
+	if n := q.agents(t); n < 7 || n > 12 { // the first five may be on their way to 1.3.0 by now
 		t.Errorf("%d agents run, want 12", n)
 	}
 	if err := q.Wait(); err != nil {
@@ -169,4 +180,24 @@ func TestKilled(t *testing.T) {
 	}
 	_ = q.Wait()
 	q.noneLeft(t)
+}
+
+// Whoever stops reading, such as head(1), ends it as well.
+func TestUnread(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := prepareQuickstart(t, "-agents", "4")
+	q.Stdout = w
+	if err := errors.Join(q.Start(), w.Close(), r.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := q.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 130 {
+		t.Errorf("it ended with %v, want exit status 130\n%s", err, q.output())
+	}
+	q.noneLeft(t)
+	q.nothingLeft(t)
 }
