@@ -79,13 +79,22 @@ func (c *call) release() {
 // execute makes the call and tells its outcome. It is the one place where a panic of an Executor is recovered. ok is
 // false when nothing is known: the engine's own shutdown or fencing ended the call.
 func (c *call) execute(x Executor) (o outcome, ok bool) {
-	o = outcome{
-		ordinal: c.begun.ordinal, agent: c.attempt.Agent, task: c.begun.task, number: uint32(c.attempt.Number),
-		repeat: c.attempt.Repeat,
-	}
 	res, err := protect(func() (Result, error) { return x.Execute(c, c.attempt) })
 	c.release()
-	o.at = c.clock.Now().UnixNano()
+	return returned(c.attempt, c.begun, c.clock.Now(), res, err, context.Cause(c.parent))
+}
+
+// outcomeOf is the outcome of an attempt, but for how it ended.
+func outcomeOf(a Attempt, b started, at time.Time) outcome {
+	return outcome{
+		ordinal: b.ordinal, agent: a.Agent, task: b.task, number: uint32(a.Number), repeat: a.Repeat, at: at.UnixNano(),
+	}
+}
+
+// returned tells the outcome of a call that returned res and err; cause is why the contexts of all calls ended, nil when
+// they did not. ok is false when nothing is known.
+func returned(a Attempt, b started, at time.Time, res Result, err, cause error) (o outcome, ok bool) {
+	o = outcomeOf(a, b, at)
 	if err == nil {
 		o.reason, o.unchanged, o.version, o.text = ReasonSucceeded, res.Unchanged, res.Version, res.Message
 		return o, true
@@ -95,15 +104,22 @@ func (c *call) execute(x Executor) (o outcome, ok bool) {
 	if o.reason != ReasonError {
 		return o, true
 	}
-	switch cause := context.Cause(c.parent); {
+	switch {
 	case errors.Is(cause, errShutdown), errors.Is(cause, errFencedOff):
 		return o, false
 	case errors.Is(cause, errInterrupted):
 		o.reason = ReasonInterrupted
-	case !c.deadline.IsZero() && o.at >= c.deadline.UnixNano():
+	case !a.Deadline.IsZero() && !at.Before(a.Deadline):
 		o.reason = ReasonTimeout
 	}
 	return o, true
+}
+
+// abandoned is the outcome of a call that has not returned in time after its context had ended.
+func abandoned(a Attempt, b started, at time.Time, why Reason) outcome {
+	o := outcomeOf(a, b, at)
+	o.reason, o.leaves, o.text = why, true, "the call did not return after its context had ended"
+	return o
 }
 
 // protect turns a panic into an error.

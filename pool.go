@@ -148,10 +148,8 @@ func (p *pool) died(w *worker) {
 	if c == nil {
 		return
 	}
-	o := outcome{
-		ordinal: c.begun.ordinal, agent: c.attempt.Agent, task: c.begun.task, number: uint32(c.attempt.Number),
-		repeat: c.attempt.Repeat, at: c.clock.Now().UnixNano(), reason: ReasonPanic, text: "the executor ended its goroutine",
-	}
+	o := outcomeOf(c.attempt, c.begun, c.clock.Now())
+	o.reason, o.text = ReasonPanic, "the executor ended its goroutine"
 	c.release()
 	if p.back(w, o, true) {
 		p.size--
@@ -232,11 +230,7 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 		p.left++
 		p.size--
 		if why != ReasonNone {
-			p.put(outcome{
-				ordinal: c.begun.ordinal, agent: c.attempt.Agent, task: c.begun.task, number: uint32(c.attempt.Number),
-				repeat: c.attempt.Repeat, at: now.UnixNano(), reason: why, leaves: true,
-				text: "the call did not return after its context had ended",
-			})
+			p.put(abandoned(c.attempt, c.begun, now, why))
 		}
 	}
 	return again
