@@ -100,23 +100,22 @@ func failText(o *outcome, b becoming) string {
 
 // keepMore keeps what few tasks have: an error, another version, an absence.
 func (s *state) keepMore(t *TaskState, o *outcome, b becoming, target string) {
-	more := TaskMore{}
-	if b.status != TaskSucceeded {
-		more.Error = failText(o, b)
+	old := t.More
+	t.More = nil
+	if b.status == TaskSucceeded {
+		return
 	}
+	more := &TaskMore{Error: failText(o, b)}
 	if o.version != target {
 		more.Version = cutMessage(o.version)
 	}
 	if b.status == TaskWaiting && (b.why == ReasonUnreachable || b.why == ReasonThrottled) {
 		more.Away = o.at
-		if t.More != nil && t.More.Away != 0 {
-			more.Away = t.More.Away
+		if old != nil && old.Away != 0 {
+			more.Away = old.Away
 		}
 	}
-	t.More = nil
-	if more != (TaskMore{}) {
-		t.More = &more
-	}
+	t.More = more
 }
 
 // wait puts an agent aside until its next attempt is due.
@@ -320,7 +319,7 @@ func (s *state) foldAccept(o Order) (need, bool) {
 			s.p.Accepted = s.p.Counts.Bad()
 			continue
 		}
-		b := s.batches[i]
+		b := s.batch(i)
 		if b == nil {
 			return need{kind: needBatch, from: i}, false
 		}
@@ -339,7 +338,7 @@ func (s *state) foldRows(o Order, f func(*resident)) (n need, done bool) {
 		return s.wanted(o), false
 	}
 	for _, r := range s.queue.given {
-		if s.batches[r.Batch] == nil {
+		if s.batch(r.Batch) == nil {
 			return need{kind: needBatch, from: r.Batch}, false
 		}
 	}
@@ -403,7 +402,7 @@ func (s *state) retry(r *resident) {
 	if !bad(r.State.Status) {
 		return
 	}
-	b := s.batches[r.Batch]
+	b := s.batch(r.Batch)
 	for i := range r.State.tasks() {
 		t := r.State.task(i)
 		if !bad(t.Status) && !(t.Status == TaskSkipped && t.Why == ReasonAgentFailed) {

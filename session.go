@@ -29,8 +29,7 @@ type session struct {
 	revision  uint64 // the newest this session has seen
 	held      input  // not acknowledged by a commit yet
 	committed bool   // something was committed since the shell last looked
-	starts    []Attempt
-	begun     []started
+	starts    []job
 	asks      []ask
 
 	agents  []AgentRow // reused
@@ -115,7 +114,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, errSchema)
 	}
 	st := &state{
-		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, told: row.Status, policy: 1,
+		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, told: row.Status,
 		controlNumber: row.ControlNumber, progressNumber: row.ProgressNumber, epoch: row.Epoch,
 		batches: map[int]*batch{}, calls: x.calls,
 	}
@@ -157,7 +156,8 @@ func (x *session) loadBusy(ctx context.Context, st *state, now time.Time) error 
 			b := page.Items[i]
 			last, from = b.First+b.Size, b.Index+1
 			if b.Status != BatchCompleted || b.Index == st.p.Batch {
-				st.batches[b.Index] = &batch{BatchRow: b, judge: true}
+				st.batches[b.Index] = &batch{BatchRow: b}
+				st.judgeLater(st.batches[b.Index])
 			}
 		}
 	}
@@ -336,7 +336,9 @@ func (x *session) said(row *PlanRow) {
 		return
 	}
 	st.c, st.controlNumber, st.told = row.Control, row.ControlNumber, row.Status
-	st.policy++
+	for _, i := range sortedKeys(st.batches) {
+		st.judgeLater(st.batches[i])
+	}
 }
 
 // refresh reads the plan again, because somebody else may have said something to it.
@@ -370,8 +372,7 @@ func (x *session) handOut() (again bool) {
 	for _, b := range st.fx.starts {
 		r := st.rows.at(b.ordinal)
 		r.live = true
-		x.starts = append(x.starts, st.attempt(r, b.task))
-		x.begun = append(x.begun, b)
+		x.starts = append(x.starts, job{attempt: st.attempt(r, b.task), ordinal: b.ordinal})
 	}
 	for _, o := range st.probing.asks {
 		r := st.rows.at(o)
@@ -404,8 +405,9 @@ func (s *state) forget() {
 		s.rows.sweep(done)
 	}
 	for _, i := range s.fx.batches {
-		if b := s.batches[i]; b != nil && b.Status == BatchCompleted && i < s.p.Batch {
+		if b := s.batches[i]; b != nil && b.Status == BatchCompleted && i < s.p.Batch && !b.judge {
 			delete(s.batches, i)
+			s.hot = nil
 		}
 	}
 }

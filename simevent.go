@@ -17,12 +17,12 @@ type simEvent struct {
 }
 
 // call asks the fleet how a call ends, and sends the outcome on its way: the outcome that the driver's calls would have.
-func (s *simulator) call(p *simPlan, a Attempt, b started) {
+func (s *simulator) call(p *simPlan, j *job) {
 	s.calls++
 	now := s.clock.now
-	c := s.fleet.SimulateCall(a, now)
+	c := s.fleet.SimulateCall(j.attempt, now)
 	p.out++
-	back, limit := now.Add(max(c.Latency, 0)), a.Deadline
+	back, limit := now.Add(max(c.Latency, 0)), j.attempt.Deadline
 	if c.Latency == NoLimit {
 		back = time.Time{}
 	}
@@ -33,22 +33,24 @@ func (s *simulator) call(p *simPlan, a Attempt, b started) {
 	switch {
 	case inTime(limit) && back.IsZero(): // it has no limit, and never returns
 	case inTime(limit):
-		s.returns(p, a, b, back, c.Result, c.Err)
+		s.send(&simEvent{at: back, plan: p, outcome: j.returned(back, c.Result, c.Err)})
 	case !c.IgnoresContext:
-		s.returns(p, a, b, limit, Result{}, context.DeadlineExceeded)
+		s.send(&simEvent{at: limit, plan: p, outcome: j.returned(limit, Result{}, context.DeadlineExceeded)})
 	default:
-		s.send(&simEvent{at: limit, plan: p, outcome: abandoned(a, b, limit, ReasonAbandoned), returns: !back.IsZero()})
+		s.send(&simEvent{at: limit, plan: p, outcome: j.abandoned(limit, ReasonAbandoned), returns: !back.IsZero()})
 		if !back.IsZero() {
-			o, _ := returned(a, b, back, c.Result, c.Err, nil)
+			o := j.returned(back, c.Result, c.Err)
 			o.left = true
 			s.send(&simEvent{at: back, plan: p, outcome: o})
 		}
 	}
 }
 
-func (s *simulator) returns(p *simPlan, a Attempt, b started, at time.Time, res Result, err error) {
-	o, _ := returned(a, b, at, res, err, nil)
-	s.send(&simEvent{at: at, plan: p, outcome: o})
+// returned is the outcome of a call that has returned.
+func (j *job) returned(at time.Time, res Result, err error) outcome {
+	o := j.outcome(at)
+	o.tell(res, err, nil, j.attempt.Deadline)
+	return o
 }
 
 // ask asks the fleet how an agent is, and sends the answer on its way.

@@ -139,10 +139,10 @@ func (s *simulator) turn(p *simPlan) error {
 		return err
 	}
 	p.wake, p.due = wake, again
-	for i, a := range x.starts {
-		s.call(p, a, x.begun[i])
+	for i := range x.starts {
+		s.call(p, &x.starts[i])
 	}
-	x.starts, x.begun = x.starts[:0], x.begun[:0]
+	x.starts = x.starts[:0]
 	for _, a := range x.asks {
 		s.ask(p, a)
 	}
