@@ -40,8 +40,8 @@ type Store interface {
 	// Agents returns one page of a plan's agents, by ordinal.
 	Agents(ctx context.Context, plan string, q RowQuery) (Page[AgentRow], error)
 
-	// Log returns the records with a revision above after, in order and without gap, at most limit of them; none yet is
-	// an empty slice. ErrNotFound when there is no such plan.
+	// Log returns the records with a revision above after, in order and without gap, at most limit of them, 0 meaning
+	// DefaultPage; none yet is an empty slice. ErrNotFound when there is no such plan.
 	Log(ctx context.Context, plan string, after uint64, limit int) ([]LogRow, error)
 }
 
@@ -57,8 +57,8 @@ type Leaser interface {
 // Notifier is a Store that tells when a plan has changed. Without it changes made by other processes are found by
 // polling every Options.Poll.
 type Notifier interface {
-	// Changes returns a channel of IDs of plans that were created or committed to, until ctx ends, when it is closed. It
-	// may lose, merge and repeat IDs: it is a hint, and a slow reader never slows a Commit.
+	// Changes returns a channel of IDs of plans that were created, committed or posted to, until ctx ends, when it is
+	// closed. It may lose, merge and repeat IDs: it is a hint, and a slow reader never slows a Commit.
 	Changes(ctx context.Context) (<-chan string, error)
 }
 
@@ -67,16 +67,19 @@ type Notifier interface {
 type Claimer interface {
 	// Claim takes every agent of plan for it, or none: conflicts lists at most 32 agents that another plan holds, total
 	// says how many there are. Claims of a plan that has ended are void. from, when not empty, is a plan whose claims are
-	// taken over. Claiming again what is already claimed is success.
+	// taken over. Claiming again what is already claimed is success. A plan may claim before it is started, and keeps
+	// its claims until it ends. ErrNotFound when there is no such plan.
 	Claim(ctx context.Context, plan, from string) (conflicts []Conflict, total int, err error)
 }
 
 // Inbox is a Store that carries reports to the process that owns a plan. Without it a report is refused by every
 // process but the owner's.
 type Inbox interface {
-	// Post appends messages for a plan. A message whose ID was posted before is dropped.
+	// Post appends messages for a plan. A message whose ID was posted before is dropped; its Number is not looked at.
+	// ErrNotFound when there is no such plan.
 	Post(ctx context.Context, plan string, messages []Message) error
-	// Read returns the messages above after, in order, at most limit of them.
+	// Read returns the messages above after, in order, at most limit of them, 0 meaning DefaultPage. ErrNotFound when
+	// there is no such plan.
 	Read(ctx context.Context, plan string, after uint64, limit int) ([]Message, error)
 }
 
@@ -89,7 +92,8 @@ type Message struct {
 
 // Pruner is a Store that can forget. Nothing is ever deleted without it being said.
 type Pruner interface {
-	// Prune deletes the plans that ended before the given time, with their agents and their log, and returns how many.
+	// Prune deletes the plans that ended before the given time, by PlanRow.EndedAt, with their agents, log, claims and
+	// messages, and returns how many.
 	Prune(ctx context.Context, before time.Time) (plans int, err error)
 }
 
@@ -115,7 +119,8 @@ type Created struct {
 	Log      []byte // record 1
 }
 
-// Commit is one atomic change of one plan. Parts that are zero are left as they are.
+// Commit is one atomic change of one plan. Parts that are zero are left as they are. A row that the plan does not have,
+// an empty Log, and Raise without Owner are mistakes of the caller: an error, and nothing is changed.
 type Commit struct {
 	Plan string
 	// Request is a verb's request ID; it is kept in the log record.
@@ -129,7 +134,7 @@ type Commit struct {
 	Epoch uint64
 	// Owner marks an owner's commit: Epoch and Progress are compared besides Control.
 	Owner bool
-	// Raise takes the ownership: an owner's commit that makes the stored epoch Epoch+1.
+	// Raise takes the ownership: the stored epoch becomes Epoch+1. Only an owner's commit may raise.
 	Raise bool
 	// Exact makes a verb's commit compare Progress too.
 	Exact bool
@@ -166,6 +171,21 @@ type PlanRow struct {
 	Status         Status // as the last commit wrote it
 }
 
+// EndedAt is when the plan ended, zero while it has not: when its rollback plan completed, else when its owner recorded
+// the end, else, for a plan that no engine ever drove, when it was canceled.
+func (r PlanRow) EndedAt() time.Time {
+	switch c, p := r.Control, r.Progress; {
+	case !r.Status.Ended():
+		return time.Time{}
+	case r.Status == StatusRolledBack && c.Rollback != nil && !c.Rollback.Done.IsZero():
+		return c.Rollback.Done
+	case p.EndedAt.IsZero() && c.Cancel != nil:
+		return c.Cancel.At
+	default:
+		return p.EndedAt
+	}
+}
+
 // LogRow is one record of a plan's log as a Store returns it.
 type LogRow struct {
 	Revision uint64
@@ -190,7 +210,7 @@ type PlanQuery struct {
 	Key    string            // only the plan with this request key
 	Offset int               // how many to leave out
 	Limit  int               // at most this many; 0 means DefaultPage
-	Total  bool              // count all that match, too
+	Total  bool              // count all that match, too, whatever Offset is
 }
 
 // RowQuery selects batches by index, or agents by ordinal.
@@ -200,7 +220,7 @@ type RowQuery struct {
 	Status []TaskStatus // agents: in any of these; none means all
 	IDs    []string     // agents: only these; at most 1,000
 	Limit  int          // at most this many; 0 means DefaultPage
-	Total  bool         // count all that match, too
+	Total  bool         // count all that match between From and To, too
 }
 
 // DefaultPage is the length of a page where a query names none.

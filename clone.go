@@ -1,0 +1,89 @@
+package ota
+
+import (
+	"maps"
+	"slices"
+)
+
+// A Store gives and keeps nothing by reference. These copy what lies behind the pointers, maps and slices of a row, so
+// that the copy shares with its original only what is never changed in place: texts, AgentMore and TaskMore.
+
+func cloneOf[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
+}
+
+func (s PlanSpec) clone() PlanSpec {
+	s.Labels = maps.Clone(s.Labels)
+	s.Warnings = slices.Clone(s.Warnings)
+	return s
+}
+
+func (p Policy) clone() Policy {
+	p.FailureThreshold = cloneOf(p.FailureThreshold)
+	p.Hold.Batches = slices.Clone(p.Hold.Batches)
+	return p
+}
+
+func (r *RollbackRef) clone() *RollbackRef {
+	r = cloneOf(r)
+	if r != nil {
+		r.Started = cloneOf(r.Started)
+	}
+	return r
+}
+
+func (c Control) clone() Control {
+	c.Policy = c.Policy.clone()
+	c.Annotations = maps.Clone(c.Annotations)
+	c.Started = cloneOf(c.Started)
+	c.Paused = cloneOf(c.Paused)
+	c.Cancel = cloneOf(c.Cancel)
+	c.Rollback = c.Rollback.clone()
+	c.Orders = slices.Clone(c.Orders)
+	for i := range c.Orders {
+		c.Orders[i].Agents = slices.Clone(c.Orders[i].Agents)
+	}
+	c.Requests = slices.Clone(c.Requests)
+	return c
+}
+
+func (p Progress) clone() Progress {
+	p.Breaches = slices.Clone(p.Breaches)
+	return p
+}
+
+// copyFrom is clone into what p has already: it is in every commit of an owner, and allocates only to grow.
+func (p *Progress) copyFrom(from *Progress) {
+	kept := p.Breaches[:0]
+	*p = *from
+	p.Breaches = nil
+	if len(from.Breaches) > 0 {
+		p.Breaches = append(kept, from.Breaches...)
+	}
+}
+
+func (s AgentState) clone() AgentState {
+	s.Rest = slices.Clone(s.Rest)
+	return s
+}
+
+// copyFrom is clone into what s has already; an agent with one task never allocates.
+func (s *AgentState) copyFrom(from *AgentState) {
+	kept := s.Rest[:0]
+	*s = *from
+	s.Rest = nil
+	if len(from.Rest) > 0 {
+		s.Rest = append(kept, from.Rest...)
+	}
+}
+
+func (r PlanRow) clone() PlanRow {
+	r.Spec = r.Spec.clone()
+	r.Control = r.Control.clone()
+	r.Progress = r.Progress.clone()
+	return r
+}

@@ -1,0 +1,202 @@
+package ota
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sort"
+	"sync"
+)
+
+// memAgents keeps the agents of one plan in columns: 88 bytes for an agent that has only an ID, besides the ID itself.
+// All but the states is fixed once the plan is made.
+type memAgents struct {
+	count  int
+	chunks []memChunk
+	runs   []memRun
+
+	indexing sync.Once // the index is built when somebody asks for agents by ID
+	index    memIndex
+}
+
+// memChunk holds memChunkSize agents; the last one fewer.
+type memChunk struct {
+	ids      []string
+	states   []AgentState
+	versions []string            // nil when none of them has one
+	labels   []map[string]string // nil when none of them has any; equal ones are one map, which nobody changes
+}
+
+// memRun says that the agents from ordinal first on, up to the next run, are in batch.
+type memRun struct{ first, batch int }
+
+const memChunkSize = 4096
+
+func (a *memAgents) id(ordinal int) string {
+	return a.chunks[ordinal/memChunkSize].ids[ordinal%memChunkSize]
+}
+
+func (a *memAgents) state(ordinal int) *AgentState {
+	return &a.chunks[ordinal/memChunkSize].states[ordinal%memChunkSize]
+}
+
+func (a *memAgents) batch(ordinal int) int {
+	i := sort.Search(len(a.runs), func(i int) bool { return a.runs[i].first > ordinal })
+	return a.runs[i-1].batch
+}
+
+// row returns a copy of one row.
+func (a *memAgents) row(ordinal int) AgentRow {
+	c, i := &a.chunks[ordinal/memChunkSize], ordinal%memChunkSize
+	row := AgentRow{
+		Ordinal: ordinal,
+		Batch:   a.batch(ordinal),
+		Agent:   AgentSpec{ID: c.ids[i]},
+		State:   c.states[i].clone(),
+	}
+	if c.versions != nil {
+		row.Agent.Version = c.versions[i]
+	}
+	if c.labels != nil {
+		row.Agent.Labels = maps.Clone(c.labels[i])
+	}
+	return row
+}
+
+// page returns the agents that q selects.
+func (a *memAgents) page(q RowQuery) Page[AgentRow] {
+	from, to := q.bounds(a.count)
+	limit := pageLimit(q.Limit)
+	var page Page[AgentRow]
+	take := func(ordinal int) (more bool) {
+		if len(q.Status) > 0 && !slices.Contains(q.Status, a.state(ordinal).Status) {
+			return true
+		}
+		page.Total++
+		if len(page.Items) < limit {
+			page.Items = append(page.Items, a.row(ordinal))
+			return true
+		}
+		page.More = true
+		return q.Total
+	}
+	if len(q.IDs) > 0 {
+		for _, ordinal := range a.find(q.IDs) {
+			if ordinal >= from && ordinal < to && !take(ordinal) {
+				break
+			}
+		}
+	} else {
+		if len(q.Status) == 0 {
+			page.Items = make([]AgentRow, 0, min(limit, max(to-from, 0)))
+		}
+		for ordinal := from; ordinal < to && take(ordinal); ordinal++ {
+		}
+	}
+	if !q.Total {
+		page.Total = 0
+	}
+	return page
+}
+
+// find returns the ordinals of the agents with these IDs, each once, in order.
+func (a *memAgents) find(ids []string) []int {
+	a.indexing.Do(func() {
+		a.index = newMemIndex(a.count)
+		for ordinal := range a.count {
+			a.index.add(a.id, ordinal)
+		}
+	})
+	var found []int
+	for _, id := range ids {
+		if ordinal, ok := a.index.find(a.id, id); ok {
+			found = append(found, ordinal)
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// memBuilder makes memAgents of the rows of a Create.
+type memBuilder struct {
+	memAgents
+	labels map[string]map[string]string // equal labels are kept once
+	key    []byte
+}
+
+func newMemBuilder() *memBuilder {
+	return &memBuilder{memAgents: memAgents{index: newMemIndex(0)}, labels: map[string]map[string]string{}}
+}
+
+func (b *memBuilder) add(row *AgentRow) error {
+	if row.Ordinal != b.count {
+		return fmt.Errorf("ota: agent %q has ordinal %d, but is number %d", row.Agent.ID, row.Ordinal, b.count)
+	}
+	if b.count%memChunkSize == 0 {
+		b.chunks = append(b.chunks, newMemChunk(b.count))
+	}
+	if n := len(b.runs); n == 0 || b.runs[n-1].batch != row.Batch {
+		b.runs = append(b.runs, memRun{first: b.count, batch: row.Batch})
+	}
+	c := &b.chunks[len(b.chunks)-1]
+	c.ids = append(c.ids, row.Agent.ID)
+	c.states = append(c.states, row.State.clone())
+	c.versions = addSparse(c.versions, len(c.ids), row.Agent.Version, row.Agent.Version != "")
+	c.labels = addSparse(c.labels, len(c.ids), b.intern(row.Agent.Labels), len(row.Agent.Labels) > 0)
+	b.count++
+	if !b.index.add(b.id, row.Ordinal) {
+		return &DuplicateError{Agent: row.Agent.ID}
+	}
+	return nil
+}
+
+// newMemChunk makes room for a whole chunk, except at the start of a plan, which may be a small one.
+func newMemChunk(count int) memChunk {
+	if count == 0 {
+		return memChunk{}
+	}
+	return memChunk{ids: make([]string, 0, memChunkSize), states: make([]AgentState, 0, memChunkSize)}
+}
+
+// addSparse makes column n long, its last value v; it stays nil until there is a value.
+func addSparse[T any](column []T, n int, v T, have bool) []T {
+	if column == nil && !have {
+		return nil
+	}
+	if column == nil {
+		column = make([]T, n-1, max(n, 8))
+	}
+	return append(column, v)
+}
+
+func (b *memBuilder) intern(labels map[string]string) map[string]string {
+	if len(labels) == 0 {
+		return nil
+	}
+	b.key = b.key[:0]
+	if len(labels) == 1 {
+		for k, v := range labels {
+			b.key = appendText(appendText(b.key, k), v)
+		}
+	} else {
+		for _, k := range slices.Sorted(maps.Keys(labels)) {
+			b.key = appendText(appendText(b.key, k), labels[k])
+		}
+	}
+	kept, ok := b.labels[string(b.key)]
+	if !ok {
+		kept = maps.Clone(labels)
+		b.labels[string(b.key)] = kept
+	}
+	return kept
+}
+
+// finish returns the agents without what only building them needed.
+func (b *memBuilder) finish() *memAgents {
+	if n := len(b.chunks); n > 0 {
+		last := &b.chunks[n-1]
+		last.ids = slices.Clone(last.ids)
+		last.states = slices.Clone(last.states)
+	}
+	return &memAgents{count: b.count, chunks: b.chunks, runs: slices.Clip(b.runs)}
+}

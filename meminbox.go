@@ -1,0 +1,61 @@
+package ota
+
+import (
+	"context"
+	"slices"
+)
+
+// Post implements Inbox.
+func (s *MemStore) Post(ctx context.Context, plan string, messages []Message) error {
+	p, err := s.find(ctx, plan)
+	if err != nil {
+		return err
+	}
+	if err := p.post(messages); err != nil {
+		return err
+	}
+	s.feed.tell(p.id)
+	return nil
+}
+
+// Read implements Inbox.
+func (s *MemStore) Read(ctx context.Context, plan string, after uint64, limit int) (found []Message, err error) {
+	err = s.read(ctx, plan, func(p *memPlan) { found = p.messagesAfter(after, pageLimit(limit)) })
+	return found, err
+}
+
+func (p *memPlan) post(messages []Message) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone {
+		return notFound(p.id)
+	}
+	if p.posted == nil {
+		p.posted = map[string]struct{}{}
+	}
+	for _, m := range messages {
+		if _, known := p.posted[m.ID]; known {
+			continue
+		}
+		p.posted[m.ID] = struct{}{}
+		p.messages = append(p.messages, Message{
+			Number: uint64(len(p.messages)) + 1,
+			ID:     m.ID,
+			Body:   slices.Clone(m.Body),
+		})
+	}
+	return nil
+}
+
+// messagesAfter relies on numbers being places: message n is at n-1.
+func (p *memPlan) messagesAfter(after uint64, limit int) []Message {
+	if after >= uint64(len(p.messages)) {
+		return []Message{}
+	}
+	found := p.messages[after:]
+	found = slices.Clone(found[:min(limit, len(found))])
+	for i := range found {
+		found[i].Body = slices.Clone(found[i].Body)
+	}
+	return found
+}

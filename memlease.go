@@ -1,0 +1,54 @@
+package ota
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// memLeases says which engines are alive.
+type memLeases struct {
+	mu    sync.Mutex
+	until map[string]time.Time
+}
+
+// Renew implements Leaser.
+func (s *MemStore) Renew(ctx context.Context, engine string, ttl time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l := &s.leases
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ttl <= 0 {
+		delete(l.until, engine)
+		return nil
+	}
+	if l.until == nil {
+		l.until = map[string]time.Time{}
+	}
+	l.until[engine] = time.Now().Add(ttl)
+	return nil
+}
+
+// Owners implements Leaser. The engines come in order of their names.
+func (s *MemStore) Owners(ctx context.Context) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l := &s.leases
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	owners := []string{}
+	for engine, until := range l.until {
+		if now.Before(until) {
+			owners = append(owners, engine)
+		} else {
+			delete(l.until, engine)
+		}
+	}
+	slices.Sort(owners)
+	return owners, nil
+}

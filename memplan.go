@@ -1,0 +1,140 @@
+package ota
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// memPlan is one plan of a MemStore. Its lock is its own, so that plans do not disturb each other. Nobody who holds it
+// waits for a lock of the MemStore.
+type memPlan struct {
+	id, source, key string // fixed, as are labels and created
+	labels          map[string]string
+	created         time.Time
+	agents          *memAgents // its states are guarded by mu
+
+	mu      sync.RWMutex
+	gone    bool // pruned: whoever still holds the pointer must not find it
+	row     PlanRow
+	batches []BatchRow
+	log     memLog
+
+	posted   map[string]struct{} // IDs of messages
+	messages []Message
+}
+
+// newMemPlan puts together what Create was given.
+func newMemPlan(p NewPlan, c Created, agents *memAgents) *memPlan {
+	m := &memPlan{
+		id: p.ID, source: p.Source, key: p.RequestKey, labels: maps.Clone(p.Labels), created: p.CreatedAt,
+		agents:  agents,
+		batches: slices.Clone(c.Batches),
+	}
+	m.row = PlanRow{
+		ID: p.ID, Source: p.Source, RequestKey: p.RequestKey, Fingerprint: p.Fingerprint,
+		Spec: c.Spec, Control: c.Control, Progress: c.Progress, Status: c.Status,
+		ControlNumber: 1, ProgressNumber: 1, Revision: 1,
+	}.clone()
+	m.log.append(1, "", c.Log)
+	return m
+}
+
+// commit applies c, or refuses it and changes nothing.
+func (p *memPlan) commit(c *Commit) (uint64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.refuse(c); err != nil {
+		return 0, err
+	}
+	row := &p.row
+	if c.NewControl != nil {
+		row.Control = c.NewControl.clone()
+	}
+	if c.NewControl != nil || c.BumpControl {
+		row.ControlNumber++
+	}
+	if c.NewProgress != nil {
+		row.Progress.copyFrom(c.NewProgress)
+		row.ProgressNumber++
+	}
+	if c.Raise {
+		row.Epoch++
+	}
+	if c.Status != StatusUnknown {
+		row.Status = c.Status
+	}
+	for i := range c.Batches {
+		p.batches[c.Batches[i].Index] = c.Batches[i]
+	}
+	for i := range c.Agents {
+		p.agents.state(c.Agents[i].Ordinal).copyFrom(&c.Agents[i].State)
+	}
+	row.Revision++
+	p.log.append(row.Revision, c.Request, c.Log)
+	return row.Revision, nil
+}
+
+// refuse compares first who commits, then what the commit is based on, then whether it makes sense.
+func (p *memPlan) refuse(c *Commit) error {
+	row := &p.row
+	switch {
+	case p.gone:
+		return notFound(p.id)
+	case c.Owner && c.Epoch != row.Epoch:
+		return fmt.Errorf("%w: plan %q is at epoch %d, the commit at %d", ErrFenced, p.id, row.Epoch, c.Epoch)
+	case c.Control != row.ControlNumber:
+		return fmt.Errorf("%w: plan %q is at control number %d, the commit at %d",
+			ErrConflict, p.id, row.ControlNumber, c.Control)
+	case (c.Owner || c.Exact) && c.Progress != row.ProgressNumber:
+		return fmt.Errorf("%w: plan %q is at progress number %d, the commit at %d",
+			ErrConflict, p.id, row.ProgressNumber, c.Progress)
+	case c.Raise && !c.Owner:
+		return fmt.Errorf("ota: commit to plan %q raises the epoch, but is no owner's", p.id)
+	case len(c.Log) == 0:
+		return fmt.Errorf("ota: commit to plan %q has no log record", p.id)
+	}
+	for i := range c.Batches {
+		if n := c.Batches[i].Index; n < 0 || n >= len(p.batches) {
+			return fmt.Errorf("ota: commit to plan %q has batch %d, the plan has %d", p.id, n, len(p.batches))
+		}
+	}
+	for i := range c.Agents {
+		if n := c.Agents[i].Ordinal; n < 0 || n >= p.agents.count {
+			return fmt.Errorf("ota: commit to plan %q has agent %d, the plan has %d", p.id, n, p.agents.count)
+		}
+	}
+	return nil
+}
+
+// matches says whether q selects the plan, as far as that is fixed.
+func (p *memPlan) matches(q *PlanQuery) bool {
+	if q.Source != "" && p.source != q.Source || q.Key != "" && p.key != q.Key {
+		return false
+	}
+	for k, want := range q.Labels {
+		if have, ok := p.labels[k]; !ok || have != want {
+			return false
+		}
+	}
+	return true
+}
+
+// bounds returns the first index and the one after the last of n rows that q is about.
+func (q *RowQuery) bounds(n int) (from, to int) {
+	if q.To > 0 {
+		n = min(n, q.To)
+	}
+	return max(q.From, 0), n
+}
+
+func pageLimit(limit int) int {
+	if limit <= 0 {
+		return DefaultPage
+	}
+	return limit
+}
+
+func notFound(plan string) error { return fmt.Errorf("%w: plan %q", ErrNotFound, plan) }

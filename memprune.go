@@ -1,0 +1,46 @@
+package ota
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// Prune implements Pruner. A plan whose end is not known is kept.
+func (s *MemStore) Prune(ctx context.Context, before time.Time) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	s.mu.RLock()
+	order := slices.Clone(s.order)
+	s.mu.RUnlock()
+	pruned := map[*memPlan]bool{}
+	for _, p := range order {
+		if p.retire(before) {
+			pruned[p] = true
+			s.claims.release(p)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p := range pruned {
+		delete(s.plans, p.id)
+		if p.key != "" {
+			delete(s.keys, p.key)
+		}
+	}
+	s.order = slices.DeleteFunc(s.order, func(p *memPlan) bool { return pruned[p] })
+	return len(pruned), nil
+}
+
+// retire makes the plan unreachable if it ended before the given time.
+func (p *memPlan) retire(before time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := p.row.EndedAt()
+	if p.gone || at.IsZero() || !at.Before(before) {
+		return false
+	}
+	p.gone = true
+	return true
+}
