@@ -87,7 +87,7 @@ func refusal(ctx context.Context, q querier, c *ota.Commit) error {
 const planUpdate = `UPDATE ota_plans SET
 	revision = revision + 1,
 	control_number = control_number + CAST($2 AS bigint),
-	progress_number = progress_number + CASE WHEN $3 IS NULL THEN 0 ELSE 1 END,
+	progress_number = progress_number + CAST($10 AS bigint),
 	epoch = epoch + CAST($4 AS bigint),
 	status = coalesce($5, status),
 	ended_at = coalesce($6, ended_at),
@@ -117,7 +117,7 @@ func planArgs(c *ota.Commit) ([]any, error) {
 		epoch = int64(c.Epoch)
 	}
 	return []any{c.Plan, flag(c.NewControl != nil || c.BumpControl), progress, flag(c.Raise), status, ended,
-		int64(c.Control), at, epoch}, nil
+		int64(c.Control), at, epoch, flag(c.NewProgress != nil)}, nil
 }
 
 // endedAt is what the commit says about the plan's end, for people to read; nil when it says nothing.

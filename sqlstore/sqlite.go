@@ -21,13 +21,13 @@ type sqlite struct {
 	feed        feed
 
 	mu         sync.Mutex
-	statements map[string]*sql.Stmt // of write, prepared once
+	statements map[string]*sql.Stmt // of write; nil until prepared, then never written to
 }
 
 func newSQLite(write, read *sql.DB, own bool, o Options) *sqlite {
 	return &sqlite{
 		dialect: sqliteDialect(o), write: write, read: read, own: own, busy: o.BusyTimeout,
-		gate: make(chan struct{}, 1), statements: map[string]*sql.Stmt{},
+		gate: make(chan struct{}, 1),
 	}
 }
 
@@ -41,7 +41,6 @@ func (d *sqlite) close() {
 	for _, s := range d.statements {
 		s.Close()
 	}
-	clear(d.statements)
 	if d.own {
 		d.read.Close()
 		d.write.Close()
@@ -147,18 +146,26 @@ func (d *sqlite) begin(ctx, inside context.Context, conn *sql.Conn) (*sql.Tx, er
 	}
 }
 
-// statement returns a prepared statement of the writing pool.
-func (d *sqlite) statement(ctx context.Context, query string) (*sql.Stmt, error) {
+// prepare prepares the statements of commits, once, before a transaction has the pool's perhaps only connection.
+func (d *sqlite) prepare(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if s := d.statements[query]; s != nil {
-		return s, nil
+	if d.statements != nil {
+		return nil
 	}
-	s, err := d.write.PrepareContext(ctx, d.text(query))
-	if err == nil {
-		d.statements[query] = s
+	statements := map[string]*sql.Stmt{}
+	for _, query := range []string{planUpdate, sqliteLog, sqliteControl, sqliteBatch, sqliteAgent} {
+		s, err := d.write.PrepareContext(ctx, d.text(query))
+		if err != nil {
+			for _, s := range statements {
+				s.Close()
+			}
+			return err
+		}
+		statements[query] = s
 	}
-	return s, err
+	d.statements = statements
+	return nil
 }
 
 // The write lock of SQLite is the only one there is, and a transaction of this package has it.

@@ -16,6 +16,9 @@ func (d *sqlite) commit(ctx context.Context, c *ota.Commit) (revision uint64, er
 	if senseless(c) != nil {
 		return 0, refusal(ctx, d, c)
 	}
+	if err := d.prepare(ctx); err != nil {
+		return 0, err
+	}
 	plan, err := planArgs(c)
 	if err != nil {
 		return 0, err
@@ -81,11 +84,7 @@ func (t *sqliteTx) commitRows(ctx context.Context, number int64, c *ota.Commit) 
 
 // hot runs a statement that stays prepared, and has to change one row.
 func (t *sqliteTx) hot(ctx context.Context, query string, args []any) error {
-	s, err := t.db.statement(ctx, query)
-	if err != nil {
-		return err
-	}
-	r, err := t.tx.StmtContext(ctx, s).ExecContext(ctx, args...)
+	r, err := t.tx.StmtContext(ctx, t.db.statements[query]).ExecContext(ctx, args...)
 	if err != nil {
 		return err
 	}
@@ -97,11 +96,7 @@ func (t *sqliteTx) hot(ctx context.Context, query string, args []any) error {
 
 // hotRow runs a statement that stays prepared, and returns one row or errNothing.
 func (t *sqliteTx) hotRow(ctx context.Context, query string, args []any, dest ...any) error {
-	s, err := t.db.statement(ctx, query)
-	if err != nil {
-		return err
-	}
-	err = t.tx.StmtContext(ctx, s).QueryRowContext(ctx, args...).Scan(dest...)
+	err := t.tx.StmtContext(ctx, t.db.statements[query]).QueryRowContext(ctx, args...).Scan(dest...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return errNothing
 	}

@@ -73,9 +73,19 @@ func definite(err error) bool {
 	return false
 }
 
-// number returns the number under which a plan's rows are kept, or ErrNotFound.
-func number(ctx context.Context, q querier, plan string) (n int64, err error) {
-	found, err := one(ctx, q, `SELECT number FROM ota_plans WHERE id = $1`, []any{plan}, &n)
+// number returns the number under which a plan's rows are kept, or ErrNotFound. The plan stays until tx ends.
+func number(ctx context.Context, tx querier, plan string) (int64, error) {
+	return find(ctx, tx, `SELECT number FROM ota_plans WHERE id = $1 {keep}`, plan)
+}
+
+// there returns ErrNotFound when there is no such plan: for reads that found nothing.
+func (s *Store) there(ctx context.Context, plan string) error {
+	_, err := find(ctx, s.db, `SELECT number FROM ota_plans WHERE id = $1`, plan)
+	return err
+}
+
+func find(ctx context.Context, q querier, query, plan string) (n int64, err error) {
+	found, err := one(ctx, q, query, []any{plan}, &n)
 	if err == nil && !found {
 		err = ota.ErrNotFound
 	}

@@ -13,11 +13,13 @@ import (
 //	$1             a parameter
 //	{now}          the database's time in Unix nanoseconds
 //	{texts $1}     the set of the strings of one parameter
+//	{keep}         what keeps a selected plan from being deleted until the end of the transaction
 type dialect struct {
 	table  string // what "ota_" becomes in a query
 	prefix string // what "ota_" becomes in a migration
 	now    string
 	texts  string // the set, with %s for the parameter
+	keep   string
 	marks  string // what $ becomes
 
 	known sync.Map // from a query to its text
@@ -31,6 +33,7 @@ func (d *dialect) text(query string) string {
 	}
 	t := strings.ReplaceAll(query, "ota_", d.table)
 	t = strings.ReplaceAll(t, "{now}", d.now)
+	t = strings.ReplaceAll(t, "{keep}", d.keep)
 	t = textsToken.ReplaceAllStringFunc(t, func(m string) string {
 		return fmt.Sprintf(d.texts, textsToken.FindStringSubmatch(m)[1])
 	})
@@ -59,6 +62,7 @@ func postgresDialect(o Options) *dialect {
 		table: table, prefix: o.TablePrefix, marks: "$",
 		now:   `(CAST(extract(epoch FROM clock_timestamp()) * 1000000000 AS bigint))`,
 		texts: `(SELECT unnest(CAST(%s AS text[])))`,
+		keep:  `FOR KEY SHARE`,
 	}
 }
 
