@@ -116,6 +116,7 @@ func (c *cutter) rows() []BatchRow {
 		}
 		rows[i] = BatchRow{Index: i, First: first, Size: end - first, Cursor: first}
 		rows[i].Counts.Pending = end - first
+		rows[i].Tasks.Pending = end - first
 		if len(c.shape.Batches) > 0 {
 			rows[i].Name = c.shape.Batches[i].Name
 		}
@@ -137,6 +138,7 @@ type Batch struct {
 	Tolerated   int         `json:"tolerated"` // how many of its agents may fail before the threshold is exceeded
 	Accepted    int         `json:"accepted"`  // how many failures an operator has accepted on top of that
 	Counts      Counts      `json:"counts"`    // its agents by status
+	Tasks       Counts      `json:"tasks"`     // its tasks by status
 	StartedAt   time.Time   `json:"startedAt,omitzero"`
 	SettledAt   time.Time   `json:"settledAt,omitzero"` // when its last agent ended, the last time that happened
 	CompletedAt time.Time   `json:"completedAt,omitzero"`

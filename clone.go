@@ -32,8 +32,19 @@ func (r *RollbackRef) clone() *RollbackRef {
 	r = cloneOf(r)
 	if r != nil {
 		r.Started = cloneOf(r.Started)
+		r.Spec = r.Spec.clone()
 	}
 	return r
+}
+
+func (s RollbackSpec) clone() RollbackSpec {
+	s.Labels = maps.Clone(s.Labels)
+	s.Annotations = maps.Clone(s.Annotations)
+	if s.Policy != nil {
+		p := s.Policy.clone()
+		s.Policy = &p
+	}
+	return s
 }
 
 func (c Control) clone() Control {
@@ -46,6 +57,7 @@ func (c Control) clone() Control {
 	c.Orders = slices.Clone(c.Orders)
 	for i := range c.Orders {
 		c.Orders[i].Agents = slices.Clone(c.Orders[i].Agents)
+		c.Orders[i].Batches = slices.Clone(c.Orders[i].Batches)
 	}
 	c.Requests = slices.Clone(c.Requests)
 	return c

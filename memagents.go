@@ -24,6 +24,7 @@ type memChunk struct {
 	ids      []string
 	states   []AgentState
 	versions []string            // nil when none of them has one
+	targets  []string            // likewise
 	labels   []map[string]string // nil when none of them has any; equal ones are one map, which nobody changes
 }
 
@@ -56,6 +57,9 @@ func (a *memAgents) row(ordinal int) AgentRow {
 	}
 	if c.versions != nil {
 		row.Agent.Version = c.versions[i]
+	}
+	if c.targets != nil {
+		row.Agent.Target = c.targets[i]
 	}
 	if c.labels != nil {
 		row.Agent.Labels = maps.Clone(c.labels[i])
@@ -104,12 +108,12 @@ func (a *memAgents) find(ids []string) []int {
 	a.indexing.Do(func() {
 		a.index = newMemIndex(a.count)
 		for ordinal := range a.count {
-			a.index.add(a.id, ordinal)
+			a.index.add(a, ordinal)
 		}
 	})
 	var found []int
 	for _, id := range ids {
-		if ordinal, ok := a.index.find(a.id, id); ok {
+		if ordinal, ok := a.index.find(a, id); ok {
 			found = append(found, ordinal)
 		}
 	}
@@ -142,9 +146,10 @@ func (b *memBuilder) add(row *AgentRow) error {
 	c.ids = append(c.ids, row.Agent.ID)
 	c.states = append(c.states, row.State.clone())
 	c.versions = addSparse(c.versions, len(c.ids), row.Agent.Version, row.Agent.Version != "")
+	c.targets = addSparse(c.targets, len(c.ids), row.Agent.Target, row.Agent.Target != "")
 	c.labels = addSparse(c.labels, len(c.ids), b.intern(row.Agent.Labels), len(row.Agent.Labels) > 0)
 	b.count++
-	if !b.index.add(b.id, row.Ordinal) {
+	if !b.index.add(&b.memAgents, row.Ordinal) {
 		return &DuplicateError{Agent: row.Agent.ID}
 	}
 	return nil

@@ -12,8 +12,8 @@ type memClaims struct {
 	holders map[string]*memPlan
 }
 
-// maxConflicts is how many conflicts Claim lists.
-const maxConflicts = 32
+// memConflicts is how many conflicts Claim lists.
+const memConflicts = 32
 
 // Claim implements Claimer.
 func (s *MemStore) Claim(ctx context.Context, plan, from string) ([]Conflict, int, error) {
@@ -43,7 +43,7 @@ func (c *memClaims) take(p *memPlan, from string) (conflicts []Conflict, total i
 			continue
 		}
 		total++
-		if total <= maxConflicts {
+		if total <= memConflicts {
 			conflicts = append(conflicts, Conflict{Agent: id, Plan: holder.id})
 		}
 	}

@@ -68,7 +68,7 @@ func BenchmarkMemStoreCommit(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/rows, "ns/row")
 }
 
-func create(b *testing.B, s *ota.MemStore, n int) {
+func create(b testing.TB, s *ota.MemStore, n int) {
 	b.Helper()
 	agents, batches := million(n, 10_000)
 	p := ota.NewPlan{ID: "p", Finish: func() (ota.Created, error) {

@@ -39,6 +39,7 @@ type Control struct {
 	Orders      []Order           `json:"orders,omitempty"`     // not carried out yet, as far as the last verb knew
 	OrderCount  uint64            `json:"orderCount,omitempty"` // number of the last order ever given
 	PausedFor   time.Duration     `json:"pausedFor,omitempty"`  // how long the plan was paused, up to the last Resume
+	Undone      uint64            `json:"undone,omitempty"`     // breaches up to this number had their rollback made, or found nothing to undo
 	Requests    []Request         `json:"requests,omitempty"`   // the newest verbs that carried a request ID
 }
 
@@ -50,10 +51,11 @@ type Stop struct {
 
 // RollbackRef ties a plan to its rollback plan.
 type RollbackRef struct {
-	ID      string    `json:"id"`
-	Frozen  Stamp     `json:"frozen"`
-	Started *Stop     `json:"started,omitempty"` // nil: made, not started
-	Done    time.Time `json:"done,omitzero"`     // when the rollback plan completed
+	ID      string       `json:"id"`
+	Spec    RollbackSpec `json:"spec"`
+	Frozen  Stamp        `json:"frozen"`
+	Started *Stop        `json:"started,omitempty"` // nil: made, not started
+	Done    time.Time    `json:"done,omitzero"`     // when the rollback plan completed
 }
 
 // Request remembers a verb that was carried out, so that the same request is not carried out twice.
@@ -65,10 +67,11 @@ type Request struct {
 // Order is a verb that changes rows. Verbs write it to Control; the owner carries it out in chunks, and nothing starts
 // before it is done.
 type Order struct {
-	Number uint64    `json:"number"`
-	Kind   OrderKind `json:"kind"`
-	Agents []string  `json:"agents,omitempty"` // none: all failed ones, for retry
-	By     Stamp     `json:"by"`
+	Number  uint64    `json:"number"`
+	Kind    OrderKind `json:"kind"`
+	Agents  []string  `json:"agents,omitempty"`  // of retry and skip; none: all failed ones, for retry
+	Batches []int     `json:"batches,omitempty"` // of accept: the breached batches, -1 for the plan
+	By      Stamp     `json:"by"`
 }
 
 // OrderKind says what an Order does.
@@ -83,25 +86,24 @@ const (
 
 // Progress is the half of a plan's state that says what happened. Only the plan's owner writes it.
 type Progress struct {
-	Schema    int       `json:"schema"`
-	Owner     string    `json:"owner,omitempty"` // name of the engine that drives the plan
-	At        time.Time `json:"at,omitzero"`     // of the last commit of an owner
-	Batch     int       `json:"batch"`           // the lowest batch that is not closed; len(batches) when all are
-	Counts    Counts    `json:"counts"`          // agents by status
-	Tasks     Counts    `json:"tasks"`           // tasks by status
-	Open      int       `json:"open"`            // agents that hold a slot
-	Touched   int       `json:"touched"`         // agents that may have been changed
-	Accepted  int       `json:"accepted,omitempty"`
-	Breaches  []Breach  `json:"breaches,omitempty"` // the newest; those above Control.Cleared stand
-	Struck    uint64    `json:"struck,omitempty"`   // number of the last breach
-	Folded    uint64    `json:"folded,omitempty"`   // number of the last order carried out
-	Cursor    int       `json:"cursor,omitempty"`   // how far the order after Folded was carried out
-	Doubts    int       `json:"doubts,omitempty"`   // of a rollback: how many doubtful agents were looked up in the source
-	Inbox     uint64    `json:"inbox,omitempty"`    // number of the last message folded
-	Announced Status    `json:"announced"`          // the status that the log told last
-	PausedAt  time.Time `json:"pausedAt,omitzero"`
-	EndedAt   time.Time `json:"endedAt,omitzero"`
-	End       Status    `json:"end,omitempty"` // completed or canceled, once ended
+	Schema   int       `json:"schema"`
+	Owner    string    `json:"owner,omitempty"` // name of the engine that drives the plan
+	At       time.Time `json:"at,omitzero"`     // of the last commit of an owner
+	Batch    int       `json:"batch"`           // the lowest batch that is not closed; len(batches) when all are
+	Counts   Counts    `json:"counts"`          // agents by status
+	Tasks    Counts    `json:"tasks"`           // tasks by status
+	Open     int       `json:"open"`            // agents that hold a slot
+	Touched  int       `json:"touched"`         // agents that may have been changed
+	Accepted int       `json:"accepted,omitempty"`
+	Breaches []Breach  `json:"breaches,omitempty"` // the newest; those above Control.Cleared stand
+	Struck   uint64    `json:"struck,omitempty"`   // number of the last breach
+	Folded   uint64    `json:"folded,omitempty"`   // number of the last order carried out
+	Cursor   int       `json:"cursor,omitempty"`   // how far the order after Folded was carried out
+	Doubts   int       `json:"doubts,omitempty"`   // of a rollback: how many doubtful agents were looked up in the source
+	Inbox    uint64    `json:"inbox,omitempty"`    // number of the last message folded
+	Reached  int       `json:"reached"`            // the highest batch that was begun
+	EndedAt  time.Time `json:"endedAt,omitzero"`
+	End      Status    `json:"end,omitempty"` // completed or canceled, once ended
 }
 
 // BatchRow is one batch as stored.
@@ -113,6 +115,7 @@ type BatchRow struct {
 	Status       BatchStatus `json:"status"`
 	Cursor       int         `json:"cursor"` // no agent of it before this ordinal is pending
 	Counts       Counts      `json:"counts"` // agents by status
+	Tasks        Counts      `json:"tasks"`  // tasks by status
 	Open         int         `json:"open"`   // agents that hold a slot
 	Changed      int         `json:"changed"`
 	Unhealthy    int         `json:"unhealthy,omitempty"` // reported unhealthy, not failed yet
@@ -136,6 +139,7 @@ type AgentRow struct {
 type AgentSpec struct {
 	ID      string            `json:"id"`
 	Version string            `json:"version,omitempty"` // what it ran before the plan, when the Spec said so
+	Target  string            `json:"target,omitempty"`  // of a rollback: the version it goes back to; empty means the plan's
 	Labels  map[string]string `json:"labels,omitempty"`
 }
 

@@ -141,7 +141,8 @@ type Commit struct {
 
 	// NewControl replaces the Control half and raises its number by one.
 	NewControl *Control
-	// BumpControl raises the Control number by one without a new half: a new breach does.
+	// BumpControl raises the Control number by one without a new half: a new breach does. Together with NewControl it
+	// adds nothing.
 	BumpControl bool
 	// NewProgress replaces the Progress half and raises its number by one.
 	NewProgress *Progress

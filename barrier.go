@@ -1,0 +1,44 @@
+package ota
+
+import "fmt"
+
+// A barrier answers whether the plan may go on from one batch to the next. Openers stand before a pending batch, closers
+// before the end of one that is settled. Adding a barrier is adding a function to one of the lists.
+var (
+	openers = []func(*view) (hold, bool){promotedBarrier}
+	closers = []func(*view) (hold, bool){waitedBarrier, probedBarrier, stableBarrier}
+)
+
+// hold is why a barrier does not let the plan pass.
+type hold struct {
+	Why   Reason
+	Until int64 // when that clears by itself; 0: it does not
+	Verb  Verb
+	Text  string
+}
+
+func promotedBarrier(v *view) (hold, bool) {
+	k := v.b.Index
+	if !v.c.Policy.Hold.holds(k) || v.c.Promoted >= k {
+		return hold{}, false
+	}
+	return hold{Why: ReasonHeld, Verb: VerbPromote, Text: fmt.Sprintf("batch %d", k)}, true
+}
+
+func waitedBarrier(v *view) (hold, bool) {
+	until := nanos(v.b.SettledAt) + int64(v.c.Policy.Observe.Wait)
+	return hold{Why: ReasonObserving, Until: until, Text: fmt.Sprintf("batch %d", v.b.Index)}, v.now < until
+}
+
+func stableBarrier(v *view) (hold, bool) {
+	o := v.c.Policy.Observe
+	if v.b.Unhealthy > 0 {
+		return hold{Why: ReasonObserving, Text: fmt.Sprintf("%d agents of batch %d are unhealthy", v.b.Unhealthy, v.b.Index)}, true
+	}
+	until := max(nanos(v.b.HealthySince), nanos(v.b.SettledAt)+int64(o.Wait)) + int64(o.Stable)
+	return hold{Why: ReasonObserving, Until: until, Text: fmt.Sprintf("batch %d", v.b.Index)}, v.now < until
+}
+
+func probedBarrier(v *view) (hold, bool) {
+	return hold{Why: ReasonInquiry, Text: "asking the agents of the batch how they are"}, v.calls.prober && !v.probed
+}

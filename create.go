@@ -1,0 +1,199 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Create makes a plan; nothing starts before Start. The agents are streamed into the Store: of a million, only eight bytes
+// each are held, to find duplicates. It returns an error that names every mistake of the Spec (see FieldErrors), ErrExists
+// when the ID or the request key is taken by another plan, or what the Spec's agents or the Store returned. Nothing is
+// left behind by a Create that failed.
+func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
+	var m mistakes
+	spec.check(&m)
+	if spec.Agents == nil {
+		return Plan{}, m.result()
+	}
+	if spec.ID == "" {
+		spec.ID = "plan-" + uuid.NewString()
+	}
+	now := e.now()
+	d := &draft{spec: spec, mistakes: &m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
+	np := NewPlan{
+		ID: spec.ID, RequestKey: spec.RequestKey, Fingerprint: spec.Fingerprint,
+		Labels: cloneMap(spec.Labels), CreatedAt: now,
+		Finish: func() (Created, error) { return d.finish(e.warnings(), now) },
+	}
+	err := e.store.Create(ctx, np, d.rows())
+	if errors.Is(err, ErrExists) && spec.RequestKey != "" {
+		return e.sameRequest(ctx, spec, err)
+	}
+	if err != nil {
+		return Plan{}, fmt.Errorf("ota: create plan %q: %w", shorten(spec.Name), err)
+	}
+	e.changed(spec.ID)
+	return e.Plan(ctx, spec.ID)
+}
+
+// sameRequest answers a Create whose request key is taken: with the plan made before, if it was the same request.
+func (e *Engine) sameRequest(ctx context.Context, spec Spec, exists error) (Plan, error) {
+	page, err := e.store.Plans(ctx, PlanQuery{Key: spec.RequestKey, Limit: 1})
+	if err != nil {
+		return Plan{}, fmt.Errorf("ota: create plan: %w", err)
+	}
+	if len(page.Items) == 0 {
+		return Plan{}, fmt.Errorf("ota: create plan %q: %w", spec.ID, exists)
+	}
+	row := page.Items[0]
+	if row.Fingerprint != spec.Fingerprint {
+		return Plan{}, fmt.Errorf("ota: create plan: %w: request key %q was used for another request, plan %s", ErrExists, spec.RequestKey, row.ID)
+	}
+	return planOf(&row), nil
+}
+
+func (e *Engine) warnings() []string {
+	var w []string
+	if _, ok := e.store.(Claimer); !ok {
+		w = append(w, "the store enforces no claims: two active plans may upgrade one agent")
+	}
+	return w
+}
+
+// draft is a plan being made: it checks and cuts the agents as they stream by.
+type draft struct {
+	spec     Spec
+	mistakes *mistakes
+	cut      *cutter
+	seed     maphash.Seed
+	seen     map[uint64]struct{}
+	failed   error // of the user's iterator
+	warnings []string
+}
+
+// rows yields the agents as rows. When it has yielded its last one without an error, the agents are fine.
+func (d *draft) rows() iter.Seq2[AgentRow, error] {
+	return func(yield func(AgentRow, error) bool) {
+		n := 0
+		for a, err := range d.agents() {
+			if err != nil {
+				yield(AgentRow{}, fmt.Errorf("agents[%d]: %w", n, err))
+				return
+			}
+			n++
+			d.check(n-1, a)
+			batch, ok := d.cut.next()
+			if !ok || d.mistakes.err != nil {
+				continue // the plan is refused; the rest is read for its mistakes only
+			}
+			row := AgentRow{Ordinal: n - 1, Batch: batch, Agent: AgentSpec{ID: a.ID, Version: a.Version, Labels: cloneMap(a.Labels)}}
+			if !yield(row, nil) {
+				return
+			}
+		}
+		if n == 0 {
+			d.mistakes.add("agents", "", "are none", "at least one")
+		} else {
+			d.cut.check(d.mistakes)
+			for _, b := range d.spec.Policy.Hold.Batches {
+				if b >= len(d.cut.first) && len(d.spec.Shape.Batches) == 0 {
+					d.mistakes.add("hold.batches", strconv.Itoa(b), "names no batch of the plan", fmt.Sprintf("1 to %d", len(d.cut.first)-1))
+				}
+			}
+		}
+		if err := d.mistakes.result(); err != nil {
+			yield(AgentRow{}, err)
+		}
+	}
+}
+
+// agents is the user's order, or the shuffled one.
+func (d *draft) agents() iter.Seq2[Agent, error] {
+	if d.spec.Shape.Shuffle == 0 {
+		return d.spec.Agents
+	}
+	return func(yield func(Agent, error) bool) {
+		var all []Agent
+		for a, err := range d.spec.Agents {
+			if err != nil {
+				yield(a, err)
+				return
+			}
+			all = append(all, a)
+		}
+		shuffle(all, d.spec.Shape.Shuffle)
+		for _, a := range all {
+			if !yield(a, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (d *draft) check(i int, a Agent) {
+	if i == maxAgents {
+		d.mistakes.add("agents", "", "are too many", strconv.Itoa(maxAgents)+" at most")
+	}
+	if a.ID == "" {
+		d.mistakes.agent(fmt.Sprintf("agents[%d].id", i), "", "is empty", "1 to 255 bytes")
+		return
+	}
+	if problem := textProblem(a.ID, maxText); problem != "" {
+		d.mistakes.agent(fmt.Sprintf("agents[%d].id", i), strconv.Quote(shorten(a.ID)), problem, textAllowed(maxText))
+	}
+	if a.Version != "" {
+		if problem := textProblem(a.Version, maxText); problem != "" {
+			d.mistakes.agent(fmt.Sprintf("agents[%d].version", i), strconv.Quote(shorten(a.Version)), problem, textAllowed(maxText))
+		}
+	}
+	if len(a.Labels) > 0 {
+		checkMap(d.mistakes, fmt.Sprintf("agents[%d].labels", i), a.Labels, maxText)
+	}
+	// A 64-bit hash finds every duplicate. That two different IDs of a million share one, under a seed of this call only,
+	// happens once in thirty million plans, and is gone at the next try.
+	h := maphash.String(d.seed, a.ID)
+	if _, twice := d.seen[h]; twice {
+		d.mistakes.agent(fmt.Sprintf("agents[%d].id", i), strconv.Quote(shorten(a.ID)), "is in the plan twice", "every agent once")
+	}
+	d.seen[h] = struct{}{}
+}
+
+// finish gives the Store what only the agents could decide.
+func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
+	s, p := d.spec, d.spec.Policy.withDefaults()
+	batches := d.cut.rows()
+	spec := PlanSpec{
+		Schema: Schema, Name: s.Name, FromVersion: s.FromVersion, FromRelease: s.FromRelease,
+		ToVersion: s.ToVersion, ToRelease: s.ToRelease, CreatedBy: s.CreatedBy, CreatedAt: now,
+		Labels: cloneMap(s.Labels), Agents: d.cut.total, Batches: len(batches), Warnings: append(warnings, d.warnings...),
+	}
+	spec.Warnings = append(spec.Warnings, toleranceWarning(p, batches, d.cut.total)...)
+	return created(spec, Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations)}, batches, now), nil
+}
+
+// toleranceWarning says where the threshold, once it is a number, tolerates nothing although it is not 0.
+func toleranceWarning(p Policy, batches []BatchRow, agents int) []string {
+	threshold := *p.FailureThreshold
+	if threshold == 0 {
+		return nil
+	}
+	if p.Scope == ScopePlan {
+		if Tolerated(threshold, agents) == 0 {
+			return []string{fmt.Sprintf("failureThreshold %g tolerates 0 of %d agents: the first failure is a breach", threshold, agents)}
+		}
+		return nil
+	}
+	for _, b := range batches {
+		if Tolerated(threshold, b.Size) == 0 {
+			return []string{fmt.Sprintf("failureThreshold %g tolerates 0 of %d agents in batch %d: the first failure there is a breach", threshold, b.Size, b.Index)}
+		}
+	}
+	return nil
+}

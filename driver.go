@@ -1,0 +1,405 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// driver is the shell around one plan's core: it owns nothing but goroutines. One goroutine, in run, owns the session; all others
+// send it values: outcomes through the pool, everything else through the mail.
+type driver struct {
+	e       *Engine
+	id      string
+	session *session
+	pool    *pool
+	ready   chan struct{} // something is in the mail or the pool
+
+	mu     sync.Mutex
+	mail   mail
+	closed bool
+	gone   chan struct{} // closed when the driver has stopped
+
+	calls     context.Context // parent of every call's context
+	endCalls  context.CancelCauseFunc
+	endedAt   time.Time // when endCalls was called
+	endReason Reason
+	asks      sync.WaitGroup
+	nudged    atomic.Bool // the plan may have been changed by somebody else
+	refreshed time.Time   // when the plan was last read because others may have changed it
+
+	// The other plan of a rollback: what is known of it, and when to ask again. Used by run's goroutine only.
+	links   linkState
+	linked  <-chan struct{}
+	unlink  func()
+	tending bool
+	tendAt  time.Time
+
+	look  time.Time // when to look for calls to abandon
+	spare []outcome
+	inbox uint64 // the last message read
+	fail  int    // store errors in a row
+}
+
+// mail is what other goroutines have for the owner.
+type mail struct {
+	input   input
+	said    []said
+	looks   []func(*session)
+	link    *linkState
+	reports []func(error) // called once what input holds is committed
+}
+
+// said is a verb on its way to the owner.
+type said struct {
+	w     *saying
+	f     func(*saying) error
+	reply chan<- answer
+}
+
+type answer struct {
+	row PlanRow
+	err error
+}
+
+func (e *Engine) newDriver(ctx context.Context, id string) *driver {
+	d := &driver{e: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: newSession(e.store, id, e.opt.Name)}
+	d.calls, d.endCalls = context.WithCancelCause(context.WithoutCancel(ctx))
+	d.pool = newPool(e.exec, d.wake, e.lease.ok)
+	_, d.session.calls.prober = e.exec.(Prober)
+	_, d.session.calls.inspector = e.exec.(Inspector)
+	return d
+}
+
+func (d *driver) wake() {
+	select {
+	case d.ready <- struct{}{}:
+	default:
+	}
+}
+
+// post puts something into the mail; it reports false when the driver has stopped.
+func (d *driver) post(f func(*mail)) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return false
+	}
+	f(&d.mail)
+	d.wake()
+	return true
+}
+
+// fetch takes what is in the mail and the pool.
+func (d *driver) fetch() mail {
+	d.mu.Lock()
+	m := d.mail
+	d.mail = mail{}
+	d.mu.Unlock()
+	done, resync := d.pool.fetch(d.spare)
+	m.input.outcomes, d.spare = done, done
+	if resync {
+		d.session.drop()
+		d.session.raise = true
+	}
+	return m
+}
+
+// run drives the plan until it has ended or is paused with nothing left to do, until another engine has taken it
+// over (ErrFenced), or until ctx ends and what is in flight has drained.
+func (d *driver) run(ctx context.Context) (err error) {
+	defer func() { err = d.stop(err) }()
+	work := context.WithoutCancel(ctx)
+	var deadline time.Time // of draining
+	for {
+		now := d.e.now()
+		draining := ctx.Err() != nil
+		if draining && deadline.IsZero() {
+			deadline = now.Add(max(d.e.opt.DrainTimeout, 0))
+		}
+		wake, again, err := d.turn(work, now, draining)
+		switch {
+		case err != nil:
+			return err
+		case again:
+			continue
+		case draining && d.drained(now, deadline), !draining && d.idle(wake):
+			return nil
+		case draining && now.Before(deadline):
+			wake = soonest(wake, deadline)
+		}
+		d.wait(ctx, draining, soonest(wake, d.look))
+	}
+}
+
+// drained reports whether a driver that shuts down is done: everything in flight has been committed, or given up.
+func (d *driver) drained(now, deadline time.Time) bool {
+	if d.pool.out() == 0 && d.settled() {
+		return true
+	}
+	if !now.Before(deadline) {
+		d.end(now, errShutdown, ReasonNone)
+	}
+	return !d.endedAt.IsZero() && !now.Before(deadline) && d.pool.out() == 0
+}
+
+// stop ends what belongs to the driver.
+func (d *driver) stop(err error) error {
+	d.mu.Lock()
+	d.closed = true
+	m := d.mail
+	d.mail = mail{}
+	d.mu.Unlock()
+	for _, s := range m.said {
+		s.reply <- answer{err: errStopped}
+	}
+	for _, report := range m.reports {
+		report(errStopped)
+	}
+	if err != nil { // fenced off: the new owner calls again what is in flight
+		d.waitOut(d.e.opt.AbandonAfter)
+	}
+	left := d.pool.close()
+	d.endCalls(errShutdown)
+	d.asks.Wait()
+	if d.unlink != nil {
+		d.unlink()
+	}
+	close(d.gone)
+	if err == nil && left > 0 {
+		return &AbandonedError{Calls: left}
+	}
+	return err
+}
+
+// errStopped tells a sender of mail that the driver stopped first.
+var errStopped = errors.New("ota: the driver has stopped")
+
+// waitOut gives calls whose contexts have ended some time to return.
+func (d *driver) waitOut(most time.Duration) {
+	d.look = d.e.now().Add(most)
+	for d.pool.out() > 0 {
+		if d.e.now().Before(d.look) {
+			d.wait(context.Background(), true, d.look)
+			continue
+		}
+		d.pool.abandon(d.e.now(), d.endedAt, 0, ReasonNone)
+	}
+}
+
+// turn is one round: take what came in, let the session go as far as it can, make the calls that it committed.
+func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake time.Time, again bool, err error) {
+	m := d.fetch()
+	if m.link != nil {
+		d.links, d.tending = *m.link, false
+	}
+	x := d.session
+	if since := now.Sub(d.refreshed); since >= d.e.opt.Poll || since >= minRefresh && d.nudged.Load() {
+		d.refreshed = now
+		d.nudged.Store(false)
+		reports, err := d.refresh(ctx)
+		m.input.health = append(m.input.health, reports...)
+		if err != nil {
+			d.e.opt.Logger.WarnContext(ctx, "plan could not be read", "plan", d.id, "error", err)
+		}
+	}
+	x.calls.draining, x.calls.leaseOut = draining, !d.e.lease.ok()
+	x.calls.source, x.untouched = d.links.drained, d.links.untouched
+	d.sayAll(ctx, now, m.said)
+	wake, again, err = x.turn(ctx, now, m.input)
+	for _, look := range m.looks {
+		look(x)
+	}
+	for _, report := range m.reports {
+		report(err)
+	}
+	switch {
+	case errors.Is(err, ErrFenced), errors.Is(err, ErrNotFound), errors.Is(err, errSchema):
+		d.end(now, errFencedOff, ReasonNone)
+		return wake, false, err
+	case err != nil:
+		d.e.opt.Logger.WarnContext(ctx, "store does not answer", "plan", d.id, "error", err)
+		d.fail++
+		return now.Add(backoff(d.fail-1, 50*time.Millisecond, 5*time.Second)), false, nil
+	}
+	d.fail = 0
+	if x.committed {
+		x.committed = false
+		d.e.changed(d.id)
+	}
+	d.call(now)
+	return soonest(wake, d.abandon(now)), again, nil
+}
+
+// call hands out what was committed.
+func (d *driver) call(now time.Time) {
+	x := d.session
+	if len(x.starts) > 0 {
+		calls := make([]*call, len(x.starts))
+		batch := make([]call, len(x.starts))
+		for i, a := range x.starts {
+			calls[i] = &batch[i]
+			calls[i].attempt, calls[i].begun, calls[i].deadline = a, x.begun[i], a.Deadline
+			calls[i].parent, calls[i].clock = d.calls, d.e.opt.Clock
+		}
+		d.pool.push(calls, max(x.st.c.Policy.Concurrency, len(calls)))
+		x.starts, x.begun = x.starts[:0], x.begun[:0]
+		if first := calls[0].deadline; !first.IsZero() {
+			d.look = soonest(d.look, first.Add(d.e.opt.AbandonAfter))
+		}
+	}
+	for _, a := range x.asks {
+		d.asks.Go(func() { d.answer(a) })
+	}
+	x.asks = x.asks[:0]
+	if interrupting(&x.st.c) {
+		d.end(now, errInterrupted, ReasonInterrupted)
+	}
+	d.tend(now)
+}
+
+// interrupting reports whether the calls in flight are to be ended.
+func interrupting(c *Control) bool {
+	return c.Cancel != nil && c.Cancel.Interrupt ||
+		c.Rollback != nil && c.Rollback.Started != nil && c.Rollback.Started.Interrupt
+}
+
+// end ends the contexts of all calls, once.
+func (d *driver) end(now time.Time, cause error, reason Reason) {
+	if d.endedAt.IsZero() {
+		d.endedAt, d.endReason = now, reason
+		d.endCalls(cause)
+		d.look = now
+	}
+}
+
+// abandon leaves behind calls that have not returned in time, and says when to look again.
+func (d *driver) abandon(now time.Time) time.Time {
+	if !d.look.IsZero() && !now.Before(d.look) {
+		d.look = d.pool.abandon(now, d.endedAt, d.e.opt.AbandonAfter, d.endReason)
+	}
+	return d.look
+}
+
+// idle reports whether the plan needs no driver any more.
+func (d *driver) idle(wake time.Time) bool {
+	if d.pool.out() > 0 || d.fail > 0 || d.session.st == nil {
+		return false
+	}
+	switch st := d.session.st.status(); {
+	case st == StatusRollingBack:
+		return false
+	case st.Ended():
+		return true
+	case st == StatusPaused, st == StatusPending:
+		return wake.IsZero() && !d.session.st.probing.active && d.pool.leftBehind() == 0 && !d.tending
+	}
+	return false
+}
+
+// settled reports whether everything that came in was committed.
+func (d *driver) settled() bool { return d.session.st != nil && len(d.session.held.outcomes) == 0 }
+
+// wait returns when there is something to do: mail, outcomes, a change of the linked plan, the time, or the end of ctx.
+func (d *driver) wait(ctx context.Context, draining bool, wake time.Time) {
+	poll := d.refreshed.Add(d.e.opt.Poll)
+	if d.nudged.Load() {
+		poll = d.refreshed.Add(minRefresh)
+	}
+	t := d.e.opt.Clock.Timer(max(soonest(wake, poll).Sub(d.e.now()), 0))
+	defer t.Stop()
+	done := ctx.Done()
+	if draining {
+		done = nil
+	}
+	select {
+	case <-d.ready:
+	case <-t.C:
+	case <-done:
+	case <-d.linked:
+		d.tendAt = time.Time{}
+	}
+}
+
+// refresh looks at what others have done: verbs, and reports left for the owner.
+func (d *driver) refresh(ctx context.Context) ([]healthReport, error) {
+	x := d.session
+	if err := x.refresh(ctx); err != nil || x.st == nil {
+		return nil, err
+	}
+	d.inbox = max(d.inbox, x.st.p.Inbox)
+	reports, err := d.e.readInbox(ctx, d.id, d.inbox)
+	for _, r := range reports {
+		d.inbox = max(d.inbox, r.message)
+	}
+	return reports, err
+}
+
+// minRefresh is how long a driver waits at least between two looks at what others may have changed. The engine's own
+// commits come back as such hints, and a commit would notice a change anyway.
+const minRefresh = 100 * time.Millisecond
+
+// nudge tells the driver that the plan may have been changed by somebody else.
+func (d *driver) nudge() {
+	if !d.nudged.Swap(true) {
+		d.wake()
+	}
+}
+
+func soonest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// sayAll carries out verbs on their way to the plan.
+func (d *driver) sayAll(ctx context.Context, now time.Time, all []said) {
+	x := d.session
+	for _, s := range all {
+		var err error
+		if x.st == nil { // so that a verb sees nothing that is not committed
+			_, _, err = x.turn(ctx, now, input{})
+		}
+		if err == nil && x.st != nil {
+			s.w.row, s.w.now = x.row(), now
+			var row PlanRow
+			if row, err = s.w.commit(s.f); err == nil {
+				x.said(&row)
+			}
+			if err != nil && !refusal(err) {
+				x.drop()
+			}
+			s.reply <- answer{row: row, err: err}
+			continue
+		}
+		s.reply <- answer{err: errors.Join(ErrConflict, err)}
+	}
+}
+
+// refusal reports whether an error of a verb says that nothing was, or could have been, written.
+func refusal(err error) bool {
+	return errors.Is(err, ErrState) || errors.Is(err, ErrInvalid) || errors.Is(err, ErrBreach) || errors.Is(err, ErrNotFound)
+}
+
+// throughOwner says a verb by way of the driver of this process, if there is one.
+func (e *Engine) throughOwner(ctx context.Context, id string, w *saying, f func(*saying) error) (row PlanRow, handled bool, err error) {
+	e.mu.Lock()
+	d := e.drivers[id]
+	e.mu.Unlock()
+	if d == nil {
+		return row, false, nil
+	}
+	reply := make(chan answer, 1)
+	if !d.post(func(m *mail) { m.said = append(m.said, said{w, f, reply}) }) {
+		return row, false, nil
+	}
+	select {
+	case a := <-reply:
+		return a.row, !errors.Is(a.err, errStopped), a.err
+	case <-ctx.Done():
+		return row, true, context.Cause(ctx)
+	}
+}

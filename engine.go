@@ -1,0 +1,286 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/benbjohnson/clock"
+	"github.com/google/uuid"
+)
+
+// Engine makes plans, takes verbs and answers questions about them, and drives them while Run or RunPlan is called. All
+// methods are safe for concurrent use. It holds no state of its own: whatever it is told is in the Store before it
+// answers, and any number of engines may share one Store.
+type Engine struct {
+	store Store
+	exec  Executor
+	opt   Options
+	hub   hub
+	lease lease
+
+	mu      sync.Mutex
+	drivers map[string]*driver // of plans driven by this engine now
+	runs    int                // calls of Run under way
+}
+
+// Options are the settings of an Engine. The zero value is right for one process.
+type Options struct {
+	// Name names this engine among those that share the Store; two engines must not share a name. An engine that comes back
+	// under its old name, for example after a crash, takes its plans back at once. Empty means a random name.
+	Name string
+	// Logger receives what operators should see. Nil means none.
+	Logger *slog.Logger
+	// Clock is the source of time. Nil means the real one.
+	Clock clock.Clock
+	// Lease is how long this engine counts as alive after it was last heard of, where the Store is a Leaser; it is renewed
+	// three times as often. 100 ms or more; 0 means 5 s.
+	Lease time.Duration
+	// Poll is how often changes are looked for that the Store does not tell of. 0 means 1 s.
+	Poll time.Duration
+	// DrainTimeout is how long calls may go on after Run's context has ended, before theirs do. 0 means 20 s; negative
+	// means not at all.
+	DrainTimeout time.Duration
+	// AbandonAfter is how long a call may go on after its context has ended, before it is left behind. 0 means 5 s.
+	AbandonAfter time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Name == "" {
+		o.Name = "engine-" + uuid.NewString()
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = clock.New()
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		zero  time.Duration
+	}{
+		{&o.Lease, 5 * time.Second},
+		{&o.Poll, time.Second},
+		{&o.DrainTimeout, 20 * time.Second},
+		{&o.AbandonAfter, 5 * time.Second},
+	} {
+		if *d.value == 0 {
+			*d.value = d.zero
+		}
+	}
+	return o
+}
+
+func (o Options) check() error {
+	var m mistakes
+	checkText(&m, "name", o.Name, maxText)
+	if o.Lease != 0 && o.Lease < 100*time.Millisecond {
+		m.add("lease", o.Lease.String(), "is too short", "100ms or more; 0 means 5s")
+	}
+	if o.Poll < 0 {
+		m.add("poll", o.Poll.String(), "is negative", "more than 0; 0 means 1s")
+	}
+	if o.AbandonAfter < 0 {
+		m.add("abandonAfter", o.AbandonAfter.String(), "is negative", "more than 0; 0 means 5s")
+	}
+	return m.result()
+}
+
+// New returns an engine. It starts nothing: plans move only while Run or RunPlan is called. store and executor are
+// required; an executor of nil makes an engine that can do everything but Run and RunPlan.
+func New(store Store, executor Executor, options Options) (*Engine, error) {
+	if store == nil {
+		return nil, &FieldError{Field: "store", Problem: "is missing", Allowed: "for example ota.NewMemStore()"}
+	}
+	if err := options.check(); err != nil {
+		return nil, err
+	}
+	e := &Engine{store: store, exec: executor, opt: options.withDefaults(), drivers: map[string]*driver{}}
+	e.lease.engine = e
+	return e, nil
+}
+
+func (e *Engine) now() time.Time { return e.opt.Clock.Now().UTC() }
+
+// Start makes a pending plan run, once its agents are claimed; until then Edit and Cancel are cheap. It returns a
+// *ClaimError when agents belong to another active plan, and a *StateError when the plan is not pending or running.
+// Starting a rollback plan makes its source roll back.
+func (e *Engine) Start(ctx context.Context, id string, by By) (Plan, error) {
+	row, err := e.store.Plan(ctx, id)
+	if err != nil {
+		return Plan{}, fmt.Errorf("ota: start plan %s: %w", id, err)
+	}
+	if row.Source != "" && statusOf(&row.Control, &row.Progress) == StatusPending {
+		return e.startRollback(ctx, row, by)
+	}
+	if statusOf(&row.Control, &row.Progress) == StatusPending {
+		if err := e.claim(ctx, id, ""); err != nil {
+			return Plan{}, err
+		}
+	}
+	return e.say(ctx, id, VerbStart, by, (*saying).start)
+}
+
+// claim takes the plan's agents for it.
+func (e *Engine) claim(ctx context.Context, id, from string) error {
+	c, ok := e.store.(Claimer)
+	if !ok {
+		return nil
+	}
+	conflicts, total, err := c.Claim(ctx, id, from)
+	if err != nil {
+		return fmt.Errorf("ota: claim the agents of plan %s: %w", id, err)
+	}
+	if total > 0 {
+		return &ClaimError{Plan: id, Conflicts: conflicts, Total: total}
+	}
+	return nil
+}
+
+// Pause makes a plan start nothing more. Once it has returned, no commit makes a task running in any process; calls that
+// were made drain, and InFlight of the returned plan tells how many there are. The plan stays paused until Resume.
+func (e *Engine) Pause(ctx context.Context, id string, by By) (Plan, error) {
+	return e.say(ctx, id, VerbPause, by, (*saying).pause)
+}
+
+// Resume makes a pausing or paused plan run again. While a threshold is exceeded it needs a Decision, and returns a
+// *BreachError without one.
+func (e *Engine) Resume(ctx context.Context, id string, d Decision, by By) (Plan, error) {
+	row, err := e.store.Plan(ctx, id)
+	if err != nil {
+		return Plan{}, fmt.Errorf("ota: resume plan %s: %w", id, err)
+	}
+	if row.Control.Rollbacks > 0 && row.Control.Rollback == nil { // a rollback had taken the claims over
+		if err := e.claim(ctx, id, ""); err != nil {
+			return Plan{}, err
+		}
+	}
+	return e.say(ctx, id, VerbResume, by, func(w *saying) error { return w.resume(d) })
+}
+
+// Cancel ends a plan for good. Calls in flight drain, or, with interrupt, have their contexts ended. Agents not started
+// stay as they are.
+func (e *Engine) Cancel(ctx context.Context, id string, interrupt bool, by By) (Plan, error) {
+	p, err := e.say(ctx, id, VerbCancel, by, func(w *saying) error { return w.cancel(interrupt) })
+	if err == nil && p.Source != "" && p.Status == StatusCanceled {
+		_, err = e.tend(ctx, p.Source)
+	}
+	return p, err
+}
+
+// Promote lets a held batch begin, given by its index: the next one that was not begun.
+func (e *Engine) Promote(ctx context.Context, id string, batch int, by By) (Plan, error) {
+	return e.say(ctx, id, VerbPromote, by, func(w *saying) error { return w.promote(batch) })
+}
+
+// Skip leaves agents out that were not started; an agent that waits for a retry fails with its last error.
+func (e *Engine) Skip(ctx context.Context, id string, agents []string, by By) (Plan, error) {
+	return e.say(ctx, id, VerbSkip, by, func(w *saying) error { return w.skip(agents) })
+}
+
+// Retry puts failed agents back, all of them when none is named. Their batches run, and are observed, again.
+func (e *Engine) Retry(ctx context.Context, id string, agents []string, by By) (Plan, error) {
+	return e.say(ctx, id, VerbRetry, by, func(w *saying) error { return w.retry(agents) })
+}
+
+// Edit changes the policy of a plan that has not ended: change gets the present policy and alters it. The new one counts
+// from the next decision on, and the plan is judged by it at once; a breach that stands is answered by Resume only.
+func (e *Engine) Edit(ctx context.Context, id string, change func(*Policy), by By) (Plan, error) {
+	return e.say(ctx, id, VerbEdit, by, func(w *saying) error { return w.edit(change) })
+}
+
+// Annotate sets and removes annotations, in any status.
+func (e *Engine) Annotate(ctx context.Context, id string, set map[string]string, remove []string, by By) (Plan, error) {
+	return e.say(ctx, id, VerbAnnotate, by, func(w *saying) error { return w.annotate(set, remove) })
+}
+
+// say carries out a verb: through the plan's owner when that is in this process, which keeps the two from refusing each
+// other's commits, and straight in the Store otherwise.
+func (e *Engine) say(ctx context.Context, id string, verb Verb, by By, f func(*saying) error) (Plan, error) {
+	row, err := e.sayRow(ctx, id, verb, by, f)
+	if err != nil {
+		return Plan{}, err
+	}
+	return planOf(&row), nil
+}
+
+func (e *Engine) sayRow(ctx context.Context, id string, verb Verb, by By, f func(*saying) error) (PlanRow, error) {
+	var m mistakes
+	checkText(&m, "by.actor", by.Actor, maxText)
+	checkText(&m, "by.reason", by.Reason, maxText)
+	checkText(&m, "by.request", by.Request, maxText)
+	if err := m.result(); err != nil {
+		return PlanRow{}, err
+	}
+	w := &saying{ctx: ctx, store: e.store, verb: verb, by: by}
+	row, err := e.sayTo(ctx, id, w, f)
+	if err == nil {
+		e.changed(id)
+	}
+	return row, err
+}
+
+func (e *Engine) sayTo(ctx context.Context, id string, w *saying, f func(*saying) error) (PlanRow, error) {
+	for try := 0; ; try++ {
+		row, handled, err := e.throughOwner(ctx, id, w, f)
+		if !handled {
+			row, err = e.commitVerb(ctx, id, w, f)
+		}
+		if err == nil || w.by.Control != 0 || !errors.Is(err, ErrConflict) {
+			return row, err
+		}
+		w.loose = true
+		if err := e.sleep(ctx, backoff(try, time.Millisecond, 100*time.Millisecond)); err != nil {
+			return PlanRow{}, err
+		}
+	}
+}
+
+// commitVerb is one try to carry out a verb in the Store.
+func (e *Engine) commitVerb(ctx context.Context, id string, w *saying, f func(*saying) error) (PlanRow, error) {
+	row, err := e.store.Plan(ctx, id)
+	if err != nil {
+		return PlanRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, id, err)
+	}
+	if max(row.Spec.Schema, row.Control.Schema, row.Progress.Schema) > Schema {
+		return PlanRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, id, errSchema)
+	}
+	w.row, w.now = row, e.now()
+	return w.commit(f)
+}
+
+// commit prepares and commits once.
+func (w *saying) commit(f func(*saying) error) (PlanRow, error) {
+	c, ok, err := w.prepare(f)
+	if err != nil || !ok {
+		return w.row, err
+	}
+	rev, err := w.store.Commit(w.ctx, c)
+	if err != nil {
+		return PlanRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, w.row.ID, err)
+	}
+	w.done(c, rev)
+	return w.row, nil
+}
+
+// sleep waits for d or until ctx ends.
+func (e *Engine) sleep(ctx context.Context, d time.Duration) error {
+	t := e.opt.Clock.Timer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}
+
+// backoff doubles from least to most, and is shortened at random so that rivals part.
+func backoff(try int, least, most time.Duration) time.Duration {
+	d := min(least<<min(try, 20), most)
+	return d/2 + rand.N(d/2+1)
+}

@@ -1,0 +1,180 @@
+package ota
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Explanation says what a plan is doing and, when it makes no progress, everything that holds it back.
+type Explanation struct {
+	Plan     string    `json:"plan"`
+	Status   Status    `json:"status"`
+	Batch    int       `json:"batch"`
+	Blockers []Blocker `json:"blockers"` // never empty while the plan has not ended and makes no progress
+}
+
+// Sentence is the first blocker as a sentence, or what the plan is doing when there is none.
+func (x Explanation) Sentence() string {
+	if len(x.Blockers) > 0 {
+		return x.Blockers[0].String()
+	}
+	return fmt.Sprintf("The plan is %s, at batch %d", x.Status, x.Batch)
+}
+
+// Explain says why a plan does not go on, or does not go faster: every limit and barrier that holds now, when it clears by itself, or
+// which verb clears it. It asks the same code that decides. In the process that drives the plan the answer is exact;
+// elsewhere it is what the Store tells.
+func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
+	if x, ok := e.askOwner(ctx, id); ok {
+		return x, nil
+	}
+	row, err := e.store.Plan(ctx, id)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("ota: explain plan %s: %w", id, err)
+	}
+	if max(row.Spec.Schema, row.Control.Schema, row.Progress.Schema) > Schema {
+		return Explanation{Plan: id, Status: row.Status, Blockers: []Blocker{{Reason: ReasonSchema}}}, nil
+	}
+	v := view{
+		status: statusOf(&row.Control, &row.Progress), spec: &row.Spec, c: &row.Control, p: &row.Progress,
+		now: e.now().UnixNano(), probed: true, calls: callsView{source: true},
+	}
+	page, err := e.store.Batches(ctx, id, RowQuery{From: row.Progress.Batch, To: row.Progress.Batch + 1})
+	if err != nil {
+		return Explanation{}, fmt.Errorf("ota: explain plan %s: %w", id, err)
+	}
+	if len(page.Items) > 0 {
+		v.b = &page.Items[0]
+	}
+	x := v.explanation(id)
+	if b, missing := e.noEngine(ctx, &row, v.status); missing {
+		x.Blockers = append([]Blocker{b}, x.Blockers...)
+	}
+	return x, nil
+}
+
+// askOwner asks the driver of this process.
+func (e *Engine) askOwner(ctx context.Context, id string) (Explanation, bool) {
+	e.mu.Lock()
+	d := e.drivers[id]
+	e.mu.Unlock()
+	if d == nil {
+		return Explanation{}, false
+	}
+	reply := make(chan *Explanation, 1)
+	look := func(x *session) {
+		if x.st == nil {
+			reply <- nil
+			return
+		}
+		v := x.st.view(e.now().UnixNano())
+		out := v.explanation(id)
+		reply <- &out
+	}
+	if !d.post(func(m *mail) { m.looks = append(m.looks, look) }) {
+		return Explanation{}, false
+	}
+	select {
+	case x := <-reply:
+		if x == nil {
+			return Explanation{}, false
+		}
+		return *x, true
+	case <-d.gone:
+		return Explanation{}, false
+	case <-ctx.Done():
+		return Explanation{}, false
+	}
+}
+
+// noEngine says that nobody drives a plan that somebody should.
+func (e *Engine) noEngine(ctx context.Context, row *PlanRow, st Status) (Blocker, bool) {
+	if st == StatusPending || st == StatusPaused || st.Ended() {
+		return Blocker{}, false
+	}
+	owner := row.Progress.Owner
+	if owners, err := e.owners(ctx); err == nil && owner != "" && slices.Contains(owners, owner) {
+		return Blocker{}, false
+	}
+	b := Blocker{Reason: ReasonNoEngine}
+	if owner != "" {
+		b.Text = fmt.Sprintf("engine %s wrote last, at %s", owner, row.Progress.At.Format(time.RFC3339))
+	}
+	return b, true
+}
+
+func (v *view) explanation(id string) Explanation {
+	return Explanation{Plan: id, Status: v.status, Batch: v.p.Batch, Blockers: v.explain()}
+}
+
+// explain lists everything that holds the plan back now: the same limits and barriers that decide asks.
+func (v *view) explain() []Blocker {
+	var out []Blocker
+	add := func(why Reason, until int64, verb Verb, text string) {
+		out = append(out, Blocker{Reason: why, Until: stamp(until), Verb: verb, Text: text})
+	}
+	switch v.status {
+	case StatusPending:
+		add(ReasonPending, 0, VerbStart, "")
+		return out
+	case StatusCanceled, StatusRolledBack, StatusCompleted:
+		add(ReasonEnded, 0, 0, v.status.String())
+		return out
+	}
+	for _, limit := range limits {
+		if r := limit(v); r.All == 0 || r.New == 0 {
+			add(r.Why, r.Until, r.Verb, r.Text)
+		}
+	}
+	if v.b != nil {
+		v.explainBatch(add)
+	}
+	if n := v.p.Counts.Running; n > 0 {
+		add(ReasonInFlight, 0, 0, fmt.Sprintf("%d agents", n))
+	}
+	return out
+}
+
+func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
+	list := openers
+	switch v.b.Status {
+	case BatchPending:
+	case BatchObserving:
+		list = closers
+	default:
+		list = nil
+		if n := v.b.Counts.Waiting; n > 0 {
+			add(ReasonBackoff, v.wake, 0, fmt.Sprintf("%d agents of batch %d wait for their next attempt", n, v.b.Index))
+		}
+	}
+	for _, barrier := range list {
+		if h, holds := barrier(v); holds {
+			add(h.Why, h.Until, h.Verb, h.Text)
+		}
+	}
+}
+
+// Blocker is one thing that holds a plan back.
+type Blocker struct {
+	Reason Reason    `json:"reason"`
+	Text   string    `json:"text,omitempty"` // with the numbers and names of this case
+	Until  time.Time `json:"until,omitzero"` // when it clears by itself; zero: it does not
+	Verb   Verb      `json:"verb,omitempty"` // what clears it; zero: nothing that can be said
+}
+
+// String returns one sentence.
+func (b Blocker) String() string {
+	s := b.Reason.Sentence()
+	if b.Text != "" {
+		s += ": " + b.Text
+	}
+	if !b.Until.IsZero() {
+		s += "; until " + b.Until.Format(time.RFC3339)
+	}
+	if b.Verb != 0 {
+		s += "; cleared by " + b.Verb.String()
+	}
+	return s
+}

@@ -1,0 +1,143 @@
+package ota
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// HealthReport is what somebody who watches the fleet says of an agent.
+type HealthReport struct {
+	Agent   string    `json:"agent"` // ID
+	Healthy bool      `json:"healthy"`
+	At      time.Time `json:"at,omitzero"` // when it was seen; zero, or in the future, means now
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// ReportHealth tells a plan how agents of it are after their upgrade. It returns once what follows is committed. A report
+// of an unhealthy agent counts iff its time lies between that agent's success and the end of its batch's observation, and once;
+// otherwise it is an event in the log and nothing else. How long an agent may be unhealthy before it fails is Observe.Retry.
+//
+// When another engine drives the plan the reports go to it through the Store, if that is an Inbox, and count within that engine's
+// Poll; without an Inbox ErrConflict is returned.
+func (e *Engine) ReportHealth(ctx context.Context, id string, reports []HealthReport) error {
+	var m mistakes
+	for i, r := range reports {
+		field := "reports[" + strconv.Itoa(i) + "].agent"
+		if problem := textProblem(r.Agent, maxText); problem != "" {
+			m.agent(field, strconv.Quote(shorten(r.Agent)), problem, textAllowed(maxText))
+		} else if r.Agent == "" {
+			m.agent(field, "", "is empty", "an agent's ID")
+		}
+	}
+	if err := m.result(); err != nil || len(reports) == 0 {
+		return err
+	}
+	if done, err := e.reportToOwner(ctx, id, reports); done {
+		return err
+	}
+	row, err := e.store.Plan(ctx, id)
+	if err != nil {
+		return fmt.Errorf("ota: report health to plan %s: %w", id, err)
+	}
+	owners, err := e.owners(ctx)
+	if err != nil {
+		return fmt.Errorf("ota: report health to plan %s: %w", id, err)
+	}
+	if !e.mayOwn(&row, owners) {
+		return e.postReports(ctx, &row, reports)
+	}
+	x := newSession(e.store, id, e.opt.Name)
+	x.calls.draining = true // nobody is here to make calls
+	_, _, err = x.turn(ctx, e.now(), input{health: e.healthInput(reports)})
+	e.changed(id)
+	return err
+}
+
+func (e *Engine) healthInput(reports []HealthReport) []healthReport {
+	now := e.now()
+	in := make([]healthReport, len(reports))
+	for i, r := range reports {
+		if r.At.IsZero() || r.At.After(now) {
+			r.At = now
+		}
+		in[i] = healthReport{agent: r.Agent, healthy: r.Healthy, at: r.At.UnixNano(), reason: r.Reason}
+	}
+	return in
+}
+
+// reportToOwner hands reports to the driver of this process, if there is one.
+func (e *Engine) reportToOwner(ctx context.Context, id string, reports []HealthReport) (done bool, err error) {
+	e.mu.Lock()
+	d := e.drivers[id]
+	e.mu.Unlock()
+	if d == nil {
+		return false, nil
+	}
+	reply := make(chan error, 1)
+	posted := d.post(func(m *mail) {
+		m.input.health = append(m.input.health, e.healthInput(reports)...)
+		m.reports = append(m.reports, func(err error) { reply <- err })
+	})
+	if !posted {
+		return false, nil
+	}
+	select {
+	case err := <-reply:
+		return err != errStopped, err //nolint:errorlint // it is never wrapped
+	case <-ctx.Done():
+		return true, context.Cause(ctx)
+	}
+}
+
+// postReports leaves reports for the engine that drives the plan.
+func (e *Engine) postReports(ctx context.Context, row *PlanRow, reports []HealthReport) error {
+	box, ok := e.store.(Inbox)
+	if !ok {
+		return errOwned(row)
+	}
+	now := e.now()
+	messages := make([]Message, len(reports))
+	for i, r := range reports {
+		if r.At.IsZero() || r.At.After(now) {
+			r.At = now
+		}
+		body, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		messages[i] = Message{ID: uuid.NewString(), Body: body}
+	}
+	if err := box.Post(ctx, row.ID, messages); err != nil {
+		return fmt.Errorf("ota: report health to plan %s: %w", row.ID, err)
+	}
+	return nil
+}
+
+// readInbox fetches the reports that other engines have left for a plan.
+func (e *Engine) readInbox(ctx context.Context, id string, after uint64) ([]healthReport, error) {
+	box, ok := e.store.(Inbox)
+	if !ok {
+		return nil, nil
+	}
+	messages, err := box.Read(ctx, id, after, orderChunk)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]healthReport, 0, len(messages))
+	for _, msg := range messages {
+		var r HealthReport
+		if err := json.Unmarshal(msg.Body, &r); err != nil {
+			continue // of a newer version; it is no report that this one could count
+		}
+		out = append(out, healthReport{
+			agent: r.Agent, healthy: r.Healthy, at: r.At.UnixNano(), reason: r.Reason, message: msg.Number,
+		})
+	}
+	return slices.Clip(out), nil
+}

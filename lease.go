@@ -1,0 +1,96 @@
+package ota
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// lease keeps this engine alive in the eyes of others while it drives plans, and tells it, by its own monotonic clock,
+// when it may no longer believe that.
+type lease struct {
+	engine *Engine
+	begun  time.Time    // what until counts from; its reading is monotonic
+	until  atomic.Int64 // nanoseconds after begun; 0: no lease is needed
+
+	mu      sync.Mutex
+	holders int
+	cancel  context.CancelFunc
+	done    chan struct{}
+}
+
+// hold makes sure that the lease is kept until release is called. It waits for the first renewal.
+func (l *lease) hold(ctx context.Context) (release func(), err error) {
+	store, ok := l.engine.store.(Leaser)
+	if !ok {
+		return func() {}, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.holders == 0 {
+		l.begun = l.engine.opt.Clock.Now()
+		for try := 0; ; try++ {
+			if err := l.renew(ctx, store); err == nil {
+				break
+			}
+			if err := l.engine.sleep(ctx, backoff(try, 50*time.Millisecond, time.Second)); err != nil {
+				return nil, err
+			}
+		}
+		keep, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		l.cancel, l.done = cancel, make(chan struct{})
+		go l.keep(keep, store, l.done)
+	}
+	l.holders++
+	return func() { l.release(ctx, store) }, nil
+}
+
+func (l *lease) release(ctx context.Context, store Leaser) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.holders--; l.holders > 0 {
+		return
+	}
+	l.cancel()
+	<-l.done
+	l.until.Store(0)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.engine.opt.Lease)
+	defer cancel()
+	if err := store.Renew(ctx, l.engine.opt.Name, 0); err != nil {
+		l.engine.opt.Logger.WarnContext(ctx, "lease was not given back", "error", err)
+	}
+}
+
+// keep renews the lease three times as often as it runs out.
+func (l *lease) keep(ctx context.Context, store Leaser, done chan<- struct{}) {
+	defer close(done)
+	for l.engine.sleep(ctx, l.engine.opt.Lease/3) == nil {
+		if err := l.renew(ctx, store); err != nil && ctx.Err() == nil {
+			l.engine.opt.Logger.WarnContext(ctx, "lease was not renewed", "error", err)
+		}
+	}
+}
+
+func (l *lease) renew(ctx context.Context, store Leaser) error {
+	ctx, cancel := context.WithTimeout(ctx, l.engine.opt.Lease/3)
+	defer cancel()
+	start := l.engine.opt.Clock.Now()
+	if err := store.Renew(ctx, l.engine.opt.Name, l.engine.opt.Lease); err != nil {
+		return err
+	}
+	// Counted from before the call, and an eighth early: the store's lease can only run out later.
+	l.until.Store(int64(start.Sub(l.begun) + l.engine.opt.Lease*7/8))
+	return nil
+}
+
+// ok reports whether this engine may still believe that it owns its plans.
+func (l *lease) ok() bool {
+	until := l.until.Load()
+	return until == 0 || int64(l.engine.opt.Clock.Now().Sub(l.begun)) < until
+}
+
+func errOwned(row *PlanRow) error {
+	return fmt.Errorf("%w: engine %s drives plan %s", ErrConflict, row.Progress.Owner, row.ID)
+}

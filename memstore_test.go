@@ -1,0 +1,168 @@
+package ota_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/storetest"
+)
+
+func TestMemStore(t *testing.T) {
+	storetest.Run(t, func(*testing.T) ota.Store { return ota.NewMemStore() }, storetest.Options{})
+}
+
+func BenchmarkMemStore(b *testing.B) {
+	storetest.Bench(b, func(*testing.B) ota.Store { return ota.NewMemStore() })
+}
+
+func TestMemStoreLeasesRunOutOnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := ota.NewMemStore()
+		owners := func(want ...string) {
+			t.Helper()
+			got, err := s.Owners(t.Context())
+			if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("got %v, %v, want %v", got, err, want)
+			}
+		}
+		for engine, ttl := range map[string]time.Duration{"b": 20 * time.Second, "a": 10 * time.Second} {
+			if err := s.Renew(t.Context(), engine, ttl); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(10*time.Second - time.Nanosecond)
+		owners("a", "b")
+		time.Sleep(time.Nanosecond)
+		owners("b")
+		time.Sleep(10 * time.Second)
+		owners()
+	})
+}
+
+// TestMemStoreChangesMerge also proves that a subscription leaves no goroutine: the bubble would not end.
+func TestMemStoreChangesMerge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := ota.NewMemStore()
+		create(t, s, 10)
+		ctx, cancel := context.WithCancel(t.Context())
+		changes, err := s.Changes(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 1000 {
+			if _, err := s.Commit(ctx, ota.Commit{Plan: "p", Control: 1, Log: []byte("x")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		n := 0
+		for heard := true; heard; synctest.Wait() {
+			select {
+			case <-changes:
+				n++
+			default:
+				heard = false
+			}
+		}
+		if n < 1 || n > 2 {
+			t.Errorf("1,000 unread changes of one plan were told %d times, want once or twice", n)
+		}
+		cancel()
+		if _, open := <-changes; open {
+			t.Error("the channel is still open")
+		}
+	})
+}
+
+func TestMemStoreCommitDoesNotAllocatePerRow(t *testing.T) {
+	s := ota.NewMemStore()
+	create(t, s, 10_000)
+	c := ota.Commit{
+		Plan: "p", Owner: true, Control: 1, Progress: 1, NewProgress: &ota.Progress{Breaches: make([]ota.Breach, 2)},
+		Agents: make([]ota.AgentRow, 100), Batches: make([]ota.BatchRow, 1), Log: make([]byte, 100),
+	}
+	n := testing.AllocsPerRun(1000, func() {
+		for i := range c.Agents {
+			c.Agents[i].Ordinal = 100*i + int(c.Progress)%100
+		}
+		if _, err := s.Commit(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		c.Progress++
+	})
+	if n > 0 {
+		t.Errorf("a commit of 100 rows allocates %v times, want none but for the blocks of the log", n)
+	}
+}
+
+func TestMemStorePruneAndCommitTogether(t *testing.T) {
+	s := ota.NewMemStore()
+	create(t, s, 10)
+	end := ota.Commit{
+		Plan: "p", Control: 1, Status: ota.StatusCanceled, Log: []byte("x"),
+		NewControl: &ota.Control{Cancel: &ota.Stop{Stamp: ota.Stamp{At: time.Unix(1, 0)}}},
+	}
+	if _, err := s.Commit(t.Context(), end); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				if _, err := s.Commit(t.Context(), ota.Commit{Plan: "p", Control: 2, Log: []byte("x")}); err != nil {
+					return
+				}
+			}
+		})
+	}
+	n, err := s.Prune(t.Context(), time.Unix(2, 0))
+	if n != 1 || err != nil {
+		t.Errorf("got %d, %v, want 1", n, err)
+	}
+	wg.Wait() // a commit that finds the plan for ever would hang here
+	create(t, s, 5)
+}
+
+func TestMemStoreRefusesWhatNoEngineAsks(t *testing.T) {
+	s := ota.NewMemStore()
+	agents, _ := million(3, 3)
+	finish := func() (ota.Created, error) { return ota.Created{}, nil }
+	if err := s.Create(t.Context(), ota.NewPlan{ID: "p", Finish: finish}, agents); err == nil {
+		t.Error("a plan without record 1 was created")
+	}
+	swapped := func(yield func(ota.AgentRow, error) bool) { yield(ota.AgentRow{Ordinal: 1}, nil) }
+	if err := s.Create(t.Context(), ota.NewPlan{ID: "p", Finish: finish}, swapped); err == nil {
+		t.Error("an agent out of its place was created")
+	}
+	create(t, s, 3)
+	if _, err := s.Agents(t.Context(), "p", ota.RowQuery{IDs: make([]string, 1001)}); err == nil {
+		t.Error("1,001 IDs at once were accepted")
+	}
+}
+
+func TestPlanRowEndedAt(t *testing.T) {
+	at := func(n int64) time.Time { return time.Unix(n, 0) }
+	canceled := ota.Control{Cancel: &ota.Stop{Stamp: ota.Stamp{At: at(1)}}}
+	undone := ota.Control{Rollback: &ota.RollbackRef{Done: at(3)}}
+	for _, c := range []struct {
+		name string
+		row  ota.PlanRow
+		want time.Time
+	}{
+		{"running", ota.PlanRow{Status: ota.StatusRunning, Control: canceled, Progress: ota.Progress{EndedAt: at(2)}}, time.Time{}},
+		{"completed", ota.PlanRow{Status: ota.StatusCompleted, Progress: ota.Progress{EndedAt: at(2)}}, at(2)},
+		{"canceled and drained", ota.PlanRow{Status: ota.StatusCanceled, Control: canceled, Progress: ota.Progress{EndedAt: at(2)}}, at(2)},
+		{"canceled while pending", ota.PlanRow{Status: ota.StatusCanceled, Control: canceled}, at(1)},
+		{"rolled back", ota.PlanRow{Status: ota.StatusRolledBack, Control: undone, Progress: ota.Progress{EndedAt: at(2)}}, at(3)},
+		{"ended nobody knows when", ota.PlanRow{Status: ota.StatusCompleted}, time.Time{}},
+	} {
+		if got := c.row.EndedAt(); !got.Equal(c.want) {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,223 @@
+package ota
+
+import (
+	"cmp"
+	"container/heap"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// queues say which agents of the current batch come next: repeats of lost attempts, agents that are partly done, due
+// retries, agents that were away and are due, and then the pending ones in order. They are rebuilt from the rows, never
+// stored.
+type queues struct {
+	repeats fifo        // hold their slot, or need none
+	partly  fifo        // hold their slot
+	retries fifo        // due, and hold their slot
+	back    fifo        // were away, are due, and need a slot
+	next    int         // no row of the current batch before this ordinal is pending, but for barred ones
+	barred  []bar       // agents whose abandoned call has not returned
+	inspect fifo        // lost attempts to ask the Inspector about
+	timers  timers      // of waiting agents of all batches
+	given   []*resident // rows loaded for an order
+	more    bool        // there are more rows for it
+}
+
+// bar keeps an agent from taking another attempt while an abandoned call for it is still out.
+type bar struct {
+	ordinal int
+	pending bool // it was put back and would be next
+}
+
+// fifo is a queue of ordinals.
+type fifo struct {
+	items []int
+	head  int
+}
+
+func (f *fifo) push(ordinal int) { f.items = append(f.items, ordinal) }
+func (f *fifo) len() int         { return len(f.items) - f.head }
+
+func (f *fifo) pop() int {
+	o := f.items[f.head]
+	f.head++
+	if f.head == len(f.items) {
+		f.items, f.head = f.items[:0], 0
+	}
+	return o
+}
+
+// timer is a moment at which an agent is to be looked at again.
+type timer struct {
+	at      int64
+	ordinal int
+	health  bool // it is unhealthy; otherwise it waits for an attempt
+}
+
+type timers []timer
+
+func (t timers) Len() int { return len(t) }
+func (t timers) Less(i, j int) bool {
+	return cmp.Or(cmp.Compare(t[i].at, t[j].at), cmp.Compare(t[i].ordinal, t[j].ordinal)) < 0
+}
+func (t timers) Swap(i, j int) { t[i], t[j] = t[j], t[i] }
+func (t *timers) Push(x any)   { *t = append(*t, x.(timer)) } //nolint:forcetypeassert // only timers are pushed
+func (t *timers) Pop() any {
+	old := *t
+	x := old[len(old)-1]
+	*t = old[:len(old)-1]
+	return x
+}
+
+func (t *timers) push(x timer) { heap.Push(t, x) }
+func (t *timers) pop() timer   { return heap.Pop(t).(timer) } //nolint:forcetypeassert // only timers are pushed
+
+// release queues a waiting agent whose time has come.
+func (q *queues) release(r *resident) {
+	if r.is(AgentOpen) {
+		q.retries.push(r.Ordinal)
+	} else {
+		q.back.push(r.Ordinal)
+	}
+}
+
+func (q *queues) bar(ordinal int) { q.barred = append(q.barred, bar{ordinal: ordinal}) }
+
+// waitingBarred is how many agents of the current batch are pending but barred.
+func (q *queues) waitingBarred() int {
+	n := 0
+	for _, b := range q.barred {
+		if b.pending {
+			n++
+		}
+	}
+	return n
+}
+
+// unbar lets an agent be picked again, and reports whether it was barred.
+func (q *queues) unbar(ordinal int) bool {
+	i := slices.IndexFunc(q.barred, func(b bar) bool { return b.ordinal == ordinal })
+	if i < 0 {
+		return false
+	}
+	if q.barred[i].pending {
+		q.next = min(q.next, ordinal)
+	}
+	q.barred = slices.Delete(q.barred, i, i+1)
+	return true
+}
+
+// cursor is what a restart may begin its search for pending agents at.
+func (q *queues) cursor() int {
+	c := q.next
+	for _, b := range q.barred {
+		if b.pending {
+			c = min(c, b.ordinal)
+		}
+	}
+	return c
+}
+
+// held is how many queued agents hold a slot already.
+func (q *queues) held() int { return q.repeats.len() + q.partly.len() + q.retries.len() }
+
+// enterBatch builds the queues of the current batch from the rows at hand.
+func (s *state) enterBatch() {
+	q := &s.queue
+	q.timers = slices.DeleteFunc(q.timers, func(t timer) bool { return !t.health })
+	heap.Init(&q.timers)
+	*q = queues{barred: q.barred, timers: q.timers, given: q.given, more: q.more}
+	for i := range q.barred {
+		q.barred[i].pending = false
+	}
+	b := s.current()
+	if b == nil {
+		return
+	}
+	q.next = max(b.Cursor, b.First)
+	s.rows.busyRows(func(r *resident) { s.requeue(r) })
+}
+
+// requeue puts one busy row where it belongs.
+func (s *state) requeue(r *resident) {
+	i := r.State.active()
+	t := r.State.task(i)
+	here := r.Batch == s.p.Batch
+	switch {
+	case r.State.Status != TaskWaiting:
+	case t.Status == TaskPending:
+		if here {
+			s.queue.partly.push(r.Ordinal)
+		}
+	case t.Why != ReasonRepeat:
+		s.queue.timers.push(timer{at: t.Ended, ordinal: r.Ordinal})
+	case r.asks || !here:
+	case s.calls.inspector:
+		s.queue.inspect.push(r.Ordinal)
+	default:
+		s.queue.repeats.push(r.Ordinal)
+	}
+}
+
+// pick starts agents, as many as decide allows: all of any kind, and of those at most fresh that hold no slot yet. It
+// needs a page when the next pending agents are not in memory.
+func (s *state) pick(all, fresh int, now int64) need {
+	q := &s.queue
+	for _, f := range []*fifo{&q.repeats, &q.partly, &q.retries} {
+		for ; all > 0 && f.len() > 0; all-- {
+			s.start(s.rows.at(f.pop()), now)
+		}
+	}
+	fresh = min(fresh, all)
+	for ; fresh > 0 && q.back.len() > 0; fresh-- {
+		s.start(s.rows.at(q.back.pop()), now)
+	}
+	b := s.current()
+	end := b.First + b.Size
+	for fresh > 0 && b.Counts.Pending > 0 && q.next < end {
+		r := s.rows.at(q.next)
+		if r == nil {
+			return need{kind: needPage, from: q.next}
+		}
+		q.next++
+		if r.State.Status != TaskPending {
+			continue
+		}
+		if i := slices.IndexFunc(q.barred, func(b bar) bool { return b.ordinal == r.Ordinal }); i >= 0 {
+			q.barred[i].pending = true
+			continue
+		}
+		s.start(r, now)
+		fresh--
+	}
+	if q.next == end && b.Counts.Pending > q.waitingBarred() {
+		s.fault(now, fmt.Sprintf("batch %d counts %d pending agents, but none is left", b.Index, b.Counts.Pending))
+	}
+	return need{}
+}
+
+// start makes an agent's task running. Its call is made once that is committed.
+func (s *state) start(r *resident, now int64) {
+	i := r.State.active()
+	t := r.State.task(i)
+	kind := EventTaskStarted
+	if t.Status == TaskWaiting && t.Why == ReasonRepeat {
+		kind = EventTaskRepeated
+	} else {
+		t.Number++
+	}
+	t.Started, t.Ended = now, 0
+	if kind == EventTaskStarted {
+		t.Why = ReasonNone
+	}
+	s.setTask(r, i, TaskRunning)
+	s.setAgent(r, TaskRunning)
+	s.setFlag(r, AgentOpen, true)
+	s.taskEvent(kind, r, i, t.Why, "")
+	b := s.current()
+	b.Cursor = s.queue.cursor()
+	s.fx.starts = append(s.fx.starts, started{ordinal: r.Ordinal, task: i})
+}
+
+func sortedKeys[V any](m map[int]V) []int { return slices.Sorted(maps.Keys(m)) }

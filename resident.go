@@ -1,0 +1,167 @@
+package ota
+
+// pageSize is how many rows are loaded at once. What an owner holds of a plan is a few pages, whatever the size of
+// plan and batch: a page stays while an agent of it is busy or still to be picked.
+const (
+	pageBits = 12
+	pageSize = 1 << pageBits
+)
+
+// resident is a row held in memory.
+type resident struct {
+	AgentRow
+	step uint64 // the change in which it was last written
+	page *page  // nil for a row that was loaded alone
+	live bool   // a call for it is out in this process
+	asks bool   // a question about it is out
+}
+
+type page struct {
+	first int
+	rows  []resident
+	busy  int // rows that are running or waiting
+}
+
+// residents are the rows in memory: whole pages, and single rows that were loaded by their IDs or after a crash.
+type residents struct {
+	pages  map[int]*page // by ordinal >> pageBits
+	last   *page
+	single map[int]*resident
+	spare  []*page
+	idle   []*page // pages that lost their last busy row
+}
+
+// at returns the row at an ordinal, or nil when it is not in memory.
+func (rs *residents) at(ordinal int) *resident {
+	if len(rs.single) > 0 {
+		if r, ok := rs.single[ordinal]; ok {
+			return r
+		}
+	}
+	p := rs.last
+	if p == nil || p.first>>pageBits != ordinal>>pageBits {
+		if p = rs.pages[ordinal>>pageBits]; p == nil {
+			return nil
+		}
+		rs.last = p
+	}
+	if i := ordinal - p.first; i < len(p.rows) {
+		return &p.rows[i]
+	}
+	return nil
+}
+
+// addPage takes in the rows of one page. Rows that were held alone move into it, as they are.
+func (rs *residents) addPage(rows []AgentRow) {
+	if len(rows) == 0 {
+		return
+	}
+	p := &page{}
+	if n := len(rs.spare); n > 0 {
+		p, rs.spare = rs.spare[n-1], rs.spare[:n-1]
+	}
+	p.first, p.busy = rows[0].Ordinal, 0
+	p.rows = p.rows[:0]
+	if cap(p.rows) < len(rows) {
+		p.rows = make([]resident, 0, len(rows))
+	}
+	for i := range rows {
+		r := resident{AgentRow: rows[i]}
+		if one, ok := rs.single[r.Ordinal]; ok {
+			r = *one
+			delete(rs.single, r.Ordinal)
+		}
+		r.page = p
+		if busy(r.State.Status) {
+			p.busy++
+		}
+		p.rows = append(p.rows, r)
+	}
+	if rs.pages == nil {
+		rs.pages = map[int]*page{}
+	}
+	rs.pages[p.first>>pageBits] = p
+}
+
+// add takes in a row that was loaded alone, unless it is held already, and returns the one that is held.
+func (rs *residents) add(row AgentRow) *resident {
+	if r := rs.at(row.Ordinal); r != nil {
+		return r
+	}
+	if rs.single == nil {
+		rs.single = map[int]*resident{}
+	}
+	r := &resident{AgentRow: row}
+	rs.single[row.Ordinal] = r
+	return r
+}
+
+// moved keeps count of a page's busy rows.
+func (rs *residents) moved(r *resident, was, is bool) {
+	if r.page == nil || was == is {
+		return
+	}
+	if is {
+		r.page.busy++
+		return
+	}
+	r.page.busy--
+	if r.page.busy == 0 {
+		rs.idle = append(rs.idle, r.page)
+	}
+}
+
+// release gives back what is not needed once a change was committed: rows that were held alone and are not busy, and pages
+// without busy rows that end at or before ordinal done.
+func (rs *residents) release(done int) {
+	for k, r := range rs.single {
+		if !busy(r.State.Status) && !r.live {
+			delete(rs.single, k)
+		}
+	}
+	for _, p := range rs.idle {
+		rs.drop(p, done)
+	}
+	rs.idle = rs.idle[:0]
+}
+
+// sweep is release for pages that never had a busy row.
+func (rs *residents) sweep(done int) {
+	for _, p := range rs.pages {
+		rs.drop(p, done)
+	}
+}
+
+func (rs *residents) drop(p *page, done int) {
+	if p.busy > 0 || p.first+len(p.rows) > done || rs.pages[p.first>>pageBits] != p {
+		return
+	}
+	delete(rs.pages, p.first>>pageBits)
+	if rs.last == p {
+		rs.last = nil
+	}
+	if len(rs.spare) < 2 {
+		clear(p.rows)
+		rs.spare = append(rs.spare, p)
+	}
+}
+
+// busyRows calls f for every running or waiting row, in order of ordinals within a page.
+func (rs *residents) busyRows(f func(*resident)) {
+	for _, first := range sortedKeys(rs.pages) {
+		p := rs.pages[first]
+		if p.busy == 0 {
+			continue
+		}
+		for i := range p.rows {
+			if busy(p.rows[i].State.Status) {
+				f(&p.rows[i])
+			}
+		}
+	}
+	for _, k := range sortedKeys(rs.single) {
+		if r := rs.single[k]; busy(r.State.Status) {
+			f(r)
+		}
+	}
+}

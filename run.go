@@ -1,0 +1,303 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Run drives every plan of the Store that can move, until ctx ends: those that run, pause, cancel or roll back, those that are
+// observed while paused, and those that were given an order. Then nothing more starts, calls get DrainTimeout to
+// return, and Run returns nil, or an *AbandonedError that counts calls which ignore their contexts. What was in flight then
+// is called again, under the same key, by the next engine.
+//
+// Where the Store is a Leaser, plans of other engines that are alive are left alone, and taken over when they are not.
+// Without it this engine takes over every plan it finds when Run begins.
+func (e *Engine) Run(ctx context.Context) error {
+	if e.exec == nil {
+		return &FieldError{Field: "executor", Problem: "is missing", Allowed: "an ota.Executor"}
+	}
+	release, err := e.lease.hold(ctx)
+	if err != nil {
+		return nil //nolint:nilerr // ctx ended first
+	}
+	defer release()
+	s := &supervisor{e: e, started: map[string]uint64{}}
+	s.watch(ctx)
+	for ctx.Err() == nil {
+		if err := s.look(ctx); err != nil && ctx.Err() == nil {
+			e.opt.Logger.WarnContext(ctx, "plans could not be listed", "error", err)
+		}
+		s.wait(ctx)
+	}
+	s.wg.Wait()
+	if n := s.abandoned.Load(); n > 0 {
+		return &AbandonedError{Calls: int(n)}
+	}
+	return nil
+}
+
+// supervisor starts a driver for every plan that needs one.
+type supervisor struct {
+	e         *Engine
+	wg        sync.WaitGroup
+	abandoned atomic.Int64
+	wake      <-chan struct{}
+	changes   <-chan string
+
+	mu      sync.Mutex
+	started map[string]uint64 // plans that came to rest: at which revision
+	fenced  map[string]bool   // plans that another engine took
+}
+
+func (s *supervisor) watch(ctx context.Context) {
+	wake, stop := s.e.hub.watch("")
+	s.wake = wake
+	context.AfterFunc(ctx, stop)
+	if n, ok := s.e.store.(Notifier); ok {
+		changes, err := n.Changes(ctx)
+		if err != nil {
+			s.e.opt.Logger.WarnContext(ctx, "changes are polled for", "error", err)
+			return
+		}
+		s.changes = changes
+	}
+}
+
+// wait returns when a plan has changed, after Poll at the latest.
+func (s *supervisor) wait(ctx context.Context) {
+	t := s.e.opt.Clock.Timer(s.e.opt.Poll)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			return
+		case <-s.wake:
+			return
+		case id, ok := <-s.changes:
+			if !ok {
+				s.changes = nil
+				continue
+			}
+			if s.nudge(id) {
+				continue
+			}
+			return
+		}
+	}
+}
+
+// nudge tells the driver of a plan that it was changed, and reports whether it has one.
+func (s *supervisor) nudge(id string) bool {
+	s.e.mu.Lock()
+	d := s.e.drivers[id]
+	s.e.mu.Unlock()
+	if d == nil {
+		s.e.changed(id)
+		return false
+	}
+	d.nudge()
+	return true
+}
+
+// look lists the plans that can move, and starts drivers for those that have none.
+func (s *supervisor) look(ctx context.Context) error {
+	owners, err := s.e.owners(ctx)
+	if err != nil {
+		return err
+	}
+	q := PlanQuery{
+		Status: []Status{StatusRunning, StatusPausing, StatusPaused, StatusCanceling, StatusRollingBack, StatusPending},
+	}
+	for {
+		page, err := s.e.store.Plans(ctx, q)
+		if err != nil {
+			return err
+		}
+		for i := range page.Items {
+			s.consider(ctx, &page.Items[i], owners)
+		}
+		if !page.More || len(page.Items) == 0 {
+			return nil
+		}
+		q.Offset += len(page.Items)
+	}
+}
+
+func (s *supervisor) consider(ctx context.Context, row *PlanRow, owners []string) {
+	if !s.e.mayOwn(row, owners) || !s.wants(row) {
+		return
+	}
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	if s.e.drivers[row.ID] != nil {
+		return
+	}
+	d := s.e.newDriver(ctx, row.ID)
+	s.e.drivers[row.ID] = d
+	s.wg.Go(func() { s.drive(ctx, d) })
+}
+
+// wants reports whether a plan can move. One that came to rest can, once it was changed.
+func (s *supervisor) wants(row *PlanRow) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, leaser := s.e.store.(Leaser); !leaser && s.fenced[row.ID] && row.Progress.Owner != s.e.opt.Name {
+		return false
+	}
+	if s.started[row.ID] == row.Revision {
+		return false
+	}
+	switch statusOf(&row.Control, &row.Progress) {
+	case StatusPending:
+		return row.Control.OrderCount > row.Progress.Folded
+	case StatusPaused:
+		return row.Control.OrderCount > row.Progress.Folded || row.Control.Rollback != nil || row.Progress.Owner == "" ||
+			!row.Control.Policy.Observe.None()
+	case StatusRunning, StatusPausing, StatusCanceling, StatusRollingBack:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *supervisor) drive(ctx context.Context, d *driver) {
+	err := d.run(ctx)
+	s.e.remove(d)
+	var left *AbandonedError
+	switch {
+	case errors.As(err, &left):
+		s.abandoned.Add(int64(left.Calls))
+	case err != nil && ctx.Err() == nil:
+		s.e.opt.Logger.WarnContext(ctx, "plan is driven no more", "plan", d.id, "error", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if errors.Is(err, ErrFenced) {
+		if s.fenced == nil {
+			s.fenced = map[string]bool{}
+		}
+		s.fenced[d.id] = true
+		return
+	}
+	if d.session.st != nil {
+		s.started[d.id] = d.session.revision
+	}
+}
+
+func (e *Engine) remove(d *driver) {
+	e.mu.Lock()
+	if e.drivers[d.id] == d {
+		delete(e.drivers, d.id)
+	}
+	e.mu.Unlock()
+	e.changed(d.id)
+}
+
+// owners lists the engines that are alive.
+func (e *Engine) owners(ctx context.Context) ([]string, error) {
+	l, ok := e.store.(Leaser)
+	if !ok {
+		return nil, nil
+	}
+	return l.Owners(ctx)
+}
+
+// mayOwn reports whether this engine may take the plan: it is its own, nobody's, or its owner is not alive.
+func (e *Engine) mayOwn(row *PlanRow, owners []string) bool {
+	owner := row.Progress.Owner
+	return owner == "" || owner == e.opt.Name || !slices.Contains(owners, owner)
+}
+
+// RunPlan drives one plan, and the plan at the other end of its rollback, until it is paused or has ended, which it
+// returns, or until ctx ends. It returns ErrFenced when another engine takes the plan over, and ErrConflict when one that is alive
+// drives it.
+func (e *Engine) RunPlan(ctx context.Context, id string) (Plan, error) {
+	if e.exec == nil {
+		return Plan{}, &FieldError{Field: "executor", Problem: "is missing", Allowed: "an ota.Executor"}
+	}
+	release, err := e.lease.hold(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	defer release()
+	r := &foreground{supervisor: supervisor{e: e, started: map[string]uint64{}}, id: id}
+	return r.run(ctx)
+}
+
+// foreground drives one plan and those linked to it.
+type foreground struct {
+	supervisor
+	id string
+}
+
+func (r *foreground) run(ctx context.Context) (Plan, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	wake, stop := r.e.hub.watch("")
+	r.wake = wake
+	defer stop()
+	defer r.wg.Wait()
+	defer cancel()
+	for {
+		row, err := r.e.store.Plan(ctx, r.id)
+		if err != nil {
+			return Plan{}, err
+		}
+		driven, err := r.drivePlans(ctx, &row)
+		if err != nil {
+			return Plan{}, err
+		}
+		st := statusOf(&row.Control, &row.Progress)
+		if !driven && (st == StatusPaused || st == StatusPending || st.Ended()) {
+			cancel()
+			r.wg.Wait()
+			if n := r.abandoned.Load(); n > 0 {
+				return planOf(&row), &AbandonedError{Calls: int(n)}
+			}
+			return planOf(&row), nil
+		}
+		r.wait(ctx)
+		if err := ctx.Err(); err != nil {
+			cancel()
+			r.wg.Wait()
+			if n := r.abandoned.Load(); n > 0 {
+				return planOf(&row), &AbandonedError{Calls: int(n)}
+			}
+			return planOf(&row), context.Cause(ctx)
+		}
+	}
+}
+
+// drivePlans starts the drivers that are missing, and reports whether the plan itself has one.
+func (r *foreground) drivePlans(ctx context.Context, row *PlanRow) (bool, error) {
+	owners, err := r.e.owners(ctx)
+	if err != nil {
+		return false, err
+	}
+	if !r.e.mayOwn(row, owners) {
+		return false, errOwned(row)
+	}
+	r.consider(ctx, row, owners)
+	other := row.Source
+	if ref := row.Control.Rollback; ref != nil {
+		other = ref.ID
+	}
+	if other != "" {
+		if o, err := r.e.store.Plan(ctx, other); err == nil {
+			r.consider(ctx, &o, owners)
+		}
+	}
+	r.mu.Lock()
+	fenced := r.fenced[row.ID]
+	r.mu.Unlock()
+	if fenced {
+		return false, ErrFenced
+	}
+	r.e.mu.Lock()
+	defer r.e.mu.Unlock()
+	return r.e.drivers[row.ID] != nil, nil
+}

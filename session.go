@@ -1,0 +1,412 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// session is everything that the owner of one plan does, but for calling and waiting: load, fold, decide, commit, and
+// what to call next. The engine's loop and the simulator both drive it, so there is one copy to be right.
+//
+// A commit that was refused, or whose result is unknown, is treated like a crash: the state in memory is dropped and loaded
+// again, outcomes that are held are folded again, and what the store says is running without a call being out here is
+// called again under the same key. Whether the commit landed is never asked.
+type session struct {
+	store Store
+	plan  string
+	owner string // name of the engine
+
+	st    *state // nil: to be loaded
+	raise bool   // the next load takes the ownership, under a new epoch
+	alive map[int]uint32
+	left  []bar
+	calls callsView
+
+	untouched []int // of a rollback: agents that turned out not to need it
+
+	revision  uint64 // the newest this session has seen
+	held      input  // not acknowledged by a commit yet
+	committed bool   // something was committed since the shell last looked
+	starts    []Attempt
+	begun     []started
+	asks      []ask
+
+	agents  []AgentRow // reused
+	batches []BatchRow
+}
+
+func newSession(store Store, plan, owner string) *session {
+	return &session{store: store, plan: plan, owner: owner, raise: true}
+}
+
+// turn takes in what has happened and goes as far as it can: what is to be called and asked then waits in starts and
+// asks, all of it committed. It returns when to come back without an input (zero: only an input can help), and whether to come back at
+// once. After an error nothing is lost: what was given is held, and the next turn begins by loading.
+func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.Time, again bool, err error) {
+	x.hold(in)
+	for range maxConflicts {
+		if x.st == nil {
+			if err := x.load(ctx, now); err != nil {
+				return time.Time{}, false, err
+			}
+		} else {
+			x.st.in.take(in)
+		}
+		in = input{}
+		wake, err = x.step(ctx, now)
+		if err == nil {
+			again, err = x.commit(ctx, now)
+		}
+		if err == nil {
+			return wake, again, nil
+		}
+		x.drop()
+		if !errors.Is(err, ErrConflict) {
+			x.raise = true
+			return time.Time{}, false, err
+		}
+	}
+	return time.Time{}, true, nil
+}
+
+// maxConflicts is how many commits in a row may be refused before the shell gets to look around.
+const maxConflicts = 4
+
+func (x *session) hold(in input) {
+	x.held.outcomes = append(x.held.outcomes, in.outcomes...)
+	x.held.health = append(x.held.health, in.health...)
+	x.held.probes = append(x.held.probes, in.probes...)
+	x.held.inspects = append(x.held.inspects, in.inspects...)
+}
+
+func (in *input) take(more input) {
+	in.outcomes = append(in.outcomes, more.outcomes...)
+	in.health = append(in.health, more.health...)
+	in.probes = append(in.probes, more.probes...)
+	in.inspects = append(in.inspects, more.inspects...)
+}
+
+// drop forgets the state in memory, but for what only this process can know: which calls are out.
+func (x *session) drop() {
+	if x.st == nil {
+		return
+	}
+	x.alive = map[int]uint32{}
+	x.st.rows.busyRows(func(r *resident) {
+		if r.live {
+			x.alive[r.Ordinal] = r.State.task(r.State.active()).Number
+		}
+	})
+	for _, o := range x.held.outcomes {
+		x.alive[o.ordinal] = o.number
+	}
+	x.left, x.st = x.st.queue.barred, nil
+}
+
+// load reads the plan, and takes it over when that is due.
+func (x *session) load(ctx context.Context, now time.Time) error {
+	row, err := x.store.Plan(ctx, x.plan)
+	if err != nil {
+		return fmt.Errorf("ota: load plan %s: %w", x.plan, err)
+	}
+	if max(row.Spec.Schema, row.Control.Schema, row.Progress.Schema) > Schema {
+		return fmt.Errorf("ota: load plan %s: %w", x.plan, errSchema)
+	}
+	st := &state{
+		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, told: row.Status, policy: 1,
+		controlNumber: row.ControlNumber, progressNumber: row.ProgressNumber, epoch: row.Epoch,
+		batches: map[int]*batch{}, calls: x.calls,
+	}
+	st.fx.step = 1
+	st.fx.log.reset()
+	st.queue.barred = x.left
+	st.calls.abandoned = len(x.left)
+	if err := x.loadBusy(ctx, st, now); err != nil {
+		return fmt.Errorf("ota: load plan %s: %w", x.plan, err)
+	}
+	st.enterBatch()
+	if x.raise {
+		st.p.Owner = x.owner
+		st.event(Event{Kind: EventOwned, Batch: -1, Number: int(st.epoch) + 1, Text: x.owner})
+	}
+	st.in.take(x.held)
+	x.st, x.revision = st, row.Revision
+	return nil
+}
+
+var errSchema = errors.New("written by a newer version of this library")
+
+// loadBusy reads the batches that are open, and of their agents those that are busy.
+func (x *session) loadBusy(ctx context.Context, st *state, now time.Time) error {
+	if st.p.Batch >= st.spec.Batches {
+		return nil
+	}
+	end := max(st.p.Reached, st.p.Batch) + 1
+	last := 0
+	for from := st.p.Batch; from < end; {
+		page, err := x.store.Batches(ctx, x.plan, RowQuery{From: from, To: end})
+		if err != nil {
+			return err
+		}
+		if len(page.Items) == 0 {
+			return fmt.Errorf("batch %d is missing", from)
+		}
+		for i := range page.Items {
+			b := page.Items[i]
+			last, from = b.First+b.Size, b.Index+1
+			if b.Status != BatchCompleted || b.Index == st.p.Batch {
+				st.batches[b.Index] = &batch{BatchRow: b, judge: true}
+			}
+		}
+	}
+	return x.loadRows(ctx, st, now, st.batches[st.p.Batch].First, last)
+}
+
+func (x *session) loadRows(ctx context.Context, st *state, now time.Time, from, to int) error {
+	q := RowQuery{From: from, To: to, Status: []TaskStatus{TaskRunning, TaskWaiting}}
+	for _, b := range st.batches {
+		if b.Unhealthy > 0 {
+			q.Status = append(q.Status, TaskSucceeded)
+			break
+		}
+	}
+	for {
+		page, err := x.store.Agents(ctx, x.plan, q)
+		if err != nil {
+			return err
+		}
+		for i := range page.Items {
+			row := page.Items[i]
+			q.From = row.Ordinal + 1
+			if row.State.Status == TaskSucceeded {
+				if m := row.State.More; row.State.Flags&AgentUnhealthy != 0 && m != nil {
+					st.queue.timers.push(timer{at: m.Unhealthy + int64(st.c.Policy.Observe.Retry), ordinal: row.Ordinal, health: true})
+				}
+				continue
+			}
+			r := st.rows.add(row)
+			n, live := x.alive[r.Ordinal]
+			r.live = live && n == r.State.task(r.State.active()).Number
+			st.recovered(r, now.UnixNano())
+		}
+		if !page.More || q.From >= to {
+			return nil
+		}
+	}
+}
+
+// step runs the core until it waits, giving it the rows that it needs.
+func (x *session) step(ctx context.Context, now time.Time) (time.Time, error) {
+	abandoned := x.st.calls.abandoned
+	x.st.calls = x.calls
+	x.st.calls.abandoned = abandoned
+	x.st.untouched = x.untouched
+	for {
+		n, wake := x.st.step(now)
+		if n.kind == needNothing {
+			return wake, nil
+		}
+		if err := x.fetch(ctx, n); err != nil {
+			return time.Time{}, fmt.Errorf("ota: read plan %s: %w", x.plan, err)
+		}
+	}
+}
+
+func (x *session) fetch(ctx context.Context, n need) error {
+	st := x.st
+	switch n.kind {
+	case needPage:
+		from := n.from &^ (pageSize - 1)
+		page, err := x.store.Agents(ctx, x.plan, RowQuery{From: from, To: from + pageSize, Limit: pageSize})
+		if err != nil {
+			return err
+		}
+		if i := n.from - from; i >= len(page.Items) || page.Items[i].Ordinal != n.from {
+			return fmt.Errorf("agent at ordinal %d is missing", n.from)
+		}
+		st.rows.addPage(page.Items)
+	case needBatch:
+		page, err := x.store.Batches(ctx, x.plan, RowQuery{From: n.from, To: min(n.from+64, st.spec.Batches)})
+		if err != nil {
+			return err
+		}
+		if len(page.Items) == 0 || page.Items[0].Index != n.from {
+			return fmt.Errorf("batch %d is missing", n.from)
+		}
+		for i := range page.Items {
+			if b := page.Items[i]; st.batches[b.Index] == nil {
+				st.batches[b.Index] = &batch{BatchRow: b}
+			}
+		}
+	case needFailed:
+		page, err := x.store.Agents(ctx, x.plan, RowQuery{From: n.from, Status: n.status, Limit: orderChunk})
+		if err != nil {
+			return err
+		}
+		st.give(page.Items, page.More)
+	case needIDs, needHealth:
+		page, err := x.store.Agents(ctx, x.plan, RowQuery{IDs: n.ids, Limit: len(n.ids)})
+		if err != nil {
+			return err
+		}
+		if n.kind == needHealth {
+			st.found(n.ids, page.Items)
+		} else {
+			st.give(page.Items, false)
+		}
+	}
+	return nil
+}
+
+// commit writes what the step has changed, and only then hands out what it implies.
+func (x *session) commit(ctx context.Context, now time.Time) (again bool, err error) {
+	st := x.st
+	if st.fx.log.events == 0 {
+		if len(st.fx.agents)+len(st.fx.batches) > 0 {
+			return false, fmt.Errorf("ota: plan %s: a change without an event", x.plan)
+		}
+		x.acknowledged()
+		return x.handOut(), nil
+	}
+	st.p.At = now
+	c := Commit{
+		Plan: x.plan, Owner: true, Raise: x.raise, BumpControl: st.fx.bump,
+		Control: st.controlNumber, Progress: st.progressNumber, Epoch: st.epoch,
+		NewProgress: &st.p, Status: st.told, Log: st.fx.log.finish(now, st.told),
+	}
+	x.agents, x.batches = x.agents[:0], x.batches[:0]
+	for _, o := range st.fx.agents {
+		x.agents = append(x.agents, st.rows.at(o).AgentRow)
+	}
+	for _, i := range st.fx.batches {
+		x.batches = append(x.batches, st.batches[i].BatchRow)
+	}
+	c.Agents, c.Batches = x.agents, x.batches
+	rev, err := x.store.Commit(ctx, c)
+	if err != nil {
+		return false, fmt.Errorf("ota: commit plan %s: %w", x.plan, err)
+	}
+	st.progressNumber++
+	if st.fx.bump {
+		st.controlNumber++
+	}
+	if x.raise {
+		st.epoch++
+		x.raise = false
+	}
+	x.committed, x.revision = true, rev
+	x.acknowledged()
+	return x.handOut(), nil
+}
+
+// row is the plan as it is stored, when nothing is waiting to be committed.
+func (x *session) row() PlanRow {
+	st := x.st
+	return PlanRow{
+		ID: st.id, Source: st.spec.Source, Spec: st.spec, Control: st.c, Progress: st.p,
+		ControlNumber: st.controlNumber, ProgressNumber: st.progressNumber, Epoch: st.epoch, Status: st.told,
+	}
+}
+
+// said takes in a verb that was committed.
+func (x *session) said(row *PlanRow) {
+	st := x.st
+	x.revision = max(x.revision, row.Revision)
+	if row.ControlNumber == st.controlNumber {
+		return
+	}
+	st.c, st.controlNumber, st.told = row.Control, row.ControlNumber, row.Status
+	st.policy++
+}
+
+// refresh reads the plan again, because somebody else may have said something to it.
+func (x *session) refresh(ctx context.Context) error {
+	st := x.st
+	if st == nil {
+		return nil
+	}
+	row, err := x.store.Plan(ctx, x.plan)
+	if err != nil {
+		return err
+	}
+	if row.Epoch != st.epoch || row.ProgressNumber != st.progressNumber {
+		x.drop()
+		return nil
+	}
+	x.said(&row)
+	return nil
+}
+
+// acknowledged forgets what the store now knows.
+func (x *session) acknowledged() {
+	x.held.outcomes = x.held.outcomes[:0]
+	x.held.health, x.held.probes, x.held.inspects = nil, nil, nil
+	x.alive, x.left = nil, nil
+}
+
+// handOut turns the committed starts into attempts, and the core's questions into asks.
+func (x *session) handOut() (again bool) {
+	st := x.st
+	for _, b := range st.fx.starts {
+		r := st.rows.at(b.ordinal)
+		r.live = true
+		x.starts = append(x.starts, st.attempt(r, b.task))
+		x.begun = append(x.begun, b)
+	}
+	for _, o := range st.probing.asks {
+		r := st.rows.at(o)
+		i := r.State.tasks() - 1
+		x.asks = append(x.asks, ask{kind: askProbe, attempt: st.attempt(r, i), ordinal: o})
+	}
+	st.probing.asks = st.probing.asks[:0]
+	for st.queue.inspect.len() > 0 {
+		r := st.rows.at(st.queue.inspect.pop())
+		i := r.State.active()
+		r.asks = true
+		x.asks = append(x.asks, ask{kind: askInspect, attempt: st.attempt(r, i), ordinal: r.Ordinal, number: r.State.task(i).Number})
+	}
+	st.forget()
+	again = st.fx.again
+	fx := &st.fx
+	*fx = change{step: fx.step + 1, log: fx.log, agents: fx.agents[:0], batches: fx.batches[:0], starts: fx.starts[:0]}
+	fx.log.reset()
+	return again
+}
+
+// forget gives back rows and batches that are not needed any more.
+func (s *state) forget() {
+	done := s.queue.next
+	if s.probing.active {
+		done = min(done, s.probing.next)
+	}
+	s.rows.release(done)
+	if s.probing.active || s.current() == nil {
+		s.rows.sweep(done)
+	}
+	for _, i := range s.fx.batches {
+		if b := s.batches[i]; b != nil && b.Status == BatchCompleted && i < s.p.Batch {
+			delete(s.batches, i)
+		}
+	}
+}
+
+// attempt is what an Executor is told about a task.
+func (s *state) attempt(r *resident, task int) Attempt {
+	t := r.State.task(task)
+	a := Attempt{
+		Plan: s.id, Agent: r.Agent.ID, Task: task, Number: int(t.Number), Epoch: s.epoch,
+		FromVersion: r.Agent.Version, FromRelease: s.spec.FromRelease,
+		ToVersion: s.target(r), ToRelease: s.spec.ToRelease,
+		Repeat: t.Why == ReasonRepeat, Rollback: s.spec.Source != "",
+		Labels: r.Agent.Labels, Annotations: s.c.Annotations,
+	}
+	if a.FromVersion == "" {
+		a.FromVersion = s.spec.FromVersion
+	}
+	if limit := s.c.Policy.AttemptLimit; limit != NoLimit && t.Status == TaskRunning {
+		a.Deadline = stamp(t.Started + int64(limit))
+	}
+	return a
+}

@@ -1,0 +1,222 @@
+package ota
+
+import "time"
+
+// state is one plan as its owner works on it: both halves, the batches at hand, a page of the agents, and queues over
+// them. One goroutine owns it. Folding and deciding change it in place, so after a commit that failed it is thrown away
+// and loaded again, never patched. Nothing here reads a clock, a random number or a store.
+type state struct {
+	id   string
+	spec PlanSpec
+	c    Control
+	p    Progress
+	told Status // the status that the newest log record tells
+
+	controlNumber  uint64
+	progressNumber uint64
+	epoch          uint64
+
+	batches map[int]*batch
+	rows    residents
+	queue   queues
+	in      input // what is not folded yet
+
+	probing   probing
+	calls     callsView
+	untouched []int // of a rollback: doubtful agents that turned out untouched
+	fx        change
+	policy    int // counts changes of Control, to notice that limits must be judged again
+	judged    int
+}
+
+// batch is a batch's row as its owner works on it.
+type batch struct {
+	BatchRow
+	step  uint64 // the change in which it was last written
+	judge bool   // its failures changed since it was judged
+}
+
+// callsView is what the core is told about the world around it; it is never stored.
+type callsView struct {
+	draining  bool // the engine is shutting down
+	leaseOut  bool // the lease is nearly out
+	prober    bool // the executor is a Prober
+	inspector bool // the executor is an Inspector
+	abandoned int  // calls left behind
+	source    bool // the source of this rollback has nothing in flight
+}
+
+// input is what the shell has to tell: outcomes of calls, reports of health, answers to questions.
+type input struct {
+	outcomes []outcome
+	health   []healthReport
+	probes   []probeAnswer
+	inspects []inspectAnswer
+}
+
+func (in input) empty() bool {
+	return len(in.outcomes)+len(in.health)+len(in.probes)+len(in.inspects) == 0
+}
+
+// need is what the core must be given before it can go on.
+type need struct {
+	kind   needKind
+	from   int      // an ordinal or an index
+	to     int      // the one after the last; 0: as many as fit a page
+	ids    []string // of agents
+	status []TaskStatus
+}
+
+type needKind uint8
+
+const (
+	needNothing needKind = iota
+	needPage             // the page of rows at ordinal from
+	needBatch            // the batch row from
+	needFailed           // failed agents at ordinals from on, for a retry
+	needIDs              // the rows of these agents, for an order
+	needHealth           // the rows of these agents, for reports of health
+)
+
+// change is what one step has changed, to be committed before anything it implies is done.
+type change struct {
+	step    uint64
+	log     recordWriter
+	agents  []int // ordinals of changed rows
+	batches []int
+	starts  []started
+	bump    bool // a new breach
+	again   bool // there is more to do at once
+}
+
+// started is an attempt to call once its start is committed.
+type started struct {
+	ordinal int
+	task    int
+}
+
+func (s *state) event(e Event) { s.fx.log.add(e) }
+
+// taskEvent tells what became of a task.
+func (s *state) taskEvent(kind EventKind, r *resident, task int, why Reason, text string) {
+	e := Event{Kind: kind, Batch: r.Batch, Agent: r.Agent.ID, Task: task, Reason: why, Text: text}
+	if kind == EventTaskStarted || kind == EventTaskRepeated {
+		e.Number = int(r.State.task(task).Number)
+	}
+	s.fx.log.add(e)
+}
+
+// dirty puts a row into the change under way, once.
+func (s *state) dirty(r *resident) {
+	if r.step != s.fx.step {
+		r.step = s.fx.step
+		s.fx.agents = append(s.fx.agents, r.Ordinal)
+	}
+}
+
+func (s *state) dirtyBatch(b *batch) {
+	if b.step != s.fx.step {
+		b.step = s.fx.step
+		s.fx.batches = append(s.fx.batches, b.Index)
+	}
+}
+
+// task returns an agent's task by index.
+func (a *AgentState) task(i int) *TaskState {
+	if i == 0 {
+		return &a.Task
+	}
+	return &a.Rest[i-1]
+}
+
+func (a *AgentState) tasks() int { return 1 + len(a.Rest) }
+
+// setTask moves a task, and the counters with it.
+func (s *state) setTask(r *resident, i int, to TaskStatus) {
+	t := r.State.task(i)
+	b := s.batches[r.Batch]
+	*b.Tasks.of(t.Status)--
+	*b.Tasks.of(to)++
+	*s.p.Tasks.of(t.Status)--
+	*s.p.Tasks.of(to)++
+	t.Status = to
+	s.dirty(r)
+	s.dirtyBatch(b)
+}
+
+// setAgent moves an agent, and with it the counters, its slot, and how long its row stays in memory.
+func (s *state) setAgent(r *resident, to TaskStatus) {
+	from := r.State.Status
+	if from == to {
+		return
+	}
+	b := s.batches[r.Batch]
+	*b.Counts.of(from)--
+	*b.Counts.of(to)++
+	*s.p.Counts.of(from)--
+	*s.p.Counts.of(to)++
+	r.State.Status = to
+	if bad(from) != bad(to) {
+		b.judge = true
+	}
+	s.rows.moved(r, busy(from), busy(to))
+	s.dirty(r)
+	s.dirtyBatch(b)
+	if to.Settled() || to == TaskPending {
+		s.setFlag(r, AgentOpen, false)
+	}
+}
+
+func busy(s TaskStatus) bool { return s == TaskRunning || s == TaskWaiting }
+func bad(s TaskStatus) bool  { return s == TaskFailed || s == TaskUnknown }
+
+// setFlag sets or clears one fact about an agent, and the counter that belongs to it.
+func (s *state) setFlag(r *resident, f AgentFlags, on bool) {
+	if r.State.Flags&f != 0 == on {
+		return
+	}
+	by := 1
+	if on {
+		r.State.Flags |= f
+	} else {
+		r.State.Flags &^= f
+		by = -1
+	}
+	b := s.batches[r.Batch]
+	switch f {
+	case AgentOpen:
+		b.Open += by
+		s.p.Open += by
+	case AgentTouched:
+		b.Changed += by
+		s.p.Touched += by
+	case AgentAtTarget:
+		b.Counts.AtTarget += by
+		s.p.Counts.AtTarget += by
+	case AgentUnhealthy:
+		b.Unhealthy += by
+	}
+	s.dirty(r)
+	s.dirtyBatch(b)
+}
+
+func (r *resident) is(f AgentFlags) bool { return r.State.Flags&f != 0 }
+
+// current is the batch that is being worked on, or nil when all are closed.
+func (s *state) current() *batch { return s.batches[s.p.Batch] }
+
+func (s *state) status() Status { return statusOf(&s.c, &s.p) }
+
+func stamp(ns int64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns).UTC()
+}
+
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}

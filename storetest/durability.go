@@ -1,0 +1,105 @@
+package storetest
+
+import (
+	"runtime"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+const ruleDurable = "what was committed is there after the store is opened again"
+
+var durabilityCases = []testCase{
+	{"WhatWasCommittedIsThereAfterReopening", func(e *env) {
+		e.made("p")
+		e.commit(e.changing("p", 1))
+		take := e.owner("p")
+		take.Raise = true
+		e.commit(take)
+		want := e.everything("p")
+		e.again()
+		e.same(ruleDurable, e.everything("p"), want)
+		e.same(ruleDurable, e.listed(ota.PlanQuery{Labels: map[string]string{"app": "p"}}), []string{"p"})
+	}},
+	{"NumbersGoOnAfterReopening", func(e *env) {
+		e.made("p")
+		first := e.owner("p")
+		first.Raise = true
+		e.commit(first)
+		old := e.changing("p", 1)
+		take := e.owner("p")
+		take.Raise = true
+		e.commit(take)
+		e.again()
+		e.refused(ruleFenced, old, ota.ErrFenced)
+		e.same("revisions go on after the store is opened again", e.commit(e.owner("p")), 4)
+	}},
+	{"NamesStayTakenAfterReopening", func(e *env) {
+		p := e.sample("p", 2, 1)
+		p.plan.RequestKey = "key"
+		e.create(p)
+		e.again()
+		e.is("an ID stays taken", e.store.Create(e.ctx, p.plan, p.rows()), ota.ErrExists)
+		q := e.sample("q", 2, 1)
+		q.plan.RequestKey = "key"
+		e.is("a request key stays taken", e.store.Create(e.ctx, q.plan, q.rows()), ota.ErrExists)
+	}},
+	{"AnAbandonedCreateIsGoneAfterReopening", func(e *env) {
+		e.needsReopen()
+		p := e.sample("p", 3000, 1000)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = e.store.Create(e.ctx, p.plan, p.rowsThen(2500, func() error {
+				runtime.Goexit()
+				return nil
+			}))
+		}()
+		<-done
+		e.again()
+		e.absent("nothing is visible of a Create that was abandoned half way", "p")
+		e.create(p)
+		e.same(ruleCreate, e.agents("p", ota.RowQuery{Limit: 5000}), p.agents)
+	}},
+	{"ClaimsAndMessagesAreThereAfterReopening", func(e *env) {
+		e.needsReopen()
+		p := e.made("p")
+		claimer, claims := e.store.(ota.Claimer)
+		if claims {
+			_, _, err := claimer.Claim(e.ctx, "p", "")
+			e.ok(ruleClaim, err)
+		}
+		inbox, posts := e.store.(ota.Inbox)
+		if posts {
+			e.ok("Post appends", inbox.Post(e.ctx, "p", []ota.Message{{ID: "m", Body: []byte("body")}}))
+		}
+		if !claims && !posts {
+			e.skip("the store is neither a Claimer nor an Inbox")
+		}
+		e.again()
+		if claims {
+			rival := e.sample("q", 6, 2)
+			rival.agents = p.agents
+			e.create(rival)
+			_, total, err := e.store.(ota.Claimer).Claim(e.ctx, "q", "")
+			e.ok(ruleClaim, err)
+			e.same("claims are there after the store is opened again", total, 6)
+		}
+		if posts {
+			got, err := e.store.(ota.Inbox).Read(e.ctx, "p", 0, 10)
+			e.ok("Read answers", err)
+			e.same("messages are there after the store is opened again", len(got), 1)
+		}
+	}},
+}
+
+func (e *env) needsReopen() {
+	if e.reopen == nil {
+		e.skip("Options.Reopen is nil, so durability is not checked")
+	}
+}
+
+// again opens the store again.
+func (e *env) again() {
+	e.needsReopen()
+	e.store = e.reopen(e.store)
+}

@@ -1,0 +1,115 @@
+// Package brokenstore has stores that are wrong in one way each, to prove that storetest notices.
+package brokenstore
+
+import (
+	"context"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// Variant is one way of being wrong.
+type Variant struct {
+	Name string
+	// Rule is part of the sentence by which storetest has to name what is wrong.
+	Rule string
+	// New returns an empty store.
+	New func() ota.Store
+}
+
+// Variants are all of them.
+var Variants = []Variant{
+	{"no control compare", "whose Control is not the stored number", commits(func(c *ota.Commit, p ota.PlanRow) {
+		c.Control = p.ControlNumber
+	})},
+	{"no progress compare", "whose Progress is not the stored number", commits(func(c *ota.Commit, p ota.PlanRow) {
+		if c.Owner {
+			c.Progress = p.ProgressNumber
+		}
+	})},
+	{"no epoch fence", "whose Epoch is not the stored one", commits(func(c *ota.Commit, p ota.PlanRow) {
+		c.Epoch = p.Epoch
+	})},
+	{"epoch compared last", "the epoch is compared before the numbers", commits(func(c *ota.Commit, p ota.PlanRow) {
+		if c.Owner && c.Control != p.ControlNumber {
+			c.Epoch = p.Epoch
+		}
+	})},
+	{"verbs fenced too", "a verb's commit does not look at the epoch", commits(func(c *ota.Commit, p ota.PlanRow) {
+		if !c.Owner && !c.Raise {
+			c.Owner, c.Progress = true, p.ProgressNumber
+		}
+	})},
+	{"exact ignored", "an exact verb whose Progress", commits(func(c *ota.Commit, _ ota.PlanRow) { c.Exact = false })},
+	{"every verb exact", "a verb that is not exact does not look at Progress", func() ota.Store {
+		return numbered{ota.NewMemStore()}
+	}},
+	{"raise not raising", "with Raise makes the stored epoch one higher", commits(func(c *ota.Commit, _ ota.PlanRow) {
+		c.Raise = false
+	})},
+	{"half without number", "raises its number, by one", commits(func(c *ota.Commit, _ ota.PlanRow) { c.BumpControl = false })},
+	{"status cleared", "a commit without a Status leaves it", commits(func(c *ota.Commit, _ ota.PlanRow) {
+		if c.Status == ota.StatusUnknown {
+			c.Status = ota.StatusPending
+		}
+	})},
+	{"request lost", "a log record keeps its request", commits(func(c *ota.Commit, _ ota.PlanRow) { c.Request = "" })},
+	{"rows out of range dropped", "a row that the plan does not have", commits(func(c *ota.Commit, p ota.PlanRow) {
+		for i := 0; i < len(c.Agents); i++ {
+			if n := c.Agents[i].Ordinal; n < 0 || n >= p.Spec.Agents {
+				c.Agents = append(c.Agents[:i:i], c.Agents[i+1:]...)
+			}
+		}
+	})},
+	{"torn commit", "a refused commit changes nothing", func() ota.Store { return newTorn() }},
+	{"lost revision", "one higher each time", func() ota.Store { return skipping{ota.NewMemStore()} }},
+	{"log record lost", "without gap", func() ota.Store { return forgetful{ota.NewMemStore()} }},
+	{"log bytes mangled", "byte for byte", func() ota.Store { return mangling{ota.NewMemStore()} }},
+	{"alias of what is given", "keeps nothing that it is given by reference", func() ota.Store { return newKeeper() }},
+	{"alias of what is kept", "gives nothing by reference", func() ota.Store { return newGiver() }},
+	{"visible too early", "visible before its Create is done", func() ota.Store { return newHasty() }},
+	{"create holds everybody up", "does not wait for the Create of another plan", func() ota.Store { return newLocking() }},
+	{"rest of a failed create", "nothing stays of a Create whose agents failed", func() ota.Store { return leaving{ota.NewMemStore()} }},
+	{"duplicates dropped", "an agent that comes twice", func() ota.Store { return merging{ota.NewMemStore()} }},
+	{"request keys not unique", "a request key that is taken", func() ota.Store { return keyless{ota.NewMemStore()} }},
+	{"context ignored", "returns the context's error", func() ota.Store { return deaf{ota.NewMemStore()} }},
+	{"page repeats a row", "each once", func() ota.Store { return paging{ota.NewMemStore(), -1} }},
+	{"page loses a row", "each once", func() ota.Store { return paging{ota.NewMemStore(), +1} }},
+	{"filters ignored", "Agents returns the agents that the query selects", func() ota.Store { return unfiltered{ota.NewMemStore()} }},
+	{"oldest first", "newest first", func() ota.Store { return reversed{ota.NewMemStore()} }},
+	{"local times", "in UTC", func() ota.Store { return local{ota.NewMemStore()} }},
+	{"claims one by one", "a Claim that failed has taken nothing", func() ota.Store { return newGreedy() }},
+	{"claims of the ended stay", "Claim takes every agent", func() ota.Store { return newClinging() }},
+	{"leases for ever", "a ttl of 0 ends the lease", func() ota.Store { return immortal{ota.NewMemStore()} }},
+	{"messages twice", "each once, with rising numbers", func() ota.Store { return &repeating{MemStore: ota.NewMemStore()} }},
+	{"changes kept to itself", "Changes tells of a plan", func() ota.Store { return silent{ota.NewMemStore()} }},
+	{"prunes the living", "Prune deletes the plans that ended before", func() ota.Store { return ruthless{ota.NewMemStore()} }},
+}
+
+// commits returns a maker of stores that get every commit as wrong makes it. p is the plan as it is stored.
+func commits(wrong func(c *ota.Commit, p ota.PlanRow)) func() ota.Store {
+	return func() ota.Store { return &committing{MemStore: ota.NewMemStore(), wrong: wrong} }
+}
+
+type committing struct {
+	*ota.MemStore
+	wrong func(c *ota.Commit, p ota.PlanRow)
+}
+
+func (s *committing) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
+	p, err := s.Plan(ctx, c.Plan)
+	if err != nil {
+		return 0, err
+	}
+	s.wrong(&c, p)
+	return s.MemStore.Commit(ctx, c)
+}
+
+// numbered compares Progress in every verb.
+type numbered struct{ *ota.MemStore }
+
+func (s numbered) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
+	if !c.Owner && !c.Exact {
+		c.Exact, c.Progress = true, 1
+	}
+	return s.MemStore.Commit(ctx, c)
+}

@@ -1,0 +1,95 @@
+package brokenstore
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// claiming is a claims table without the reference's care.
+type claiming struct {
+	*ota.MemStore
+	mu      sync.Mutex
+	holders map[string]string
+	greedy  bool // keeps what it got before a conflict
+	void    bool // knows that claims of an ended plan are void
+}
+
+func newGreedy() *claiming {
+	return &claiming{MemStore: ota.NewMemStore(), holders: map[string]string{}, greedy: true, void: true}
+}
+
+func newClinging() *claiming {
+	return &claiming{MemStore: ota.NewMemStore(), holders: map[string]string{}}
+}
+
+func (s *claiming) Claim(ctx context.Context, plan, from string) (conflicts []ota.Conflict, total int, err error) {
+	page, err := s.Agents(ctx, plan, ota.RowQuery{Limit: 1000})
+	if err != nil {
+		return nil, 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var free []string
+	for _, row := range page.Items {
+		id := row.Agent.ID
+		if by := s.holders[id]; by != "" && by != plan && by != from && !s.ended(ctx, by) {
+			if total++; total <= 32 {
+				conflicts = append(conflicts, ota.Conflict{Agent: id, Plan: by})
+			}
+			continue
+		}
+		free = append(free, id)
+	}
+	if total == 0 || s.greedy {
+		for _, id := range free {
+			s.holders[id] = plan
+		}
+	}
+	return conflicts, total, nil
+}
+
+func (s *claiming) ended(ctx context.Context, plan string) bool {
+	p, err := s.Plan(ctx, plan)
+	return s.void && (err != nil || p.Status.Ended())
+}
+
+// immortal never ends a lease early.
+type immortal struct{ *ota.MemStore }
+
+func (s immortal) Renew(ctx context.Context, engine string, ttl time.Duration) error {
+	return s.MemStore.Renew(ctx, engine, max(ttl, time.Minute))
+}
+
+// repeating appends a message although it was posted before.
+type repeating struct {
+	*ota.MemStore
+	mu sync.Mutex
+	n  int
+}
+
+func (s *repeating) Post(ctx context.Context, plan string, messages []ota.Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	renamed := make([]ota.Message, len(messages))
+	for i, m := range messages {
+		s.n++
+		renamed[i] = ota.Message{ID: m.ID + "#" + strconv.Itoa(s.n), Body: m.Body}
+	}
+	return s.MemStore.Post(ctx, plan, renamed)
+}
+
+// silent tells nobody of commits, and closes no channel.
+type silent struct{ *ota.MemStore }
+
+func (silent) Changes(context.Context) (<-chan string, error) { return make(chan string), nil }
+
+// ruthless prunes every plan.
+type ruthless struct{ *ota.MemStore }
+
+func (s ruthless) Prune(ctx context.Context, _ time.Time) (int, error) {
+	return s.MemStore.Prune(ctx, time.Now().AddDate(100, 0, 0))
+}

@@ -1,0 +1,111 @@
+package brokenstore
+
+import (
+	"context"
+	"iter"
+	"sync"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+type agents = iter.Seq2[ota.AgentRow, error]
+
+// hasty shows a plan as soon as its first agent was read.
+type hasty struct {
+	*ota.MemStore
+	mu     sync.Mutex
+	making map[string]bool
+}
+
+func newHasty() *hasty { return &hasty{MemStore: ota.NewMemStore(), making: map[string]bool{}} }
+
+func (s *hasty) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
+	set := func(now bool) {
+		s.mu.Lock()
+		s.making[p.ID] = now
+		s.mu.Unlock()
+	}
+	set(true)
+	defer set(false)
+	return s.MemStore.Create(ctx, p, rows)
+}
+
+func (s *hasty) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
+	p, err := s.MemStore.Plan(ctx, id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil && s.making[id] {
+		return ota.PlanRow{ID: id, Revision: 1}, nil
+	}
+	return p, err
+}
+
+// locking holds one lock for the whole of a Create.
+type locking struct {
+	*ota.MemStore
+	mu *sync.RWMutex
+}
+
+func newLocking() locking { return locking{ota.NewMemStore(), new(sync.RWMutex)} }
+
+func (s locking) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.MemStore.Create(ctx, p, rows)
+}
+
+func (s locking) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.MemStore.Commit(ctx, c)
+}
+
+// leaving leaves what was read before the agents failed.
+type leaving struct{ *ota.MemStore }
+
+func (s leaving) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
+	var failed error
+	err := s.MemStore.Create(ctx, p, func(yield func(ota.AgentRow, error) bool) {
+		for row, err := range rows {
+			if err != nil {
+				failed = err
+				return
+			}
+			if !yield(row, nil) {
+				return
+			}
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+// merging takes an agent that comes twice for one.
+type merging struct{ *ota.MemStore }
+
+func (s merging) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
+	return s.MemStore.Create(ctx, p, func(yield func(ota.AgentRow, error) bool) {
+		seen, n := map[string]bool{}, 0
+		for row, err := range rows {
+			if err == nil && seen[row.Agent.ID] {
+				continue
+			}
+			seen[row.Agent.ID] = true
+			row.Ordinal = n
+			n++
+			if !yield(row, err) {
+				return
+			}
+		}
+	})
+}
+
+// keyless does not look at request keys.
+type keyless struct{ *ota.MemStore }
+
+func (s keyless) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
+	p.RequestKey = ""
+	return s.MemStore.Create(ctx, p, rows)
+}

@@ -1,0 +1,143 @@
+// Package storetest checks that an implementation of ota.Store keeps the promises that the engine relies on. It needs
+// the standard library only.
+//
+//	func TestStore(t *testing.T) {
+//		storetest.Run(t, func(t *testing.T) ota.Store { return mystore.New(t.TempDir()) }, storetest.Options{})
+//	}
+//
+// The optional companions of a Store, such as ota.Claimer, are found by type assertion. Their cases are skipped, with
+// the reason in the test's output, when the store does not have them.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// Options says what the store under test can do. The zero value is right for a plain store.
+type Options struct {
+	// TimePrecision is the step of a stored time: every time given to the store is a multiple of it. At most a
+	// microsecond; 0 means a nanosecond.
+	TimePrecision time.Duration
+	// Reopen returns a second handle on the data of s, as another process would open it, to prove that what was
+	// committed is durable; s itself is not used afterwards. Nil skips those cases.
+	Reopen func(t *testing.T, s ota.Store) ota.Store
+}
+
+// Run runs every case as a subtest of t. newStore is called once for each case and returns an empty store; it registers
+// what there is to clean up with t.Cleanup. Cases run in parallel.
+func Run(t *testing.T, newStore func(t *testing.T) ota.Store, opts Options) {
+	t.Helper()
+	if opts.TimePrecision < 0 || opts.TimePrecision > time.Microsecond {
+		t.Fatalf("storetest: TimePrecision is %v, want at most a microsecond: the engine orders events by time", opts.TimePrecision)
+	}
+	for _, theme := range themes {
+		t.Run(theme.name, func(t *testing.T) {
+			for _, c := range theme.cases {
+				t.Run(c.name, func(t *testing.T) {
+					t.Parallel()
+					e := &env{ctx: t.Context(), store: newStore(t), step: max(opts.TimePrecision, 1)}
+					if opts.Reopen != nil {
+						e.reopen = func(s ota.Store) ota.Store { return opts.Reopen(t, s) }
+					}
+					err := e.run(c)
+					var skip skipped
+					switch {
+					case errors.As(err, &skip):
+						t.Skip(skip.reason)
+					case err != nil:
+						t.Fatal(err)
+					}
+				})
+			}
+		})
+	}
+}
+
+// Check runs the cases one after the other without a *testing.T, for example in an operator's tool, and returns every
+// failure, each with the name of its case, joined; or nil. newStore is called once for each case and returns an empty
+// store; nothing is closed. Times are whole microseconds, and durability is not checked, as nothing is opened again.
+func Check(ctx context.Context, newStore func() (ota.Store, error)) error {
+	var failures []error
+	for _, theme := range themes {
+		for _, c := range theme.cases {
+			if ctx.Err() != nil {
+				return errors.Join(append(failures, ctx.Err())...)
+			}
+			s, err := newStore()
+			if err == nil {
+				err = (&env{ctx: ctx, store: s, step: time.Microsecond}).run(c)
+			}
+			if err != nil && !errors.As(err, new(skipped)) {
+				failures = append(failures, fmt.Errorf("%s/%s: %w", theme.name, c.name, err))
+			}
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// theme is the cases of one file.
+type theme struct {
+	name  string
+	cases []testCase
+}
+
+// testCase proves one promise on an empty store.
+type testCase struct {
+	name string
+	run  func(e *env)
+}
+
+var themes = []theme{
+	{"Create", createCases},
+	{"Commit", commitCases},
+	{"Values", valueCases},
+	{"Ownership", ownershipCases},
+	{"Concurrency", concurrencyCases},
+	{"Log", logCases},
+	{"Paging", pagingCases},
+	{"Plans", plansCases},
+	{"Alias", aliasCases},
+	{"Context", contextCases},
+	{"Durability", durabilityCases},
+	{"Claims", claimCases},
+	{"Leases", leaseCases},
+	{"Inbox", inboxCases},
+	{"Notify", notifyCases},
+	{"Prune", pruneCases},
+}
+
+// caseLimit ends a case of a store that hangs, if the store heeds its context.
+const caseLimit = time.Minute
+
+// run runs one case and returns what stopped it.
+func (e *env) run(c testCase) (err error) {
+	ctx, cancel := context.WithTimeout(e.ctx, caseLimit)
+	defer cancel()
+	e.ctx = ctx
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case stop:
+			err = r.err
+		default:
+			panic(r)
+		}
+	}()
+	c.run(e)
+	return nil
+}
+
+// stop is what the helpers of env panic with at the first broken rule, as testing's FailNow does. Only the goroutine
+// that runs the case may use them.
+type stop struct{ err error }
+
+// skipped is the error of a case that does not apply to the store.
+type skipped struct{ reason string }
+
+func (s skipped) Error() string { return "skipped: " + s.reason }

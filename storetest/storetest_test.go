@@ -1,0 +1,63 @@
+package storetest_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/storetest"
+	"github.com/seed-19b57ce3/ota/storetest/internal/brokenstore"
+)
+
+func TestCheckPassesTheReference(t *testing.T) {
+	err := storetest.Check(t.Context(), func() (ota.Store, error) { return ota.NewMemStore(), nil })
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRunWithEverything also runs the cases that need Options. MemStore cannot be opened again, so a second handle is
+// the store itself: it shows that the cases are right, not that MemStore is durable.
+func TestRunWithEverything(t *testing.T) {
+	storetest.Run(t, func(*testing.T) ota.Store { return ota.NewMemStore() }, storetest.Options{
+		TimePrecision: time.Microsecond,
+		Reopen:        func(_ *testing.T, s ota.Store) ota.Store { return s },
+	})
+}
+
+// bare has no companions.
+type bare struct{ ota.Store }
+
+func TestRunSkipsWhatTheStoreDoesNotHave(t *testing.T) {
+	storetest.Run(t, func(*testing.T) ota.Store { return bare{ota.NewMemStore()} }, storetest.Options{})
+}
+
+func TestCheckNamesTheBrokenRule(t *testing.T) {
+	for _, v := range brokenstore.Variants {
+		t.Run(v.Name, func(t *testing.T) {
+			t.Parallel()
+			err := storetest.Check(t.Context(), func() (ota.Store, error) { return v.New(), nil })
+			if err == nil {
+				t.Fatal("the store passed")
+			}
+			if !strings.Contains(err.Error(), v.Rule) {
+				t.Errorf("the store was rejected, but not for %q:\n%v", v.Rule, err)
+			}
+		})
+	}
+}
+
+func TestCheckReportsWhatNewStoreReports(t *testing.T) {
+	mine := errors.New("no database")
+	if err := storetest.Check(t.Context(), func() (ota.Store, error) { return nil, mine }); !errors.Is(err, mine) {
+		t.Errorf("got %v, want %v", err, mine)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := storetest.Check(ended, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+}

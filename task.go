@@ -1,0 +1,125 @@
+package ota
+
+import (
+	"hash/fnv"
+	"strconv"
+	"time"
+)
+
+// outcome is how a call of the Executor ended.
+type outcome struct {
+	ordinal   int
+	agent     string
+	task      int
+	number    uint32
+	at        int64 // when it ended, Unix nanoseconds
+	reason    Reason
+	after     time.Duration // throttled: for how long
+	unchanged bool          // the agent was certainly not changed by this call
+	repeat    bool          // the call repeated one that was lost in a crash
+	leaves    bool          // the call was abandoned: it has not returned
+	left      bool          // the call was abandoned before, and has returned only now
+	version   string        // what the agent reports
+	text      string        // an error or a message
+}
+
+// becoming is what an outcome makes of its task.
+type becoming struct {
+	status   TaskStatus
+	why      Reason
+	due      int64 // of a task that waits
+	tried    bool  // it cost a try
+	touched  bool  // the agent may have been changed
+	freeSlot bool  // while it waits, it holds no slot
+}
+
+// becomes is the table: outcome × tries → what becomes of the task. touched and partly are facts about the agent before
+// this outcome: that it may have been changed already, and that an earlier task of it is done.
+func (p *Policy) becomes(o *outcome, t *TaskState, target string, touched, partly bool, jitter uint64) becoming {
+	sure := o.unchanged && !o.repeat // a lost first call may have had its effect
+	switch o.reason {
+	case ReasonSucceeded:
+		if o.version != "" && o.version != target {
+			return becoming{status: TaskFailed, why: ReasonWrongVersion, touched: true}
+		}
+		if sure && !touched {
+			return becoming{status: TaskSucceeded, why: ReasonAtTarget}
+		}
+		return becoming{status: TaskSucceeded, why: ReasonSucceeded, touched: true}
+	case ReasonError, ReasonTimeout:
+		if int(t.Tries) < p.Retry.Max {
+			wait := p.Retry.wait(int(t.Tries), jitter)
+			return becoming{status: TaskWaiting, why: o.reason, due: o.at + int64(wait), tried: true, touched: !sure}
+		}
+		return becoming{status: TaskFailed, why: o.reason, touched: !sure}
+	case ReasonUnreachable, ReasonThrottled:
+		return p.away(o, t, touched || o.repeat, partly, jitter)
+	case ReasonInterrupted:
+		return becoming{status: TaskUnknown, why: ReasonInterrupted, touched: true}
+	default: // permanent, rejected, panic, abandoned
+		return becoming{status: TaskFailed, why: o.reason, touched: !sure}
+	}
+}
+
+// away is the part of the table for an agent that did not answer. It is given up only by such an answer, never by a timer: so a
+// plan that was paused over a weekend fails nobody.
+func (p *Policy) away(o *outcome, t *TaskState, touched, partly bool, jitter uint64) becoming {
+	since := o.at
+	if t.More != nil && t.More.Away != 0 {
+		since = t.More.Away
+	}
+	absent := time.Duration(o.at - since)
+	if p.QueueLimit != NoLimit && absent >= p.QueueLimit {
+		if p.OnAway == AwaySkipped && !touched {
+			return becoming{status: TaskSkipped, why: o.reason}
+		}
+		return becoming{status: TaskFailed, why: o.reason, touched: touched}
+	}
+	wait := o.after
+	if wait == 0 {
+		// Asking again after as long as it has been away doubles the wait each time, without a counter.
+		wait = spread(min(max(absent, time.Second), time.Minute), jitter)
+	}
+	return becoming{
+		status: TaskWaiting, why: o.reason, due: o.at + int64(wait),
+		touched: touched, freeSlot: !touched && !partly,
+	}
+}
+
+// wait returns the wait before the retry that follows the given number of tries.
+func (r Retry) wait(tries int, jitter uint64) time.Duration {
+	d := r.Backoff
+	for range tries {
+		d *= 2
+		if d > maxDuration || r.MaxBackoff > 0 && d > r.MaxBackoff {
+			break
+		}
+	}
+	if r.MaxBackoff > 0 {
+		d = min(d, r.MaxBackoff)
+	}
+	return spread(min(d, maxDuration), jitter)
+}
+
+// spread shortens d by up to half.
+func spread(d time.Duration, jitter uint64) time.Duration {
+	return d - time.Duration(float64(d/2)*(float64(jitter>>11)/(1<<53)))
+}
+
+// jitterOf hashes an attempt, so that waits differ between agents and are the same whoever computes them.
+func jitterOf(plan, agent string, task int, number uint32) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(plan))
+	h.Write([]byte(agent))
+	h.Write(strconv.AppendUint(strconv.AppendInt(nil, int64(task), 10), uint64(number), 10))
+	return h.Sum64()
+}
+
+const maxMessage = 4096
+
+func cutMessage(s string) string {
+	if len(s) > maxMessage {
+		return s[:maxMessage]
+	}
+	return s
+}

@@ -1,0 +1,131 @@
+package ota
+
+import (
+	"fmt"
+	"time"
+)
+
+// A verdict answers whether something has gone wrong. It is asked after everything that happened has been folded and
+// before anything is decided; what it finds is recorded as a Breach in the same commit as what caused it.
+
+// judge asks the verdicts of every batch whose failures changed, and of all when the limits were edited.
+func (s *state) judge(now time.Time) {
+	if s.c.OrderCount > s.p.Folded || !judged(s.status()) {
+		return
+	}
+	all := s.judged != s.policy
+	s.judged = s.policy
+	for _, i := range sortedKeys(s.batches) {
+		b := s.batches[i]
+		if b.judge || all {
+			b.judge = false
+			s.thresholdVerdict(b, now)
+		}
+	}
+}
+
+// judged reports whether a plan in status st can still be breached: one that ends or is undone cannot.
+func judged(st Status) bool {
+	return st == StatusRunning || st == StatusPausing || st == StatusPaused
+}
+
+// thresholdVerdict strikes when more agents failed than tolerated, of the batch or of the plan.
+func (s *state) thresholdVerdict(b *batch, now time.Time) {
+	br := Breach{Reason: ReasonThreshold, At: now, Action: s.c.Policy.OnBreach, Batch: b.Index}
+	accepted := b.Accepted
+	br.Failed, br.Size = b.Counts.Bad(), b.Size
+	if s.c.Policy.Scope == ScopePlan {
+		br.Batch, accepted = -1, s.p.Accepted
+		br.Failed, br.Size = s.p.Counts.Bad(), s.spec.Agents
+	}
+	br.Tolerated = Tolerated(*s.c.Policy.FailureThreshold, br.Size)
+	if br.Failed-accepted <= br.Tolerated {
+		return
+	}
+	if old := s.standsFor(br); old != nil {
+		if old.Failed != br.Failed {
+			s.pruneBreaches() // a copy: what was committed before keeps its own
+			s.standsFor(br).Failed = br.Failed
+			s.event(Event{Kind: EventBreach, Batch: br.Batch, Number: br.Failed, Reason: br.Reason, Text: br.String()})
+		}
+		return
+	}
+	if br.Action == ActionContinue {
+		if b.Continued {
+			return
+		}
+		b.Continued = true
+		s.dirtyBatch(b)
+		s.event(Event{Kind: EventBreach, Batch: br.Batch, Number: br.Failed, Reason: br.Reason, Text: br.String()})
+		return
+	}
+	s.strike(br)
+}
+
+// tooManyAbandoned strikes when more calls were left behind than the policy allows.
+func (s *state) tooManyAbandoned(at int64) {
+	most := s.c.Policy.MaxAbandoned
+	if s.calls.abandoned <= most || !judged(s.status()) {
+		return
+	}
+	br := Breach{Reason: ReasonTooManyAbandoned, Batch: -1, At: stamp(at), Action: ActionPause}
+	br.Text = tooManyText(s.calls.abandoned, most)
+	if s.standsFor(br) == nil {
+		s.strike(br)
+	}
+}
+
+// fault strikes when something is not as it must be, in a way that going on cannot mend.
+func (s *state) fault(at int64, text string) {
+	br := Breach{Reason: ReasonFault, Batch: -1, At: stamp(at), Action: ActionPause, Text: text}
+	if s.standsFor(br) == nil {
+		s.strike(br)
+	}
+}
+
+// standsFor returns the standing breach of the same kind and place, or nil.
+func (s *state) standsFor(br Breach) *Breach {
+	for i := range s.p.Breaches {
+		if b := &s.p.Breaches[i]; b.Number > s.c.Cleared && b.Reason == br.Reason && b.Batch == br.Batch {
+			return b
+		}
+	}
+	return nil
+}
+
+// strike records a breach. A rollback of a rollback, or of nothing, is a pause.
+func (s *state) strike(br Breach) {
+	if br.Action == ActionRollback && (s.spec.Source != "" || s.p.Touched+s.p.Counts.Running == 0) {
+		br.Action = ActionPause
+	}
+	s.pruneBreaches()
+	s.p.Struck++
+	br.Number = s.p.Struck
+	s.p.Breaches = append(s.p.Breaches, br)
+	s.fx.bump = true
+	s.event(Event{Kind: EventBreach, Batch: br.Batch, Number: br.Failed, Reason: br.Reason, Text: br.String()})
+}
+
+// standing returns the breach that has stood longest without an answer, or nil.
+func standing(c *Control, p *Progress) *Breach {
+	for i := range p.Breaches {
+		if p.Breaches[i].Number > c.Cleared {
+			return &p.Breaches[i]
+		}
+	}
+	return nil
+}
+
+// undoing reports whether a standing breach wants a rollback that nobody has begun yet.
+func undoing(c *Control, p *Progress) bool {
+	for _, b := range p.Breaches {
+		if b.Number > c.Cleared && b.Number > c.Undone && b.Action == ActionRollback {
+			return true
+		}
+	}
+	return false
+}
+
+func tooManyText(n, most int) string {
+	return fmt.Sprintf("%d calls have not returned, %d are allowed", n, most)
+}
