@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/seed-19b57ce3/ota"
 )
@@ -40,6 +41,16 @@ func senseless(c *ota.Commit) error {
 		return errRaise
 	case len(c.Log) == 0:
 		return errLog
+	}
+	for i := range c.Agents {
+		if n := c.Agents[i].Ordinal; n < 0 || n > math.MaxInt32 {
+			return errRows
+		}
+	}
+	for i := range c.Batches {
+		if n := c.Batches[i].Index; n < 0 || n > math.MaxInt32 {
+			return errRows
+		}
 	}
 	return nil
 }
@@ -90,7 +101,7 @@ const planUpdate = `UPDATE ota_plans SET
 	progress_number = progress_number + CAST($10 AS bigint),
 	epoch = epoch + CAST($4 AS bigint),
 	status = coalesce($5, status),
-	ended_at = coalesce($6, ended_at),
+	ended_at = CASE CAST($11 AS bigint) WHEN 0 THEN ended_at ELSE $6 END,
 	progress = coalesce($3, progress)
 WHERE id = $1 AND control_number = $7
 	AND progress_number = coalesce($8, progress_number)
@@ -99,6 +110,7 @@ RETURNING number, revision`
 
 func planArgs(c *ota.Commit) ([]any, error) {
 	var progress, status, ended, at, epoch any
+	knows := false
 	if c.NewProgress != nil {
 		text, err := encode(c.NewProgress)
 		if err != nil {
@@ -108,7 +120,7 @@ func planArgs(c *ota.Commit) ([]any, error) {
 	}
 	if c.Status != ota.StatusUnknown {
 		status = int64(c.Status)
-		ended = endedAt(c)
+		ended, knows = endedAt(c)
 	}
 	if c.Owner || c.Exact {
 		at = int64(c.Progress)
@@ -117,13 +129,13 @@ func planArgs(c *ota.Commit) ([]any, error) {
 		epoch = int64(c.Epoch)
 	}
 	return []any{c.Plan, flag(c.NewControl != nil || c.BumpControl), progress, flag(c.Raise), status, ended,
-		int64(c.Control), at, epoch, flag(c.NewProgress != nil)}, nil
+		int64(c.Control), at, epoch, flag(c.NewProgress != nil), flag(knows)}, nil
 }
 
-// endedAt is what the commit says about the plan's end, for people to read; nil when it says nothing.
-func endedAt(c *ota.Commit) any {
+// endedAt is when the plan ended, for people to read, and whether the commit says it.
+func endedAt(c *ota.Commit) (at any, knows bool) {
 	if !c.Status.Ended() {
-		return int64(0)
+		return nil, true
 	}
 	row := ota.PlanRow{Status: c.Status}
 	if c.NewControl != nil {
@@ -132,10 +144,8 @@ func endedAt(c *ota.Commit) any {
 	if c.NewProgress != nil {
 		row.Progress = *c.NewProgress
 	}
-	if at := row.EndedAt(); !at.IsZero() && (c.NewControl != nil || c.Status == ota.StatusCompleted) {
-		return nanos(at)
-	}
-	return nil
+	at = nanos(row.EndedAt())
+	return at, at != nil && (c.NewControl != nil || c.Status == ota.StatusCompleted)
 }
 
 func flag(b bool) int64 {

@@ -63,7 +63,7 @@ func one(ctx context.Context, q querier, query string, args []any, dest ...any) 
 // agentRecord is an agent as it is inserted.
 type agentRecord struct {
 	ordinal, batch, status int
-	id, version            string
+	id, version, target    string
 	labels                 *string // JSON; nil for none
 	state                  []byte
 }

@@ -24,45 +24,50 @@ func decode(text []byte, v any) error {
 	return nil
 }
 
-// nanos is a time as it is stored: Unix nanoseconds, 0 for none.
-func nanos(t time.Time) int64 {
+// nanos is a time as it is stored: Unix nanoseconds, NULL for none.
+func nanos(t time.Time) any {
 	if t.IsZero() {
-		return 0
+		return nil
 	}
 	return t.UnixNano()
 }
 
-func fromNanos(n int64) time.Time {
-	if n == 0 {
+func fromNanos(n *int64) time.Time {
+	if n == nil {
 		return time.Time{}
 	}
-	return time.Unix(0, n).UTC()
+	return time.Unix(0, *n).UTC()
 }
 
 // batchColumns are the columns of ota_batches after plan, in the order of batchValues and batchDest.
 var batchColumns = []string{
 	"idx", "name", "first", "size", "status", "cursor_at",
 	"pending", "running", "waiting", "succeeded", "failed", "skipped", "canceled", "unknown", "at_target",
+	"tasks_pending", "tasks_running", "tasks_waiting", "tasks_succeeded", "tasks_failed", "tasks_skipped",
+	"tasks_canceled", "tasks_unknown", "tasks_at_target",
 	"open", "changed", "unhealthy", "accepted", "continued",
 	"started_at", "settled_at", "healthy_since", "closed_at",
 }
 
 func batchValues(b *ota.BatchRow) []any {
-	c := &b.Counts
+	c, t := &b.Counts, &b.Tasks
 	return []any{
 		b.Index, b.Name, b.First, b.Size, int64(b.Status), b.Cursor,
 		c.Pending, c.Running, c.Waiting, c.Succeeded, c.Failed, c.Skipped, c.Canceled, c.Unknown, c.AtTarget,
+		t.Pending, t.Running, t.Waiting, t.Succeeded, t.Failed, t.Skipped, t.Canceled, t.Unknown, t.AtTarget,
 		b.Open, b.Changed, b.Unhealthy, b.Accepted, flag(b.Continued),
 		nanos(b.StartedAt), nanos(b.SettledAt), nanos(b.HealthySince), nanos(b.ClosedAt),
 	}
 }
 
 func scanBatch(scan scanFunc) (b ota.BatchRow, err error) {
-	var status, continued, started, settled, healthy, closed int64
-	c := &b.Counts
+	var status, continued int64
+	var started, settled, healthy, closed *int64
+	c, t := &b.Counts, &b.Tasks
 	err = scan(
 		&b.Index, &b.Name, &b.First, &b.Size, &status, &b.Cursor,
 		&c.Pending, &c.Running, &c.Waiting, &c.Succeeded, &c.Failed, &c.Skipped, &c.Canceled, &c.Unknown, &c.AtTarget,
+		&t.Pending, &t.Running, &t.Waiting, &t.Succeeded, &t.Failed, &t.Skipped, &t.Canceled, &t.Unknown, &t.AtTarget,
 		&b.Open, &b.Changed, &b.Unhealthy, &b.Accepted, &continued,
 		&started, &settled, &healthy, &closed,
 	)
@@ -75,7 +80,8 @@ func scanBatch(scan scanFunc) (b ota.BatchRow, err error) {
 // encodeAgent returns an agent as it is inserted.
 func encodeAgent(a *ota.AgentRow) (r agentRecord, err error) {
 	r = agentRecord{
-		ordinal: a.Ordinal, batch: a.Batch, status: int(a.State.Status), id: a.Agent.ID, version: a.Agent.Version,
+		ordinal: a.Ordinal, batch: a.Batch, status: int(a.State.Status), id: a.Agent.ID,
+		version: a.Agent.Version, target: a.Agent.Target,
 	}
 	if len(a.Agent.Labels) > 0 {
 		text, err := encode(a.Agent.Labels)
@@ -90,7 +96,7 @@ func encodeAgent(a *ota.AgentRow) (r agentRecord, err error) {
 
 func scanAgent(scan scanFunc) (a ota.AgentRow, err error) {
 	var labels, state []byte
-	if err := scan(&a.Ordinal, &a.Batch, &a.Agent.ID, &a.Agent.Version, &labels, &state); err != nil {
+	if err := scan(&a.Ordinal, &a.Batch, &a.Agent.ID, &a.Agent.Version, &a.Agent.Target, &labels, &state); err != nil {
 		return a, err
 	}
 	if labels != nil {

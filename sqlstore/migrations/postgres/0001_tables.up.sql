@@ -1,4 +1,4 @@
--- Tables of sqlstore. Times are Unix nanoseconds, 0 is none; the views show them, and every status, in words.
+-- Tables of sqlstore. Times are Unix nanoseconds, NULL is none; the views show them, and every status, in words.
 
 -- Plans that are being created, or being deleted: rows under their numbers are invisible.
 CREATE TABLE ota_drafts (
@@ -19,7 +19,7 @@ CREATE TABLE ota_plans (
     request_key     text COLLATE "C" UNIQUE,
     fingerprint     text NOT NULL,
     created_at      bigint NOT NULL,
-    ended_at        bigint NOT NULL,
+    ended_at        bigint,
     agents          integer NOT NULL,
     batches         integer NOT NULL,
     status          smallint NOT NULL,
@@ -66,15 +66,24 @@ CREATE TABLE ota_batches (
     canceled      integer NOT NULL,
     unknown       integer NOT NULL,
     at_target     integer NOT NULL,
+    tasks_pending   integer NOT NULL,
+    tasks_running   integer NOT NULL,
+    tasks_waiting   integer NOT NULL,
+    tasks_succeeded integer NOT NULL,
+    tasks_failed    integer NOT NULL,
+    tasks_skipped   integer NOT NULL,
+    tasks_canceled  integer NOT NULL,
+    tasks_unknown   integer NOT NULL,
+    tasks_at_target integer NOT NULL,
     open          integer NOT NULL,
     changed       integer NOT NULL,
     unhealthy     integer NOT NULL,
     accepted      integer NOT NULL,
     continued     smallint NOT NULL,
-    started_at    bigint NOT NULL,
-    settled_at    bigint NOT NULL,
-    healthy_since bigint NOT NULL,
-    closed_at     bigint NOT NULL,
+    started_at    bigint,
+    settled_at    bigint,
+    healthy_since bigint,
+    closed_at     bigint,
     PRIMARY KEY (plan, idx)
 ) WITH (fillfactor = 50);
 
@@ -86,6 +95,7 @@ CREATE TABLE ota_agents (
     status  smallint NOT NULL,
     id      text COLLATE "C" NOT NULL,
     version text NOT NULL,
+    target  text NOT NULL,
     labels  json,
     state   bytea NOT NULL,
     PRIMARY KEY (plan, ordinal),

@@ -3,8 +3,8 @@
 CREATE VIEW ota_plan_list AS
 SELECT p.number, p.id, p.name, p.from_version, p.to_version,
     CASE p.status WHEN 0 THEN 'unknown' WHEN 1 THEN 'pending' WHEN 2 THEN 'running' WHEN 3 THEN 'pausing' WHEN 4 THEN 'paused' WHEN 5 THEN 'canceling' WHEN 6 THEN 'canceled' WHEN 7 THEN 'rolling_back' WHEN 8 THEN 'rolled_back' WHEN 9 THEN 'completed' END AS status,
-    CASE WHEN p.created_at <> 0 THEN to_timestamp(p.created_at / 1e9) END AS created_at,
-    CASE WHEN p.ended_at <> 0 THEN to_timestamp(p.ended_at / 1e9) END AS ended_at,
+    to_timestamp(p.created_at / 1e9) AS created_at,
+    to_timestamp(p.ended_at / 1e9) AS ended_at,
     p.created_by, p.source, p.agents, p.batches, p.revision, p.epoch, s.spec, c.control, p.progress
 FROM ota_plans p
 JOIN ota_plan_specs s ON s.plan = p.number
@@ -15,16 +15,16 @@ SELECT p.id AS plan, b.idx AS batch, b.name,
     CASE b.status WHEN 0 THEN 'pending' WHEN 1 THEN 'running' WHEN 2 THEN 'observing' WHEN 3 THEN 'completed' WHEN 4 THEN 'canceled' END AS status,
     b.first, b.size, b.pending, b.running, b.waiting, b.succeeded, b.failed, b.skipped, b.canceled, b.unknown,
     b.at_target, b.open, b.changed, b.unhealthy, b.accepted,
-    CASE WHEN b.started_at <> 0 THEN to_timestamp(b.started_at / 1e9) END AS started_at,
-    CASE WHEN b.settled_at <> 0 THEN to_timestamp(b.settled_at / 1e9) END AS settled_at,
-    CASE WHEN b.closed_at <> 0 THEN to_timestamp(b.closed_at / 1e9) END AS closed_at
+    to_timestamp(b.started_at / 1e9) AS started_at,
+    to_timestamp(b.settled_at / 1e9) AS settled_at,
+    to_timestamp(b.closed_at / 1e9) AS closed_at
 FROM ota_batches b
 JOIN ota_plans p ON p.number = b.plan;
 
 CREATE VIEW ota_agent_list AS
 SELECT p.id AS plan, a.ordinal, a.batch, a.id AS agent,
     CASE a.status WHEN 0 THEN 'pending' WHEN 1 THEN 'running' WHEN 2 THEN 'waiting' WHEN 3 THEN 'succeeded' WHEN 4 THEN 'failed' WHEN 5 THEN 'skipped' WHEN 6 THEN 'canceled' WHEN 7 THEN 'unknown' END AS status,
-    a.version, a.labels
+    a.version, a.target, a.labels
 FROM ota_agents a
 JOIN ota_plans p ON p.number = a.plan;
 

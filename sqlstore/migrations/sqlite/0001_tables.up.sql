@@ -1,4 +1,4 @@
--- Tables of sqlstore. Times are Unix nanoseconds, 0 is none; the views show them, and every status, in words.
+-- Tables of sqlstore. Times are Unix nanoseconds, NULL is none; the views show them, and every status, in words.
 
 -- Plans that are being created, or being deleted: rows under their numbers are invisible.
 CREATE TABLE ota_drafts (
@@ -19,7 +19,7 @@ CREATE TABLE ota_plans (
     request_key     TEXT UNIQUE,
     fingerprint     TEXT NOT NULL,
     created_at      INTEGER NOT NULL,
-    ended_at        INTEGER NOT NULL,
+    ended_at        INTEGER,
     agents          INTEGER NOT NULL,
     batches         INTEGER NOT NULL,
     status          INTEGER NOT NULL,
@@ -66,15 +66,24 @@ CREATE TABLE ota_batches (
     canceled      INTEGER NOT NULL,
     unknown       INTEGER NOT NULL,
     at_target     INTEGER NOT NULL,
+    tasks_pending   INTEGER NOT NULL,
+    tasks_running   INTEGER NOT NULL,
+    tasks_waiting   INTEGER NOT NULL,
+    tasks_succeeded INTEGER NOT NULL,
+    tasks_failed    INTEGER NOT NULL,
+    tasks_skipped   INTEGER NOT NULL,
+    tasks_canceled  INTEGER NOT NULL,
+    tasks_unknown   INTEGER NOT NULL,
+    tasks_at_target INTEGER NOT NULL,
     open          INTEGER NOT NULL,
     changed       INTEGER NOT NULL,
     unhealthy     INTEGER NOT NULL,
     accepted      INTEGER NOT NULL,
     continued     INTEGER NOT NULL,
-    started_at    INTEGER NOT NULL,
-    settled_at    INTEGER NOT NULL,
-    healthy_since INTEGER NOT NULL,
-    closed_at     INTEGER NOT NULL,
+    started_at    INTEGER,
+    settled_at    INTEGER,
+    healthy_since INTEGER,
+    closed_at     INTEGER,
     PRIMARY KEY (plan, idx)
 ) STRICT, WITHOUT ROWID;
 
@@ -86,6 +95,7 @@ CREATE TABLE ota_agents (
     status  INTEGER NOT NULL,
     id      TEXT NOT NULL,
     version TEXT NOT NULL,
+    target  TEXT NOT NULL,
     labels  TEXT,
     state   BLOB NOT NULL,
     PRIMARY KEY (plan, ordinal),
