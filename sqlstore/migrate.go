@@ -162,7 +162,7 @@ func (d *postgres) migrate(ctx context.Context, tx querier, text string) error {
 			return err
 		}
 		if !there {
-			if _, err := tx.exec(ctx, `CREATE SCHEMA `+quote(d.schema)); err != nil {
+			if err := tx.(pgRun).script(ctx, `CREATE SCHEMA `+quote(d.schema)); err != nil {
 				return err
 			}
 		}

@@ -130,8 +130,13 @@ func (d *sqlite) begin(ctx, inside context.Context, conn *sql.Conn) (*sql.Tx, er
 	for wait := time.Millisecond; ; wait = min(2*wait, 25*time.Millisecond) {
 		tx, err := conn.BeginTx(inside, nil)
 		if err == nil && !d.own {
-			// A pool that was handed in may begin without the lock; a write that changes nothing takes it.
-			if _, err = tx.ExecContext(inside, d.text(`DELETE FROM ota_leases WHERE false`)); err != nil {
+			// A pool that was handed in may begin without the lock; a write that changes nothing takes it. Before there
+			// are tables, the first migration takes it.
+			_, err = tx.ExecContext(inside, d.text(`DELETE FROM ota_leases WHERE false`))
+			if d.missing(err) {
+				err = nil
+			}
+			if err != nil {
 				_ = tx.Rollback()
 			}
 		}

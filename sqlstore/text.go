@@ -31,13 +31,13 @@ func (d *dialect) text(query string) string {
 	if t, ok := d.known.Load(query); ok {
 		return t.(string)
 	}
-	t := strings.ReplaceAll(query, "ota_", d.table)
-	t = strings.ReplaceAll(t, "{now}", d.now)
+	t := strings.ReplaceAll(query, "{now}", d.now)
 	t = strings.ReplaceAll(t, "{keep}", d.keep)
 	t = textsToken.ReplaceAllStringFunc(t, func(m string) string {
 		return fmt.Sprintf(d.texts, textsToken.FindStringSubmatch(m)[1])
 	})
 	t = strings.ReplaceAll(t, "$", d.marks)
+	t = strings.ReplaceAll(t, "ota_", d.table) // last: what a schema is called is nobody's business
 	d.known.Store(query, t)
 	return t
 }
