@@ -128,8 +128,8 @@ func planArgs(c *ota.Commit) ([]any, error) {
 	if c.Owner {
 		epoch = int64(c.Epoch)
 	}
-	return []any{c.Plan, flag(c.NewControl != nil || c.BumpControl), progress, flag(c.Raise), status, ended,
-		int64(c.Control), at, epoch, flag(c.NewProgress != nil), flag(knows)}, nil
+	return []any{c.Plan, asInt(c.NewControl != nil || c.BumpControl), progress, asInt(c.Raise), status, ended,
+		int64(c.Control), at, epoch, asInt(c.NewProgress != nil), asInt(knows)}, nil
 }
 
 // endedAt is when the plan ended, for people to read, and whether the commit says it.
@@ -148,7 +148,7 @@ func endedAt(c *ota.Commit) (at any, knows bool) {
 	return at, at != nil && (c.NewControl != nil || c.Status == ota.StatusCompleted)
 }
 
-func flag(b bool) int64 {
+func asInt(b bool) int64 {
 	if b {
 		return 1
 	}

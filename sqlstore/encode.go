@@ -55,7 +55,7 @@ func batchValues(b *ota.BatchRow) []any {
 		b.Index, b.Name, b.First, b.Size, int64(b.Status), b.Cursor,
 		c.Pending, c.Running, c.Waiting, c.Succeeded, c.Failed, c.Skipped, c.Canceled, c.Unknown, c.AtTarget,
 		t.Pending, t.Running, t.Waiting, t.Succeeded, t.Failed, t.Skipped, t.Canceled, t.Unknown, t.AtTarget,
-		b.Open, b.Changed, b.Unhealthy, b.Accepted, flag(b.Continued),
+		b.Open, b.Changed, b.Unhealthy, b.Accepted, asInt(b.Continued),
 		nanos(b.StartedAt), nanos(b.SettledAt), nanos(b.HealthySince), nanos(b.ClosedAt),
 	}
 }

@@ -89,7 +89,9 @@ func TestPrefixAndSchema(t *testing.T) {
 		if p.opts.Schema != "" {
 			p.opts.Schema = `odd "Name" ota_x ` + p.opts.Schema[:8]
 			odd := p.open(t)
-			t.Cleanup(func() { _, _ = odd.db.(*postgres).pool.Exec(context.Background(), `DROP SCHEMA `+quote(p.opts.Schema)+` CASCADE`) })
+			t.Cleanup(func() {
+				_, _ = odd.db.(*postgres).pool.Exec(context.Background(), `DROP SCHEMA `+quote(p.opts.Schema)+` CASCADE`)
+			})
 			create(t, odd, "p", 3)
 			if _, err := odd.Commit(t.Context(), ownerCommit(t, odd, "p", 0, 3)); err != nil {
 				t.Fatal(err)
