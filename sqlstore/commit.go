@@ -21,9 +21,7 @@ func (s *Store) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	if err != nil {
 		return 0, wrap(ctx, "commit", c.Plan, err)
 	}
-	if c.Owner || s.db.name() == "sqlite" {
-		s.db.told(c.Plan)
-	}
+	s.db.told(c.Plan, c.Owner)
 	return revision, nil
 }
 

@@ -24,9 +24,7 @@ func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.
 	d := &draft{store: s, plan: p}
 	err := d.create(ctx, agents)
 	if err == nil {
-		if s.db.name() == "sqlite" {
-			s.db.told(p.ID)
-		}
+		s.db.told(p.ID, false)
 		return nil
 	}
 	if d.number != 0 {

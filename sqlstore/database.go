@@ -34,9 +34,10 @@ type database interface {
 	migrate(ctx context.Context, tx querier, text string) error
 	// ready prepares for migrations, before their first transaction.
 	ready(ctx context.Context) error
-	// tell announces a change in the transaction that makes it; told announces one that was made.
+	// tell announces a change in the transaction that makes it, where that is possible; told announces one that was made,
+	// by an owner or by somebody else.
 	tell(ctx context.Context, tx querier, plan string) error
-	told(plan string)
+	told(plan string, owner bool)
 	changes(ctx context.Context) (<-chan string, error)
 	// duplicate reports whether err says that a unique value was there already.
 	duplicate(err error) bool
@@ -46,7 +47,6 @@ type database interface {
 	list(values []string) any
 	// chunk is how many rows one transaction of a long work inserts or deletes.
 	chunk() int
-	texts() *dialect
 	name() string
 	close()
 }

@@ -30,8 +30,8 @@ func (s *Store) Post(ctx context.Context, plan string, messages []ota.Message) e
 		}
 		return s.db.tell(ctx, tx, plan)
 	})
-	if err == nil && s.db.name() == "sqlite" {
-		s.db.told(plan)
+	if err == nil {
+		s.db.told(plan, false)
 	}
 	return wrap(ctx, "post to", plan, err)
 }

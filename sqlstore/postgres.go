@@ -30,9 +30,8 @@ func newPostgres(pool *pgxpool.Pool, own bool, o Options) *postgres {
 	return d
 }
 
-func (d *postgres) name() string    { return "postgres" }
-func (d *postgres) texts() *dialect { return d.dialect }
-func (d *postgres) chunk() int      { return 10_000 }
+func (d *postgres) name() string { return "postgres" }
+func (d *postgres) chunk() int   { return 10_000 }
 
 func (d *postgres) close() {
 	d.teller.close()

@@ -104,25 +104,30 @@ func (t *commitText) batches(rows []ota.BatchRow) {
 	}
 }
 
+// agentsAtOnce is how many agents one part of the statement updates. A planner may compare each of them with each.
+const agentsAtOnce = 256
+
 func (t *commitText) agents(rows []ota.AgentRow) error {
-	if len(rows) == 0 {
-		return nil
+	for i := 0; len(rows) > 0; i++ {
+		n := min(agentsAtOnce, len(rows))
+		ordinals, statuses, states, err := agentColumns(rows[:n])
+		if err != nil {
+			return err
+		}
+		part := fmt.Sprint("a", i)
+		fmt.Fprintf(t, postgresAgents, part, t.add(ordinals), t.add(statuses), t.add(states))
+		t.check(part, n)
+		rows = rows[n:]
 	}
-	ordinals, statuses, states, err := agentColumns(rows)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(t, postgresAgents, t.add(ordinals), t.add(statuses), t.add(states))
-	t.check("a", len(rows))
 	return nil
 }
 
 // The conditions with ANY say nothing new. Without them a planner that knows little of the tables, because they were
 // filled a moment ago, may read all rows of the plan.
 const postgresAgents = `,
-a AS (UPDATE ota_agents AS r SET status = v.status, state = v.state
-	FROM p, unnest($%[1]d::int[], $%[2]d::smallint[], $%[3]d::bytea[]) AS v (ordinal, status, state)
-	WHERE r.plan = p.number AND r.ordinal = ANY ($%[1]d::int[]) AND r.ordinal = v.ordinal RETURNING 1)`
+%[1]s AS (UPDATE ota_agents AS r SET status = v.status, state = v.state
+	FROM p, unnest($%[2]d::int[], $%[3]d::smallint[], $%[4]d::bytea[]) AS v (ordinal, status, state)
+	WHERE r.plan = p.number AND r.ordinal = ANY ($%[2]d::int[]) AND r.ordinal = v.ordinal RETURNING 1)`
 
 var postgresBatches = `,
 b AS (UPDATE ota_batches AS r SET ` + assignments(batchColumns[1:]) + `

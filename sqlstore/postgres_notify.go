@@ -72,7 +72,11 @@ func (t *teller) close() {
 	t.sending.Wait()
 }
 
-func (d *postgres) told(plan string) { d.teller.add(plan) }
+func (d *postgres) told(plan string, owner bool) {
+	if owner {
+		d.teller.add(plan)
+	}
+}
 
 func (d *postgres) tell(ctx context.Context, tx querier, plan string) error {
 	_, err := tx.exec(ctx, `SELECT pg_notify($1, $2)`, d.channel, plan)

@@ -9,7 +9,7 @@ import (
 
 // Prune implements [ota.Pruner]. A plan disappears in one small transaction; its rows are then deleted in chunks, so
 // that commits of other plans do not wait. When ctx ends, or the process dies, opening a Store an hour later or the next
-// Prune deletes the rest. The numbers of what went are returned with an error, too.
+// Prune deletes the rest. How many went is returned with an error, too.
 func (s *Store) Prune(ctx context.Context, before time.Time) (plans int, err error) {
 	type candidate struct {
 		number, revision int64

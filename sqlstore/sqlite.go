@@ -31,9 +31,8 @@ func newSQLite(write, read *sql.DB, own bool, o Options) *sqlite {
 	}
 }
 
-func (d *sqlite) name() string    { return "sqlite" }
-func (d *sqlite) texts() *dialect { return d.dialect }
-func (d *sqlite) chunk() int      { return 2000 }
+func (d *sqlite) name() string { return "sqlite" }
+func (d *sqlite) chunk() int   { return 2000 }
 
 func (d *sqlite) close() {
 	d.mu.Lock()
@@ -182,7 +181,7 @@ func (d *sqlite) migrate(ctx context.Context, tx querier, text string) error {
 }
 
 func (d *sqlite) tell(context.Context, querier, string) error { return nil }
-func (d *sqlite) told(plan string)                            { d.feed.tell(plan) }
+func (d *sqlite) told(plan string, _ bool)                    { d.feed.tell(plan) }
 
 func (d *sqlite) changes(ctx context.Context) (<-chan string, error) {
 	return d.feed.subscribe(ctx), nil
