@@ -238,3 +238,27 @@ func TestTwoHandlesOnOneFile(t *testing.T) {
 		}
 	}
 }
+
+// Agents far apart and in any order are found, many of them and few.
+func TestScatteredAgents(t *testing.T) {
+	both(t, func(t *testing.T, p place) {
+		s := p.open(t)
+		const agents = 30_000
+		create(t, s, "p", agents)
+		for _, step := range []int{-5, 7, 1023, 9999} {
+			c := ownerCommit(t, s, "p", 0, 0)
+			for i := max(0, agents*min(1, max(0, -step))-1); i >= 0 && i < agents; i += step {
+				c.Agents = append(c.Agents, ota.AgentRow{Ordinal: i, State: ota.AgentState{Status: ota.TaskSkipped}})
+			}
+			if _, err := s.Commit(t.Context(), c); err != nil {
+				t.Fatalf("step %d, %d agents: %v", step, len(c.Agents), err)
+			}
+			for _, a := range []ota.AgentRow{c.Agents[0], c.Agents[len(c.Agents)-1]} {
+				page, err := s.Agents(t.Context(), "p", ota.RowQuery{From: a.Ordinal, Limit: 1})
+				if err != nil || page.Items[0].State.Status != ota.TaskSkipped {
+					t.Fatalf("step %d: agent %d is %v, %v", step, a.Ordinal, page.Items, err)
+				}
+			}
+		}
+	})
+}

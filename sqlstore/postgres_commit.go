@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
@@ -86,7 +87,8 @@ const fewBatches = 4
 
 func (t *commitText) batches(rows []ota.BatchRow) {
 	if len(rows) > fewBatches {
-		fmt.Fprintf(t, postgresBatches, t.add(batchesJSON(rows)), t.add(batchIndexes(rows)))
+		fmt.Fprintf(t, postgresBatches, t.add(batchesJSON(rows)),
+			t.add(slices.MinFunc(rows, byIndex).Index), t.add(slices.MaxFunc(rows, byIndex).Index))
 		t.check("b", len(rows))
 		return
 	}
@@ -104,35 +106,65 @@ func (t *commitText) batches(rows []ota.BatchRow) {
 	}
 }
 
-// agentsAtOnce is how many agents one part of the statement updates. A planner may compare each of them with each.
-const agentsAtOnce = 256
+// The rows of one part of the statement: few enough that comparing each with each costs little, and near enough to each
+// other that reading the range between the first and the last does. A planner that knows little of the tables, because
+// they were filled a moment ago or because plans differ much in size, does not find a better way by itself: it may
+// read all rows of the plan. A range of the primary key is the one condition that it always uses.
+const (
+	agentsAtOnce = 64
+	agentsApart  = 1024
+	mostParts    = 256 // because of gaps; beyond, ranges get wider
+)
+
+// firstPart returns how many of rows, which are in order, are the next part.
+func firstPart(rows []ota.AgentRow, apart int) int {
+	n := 1
+	for n < min(agentsAtOnce, len(rows)) && rows[n].Ordinal < rows[0].Ordinal+apart {
+		n++
+	}
+	return n
+}
+
+func countParts(rows []ota.AgentRow, apart int) (parts int) {
+	for len(rows) > 0 {
+		rows = rows[firstPart(rows, apart):]
+		parts++
+	}
+	return parts
+}
 
 func (t *commitText) agents(rows []ota.AgentRow) error {
+	byOrdinal := func(a, b ota.AgentRow) int { return a.Ordinal - b.Ordinal }
+	if !slices.IsSortedFunc(rows, byOrdinal) {
+		rows = slices.SortedFunc(slices.Values(rows), byOrdinal)
+	}
+	apart := agentsApart
+	for countParts(rows, apart) > len(rows)/agentsAtOnce+mostParts {
+		apart *= 2
+	}
 	for i := 0; len(rows) > 0; i++ {
-		n := min(agentsAtOnce, len(rows))
+		n := firstPart(rows, apart)
 		ordinals, statuses, states, err := agentColumns(rows[:n])
 		if err != nil {
 			return err
 		}
 		part := fmt.Sprint("a", i)
-		fmt.Fprintf(t, postgresAgents, part, t.add(ordinals), t.add(statuses), t.add(states))
+		fmt.Fprintf(t, postgresAgents, part, t.add(ordinals), t.add(statuses), t.add(states), t.add(ordinals[0]), t.add(ordinals[n-1]))
 		t.check(part, n)
 		rows = rows[n:]
 	}
 	return nil
 }
 
-// The conditions with ANY say nothing new. Without them a planner that knows little of the tables, because they were
-// filled a moment ago, may read all rows of the plan.
 const postgresAgents = `,
 %[1]s AS (UPDATE ota_agents AS r SET status = v.status, state = v.state
 	FROM p, unnest($%[2]d::int[], $%[3]d::smallint[], $%[4]d::bytea[]) AS v (ordinal, status, state)
-	WHERE r.plan = p.number AND r.ordinal = ANY ($%[2]d::int[]) AND r.ordinal = v.ordinal RETURNING 1)`
+	WHERE r.plan = p.number AND r.ordinal >= $%[5]d AND r.ordinal <= $%[6]d AND r.ordinal = v.ordinal RETURNING 1)`
 
 var postgresBatches = `,
 b AS (UPDATE ota_batches AS r SET ` + assignments(batchColumns[1:]) + `
 	FROM p, json_populate_recordset(CAST(NULL AS ota_batches), $%d::json) AS v
-	WHERE r.plan = p.number AND r.idx = ANY ($%d::int[]) AND r.idx = v.idx RETURNING 1)`
+	WHERE r.plan = p.number AND r.idx >= $%d AND r.idx <= $%d AND r.idx = v.idx RETURNING 1)`
 
 func assignments(columns []string) string {
 	parts := make([]string, len(columns))
@@ -142,13 +174,7 @@ func assignments(columns []string) string {
 	return strings.Join(parts, ", ")
 }
 
-func batchIndexes(rows []ota.BatchRow) []int32 {
-	indexes := make([]int32, len(rows))
-	for i := range rows {
-		indexes[i] = int32(rows[i].Index)
-	}
-	return indexes
-}
+func byIndex(a, b ota.BatchRow) int { return a.Index - b.Index }
 
 // batchesJSON returns the rows with the names of their columns.
 func batchesJSON(rows []ota.BatchRow) string {
