@@ -34,7 +34,6 @@ func (s *state) foldOutcome(o *outcome) {
 	s.become(r, o)
 	if o.leaves {
 		s.queue.bar(o.ordinal)
-		s.calls.abandoned++
 		s.tooManyAbandoned(o.at)
 	}
 }
@@ -44,7 +43,6 @@ func (s *state) returned(o *outcome) {
 	if !s.queue.unbar(o.ordinal) {
 		return
 	}
-	s.calls.abandoned--
 	s.event(Event{Kind: EventLate, Batch: -1, Agent: o.agent, Task: o.task, Number: int(o.number), Reason: o.reason, Text: cutMessage(o.text)})
 }
 
@@ -123,7 +121,7 @@ func (s *state) wait(r *resident, task int, b becoming) {
 	t := r.State.task(task)
 	t.Ended = b.due
 	s.setAgent(r, TaskWaiting)
-	s.setFlag(r, AgentOpen, !b.freeSlot)
+	s.setFlag(r, AgentOpen, !b.freeSlot && r.Batch == s.p.Batch)
 	s.queue.timers.push(timer{at: b.due, ordinal: r.Ordinal})
 	e := Event{Kind: EventTaskWaiting, Batch: r.Batch, Agent: r.Agent.ID, Task: task, Reason: b.why, Until: stamp(b.due)}
 	if t.More != nil {
@@ -136,7 +134,8 @@ func (s *state) wait(r *resident, task int, b becoming) {
 func (s *state) nextTask(r *resident, task int) {
 	if task+1 < r.State.tasks() {
 		s.setAgent(r, TaskWaiting)
-		s.queue.partly.push(r.Ordinal)
+		s.setFlag(r, AgentOpen, r.Batch == s.p.Batch)
+		s.requeue(r)
 		return
 	}
 	s.setAgent(r, TaskSucceeded)
@@ -209,6 +208,7 @@ func (s *state) recovered(r *resident, now int64) {
 	s.setTask(r, i, TaskWaiting)
 	s.setAgent(r, TaskWaiting)
 	s.setFlag(r, AgentTouched, true)
+	s.setFlag(r, AgentOpen, r.Batch == s.p.Batch)
 	t.Why, t.Ended = ReasonRepeat, now
 	s.taskEvent(EventTaskWaiting, r, i, ReasonRepeat, "")
 }
@@ -231,9 +231,7 @@ func (s *state) foldInspects() {
 			s.become(r, &o)
 			continue
 		}
-		if r.Batch == s.p.Batch {
-			s.queue.repeats.push(r.Ordinal)
-		}
+		s.requeueRepeat(r)
 	}
 	s.in.inspects = nil
 }
@@ -305,7 +303,7 @@ func (s *state) foldOrder(o Order, now time.Time) (n need, done bool) {
 	case OrderRetry:
 		n, done = s.foldRows(o, s.retry)
 		if done && n.kind == needNothing {
-			s.enterBatch()
+			s.stepBack()
 		}
 		return n, done
 	default:
@@ -422,6 +420,17 @@ func (s *state) retry(r *resident) {
 		s.event(Event{Kind: EventBatchReopened, Batch: b.Index})
 	}
 	s.p.Batch = min(s.p.Batch, b.Index)
+}
+
+// stepBack returns to a batch that runs again. Agents of later batches that wait give their slots back: they cannot go on before
+// this batch has closed, and it may need every slot.
+func (s *state) stepBack() {
+	s.rows.busyRows(func(r *resident) {
+		if r.State.Status == TaskWaiting && r.Batch > s.p.Batch {
+			s.setFlag(r, AgentOpen, false)
+		}
+	})
+	s.enterBatch()
 }
 
 // pruneBreaches forgets breaches that were answered.

@@ -101,7 +101,7 @@ func (s *state) foldHealth(now int64) need {
 		switch {
 		case r == nil: // the question was asked before the state was loaded again
 			return need{kind: needPage, from: a.ordinal}
-		case s.batches[r.Batch] == nil:
+		case s.batch(r.Batch) == nil:
 			return need{kind: needBatch, from: r.Batch}
 		}
 		s.rows.asking(r, false)

@@ -42,7 +42,6 @@ type callsView struct {
 	leaseOut  bool // the lease is nearly out
 	prober    bool // the executor is a Prober
 	inspector bool // the executor is an Inspector
-	abandoned int  // calls left behind
 	source    bool // the source of this rollback has nothing in flight
 }
 

@@ -63,12 +63,12 @@ func (s *state) thresholdVerdict(b *batch, now time.Time) {
 
 // tooManyAbandoned strikes when more calls were left behind than the policy allows.
 func (s *state) tooManyAbandoned(at int64) {
-	most := s.c.Policy.MaxAbandoned
-	if s.calls.abandoned <= most || !judged(s.status()) {
+	most, n := s.c.Policy.MaxAbandoned, len(s.queue.barred)
+	if n <= most || !judged(s.status()) {
 		return
 	}
 	br := Breach{Reason: ReasonTooManyAbandoned, Batch: -1, At: stamp(at), Action: ActionPause}
-	br.Text = tooManyText(s.calls.abandoned, most)
+	br.Text = tooManyText(n, most)
 	if s.standsFor(br) == nil {
 		s.strike(br)
 	}
