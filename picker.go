@@ -15,7 +15,7 @@ type queues struct {
 	repeats fifo        // hold their slot, or need none
 	partly  fifo        // hold their slot
 	retries fifo        // due, and hold their slot
-	back    fifo        // were away, are due, and need a slot
+	back    fifo        // are due, and need a slot: were away, or their batch was put off
 	next    int         // no row of the current batch before this ordinal is pending, but for barred ones
 	barred  []bar       // agents whose abandoned call has not returned
 	inspect fifo        // lost attempts to ask the Inspector about
@@ -82,7 +82,15 @@ func (q *queues) release(r *resident) {
 	}
 }
 
-func (q *queues) bar(ordinal int) { q.barred = append(q.barred, bar{ordinal: ordinal}) }
+func (q *queues) bar(ordinal int) {
+	if q.barredAt(ordinal) < 0 {
+		q.barred = append(q.barred, bar{ordinal: ordinal})
+	}
+}
+
+func (q *queues) barredAt(ordinal int) int {
+	return slices.IndexFunc(q.barred, func(b bar) bool { return b.ordinal == ordinal })
+}
 
 // waitingBarred is how many agents of the current batch are pending but barred.
 func (q *queues) waitingBarred() int {
@@ -97,7 +105,7 @@ func (q *queues) waitingBarred() int {
 
 // unbar lets an agent be picked again, and reports whether it was barred.
 func (q *queues) unbar(ordinal int) bool {
-	i := slices.IndexFunc(q.barred, func(b bar) bool { return b.ordinal == ordinal })
+	i := q.barredAt(ordinal)
 	if i < 0 {
 		return false
 	}
@@ -147,8 +155,11 @@ func (s *state) requeue(r *resident) {
 	switch {
 	case r.State.Status != TaskWaiting:
 	case t.Status == TaskPending:
-		if here {
+		switch {
+		case here && r.is(AgentOpen):
 			s.queue.partly.push(r.Ordinal)
+		case here:
+			s.queue.back.push(r.Ordinal)
 		}
 	case t.Why != ReasonRepeat:
 		s.queue.timers.push(timer{at: t.Ended, ordinal: r.Ordinal})
@@ -156,7 +167,18 @@ func (s *state) requeue(r *resident) {
 	case s.calls.inspector:
 		s.queue.inspect.push(r.Ordinal)
 	default:
+		s.requeueRepeat(r)
+	}
+}
+
+// requeueRepeat queues an attempt that was lost in a crash.
+func (s *state) requeueRepeat(r *resident) {
+	switch {
+	case r.Batch != s.p.Batch:
+	case r.is(AgentOpen):
 		s.queue.repeats.push(r.Ordinal)
+	default:
+		s.queue.back.push(r.Ordinal)
 	}
 }
 
@@ -184,7 +206,7 @@ func (s *state) pick(all, fresh int, now int64) need {
 		if r.State.Status != TaskPending {
 			continue
 		}
-		if i := slices.IndexFunc(q.barred, func(b bar) bool { return b.ordinal == r.Ordinal }); i >= 0 {
+		if i := q.barredAt(r.Ordinal); i >= 0 {
 			q.barred[i].pending = true
 			continue
 		}
