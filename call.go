@@ -31,6 +31,13 @@ func (j *job) outcome(at time.Time) outcome {
 	}
 }
 
+// abandoned is the outcome of a job whose call has not returned in time after its context had ended.
+func (j *job) abandoned(at time.Time, why Reason) outcome {
+	o := j.outcome(at)
+	o.reason, o.leaves, o.text = why, true, "the call did not return after its context had ended"
+	return o
+}
+
 // callContext is the context of one call. A context with a deadline costs more than everything else that is done for a
 // call together, so the real one is made only when it is asked for. It belongs to this call alone: an Executor may keep it.
 type callContext struct {

@@ -278,18 +278,7 @@ func (d *driver) abandon(now time.Time) {
 
 // idle reports whether the plan needs no driver any more.
 func (d *driver) idle(wake time.Time) bool {
-	if d.pool.out() > 0 || d.fail > 0 || d.session.st == nil {
-		return false
-	}
-	switch st := d.session.st.status(); {
-	case st == StatusRollingBack:
-		return false
-	case st.Ended():
-		return true
-	case st == StatusPaused, st == StatusPending:
-		return wake.IsZero() && !d.session.st.probing.active && d.pool.leftBehind() == 0 && !d.tending
-	}
-	return false
+	return d.pool.out() == 0 && d.fail == 0 && d.session.idle(wake, d.tending || d.pool.leftBehind() > 0)
 }
 
 // settled reports whether everything that came in was committed.

@@ -187,13 +187,16 @@ func (s *state) requeueRepeat(r *resident) {
 func (s *state) pick(all, fresh int, now int64) need {
 	q := &s.queue
 	for _, f := range []*fifo{&q.repeats, &q.partly, &q.retries} {
-		for ; all > 0 && f.len() > 0; all-- {
-			s.start(s.rows.at(f.pop()), now)
+		for all > 0 && f.len() > 0 {
+			if s.startWaiting(f.pop(), now) {
+				all--
+			}
 		}
 	}
-	fresh = min(fresh, all)
-	for ; fresh > 0 && q.back.len() > 0; fresh-- {
-		s.start(s.rows.at(q.back.pop()), now)
+	for fresh = min(fresh, all); fresh > 0 && q.back.len() > 0; {
+		if s.startWaiting(q.back.pop(), now) {
+			fresh--
+		}
 	}
 	b := s.current()
 	end := b.First + b.Size
@@ -217,6 +220,16 @@ func (s *state) pick(all, fresh int, now int64) need {
 		s.fault(now, fmt.Sprintf("batch %d counts %d pending agents, but none is left", b.Index, b.Counts.Pending))
 	}
 	return need{}
+}
+
+// startWaiting starts a queued agent, unless it was skipped while it was in the queue.
+func (s *state) startWaiting(ordinal int, now int64) bool {
+	r := s.rows.at(ordinal)
+	if r == nil || r.State.Status != TaskWaiting {
+		return false
+	}
+	s.start(r, now)
+	return true
 }
 
 // start makes an agent's task running. Its call is made once that is committed.

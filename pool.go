@@ -235,9 +235,7 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 		p.left++
 		p.size--
 		if why != ReasonNone {
-			o := w.job.outcome(now)
-			o.reason, o.leaves, o.text = why, true, "the call did not return after its context had ended"
-			p.put(o)
+			p.put(w.job.abandoned(now, why))
 		}
 	}
 	return again

@@ -305,6 +305,24 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 	return x.handOut(), nil
 }
 
+// idle reports whether the plan, when no call is out, has come to rest: it has ended, or nothing happens to it any more
+// until somebody says something. wake is what turn returned; awaited says that something else is to be waited for, such
+// as an abandoned call.
+func (x *session) idle(wake time.Time, awaited bool) bool {
+	if x.st == nil {
+		return false
+	}
+	switch st := x.st.status(); {
+	case st == StatusRollingBack:
+		return false
+	case st.Ended():
+		return true
+	case st == StatusPaused, st == StatusPending:
+		return wake.IsZero() && !x.st.probing.active && !awaited
+	}
+	return false
+}
+
 // row is the plan as it is stored, when nothing is waiting to be committed.
 func (x *session) row() PlanRow {
 	st := x.st

@@ -18,12 +18,12 @@ import (
 // chooser picks one of n.
 type chooser interface{ pick(n int) int }
 
-type simClock struct {
+type worldClock struct {
 	clock.Clock
 	t time.Time
 }
 
-func (c *simClock) Now() time.Time { return c.t }
+func (c *worldClock) Now() time.Time { return c.t }
 
 var errSimCrash = errors.New("sim: the process dies here")
 
@@ -70,7 +70,7 @@ func (s *faultStore) apply(ctx context.Context, c Commit) (uint64, error) {
 type world struct {
 	choose  chooser
 	ctx     context.Context
-	clock   *simClock
+	clock   *worldClock
 	store   *faultStore
 	engine  *Engine
 	referee *referee
@@ -90,24 +90,24 @@ type process struct {
 	name  string
 	plans map[string]*session
 	wakes map[string]time.Time
-	calls []simCall
-	asks  []simAsk
+	calls []worldCall
+	asks  []worldAsk
 	dead  bool
 }
 
-type simCall struct {
+type worldCall struct {
 	plan string
 	job  job
 	left bool
 }
 
-type simAsk struct {
+type worldAsk struct {
 	plan string
 	ask  ask
 }
 
 func newWorld(ch chooser, agents, faults, verbs int) *world {
-	w := &world{choose: ch, ctx: context.Background(), clock: &simClock{t: time.Unix(1_700_000_000, 0).UTC()}, faults: faults, verbs: verbs}
+	w := &world{choose: ch, ctx: context.Background(), clock: &worldClock{t: time.Unix(1_700_000_000, 0).UTC()}, faults: faults, verbs: verbs}
 	w.behave, w.effects = map[string]int{}, map[string]bool{}
 	w.store = &faultStore{MemStore: NewMemStore(), w: w}
 	w.referee = newReferee(w)
@@ -298,8 +298,8 @@ func (w *world) turn(p *process, id string, in input) {
 func (w *world) fenced(p *process, id string) {
 	delete(p.plans, id)
 	delete(p.wakes, id)
-	p.calls = slices.DeleteFunc(p.calls, func(c simCall) bool { return c.plan == id })
-	p.asks = slices.DeleteFunc(p.asks, func(a simAsk) bool { return a.plan == id })
+	p.calls = slices.DeleteFunc(p.calls, func(c worldCall) bool { return c.plan == id })
+	p.asks = slices.DeleteFunc(p.asks, func(a worldAsk) bool { return a.plan == id })
 	if len(w.procs) > 1 && len(p.plans) == 0 {
 		w.crash(p)
 	}
@@ -308,14 +308,14 @@ func (w *world) fenced(p *process, id string) {
 func (w *world) handOut(p *process, id string, x *session) {
 	for _, j := range x.starts {
 		w.referee.called(p, id, j)
-		p.calls = append(p.calls, simCall{plan: id, job: j})
+		p.calls = append(p.calls, worldCall{plan: id, job: j})
 		if id == w.plan && w.behave[j.attempt.Agent] != 3 { // not unreachable
 			w.effects[j.attempt.Agent] = true
 		}
 	}
 	x.starts = x.starts[:0]
 	for _, a := range x.asks {
-		p.asks = append(p.asks, simAsk{plan: id, ask: a})
+		p.asks = append(p.asks, worldAsk{plan: id, ask: a})
 	}
 	x.asks = x.asks[:0]
 	if x.st != nil && interrupting(&x.st.c) {
@@ -326,7 +326,7 @@ func (w *world) handOut(p *process, id string, x *session) {
 // interrupt ends the contexts of a plan's calls: they answer nothing definite.
 func (w *world) interrupt(p *process, id string) {
 	var in input
-	p.calls = slices.DeleteFunc(p.calls, func(c simCall) bool {
+	p.calls = slices.DeleteFunc(p.calls, func(c worldCall) bool {
 		if c.plan != id || c.left {
 			return false
 		}
