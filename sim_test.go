@@ -261,7 +261,7 @@ func (w *world) drive(p *process) {
 func (w *world) session(p *process, id string) *session {
 	if p.plans[id] == nil {
 		x := newSession(w.store, id, p.name)
-		x.calls.prober = true
+		x.calls.prober = !w.every
 		p.plans[id] = x
 	}
 	return p.plans[id]
