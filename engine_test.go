@@ -70,8 +70,8 @@ func TestAbandonedCalls(t *testing.T) {
 	})
 	t.Run("the agent takes no other attempt until the call returns", func(t *testing.T) {
 		inScene(t, func(s *scene) {
-			id := s.start(Policy{FailureThreshold: ptr(1.0), AttemptLimit: time.Minute, MaxAbandoned: 5}, Shape{}, "stuck-1", "slow-2")
-			s.fleet.latency = 10 * time.Second
+			id := s.start(Policy{FailureThreshold: ptr(1.0), AttemptLimit: time.Minute, MaxAbandoned: 5, Concurrency: 1}, Shape{}, "stuck-1", "slow-2")
+			s.fleet.latency = 5 * time.Second
 			s.fleet.do = func(_ context.Context, a Attempt) (Result, bool, error) { return Result{}, a.Number > 1, nil }
 			s.run(s.e)
 			s.after(68 * time.Second)
@@ -82,6 +82,9 @@ func TestAbandonedCalls(t *testing.T) {
 			require.Len(s, s.fleet.made("stuck-1"), 1)
 			s.status(id, StatusRunning)
 			require.Contains(s, s.reasons(id), "abandoned_call")
+			x, err := s.engine(s.store, nil, "two").Explain(s.ctx, id)
+			require.NoError(s, err)
+			require.NotEmpty(s, x.Blockers, "elsewhere too")
 			s.fleet.free()
 			s.after(time.Minute)
 			require.Equal(s, TaskSucceeded, s.agent(id, "stuck-1").Status)
