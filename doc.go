@@ -40,18 +40,18 @@
 //
 // A plan:
 //
-//	                             last batch closed
-//	  pending ──Start──▶ running ─────────────────▶ completed
-//	     │                │   ▲
-//	     │   Pause, breach│   │Resume
-//	     │                ▼   │
-//	     │             pausing ──nothing in flight──▶ paused ──Resume──▶ running
-//	     │
-//	     └──Cancel──▶ canceled
+//	                           last batch closed
+//	pending ──Start──▶ running ─────────────────▶ completed
+//	   │                │   ▲
+//	   │   Pause, breach│   │Resume
+//	   │                ▼   │
+//	   │             pausing ──nothing in flight──▶ paused ──Resume──▶ running
+//	   │
+//	   └──Cancel──▶ canceled
 //
-//	  running, pausing, paused ──Cancel──▶ canceling ──nothing in flight──▶ canceled
+//	running, pausing, paused ──Cancel──▶ canceling ──nothing in flight──▶ canceled
 //
-//	  any but pending ──Rollback──▶ rolling_back ──rollback plan completed──▶ rolled_back
+//	any but pending ──Rollback──▶ rolling_back ──rollback plan completed──▶ rolled_back
 //
 // There is no status "failed". Too many failures pause a plan, with the reason; only its last batch, Cancel and Rollback
 // end it. A rollback is a plan of its own; when that one is canceled, a source that had ended is what it was before, and any
@@ -59,20 +59,20 @@
 //
 // A batch:
 //
-//	  pending ──▶ running ──all settled──▶ observing ──passed──▶ completed
-//	                 │ ▲                       │  │                  │
-//	                 │ └────────Retry──────────┘──│──────Retry───────┘ (to running)
-//	                 └──────────Cancel────────────┴──▶ canceled
+//	pending ──▶ running ──all settled──▶ observing ──passed──▶ completed
+//	               │ ▲                       │  │                  │
+//	               │ └────────Retry──────────┘──│──────Retry───────┘ (to running)
+//	               └──────────Cancel────────────┴──▶ canceled
 //
 // A batch in which nothing was changed, or for which nothing is to be observed, is completed as soon as it has settled.
 // The current batch is the lowest that is not completed, so a batch whose failures are retried holds the later ones back.
 //
 // A task, and the agent it belongs to:
 //
-//	  pending ──Start──▶ running ──▶ succeeded, failed, skipped, canceled, unknown
-//	                      ▲   │
-//	                 due  │   ▼  failed with a try left; away; its call was lost in a crash
-//	                     waiting
+//	pending ──Start──▶ running ──▶ succeeded, failed, skipped, canceled, unknown
+//	                    ▲   │
+//	               due  │   ▼  failed with a try left; away; its call was lost in a crash
+//	                   waiting
 //
 // Unknown means interrupted without a definite answer; it counts as failed. A success turns into a failure when the agent
 // is reported unhealthy while its batch is observed. Retry puts the failed and the unknown back to pending.
