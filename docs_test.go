@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -150,4 +151,25 @@ func readDoc(t *testing.T, file string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// The table of tolerated failures in docs/policies.md is what Tolerated returns.
+func TestDocumentedTolerance(t *testing.T) {
+	t.Parallel()
+	rows := tableAfter(t, "docs/policies.md", "| threshold | of 1 |")
+	for _, row := range rows[1:] {
+		threshold, err := strconv.ParseFloat(row[0], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, cell := range row[1:] {
+			n, err := strconv.Atoi(strings.TrimPrefix(rows[0][i+1], "of "))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strconv.Itoa(Tolerated(threshold, n)); got != cell {
+				t.Errorf("%g of %d: documented as %s, Tolerated says %s", threshold, n, cell, got)
+			}
+		}
+	}
 }
