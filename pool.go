@@ -16,7 +16,7 @@ import (
 type pool struct {
 	exec  Executor
 	clock clock.Clock
-	calls context.Context // parent of every call's context
+	calls context.Context // parent of the context of every call to be made
 	tell  func()          // wakes the owner
 	ok    func() bool     // whether calls may be made at all
 
@@ -36,15 +36,23 @@ type pool struct {
 
 // worker is one goroutine of a pool.
 type worker struct {
-	job  job
-	busy bool
-	left bool // its call was left behind
+	job   job
+	calls context.Context // parent of its call's context
+	busy  bool
+	left  bool // its call was left behind
 }
 
 func newPool(x Executor, ck clock.Clock, calls context.Context, tell func(), ok func() bool) *pool {
 	p := &pool{exec: x, clock: ck, calls: calls, tell: tell, ok: ok}
 	p.work.L = &p.mu
 	return p
+}
+
+// renew gives calls to be made another parent context, after the old one has ended.
+func (p *pool) renew(calls context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls = calls
 }
 
 // push hands attempts to the workers; it never blocks.
@@ -95,7 +103,7 @@ func (p *pool) run(w *worker) {
 		}
 		have = false
 		if p.ok() {
-			o, have = w.job.execute(p.exec, p.calls, p.clock)
+			o, have = w.job.execute(p.exec, w.calls, p.clock)
 		}
 	}
 }
@@ -117,7 +125,7 @@ func (p *pool) next(w *worker, o outcome, have bool) bool {
 		p.work.Wait()
 		p.idle--
 	}
-	w.job, w.busy = p.queue[p.head], true
+	w.job, w.calls, w.busy = p.queue[p.head], p.calls, true
 	p.queue[p.head] = job{}
 	p.head++
 	if p.head == len(p.queue) {
@@ -218,7 +226,7 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 			continue
 		}
 		end, why := w.job.attempt.Deadline, ReasonAbandoned
-		if !ended.IsZero() && (end.IsZero() || ended.Before(end)) {
+		if w.calls.Err() != nil && (end.IsZero() || ended.Before(end)) {
 			end, why = ended, reason
 		}
 		if end.IsZero() {

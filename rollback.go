@@ -140,10 +140,11 @@ func (e *Engine) startRollback(ctx context.Context, row PlanRow, by By) (Plan, e
 			Hint: "it is not the rollback plan of plan " + row.Source + " any more",
 		}
 	}
-	if statusOf(&row.Control, &row.Progress) == StatusPending {
-		if err := e.claim(ctx, row.ID, row.Source); err != nil {
-			return Plan{}, err
-		}
+	if statusOf(&row.Control, &row.Progress) != StatusPending { // it was started before
+		return planOf(&row), nil
+	}
+	if err := e.claim(ctx, row.ID, row.Source); err != nil {
+		return Plan{}, err
 	}
 	by.Control = 0 // it was about the plan that the caller named, and has been compared
 	if _, err := e.sayRow(ctx, row.Source, VerbRollback, by, func(w *saying) error { return w.rollBack(row.ID) }); err != nil {

@@ -137,8 +137,11 @@ func (r *referee) committed(before *PlanRow, c *Commit, rev uint64) {
 	r.counters(&after, rows, batches)
 	r.verbs(p, before, &after, &rec)
 	r.events(p, before, &after, &rec, c, batches)
+	r.verdicts(before, &after, rows, batches)
+	r.closing(&rec, batches, rows, &after)
 	r.bounds(p, &after, rows, batches, &rec)
 	r.ends(p, &after)
+	r.pauseStays(before, &after, c)
 }
 
 // counters checks promise 3.
@@ -268,11 +271,83 @@ func (r *referee) start(p *refPlan, a *refAgent, before, after *PlanRow, e Event
 	if before.Source != "" {
 		src, err := r.w.store.MemStore.Plan(r.w.ctx, before.Source)
 		r.w.must(err)
+		for _, a := range r.rows(before.Source) {
+			if a.Agent.ID == e.Agent && a.State.Flags&AgentTouched == 0 {
+				r.fail("the rollback changes %s, which its source never changed", e.Agent)
+			}
+		}
 		if n := src.Progress.Counts; n.Running+n.Waiting > 0 {
 			r.fail("the rollback started %s while its source has %d in flight", e.Agent, n.Running+n.Waiting)
 		}
 	}
 	a.running, a.number, a.epoch = true, e.Number, after.Epoch
+}
+
+// verdicts checks that a breach struck because more failed than tolerated, and that none is missing.
+func (r *referee) verdicts(before, after *PlanRow, rows []AgentRow, batches []BatchRow) {
+	for _, b := range after.Progress.Breaches {
+		if b.Number <= before.Progress.Struck || b.Reason != ReasonThreshold {
+			continue
+		}
+		failed, accepted, size := 0, after.Progress.Accepted, len(rows)
+		if b.Batch >= 0 {
+			accepted, size = batches[b.Batch].Accepted, batches[b.Batch].Size
+		}
+		for i := range rows {
+			if (b.Batch < 0 || rows[i].Batch == b.Batch) && (rows[i].State.Status == TaskFailed || rows[i].State.Status == TaskUnknown) {
+				failed++
+			}
+		}
+		if float64(failed-accepted)/float64(size) <= *after.Control.Policy.FailureThreshold {
+			r.fail("a breach for %d of %d failed, %d accepted, at a threshold of %g", failed, size, accepted, *after.Control.Policy.FailureThreshold)
+		}
+		if b.Action == ActionRollback && after.Source != "" {
+			r.fail("a rollback wants to be rolled back")
+		}
+	}
+	st := statusOf(&after.Control, &after.Progress)
+	if st != StatusRunning || after.Control.Policy.OnBreach == ActionContinue || after.Control.OrderCount > after.Progress.Folded {
+		return
+	}
+	if after.Control.Policy.Scope == ScopeBatch && after.ProgressNumber > before.ProgressNumber {
+		for i := range batches {
+			b := &batches[i]
+			if float64(b.Counts.Bad()-b.Accepted)/float64(b.Size) > *after.Control.Policy.FailureThreshold && b.Index == after.Progress.Batch {
+				r.fail("batch %d of %s goes on with %d of %d failed", i, after.ID, b.Counts.Bad(), b.Size)
+			}
+		}
+	}
+}
+
+// closing checks that a batch was observed for as long as asked before it closed, the last one too, and that nobody fails
+// for a report from after that.
+func (r *referee) closing(rec *Record, batches []BatchRow, rows []AgentRow, after *PlanRow) {
+	for _, e := range rec.Events {
+		switch {
+		case e.Kind == EventBatchCompleted:
+			b := &batches[e.Batch]
+			if o := after.Control.Policy.Observe; b.Changed > 0 && b.ClosedAt.Sub(b.SettledAt) < o.Wait+o.Stable {
+				r.fail("batch %d of %s was observed for %s only", e.Batch, after.ID, b.ClosedAt.Sub(b.SettledAt))
+			}
+		case e.Kind == EventTaskFailed && e.Reason == ReasonUnhealthy:
+			for i := range rows {
+				if a := &rows[i]; a.Agent.ID == e.Agent && batches[a.Batch].Status == BatchCompleted && a.State.Task.Ended > batches[a.Batch].ClosedAt.UnixNano() {
+					r.fail("agent %s failed for a report from after its batch had closed", e.Agent)
+				}
+			}
+		}
+	}
+}
+
+// pauseStays checks that only people end a pause.
+func (r *referee) pauseStays(before, after *PlanRow, c *Commit) {
+	if !c.Owner {
+		return
+	}
+	was, is := statusOf(&before.Control, &before.Progress), statusOf(&after.Control, &after.Progress)
+	if (was == StatusPaused || was == StatusPausing) && is != StatusPaused && is != StatusPausing && is != StatusRollingBack {
+		r.fail("plan %s was %s and became %s by itself", after.ID, was, is)
+	}
 }
 
 // bounds checks how many are open, and how many can fail: promises 1 and 2.

@@ -44,11 +44,11 @@ func (o *output) paint(color, s string) string {
 }
 
 func (o *output) title(format string, args ...any) {
-	fmt.Fprintf(o.w, "\n%s\n", o.paint(bold, fmt.Sprintf(format, args...)))
+	_, _ = fmt.Fprintf(o.w, "\n%s\n", o.paint(bold, fmt.Sprintf(format, args...)))
 }
 
 func (o *output) say(format string, args ...any) {
-	fmt.Fprintf(o.w, "  "+format+"\n", args...)
+	_, _ = fmt.Fprintf(o.w, "  "+format+"\n", args...)
 }
 
 // plan tells what a plan is about to do.

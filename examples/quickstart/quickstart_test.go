@@ -126,14 +126,14 @@ func TestQuickstart(t *testing.T) {
 		t.Fatalf("%v\n%s", err, q.output())
 	}
 	for _, want := range []string{
-		"Asked all 12 agents: 12 run 1.2.0",
+		"Asked all 12 agents: 1.2.0 on 12",
 		"release 1.3.0 needs io_uring",
 		"Failure threshold exceeded",
 		"the plan is paused",
 		"A breach stands and needs a decision",
 		"Possible now: resume",
-		"were taken back",
-		"Asked all 12 agents: 12 run 1.3.1; the plan's records say the same of each",
+		" taken back, ",
+		"Asked all 12 agents: 1.3.1 on 12; the plan's records say the same of each",
 		"rolled_back",
 	} {
 		if !strings.Contains(q.output(), want) {

@@ -123,7 +123,7 @@ func (s *story) compareRollback(ctx context.Context, source, undo ota.Plan, befo
 	if undo.Status != ota.StatusCompleted || source.Status != ota.StatusRolledBack {
 		wrong = append(wrong, fmt.Sprintf("the rollback plan is %s and its source %s", undo.Status, source.Status))
 	}
-	return s.out.census(now, wrong, fmt.Sprintf("; %d were taken back, %d never stopped", len(undone), len(was)-len(undone)))
+	return s.out.census(now, wrong, fmt.Sprintf("; %d taken back, %d never stopped", len(undone), len(was)-len(undone)))
 }
 
 // records reads what a plan knows of each of its agents.
@@ -153,11 +153,11 @@ func (o *output) census(all map[string]answer, wrong []string, note string) erro
 	var parts []string
 	for _, v := range slices.Sorted(maps.Keys(count)) {
 		if v != "" {
-			parts = append(parts, fmt.Sprintf("%d run %s", count[v], v))
+			parts = append(parts, fmt.Sprintf("%s on %d", v, count[v]))
 		}
 	}
 	if n := count[""]; n > 0 {
-		parts = append(parts, fmt.Sprintf("%d do not answer", n))
+		parts = append(parts, fmt.Sprintf("no answer from %d", n))
 	}
 	text := fmt.Sprintf("Asked all %d agents: %s", len(all), strings.Join(parts, ", "))
 	if len(wrong) == 0 {
@@ -177,7 +177,7 @@ func (s *story) summary(ctx context.Context) error {
 	}
 	slices.Reverse(page.Items)
 	for _, p := range page.Items {
-		s.out.say("%-28s %-12s %3d agents, %3d touched, %3d upgraded, %2d failed",
+		s.out.say("%-28s %-12s %3d agents, %3d touched, %3d succeeded, %2d failed",
 			p.Name, p.Status, p.Agents, p.Touched, p.Counts.Succeeded, p.Counts.Bad())
 	}
 	return nil
