@@ -83,7 +83,7 @@ func marked(mark string) (n int, stacks string) {
 		return 0, ""
 	}
 	var found []string
-	for _, part := range strings.Split(b.String(), "\n\n") {
+	for part := range strings.SplitSeq(b.String(), "\n\n") {
 		if !strings.Contains(part, `"executortest":"`+mark+`"`) {
 			continue
 		}
