@@ -83,7 +83,8 @@ func marked(mark string) (n int, stacks string) {
 		return 0, ""
 	}
 	var found []string
-	for part := range strings.SplitSeq(b.String(), "\n\n") {
+	_, records, _ := strings.Cut(b.String(), "\n") // the first line is the total
+	for part := range strings.SplitSeq(records, "\n\n") {
 		if !strings.Contains(part, `"executortest":"`+mark+`"`) {
 			continue
 		}
