@@ -27,7 +27,6 @@ type Engine struct {
 
 	mu      sync.Mutex
 	drivers map[string]*driver // of plans driven by this engine now
-	runs    int                // calls of Run under way
 }
 
 // Options are the settings of an Engine. The zero value is right for one process.
