@@ -54,6 +54,10 @@ func (c Control) clone() Control {
 	c.Paused = cloneOf(c.Paused)
 	c.Cancel = cloneOf(c.Cancel)
 	c.Rollback = c.Rollback.clone()
+	if c.Template != nil {
+		t := c.Template.clone()
+		c.Template = &t
+	}
 	c.Orders = slices.Clone(c.Orders)
 	for i := range c.Orders {
 		c.Orders[i].Agents = slices.Clone(c.Orders[i].Agents)

@@ -180,6 +180,7 @@ func (c *court) judgeEvents(was, is *snapshot, rec Record, wrong wrongFunc) {
 		}
 	}
 	for i := range is.batches {
+		changed = changed || was.batches[i] != is.batches[i]
 		if was.batches[i].Status != is.batches[i].Status {
 			changed = true
 			if !batches[i] {

@@ -75,6 +75,7 @@ func (e *Engine) newDriver(ctx context.Context, id string) *driver {
 	d.session.left = e.strays.of(id)
 	_, d.session.calls.prober = e.exec.(Prober)
 	_, d.session.calls.inspector = e.exec.(Inspector)
+	_, d.session.calls.gater = e.exec.(Gater)
 	return d
 }
 

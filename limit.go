@@ -18,6 +18,7 @@ var limits = []func(*view) room{
 	sourceLimit,
 	concurrencyLimit,
 	reserveLimit,
+	rateLimit,
 }
 
 // room is the answer of a limit.
@@ -121,4 +122,17 @@ func reserveLimit(v *view) room {
 	}
 	tolerated, failed := v.tolerance()
 	return slots(tolerated+1-failed-v.p.Open, ReasonReserve)
+}
+
+// rateLimit is a bucket that leaks evenly. Its level is stored as the time at which it will be empty, so that a crash
+// fills nothing up.
+func rateLimit(v *view) room {
+	r := v.c.Policy.Rate
+	if r.Starts == 0 {
+		return plenty
+	}
+	step, burst := r.interval(), r.burst()
+	ahead := max(v.p.RateAt-v.now, 0)
+	n := burst - (ahead+step-1)/step
+	return room{All: int(max(n, 0)), New: int(max(n, 0)), Why: ReasonRate, Until: v.p.RateAt - (burst-1)*step}
 }

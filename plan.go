@@ -49,6 +49,8 @@ type Spec struct {
 	Shape Shape
 	// Policy is how fast, how careful, and what to do when it goes wrong.
 	Policy Policy
+	// Rollback is how the plan is rolled back when a breach says so. Nil is the zero RollbackSpec.
+	Rollback *RollbackSpec
 	// CreatedBy is a claim about who made the plan, for people. At most 255 bytes.
 	CreatedBy string
 	// Labels are fixed for the plan's life, and Plans finds plans by them. At most 64 of 255 bytes each.
@@ -194,6 +196,9 @@ func (s Spec) check(m *mistakes) {
 		m.add("agents", "", "are missing", "at least one")
 	}
 	s.Shape.check(m)
+	if s.Rollback != nil {
+		s.Rollback.check(m)
+	}
 	s.Policy.check(m, len(s.Shape.Batches))
 }
 

@@ -69,7 +69,8 @@ func TestEnumsAsText(t *testing.T) {
 	roundTrip(t, BatchCanceled)
 	roundTrip(t, TaskUnknown)
 	roundTrip(t, VerbRollback)
-	roundTrip(t, EventLate)
+	roundTrip(t, EventGate)
+	roundTrip(t, GateInconclusive)
 	for r := range reasons {
 		b, err := r.MarshalText()
 		require.NoError(t, err)
