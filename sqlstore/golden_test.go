@@ -153,6 +153,9 @@ func makeGolden(t *testing.T, version int) {
 			}
 			all = append(all, row)
 		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
 		tables[name] = map[string]any{"Columns": columns, "Rows": all}
 	}
 	out, err := json.MarshalIndent(tables, "", " ")
