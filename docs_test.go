@@ -6,7 +6,9 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,6 +80,21 @@ func TestDocumentedPolicies(t *testing.T) {
 			return len(cells) > 3 && cells[0] == "`"+field+"`" && strings.Contains(cells[3], fmt.Sprint(value))
 		}); i < 0 {
 			t.Errorf("the default of %s is not documented as %v", field, value)
+		}
+	}
+}
+
+// Every file of this package is in the table of docs/design.md.
+func TestDocumentedFiles(t *testing.T) {
+	t.Parallel()
+	named := regexp.MustCompile(`[a-z*]+\.go`).FindAllString(readDoc(t, "docs/design.md"), -1)
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !strings.HasSuffix(f, "_test.go") && !slices.ContainsFunc(named, func(p string) bool { ok, _ := filepath.Match(p, f); return ok }) {
+			t.Errorf("%s is not in the table of files", f)
 		}
 	}
 }

@@ -189,8 +189,8 @@ func TestCreateErrorsOfTheIterator(t *testing.T) {
 
 func TestRequestKey(t *testing.T) {
 	inScene(t, func(s *scene) {
-		spec := func(key, print string) Spec {
-			return Spec{Name: "x", ToVersion: "2", Agents: AgentIDs("a"), RequestKey: key, Fingerprint: print}
+		spec := func(key, fingerprint string) Spec {
+			return Spec{Name: "x", ToVersion: "2", Agents: AgentIDs("a"), RequestKey: key, Fingerprint: fingerprint}
 		}
 		one, err := s.e.Create(s.ctx, spec("k", "f"))
 		require.NoError(s, err)

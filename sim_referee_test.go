@@ -27,12 +27,10 @@ type refPlan struct {
 }
 
 type refAgent struct {
-	running  bool
-	done     bool // its last attempt succeeded and nobody put it back
-	number   int
-	epoch    uint64 // of the newest commit of a start
-	started  int    // commits of a start under this number
-	effected bool
+	running bool
+	done    bool // its last attempt succeeded and nobody put it back
+	number  int
+	epoch   uint64 // of the newest commit of a start
 }
 
 func newReferee(w *world) *referee { return &referee{w: w, plans: map[string]*refPlan{}} }
