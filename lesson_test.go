@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,15 +56,15 @@ func TestLesson01StartsAfterTheThreshold(t *testing.T) {
 // SwarmKit: a failure that waits in a queue while a worker is free lets that worker start another agent.
 func TestLesson02FailureDelayed(t *testing.T) {
 	inScene(t, func(s *scene) {
-		slow := false
+		var slow atomic.Bool
 		s.store.gate = func(ctx context.Context, k Commit) error {
-			if slow && k.Owner {
+			if slow.Load() && k.Owner {
 				return nap(ctx, 10*time.Second) // outcomes pile up meanwhile
 			}
 			return nil
 		}
 		s.fleet.do = func(ctx context.Context, a Attempt) (Result, bool, error) {
-			slow = true
+			slow.Store(true)
 			var at time.Duration
 			_, _ = fmt.Sscanf(a.Agent, "ok-%d", &at)
 			_ = nap(ctx, time.Second+at*time.Millisecond)
