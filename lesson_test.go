@@ -383,9 +383,9 @@ func TestLesson10LateUnhealthy(t *testing.T) {
 func TestLesson11LeaseLostInTheMiddle(t *testing.T) {
 	for _, hang := range []bool{false, true} {
 		inScene(t, func(s *scene) {
-			mute := false
+			var mute atomic.Bool
 			s.store.renew = func(ctx context.Context, engine string) error {
-				if !mute || engine != "one" {
+				if !mute.Load() || engine != "one" {
 					return nil
 				}
 				if hang {
@@ -401,7 +401,7 @@ func TestLesson11LeaseLostInTheMiddle(t *testing.T) {
 			two := s.engine(s.store, s.fleet, "two")
 			s.run(two)
 			s.after(time.Second)
-			mute = true
+			mute.Store(true)
 			s.after(4 * time.Minute)
 			p := s.plan(id)
 			require.Equal(s, StatusCompleted, p.Status)
@@ -409,7 +409,7 @@ func TestLesson11LeaseLostInTheMiddle(t *testing.T) {
 			require.Equal(s, 30, p.Counts.Succeeded)
 			owners := s.events(id, EventOwned)
 			require.Len(s, owners, 2, "one takeover, and no fight")
-			mute = false
+			mute.Store(false)
 			s.after(time.Minute)
 			require.Equal(s, p, s.plan(id))
 		})
