@@ -74,7 +74,6 @@ type draft struct {
 	cut      *cutter
 	seed     maphash.Seed
 	seen     map[uint64]struct{}
-	failed   error // of the user's iterator
 	warnings []string
 }
 

@@ -94,7 +94,7 @@ func (s *state) probe(now int64) (n need, due int64) {
 }
 
 // foldHealth takes in reports and the answers of a Prober. It needs the rows of agents that are not in memory.
-func (s *state) foldHealth(now int64) need {
+func (s *state) foldHealth() need {
 	for len(s.in.probes) > 0 {
 		a := s.in.probes[0]
 		r := s.rows.at(a.ordinal)

@@ -65,9 +65,9 @@ func TestLesson02FailureDelayed(t *testing.T) {
 		}
 		s.fleet.do = func(ctx context.Context, a Attempt) (Result, bool, error) {
 			slow.Store(true)
-			var at time.Duration
+			var at int
 			_, _ = fmt.Sscanf(a.Agent, "ok-%d", &at)
-			_ = nap(ctx, time.Second+at*time.Millisecond)
+			_ = nap(ctx, time.Second+time.Duration(at)*time.Millisecond)
 			if a.Agent == "ok-001" || a.Agent == "ok-002" {
 				return Result{}, true, errors.New("no")
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -406,12 +407,8 @@ func (e *Engine) laterPlans(ctx context.Context, source *PlanRow) ([]string, err
 
 func (u *undo) labels() map[string]string {
 	labels := map[string]string{}
-	for k, v := range u.source.Spec.Labels {
-		labels[k] = v
-	}
-	for k, v := range u.source.Control.Rollback.Spec.Labels {
-		labels[k] = v
-	}
+	maps.Copy(labels, u.source.Spec.Labels)
+	maps.Copy(labels, u.source.Control.Rollback.Spec.Labels)
 	return labels
 }
 
