@@ -93,6 +93,30 @@ func TestAbandonedCalls(t *testing.T) {
 	})
 }
 
+// The engine that lost its plan waits for its calls, but not for ever, and not by asking all the time.
+func TestFencedWithAStuckCall(t *testing.T) {
+	inScene(t, func(s *scene) {
+		var mute atomic.Bool
+		s.store.renew = func(_ context.Context, engine string) error {
+			if mute.Load() && engine == "one" {
+				return errDown
+			}
+			return nil
+		}
+		id := s.start(Policy{Concurrency: 2}, Shape{}, "stuck-1", "slow-2", "ok-3")
+		s.run(s.e)
+		s.after(time.Second)
+		s.run(s.engine(s.store, s.fleet, "two"))
+		mute.Store(true)
+		s.after(5 * time.Minute)
+		require.Equal(s, "two", s.plan(id).Owner)
+		require.Len(s, s.fleet.made("stuck-1"), 2)
+		s.fleet.free()
+		s.after(time.Minute)
+		require.Equal(s, 2, s.plan(id).Counts.Succeeded)
+	})
+}
+
 func TestInterrupt(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.start(Policy{Concurrency: 2}, Shape{}, "hang-1", "slow-2", "ok-3")
