@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -267,9 +268,9 @@ func (s *scene) requireNotAgain(id string, done map[string]int) {
 
 func TestPromise5TwoEnginesOneStore(t *testing.T) {
 	inScene(t, func(s *scene) {
-		var mute bool
+		var mute atomic.Bool
 		s.store.renew = func(_ context.Context, engine string) error {
-			if mute && engine == "one" {
+			if mute.Load() && engine == "one" {
 				return errDown
 			}
 			return nil
@@ -282,7 +283,7 @@ func TestPromise5TwoEnginesOneStore(t *testing.T) {
 		s.run(two)
 		s.after(5 * time.Second)
 		require.Equal(s, "one", s.plan(id).Owner)
-		mute = true
+		mute.Store(true)
 		s.after(10 * time.Second)
 		require.Equal(s, "two", s.plan(id).Owner)
 		p, err := two.Wait(s.ctx, id)

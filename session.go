@@ -114,7 +114,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, err)
 	}
-	if max(row.Spec.Schema, row.Control.Schema, row.Progress.Schema) > Schema {
+	if row.newer() {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, errSchema)
 	}
 	if x.loaded && row.Epoch != x.epoch && (!x.raise || row.Progress.Owner != x.owner) {
