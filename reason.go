@@ -31,6 +31,7 @@ const (
 	ReasonHeld                 // the next batch is held until it is promoted
 	ReasonInquiry              // a question was asked and is not answered yet
 	ReasonEnded                // the plan has ended
+	ReasonWindow               // no maintenance window is open
 )
 
 // What struck: the reason of a Breach.
@@ -88,6 +89,7 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonHeld:             {"held", "The next batch is held until it is promoted"},
 	ReasonInquiry:          {"inquiry", "A question has not been answered yet"},
 	ReasonEnded:            {"ended", "The plan has ended"},
+	ReasonWindow:           {"window", "No maintenance window is open"},
 	ReasonThreshold:        {"threshold", "Failure threshold exceeded"},
 	ReasonTooManyAbandoned: {"too_many_abandoned", "Too many calls were abandoned"},
 	ReasonFault:            {"fault", "A part of the executor broke its contract"},
