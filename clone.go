@@ -25,6 +25,7 @@ func (s PlanSpec) clone() PlanSpec {
 func (p Policy) clone() Policy {
 	p.FailureThreshold = cloneOf(p.FailureThreshold)
 	p.Hold.Batches = slices.Clone(p.Hold.Batches)
+	p.Windows = cloneWindows(p.Windows)
 	return p
 }
 

@@ -99,7 +99,7 @@ func TestDocumentedFiles(t *testing.T) {
 	}
 }
 
-// fieldsOf lists the exported fields of a struct, with those of the structs inside it.
+// fieldsOf lists the exported fields of a struct, with those of the structs inside it, and in its slices.
 func fieldsOf(typ reflect.Type, prefix string) []string {
 	var names []string
 	for f := range typ.Fields() {
@@ -108,6 +108,9 @@ func fieldsOf(typ reflect.Type, prefix string) []string {
 			continue
 		}
 		names = append(names, prefix+f.Name)
+		if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct {
+			names = append(names, fieldsOf(f.Type.Elem(), prefix+f.Name+".")...)
+		}
 	}
 	return names
 }

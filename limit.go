@@ -16,6 +16,7 @@ var limits = []func(*view) room{
 	drainLimit,
 	leaseLimit,
 	sourceLimit,
+	windowLimit,
 	concurrencyLimit,
 	reserveLimit,
 	rateLimit,
@@ -110,6 +111,20 @@ func sourceLimit(v *view) room {
 		return none(ReasonSource, 0, "plan "+v.spec.Source)
 	}
 	return plenty
+}
+
+func windowLimit(v *view) room {
+	windows := v.c.Policy.Windows
+	if len(windows) == 0 {
+		return plenty
+	}
+	at, ok := nextOpen(windows, v.now)
+	if ok && at == v.now {
+		return plenty
+	}
+	r := none(ReasonWindow, 0, unknownZones(windows))
+	r.Until = at
+	return r
 }
 
 func concurrencyLimit(v *view) room {

@@ -45,6 +45,11 @@ type Policy struct {
 	// Hold names the batches that wait for Promote before they begin.
 	Hold Hold `json:"hold,omitzero"`
 
+	// Windows are the maintenance windows: agents are started only while one of them is open, also for a retry and for a
+	// repeat after a crash. Calls that were made go on outside of them, and so does what is observed. None: always open.
+	// At most 64. A rollback plan has those of its source, unless RollbackSpec gives it another policy; Edit lifts them.
+	Windows []Window `json:"windows,omitempty"`
+
 	// Observe is how long, and how, every batch is watched after its last agent was settled.
 	Observe Observe `json:"observe,omitzero"`
 
@@ -231,6 +236,7 @@ func (p Policy) withDefaults() Policy {
 		p.Rate.Per = time.Minute
 	}
 	p.Hold.Batches = slices.Clone(p.Hold.Batches)
+	p.Windows = cloneWindows(p.Windows)
 	return p
 }
 
@@ -300,6 +306,7 @@ func (p Policy) check(m *mistakes, batches int) {
 			m.add(n.field, strconv.Itoa(n.value), "is negative", "0 or more")
 		}
 	}
+	checkWindows(m, p.Windows)
 	if p.MaxAbandoned < 0 {
 		m.add("maxAbandoned", strconv.Itoa(p.MaxAbandoned), "is negative", "1 or more; 0 means the concurrency")
 	}

@@ -34,6 +34,7 @@ const (
 	ReasonRate                 // as many starts as the rate allows were made
 	ReasonGate                 // the gate after the batch has not passed
 	ReasonEvidence             // the canary changed no agent, so it proves nothing
+	ReasonWindow               // no maintenance window is open
 )
 
 // What struck: the reason of a Breach.
@@ -104,6 +105,7 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonConsecutive:      {"consecutive", "Too many agents failed in a row"},
 	ReasonGateFailed:       {"gate_failed", "The gate after the batch failed"},
 	ReasonGateUndecided:    {"gate_undecided", "The gate after the batch came to no answer"},
+	ReasonWindow:           {"window", "No maintenance window is open"},
 	ReasonThreshold:        {"threshold", "Failure threshold exceeded"},
 	ReasonTooManyAbandoned: {"too_many_abandoned", "Too many calls were abandoned"},
 	ReasonFault:            {"fault", "A part of the executor broke its contract"},
