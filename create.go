@@ -1,6 +1,7 @@
 package ota
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -175,7 +176,7 @@ func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 		Labels: cloneMap(s.Labels), Agents: d.cut.total, Batches: len(batches), Warnings: append(warnings, d.warnings...),
 	}
 	spec.Warnings = append(spec.Warnings, toleranceWarning(p, batches, d.cut.total)...)
-	return created(spec, Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations)}, batches, now), nil
+	return created(spec, Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations)}, batches, cmp.Or(s.Actor, s.CreatedBy), now), nil
 }
 
 // toleranceWarning says where the threshold, once it is a number, tolerates nothing although it is not 0.
