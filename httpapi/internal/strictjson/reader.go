@@ -230,3 +230,22 @@ func (r *Reader) key() (string, error) {
 	r.pos++
 	return string(key), nil
 }
+
+// Empty reports whether there is nothing but white space.
+func (r *Reader) Empty() (bool, error) {
+	for {
+		c, err := r.byte()
+		if errors.Is(err, io.EOF) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		switch c {
+		case ' ', '\t', '\n', '\r':
+		default:
+			r.pos--
+			return false, nil
+		}
+	}
+}
