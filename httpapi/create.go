@@ -114,7 +114,7 @@ func (x *creation) add(a ota.Agent) error {
 }
 
 func (x *creation) agentIDs() error {
-	if !x.once("agents") {
+	if !x.once("agentIds") {
 		return x.d.Skip()
 	}
 	return x.d.names(x.c.h.opt.Limits.Agents, func(id string) error { return x.add(ota.Agent{ID: id}) })
@@ -122,7 +122,7 @@ func (x *creation) agentIDs() error {
 
 // agentRecords reads agents of which more is known than their IDs.
 func (x *creation) agentRecords() error {
-	if !x.once("agentIds") {
+	if !x.once("agents") {
 		return x.d.Skip()
 	}
 	x.records = true

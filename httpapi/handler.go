@@ -115,7 +115,7 @@ func (r *route) match(parts []string) (id string, ok bool) {
 				return "", false
 			}
 		}
-		if i == r.wild {
+		if i == r.wild && got != "" {
 			id = got
 		} else if got != want {
 			return "", false
