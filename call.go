@@ -17,38 +17,54 @@ var (
 	errFencedOff   = errors.New("ota: another engine owns the plan now")
 )
 
-// call is one call of the Executor, and its context. A context with a deadline costs more than everything else that
-// is done for a call together, so the real one is made only when it is asked for. It belongs to this call alone: an Executor
-// may keep it.
-type call struct {
-	attempt  Attempt
-	begun    started
-	deadline time.Time // zero: no limit
+// job is a call of the Executor to be made.
+type job struct {
+	attempt Attempt
+	ordinal int
+}
+
+// outcome begins the outcome of a job.
+func (j *job) outcome(at time.Time) outcome {
+	return outcome{
+		ordinal: j.ordinal, agent: j.attempt.Agent, task: j.attempt.Task, number: uint32(j.attempt.Number),
+		repeat: j.attempt.Repeat, at: at.UnixNano(),
+	}
+}
+
+// abandoned is the outcome of a job whose call has not returned in time after its context had ended.
+func (j *job) abandoned(at time.Time, why Reason) outcome {
+	o := j.outcome(at)
+	o.reason, o.leaves, o.text = why, true, "the call did not return after its context had ended"
+	return o
+}
+
+// callContext is the context of one call. A context with a deadline costs more than everything else that is done for a
+// call together, so the real one is made only when it is asked for. It belongs to this call alone: an Executor may keep it.
+type callContext struct {
 	parent   context.Context
+	deadline time.Time // zero: no limit
 	clock    clock.Clock
 
 	mu   sync.Mutex
 	real context.Context
 	stop func()
-
-	left bool // abandoned; guarded by the pool's mutex
 }
 
-var _ context.Context = (*call)(nil)
+var _ context.Context = (*callContext)(nil)
 
 // Deadline is part of context.Context.
-func (c *call) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
+func (c *callContext) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
 
 // Done is part of context.Context.
-func (c *call) Done() <-chan struct{} { return c.context().Done() }
+func (c *callContext) Done() <-chan struct{} { return c.context().Done() }
 
 // Err is part of context.Context.
-func (c *call) Err() error { return c.context().Err() }
+func (c *callContext) Err() error { return c.context().Err() }
 
 // Value is part of context.Context. It asks the real context, so that contexts derived from this one find it.
-func (c *call) Value(key any) any { return c.context().Value(key) }
+func (c *callContext) Value(key any) any { return c.context().Value(key) }
 
-func (c *call) context() context.Context {
+func (c *callContext) context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.real != nil {
@@ -68,7 +84,8 @@ func (c *call) context() context.Context {
 	return c.real
 }
 
-func (c *call) release() {
+// release frees what the call's context held, once the call has returned.
+func (c *callContext) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stop != nil {
@@ -76,37 +93,48 @@ func (c *call) release() {
 	}
 }
 
-// execute makes the call and tells its outcome. It is the one place where a panic of an Executor is recovered. ok is
-// false when nothing is known: the engine's own shutdown or fencing ended the call.
-func (c *call) execute(x Executor) (o outcome, ok bool) {
-	o = outcome{
-		ordinal: c.begun.ordinal, agent: c.attempt.Agent, task: c.begun.task, number: uint32(c.attempt.Number),
-		repeat: c.attempt.Repeat,
-	}
-	res, err := protect(func() (Result, error) { return x.Execute(c, c.attempt) })
-	c.release()
-	o.at = c.clock.Now().UnixNano()
+// execute makes the call and tells its outcome. ok is false when nothing is known: the engine's own shutdown or fencing
+// ended the call.
+func (j *job) execute(x Executor, parent context.Context, ck clock.Clock) (o outcome, ok bool) {
+	ctx := &callContext{parent: parent, deadline: j.attempt.Deadline, clock: ck}
+	res, err := execute(ctx, x, j.attempt)
+	ctx.release()
+	o = j.outcome(ck.Now())
+	return o, o.tell(res, err, context.Cause(parent), j.attempt.Deadline)
+}
+
+// execute is the one place where a panic of an Executor is recovered.
+func execute(ctx context.Context, x Executor, a Attempt) (res Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &PanicError{Value: p, Stack: debug.Stack()}
+		}
+	}()
+	return x.Execute(ctx, a)
+}
+
+// tell says what a call has answered. ended is why its context ended, other than by its limit. It reports false when
+// the answer says nothing about the agent.
+func (o *outcome) tell(res Result, err, ended error, deadline time.Time) bool {
 	if err == nil {
 		o.reason, o.unchanged, o.version, o.text = ReasonSucceeded, res.Unchanged, res.Version, res.Message
-		return o, true
+		return true
 	}
 	o.reason, o.after, o.unchanged = classify(err)
 	o.text = cutMessage(err.Error())
-	if o.reason != ReasonError {
-		return o, true
-	}
-	switch cause := context.Cause(c.parent); {
-	case errors.Is(cause, errShutdown), errors.Is(cause, errFencedOff):
-		return o, false
-	case errors.Is(cause, errInterrupted):
+	switch {
+	case o.reason != ReasonError:
+	case errors.Is(ended, errShutdown), errors.Is(ended, errFencedOff):
+		return false
+	case errors.Is(ended, errInterrupted):
 		o.reason = ReasonInterrupted
-	case !c.deadline.IsZero() && o.at >= c.deadline.UnixNano():
+	case !deadline.IsZero() && o.at >= deadline.UnixNano():
 		o.reason = ReasonTimeout
 	}
-	return o, true
+	return true
 }
 
-// protect turns a panic into an error.
+// protect turns a panic of a companion into an error.
 func protect[T any](f func() (T, error)) (v T, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -177,42 +177,59 @@ func earlier(a, b int64) int64 {
 	return a
 }
 
-// step folds what is in, judges it and decides until there is nothing to do but wait. When it needs rows it says so and
-// is called again once it has them; what it has done so far is kept. wake is when to call it again without an input.
+// step folds what is in, judges it and decides until there is nothing to do but wait, or enough for one commit. When it
+// needs rows it says so and is called again once it has them; what it has done so far is kept. wake is when to call it
+// again without an input.
 func (s *state) step(now time.Time) (n need, wake time.Time) {
+	n = s.fold(now)
+	if n.kind == needNothing && !s.fx.again {
+		n, wake = s.decideAll(now)
+	}
+	if n.kind == needNothing {
+		s.finish(now)
+	}
+	return n, wake
+}
+
+// fold takes in everything that has happened, in a fixed order: what people ordered, what calls told, the time; then it
+// is judged.
+func (s *state) fold(now time.Time) need {
 	ns := now.UnixNano()
-	if n := s.foldOrders(now); n.kind != needNothing {
-		return n, time.Time{}
+	if n := s.foldOrders(now); n.kind != needNothing || s.fx.again {
+		return n
 	}
 	if n := s.foldDoubts(ns); n.kind != needNothing {
-		return n, time.Time{}
+		return n
 	}
 	s.foldOutcomes()
 	s.foldInspects()
 	if n := s.foldHealth(ns); n.kind != needNothing {
-		return n, time.Time{}
+		return n
 	}
 	if n := s.foldTimers(ns); n.kind != needNothing {
-		return n, time.Time{}
+		return n
 	}
 	s.judge(now)
+	return need{}
+}
+
+// decideAll carries out one decision after the other until the next one is to wait.
+func (s *state) decideAll(now time.Time) (need, time.Time) {
 	for {
 		if s.spec.Batches > s.p.Batch && s.current() == nil {
 			return need{kind: needBatch, from: s.p.Batch}, time.Time{}
 		}
-		v := s.view(ns)
-		d := v.decide()
-		if d.do == doWait {
-			s.finish(now)
+		v := s.view(now.UnixNano())
+		switch d := v.decide(); d.do {
+		case doWait:
 			return need{}, stamp(d.wake)
-		}
-		if d.do == doProbe {
-			n, due := s.probe(ns)
-			s.finish(now)
+		case doProbe:
+			n, due := s.probe(now.UnixNano())
 			return n, stamp(earlier(d.wake, due))
-		}
-		if n := s.carryOut(d, now); n.kind != needNothing || s.fx.again {
-			return n, time.Time{}
+		default:
+			if n := s.carryOut(d, now); n.kind != needNothing || s.fx.again {
+				return n, time.Time{}
+			}
 		}
 	}
 }

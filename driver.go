@@ -67,7 +67,7 @@ type answer struct {
 func (e *Engine) newDriver(ctx context.Context, id string) *driver {
 	d := &driver{e: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: newSession(e.store, id, e.opt.Name)}
 	d.calls, d.endCalls = context.WithCancelCause(context.WithoutCancel(ctx))
-	d.pool = newPool(e.exec, d.wake, e.lease.ok)
+	d.pool = newPool(e.exec, e.opt.Clock, d.calls, d.wake, e.lease.ok)
 	_, d.session.calls.prober = e.exec.(Prober)
 	_, d.session.calls.inspector = e.exec.(Inspector)
 	return d
@@ -238,18 +238,11 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 func (d *driver) call(now time.Time) {
 	x := d.session
 	if len(x.starts) > 0 {
-		calls := make([]*call, len(x.starts))
-		batch := make([]call, len(x.starts))
-		for i, a := range x.starts {
-			calls[i] = &batch[i]
-			calls[i].attempt, calls[i].begun, calls[i].deadline = a, x.begun[i], a.Deadline
-			calls[i].parent, calls[i].clock = d.calls, d.e.opt.Clock
-		}
-		d.pool.push(calls, max(x.st.c.Policy.Concurrency, len(calls)))
-		x.starts, x.begun = x.starts[:0], x.begun[:0]
-		if first := calls[0].deadline; !first.IsZero() {
+		d.pool.push(x.starts, max(x.st.c.Policy.Concurrency, len(x.starts)))
+		if first := x.starts[0].attempt.Deadline; !first.IsZero() {
 			d.look = soonest(d.look, first.Add(d.e.opt.AbandonAfter))
 		}
+		x.starts = x.starts[:0]
 	}
 	for _, a := range x.asks {
 		d.asks.Go(func() { d.answer(a) })
@@ -285,18 +278,7 @@ func (d *driver) abandon(now time.Time) {
 
 // idle reports whether the plan needs no driver any more.
 func (d *driver) idle(wake time.Time) bool {
-	if d.pool.out() > 0 || d.fail > 0 || d.session.st == nil {
-		return false
-	}
-	switch st := d.session.st.status(); {
-	case st == StatusRollingBack:
-		return false
-	case st.Ended():
-		return true
-	case st == StatusPaused, st == StatusPending:
-		return wake.IsZero() && !d.session.st.probing.active && d.pool.leftBehind() == 0 && !d.tending
-	}
-	return false
+	return d.pool.out() == 0 && d.fail == 0 && d.session.idle(wake, d.tending || d.pool.leftBehind() > 0)
 }
 
 // settled reports whether everything that came in was committed.

@@ -34,7 +34,6 @@ func (s *state) foldOutcome(o *outcome) {
 	s.become(r, o)
 	if o.leaves {
 		s.queue.bar(o.ordinal)
-		s.calls.abandoned++
 		s.tooManyAbandoned(o.at)
 	}
 }
@@ -44,7 +43,6 @@ func (s *state) returned(o *outcome) {
 	if !s.queue.unbar(o.ordinal) {
 		return
 	}
-	s.calls.abandoned--
 	s.event(Event{Kind: EventLate, Batch: -1, Agent: o.agent, Task: o.task, Number: int(o.number), Reason: o.reason, Text: cutMessage(o.text)})
 }
 
@@ -100,23 +98,22 @@ func failText(o *outcome, b becoming) string {
 
 // keepMore keeps what few tasks have: an error, another version, an absence.
 func (s *state) keepMore(t *TaskState, o *outcome, b becoming, target string) {
-	more := TaskMore{}
-	if b.status != TaskSucceeded {
-		more.Error = failText(o, b)
+	old := t.More
+	t.More = nil
+	if b.status == TaskSucceeded {
+		return
 	}
+	more := &TaskMore{Error: failText(o, b)}
 	if o.version != target {
 		more.Version = cutMessage(o.version)
 	}
 	if b.status == TaskWaiting && (b.why == ReasonUnreachable || b.why == ReasonThrottled) {
 		more.Away = o.at
-		if t.More != nil && t.More.Away != 0 {
-			more.Away = t.More.Away
+		if old != nil && old.Away != 0 {
+			more.Away = old.Away
 		}
 	}
-	t.More = nil
-	if more != (TaskMore{}) {
-		t.More = &more
-	}
+	t.More = more
 }
 
 // wait puts an agent aside until its next attempt is due.
@@ -124,7 +121,7 @@ func (s *state) wait(r *resident, task int, b becoming) {
 	t := r.State.task(task)
 	t.Ended = b.due
 	s.setAgent(r, TaskWaiting)
-	s.setFlag(r, AgentOpen, !b.freeSlot)
+	s.setFlag(r, AgentOpen, !b.freeSlot && r.Batch == s.p.Batch)
 	s.queue.timers.push(timer{at: b.due, ordinal: r.Ordinal})
 	e := Event{Kind: EventTaskWaiting, Batch: r.Batch, Agent: r.Agent.ID, Task: task, Reason: b.why, Until: stamp(b.due)}
 	if t.More != nil {
@@ -137,7 +134,8 @@ func (s *state) wait(r *resident, task int, b becoming) {
 func (s *state) nextTask(r *resident, task int) {
 	if task+1 < r.State.tasks() {
 		s.setAgent(r, TaskWaiting)
-		s.queue.partly.push(r.Ordinal)
+		s.setFlag(r, AgentOpen, r.Batch == s.p.Batch)
+		s.requeue(r)
 		return
 	}
 	s.setAgent(r, TaskSucceeded)
@@ -210,6 +208,7 @@ func (s *state) recovered(r *resident, now int64) {
 	s.setTask(r, i, TaskWaiting)
 	s.setAgent(r, TaskWaiting)
 	s.setFlag(r, AgentTouched, true)
+	s.setFlag(r, AgentOpen, r.Batch == s.p.Batch)
 	t.Why, t.Ended = ReasonRepeat, now
 	s.taskEvent(EventTaskWaiting, r, i, ReasonRepeat, "")
 }
@@ -232,9 +231,7 @@ func (s *state) foldInspects() {
 			s.become(r, &o)
 			continue
 		}
-		if r.Batch == s.p.Batch {
-			s.queue.repeats.push(r.Ordinal)
-		}
+		s.requeueRepeat(r)
 	}
 	s.in.inspects = nil
 }
@@ -306,7 +303,7 @@ func (s *state) foldOrder(o Order, now time.Time) (n need, done bool) {
 	case OrderRetry:
 		n, done = s.foldRows(o, s.retry)
 		if done && n.kind == needNothing {
-			s.enterBatch()
+			s.stepBack()
 		}
 		return n, done
 	default:
@@ -320,7 +317,7 @@ func (s *state) foldAccept(o Order) (need, bool) {
 			s.p.Accepted = s.p.Counts.Bad()
 			continue
 		}
-		b := s.batches[i]
+		b := s.batch(i)
 		if b == nil {
 			return need{kind: needBatch, from: i}, false
 		}
@@ -339,7 +336,7 @@ func (s *state) foldRows(o Order, f func(*resident)) (n need, done bool) {
 		return s.wanted(o), false
 	}
 	for _, r := range s.queue.given {
-		if s.batches[r.Batch] == nil {
+		if s.batch(r.Batch) == nil {
 			return need{kind: needBatch, from: r.Batch}, false
 		}
 	}
@@ -403,7 +400,7 @@ func (s *state) retry(r *resident) {
 	if !bad(r.State.Status) {
 		return
 	}
-	b := s.batches[r.Batch]
+	b := s.batch(r.Batch)
 	for i := range r.State.tasks() {
 		t := r.State.task(i)
 		if !bad(t.Status) && !(t.Status == TaskSkipped && t.Why == ReasonAgentFailed) {
@@ -423,6 +420,17 @@ func (s *state) retry(r *resident) {
 		s.event(Event{Kind: EventBatchReopened, Batch: b.Index})
 	}
 	s.p.Batch = min(s.p.Batch, b.Index)
+}
+
+// stepBack returns to a batch that runs again. Agents of later batches that wait give their slots back: they cannot go on before
+// this batch has closed, and it may need every slot.
+func (s *state) stepBack() {
+	s.rows.busyRows(func(r *resident) {
+		if r.State.Status == TaskWaiting && r.Batch > s.p.Batch {
+			s.setFlag(r, AgentOpen, false)
+		}
+	})
+	s.enterBatch()
 }
 
 // pruneBreaches forgets breaches that were answered.

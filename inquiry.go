@@ -97,6 +97,9 @@ func (s *state) foldHealth(now int64) need {
 	for len(s.in.probes) > 0 {
 		a := s.in.probes[0]
 		if r := s.rows.at(a.ordinal); r != nil && a.known {
+			if s.batch(r.Batch) == nil {
+				return need{kind: needBatch, from: r.Batch}
+			}
 			s.health(r, a.health.Healthy, a.at, a.health.Reason)
 		}
 		s.probing.out = max(s.probing.out-1, 0)
@@ -112,7 +115,7 @@ func (s *state) foldHealth(now int64) need {
 			s.late(h.agent, h.healthy, "the plan has no such agent")
 		} else {
 			r := s.rows.at(h.ordinal)
-			if s.batches[r.Batch] == nil {
+			if s.batch(r.Batch) == nil {
 				return need{kind: needBatch, from: r.Batch}
 			}
 			s.health(r, h.healthy, h.at, h.reason)
@@ -154,7 +157,7 @@ func (s *state) found(ids []string, rows []AgentRow) {
 // health takes in one report. It counts when its time lies between the agent's success and the end of the batch's
 // observation, once; otherwise it is an event and nothing else.
 func (s *state) health(r *resident, healthy bool, at int64, reason string) {
-	b := s.batches[r.Batch]
+	b := s.batch(r.Batch)
 	switch {
 	case r.State.Status != TaskSucceeded, !judged(s.status()):
 		s.late(r.Agent.ID, healthy, reason)
@@ -226,7 +229,7 @@ func (s *state) unhealthy(r *resident, at int64, reason string) {
 	s.setTask(r, i, TaskFailed)
 	s.taskEvent(EventTaskFailed, r, i, ReasonUnhealthy, cutMessage(reason))
 	s.setAgent(r, TaskFailed)
-	b := s.batches[r.Batch]
+	b := s.batch(r.Batch)
 	if b.Unhealthy == 0 {
 		b.HealthySince = time.Unix(0, at).UTC()
 	}
@@ -242,7 +245,7 @@ func (s *state) foldDoubts(now int64) need {
 		if r == nil {
 			return need{kind: needPage, from: o}
 		}
-		if s.batches[r.Batch] == nil {
+		if s.batch(r.Batch) == nil {
 			return need{kind: needBatch, from: r.Batch}
 		}
 	}

@@ -15,7 +15,7 @@ type queues struct {
 	repeats fifo        // hold their slot, or need none
 	partly  fifo        // hold their slot
 	retries fifo        // due, and hold their slot
-	back    fifo        // were away, are due, and need a slot
+	back    fifo        // are due, and need a slot: were away, or their batch was put off
 	next    int         // no row of the current batch before this ordinal is pending, but for barred ones
 	barred  []bar       // agents whose abandoned call has not returned
 	inspect fifo        // lost attempts to ask the Inspector about
@@ -82,7 +82,15 @@ func (q *queues) release(r *resident) {
 	}
 }
 
-func (q *queues) bar(ordinal int) { q.barred = append(q.barred, bar{ordinal: ordinal}) }
+func (q *queues) bar(ordinal int) {
+	if q.barredAt(ordinal) < 0 {
+		q.barred = append(q.barred, bar{ordinal: ordinal})
+	}
+}
+
+func (q *queues) barredAt(ordinal int) int {
+	return slices.IndexFunc(q.barred, func(b bar) bool { return b.ordinal == ordinal })
+}
 
 // waitingBarred is how many agents of the current batch are pending but barred.
 func (q *queues) waitingBarred() int {
@@ -97,7 +105,7 @@ func (q *queues) waitingBarred() int {
 
 // unbar lets an agent be picked again, and reports whether it was barred.
 func (q *queues) unbar(ordinal int) bool {
-	i := slices.IndexFunc(q.barred, func(b bar) bool { return b.ordinal == ordinal })
+	i := q.barredAt(ordinal)
 	if i < 0 {
 		return false
 	}
@@ -147,8 +155,11 @@ func (s *state) requeue(r *resident) {
 	switch {
 	case r.State.Status != TaskWaiting:
 	case t.Status == TaskPending:
-		if here {
+		switch {
+		case here && r.is(AgentOpen):
 			s.queue.partly.push(r.Ordinal)
+		case here:
+			s.queue.back.push(r.Ordinal)
 		}
 	case t.Why != ReasonRepeat:
 		s.queue.timers.push(timer{at: t.Ended, ordinal: r.Ordinal})
@@ -156,7 +167,18 @@ func (s *state) requeue(r *resident) {
 	case s.calls.inspector:
 		s.queue.inspect.push(r.Ordinal)
 	default:
+		s.requeueRepeat(r)
+	}
+}
+
+// requeueRepeat queues an attempt that was lost in a crash.
+func (s *state) requeueRepeat(r *resident) {
+	switch {
+	case r.Batch != s.p.Batch:
+	case r.is(AgentOpen):
 		s.queue.repeats.push(r.Ordinal)
+	default:
+		s.queue.back.push(r.Ordinal)
 	}
 }
 
@@ -165,13 +187,16 @@ func (s *state) requeue(r *resident) {
 func (s *state) pick(all, fresh int, now int64) need {
 	q := &s.queue
 	for _, f := range []*fifo{&q.repeats, &q.partly, &q.retries} {
-		for ; all > 0 && f.len() > 0; all-- {
-			s.start(s.rows.at(f.pop()), now)
+		for all > 0 && f.len() > 0 {
+			if s.startWaiting(f.pop(), now) {
+				all--
+			}
 		}
 	}
-	fresh = min(fresh, all)
-	for ; fresh > 0 && q.back.len() > 0; fresh-- {
-		s.start(s.rows.at(q.back.pop()), now)
+	for fresh = min(fresh, all); fresh > 0 && q.back.len() > 0; {
+		if s.startWaiting(q.back.pop(), now) {
+			fresh--
+		}
 	}
 	b := s.current()
 	end := b.First + b.Size
@@ -184,7 +209,7 @@ func (s *state) pick(all, fresh int, now int64) need {
 		if r.State.Status != TaskPending {
 			continue
 		}
-		if i := slices.IndexFunc(q.barred, func(b bar) bool { return b.ordinal == r.Ordinal }); i >= 0 {
+		if i := q.barredAt(r.Ordinal); i >= 0 {
 			q.barred[i].pending = true
 			continue
 		}
@@ -195,6 +220,16 @@ func (s *state) pick(all, fresh int, now int64) need {
 		s.fault(now, fmt.Sprintf("batch %d counts %d pending agents, but none is left", b.Index, b.Counts.Pending))
 	}
 	return need{}
+}
+
+// startWaiting starts a queued agent, unless it was skipped while it was in the queue.
+func (s *state) startWaiting(ordinal int, now int64) bool {
+	r := s.rows.at(ordinal)
+	if r == nil || r.State.Status != TaskWaiting {
+		return false
+	}
+	s.start(r, now)
+	return true
 }
 
 // start makes an agent's task running. Its call is made once that is committed.

@@ -210,6 +210,9 @@ func (p Policy) check(m *mistakes, batches int) {
 		}
 	}
 	p.checkEnums(m)
+	if p.Reserve && p.OnBreach == ActionContinue {
+		m.add("reserve", "true", "does not go with going on after a breach: it would wait for ever", "with onBreach pause or rollback")
+	}
 	for _, b := range p.Hold.Batches {
 		switch {
 		case b == 0:

@@ -1,10 +1,12 @@
 package ota
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/benbjohnson/clock"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -12,13 +14,15 @@ import (
 // queue, and outcomes come back in one slice that the owner swaps: a lock a call, instead of two channels and a goroutine. How many
 // calls may be out is decided and committed before an attempt gets here; the limit of each group is the backstop.
 type pool struct {
-	exec Executor
-	tell func() // wakes the owner
-	ok   func() bool
+	exec  Executor
+	clock clock.Clock
+	calls context.Context // parent of every call's context
+	tell  func()          // wakes the owner
+	ok    func() bool     // whether calls may be made at all
 
 	mu      sync.Mutex
 	work    sync.Cond
-	queue   []*call
+	queue   []job
 	head    int
 	idle    int       // workers that wait
 	size    int       // workers that are not stuck in an abandoned call
@@ -31,19 +35,23 @@ type pool struct {
 }
 
 // worker is one goroutine of a pool.
-type worker struct{ call *call }
+type worker struct {
+	job  job
+	busy bool
+	left bool // its call was left behind
+}
 
-func newPool(x Executor, tell func(), ok func() bool) *pool {
-	p := &pool{exec: x, tell: tell, ok: ok}
+func newPool(x Executor, ck clock.Clock, calls context.Context, tell func(), ok func() bool) *pool {
+	p := &pool{exec: x, clock: ck, calls: calls, tell: tell, ok: ok}
 	p.work.L = &p.mu
 	return p
 }
 
 // push hands attempts to the workers; it never blocks.
-func (p *pool) push(calls []*call, concurrency int) {
+func (p *pool) push(jobs []job, concurrency int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queue = append(p.queue, calls...)
+	p.queue = append(p.queue, jobs...)
 	waiting := len(p.queue) - p.head
 	for range min(waiting, p.idle) {
 		p.work.Signal()
@@ -81,53 +89,53 @@ func (p *pool) run(w *worker) {
 	var o outcome
 	have := false
 	for {
-		c := p.next(w, o, have)
-		if c == nil {
+		if !p.next(w, o, have) {
 			ended = true
 			return
 		}
 		have = false
 		if p.ok() {
-			o, have = c.execute(p.exec)
+			o, have = w.job.execute(p.exec, p.calls, p.clock)
 		}
 	}
 }
 
-// next gives back the outcome of one call and takes the next, under one lock. Nil ends the worker.
-func (p *pool) next(w *worker, o outcome, have bool) *call {
+// next gives back the outcome of one call and takes the next job, under one lock. False ends the worker.
+func (p *pool) next(w *worker, o outcome, have bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w.call != nil && !p.back(w, o, have) {
-		return nil
+	if w.busy && !p.back(w, o, have) {
+		return false
 	}
 	for p.head == len(p.queue) {
 		if p.closed {
 			p.size--
 			p.remove(w)
-			return nil
+			return false
 		}
 		p.idle++
 		p.work.Wait()
 		p.idle--
 	}
-	c := p.queue[p.head]
-	p.queue[p.head] = nil
+	w.job, w.busy = p.queue[p.head], true
+	p.queue[p.head] = job{}
 	p.head++
 	if p.head == len(p.queue) {
 		p.queue, p.head = p.queue[:0], 0
 	}
-	w.call = c
-	return c
+	return true
 }
 
 // back takes in how a worker's call ended, and reports whether the worker goes on: one that was left behind has been replaced.
 func (p *pool) back(w *worker, o outcome, have bool) bool {
-	c := w.call
-	w.call = nil
+	w.busy = false
 	switch {
-	case c.left:
+	case w.left:
 		p.left--
-		o.ordinal, o.agent, o.task, o.number, o.left = c.begun.ordinal, c.attempt.Agent, c.begun.task, uint32(c.attempt.Number), true
+		if !have {
+			o = w.job.outcome(p.clock.Now())
+		}
+		o.left = true
 		p.put(o)
 		p.remove(w)
 		return false
@@ -144,15 +152,11 @@ func (p *pool) back(w *worker, o outcome, have bool) bool {
 func (p *pool) died(w *worker) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := w.call
-	if c == nil {
+	if !w.busy {
 		return
 	}
-	o := outcome{
-		ordinal: c.begun.ordinal, agent: c.attempt.Agent, task: c.begun.task, number: uint32(c.attempt.Number),
-		repeat: c.attempt.Repeat, at: c.clock.Now().UnixNano(), reason: ReasonPanic, text: "the executor ended its goroutine",
-	}
-	c.release()
+	o := w.job.outcome(p.clock.Now())
+	o.reason, o.text = ReasonPanic, "the executor ended its goroutine"
 	if p.back(w, o, true) {
 		p.size--
 		p.remove(w)
@@ -189,7 +193,7 @@ func (p *pool) out() int {
 	defer p.mu.Unlock()
 	n := len(p.queue) - p.head
 	for _, w := range p.workers {
-		if w.call != nil && !w.call.left {
+		if w.busy && !w.left {
 			n++
 		}
 	}
@@ -210,11 +214,10 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, w := range p.workers {
-		c := w.call
-		if c == nil || c.left {
+		if !w.busy || w.left {
 			continue
 		}
-		end, why := c.deadline, ReasonAbandoned
+		end, why := w.job.attempt.Deadline, ReasonAbandoned
 		if !ended.IsZero() && (end.IsZero() || ended.Before(end)) {
 			end, why = ended, reason
 		}
@@ -228,15 +231,11 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 			}
 			continue
 		}
-		c.left = true
+		w.left = true
 		p.left++
 		p.size--
 		if why != ReasonNone {
-			p.put(outcome{
-				ordinal: c.begun.ordinal, agent: c.attempt.Agent, task: c.begun.task, number: uint32(c.attempt.Number),
-				repeat: c.attempt.Repeat, at: now.UnixNano(), reason: why, leaves: true,
-				text: "the call did not return after its context had ended",
-			})
+			p.put(w.job.abandoned(now, why))
 		}
 	}
 	return again

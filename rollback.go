@@ -87,8 +87,10 @@ func (w *saying) freeze(spec RollbackSpec) error {
 	if w.frozen() {
 		return nil
 	}
-	if err := w.legal(); err != nil {
-		return err
+	if !undoing(&w.row.Control, &w.row.Progress) { // a breach has asked for it already
+		if err := w.legal(); err != nil {
+			return err
+		}
 	}
 	if p := &w.row.Progress; p.Touched+p.Counts.Running == 0 {
 		return fmt.Errorf("%w: plan %s has touched no agent", ErrNothing, w.row.ID)
@@ -161,6 +163,7 @@ func (w *saying) rollBack(id string) error {
 	}
 	started := *ref
 	started.Started = &Stop{Stamp: w.stamp(), Interrupt: ref.Spec.Interrupt}
+	w.c.Undone = w.row.Progress.Struck
 	w.c.Rollback = &started
 	w.event(Event{Kind: EventRollback, Batch: -1, Text: id})
 	return nil
@@ -487,16 +490,16 @@ func (e *Engine) tendSource(ctx context.Context, row *PlanRow) error {
 	case st == StatusPending && ref.Started != nil:
 		_, err := e.startRollback(ctx, r, By{Actor: ref.Started.Actor, Reason: ref.Started.Reason})
 		return err
+	case st == StatusPending && undoing(&row.Control, &row.Progress):
+		_, err := e.startRollback(ctx, r, breachedBy(row))
+		return err
 	}
 	return nil
 }
 
 // rollBackByItself carries out the rollback that a breach asked for.
 func (e *Engine) rollBackByItself(ctx context.Context, row *PlanRow) error {
-	by := By{Actor: "ota", Reason: "breach"}
-	if b := standing(&row.Control, &row.Progress); b != nil {
-		by.Reason = shorten255(b.String())
-	}
+	by := breachedBy(row)
 	_, err := e.Rollback(ctx, row.ID, RollbackSpec{}, by)
 	if !errors.Is(err, ErrNothing) {
 		return err
@@ -510,6 +513,15 @@ func (e *Engine) rollBackByItself(ctx context.Context, row *PlanRow) error {
 		return nil
 	})
 	return err
+}
+
+// breachedBy is who says the verbs that follow from a breach.
+func breachedBy(row *PlanRow) By {
+	by := By{Actor: "ota"}
+	if b := standing(&row.Control, &row.Progress); b != nil {
+		by.Reason = shorten255(b.String())
+	}
+	return by
 }
 
 // tendRollback looks whether the source has drained, and which agents that were in flight then turned out untouched.

@@ -253,6 +253,11 @@ func (r *foreground) run(ctx context.Context) (Plan, error) {
 		}
 		st := statusOf(&row.Control, &row.Progress)
 		if !driven && (st == StatusPaused || st == StatusPending || st.Ended()) {
+			if row.Source != "" && st.Ended() { // its source ends with it, also when no driver of either is left to see to that
+				if _, err := r.e.tend(ctx, row.Source); err != nil {
+					return planOf(&row), err
+				}
+			}
 			cancel()
 			r.wg.Wait()
 			if n := r.abandoned.Load(); n > 0 {

@@ -18,19 +18,20 @@ type session struct {
 	plan  string
 	owner string // name of the engine
 
-	st    *state // nil: to be loaded
-	raise bool   // the next load takes the ownership, under a new epoch
-	alive map[int]uint32
-	left  []bar
-	calls callsView
+	st     *state // nil: to be loaded
+	raise  bool   // the next load takes the ownership, under a new epoch
+	epoch  uint64 // the newest of which this session has known; a higher one that is not its own fences it off
+	loaded bool
+	alive  map[int]uint32
+	left   []bar
+	calls  callsView
 
 	untouched []int // of a rollback: agents that turned out not to need it
 
 	revision  uint64 // the newest this session has seen
 	held      input  // not acknowledged by a commit yet
 	committed bool   // something was committed since the shell last looked
-	starts    []Attempt
-	begun     []started
+	starts    []job
 	asks      []ask
 
 	agents  []AgentRow // reused
@@ -114,15 +115,18 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	if max(row.Spec.Schema, row.Control.Schema, row.Progress.Schema) > Schema {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, errSchema)
 	}
+	if x.loaded && row.Epoch != x.epoch && (!x.raise || row.Progress.Owner != x.owner) {
+		return fmt.Errorf("ota: load plan %s: %w", x.plan, ErrFenced)
+	}
+	x.loaded, x.epoch = true, row.Epoch
 	st := &state{
-		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, told: row.Status, policy: 1,
+		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, told: row.Status,
 		controlNumber: row.ControlNumber, progressNumber: row.ProgressNumber, epoch: row.Epoch,
 		batches: map[int]*batch{}, calls: x.calls,
 	}
 	st.fx.step = 1
 	st.fx.log.reset()
 	st.queue.barred = x.left
-	st.calls.abandoned = len(x.left)
 	if err := x.loadBusy(ctx, st, now); err != nil {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, err)
 	}
@@ -157,7 +161,8 @@ func (x *session) loadBusy(ctx context.Context, st *state, now time.Time) error 
 			b := page.Items[i]
 			last, from = b.First+b.Size, b.Index+1
 			if b.Status != BatchCompleted || b.Index == st.p.Batch {
-				st.batches[b.Index] = &batch{BatchRow: b, judge: true}
+				st.batches[b.Index] = &batch{BatchRow: b}
+				st.judgeLater(st.batches[b.Index])
 			}
 		}
 	}
@@ -188,7 +193,8 @@ func (x *session) loadRows(ctx context.Context, st *state, now time.Time, from, 
 			}
 			r := st.rows.add(row)
 			n, live := x.alive[r.Ordinal]
-			r.live = live && n == r.State.task(r.State.active()).Number
+			t := r.State.task(r.State.active())
+			r.live = live && n == t.Number && t.Status == TaskRunning
 			st.recovered(r, now.UnixNano())
 		}
 		if !page.More || q.From >= to {
@@ -199,9 +205,7 @@ func (x *session) loadRows(ctx context.Context, st *state, now time.Time, from, 
 
 // step runs the core until it waits, giving it the rows that it needs.
 func (x *session) step(ctx context.Context, now time.Time) (time.Time, error) {
-	abandoned := x.st.calls.abandoned
 	x.st.calls = x.calls
-	x.st.calls.abandoned = abandoned
 	x.st.untouched = x.untouched
 	for {
 		n, wake := x.st.step(now)
@@ -294,11 +298,29 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 	}
 	if x.raise {
 		st.epoch++
-		x.raise = false
+		x.raise, x.epoch = false, st.epoch
 	}
 	x.committed, x.revision = true, rev
 	x.acknowledged()
 	return x.handOut(), nil
+}
+
+// idle reports whether the plan, when no call is out, has come to rest: it has ended, or nothing happens to it any more
+// until somebody says something. wake is what turn returned; awaited says that something else is to be waited for, such
+// as an abandoned call.
+func (x *session) idle(wake time.Time, awaited bool) bool {
+	if x.st == nil {
+		return false
+	}
+	switch st := x.st.status(); {
+	case st == StatusRollingBack:
+		return false
+	case st.Ended():
+		return true
+	case st == StatusPaused, st == StatusPending:
+		return wake.IsZero() && !x.st.probing.active && !awaited
+	}
+	return false
 }
 
 // row is the plan as it is stored, when nothing is waiting to be committed.
@@ -318,7 +340,9 @@ func (x *session) said(row *PlanRow) {
 		return
 	}
 	st.c, st.controlNumber, st.told = row.Control, row.ControlNumber, row.Status
-	st.policy++
+	for _, i := range sortedKeys(st.batches) {
+		st.judgeLater(st.batches[i])
+	}
 }
 
 // refresh reads the plan again, because somebody else may have said something to it.
@@ -331,8 +355,8 @@ func (x *session) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if row.Epoch != st.epoch || row.ProgressNumber != st.progressNumber {
-		x.drop()
+	if row.Epoch != st.epoch {
+		x.drop() // fenced off: the next load says so
 		return nil
 	}
 	x.said(&row)
@@ -352,8 +376,7 @@ func (x *session) handOut() (again bool) {
 	for _, b := range st.fx.starts {
 		r := st.rows.at(b.ordinal)
 		r.live = true
-		x.starts = append(x.starts, st.attempt(r, b.task))
-		x.begun = append(x.begun, b)
+		x.starts = append(x.starts, job{attempt: st.attempt(r, b.task), ordinal: b.ordinal})
 	}
 	for _, o := range st.probing.asks {
 		r := st.rows.at(o)
@@ -386,8 +409,9 @@ func (s *state) forget() {
 		s.rows.sweep(done)
 	}
 	for _, i := range s.fx.batches {
-		if b := s.batches[i]; b != nil && b.Status == BatchCompleted && i < s.p.Batch {
+		if b := s.batches[i]; b != nil && b.Status == BatchCompleted && i < s.p.Batch && !b.judge {
 			delete(s.batches, i)
+			s.hot = nil
 		}
 	}
 }

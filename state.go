@@ -17,6 +17,7 @@ type state struct {
 	epoch          uint64
 
 	batches map[int]*batch
+	hot     *batch // the one looked up last
 	rows    residents
 	queue   queues
 	in      input // what is not folded yet
@@ -25,15 +26,14 @@ type state struct {
 	calls     callsView
 	untouched []int // of a rollback: doubtful agents that turned out untouched
 	fx        change
-	policy    int // counts changes of Control, to notice that limits must be judged again
-	judged    int
+	toJudge   []int // batches whose failures changed, or whose limits were edited
 }
 
 // batch is a batch's row as its owner works on it.
 type batch struct {
 	BatchRow
 	step  uint64 // the change in which it was last written
-	judge bool   // its failures changed since it was judged
+	judge bool   // it is in the list of those to be judged
 }
 
 // callsView is what the core is told about the world around it; it is never stored.
@@ -42,7 +42,6 @@ type callsView struct {
 	leaseOut  bool // the lease is nearly out
 	prober    bool // the executor is a Prober
 	inspector bool // the executor is an Inspector
-	abandoned int  // calls left behind
 	source    bool // the source of this rollback has nothing in flight
 }
 
@@ -95,6 +94,14 @@ type started struct {
 	task    int
 }
 
+// batch returns a batch that is in memory, or nil.
+func (s *state) batch(i int) *batch {
+	if s.hot == nil || s.hot.Index != i {
+		s.hot = s.batches[i]
+	}
+	return s.hot
+}
+
 func (s *state) event(e Event) { s.fx.log.add(e) }
 
 // taskEvent tells what became of a task.
@@ -134,7 +141,7 @@ func (a *AgentState) tasks() int { return 1 + len(a.Rest) }
 // setTask moves a task, and the counters with it.
 func (s *state) setTask(r *resident, i int, to TaskStatus) {
 	t := r.State.task(i)
-	b := s.batches[r.Batch]
+	b := s.batch(r.Batch)
 	*b.Tasks.of(t.Status)--
 	*b.Tasks.of(to)++
 	*s.p.Tasks.of(t.Status)--
@@ -150,14 +157,14 @@ func (s *state) setAgent(r *resident, to TaskStatus) {
 	if from == to {
 		return
 	}
-	b := s.batches[r.Batch]
+	b := s.batch(r.Batch)
 	*b.Counts.of(from)--
 	*b.Counts.of(to)++
 	*s.p.Counts.of(from)--
 	*s.p.Counts.of(to)++
 	r.State.Status = to
 	if bad(from) != bad(to) {
-		b.judge = true
+		s.judgeLater(b)
 	}
 	s.rows.moved(r, busy(from), busy(to))
 	s.dirty(r)
@@ -169,6 +176,14 @@ func (s *state) setAgent(r *resident, to TaskStatus) {
 
 func busy(s TaskStatus) bool { return s == TaskRunning || s == TaskWaiting }
 func bad(s TaskStatus) bool  { return s == TaskFailed || s == TaskUnknown }
+
+// judgeLater has a batch judged once everything is folded.
+func (s *state) judgeLater(b *batch) {
+	if !b.judge {
+		b.judge = true
+		s.toJudge = append(s.toJudge, b.Index)
+	}
+}
 
 // setFlag sets or clears one fact about an agent, and the counter that belongs to it.
 func (s *state) setFlag(r *resident, f AgentFlags, on bool) {
@@ -182,7 +197,7 @@ func (s *state) setFlag(r *resident, f AgentFlags, on bool) {
 		r.State.Flags &^= f
 		by = -1
 	}
-	b := s.batches[r.Batch]
+	b := s.batch(r.Batch)
 	switch f {
 	case AgentOpen:
 		b.Open += by
@@ -203,7 +218,7 @@ func (s *state) setFlag(r *resident, f AgentFlags, on bool) {
 func (r *resident) is(f AgentFlags) bool { return r.State.Flags&f != 0 }
 
 // current is the batch that is being worked on, or nil when all are closed.
-func (s *state) current() *batch { return s.batches[s.p.Batch] }
+func (s *state) current() *batch { return s.batch(s.p.Batch) }
 
 func (s *state) status() Status { return statusOf(&s.c, &s.p) }
 

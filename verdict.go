@@ -2,26 +2,25 @@ package ota
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
 // A verdict answers whether something has gone wrong. It is asked after everything that happened has been folded and
 // before anything is decided; what it finds is recorded as a Breach in the same commit as what caused it.
 
-// judge asks the verdicts of every batch whose failures changed, and of all when the limits were edited.
+// judge asks the verdicts of every batch whose failures changed, and of all that are at hand when the limits were edited.
 func (s *state) judge(now time.Time) {
-	if s.c.OrderCount > s.p.Folded || !judged(s.status()) {
+	if len(s.toJudge) == 0 || s.c.OrderCount > s.p.Folded || !judged(s.status()) {
 		return
 	}
-	all := s.judged != s.policy
-	s.judged = s.policy
-	for _, i := range sortedKeys(s.batches) {
-		b := s.batches[i]
-		if b.judge || all {
-			b.judge = false
-			s.thresholdVerdict(b, now)
-		}
+	slices.Sort(s.toJudge)
+	for _, i := range s.toJudge {
+		b := s.batch(i)
+		b.judge = false
+		s.thresholdVerdict(b, now)
 	}
+	s.toJudge = s.toJudge[:0]
 }
 
 // judged reports whether a plan in status st can still be breached: one that ends or is undone cannot.
@@ -64,12 +63,12 @@ func (s *state) thresholdVerdict(b *batch, now time.Time) {
 
 // tooManyAbandoned strikes when more calls were left behind than the policy allows.
 func (s *state) tooManyAbandoned(at int64) {
-	most := s.c.Policy.MaxAbandoned
-	if s.calls.abandoned <= most || !judged(s.status()) {
+	most, n := s.c.Policy.MaxAbandoned, len(s.queue.barred)
+	if n <= most || !judged(s.status()) {
 		return
 	}
 	br := Breach{Reason: ReasonTooManyAbandoned, Batch: -1, At: stamp(at), Action: ActionPause}
-	br.Text = tooManyText(s.calls.abandoned, most)
+	br.Text = tooManyText(n, most)
 	if s.standsFor(br) == nil {
 		s.strike(br)
 	}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// parallel is how many agents are started, or asked, at once where no plan says it.
+const parallel = 8
+
+// fleet is all machines, and what the executor needs to find one.
+type fleet struct {
+	machines []*machine
+	byID     map[string]*machine
+}
+
+// startFleet makes a folder for every machine under dir and starts all agents on the given version. One machine in four
+// is of an older model, none of them among the first `modern`, as far as that is possible: a fleet rarely meets its worst
+// machines first. seed decides which.
+func startFleet(ctx context.Context, dir string, agents, modern int, seed uint64, version string) (*fleet, error) {
+	f := &fleet{byID: map[string]*machine{}}
+	old := dealOld(agents, modern, seed)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for i := range agents {
+		m := &machine{id: fmt.Sprintf("edge-%03d", i+1)}
+		m.home = filepath.Join(dir, "agents", m.id)
+		f.machines = append(f.machines, m)
+		f.byID[m.id] = m
+		g.Go(func() error {
+			if err := m.provision(ctx, hardwareOf(old[i]), version); err != nil {
+				return fmt.Errorf("start %s: %w", m.id, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		f.shutdown()
+		return nil, err
+	}
+	return f, nil
+}
+
+// provision makes a machine: its folder, its hardware, its first release, and the agent that runs it.
+func (m *machine) provision(ctx context.Context, h hardware, version string) error {
+	if err := os.MkdirAll(filepath.Join(m.home, "releases"), 0o755); err != nil {
+		return err
+	}
+	if err := writeJSON(filepath.Join(m.home, "machine.json"), h); err != nil {
+		return err
+	}
+	if err := install(m.home, version); err != nil {
+		return err
+	}
+	if err := activate(m.home, version); err != nil {
+		return err
+	}
+	return m.restart(ctx)
+}
+
+// dealOld says which machines are old ones.
+func dealOld(agents, modern int, seed uint64) []bool {
+	n := (agents + 3) / 4
+	modern = min(modern, agents-n)
+	old := make([]bool, agents)
+	r := rand.New(rand.NewPCG(seed, 0))
+	for _, i := range r.Perm(agents - modern)[:n] {
+		old[modern+i] = true
+	}
+	return old
+}
+
+func hardwareOf(old bool) hardware {
+	if old {
+		return hardware{Model: "edge-200", Kernel: "4.19", Features: []string{"epoll"}}
+	}
+	return hardware{Model: "edge-300", Kernel: "6.12", Features: []string{"epoll", "io_uring"}}
+}
+
+func (f *fleet) machine(id string) (*machine, error) {
+	m := f.byID[id]
+	if m == nil {
+		return nil, fmt.Errorf("the fleet has no agent %q", id)
+	}
+	return m, nil
+}
+
+// ids lists the agents in order.
+func (f *fleet) ids() []string {
+	ids := make([]string, len(f.machines))
+	for i, m := range f.machines {
+		ids[i] = m.id
+	}
+	return ids
+}
+
+// shutdown ends every agent. None is left when it returns, and none can be started any more.
+func (f *fleet) shutdown() {
+	var wg sync.WaitGroup
+	for _, m := range f.machines {
+		wg.Go(m.shutdown)
+	}
+	wg.Wait()
+}

@@ -1,0 +1,114 @@
+// Quickstart shows ota at work on a fleet of real processes: an upgrade that goes wrong on some machines, the pause that
+// follows by itself, the rollback of exactly what was touched, and the upgrade that goes through.
+//
+//	go run ./examples/quickstart
+//
+// It needs nothing but Go, and leaves nothing behind. story.go tells the story, executor.go is what you would write for
+// a fleet of your own.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// agentCommand makes this program an agent: what the fleet consists of.
+const agentCommand = "agent"
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == agentCommand {
+		fail(agentMain(os.Args[2]), 1)
+		return
+	}
+	c, err := parseFlags(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	fail(err, 2)
+	ctx, unwatch := signal.NotifyContext(context.Background(), syscall.SIGPIPE) // as of `| head`
+	defer unwatch()
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends us at once, and the agents with us
+	switch err := run(ctx, c); {
+	case err != nil && ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "Interrupted: all agents are stopped.")
+		os.Exit(130)
+	default:
+		fail(err, 1)
+	}
+}
+
+// fail ends the program when there is an error.
+func fail(err error, code int) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(code)
+	}
+}
+
+type config struct {
+	agents      int
+	dir         string
+	concurrency int
+	batch       int
+	seed        uint64
+	verbose     bool
+}
+
+func parseFlags(args []string) (config, error) {
+	var c config
+	fs := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	fs.IntVar(&c.agents, "agents", 40, "how many agents the fleet has")
+	fs.StringVar(&c.dir, "dir", "", "`folder` for the agents' folders, which stay there (default a temporary one, removed at the end)")
+	fs.IntVar(&c.concurrency, "concurrency", 5, "how many agents are upgraded at once")
+	fs.IntVar(&c.batch, "batch", 10, "how many agents a batch has")
+	fs.Uint64Var(&c.seed, "seed", 31, "decides which machines are old ones")
+	fs.BoolVar(&c.verbose, "v", false, "print every event")
+	if err := fs.Parse(args); err != nil {
+		return c, err
+	}
+	switch {
+	case fs.NArg() > 0:
+		return c, fmt.Errorf("quickstart takes no arguments, got %q", fs.Args())
+	case c.agents < 1 || c.agents > 2000:
+		return c, fmt.Errorf("-agents %d: want 1 to 2000, each is a process", c.agents)
+	case c.batch < 1 || c.concurrency < 1:
+		return c, errors.New("-batch and -concurrency: want 1 or more")
+	}
+	return c, nil
+}
+
+// run starts the fleet, tells the story, and stops the fleet, however the story ends.
+func run(ctx context.Context, c config) (err error) {
+	began := time.Now()
+	dir := c.dir
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "ota-quickstart-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
+	out := newOutput(os.Stdout, began, c.verbose)
+	out.title("A fleet of %d agents", c.agents)
+	out.say("Each is a process of its own on 127.0.0.1, with a folder under %s", dir)
+	fleet, err := startFleet(ctx, dir, c.agents, c.batch, c.seed, "1.2.0")
+	if err != nil {
+		return err
+	}
+	defer fleet.shutdown()
+	s, err := newStory(c, fleet, out)
+	if err != nil {
+		return err
+	}
+	if err := s.tell(ctx); err != nil {
+		return err
+	}
+	out.say("It took %.1f s. Read story.go next, then executor.go: that one is yours to write.", time.Since(began).Seconds())
+	return nil
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// An agent whose own answer contradicts its record must be found.
+func TestDisagreement(t *testing.T) {
+	at := func(version string, pid int) answer { return answer{"a", identity{Version: version, PID: pid}} }
+	before := at("1", 7)
+	for _, c := range []struct {
+		name    string
+		status  ota.TaskStatus
+		touched bool
+		now     answer
+		agrees  bool
+	}{
+		{"upgraded", ota.TaskSucceeded, true, at("2", 8), true},
+		{"upgraded on record only", ota.TaskSucceeded, true, at("1", 7), false},
+		{"upgraded to something else", ota.TaskSucceeded, true, at("3", 8), false},
+		{"upgraded, and gone since", ota.TaskSucceeded, true, at("", 0), false},
+		{"failed and down", ota.TaskFailed, true, at("", 0), true},
+		{"failed on record only", ota.TaskFailed, true, at("2", 8), false},
+		{"left alone", ota.TaskPending, false, at("1", 7), true},
+		{"left alone on record only", ota.TaskPending, false, at("2", 8), false},
+		{"restarted in secret", ota.TaskPending, false, at("1", 8), false},
+		{"at work", ota.TaskRunning, true, at("2", 8), false},
+	} {
+		r := ota.AgentInfo{ID: "a", Version: "1", Status: c.status, Touched: c.touched, Tasks: []ota.Task{{Target: "2"}}}
+		if got := disagreement(r, c.now, before); (len(got) == 0) != c.agrees {
+			t.Errorf("%s: disagreements %q", c.name, got)
+		}
+	}
+}
+
+// Whatever the fleet's size, the old machines are many enough for some batch to fail.
+func TestDealOld(t *testing.T) {
+	for agents := 1; agents <= 60; agents++ {
+		for batch := 1; batch <= 25; batch++ {
+			old, breach := dealOld(agents, batch, uint64(agents*batch)), false
+			for first := 0; first < agents; first += batch {
+				failed, size := 0, min(batch, agents-first)
+				for _, o := range old[first : first+size] {
+					if o {
+						failed++
+					}
+				}
+				breach = breach || failed > ota.Tolerated(0.1, size)
+			}
+			if !breach {
+				t.Fatalf("%d agents in batches of %d would never breach", agents, batch)
+			}
+		}
+	}
+}

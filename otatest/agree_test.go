@@ -1,0 +1,153 @@
+package otatest_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/otatest"
+)
+
+func always() *float64 { t := 1.0; return &t }
+
+// careful is a policy that never pauses by itself and gives agents every chance.
+func careful() ota.Policy {
+	return ota.Policy{
+		Concurrency: 3, FailureThreshold: always(), AttemptLimit: time.Hour, QueueLimit: 10 * time.Minute, MaxAbandoned: 100,
+		Retry:   ota.Retry{Max: 2, Backoff: 20 * time.Second},
+		Observe: ota.Observe{Wait: 5 * time.Minute, Probe: time.Minute},
+	}
+}
+
+func spec(policy ota.Policy, ids ...string) ota.Spec {
+	return ota.Spec{
+		ID: "p", Name: "Upgrade", FromVersion: "1.0", ToVersion: "2.0", Agents: ota.AgentIDs(ids...),
+		Shape: ota.Shape{Size: 5}, Policy: policy,
+	}
+}
+
+// want is how the agents with a prefix end, in a careful plan.
+var want = map[string]struct {
+	status   ota.TaskStatus
+	reason   ota.Reason
+	attempts int // 0: many
+	version  string
+}{
+	"ok":    {ota.TaskSucceeded, ota.ReasonSucceeded, 1, "2.0"},
+	"fail":  {ota.TaskFailed, ota.ReasonError, 3, "1.0"},
+	"flaky": {ota.TaskSucceeded, ota.ReasonSucceeded, 2, "2.0"},
+	"hang":  {ota.TaskFailed, ota.ReasonTimeout, 3, "1.0"},
+	"stuck": {ota.TaskFailed, ota.ReasonAbandoned, 1, "1.0"},
+	"slow":  {ota.TaskSucceeded, ota.ReasonSucceeded, 1, "2.0"},
+	"panic": {ota.TaskFailed, ota.ReasonPanic, 1, "1.0"},
+	"wrong": {ota.TaskFailed, ota.ReasonWrongVersion, 1, "2.0-wrong"},
+	"sick":  {ota.TaskFailed, ota.ReasonUnhealthy, 1, "2.0"},
+	"away":  {ota.TaskFailed, ota.ReasonUnreachable, 0, "1.0"},
+	"busy":  {ota.TaskSucceeded, ota.ReasonSucceeded, 4, "2.0"},
+	"other": {ota.TaskSucceeded, ota.ReasonSucceeded, 1, "2.0"},
+}
+
+func TestEachPrefixBehavesAsItSays(t *testing.T) {
+	for prefix, w := range want {
+		t.Run(prefix, func(t *testing.T) {
+			ids := slices.Concat(otatest.IDs("ok-", 6), otatest.IDs(prefix+"-", 4))
+			if prefix == "ok" {
+				ids = otatest.IDs("ok-", 10)
+			}
+			fleet := otatest.NewFleet(otatest.Options{Latency: 10 * time.Second, Jitter: 0.3, Seed: 7})
+			sim, err := otatest.Simulate(spec(careful(), ids...), fleet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(fleet.Versions()) != 0 {
+				t.Errorf("the simulation has changed the fleet: %v", fleet.Versions())
+			}
+			simulated, err := sim.Agents("p", ota.RowQuery{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan, agents, versions := really(t, spec(careful(), ids...))
+			for _, a := range agents {
+				if !strings.HasPrefix(a.ID, prefix+"-") {
+					continue
+				}
+				task := a.Tasks[0]
+				if a.Status != w.status || task.Reason != w.reason || w.attempts != 0 && task.Attempts != w.attempts {
+					t.Errorf("%s is %s for %s after %d attempts, want %+v", a.ID, a.Status, task.Reason, task.Attempts, w)
+				}
+				if versions[a.ID] != w.version {
+					t.Errorf("%s runs %q, want %q", a.ID, versions[a.ID], w.version)
+				}
+			}
+			agree(t, sim, simulated.Items, plan, agents)
+		})
+	}
+}
+
+// really runs the plan by an Engine.
+func really(t *testing.T, s ota.Spec) (plan ota.Plan, agents []ota.AgentInfo, versions map[string]string) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		fleet := otatest.NewFleet(otatest.Options{Latency: 10 * time.Second, Jitter: 0.3, Seed: 7})
+		defer fleet.Release()
+		e, err := ota.New(ota.NewMemStore(), fleet, ota.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan = run(t, e, s)
+		page, err := e.Agents(t.Context(), plan.ID, ota.RowQuery{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		agents, versions = page.Items, fleet.Versions()
+		for _, c := range fleet.Calls() {
+			if c.End.IsZero() && !strings.HasPrefix(c.Attempt.Agent, "stuck-") {
+				t.Errorf("the call %s is still out", c.Attempt.Key())
+			}
+		}
+	})
+	return plan, agents, versions
+}
+
+func run(t *testing.T, e *ota.Engine, s ota.Spec) ota.Plan {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 1000*time.Hour)
+	defer cancel()
+	p, err := e.Create(ctx, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Start(ctx, p.ID, ota.By{}); err != nil {
+		t.Fatal(err)
+	}
+	p, err = e.RunPlan(ctx, p.ID)
+	if err != nil && !errors.Is(err, ota.ErrAbandoned) {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// agree compares what was simulated with what has happened, down to the times.
+func agree(t *testing.T, sim *ota.Simulation, simulated []ota.AgentInfo, plan ota.Plan, agents []ota.AgentInfo) {
+	t.Helper()
+	if sim.Plan.Status != plan.Status || sim.Plan.Counts != plan.Counts || !sim.Plan.EndedAt.Equal(plan.EndedAt) {
+		t.Errorf("simulated %s %+v until %v,\nbut really %s %+v until %v", sim.Plan.Status, sim.Plan.Counts, sim.Plan.EndedAt,
+			plan.Status, plan.Counts, plan.EndedAt)
+	}
+	if len(simulated) != len(agents) {
+		t.Fatalf("simulated %d agents, really %d", len(simulated), len(agents))
+	}
+	for i, a := range agents {
+		s := simulated[i]
+		x, y := s.Tasks[0], a.Tasks[0]
+		if s.ID != a.ID || s.Status != a.Status || s.Touched != a.Touched || x.Reason != y.Reason || x.Attempts != y.Attempts ||
+			!x.StartedAt.Equal(y.StartedAt) || !x.EndedAt.Equal(y.EndedAt) {
+			t.Errorf("simulated %+v,\nbut really %+v", s, a)
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package otatest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// effect is what became of one key.
+type effect struct {
+	done  chan struct{} // closed when the call at work has ended
+	known bool          // it had an answer; otherwise its context ended first, and nothing was done
+	panic any
+	res   ota.Result
+	err   error
+}
+
+// answer is how an agent answers, after which time; it changes nothing. f.mu is held.
+func (f *Fleet) answer(a ota.Attempt) ota.SimCall {
+	c := ota.SimCall{Latency: f.latency(a), Result: ota.Result{Version: a.ToVersion}}
+	say := func(format string, args ...any) error {
+		return fmt.Errorf("agent %s "+format, append([]any{a.Agent}, args...)...)
+	}
+	switch f.behaviour(a) {
+	case Fail:
+		c.Err = say("did not install %s", a.ToVersion)
+	case Flaky:
+		if a.Number == 1 && a.Task == 0 {
+			c.Err = say("did not install %s at first", a.ToVersion)
+		}
+	case Hang:
+		c.Latency = ota.NoLimit
+	case Stuck:
+		c.Latency, c.IgnoresContext = ota.NoLimit, true
+	case Slow:
+		c.Latency *= 10
+	case Panic:
+		c.Err = &ota.PanicError{Value: say("panics")}
+	case Wrong:
+		c.Result.Version = a.ToVersion + "-wrong"
+	case Away:
+		c.Err = ota.Unreachable(say("does not answer"))
+	case Busy:
+		if a.Number <= 3 {
+			c.Err = ota.Throttled(say("is busy"), 0)
+		}
+	}
+	if c.Err != nil {
+		c.Result = ota.Result{}
+	}
+	return c
+}
+
+// install brings an agent to the version that it answers with. f.mu is held.
+func (f *Fleet) install(a ota.Attempt, c *ota.SimCall) {
+	if was := f.version(a); c.Err == nil {
+		c.Result.Unchanged = was == c.Result.Version
+		f.versions[a.Agent] = c.Result.Version
+	}
+}
+
+// Execute implements ota.Executor.
+func (f *Fleet) Execute(ctx context.Context, a ota.Attempt) (ota.Result, error) {
+	n := f.called(a)
+	for {
+		e, mine := f.begin(a)
+		if mine {
+			return f.work(ctx, a, e, n)
+		}
+		select {
+		case <-e.done:
+			if e.known {
+				f.returned(n, e.err, false)
+				if e.panic != nil {
+					panic(e.panic)
+				}
+				return e.res, e.err
+			}
+		case <-ctx.Done():
+			f.returned(n, ctx.Err(), false)
+			return ota.Result{}, ctx.Err()
+		}
+	}
+}
+
+// begin returns what is known of a key, and whether the caller is to do the work.
+func (f *Fleet) begin(a ota.Attempt) (e *effect, mine bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e, ok := f.effects[a.Key()]
+	if !ok {
+		e = &effect{done: make(chan struct{})}
+		f.effects[a.Key()] = e
+	}
+	return e, !ok
+}
+
+// work does what the agent does, once for each key.
+func (f *Fleet) work(ctx context.Context, a ota.Attempt, e *effect, n int) (ota.Result, error) {
+	f.mu.Lock()
+	f.version(a)
+	c := f.answer(a)
+	f.mu.Unlock()
+	if err := f.wait(ctx, c); err != nil {
+		f.mu.Lock()
+		delete(f.effects, a.Key()) // nothing was done: whoever calls again begins anew
+		f.mu.Unlock()
+		close(e.done)
+		f.returned(n, err, false)
+		return ota.Result{}, err
+	}
+	f.mu.Lock()
+	f.install(a, &c)
+	e.known, e.res, e.err = true, c.Result, c.Err
+	var p *ota.PanicError
+	if errors.As(c.Err, &p) {
+		e.panic = p.Value
+	}
+	f.mu.Unlock()
+	close(e.done)
+	f.returned(n, c.Err, c.Err == nil && !c.Result.Unchanged)
+	if e.panic != nil {
+		panic(e.panic)
+	}
+	return c.Result, c.Err
+}
+
+// errReleased is what a call of a Stuck agent returns in the end.
+var errReleased = errors.New("otatest: was stuck, and was released")
+
+func (f *Fleet) wait(ctx context.Context, c ota.SimCall) error {
+	var after <-chan time.Time
+	done, released := ctx.Done(), f.released
+	if c.IgnoresContext {
+		done = nil
+	} else {
+		released = nil
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if c.Latency <= 0 {
+			return nil
+		}
+	}
+	if c.Latency != ota.NoLimit {
+		t := time.NewTimer(c.Latency)
+		defer t.Stop()
+		after = t.C
+	}
+	select {
+	case <-after:
+		return nil
+	case <-done:
+		return ctx.Err()
+	case <-released:
+		return errReleased
+	}
+}
+
+// Inspect implements ota.Inspector: it tells the answer of the calls with the attempt's key, if there was one.
+func (f *Fleet) Inspect(_ context.Context, a ota.Attempt) (ota.Inspection, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch e := f.effects[a.Key()]; {
+	case e == nil:
+		return ota.Inspection{State: ota.InspectUnknown}, nil
+	case !e.known:
+		return ota.Inspection{State: ota.InspectRunning}, nil
+	case e.err != nil:
+		return ota.Inspection{State: ota.InspectFailed, Err: e.err}, nil
+	default:
+		return ota.Inspection{State: ota.InspectDone, Result: e.res}, nil
+	}
+}
+
+// Health implements ota.Prober.
+func (f *Fleet) Health(_ context.Context, a ota.Attempt) (ota.Health, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if b := f.behaviour(a); b == Sick {
+		return ota.Health{Reason: "agent " + a.Agent + " is sick"}, nil
+	}
+	return ota.Health{Healthy: true}, nil
+}

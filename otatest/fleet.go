@@ -1,0 +1,160 @@
+// Package otatest is for tests of programs that use ota: a Fleet whose agents behave as their IDs say, as an Executor for
+// a real Engine, and in a simulation.
+//
+//	fleet := otatest.NewFleet(otatest.Options{Latency: time.Minute})
+//	engine, err := ota.New(ota.NewMemStore(), fleet, ota.Options{})
+//	…
+//	Agents: ota.AgentIDs(append(otatest.IDs("ok-", 95), otatest.IDs("fail-", 5)...)...)
+//
+// With latencies, run the engine in a bubble of testing/synctest, where they take no time: the Fleet waits with timers
+// only. Make the Fleet inside the bubble.
+package otatest
+
+import (
+	"hash/fnv"
+	"maps"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// Options are the settings of a Fleet. The zero value answers at once.
+type Options struct {
+	// Latency is how long a call takes. 0 or more.
+	Latency time.Duration
+	// Jitter makes each call's latency differ, evenly, by up to this fraction of it in either direction. 0 to 1.
+	Jitter float64
+	// Seed tells one jitter from another: the same seed, agent and attempt give the same latency.
+	Seed uint64
+}
+
+// Fleet is a fleet of agents that exist in memory only. It has every agent that it is asked about; one that nobody has
+// upgraded yet runs the from-version of the plan that asks. How an agent behaves is told by its ID (see Behaviour), or by
+// Set. In a rollback plan every agent behaves as OK, unless SetRollback says otherwise.
+//
+// Calls with one Attempt.Key, one after the other or at once, have one effect and the same answer.
+//
+// A Fleet is an ota.Executor, ota.Prober and ota.Inspector, and an ota.SimFleet and ota.SimProber. All methods are safe
+// for concurrent use.
+type Fleet struct {
+	opt Options
+
+	mu       sync.Mutex
+	set      map[string]Behaviour // by agent
+	back     map[string]Behaviour // by agent, in rollback plans
+	versions map[string]string    // by agent
+	effects  map[string]*effect   // by key
+	calls    []Call
+	released chan struct{} // closed by Release
+}
+
+var (
+	_ ota.Executor  = (*Fleet)(nil)
+	_ ota.Prober    = (*Fleet)(nil)
+	_ ota.Inspector = (*Fleet)(nil)
+	_ ota.SimFleet  = (*Fleet)(nil)
+	_ ota.SimProber = (*Fleet)(nil)
+)
+
+// NewFleet returns a fleet.
+func NewFleet(options Options) *Fleet {
+	return &Fleet{
+		opt: options, set: map[string]Behaviour{}, back: map[string]Behaviour{}, versions: map[string]string{},
+		effects: map[string]*effect{}, released: make(chan struct{}),
+	}
+}
+
+// Copy returns a fleet with the same options, behaviours and present versions, and no calls: for a simulation of what
+// would happen next.
+func (f *Fleet) Copy() *Fleet {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := NewFleet(f.opt)
+	c.set, c.back, c.versions = maps.Clone(f.set), maps.Clone(f.back), maps.Clone(f.versions)
+	return c
+}
+
+// Set makes an agent behave in this way from its next call on, whatever its ID says.
+func (f *Fleet) Set(id string, b Behaviour) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.set[id] = b
+}
+
+// SetRollback makes an agent behave in this way in rollback plans.
+func (f *Fleet) SetRollback(id string, b Behaviour) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.back[id] = b
+}
+
+// SetVersion makes an agent run this version now.
+func (f *Fleet) SetVersion(id, version string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.versions[id] = version
+}
+
+// Release lets calls of Stuck agents return, those that are out and those to come: with an error, and without effect.
+func (f *Fleet) Release() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	select {
+	case <-f.released:
+	default:
+		close(f.released)
+	}
+}
+
+// Version returns the version that an agent runs now; empty when nobody has asked for the agent yet.
+func (f *Fleet) Version(id string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.versions[id]
+}
+
+// Versions returns the version of every agent that was ever asked for, by ID.
+func (f *Fleet) Versions() map[string]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.versions)
+}
+
+// behaviour is how an agent behaves in an attempt. f.mu is held.
+func (f *Fleet) behaviour(a ota.Attempt) Behaviour {
+	if a.Rollback {
+		return f.back[a.Agent]
+	}
+	if b, ok := f.set[a.Agent]; ok {
+		return b
+	}
+	return BehaviourOf(a.Agent)
+}
+
+// version is what the agent of a runs now. f.mu is held.
+func (f *Fleet) version(a ota.Attempt) string {
+	v, known := f.versions[a.Agent]
+	if !known {
+		v = a.FromVersion
+		f.versions[a.Agent] = v
+	}
+	return v
+}
+
+// latency is how long the attempt takes.
+func (f *Fleet) latency(a ota.Attempt) time.Duration {
+	if f.opt.Jitter == 0 {
+		return f.opt.Latency
+	}
+	h := fnv.New64a()
+	h.Write(strconv.AppendUint(nil, f.opt.Seed, 10))
+	h.Write([]byte("/" + a.Agent + "/"))
+	h.Write(strconv.AppendInt(nil, int64(a.Number), 10))
+	x := h.Sum64()
+	x ^= x >> 31
+	x *= 0x9e3779b97f4a7c15
+	unit := float64(x>>11) / (1 << 53)
+	return time.Duration(float64(f.opt.Latency) * (1 + f.opt.Jitter*(2*unit-1)))
+}

@@ -1,0 +1,469 @@
+package ota
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// referee checks the promises from what is stored: rows, halves and log records. It shares no arithmetic with the core:
+// what an agent is, it reads from its tasks; what the counters must be, it counts.
+type referee struct {
+	w     *world
+	plans map[string]*refPlan
+}
+
+type refPlan struct {
+	id       string
+	agents   map[string]*refAgent
+	batchOf  map[string]int
+	pausedBy bool   // Pause has returned, and nobody has said Resume since
+	lastRev  uint64 // of the log
+	ended    Status
+	known    map[uint64]Breach // every breach that was ever recorded, by its number
+	accepted map[int]int       // failures there were at the last decision, by batch
+	loose    bool              // limits were edited: the bound on failures is not checked
+}
+
+type refAgent struct {
+	running  bool
+	done     bool // its last attempt succeeded and nobody put it back
+	number   int
+	epoch    uint64 // of the newest commit of a start
+	started  int    // commits of a start under this number
+	effected bool
+}
+
+func newReferee(w *world) *referee { return &referee{w: w, plans: map[string]*refPlan{}} }
+
+func (r *referee) fail(format string, args ...any) {
+	panic("referee: " + fmt.Sprintf(format, args...) + "\n" + r.w.describe())
+}
+
+// created makes plans known.
+func (r *referee) created(ids ...string) {
+	for _, id := range ids {
+		if r.plans[id] != nil {
+			continue
+		}
+		p := &refPlan{id: id, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}}
+		for _, row := range r.rows(id) {
+			p.agents[row.Agent.ID] = &refAgent{}
+			p.batchOf[row.Agent.ID] = row.Batch
+		}
+		r.plans[id] = p
+		r.rollbackSet(id)
+	}
+}
+
+func (r *referee) rows(id string) []AgentRow {
+	page, err := r.w.store.MemStore.Agents(r.w.ctx, id, RowQuery{Limit: 1 << 20})
+	r.w.must(err)
+	return page.Items
+}
+
+func (r *referee) batches(id string) []BatchRow {
+	page, err := r.w.store.MemStore.Batches(r.w.ctx, id, RowQuery{Limit: 1 << 20})
+	r.w.must(err)
+	return page.Items
+}
+
+// rollbackSet checks promise 6: a rollback holds every agent that a call may have changed, and nobody whom nothing was started for.
+func (r *referee) rollbackSet(id string) {
+	row, err := r.w.store.MemStore.Plan(r.w.ctx, id)
+	r.w.must(err)
+	if row.Source == "" {
+		return
+	}
+	src := r.plans[row.Source]
+	in := map[string]bool{}
+	for _, a := range r.rows(id) {
+		in[a.Agent.ID] = true
+		if a.Agent.Target != "1" {
+			r.fail("agent %s goes back to %q, it was at 1", a.Agent.ID, a.Agent.Target)
+		}
+		if src.agents[a.Agent.ID].number == 0 {
+			r.fail("the rollback holds %s, which was never started", a.Agent.ID)
+		}
+	}
+	for _, a := range r.rows(row.Source) {
+		sure := r.w.behave[a.Agent.ID] == 6 || r.w.behave[a.Agent.ID] == 7
+		if r.w.effects[a.Agent.ID] && !sure && !in[a.Agent.ID] && r.w.behave[a.Agent.ID] != 4 {
+			r.fail("the rollback forgets %s, which may have been changed", a.Agent.ID)
+		}
+	}
+}
+
+// paused remembers that Pause has returned.
+func (r *referee) paused(id string, p Plan) { r.plans[id].pausedBy = true }
+
+// called checks that an attempt is called only once its start is stored, under the epoch it carries.
+func (r *referee) called(p *process, id string, j job) {
+	for _, row := range r.rows(id) {
+		if row.Agent.ID != j.attempt.Agent {
+			continue
+		}
+		t := row.State.task(j.attempt.Task)
+		if t.Number < uint32(j.attempt.Number) || t.Number == uint32(j.attempt.Number) && t.Status == TaskPending {
+			r.fail("call %s, but its start is not stored: %+v", j.attempt.Key(), *t)
+		}
+	}
+	for _, c := range p.calls {
+		if c.plan == id && c.job.attempt.Agent == j.attempt.Agent {
+			r.fail("call %s while %s is still out in the same process", j.attempt.Key(), c.job.attempt.Key())
+		}
+	}
+}
+
+// committed checks one commit that has landed.
+func (r *referee) committed(before *PlanRow, c *Commit, rev uint64) {
+	p := r.plans[c.Plan]
+	if p == nil {
+		r.created(c.Plan)
+		p = r.plans[c.Plan]
+	}
+	if rev != p.lastRev+1 {
+		r.fail("plan %s: revision %d follows %d", c.Plan, rev, p.lastRev)
+	}
+	p.lastRev = rev
+	after, err := r.w.store.MemStore.Plan(r.w.ctx, c.Plan)
+	r.w.must(err)
+	rec, err := decodeRecord(c.Plan, LogRow{Revision: rev, Data: c.Log})
+	r.w.must(err)
+	if len(rec.Events) == 0 {
+		r.fail("plan %s: commit %d has no event", c.Plan, rev)
+	}
+	rows, batches := r.rows(c.Plan), r.batches(c.Plan)
+	r.counters(&after, rows, batches)
+	r.verbs(p, before, &after, &rec)
+	r.events(p, before, &after, &rec, c, batches)
+	r.verdicts(before, &after, rows, batches)
+	r.closing(&rec, batches, rows, &after)
+	r.bounds(p, &after, rows, batches, &rec)
+	r.ends(p, &after)
+	r.pauseStays(before, &after, c)
+}
+
+// counters checks promise 3.
+func (r *referee) counters(row *PlanRow, rows []AgentRow, batches []BatchRow) {
+	var all, tasks Counts
+	open, touched := 0, 0
+	per := make([]Counts, len(batches))
+	opens := make([]int, len(batches))
+	for i := range rows {
+		a := &rows[i]
+		want := refStatus(&a.State)
+		if a.State.Status != want {
+			r.fail("agent %s is %s, its tasks make it %s", a.Agent.ID, a.State.Status, want)
+		}
+		*all.of(want)++
+		*per[a.Batch].of(want)++
+		*tasks.of(a.State.Task.Status)++
+		if a.State.Flags&AgentAtTarget != 0 {
+			all.AtTarget++
+			per[a.Batch].AtTarget++
+		}
+		if a.State.Flags&AgentOpen != 0 {
+			open++
+			opens[a.Batch]++
+		}
+		if a.State.Flags&AgentTouched != 0 {
+			touched++
+		}
+		if a.State.Status == TaskRunning && a.State.Flags&AgentOpen == 0 {
+			r.fail("agent %s runs without a slot", a.Agent.ID)
+		}
+	}
+	p := &row.Progress
+	if p.Counts != all || p.Tasks.Total() != tasks.Total() || p.Open != open || p.Touched != touched {
+		r.fail("plan %s counts %+v open %d touched %d; its rows are %+v open %d touched %d", row.ID, p.Counts, p.Open, p.Touched, all, open, touched)
+	}
+	for i := range batches {
+		if batches[i].Counts != per[i] || batches[i].Open != opens[i] {
+			r.fail("batch %d of %s counts %+v open %d; its rows are %+v open %d", i, row.ID, batches[i].Counts, batches[i].Open, per[i], opens[i])
+		}
+	}
+}
+
+// refStatus is what an agent is, read from its tasks.
+func refStatus(s *AgentState) TaskStatus { return s.Task.Status }
+
+// verbs follows what people said.
+func (r *referee) verbs(p *refPlan, before, after *PlanRow, rec *Record) {
+	for _, e := range rec.Events {
+		switch e.Kind {
+		case EventResumed:
+			p.pausedBy = false
+			for _, b := range r.batches(p.id) {
+				p.accepted[b.Index] = b.Counts.Bad()
+			}
+		case EventEdited:
+			p.loose = true
+		}
+	}
+	for _, b := range before.Progress.Breaches {
+		if b.Number <= before.Control.Cleared {
+			continue
+		}
+		stands := slices.ContainsFunc(after.Progress.Breaches, func(x Breach) bool { return x.Number == b.Number })
+		if !stands && after.Control.Cleared < b.Number {
+			r.fail("breach %d of %s is gone without an answer", b.Number, p.id)
+		}
+	}
+}
+
+// held reports whether the stored halves forbid any start.
+func held(row *PlanRow) bool {
+	c, p := &row.Control, &row.Progress
+	for _, b := range p.Breaches {
+		if b.Number > c.Cleared && b.Action != ActionContinue {
+			return true
+		}
+	}
+	return c.Paused != nil || c.Cancel != nil || c.Rollback != nil || c.Started == nil || p.End != StatusUnknown
+}
+
+// events checks promises 1, 2, 4 and 5 at every start.
+func (r *referee) events(p *refPlan, before, after *PlanRow, rec *Record, c *Commit, batches []BatchRow) {
+	for _, e := range rec.Events {
+		a := p.agents[e.Agent]
+		switch e.Kind {
+		case EventTaskStarted, EventTaskRepeated:
+			r.start(p, a, before, after, e, c, batches)
+		case EventTaskSucceeded:
+			a.running, a.done = false, true
+		case EventTaskFailed, EventTaskSkipped, EventTaskCanceled, EventTaskUnknown, EventTaskWaiting:
+			a.running = false
+			if e.Kind == EventTaskFailed && e.Reason == ReasonUnhealthy {
+				a.done = false
+			}
+		case EventTaskRetried:
+			a.done = false
+		}
+	}
+}
+
+func (r *referee) start(p *refPlan, a *refAgent, before, after *PlanRow, e Event, c *Commit, batches []BatchRow) {
+	switch {
+	case !c.Owner:
+		r.fail("a verb started %s", e.Agent)
+	case held(before), held(after):
+		r.fail("agent %s of %s was started although the plan was held", e.Agent, p.id)
+	case p.pausedBy:
+		r.fail("agent %s of %s was started after Pause had returned", e.Agent, p.id)
+	case a.done:
+		r.fail("agent %s of %s had succeeded and was started again", e.Agent, p.id)
+	case e.Kind == EventTaskStarted && e.Number != a.number+1:
+		r.fail("agent %s: start %d follows start %d", e.Agent, e.Number, a.number)
+	case e.Kind == EventTaskRepeated && (e.Number != a.number || after.Epoch <= a.epoch):
+		r.fail("agent %s: attempt %d was committed again under epoch %d, after epoch %d", e.Agent, e.Number, after.Epoch, a.epoch)
+	case a.running && e.Kind == EventTaskStarted:
+		r.fail("agent %s was started twice", e.Agent)
+	}
+	for i := range e.Batch {
+		if b := &batches[i]; b.Status != BatchCompleted {
+			r.fail("agent %s of batch %d was started while batch %d is %s", e.Agent, e.Batch, i, b.Status)
+		}
+	}
+	if pol := before.Control.Policy; pol.Hold.Every && e.Batch > before.Control.Promoted && e.Batch > 0 {
+		r.fail("agent %s of batch %d was started, promoted is %d", e.Agent, e.Batch, before.Control.Promoted)
+	}
+	if before.Source != "" {
+		src, err := r.w.store.MemStore.Plan(r.w.ctx, before.Source)
+		r.w.must(err)
+		for _, a := range r.rows(before.Source) {
+			if a.Agent.ID == e.Agent && a.State.Flags&AgentTouched == 0 {
+				r.fail("the rollback changes %s, which its source never changed", e.Agent)
+			}
+		}
+		if n := src.Progress.Counts; n.Running+n.Waiting > 0 {
+			r.fail("the rollback started %s while its source has %d in flight", e.Agent, n.Running+n.Waiting)
+		}
+	}
+	a.running, a.number, a.epoch = true, e.Number, after.Epoch
+}
+
+// verdicts checks that a breach struck because more failed than tolerated, and that none is missing.
+func (r *referee) verdicts(before, after *PlanRow, rows []AgentRow, batches []BatchRow) {
+	for _, b := range after.Progress.Breaches {
+		if b.Number <= before.Progress.Struck || b.Reason != ReasonThreshold {
+			continue
+		}
+		failed, accepted, size := 0, after.Progress.Accepted, len(rows)
+		if b.Batch >= 0 {
+			accepted, size = batches[b.Batch].Accepted, batches[b.Batch].Size
+		}
+		for i := range rows {
+			if (b.Batch < 0 || rows[i].Batch == b.Batch) && (rows[i].State.Status == TaskFailed || rows[i].State.Status == TaskUnknown) {
+				failed++
+			}
+		}
+		if float64(failed-accepted)/float64(size) <= *after.Control.Policy.FailureThreshold {
+			r.fail("a breach for %d of %d failed, %d accepted, at a threshold of %g", failed, size, accepted, *after.Control.Policy.FailureThreshold)
+		}
+		if b.Action == ActionRollback && after.Source != "" {
+			r.fail("a rollback wants to be rolled back")
+		}
+	}
+	st := statusOf(&after.Control, &after.Progress)
+	if st != StatusRunning || after.Control.Policy.OnBreach == ActionContinue || after.Control.OrderCount > after.Progress.Folded {
+		return
+	}
+	if after.Control.Policy.Scope == ScopeBatch && after.ProgressNumber > before.ProgressNumber {
+		for i := range batches {
+			b := &batches[i]
+			if float64(b.Counts.Bad()-b.Accepted)/float64(b.Size) > *after.Control.Policy.FailureThreshold && b.Index == after.Progress.Batch {
+				r.fail("batch %d of %s goes on with %d of %d failed", i, after.ID, b.Counts.Bad(), b.Size)
+			}
+		}
+	}
+}
+
+// closing checks that a batch was observed for as long as asked before it closed, the last one too, and that nobody fails
+// for a report from after that.
+func (r *referee) closing(rec *Record, batches []BatchRow, rows []AgentRow, after *PlanRow) {
+	for _, e := range rec.Events {
+		switch {
+		case e.Kind == EventBatchCompleted:
+			b := &batches[e.Batch]
+			if o := after.Control.Policy.Observe; b.Changed > 0 && b.ClosedAt.Sub(b.SettledAt) < o.Wait+o.Stable {
+				r.fail("batch %d of %s was observed for %s only", e.Batch, after.ID, b.ClosedAt.Sub(b.SettledAt))
+			}
+		case e.Kind == EventTaskFailed && e.Reason == ReasonUnhealthy:
+			for i := range rows {
+				if a := &rows[i]; a.Agent.ID == e.Agent && batches[a.Batch].Status == BatchCompleted && a.State.Task.Ended > batches[a.Batch].ClosedAt.UnixNano() {
+					r.fail("agent %s failed for a report from after its batch had closed", e.Agent)
+				}
+			}
+		}
+	}
+}
+
+// pauseStays checks that only people end a pause.
+func (r *referee) pauseStays(before, after *PlanRow, c *Commit) {
+	if !c.Owner {
+		return
+	}
+	was, is := statusOf(&before.Control, &before.Progress), statusOf(&after.Control, &after.Progress)
+	if (was == StatusPaused || was == StatusPausing) && is != StatusPaused && is != StatusPausing && is != StatusRollingBack {
+		r.fail("plan %s was %s and became %s by itself", after.ID, was, is)
+	}
+}
+
+// bounds checks how many are open, and how many can fail: promises 1 and 2.
+func (r *referee) bounds(p *refPlan, after *PlanRow, rows []AgentRow, batches []BatchRow, rec *Record) {
+	fresh := slices.ContainsFunc(rec.Events, func(e Event) bool { return e.Kind == EventTaskStarted })
+	pol := after.Control.Policy
+	for i := range batches {
+		open := 0
+		for k := range rows {
+			if a := &rows[k]; a.Batch == i && (a.State.Status == TaskRunning || a.State.Status == TaskWaiting && a.State.Flags&AgentOpen != 0) {
+				open++
+			}
+		}
+		if fresh && open > pol.Concurrency && !p.loose {
+			r.fail("batch %d of %s has %d agents open, concurrency is %d", i, p.id, open, pol.Concurrency)
+		}
+		if p.loose || pol.Scope != ScopeBatch || pol.OnBreach == ActionContinue {
+			continue
+		}
+		failed := 0
+		for k := range rows {
+			if a := &rows[k]; a.Batch == i && (a.State.Status == TaskFailed || a.State.Status == TaskUnknown) && a.State.Task.Why != ReasonUnhealthy {
+				failed++
+			}
+		}
+		most := Tolerated(*pol.FailureThreshold, batches[i].Size) + pol.Concurrency + p.accepted[i]
+		if failed > most {
+			r.fail("batch %d of %s has %d failed agents, at most %d may", i, p.id, failed, most)
+		}
+		if bound := Tolerated(*pol.FailureThreshold, batches[i].Size) + 1; pol.Reserve && p.accepted[i] == 0 && failed > bound && !unhealthyIn(rows, i) {
+			r.fail("batch %d of %s has %d failed agents although it reserves; at most %d may", i, p.id, failed, bound)
+		}
+	}
+}
+
+func unhealthyIn(rows []AgentRow, batch int) bool {
+	return slices.ContainsFunc(rows, func(a AgentRow) bool { return a.Batch == batch && a.State.Task.Why == ReasonUnhealthy })
+}
+
+// ends checks that an end stays.
+func (r *referee) ends(p *refPlan, after *PlanRow) {
+	st := statusOf(&after.Control, &after.Progress)
+	switch p.ended {
+	case StatusCompleted, StatusCanceled:
+		if st != p.ended && st != StatusRollingBack && st != StatusRolledBack {
+			r.fail("plan %s was %s and is %s", p.id, p.ended, st)
+		}
+	case StatusRolledBack:
+		if st != StatusRolledBack {
+			r.fail("plan %s was rolled back and is %s", p.id, st)
+		}
+	}
+	if st.Ended() {
+		p.ended = st
+	}
+	if st.Ended() && after.Progress.Counts.Running > 0 {
+		r.fail("plan %s is %s with %d agents running", p.id, st, after.Progress.Counts.Running)
+	}
+}
+
+// atRest checks that every plan came to an end, or rests with a reason that somebody can do something about.
+func (r *referee) atRest() {
+	for id := range r.plans {
+		row, err := r.w.store.MemStore.Plan(r.w.ctx, id)
+		r.w.must(err)
+		st := statusOf(&row.Control, &row.Progress)
+		if row.Status != st {
+			r.fail("plan %s is %s, the store lists it as %s", id, st, row.Status)
+		}
+		x, err := r.w.engine.Explain(r.w.ctx, id)
+		r.w.must(err)
+		if len(x.Blockers) == 0 {
+			r.fail("plan %s is %s at rest, and Explain is empty", id, st)
+		}
+		switch {
+		case st.Ended(), st == StatusPaused, st == StatusPending:
+		case st == StatusRunning && r.waitsForPeople(&row, x):
+		case st == StatusRollingBack && r.rollbackRests(&row):
+		default:
+			r.fail("plan %s is %s at rest: %v", id, st, x)
+		}
+		if p := &row.Progress; p.Open > 0 && st == StatusPaused && p.Counts.Running > 0 {
+			r.fail("plan %s is paused with %d in flight", id, p.Counts.Running)
+		}
+		r.logWhole(id, row.Revision)
+	}
+}
+
+func (r *referee) waitsForPeople(row *PlanRow, x Explanation) bool {
+	return slices.ContainsFunc(x.Blockers, func(b Blocker) bool { return b.Verb == VerbPromote })
+}
+
+func (r *referee) rollbackRests(row *PlanRow) bool {
+	if row.Control.Rollback == nil {
+		return false
+	}
+	other, err := r.w.store.MemStore.Plan(r.w.ctx, row.Control.Rollback.ID)
+	r.w.must(err)
+	st := statusOf(&other.Control, &other.Progress)
+	return st == StatusPaused || st == StatusRunning && other.Control.Policy.Hold.Every
+}
+
+// logWhole checks promise 8.
+func (r *referee) logWhole(id string, revision uint64) {
+	rows, err := r.w.store.MemStore.Log(r.w.ctx, id, 0, 1<<20)
+	r.w.must(err)
+	if uint64(len(rows)) != revision {
+		r.fail("plan %s is at revision %d, its log has %d records", id, revision, len(rows))
+	}
+	last := time.Time{}
+	for i, row := range rows {
+		rec, err := decodeRecord(id, row)
+		r.w.must(err)
+		if row.Revision != uint64(i)+1 || rec.At.Before(last) {
+			r.fail("plan %s: record %d follows %d", id, row.Revision, i)
+		}
+		last = rec.At
+	}
+}

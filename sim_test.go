@@ -1,0 +1,586 @@
+package ota
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/benbjohnson/clock"
+)
+
+// The simulation owns every interleaving: one goroutine, a virtual clock, and a chooser that decides what happens next.
+// With a seeded chooser the same seed gives the same log, byte for byte; with an enumerating one every order is tried.
+// It drives session, the very type that the engine drives; only calling and waiting are its own.
+
+// chooser picks one of n.
+type chooser interface{ pick(n int) int }
+
+type worldClock struct {
+	clock.Clock
+	t time.Time
+}
+
+func (c *worldClock) Now() time.Time { return c.t }
+
+var errSimCrash = errors.New("sim: the process dies here")
+
+// faultStore lets commits of owners fail in every way they can, and shows every commit that landed to the referee.
+type faultStore struct {
+	*MemStore
+	w *world
+}
+
+func (s *faultStore) Commit(ctx context.Context, c Commit) (uint64, error) {
+	if !c.Owner {
+		return s.apply(ctx, c)
+	}
+	switch s.w.fault() {
+	case 1:
+		return 0, errSimCrash
+	case 2:
+		_, _ = s.apply(ctx, c)
+		return 0, errSimCrash
+	case 3:
+		return 0, errors.New("sim: no answer, not landed")
+	case 4:
+		_, _ = s.apply(ctx, c)
+		return 0, errors.New("sim: no answer, landed")
+	case 5:
+		s.w.verb(c.Plan) // somebody else is first
+	}
+	return s.apply(ctx, c)
+}
+
+func (s *faultStore) apply(ctx context.Context, c Commit) (uint64, error) {
+	before, err := s.MemStore.Plan(ctx, c.Plan)
+	if err != nil {
+		return 0, err
+	}
+	rev, err := s.MemStore.Commit(ctx, c)
+	if err == nil {
+		s.w.referee.committed(&before, &c, rev)
+	}
+	return rev, err
+}
+
+// world is one schedule.
+type world struct {
+	choose  chooser
+	ctx     context.Context
+	clock   *worldClock
+	store   *faultStore
+	engine  *Engine
+	referee *referee
+	faults  int // how many more commits may fail
+	verbs   int // how many more verbs are said
+	plan    string
+	procs   []*process
+	behave  map[string]int
+	effects map[string]bool // agent IDs of the first plan that a call may have changed
+	spec    Spec
+	quiet   bool // no faults, no verbs: everything must come to an end
+	crashes int
+}
+
+// process is one engine's life: its sessions, and the calls that are out.
+type process struct {
+	name  string
+	plans map[string]*session
+	wakes map[string]time.Time
+	calls []worldCall
+	asks  []worldAsk
+	dead  bool
+}
+
+type worldCall struct {
+	plan string
+	job  job
+	left bool
+}
+
+type worldAsk struct {
+	plan string
+	ask  ask
+}
+
+func newWorld(ch chooser, agents, faults, verbs int) *world {
+	w := &world{choose: ch, ctx: context.Background(), clock: &worldClock{t: time.Unix(1_700_000_000, 0).UTC()}, faults: faults, verbs: verbs}
+	w.behave, w.effects = map[string]int{}, map[string]bool{}
+	w.store = &faultStore{MemStore: NewMemStore(), w: w}
+	w.referee = newReferee(w)
+	w.spec = w.randomSpec(agents)
+	e, err := New(w.store, ExecutorFunc(nil), Options{Name: "verbs", Clock: w.clock})
+	w.must(err)
+	w.engine = e
+	p, err := e.Create(w.ctx, w.spec)
+	w.must(err)
+	w.plan = p.ID
+	w.referee.created(p.ID)
+	w.procs = []*process{w.newProcess()}
+	return w
+}
+
+func (w *world) must(err error) {
+	if err != nil {
+		panic(fmt.Sprintf("sim: %v", err))
+	}
+}
+
+func (w *world) newProcess() *process {
+	w.crashes++
+	return &process{name: fmt.Sprintf("p%d", w.crashes), plans: map[string]*session{}, wakes: map[string]time.Time{}}
+}
+
+func (w *world) fault() int {
+	if w.quiet || w.faults == 0 {
+		return 0
+	}
+	k := w.choose.pick(24)
+	if k < 1 || k > 5 {
+		return 0
+	}
+	w.faults--
+	return k
+}
+
+func (w *world) randomSpec(agents int) Spec {
+	n := 1 + w.choose.pick(agents)
+	threshold := []float64{0, 0.1, 0.3, 0.5, 1}[w.choose.pick(5)]
+	s := Spec{ID: "plan", Name: "sim", FromVersion: "1", ToVersion: "2", Shape: Shape{Size: 1 + w.choose.pick(5)}}
+	s.Policy = Policy{
+		Concurrency: 1 + w.choose.pick(4), FailureThreshold: &threshold, Scope: Scope(w.choose.pick(2)),
+		OnBreach: []Action{ActionPause, ActionPause, ActionRollback, ActionContinue}[w.choose.pick(4)],
+		Reserve:  w.choose.pick(4) == 0, AttemptLimit: time.Hour, QueueLimit: 10 * time.Minute,
+		OnAway: AwayAction(w.choose.pick(2)), Hold: Hold{Every: w.choose.pick(5) == 0},
+	}
+	if s.Policy.OnBreach == ActionContinue {
+		s.Policy.Reserve = false
+	}
+	if w.choose.pick(2) == 0 {
+		s.Policy.Retry = Retry{Max: 1 + w.choose.pick(2), Backoff: time.Second, MaxBackoff: time.Minute}
+	}
+	if w.choose.pick(2) == 0 {
+		s.Policy.Observe = Observe{Wait: time.Minute, Stable: time.Duration(w.choose.pick(2)) * time.Minute, Retry: time.Duration(w.choose.pick(2)) * time.Second}
+	}
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("a%02d", i)
+		w.behave[ids[i]] = w.choose.pick(16)
+	}
+	s.Agents = AgentIDs(ids...)
+	return s
+}
+
+// step lets one thing happen.
+func (w *world) step() {
+	p := w.procs[w.choose.pick(len(w.procs))]
+	switch k := w.choose.pick(10); {
+	case k < 5 && len(p.calls) > 0:
+		w.deliver(p)
+	case k < 6 && len(p.asks) > 0:
+		w.deliverAsk(p)
+	case k == 6 && w.verbs > 0 && !w.quiet:
+		w.verb(w.somePlan())
+	case k == 7 && w.verbs > 0 && !w.quiet:
+		w.report(p)
+	case k == 8:
+		w.advance(p)
+	case k == 9 && w.faults > 0 && !w.quiet && w.choose.pick(6) == 0:
+		w.faults--
+		w.newOwner(p)
+	default:
+		w.drive(p)
+	}
+}
+
+// newOwner lets another process begin; the old one dies, or lives on and is fenced off.
+func (w *world) newOwner(p *process) {
+	if w.choose.pick(2) == 0 {
+		w.crash(p)
+		return
+	}
+	w.procs = append(w.procs, w.newProcess())
+}
+
+func (w *world) crash(p *process) {
+	p.dead = true
+	w.procs = slices.DeleteFunc(w.procs, func(x *process) bool { return x == p })
+	if len(w.procs) == 0 {
+		w.procs = append(w.procs, w.newProcess())
+	}
+}
+
+func (w *world) somePlan() string {
+	plans := w.plans()
+	return plans[w.choose.pick(len(plans))]
+}
+
+// plans are the first plan and its rollback plans, oldest first.
+func (w *world) plans() []string {
+	page, err := w.store.MemStore.Plans(w.ctx, PlanQuery{})
+	w.must(err)
+	var out []string
+	for _, r := range slices.Backward(page.Items) {
+		out = append(out, r.ID)
+	}
+	return out
+}
+
+// drive gives every plan that can move a turn.
+func (w *world) drive(p *process) {
+	for _, id := range w.plans() {
+		if p.dead {
+			return
+		}
+		row, err := w.store.MemStore.Plan(w.ctx, id)
+		w.must(err)
+		st := statusOf(&row.Control, &row.Progress)
+		if st == StatusPending && row.Control.OrderCount == row.Progress.Folded || st.Ended() && p.plans[id] == nil {
+			continue
+		}
+		w.turn(p, id, input{})
+	}
+}
+
+func (w *world) session(p *process, id string) *session {
+	if p.plans[id] == nil {
+		x := newSession(w.store, id, p.name)
+		x.calls.prober = true
+		p.plans[id] = x
+	}
+	return p.plans[id]
+}
+
+func (w *world) turn(p *process, id string, in input) {
+	x := w.session(p, id)
+	row, err := w.store.MemStore.Plan(w.ctx, id)
+	w.must(err)
+	if row.Source != "" || row.Control.Rollback != nil || undoing(&row.Control, &row.Progress) {
+		link, err := w.engine.tend(w.ctx, id)
+		if err != nil {
+			panic(fmt.Sprintf("sim: tend %s: %v", id, err))
+		}
+		w.referee.created(w.plans()...)
+		x.calls.source, x.untouched = link.drained, link.untouched
+	}
+	if x.st != nil && w.choose.pick(2) == 0 {
+		w.must(x.refresh(w.ctx))
+	}
+	for range 64 {
+		wake, again, err := x.turn(w.ctx, w.clock.t, in)
+		in = input{}
+		switch {
+		case errors.Is(err, errSimCrash):
+			w.crash(p)
+			return
+		case errors.Is(err, ErrFenced):
+			w.fenced(p, id)
+			return
+		case err != nil:
+			if w.quiet {
+				panic(fmt.Sprintf("sim: turn of %s: %v", id, err))
+			}
+			continue
+		}
+		p.wakes[id] = wake
+		w.handOut(p, id, x)
+		if !again {
+			return
+		}
+	}
+	panic("sim: a plan never comes to rest")
+}
+
+// fenced drops what a process that lost a plan had of it. Its calls may still go on; their outcomes count for nothing.
+func (w *world) fenced(p *process, id string) {
+	delete(p.plans, id)
+	delete(p.wakes, id)
+	p.calls = slices.DeleteFunc(p.calls, func(c worldCall) bool { return c.plan == id })
+	p.asks = slices.DeleteFunc(p.asks, func(a worldAsk) bool { return a.plan == id })
+	if len(w.procs) > 1 && len(p.plans) == 0 {
+		w.crash(p)
+	}
+}
+
+func (w *world) handOut(p *process, id string, x *session) {
+	for _, j := range x.starts {
+		w.referee.called(p, id, j)
+		p.calls = append(p.calls, worldCall{plan: id, job: j})
+		if id == w.plan && w.behave[j.attempt.Agent] != 3 { // not unreachable
+			w.effects[j.attempt.Agent] = true
+		}
+	}
+	x.starts = x.starts[:0]
+	for _, a := range x.asks {
+		p.asks = append(p.asks, worldAsk{plan: id, ask: a})
+	}
+	x.asks = x.asks[:0]
+	if x.st != nil && interrupting(&x.st.c) {
+		w.interrupt(p, id)
+	}
+}
+
+// interrupt ends the contexts of a plan's calls: they answer nothing definite.
+func (w *world) interrupt(p *process, id string) {
+	var in input
+	p.calls = slices.DeleteFunc(p.calls, func(c worldCall) bool {
+		if c.plan != id || c.left {
+			return false
+		}
+		o := c.job.outcome(w.clock.t)
+		o.tell(Result{}, errors.New("interrupted"), errInterrupted, time.Time{})
+		in.outcomes = append(in.outcomes, o)
+		return true
+	})
+	if !in.empty() {
+		w.turn(p, id, in)
+	}
+}
+
+// deliver lets one call return, or be abandoned.
+func (w *world) deliver(p *process) {
+	i := w.choose.pick(len(p.calls))
+	c := p.calls[i]
+	o := c.job.outcome(w.clock.t)
+	if c.left {
+		o.left = true
+		p.calls = slices.Delete(p.calls, i, i+1)
+		w.turn(p, c.plan, input{outcomes: []outcome{o}})
+		return
+	}
+	if w.behave[c.job.attempt.Agent] == 8 && w.choose.pick(2) == 0 && !c.job.attempt.Rollback {
+		o.reason, o.leaves = ReasonAbandoned, true
+		p.calls[i].left = true
+		w.turn(p, c.plan, input{outcomes: []outcome{o}})
+		return
+	}
+	p.calls = slices.Delete(p.calls, i, i+1)
+	res, err := w.answer(c.job.attempt)
+	o.tell(res, err, nil, time.Time{})
+	in := input{outcomes: []outcome{o}}
+	for len(p.calls) > 0 && w.choose.pick(3) == 0 { // several at once
+		j := w.choose.pick(len(p.calls))
+		d := p.calls[j]
+		if d.plan != c.plan || d.left {
+			break
+		}
+		p.calls = slices.Delete(p.calls, j, j+1)
+		o := d.job.outcome(w.clock.t)
+		res, err := w.answer(d.job.attempt)
+		o.tell(res, err, nil, time.Time{})
+		in.outcomes = append(in.outcomes, o)
+	}
+	w.turn(p, c.plan, in)
+}
+
+// answer is what the fleet says, by the agent's behaviour.
+func (w *world) answer(a Attempt) (Result, error) {
+	failed := errors.New("sim: it failed")
+	if a.Rollback && w.behave[a.Agent] != 9 {
+		return Result{Version: a.ToVersion}, nil
+	}
+	switch w.behave[a.Agent] {
+	case 0:
+		return Result{}, failed
+	case 1:
+		if a.Number == 1 {
+			return Result{}, failed
+		}
+	case 2:
+		return Result{}, Permanent(failed)
+	case 3:
+		return Result{}, Unreachable(failed)
+	case 4:
+		if a.Number <= 3 {
+			return Result{}, Throttled(failed, 30*time.Second)
+		}
+	case 5:
+		return Result{Version: "other"}, nil
+	case 6:
+		return Result{Unchanged: true}, nil
+	case 7:
+		return Result{}, Unchanged(Rejected(failed))
+	case 9:
+		return Result{}, &PanicError{Value: "sim"}
+	}
+	return Result{Version: a.ToVersion}, nil
+}
+
+func (w *world) deliverAsk(p *process) {
+	i := w.choose.pick(len(p.asks))
+	a := p.asks[i]
+	p.asks = slices.Delete(p.asks, i, i+1)
+	healthy := w.behave[a.ask.attempt.Agent] != 10 || a.ask.attempt.Rollback
+	reply := probeAnswer{ordinal: a.ask.ordinal, at: w.clock.t.UnixNano(), known: true, health: Health{Healthy: healthy}}
+	w.turn(p, a.plan, input{probes: []probeAnswer{reply}})
+}
+
+// report tells a plan that some agent is unhealthy, now or a while ago.
+func (w *world) report(p *process) {
+	w.verbs--
+	id := w.somePlan()
+	if p.plans[id] == nil {
+		return
+	}
+	at := w.clock.t.Add(-time.Duration(w.choose.pick(3)) * time.Minute)
+	h := healthReport{agent: fmt.Sprintf("a%02d", w.choose.pick(len(w.behave)+1)), healthy: w.choose.pick(3) == 0, at: at.UnixNano()}
+	w.turn(p, id, input{health: []healthReport{h}})
+}
+
+// advance moves the clock: to the next moment that a plan waits for, or by some time.
+func (w *world) advance(p *process) {
+	var next time.Time
+	for _, id := range w.plans() {
+		if p.plans[id] != nil {
+			next = soonest(next, p.wakes[id])
+		}
+	}
+	if next.After(w.clock.t) {
+		w.clock.t = next
+	} else if w.quiet {
+		w.clock.t = w.clock.t.Add(20 * time.Minute)
+	} else {
+		w.clock.t = w.clock.t.Add(time.Duration(1+w.choose.pick(60)) * time.Second)
+	}
+	w.drive(p)
+}
+
+// verb says something to a plan.
+func (w *world) verb(id string) {
+	if w.verbs == 0 {
+		return
+	}
+	w.verbs--
+	e, by := w.engine, By{Actor: "ann"}
+	var err error
+	switch w.choose.pick(14) {
+	case 0, 1:
+		_, err = e.Start(w.ctx, id, by)
+	case 2, 3:
+		var p Plan
+		if p, err = e.Pause(w.ctx, id, by); err == nil {
+			w.referee.paused(id, p)
+		}
+	case 4:
+		_, err = e.Resume(w.ctx, id, Decision{}, by)
+	case 5:
+		var p Plan
+		if p, err = e.Plan(w.ctx, id); err == nil {
+			_, err = e.Resume(w.ctx, id, Accept(p.Counts.Bad()), by)
+		}
+	case 6:
+		_, err = e.Resume(w.ctx, id, Raise(0.8), by)
+	case 7:
+		_, err = e.Resume(w.ctx, id, RetryFailed(), by)
+	case 8:
+		_, err = e.Retry(w.ctx, id, nil, by)
+	case 9:
+		_, err = e.Promote(w.ctx, id, 1+w.choose.pick(3), by)
+	case 10:
+		_, err = e.Skip(w.ctx, id, []string{fmt.Sprintf("a%02d", w.choose.pick(len(w.behave)))}, by)
+	case 11:
+		if w.choose.pick(3) == 0 {
+			_, err = e.Cancel(w.ctx, id, w.choose.pick(2) == 0, by)
+		}
+	case 12:
+		if w.choose.pick(2) == 0 {
+			_, err = e.CreateRollback(w.ctx, id, RollbackSpec{}, by)
+		} else {
+			_, err = e.Rollback(w.ctx, id, RollbackSpec{Interrupt: w.choose.pick(2) == 0}, by)
+		}
+		w.referee.created(w.plans()...)
+	case 13:
+		c := 1 + w.choose.pick(4)
+		_, err = e.Edit(w.ctx, id, func(p *Policy) { p.Concurrency = c }, by)
+	}
+	for _, ok := range []error{ErrState, ErrBreach, ErrInvalid, ErrNotFound, ErrNothing, ErrClaimed, ErrConflict} {
+		if err == nil || errors.Is(err, ok) {
+			return
+		}
+	}
+	panic(fmt.Sprintf("sim: verb: %v", err))
+}
+
+// run plays a schedule: turbulence, then quiet until nothing moves.
+func (w *world) run(steps int) {
+	_, err := w.engine.Start(w.ctx, w.plan, By{})
+	w.must(err)
+	for range steps {
+		w.step()
+	}
+	w.settle()
+	w.referee.atRest()
+}
+
+// settle lets everything come to an end: with the faults off and time moving, every plan ends or rests with a reason.
+func (w *world) settle() {
+	w.quiet = true
+	for _, p := range slices.Clone(w.procs[1:]) {
+		w.crash(p)
+	}
+	p := w.procs[0]
+	changed := w.clock.t
+	for i := 0; w.clock.t.Sub(changed) < 2*time.Hour; i++ {
+		if i > 3000 {
+			panic("sim: not at rest after 3000 rounds\n" + w.describe())
+		}
+		before := w.revisions()
+		for len(p.calls) > 0 {
+			w.deliver(p)
+		}
+		for len(p.asks) > 0 {
+			w.deliverAsk(p)
+		}
+		w.drive(p)
+		w.advance(p)
+		if before != w.revisions() || len(p.calls) > 0 {
+			changed = w.clock.t
+		}
+	}
+}
+
+func (w *world) revisions() string {
+	var b bytes.Buffer
+	for _, id := range w.plans() {
+		row, err := w.store.MemStore.Plan(w.ctx, id)
+		w.must(err)
+		fmt.Fprint(&b, id, row.Revision, " ")
+	}
+	return b.String()
+}
+
+func (w *world) describe() string {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "policy %+v\n", w.spec.Policy)
+	for _, id := range w.plans() {
+		p, err := w.engine.Plan(w.ctx, id)
+		w.must(err)
+		fmt.Fprintf(&b, "plan %s %s counts %+v batch %d of %d breaches %v\n", id, p.Status, p.Counts, p.Batch, p.Batches, p.Breaches)
+		rows, err := w.store.MemStore.Log(w.ctx, id, 0, 10000)
+		w.must(err)
+		for _, row := range rows {
+			rec, err := decodeRecord(id, row)
+			w.must(err)
+			for _, e := range rec.Events {
+				fmt.Fprintf(&b, "  %d %s %s %s b%d %s #%d %s %s\n", rec.Revision, rec.At.Format("15:04:05"), rec.Status, e.Kind, e.Batch, e.Agent, e.Number, e.Reason, e.Text)
+			}
+		}
+	}
+	return b.String()
+}
+
+// log is every record of every plan, as stored.
+func (w *world) log() []byte {
+	var b bytes.Buffer
+	for _, id := range w.plans() {
+		rows, err := w.store.MemStore.Log(w.ctx, id, 0, 100000)
+		w.must(err)
+		for _, row := range rows {
+			b.Write(row.Data)
+		}
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,213 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// Create implements [ota.Store]. Agents are written in chunks, each a transaction of its own, under a number that no
+// plan has yet; the last, small transaction makes the plan. What is left when the process dies in between is deleted by
+// a later Create of the same ID, or by opening a Store an hour later. Memory is bounded by a chunk and the batches.
+func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.AgentRow, error]) error {
+	if err := s.taken(ctx, s.db, p); err != nil {
+		return wrap(ctx, "create", p.ID, err)
+	}
+	if err := s.sweepDead(ctx, minute, p.ID); err != nil {
+		return wrap(ctx, "create", p.ID, err)
+	}
+	d := &draft{store: s, plan: p}
+	err := d.create(ctx, agents)
+	if err == nil {
+		s.db.told(p.ID, false)
+		return nil
+	}
+	if d.number != 0 {
+		// Also when it is not known whether the plan was made: sweep touches nothing of a plan that was.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), minute)
+		defer cancel()
+		_, _ = s.sweep(ctx, d.number)
+	}
+	var foreign *foreignError
+	if errors.As(err, &foreign) {
+		return foreign.err
+	}
+	return wrap(ctx, "create", p.ID, err)
+}
+
+// taken returns ErrExists when the plan's ID or its request key is.
+func (s *Store) taken(ctx context.Context, q querier, p ota.NewPlan) error {
+	var id string
+	found, err := one(ctx, q, `SELECT id FROM ota_plans WHERE id = $1 OR request_key = $2 ORDER BY id = $1 DESC LIMIT 1`,
+		[]any{p.ID, key(p)}, &id)
+	switch {
+	case err != nil || !found:
+		return err
+	case id == p.ID:
+		return ota.ErrExists
+	default:
+		return fmt.Errorf("%w: request key %q made plan %q", ota.ErrExists, p.RequestKey, id)
+	}
+}
+
+// key is the request key as it is stored: none is NULL, of which there may be many.
+func key(p ota.NewPlan) any {
+	if p.RequestKey == "" {
+		return nil
+	}
+	return p.RequestKey
+}
+
+// foreignError is an error of the caller's own functions, which gets it back as it is.
+type foreignError struct{ err error }
+
+func (e *foreignError) Error() string { return e.err.Error() }
+
+// draft is a plan that is being created.
+type draft struct {
+	store  *Store
+	plan   ota.NewPlan
+	number int64 // 0 until it has one
+
+	rows    []agentRecord
+	touched time.Time
+	agents  int
+}
+
+const (
+	minute = time.Minute
+	hour   = time.Hour
+	// touchEvery is how often a slow Create says that it is alive, as long as agents come.
+	touchEvery = 10 * time.Second
+)
+
+var errSwept = errors.New("it took too long between two agents, and was taken for dead")
+
+func (d *draft) create(ctx context.Context, agents iter.Seq2[ota.AgentRow, error]) error {
+	err := d.store.db.update(ctx, func(tx querier) error {
+		_, err := one(ctx, tx, `INSERT INTO ota_drafts (plan, touched_at) VALUES ($1, {now}) RETURNING number`,
+			[]any{d.plan.ID}, &d.number)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	d.touched = time.Now()
+	for row, err := range agents {
+		if err != nil {
+			return &foreignError{err}
+		}
+		if err := d.add(ctx, &row); err != nil {
+			return err
+		}
+	}
+	if err := d.flush(ctx); err != nil {
+		return err
+	}
+	created, err := d.plan.Finish()
+	if err != nil {
+		return &foreignError{err}
+	}
+	if len(created.Log) == 0 {
+		return errLog
+	}
+	if err := d.batches(ctx, created.Batches); err != nil {
+		return err
+	}
+	return d.publish(ctx, created)
+}
+
+func (d *draft) add(ctx context.Context, row *ota.AgentRow) error {
+	r, err := encodeAgent(row)
+	if err != nil {
+		return err
+	}
+	d.rows = append(d.rows, r)
+	d.agents++
+	if len(d.rows) < d.store.db.chunk() && (d.agents%64 != 0 || time.Since(d.touched) < touchEvery) {
+		return nil
+	}
+	return d.flush(ctx)
+}
+
+// flush writes the agents collected so far.
+func (d *draft) flush(ctx context.Context) error {
+	seen := make(map[string]struct{}, len(d.rows))
+	for i := range d.rows {
+		if _, twice := seen[d.rows[i].id]; twice {
+			return d.duplicate(ctx, d.rows[:i], d.rows[i].id)
+		}
+		seen[d.rows[i].id] = struct{}{}
+	}
+	err := d.chunk(ctx, func(tx querier) error {
+		return d.store.db.insertAgents(ctx, tx, d.number, d.rows)
+	})
+	if d.store.db.duplicate(err) {
+		return errors.Join(d.duplicate(ctx, d.rows, ""), err)
+	}
+	d.rows = d.rows[:0]
+	return err
+}
+
+// duplicate names the first of rows that was written before; when there is none, it is agent.
+func (d *draft) duplicate(ctx context.Context, rows []agentRecord, agent string) error {
+	ids := make([]string, len(rows))
+	for i := range rows {
+		ids[i] = rows[i].id
+	}
+	written := map[string]bool{}
+	err := d.store.db.query(ctx, `SELECT id FROM ota_agents WHERE plan = $1 AND id IN {texts $2}`,
+		[]any{d.number, d.store.db.list(ids)}, func(scan scanFunc) error {
+			var id string
+			err := scan(&id)
+			written[id] = true
+			return err
+		})
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if written[id] {
+			agent = id
+			break
+		}
+	}
+	if agent == "" {
+		return nil
+	}
+	return &ota.DuplicateError{Agent: agent}
+}
+
+// chunk is one transaction of a draft, which also says that the draft is alive.
+func (d *draft) chunk(ctx context.Context, f func(tx querier) error) error {
+	d.touched = time.Now()
+	return d.store.db.update(ctx, func(tx querier) error {
+		n, err := tx.exec(ctx, `UPDATE ota_drafts SET touched_at = {now} WHERE number = $1 AND touched_at <> 0`, d.number)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errSwept
+		}
+		return f(tx)
+	})
+}
+
+func (d *draft) batches(ctx context.Context, rows []ota.BatchRow) error {
+	for chunk := range slices.Chunk(rows, d.store.db.chunk()) {
+		args := make([][]any, len(chunk))
+		for i := range chunk {
+			args[i] = append([]any{d.number}, batchValues(&chunk[i])...)
+		}
+		err := d.chunk(ctx, func(tx querier) error { return tx.execMany(ctx, insertBatch, args) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

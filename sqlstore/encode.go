@@ -1,0 +1,111 @@
+package sqlstore
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// encode returns v as JSON, as a string: that is what both databases store as text.
+func encode(v any) (string, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "", fmt.Errorf("encode %T: %w", v, err)
+	}
+	return string(b), nil
+}
+
+func decode(text []byte, v any) error {
+	if err := json.Unmarshal(text, v); err != nil {
+		return fmt.Errorf("decode %T: %w", v, err)
+	}
+	return nil
+}
+
+// nanos is a time as it is stored: Unix nanoseconds, NULL for none.
+func nanos(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixNano()
+}
+
+func fromNanos(n *int64) time.Time {
+	if n == nil {
+		return time.Time{}
+	}
+	return time.Unix(0, *n).UTC()
+}
+
+// batchColumns are the columns of ota_batches after plan, in the order of batchValues and batchDest.
+var batchColumns = []string{
+	"idx", "name", "first", "size", "status", "cursor_at",
+	"pending", "running", "waiting", "succeeded", "failed", "skipped", "canceled", "unknown", "at_target",
+	"tasks_pending", "tasks_running", "tasks_waiting", "tasks_succeeded", "tasks_failed", "tasks_skipped",
+	"tasks_canceled", "tasks_unknown", "tasks_at_target",
+	"open", "changed", "unhealthy", "accepted", "continued",
+	"started_at", "settled_at", "healthy_since", "closed_at",
+}
+
+func batchValues(b *ota.BatchRow) []any {
+	c, t := &b.Counts, &b.Tasks
+	return []any{
+		b.Index, b.Name, b.First, b.Size, int64(b.Status), b.Cursor,
+		c.Pending, c.Running, c.Waiting, c.Succeeded, c.Failed, c.Skipped, c.Canceled, c.Unknown, c.AtTarget,
+		t.Pending, t.Running, t.Waiting, t.Succeeded, t.Failed, t.Skipped, t.Canceled, t.Unknown, t.AtTarget,
+		b.Open, b.Changed, b.Unhealthy, b.Accepted, asInt(b.Continued),
+		nanos(b.StartedAt), nanos(b.SettledAt), nanos(b.HealthySince), nanos(b.ClosedAt),
+	}
+}
+
+func scanBatch(scan scanFunc) (b ota.BatchRow, err error) {
+	var status, continued int64
+	var started, settled, healthy, closed *int64
+	c, t := &b.Counts, &b.Tasks
+	err = scan(
+		&b.Index, &b.Name, &b.First, &b.Size, &status, &b.Cursor,
+		&c.Pending, &c.Running, &c.Waiting, &c.Succeeded, &c.Failed, &c.Skipped, &c.Canceled, &c.Unknown, &c.AtTarget,
+		&t.Pending, &t.Running, &t.Waiting, &t.Succeeded, &t.Failed, &t.Skipped, &t.Canceled, &t.Unknown, &t.AtTarget,
+		&b.Open, &b.Changed, &b.Unhealthy, &b.Accepted, &continued,
+		&started, &settled, &healthy, &closed,
+	)
+	b.Status, b.Continued = ota.BatchStatus(status), continued != 0
+	b.StartedAt, b.SettledAt = fromNanos(started), fromNanos(settled)
+	b.HealthySince, b.ClosedAt = fromNanos(healthy), fromNanos(closed)
+	return b, err
+}
+
+// encodeAgent returns an agent as it is inserted.
+func encodeAgent(a *ota.AgentRow) (r agentRecord, err error) {
+	r = agentRecord{
+		ordinal: a.Ordinal, batch: a.Batch, status: int(a.State.Status), id: a.Agent.ID,
+		version: a.Agent.Version, target: a.Agent.Target,
+	}
+	if len(a.Agent.Labels) > 0 {
+		text, err := encode(a.Agent.Labels)
+		if err != nil {
+			return r, err
+		}
+		r.labels = &text
+	}
+	r.state, err = a.State.AppendBinary(nil)
+	return r, err
+}
+
+func scanAgent(scan scanFunc) (a ota.AgentRow, err error) {
+	var labels, state []byte
+	if err := scan(&a.Ordinal, &a.Batch, &a.Agent.ID, &a.Agent.Version, &a.Agent.Target, &labels, &state); err != nil {
+		return a, err
+	}
+	if labels != nil {
+		if err := decode(labels, &a.Agent.Labels); err != nil {
+			return a, err
+		}
+	}
+	if err := a.State.UnmarshalBinary(state); err != nil {
+		return a, fmt.Errorf("agent %d: %w", a.Ordinal, err)
+	}
+	return a, nil
+}

@@ -1,0 +1,219 @@
+package sqlstore
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// With -golden=N the rows that the tables have at version N are written anew: once per released version, never again.
+var writeGolden = flag.Int("golden", 0, "write testdata/vN.rows.json and testdata/vN.want.json")
+
+// Rows of every released version still load. testdata/vN.rows.json has the rows, by table, as that version wrote them,
+// and testdata/vN.want.json what a Store read from them then.
+func TestGoldenRows(t *testing.T) {
+	if n := *writeGolden; n != 0 {
+		makeGolden(t, n)
+	}
+	for version := 1; ; version++ {
+		rows, err := os.ReadFile(fmt.Sprintf("testdata/v%d.rows.json", version))
+		if os.IsNotExist(err) {
+			if version == 1 {
+				t.Fatal(err)
+			}
+			return
+		}
+		want, err := os.ReadFile(fmt.Sprintf("testdata/v%d.want.json", version))
+		if err != nil {
+			t.Fatal(err)
+		}
+		both(t, func(t *testing.T, p place) {
+			p.opts.Migrate = MigrateOff
+			s := p.open(t)
+			if err := s.Migrate(t.Context(), version); err != nil {
+				t.Fatal(err)
+			}
+			loadRows(t, s, rows)
+			p.opts.Migrate = MigrateApply
+			if have := everything(t, p.open(t)); !bytes.Equal(have, want) {
+				t.Errorf("rows of version %d are read as\n%s\nwant\n%s", version, have, want)
+			}
+		})
+	}
+}
+
+var goldenTables = strings.Fields(
+	"drafts plans plan_specs plan_controls plan_labels batches agents log claims leases inbox")
+
+// loadRows inserts rows: of each table its columns, and its rows. Bytes are an array with one text in it.
+func loadRows(t *testing.T, s *Store, rows []byte) {
+	t.Helper()
+	var tables map[string]struct {
+		Columns []string
+		Rows    [][]any
+	}
+	d := json.NewDecoder(bytes.NewReader(rows))
+	d.UseNumber()
+	if err := d.Decode(&tables); err != nil {
+		t.Fatal(err)
+	}
+	for name, table := range tables {
+		marks := make([]string, len(table.Columns))
+		for i := range marks {
+			marks[i] = fmt.Sprintf("$%d", i+1)
+		}
+		query := fmt.Sprintf(`INSERT INTO ota_%s (%s) VALUES (%s)`, name, strings.Join(table.Columns, ", "), strings.Join(marks, ", "))
+		for _, row := range table.Rows {
+			for i, v := range row {
+				switch v := v.(type) {
+				case json.Number:
+					row[i], _ = v.Int64()
+				case []any:
+					b, _ := json.Marshal(v[0])
+					var raw []byte
+					if err := json.Unmarshal(b, &raw); err != nil {
+						t.Fatal(err)
+					}
+					row[i] = raw
+				}
+			}
+			exec(t, s, query, row...)
+		}
+	}
+}
+
+// everything is all that a Store tells, as JSON.
+func everything(t *testing.T, s *Store) []byte {
+	t.Helper()
+	ctx := t.Context()
+	all := map[string]any{}
+	plans, err := s.Plans(ctx, ota.PlanQuery{})
+	all["plans"] = plans
+	for _, p := range plans.Items {
+		batches, err1 := s.Batches(ctx, p.ID, ota.RowQuery{})
+		agents, err2 := s.Agents(ctx, p.ID, ota.RowQuery{})
+		log, err3 := s.Log(ctx, p.ID, 0, 0)
+		inbox, err4 := s.Read(ctx, p.ID, 0, 0)
+		for _, e := range []error{err1, err2, err3, err4} {
+			if e != nil {
+				t.Fatal(e)
+			}
+		}
+		all[p.ID] = []any{batches, agents, log, inbox}
+	}
+	owners, err2 := s.Owners(ctx)
+	conflicts, total, err3 := s.Claim(ctx, "second", "")
+	for _, e := range []error{err, err2, err3} {
+		if e != nil {
+			t.Fatal(e)
+		}
+	}
+	all["owners"], all["conflicts"], all["total"] = owners, conflicts, total
+	out, err := json.MarshalIndent(all, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(out, '\n')
+}
+
+func makeGolden(t *testing.T, version int) {
+	t.Helper()
+	p := sqlitePlace(t)
+	s := p.open(t)
+	fillGolden(t, s)
+	tables := map[string]any{}
+	db := s.db.(*sqlite).read
+	for _, name := range goldenTables {
+		rows, err := db.Query(`SELECT * FROM ota_` + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		columns, _ := rows.Columns()
+		all := [][]any{}
+		for rows.Next() {
+			row, dest := make([]any, len(columns)), make([]any, len(columns))
+			for i := range row {
+				dest[i] = &row[i]
+			}
+			if err := rows.Scan(dest...); err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range row {
+				if b, ok := v.([]byte); ok {
+					row[i] = []any{b}
+				}
+			}
+			all = append(all, row)
+		}
+		tables[name] = map[string]any{"Columns": columns, "Rows": all}
+	}
+	out, err := json.MarshalIndent(tables, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, b []byte) {
+		if err := os.WriteFile(fmt.Sprintf("testdata/v%d.%s.json", version, name), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("rows", append(out, '\n'))
+	write("want", everything(t, s))
+}
+
+// fillGolden has something in every table and, as far as that goes, in every column.
+func fillGolden(t *testing.T, s *Store) {
+	t.Helper()
+	ctx := t.Context()
+	first := newPlan("first", 3)
+	first.Source, first.RequestKey, first.Fingerprint = "zeroth", "key", "print"
+	first.Labels = map[string]string{"zone": "z\"1", "ünï": "ço\\dé 🚀"}
+	agents := slices.Collect(func(yield func(ota.AgentRow) bool) {
+		for a := range agentRows(3) {
+			a.Agent.Version, a.Agent.Target, a.Agent.Labels = "1", "0", map[string]string{"rack": "7"}
+			yield(a)
+		}
+	})
+	err := s.Create(ctx, first, func(yield func(ota.AgentRow, error) bool) {
+		for _, a := range agents {
+			yield(a, nil)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	create(t, s, "second", 2)
+	at := created.Add(time.Hour)
+	c := ownerCommit(t, s, "first", 0, 2)
+	c.Raise = true
+	c.NewControl = &ota.Control{Schema: ota.Schema, Annotations: map[string]string{"a": "b"}, Started: &ota.Stamp{At: at, Actor: "me"}}
+	c.NewProgress.Owner, c.NewProgress.At = "engine", at
+	c.NewProgress.Breaches = []ota.Breach{{Number: 1, Batch: -1, At: at, Failed: 1, Size: 3, Text: "text"}}
+	counts := ota.Counts{Pending: 1, Running: 2, Waiting: 3, Succeeded: 4, Failed: 5, Skipped: 6, Canceled: 7, Unknown: 8, AtTarget: 9}
+	c.Batches = []ota.BatchRow{{
+		Name: "canary", Size: 3, Status: ota.BatchObserving, Cursor: 2, Counts: counts, Tasks: counts, Open: 10, Changed: 11,
+		Unhealthy: 12, Accepted: 13, Continued: true, StartedAt: at, SettledAt: at.Add(1), HealthySince: at.Add(2), ClosedAt: at.Add(3),
+	}}
+	c.Agents[1].State.Rest = []ota.TaskState{{Status: ota.TaskFailed, Tries: 2, Ended: 5, More: &ota.TaskMore{Version: "v", Error: "e", Away: 6}}}
+	c.Agents[1].State.More = &ota.AgentMore{Previous: "p", Unhealthy: 7}
+	c.Request = "request"
+	if _, err := s.Commit(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Post(ctx, "first", []ota.Message{{ID: "m1", Body: []byte{0, 1, 255}}, {ID: "m2", Body: []byte("x")}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Renew(ctx, "engine", 100*365*24*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if _, total, err := s.Claim(ctx, "first", ""); total != 0 || err != nil {
+		t.Fatal(total, err)
+	}
+}

@@ -1,0 +1,81 @@
+// Package pgtest gives tests a PostgreSQL of their own: one cluster per test binary, in a temporary folder, on a unix
+// socket, run as an unprivileged user when the tests run as root.
+//
+// OTA_TEST_POSTGRES, when set, is the URL of a server to use instead.
+package pgtest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/url"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Env is the variable that names a server to use.
+const Env = "OTA_TEST_POSTGRES"
+
+var shared struct {
+	once    sync.Once
+	cluster *Cluster
+	err     error
+}
+
+// Main runs the tests of a binary, and stops its cluster afterwards. Call it from TestMain.
+func Main(m *testing.M) {
+	code := m.Run()
+	if shared.cluster != nil {
+		shared.cluster.Stop()
+	}
+	os.Exit(code)
+}
+
+// URL returns a server for t, which it skips when there is none.
+func URL(t testing.TB) string {
+	t.Helper()
+	if u := os.Getenv(Env); u != "" {
+		return u
+	}
+	shared.once.Do(func() { shared.cluster, shared.err = New() })
+	if shared.err != nil {
+		t.Skipf("no PostgreSQL to test with: %v; install it, or set %s to a server's URL", shared.err, Env)
+	}
+	return shared.cluster.URL()
+}
+
+// Schema returns a server for t and the name of a schema that only t uses, and that is dropped after it.
+func Schema(t testing.TB) (dsn, schema string) {
+	t.Helper()
+	dsn, schema = URL(t), "t_"+rand.Text()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		conn, err := pgx.Connect(ctx, dsn)
+		if err != nil {
+			t.Logf("drop schema %s: %v", schema, err)
+			return
+		}
+		defer conn.Close(ctx)
+		if _, err := conn.Exec(ctx, fmt.Sprintf(`DROP SCHEMA IF EXISTS %q CASCADE`, schema)); err != nil {
+			t.Logf("drop schema %s: %v", schema, err)
+		}
+	})
+	return dsn, schema
+}
+
+// With returns the URL with one more parameter.
+func With(dsn, name, value string) string {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return dsn
+	}
+	q := u.Query()
+	q.Set(name, value)
+	u.RawQuery = q.Encode()
+	return u.String()
+}

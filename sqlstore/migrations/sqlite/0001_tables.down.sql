@@ -1,0 +1,11 @@
+DROP TABLE ota_inbox;
+DROP TABLE ota_leases;
+DROP TABLE ota_claims;
+DROP TABLE ota_log;
+DROP TABLE ota_agents;
+DROP TABLE ota_batches;
+DROP TABLE ota_plan_labels;
+DROP TABLE ota_plan_controls;
+DROP TABLE ota_plan_specs;
+DROP TABLE ota_plans;
+DROP TABLE ota_drafts;

@@ -1,0 +1,169 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// postgres is a PostgreSQL database.
+type postgres struct {
+	*dialect
+	pool    *pgxpool.Pool
+	own     bool
+	schema  string // as in Options
+	channel string // what is notified; set by ready
+	teller  teller
+}
+
+var _ database = (*postgres)(nil)
+
+func newPostgres(pool *pgxpool.Pool, own bool, o Options) *postgres {
+	d := &postgres{dialect: postgresDialect(o), pool: pool, own: own, schema: o.Schema}
+	d.teller.send = d.announce
+	return d
+}
+
+func (d *postgres) name() string { return "postgres" }
+func (d *postgres) chunk() int   { return 10_000 }
+
+func (d *postgres) close() {
+	d.teller.close()
+	if d.own {
+		d.pool.Close()
+	}
+}
+
+// The statements of one transaction, or of the pool.
+type pgQuerier interface {
+	Exec(ctx context.Context, query string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
+// pgRun is a querier on a transaction or on the pool.
+type pgRun struct {
+	db *postgres
+	q  pgQuerier
+}
+
+func (r pgRun) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	tag, err := r.q.Exec(ctx, r.db.text(query), args...)
+	return tag.RowsAffected(), err
+}
+
+func (r pgRun) execMany(ctx context.Context, query string, args [][]any) error {
+	if len(args) == 0 {
+		return nil
+	}
+	b := &pgx.Batch{}
+	for _, a := range args {
+		b.Queue(r.db.text(query), a...)
+	}
+	return r.q.SendBatch(ctx, b).Close()
+}
+
+func (r pgRun) query(ctx context.Context, query string, args []any, row func(scanFunc) error) error {
+	rows, err := r.q.Query(ctx, r.db.text(query), args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (d *postgres) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = d.again(ctx, func() error {
+		n, err = pgRun{d, d.pool}.exec(ctx, query, args...)
+		return err
+	})
+	return n, err
+}
+
+func (d *postgres) execMany(ctx context.Context, query string, args [][]any) error {
+	return d.again(ctx, func() error { return pgRun{d, d.pool}.execMany(ctx, query, args) })
+}
+
+func (d *postgres) query(ctx context.Context, query string, args []any, row func(scanFunc) error) error {
+	return pgRun{d, d.pool}.query(ctx, query, args, row)
+}
+
+func (d *postgres) update(ctx context.Context, f func(tx querier) error) error {
+	return d.again(ctx, func() error {
+		return pgx.BeginTxFunc(ctx, d.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+			return f(pgRun{d, tx})
+		})
+	})
+}
+
+// again runs f until it succeeds or fails in a way that may have changed something, at most maxTries times.
+func (d *postgres) again(ctx context.Context, f func() error) error {
+	const maxTries = 8
+	for try := 1; ; try++ {
+		err := f()
+		if err == nil || try == maxTries || !undone(err) {
+			return err
+		}
+		select {
+		case <-time.After(time.Duration(rand.Int64N(int64(try) * int64(5*time.Millisecond)))):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// undone reports whether err says for certain that nothing was applied, and that trying again may help: the server
+// refused for reasons of concurrency and rolled back, or not one byte was sent.
+func undone(err error) bool {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		return answer.Severity == "ERROR" && (answer.Code == "40001" || answer.Code == "40P01")
+	}
+	return pgconn.SafeToRetry(err)
+}
+
+func (d *postgres) lock(ctx context.Context, tx querier, name string, number int64) error {
+	h := fnv.New32a()
+	h.Write([]byte(d.channel + "\x00" + d.table + "\x00" + name))
+	_, err := tx.exec(ctx, `SELECT pg_advisory_xact_lock($1::int, $2::int)`, int32(h.Sum32()), int32(number))
+	return err
+}
+
+func (d *postgres) insertAgents(ctx context.Context, tx querier, number int64, rows []agentRecord) error {
+	table := pgx.Identifier{d.prefix + "agents"}
+	if d.schema != "" {
+		table = pgx.Identifier{d.schema, d.prefix + "agents"}
+	}
+	columns := []string{"plan", "ordinal", "batch", "status", "id", "version", "target", "labels", "state"}
+	_, err := tx.(pgRun).q.(pgx.Tx).CopyFrom(ctx, table, columns, pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
+		r := &rows[i]
+		return []any{number, r.ordinal, r.batch, r.status, r.id, r.version, r.target, r.labels, r.state}, nil
+	}))
+	return err
+}
+
+func (d *postgres) list(values []string) any {
+	if values == nil {
+		values = []string{}
+	}
+	return values
+}
+
+func (d *postgres) duplicate(err error) bool { return hasCode(err, "23505") }
+func (d *postgres) missing(err error) bool   { return hasCode(err, "42P01") || hasCode(err, "3F000") }
+
+func hasCode(err error, code string) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && answer.Code == code
+}

@@ -1,0 +1,206 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// commit is one statement, and so one round trip: the update of the plan compares the numbers, and all other parts read
+// its result, so that they change nothing when it did not.
+func (d *postgres) commit(ctx context.Context, c *ota.Commit) (uint64, error) {
+	if senseless(c) != nil {
+		return 0, refusal(ctx, d, c)
+	}
+	query, args, err := d.commitQuery(c)
+	if err != nil {
+		return 0, err
+	}
+	var revision uint64
+	var found bool
+	err = d.again(ctx, func() error {
+		found, err = one(ctx, pgRun{d, d.pool}, query, args, &revision)
+		return err
+	})
+	switch {
+	case hasCode(err, "22012"):
+		return 0, errRows
+	case err != nil:
+		return 0, err
+	case !found:
+		return 0, refusal(ctx, d, c)
+	}
+	return revision, nil
+}
+
+// commitText is the statement of a commit as it grows.
+type commitText struct {
+	strings.Builder
+	args   []any
+	checks []string // of each part that has to change rows: how many it did, and has to
+}
+
+// add adds a parameter, and returns its number.
+func (t *commitText) add(v any) int {
+	t.args = append(t.args, v)
+	return len(t.args)
+}
+
+func (t *commitText) check(part string, rows int) {
+	t.checks = append(t.checks, fmt.Sprintf("(CASE (SELECT count(*) FROM %s) WHEN $%d THEN 1 ELSE 0 END)", part, t.add(rows)))
+}
+
+// commitQuery returns the statement with the parts that c has. There are some dozens of them, each prepared once by pgx.
+func (d *postgres) commitQuery(c *ota.Commit) (string, []any, error) {
+	args, err := planArgs(c)
+	if err != nil {
+		return "", nil, err
+	}
+	t := &commitText{args: args}
+	t.WriteString("WITH p AS (" + planUpdate + ")")
+	fmt.Fprintf(t, ",\nl AS (INSERT INTO ota_log (plan, revision, request, data) SELECT number, revision, $%d, $%d FROM p)",
+		t.add(c.Request), t.add(c.Log))
+	if c.NewControl != nil {
+		control, err := encode(c.NewControl)
+		if err != nil {
+			return "", nil, err
+		}
+		fmt.Fprintf(t, ",\nc AS (UPDATE ota_plan_controls SET control = $%d FROM p WHERE plan = p.number)", t.add(control))
+	}
+	t.batches(c.Batches)
+	if err := t.agents(c.Agents); err != nil {
+		return "", nil, err
+	}
+	// A row that is not there divides by zero, which undoes the whole statement.
+	t.WriteString("\nSELECT " + strings.Join(append([]string{"revision"}, t.checks...), " / ") + " FROM p")
+	if !c.Owner {
+		fmt.Fprintf(t, ", LATERAL (SELECT pg_notify($%d, $1) OFFSET 0) n", t.add(d.channel))
+	}
+	return t.String(), t.args, nil
+}
+
+// fewBatches is how many batches are updated one by one: that takes a third of the time of the set.
+const fewBatches = 4
+
+func (t *commitText) batches(rows []ota.BatchRow) {
+	if len(rows) > fewBatches {
+		fmt.Fprintf(t, postgresBatches, t.add(batchesJSON(rows)),
+			t.add(slices.MinFunc(rows, byIndex).Index), t.add(slices.MaxFunc(rows, byIndex).Index))
+		t.check("b", len(rows))
+		return
+	}
+	for i := range rows {
+		part, values := fmt.Sprint("b", i), batchValues(&rows[i])
+		fmt.Fprintf(t, ",\n%s AS (UPDATE ota_batches AS r SET ", part)
+		for j, v := range values[1:] {
+			if j > 0 {
+				t.WriteString(", ")
+			}
+			fmt.Fprintf(t, "%s = $%d", batchColumns[1+j], t.add(v))
+		}
+		fmt.Fprintf(t, " FROM p WHERE r.plan = p.number AND r.idx = $%d RETURNING 1)", t.add(values[0]))
+		t.check(part, 1)
+	}
+}
+
+// The rows of one part of the statement: few enough that comparing each with each costs little, and near enough to each
+// other that reading the range between the first and the last does. A planner that knows little of the tables, because
+// they were filled a moment ago or because plans differ much in size, does not find a better way by itself: it may
+// read all rows of the plan. A range of the primary key is the one condition that it always uses.
+const (
+	agentsAtOnce = 64
+	agentsApart  = 1024
+	mostParts    = 256 // because of gaps; beyond, ranges get wider
+)
+
+// firstPart returns how many of rows, which are in order, are the next part.
+func firstPart(rows []ota.AgentRow, apart int) int {
+	n := 1
+	for n < min(agentsAtOnce, len(rows)) && rows[n].Ordinal < rows[0].Ordinal+apart {
+		n++
+	}
+	return n
+}
+
+func countParts(rows []ota.AgentRow, apart int) (parts int) {
+	for len(rows) > 0 {
+		rows = rows[firstPart(rows, apart):]
+		parts++
+	}
+	return parts
+}
+
+func (t *commitText) agents(rows []ota.AgentRow) error {
+	byOrdinal := func(a, b ota.AgentRow) int { return a.Ordinal - b.Ordinal }
+	if !slices.IsSortedFunc(rows, byOrdinal) {
+		rows = slices.SortedFunc(slices.Values(rows), byOrdinal)
+	}
+	apart := agentsApart
+	for countParts(rows, apart) > len(rows)/agentsAtOnce+mostParts {
+		apart *= 2
+	}
+	for i := 0; len(rows) > 0; i++ {
+		n := firstPart(rows, apart)
+		ordinals, statuses, states, err := agentColumns(rows[:n])
+		if err != nil {
+			return err
+		}
+		part := fmt.Sprint("a", i)
+		fmt.Fprintf(t, postgresAgents, part, t.add(ordinals), t.add(statuses), t.add(states), t.add(ordinals[0]), t.add(ordinals[n-1]))
+		t.check(part, n)
+		rows = rows[n:]
+	}
+	return nil
+}
+
+const postgresAgents = `,
+%[1]s AS (UPDATE ota_agents AS r SET status = v.status, state = v.state
+	FROM p, unnest($%[2]d::int[], $%[3]d::smallint[], $%[4]d::bytea[]) AS v (ordinal, status, state)
+	WHERE r.plan = p.number AND r.ordinal >= $%[5]d AND r.ordinal <= $%[6]d AND r.ordinal = v.ordinal RETURNING 1)`
+
+var postgresBatches = `,
+b AS (UPDATE ota_batches AS r SET ` + assignments(batchColumns[1:]) + `
+	FROM p, json_populate_recordset(CAST(NULL AS ota_batches), $%d::json) AS v
+	WHERE r.plan = p.number AND r.idx >= $%d AND r.idx <= $%d AND r.idx = v.idx RETURNING 1)`
+
+func assignments(columns []string) string {
+	parts := make([]string, len(columns))
+	for i, c := range columns {
+		parts[i] = c + " = v." + c
+	}
+	return strings.Join(parts, ", ")
+}
+
+func byIndex(a, b ota.BatchRow) int { return a.Index - b.Index }
+
+// batchesJSON returns the rows with the names of their columns.
+func batchesJSON(rows []ota.BatchRow) string {
+	var b strings.Builder
+	for i := range rows {
+		b.WriteString([]string{"[", ","}[min(i, 1)])
+		for j, v := range batchValues(&rows[i]) {
+			b.WriteString([]string{"{", ","}[min(j, 1)])
+			text, _ := encode(v) // numbers and a string cannot fail
+			b.WriteString(`"` + batchColumns[j] + `":` + text)
+		}
+		b.WriteString("}")
+	}
+	return b.String() + "]"
+}
+
+func agentColumns(rows []ota.AgentRow) (ordinals []int32, statuses []int16, states [][]byte, err error) {
+	ordinals, statuses, states = make([]int32, len(rows)), make([]int16, len(rows)), make([][]byte, len(rows))
+	buffer := make([]byte, 0, 32*len(rows))
+	for i := range rows {
+		a := &rows[i]
+		start := len(buffer)
+		if buffer, err = a.State.AppendBinary(buffer); err != nil {
+			return nil, nil, nil, err
+		}
+		ordinals[i], statuses[i], states[i] = int32(a.Ordinal), int16(a.State.Status), buffer[start:len(buffer):len(buffer)]
+	}
+	return ordinals, statuses, states, nil
+}

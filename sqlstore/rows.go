@@ -1,0 +1,108 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// ofPlan selects the rows of the plan whose ID is $1.
+const ofPlan = ` WHERE plan = (SELECT number FROM ota_plans WHERE id = $1)`
+
+// Batches implements [ota.Store].
+func (s *Store) Batches(ctx context.Context, plan string, q ota.RowQuery) (page ota.Page[ota.BatchRow], err error) {
+	limit := pageLimit(q.Limit)
+	from, to := bounds(q)
+	where, args := ofPlan+` AND idx >= $2 AND idx < $3`, []any{plan, from, to}
+	query := fmt.Sprintf(`SELECT %s FROM ota_batches%s ORDER BY idx LIMIT %d`, strings.Join(batchColumns, ", "), where, limit+1)
+	err = s.db.query(ctx, query, args, func(scan scanFunc) error {
+		row, err := scanBatch(scan)
+		page.Items = append(page.Items, row)
+		return err
+	})
+	cut(&page, limit)
+	if err == nil {
+		err = s.total(ctx, plan, "ota_batches", where, args, q.Total, len(page.Items), &page.Total)
+	}
+	return page, wrap(ctx, "read batches of", plan, err)
+}
+
+// maxIDs is how many agents may be asked for by ID at once.
+const maxIDs = 1000
+
+// Agents implements [ota.Store].
+func (s *Store) Agents(ctx context.Context, plan string, q ota.RowQuery) (page ota.Page[ota.AgentRow], err error) {
+	if len(q.IDs) > maxIDs {
+		return page, fmt.Errorf("sqlstore: read agents of plan %q: %d asked for by ID, at most %d are possible",
+			plan, len(q.IDs), maxIDs)
+	}
+	limit := pageLimit(q.Limit)
+	from, to := bounds(q)
+	where, args := ofPlan+` AND ordinal >= $2 AND ordinal < $3`, []any{plan, from, to}
+	if len(q.Status) > 0 {
+		where += ` AND status IN ` + codes(q.Status)
+	}
+	if len(q.IDs) > 0 {
+		where, args = where+` AND id IN {texts $4}`, append(args, s.db.list(q.IDs))
+	}
+	query := fmt.Sprintf(`SELECT ordinal, batch, id, version, target, labels, state FROM ota_agents%s ORDER BY ordinal LIMIT %d`,
+		where, limit+1)
+	err = s.db.query(ctx, query, args, func(scan scanFunc) error {
+		row, err := scanAgent(scan)
+		page.Items = append(page.Items, row)
+		return err
+	})
+	cut(&page, limit)
+	if err == nil {
+		err = s.total(ctx, plan, "ota_agents", where, args, q.Total, len(page.Items), &page.Total)
+	}
+	return page, wrap(ctx, "read agents of", plan, err)
+}
+
+// total counts what matches when that is asked for, and finds out whether the plan exists when no row says so.
+func (s *Store) total(ctx context.Context, plan, table, where string, args []any, asked bool, rows int, total *int) error {
+	if rows == 0 {
+		if err := s.there(ctx, plan); err != nil {
+			return err
+		}
+	}
+	if !asked {
+		return nil
+	}
+	_, err := one(ctx, s.db, `SELECT count(*) FROM `+table+where, args, total)
+	return err
+}
+
+// bounds returns a query's bounds as parameters.
+func bounds(q ota.RowQuery) (from, to int) {
+	to = q.To
+	if to <= 0 || to > math.MaxInt32 {
+		to = math.MaxInt32
+	}
+	return min(max(q.From, 0), math.MaxInt32), to
+}
+
+// Log implements [ota.Store].
+func (s *Store) Log(ctx context.Context, plan string, after uint64, limit int) ([]ota.LogRow, error) {
+	rows := []ota.LogRow{}
+	err := s.db.query(ctx, `SELECT revision, request, data FROM ota_log`+ofPlan+` AND revision > $2 ORDER BY revision LIMIT $3`,
+		[]any{plan, clamp(after), pageLimit(limit)}, func(scan scanFunc) error {
+			var r ota.LogRow
+			err := scan(&r.Revision, &r.Request, &r.Data)
+			rows = append(rows, r)
+			return err
+		})
+	if err == nil && len(rows) == 0 {
+		err = s.there(ctx, plan)
+	}
+	if err != nil {
+		return nil, wrap(ctx, "read the log of", plan, err)
+	}
+	return rows, nil
+}
+
+// clamp keeps a number within what a database can hold.
+func clamp(n uint64) int64 { return int64(min(n, math.MaxInt64)) }

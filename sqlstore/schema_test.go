@@ -1,0 +1,254 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/seed-19b57ce3/ota"
+)
+
+func exec(t *testing.T, s *Store, query string, args ...any) {
+	t.Helper()
+	if _, err := s.db.exec(t.Context(), query, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSchemaOfTheFutureIsRefused(t *testing.T) {
+	both(t, func(t *testing.T, p place) {
+		exec(t, p.open(t), `INSERT INTO ota_migrations (version, name, applied_at) VALUES (99, 'future', 0)`)
+		for _, mode := range []MigrateMode{MigrateApply, MigrateCheck} {
+			p.opts.Migrate = mode
+			if _, err := Open(t.Context(), p.dsn, p.opts); !errors.Is(err, ErrSchema) {
+				t.Errorf("mode %d: %v, want ErrSchema", mode, err)
+			}
+		}
+	})
+}
+
+func TestMigrations(t *testing.T) {
+	both(t, func(t *testing.T, p place) {
+		check := p
+		check.opts.Migrate = MigrateCheck
+		if _, err := Open(t.Context(), check.dsn, check.opts); !errors.Is(err, ErrSchema) {
+			t.Fatalf("without tables: %v, want ErrSchema", err)
+		}
+		p.opts.Migrate = MigrateOff
+		s := p.open(t)
+		for _, to := range []int{1, Latest(), 0, Latest(), 1, Latest()} {
+			if err := s.Migrate(t.Context(), to); err != nil {
+				t.Fatalf("to %d: %v", to, err)
+			}
+			if have, err := s.Version(t.Context()); have != to || err != nil {
+				t.Fatalf("version %d, %v, want %d", have, err, to)
+			}
+		}
+		if err := s.Migrate(t.Context(), Latest()+1); err == nil {
+			t.Fatal("there is no such version")
+		}
+		check.open(t)
+		if list, _, err := migrationsOf(s.db.name()); len(list) != Latest() || err != nil {
+			t.Fatalf("%d migrations, %v; Latest says %d", len(list), err, Latest())
+		}
+	})
+}
+
+// Many processes may start at once on an empty database.
+func TestManyOpenAtOnce(t *testing.T) {
+	both(t, func(t *testing.T, p place) {
+		done := make(chan error)
+		const many = 8
+		for range many {
+			go func() {
+				s, err := Open(t.Context(), p.dsn, p.opts)
+				if err == nil {
+					err = s.Close()
+				}
+				done <- err
+			}()
+		}
+		for range many {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// Prefixes and schemas keep stores apart, whatever the schema's name.
+func TestPrefixAndSchema(t *testing.T) {
+	both(t, func(t *testing.T, p place) {
+		create(t, p.open(t), "p", 3)
+		p.opts.TablePrefix = "fleet_"
+		other := p.open(t)
+		create(t, other, "p", 3)
+		if p.opts.Schema != "" {
+			p.opts.Schema = `odd "Name" ota_x ` + p.opts.Schema[:8]
+			odd := p.open(t)
+			t.Cleanup(func() {
+				_, _ = odd.db.(*postgres).pool.Exec(context.Background(), `DROP SCHEMA `+quote(p.opts.Schema)+` CASCADE`)
+			})
+			create(t, odd, "p", 3)
+			if _, err := odd.Commit(t.Context(), ownerCommit(t, odd, "p", 0, 3)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if row, err := other.Plan(t.Context(), "p"); err != nil || row.Revision != 1 {
+			t.Fatal(row, err)
+		}
+	})
+	for _, o := range []Options{{TablePrefix: "A"}, {TablePrefix: "1x"}, {TablePrefix: `x"; drop`}, {Schema: "s"}, {Migrate: 9}} {
+		if s, err := Open(t.Context(), t.TempDir()+"/x.db", o); err == nil {
+			s.Close()
+			t.Errorf("%+v was accepted", o)
+		}
+	}
+}
+
+// A pool that was handed in stays open, and one connection of it is enough.
+func TestPoolsOfTheCaller(t *testing.T) {
+	use := func(t *testing.T, s *Store) {
+		t.Helper()
+		create(t, s, "p", 300)
+		if _, err := s.Commit(t.Context(), ownerCommit(t, s, "p", 0, 64)); err != nil {
+			t.Fatal(err)
+		}
+		if _, total, err := s.Claim(t.Context(), "p", ""); total != 0 || err != nil {
+			t.Fatal(total, err)
+		}
+		s.Close()
+	}
+	t.Run("SQLite", func(t *testing.T) {
+		db, err := sql.Open("sqlite", "file:"+t.TempDir()+"/x.db")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		db.SetMaxOpenConns(1)
+		s, err := NewSQLite(t.Context(), db, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		use(t, s)
+		if err := db.Ping(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Exec(`PRAGMA synchronous = normal`); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := NewSQLite(t.Context(), db, Options{}); err == nil {
+			t.Fatal("a pool that loses commits was accepted")
+		}
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		p := postgresPlace(t)
+		config, err := pgxpool.ParseConfig(p.dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.MaxConns = 1
+		pool, err := pgxpool.NewWithConfig(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close()
+		s, err := NewPostgres(t.Context(), pool, p.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		use(t, s)
+		if err := pool.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// What is left of a Create that died goes with the next Create of its ID, or an hour later when a Store is opened; one
+// that is alive is left alone.
+func TestDeadDraftsAreSwept(t *testing.T) {
+	both(t, func(t *testing.T, p place) {
+		s := p.open(t)
+		leftover := func(number int, plan string, age time.Duration) {
+			exec(t, s, `INSERT INTO ota_drafts (number, plan, touched_at) VALUES ($1, $2, {now} - $3)`, number, plan, int64(age))
+			exec(t, s, `INSERT INTO ota_agents (plan, ordinal, batch, status, id, version, target, state)
+				SELECT $1, 0, 0, 0, 'x', '', '', data FROM ota_log LIMIT 1`, number)
+		}
+		create(t, s, "p", 1) // its log record serves as some bytes
+		leftover(1001, "q", 2*time.Minute)
+		leftover(1002, "q", 30*time.Second)
+		leftover(1003, "r", 2*time.Minute)
+		leftover(1004, "s", 2*time.Hour)
+		left := func(want ...int) {
+			t.Helper()
+			var have []int
+			err := s.db.query(t.Context(), `SELECT plan FROM ota_agents WHERE plan BETWEEN 1001 AND 1004 ORDER BY plan`, nil, func(scan scanFunc) error {
+				var n int
+				err := scan(&n)
+				have = append(have, n)
+				return err
+			})
+			if err != nil || len(have) != len(want) {
+				t.Fatalf("rows of %v are left (%v), want %v", have, err, want)
+			}
+		}
+		create(t, s, "q", 1)
+		left(1002, 1003, 1004)
+		p.open(t)
+		left(1002, 1003)
+	})
+}
+
+// The views answer in words.
+func TestViews(t *testing.T) {
+	both(t, func(t *testing.T, p place) {
+		s := p.open(t)
+		create(t, s, "p", 3)
+		c := ownerCommit(t, s, "p", 1, 1)
+		c.Status, c.NewProgress.EndedAt = ota.StatusCompleted, created
+		if _, err := s.Commit(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		for query, want := range map[string]string{
+			`SELECT name || ' ' || status || ' ' || (ended_at IS NOT NULL) FROM ota_plan_list`: "name of p completed",
+			`SELECT plan || ' ' || status FROM ota_batch_list`:                                 "p pending",
+			`SELECT agent || ' ' || status FROM ota_agent_list WHERE ordinal = 1`:              "agent-0000001 running",
+			`SELECT plan || ' ' || record FROM ota_event_list WHERE revision = 2`:              "p started some",
+			`SELECT 'claims ' || count(*) FROM ota_claim_list`:                                 "claims 0",
+		} {
+			var have string
+			if _, err := one(t.Context(), s.db, query, nil, &have); err != nil || len(have) < len(want) || have[:len(want)] != want {
+				t.Errorf("%s: %q, %v, want %q", query, have, err, want)
+			}
+		}
+	})
+}
+
+// Changes are told again after the listening connection was cut.
+func TestListeningGoesOn(t *testing.T) {
+	t.Parallel()
+	s := postgresPlace(t).open(t)
+	create(t, s, "p", 1)
+	changes, err := s.Changes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	exec(t, s, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN ' || quote_ident($1)
+		OR query = 'LISTEN "' || $1 || '"'`, s.db.(*postgres).channel)
+	for _, want := range []string{"told because anything may have changed", "told because it was posted to"} {
+		select {
+		case id := <-changes:
+			if id != "p" {
+				t.Fatal(id)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("plan p was not %s", want)
+		}
+		if err := s.Post(t.Context(), "p", []ota.Message{{ID: want}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

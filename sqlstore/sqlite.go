@@ -1,0 +1,208 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+)
+
+// sqlite is a database file. One goroutine of the process writes at a time; the file's own lock keeps other processes
+// apart. Only standard SQL errors are looked at, so that any driver of SQLite 3.37 or newer will do.
+type sqlite struct {
+	*dialect
+	write, read *sql.DB
+	own         bool
+	busy        time.Duration
+	gate        chan struct{} // holds one token: whoever has it may write
+	feed        feed
+
+	mu         sync.Mutex
+	statements map[string]*sql.Stmt // of write; nil until prepared, then never written to
+}
+
+func newSQLite(write, read *sql.DB, own bool, o Options) *sqlite {
+	return &sqlite{
+		dialect: sqliteDialect(o), write: write, read: read, own: own, busy: o.BusyTimeout,
+		gate: make(chan struct{}, 1),
+	}
+}
+
+func (d *sqlite) name() string { return "sqlite" }
+func (d *sqlite) chunk() int   { return 2000 }
+
+func (d *sqlite) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range d.statements {
+		s.Close()
+	}
+	if d.own {
+		d.read.Close()
+		d.write.Close()
+	}
+}
+
+// exec is a write of its own.
+func (d *sqlite) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = d.update(ctx, func(tx querier) error {
+		n, err = tx.exec(ctx, query, args...)
+		return err
+	})
+	return n, err
+}
+
+func (d *sqlite) execMany(ctx context.Context, query string, args [][]any) error {
+	return d.update(ctx, func(tx querier) error { return tx.execMany(ctx, query, args) })
+}
+
+func (d *sqlite) query(ctx context.Context, query string, args []any, row func(scanFunc) error) error {
+	rows, err := d.read.QueryContext(ctx, d.text(query), args...)
+	return each(rows, err, row)
+}
+
+func each(rows *sql.Rows, err error, row func(scanFunc) error) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (d *sqlite) update(ctx context.Context, f func(tx querier) error) error {
+	return d.transact(ctx, ctx, func(tx *sqliteTx) error { return f(tx) })
+}
+
+// transact runs f in a transaction that may write. The wait for it ends with ctx; the statements run under inside,
+// which for short transactions has no end: to be able to interrupt a statement costs more than to run it.
+func (d *sqlite) transact(ctx, inside context.Context, f func(tx *sqliteTx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case d.gate <- struct{}{}:
+		defer func() { <-d.gate }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	conn, err := d.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	tx, err := d.begin(ctx, inside, conn)
+	if err != nil {
+		return err
+	}
+	if err := f(&sqliteTx{db: d, tx: tx}); err != nil {
+		return errors.Join(err, ignoreDone(tx.Rollback()))
+	}
+	if err := ctx.Err(); err != nil {
+		return errors.Join(err, ignoreDone(tx.Rollback()))
+	}
+	if err := tx.Commit(); err != nil {
+		// SQLite may have left the transaction open: it must not stay on the connection. Whether it does is not known.
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		return err
+	}
+	return nil
+}
+
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
+}
+
+// begin takes SQLite's write lock, or waits for the process that has it.
+func (d *sqlite) begin(ctx, inside context.Context, conn *sql.Conn) (*sql.Tx, error) {
+	deadline := time.Now().Add(d.busy)
+	for wait := time.Millisecond; ; wait = min(2*wait, 25*time.Millisecond) {
+		tx, err := conn.BeginTx(inside, nil)
+		if err == nil && !d.own {
+			// A pool that was handed in may begin without the lock; a write that changes nothing takes it. Before there
+			// are tables, the first migration takes it.
+			_, err = tx.ExecContext(inside, d.text(`DELETE FROM ota_leases WHERE false`))
+			if d.missing(err) {
+				err = nil
+			}
+			if err != nil {
+				_ = tx.Rollback()
+			}
+		}
+		if err == nil || !isBusy(err) || !time.Now().Before(deadline) {
+			return tx, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// prepare prepares the statements of commits, once, before a transaction has the pool's perhaps only connection.
+func (d *sqlite) prepare(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.statements != nil {
+		return nil
+	}
+	statements := map[string]*sql.Stmt{}
+	for _, query := range []string{planUpdate, sqliteLog, sqliteControl, sqliteBatch, sqliteAgent} {
+		s, err := d.write.PrepareContext(ctx, d.text(query))
+		if err != nil {
+			for _, s := range statements {
+				s.Close()
+			}
+			return err
+		}
+		statements[query] = s
+	}
+	d.statements = statements
+	return nil
+}
+
+// The write lock of SQLite is the only one there is, and a transaction of this package has it.
+func (d *sqlite) lock(context.Context, querier, string, int64) error { return nil }
+
+func (d *sqlite) migrate(ctx context.Context, tx querier, text string) error {
+	_, err := tx.(*sqliteTx).tx.ExecContext(ctx, d.migration(text))
+	return err
+}
+
+func (d *sqlite) tell(context.Context, querier, string) error { return nil }
+func (d *sqlite) told(plan string, _ bool)                    { d.feed.tell(plan) }
+
+func (d *sqlite) changes(ctx context.Context) (<-chan string, error) {
+	return d.feed.subscribe(ctx), nil
+}
+
+func (d *sqlite) list(values []string) any {
+	if values == nil {
+		values = []string{}
+	}
+	text, _ := json.Marshal(values) // strings cannot fail
+	return string(text)
+}
+
+func (d *sqlite) duplicate(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "UNIQUE constraint failed")
+}
+
+func (d *sqlite) missing(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "no such table")
+}
+
+func isBusy(err error) bool {
+	return strings.Contains(err.Error(), "SQLITE_BUSY") || strings.Contains(err.Error(), "database is locked")
+}
