@@ -9,6 +9,9 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
+// endMark is a comment: the stream ends here because the plan has.
+const endMark = ": end\n\n"
+
 // watcher is one open stream of events.
 type watcher struct {
 	c     *call
@@ -165,6 +168,9 @@ func (w *watcher) frames(frames []frame) (done bool, err error) {
 		text = append(text, f.text...)
 		sent++
 		ended := f.status.Ended() && !w.last.Ended()
+		if ended {
+			text = append(text, endMark...)
+		}
 		w.last = f.status
 		if len(text) >= chunk || ended {
 			if err := w.send(text); err != nil {
