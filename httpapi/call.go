@@ -27,10 +27,8 @@ type call struct {
 	sent  bool // the answer has begun
 }
 
-// begin gives the client a while to accept the answer; see extend.
 func (c *call) begin() {
 	c.rc = http.NewResponseController(c.w)
-	c.extend()
 	h := c.w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -88,6 +86,7 @@ func (c *call) answer(status int, contentType string, v any) {
 func (c *call) bytes(status int, contentType string, b []byte) {
 	c.w.Header().Set("Content-Type", contentType)
 	c.w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	c.extend()
 	c.w.WriteHeader(status)
 	c.sent = true
 	if _, err := c.w.Write(b); err == nil {

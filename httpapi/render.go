@@ -27,12 +27,12 @@ func (s *stream) room() error {
 	if s.hold || s.buf.Len() < chunk {
 		return nil
 	}
+	s.c.extend()
 	if !s.c.sent {
 		s.c.w.Header().Set("Content-Type", "application/json")
 		s.c.w.WriteHeader(http.StatusOK)
 		s.c.sent = true
 	}
-	s.c.extend()
 	_, err := s.buf.WriteTo(s.c.w)
 	return err
 }
