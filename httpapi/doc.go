@@ -28,6 +28,6 @@
 //
 // Bodies and answers stream. A body's agents go through a temporary file once they are longer than 1 MiB, because the
 // limits of a plan may follow its agents and because a Store should not wait for a slow client; an answer is written while the Store is
-// paged through. A plan of a million agents so costs the handler at most 4 MiB at any time, in both directions, besides what the Engine and
-// the Store need themselves. An answer that cannot be finished is cut off, never ended as if it were whole.
+// paged through. A plan of a million agents so costs the handler a few MiB at any time, in both directions, besides what the
+// Engine and the Store need themselves. An answer that cannot be finished is cut off, never ended as if it were whole.
 package httpapi

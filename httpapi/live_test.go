@@ -287,4 +287,3 @@ func names(prefix string, n int) []string {
 	}
 	return out
 }
-

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"github.com/seed-19b57ce3/ota"
@@ -46,7 +47,10 @@ func (s *stream) finish() error {
 	if _, err := s.buf.WriteTo(s.c.w); err != nil {
 		return err
 	}
-	return s.c.rc.Flush()
+	if err := s.c.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
 }
 
 func (s *stream) value(v any) {
