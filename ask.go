@@ -19,7 +19,7 @@ func (d *driver) answer(a ask) {
 const askLimit = 30 * time.Second
 
 func (d *driver) answerProbe(a ask) {
-	ctx, cancel := context.WithTimeout(d.calls, askLimit)
+	ctx, cancel := context.WithTimeout(d.life, askLimit)
 	defer cancel()
 	prober := d.e.exec.(Prober) //nolint:forcetypeassert // the core asks only when it is one
 	health, err := protect(func() (Health, error) { return prober.Health(ctx, a.attempt) })
@@ -31,7 +31,7 @@ func (d *driver) answerProbe(a ask) {
 }
 
 func (d *driver) answerInspect(a ask) {
-	ctx, cancel := context.WithTimeout(d.calls, askLimit)
+	ctx, cancel := context.WithTimeout(d.life, askLimit)
 	defer cancel()
 	inspector := d.e.exec.(Inspector) //nolint:forcetypeassert // the core asks only when it is one
 	found, err := protect(func() (Inspection, error) { return inspector.Inspect(ctx, a.attempt) })
@@ -76,9 +76,9 @@ func (d *driver) tend(now time.Time) {
 	}
 	d.tending, d.tendAt = true, now.Add(d.e.opt.Poll)
 	d.asks.Go(func() {
-		link, err := d.e.tend(d.calls, d.id)
-		if err != nil && d.calls.Err() == nil {
-			d.e.opt.Logger.WarnContext(d.calls, "rollback does not go on", "plan", d.id, "error", err)
+		link, err := d.e.tend(d.life, d.id)
+		if err != nil && d.life.Err() == nil {
+			d.e.opt.Logger.WarnContext(d.life, "rollback does not go on", "plan", d.id, "error", err)
 		}
 		d.post(func(m *mail) { m.link = &link })
 	})

@@ -75,7 +75,6 @@ type draft struct {
 	cut      *cutter
 	seed     maphash.Seed
 	seen     map[uint64]struct{}
-	failed   error // of the user's iterator
 	warnings []string
 }
 
@@ -155,7 +154,7 @@ func (d *draft) check(i int, a Agent) {
 		}
 	}
 	if len(a.Labels) > 0 {
-		checkMap(d.mistakes, fmt.Sprintf("agents[%d].labels", i), a.Labels, maxText)
+		d.checkLabels(i, a.Labels)
 	}
 	// A 64-bit hash finds every duplicate. That two different IDs of a million share one, under a seed of this call only,
 	// happens once in thirty million plans, and is gone at the next try.
@@ -164,6 +163,14 @@ func (d *draft) check(i int, a Agent) {
 		d.mistakes.agent(fmt.Sprintf("agents[%d].id", i), strconv.Quote(shorten(a.ID)), "is in the plan twice", "every agent once")
 	}
 	d.seen[h] = struct{}{}
+}
+
+func (d *draft) checkLabels(i int, labels map[string]string) {
+	var own mistakes
+	checkMap(&own, "labels", labels, maxText)
+	for _, f := range FieldErrors(own.result()) {
+		d.mistakes.agent(fmt.Sprintf("agents[%d].%s", i, f.Field), f.Value, f.Problem, f.Allowed)
+	}
 }
 
 // finish gives the Store what only the agents could decide.

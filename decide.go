@@ -203,7 +203,7 @@ func (s *state) fold(now time.Time) need {
 	}
 	s.foldOutcomes()
 	s.foldInspects()
-	if n := s.foldHealth(ns); n.kind != needNothing {
+	if n := s.foldHealth(); n.kind != needNothing {
 		return n
 	}
 	if n := s.foldTimers(ns); n.kind != needNothing {

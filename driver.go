@@ -22,9 +22,11 @@ type driver struct {
 	closed bool
 	gone   chan struct{} // closed when the driver has stopped
 
+	life      context.Context // parent of every question's context, and of calls
+	endLife   context.CancelCauseFunc
 	calls     context.Context // parent of every call's context
 	endCalls  context.CancelCauseFunc
-	endedAt   time.Time // when endCalls was called
+	endedAt   time.Time // when endCalls was called last
 	endReason Reason
 	asks      sync.WaitGroup
 	nudged    atomic.Bool // the plan may have been changed by somebody else
@@ -66,8 +68,11 @@ type answer struct {
 
 func (e *Engine) newDriver(ctx context.Context, id string) *driver {
 	d := &driver{e: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: newSession(e.store, id, e.opt.Name)}
-	d.calls, d.endCalls = context.WithCancelCause(context.WithoutCancel(ctx))
+	d.life, d.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
+	d.calls, d.endCalls = context.WithCancelCause(d.life)
 	d.pool = newPool(e.exec, e.opt.Clock, d.calls, d.wake, e.lease.ok)
+	d.pool.strayed, d.pool.returned = func(ordinal int) { e.strays.add(id, ordinal) }, d.strayed
+	d.session.left = e.strays.of(id)
 	_, d.session.calls.prober = e.exec.(Prober)
 	_, d.session.calls.inspector = e.exec.(Inspector)
 	return d
@@ -99,7 +104,8 @@ func (d *driver) fetch() mail {
 	d.mail = mail{}
 	d.mu.Unlock()
 	done, resync := d.pool.fetch(d.spare)
-	m.input.outcomes, d.spare = done, done
+	d.spare = append(done, m.input.outcomes...)
+	m.input.outcomes = d.spare
 	if resync {
 		d.session.drop()
 		d.session.raise = true
@@ -162,7 +168,7 @@ func (d *driver) stop(err error) error {
 		d.waitOut(d.e.opt.AbandonAfter)
 	}
 	left := d.pool.close()
-	d.endCalls(errShutdown)
+	d.endLife(errShutdown)
 	d.asks.Wait()
 	if d.unlink != nil {
 		d.unlink()
@@ -237,6 +243,10 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 // call hands out what was committed.
 func (d *driver) call(now time.Time) {
 	x := d.session
+	if d.endReason == ReasonInterrupted && d.calls.Err() != nil && !interrupting(&x.st.c) { // the rollback was canceled
+		d.calls, d.endCalls = context.WithCancelCause(d.life)
+		d.pool.renew(d.calls)
+	}
 	if len(x.starts) > 0 {
 		d.pool.push(x.starts, max(x.st.c.Policy.Concurrency, len(x.starts)))
 		if first := x.starts[0].attempt.Deadline; !first.IsZero() {
@@ -260,9 +270,9 @@ func interrupting(c *Control) bool {
 		c.Rollback != nil && c.Rollback.Started != nil && c.Rollback.Started.Interrupt
 }
 
-// end ends the contexts of all calls, once.
+// end ends the contexts of all calls that are out, once.
 func (d *driver) end(now time.Time, cause error, reason Reason) {
-	if d.endedAt.IsZero() {
+	if d.calls.Err() == nil {
 		d.endedAt, d.endReason = now, reason
 		d.endCalls(cause)
 		d.look = now
@@ -278,7 +288,7 @@ func (d *driver) abandon(now time.Time) {
 
 // idle reports whether the plan needs no driver any more.
 func (d *driver) idle(wake time.Time) bool {
-	return d.pool.out() == 0 && d.fail == 0 && d.session.idle(wake, d.tending || d.pool.leftBehind() > 0)
+	return d.pool.out() == 0 && d.fail == 0 && d.session.idle(wake, d.tending)
 }
 
 // settled reports whether everything that came in was committed.

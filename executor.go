@@ -105,6 +105,17 @@ func mark(err error, r Reason, after time.Duration) error {
 	return &markedError{err, r, max(after, 0)}
 }
 
+// ReasonOf tells what an error of Execute means to the engine: ReasonSucceeded for nil, the reason of the outermost mark
+// (ReasonPermanent, ReasonRejected, ReasonUnreachable or ReasonThrottled), ReasonPanic for a *PanicError, and
+// ReasonError, which may be tried again, for any other. Use it to test an Executor, or to wrap one.
+func ReasonOf(err error) Reason {
+	if err == nil {
+		return ReasonSucceeded
+	}
+	why, _, _ := classify(err)
+	return why
+}
+
 // classify says what the error of a call means, and whether the agent is certainly untouched.
 func classify(err error) (r Reason, after time.Duration, unchanged bool) {
 	var u *unchangedError

@@ -80,6 +80,7 @@ func (s *state) probe(now int64) (n need, due int64) {
 		}
 		if r.State.Status == TaskSucceeded {
 			pr.out++
+			s.rows.asking(r, true)
 			pr.asks = append(pr.asks, r.Ordinal)
 		}
 	}
@@ -93,13 +94,18 @@ func (s *state) probe(now int64) (n need, due int64) {
 }
 
 // foldHealth takes in reports and the answers of a Prober. It needs the rows of agents that are not in memory.
-func (s *state) foldHealth(now int64) need {
+func (s *state) foldHealth() need {
 	for len(s.in.probes) > 0 {
 		a := s.in.probes[0]
-		if r := s.rows.at(a.ordinal); r != nil && a.known {
-			if s.batch(r.Batch) == nil {
-				return need{kind: needBatch, from: r.Batch}
-			}
+		r := s.rows.at(a.ordinal)
+		switch {
+		case r == nil: // the question was asked before the state was loaded again
+			return need{kind: needPage, from: a.ordinal}
+		case s.batch(r.Batch) == nil:
+			return need{kind: needBatch, from: r.Batch}
+		}
+		s.rows.asking(r, false)
+		if a.known {
 			s.health(r, a.health.Healthy, a.at, a.health.Reason)
 		}
 		s.probing.out = max(s.probing.out-1, 0)

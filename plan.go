@@ -220,7 +220,7 @@ func textProblem(s string, most int) string {
 	if len(s) > most {
 		return fmt.Sprintf("is too long by %d bytes", len(s)-most)
 	}
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c >= 0x7f {
 			return unusualProblem(s)
 		}
@@ -258,7 +258,7 @@ func safeID(id string) bool {
 	if id == "" || len(id) > 128 {
 		return false
 	}
-	for i := 0; i < len(id); i++ {
+	for i := range len(id) {
 		switch c := id[i]; {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
 		case c == '.', c == '_', c == '~', c == '-':

@@ -16,9 +16,13 @@ import (
 type pool struct {
 	exec  Executor
 	clock clock.Clock
-	calls context.Context // parent of every call's context
+	calls context.Context // parent of the context of every call to be made
 	tell  func()          // wakes the owner
-	ok    func() bool     // whether calls may be made at all
+
+	strayed  func(ordinal int) // a call was left behind
+	returned func(outcome)     // a call that was left behind has returned
+
+	ok func() bool // whether calls may be made at all
 
 	mu      sync.Mutex
 	work    sync.Cond
@@ -36,15 +40,24 @@ type pool struct {
 
 // worker is one goroutine of a pool.
 type worker struct {
-	job  job
-	busy bool
-	left bool // its call was left behind
+	job   job
+	calls context.Context // parent of its call's context
+	busy  bool
+	left  bool     // its call was left behind
+	late  *outcome // what that call answered in the end
 }
 
 func newPool(x Executor, ck clock.Clock, calls context.Context, tell func(), ok func() bool) *pool {
 	p := &pool{exec: x, clock: ck, calls: calls, tell: tell, ok: ok}
 	p.work.L = &p.mu
 	return p
+}
+
+// renew gives calls to be made another parent context, after the old one has ended.
+func (p *pool) renew(calls context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls = calls
 }
 
 // push hands attempts to the workers; it never blocks.
@@ -91,11 +104,14 @@ func (p *pool) run(w *worker) {
 	for {
 		if !p.next(w, o, have) {
 			ended = true
+			if w.late != nil {
+				p.returned(*w.late)
+			}
 			return
 		}
 		have = false
 		if p.ok() {
-			o, have = w.job.execute(p.exec, p.calls, p.clock)
+			o, have = w.job.execute(p.exec, w.calls, p.clock)
 		}
 	}
 }
@@ -117,7 +133,7 @@ func (p *pool) next(w *worker, o outcome, have bool) bool {
 		p.work.Wait()
 		p.idle--
 	}
-	w.job, w.busy = p.queue[p.head], true
+	w.job, w.calls, w.busy = p.queue[p.head], p.calls, true
 	p.queue[p.head] = job{}
 	p.head++
 	if p.head == len(p.queue) {
@@ -136,6 +152,7 @@ func (p *pool) back(w *worker, o outcome, have bool) bool {
 			o = w.job.outcome(p.clock.Now())
 		}
 		o.left = true
+		w.late = &o
 		p.put(o)
 		p.remove(w)
 		return false
@@ -200,13 +217,6 @@ func (p *pool) out() int {
 	return n
 }
 
-// leftBehind is how many abandoned calls have not returned.
-func (p *pool) leftBehind() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.left
-}
-
 // abandon leaves behind the calls whose context ended more than after ago; ended is when all their contexts were ended
 // at once, zero when they were not. It returns when to look again. Every call of a plan has the same limit, and a later
 // one ends later: between two looks nothing needs to be done for a call.
@@ -218,7 +228,7 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 			continue
 		}
 		end, why := w.job.attempt.Deadline, ReasonAbandoned
-		if !ended.IsZero() && (end.IsZero() || ended.Before(end)) {
+		if w.calls.Err() != nil && (end.IsZero() || ended.Before(end)) {
 			end, why = ended, reason
 		}
 		if end.IsZero() {
@@ -233,6 +243,7 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 		}
 		w.left = true
 		p.left++
+		p.strayed(w.job.ordinal)
 		p.size--
 		if why != ReasonNone {
 			p.put(w.job.abandoned(now, why))

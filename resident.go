@@ -13,13 +13,15 @@ type resident struct {
 	step uint64 // the change in which it was last written
 	page *page  // nil for a row that was loaded alone
 	live bool   // a call for it is out in this process
-	asks bool   // a question about it is out
+	asks bool   // a question about what became of its attempt is out
+	well bool   // a question about its health is out
 }
 
 type page struct {
 	first int
 	rows  []resident
 	busy  int // rows that are running or waiting
+	asked int // rows about whose health a question is out
 }
 
 // residents are the rows in memory: whole pages, and single rows that were loaded by their IDs or after a crash.
@@ -28,7 +30,7 @@ type residents struct {
 	last   *page
 	single map[int]*resident
 	spare  []*page
-	idle   []*page // pages that lost their last busy row
+	idle   []*page // pages that lost their last busy row, or their last question
 }
 
 // at returns the row at an ordinal, or nil when it is not in memory.
@@ -60,7 +62,7 @@ func (rs *residents) addPage(rows []AgentRow) {
 	if n := len(rs.spare); n > 0 {
 		p, rs.spare = rs.spare[n-1], rs.spare[:n-1]
 	}
-	p.first, p.busy = rows[0].Ordinal, 0
+	p.first, p.busy, p.asked = rows[0].Ordinal, 0, 0
 	p.rows = p.rows[:0]
 	if cap(p.rows) < len(rows) {
 		p.rows = make([]resident, 0, len(rows))
@@ -74,6 +76,9 @@ func (rs *residents) addPage(rows []AgentRow) {
 		r.page = p
 		if busy(r.State.Status) {
 			p.busy++
+		}
+		if r.well {
+			p.asked++
 		}
 		p.rows = append(p.rows, r)
 	}
@@ -111,11 +116,30 @@ func (rs *residents) moved(r *resident, was, is bool) {
 	}
 }
 
+// asking keeps a row in memory while a question about its health is out.
+func (rs *residents) asking(r *resident, on bool) {
+	if r.well == on {
+		return
+	}
+	r.well = on
+	if r.page == nil {
+		return
+	}
+	if on {
+		r.page.asked++
+		return
+	}
+	r.page.asked--
+	if r.page.asked == 0 {
+		rs.idle = append(rs.idle, r.page)
+	}
+}
+
 // release gives back what is not needed once a change was committed: rows that were held alone and are not busy, and pages
 // without busy rows that end at or before ordinal done.
 func (rs *residents) release(done int) {
 	for k, r := range rs.single {
-		if !busy(r.State.Status) && !r.live {
+		if !busy(r.State.Status) && !r.live && !r.well {
 			delete(rs.single, k)
 		}
 	}
@@ -133,7 +157,7 @@ func (rs *residents) sweep(done int) {
 }
 
 func (rs *residents) drop(p *page, done int) {
-	if p.busy > 0 || p.first+len(p.rows) > done || rs.pages[p.first>>pageBits] != p {
+	if p.busy+p.asked > 0 || p.first+len(p.rows) > done || rs.pages[p.first>>pageBits] != p {
 		return
 	}
 	delete(rs.pages, p.first>>pageBits)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -96,7 +97,6 @@ func (w *saying) freeze(spec RollbackSpec) error {
 		return fmt.Errorf("%w: plan %s has touched no agent", ErrNothing, w.row.ID)
 	}
 	w.c.Rollback = &RollbackRef{ID: rollbackID(w.row.ID, w.c.Rollbacks), Spec: spec, Frozen: w.stamp()}
-	w.c.Undone = w.row.Progress.Struck
 	w.event(Event{Kind: EventFrozen, Batch: -1, Text: w.c.Rollback.ID})
 	return nil
 }
@@ -140,10 +140,11 @@ func (e *Engine) startRollback(ctx context.Context, row PlanRow, by By) (Plan, e
 			Hint: "it is not the rollback plan of plan " + row.Source + " any more",
 		}
 	}
-	if statusOf(&row.Control, &row.Progress) == StatusPending {
-		if err := e.claim(ctx, row.ID, row.Source); err != nil {
-			return Plan{}, err
-		}
+	if statusOf(&row.Control, &row.Progress) != StatusPending { // it was started before
+		return planOf(&row), nil
+	}
+	if err := e.claim(ctx, row.ID, row.Source); err != nil {
+		return Plan{}, err
 	}
 	by.Control = 0 // it was about the plan that the caller named, and has been compared
 	if _, err := e.sayRow(ctx, row.Source, VerbRollback, by, func(w *saying) error { return w.rollBack(row.ID) }); err != nil {
@@ -332,7 +333,7 @@ func (u *undo) take(src BatchRow, found []AgentRow, later []string) ([]AgentRow,
 			continue
 		}
 		if r.State.Status == TaskRunning {
-			u.doubtful++
+			u.doubtful = u.total + 1 // those in flight come first, but an earlier batch that was reopened comes before them
 		}
 		out = append(out, AgentRow{Ordinal: u.total, Batch: b.Index, Agent: spec})
 		u.total++
@@ -406,12 +407,8 @@ func (e *Engine) laterPlans(ctx context.Context, source *PlanRow) ([]string, err
 
 func (u *undo) labels() map[string]string {
 	labels := map[string]string{}
-	for k, v := range u.source.Spec.Labels {
-		labels[k] = v
-	}
-	for k, v := range u.source.Control.Rollback.Spec.Labels {
-		labels[k] = v
-	}
+	maps.Copy(labels, u.source.Spec.Labels)
+	maps.Copy(labels, u.source.Control.Rollback.Spec.Labels)
 	return labels
 }
 

@@ -21,7 +21,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	release, err := e.lease.hold(ctx)
 	if err != nil {
-		return nil //nolint:nilerr // ctx ended first
+		return nil // ctx ended first
 	}
 	defer release()
 	s := &supervisor{e: e, started: map[string]uint64{}}

@@ -307,7 +307,7 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 
 // idle reports whether the plan, when no call is out, has come to rest: it has ended, or nothing happens to it any more
 // until somebody says something. wake is what turn returned; awaited says that something else is to be waited for, such
-// as an abandoned call.
+// as the other plan of a rollback.
 func (x *session) idle(wake time.Time, awaited bool) bool {
 	if x.st == nil {
 		return false

@@ -78,7 +78,7 @@ func (s *Simulation) String() string {
 		fmt.Fprintf(&b, "%s\n", e)
 	}
 	fmt.Fprintf(&b, "%s after %v: %d of %d agents succeeded, %d failed, %d calls\n",
-		s.Plan.Status, s.Took(), s.Plan.Counts.Succeeded, s.Plan.Agents, s.Plan.Counts.Bad(), s.Calls)
+		s.Plan.Status, s.Took().Round(time.Millisecond), s.Plan.Counts.Succeeded, s.Plan.Agents, s.Plan.Counts.Bad(), s.Calls)
 	for _, x := range s.Blockers {
 		fmt.Fprintf(&b, "  %s\n", x)
 	}

@@ -61,7 +61,6 @@ func (in input) empty() bool {
 type need struct {
 	kind   needKind
 	from   int      // an ordinal or an index
-	to     int      // the one after the last; 0: as many as fit a page
 	ids    []string // of agents
 	status []TaskStatus
 }

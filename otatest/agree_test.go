@@ -151,3 +151,52 @@ func agree(t *testing.T, sim *ota.Simulation, simulated []ota.AgentInfo, plan ot
 		}
 	}
 }
+
+func TestSimulationAndEngineAgreeOnWhatGoesWrong(t *testing.T) {
+	mixed := slices.Concat(otatest.IDs("ok-", 6), otatest.IDs("fail-", 2), otatest.IDs("flaky-", 2), otatest.IDs("busy-", 2),
+		otatest.IDs("sick-", 2), otatest.IDs("away-", 2), otatest.IDs("wrong-", 2), otatest.IDs("slow-", 2))
+	for name, change := range map[string]func(*ota.Policy){
+		"pause":          func(p *ota.Policy) {},
+		"continue":       func(p *ota.Policy) { p.OnBreach = ota.ActionContinue },
+		"rollback":       func(p *ota.Policy) { p.OnBreach = ota.ActionRollback },
+		"plan scope":     func(p *ota.Policy) { p.Scope = ota.ScopePlan },
+		"reserve":        func(p *ota.Policy) { p.Reserve = true },
+		"none tolerated": func(p *ota.Policy) { *p.FailureThreshold = 0 },
+		"time to heal":   func(p *ota.Policy) { p.Observe.Retry, p.OnBreach = 3*time.Minute, ota.ActionContinue },
+		"away skipped":   func(p *ota.Policy) { p.OnAway, p.OnBreach = ota.AwaySkipped, ota.ActionContinue },
+		"stable": func(p *ota.Policy) {
+			p.Observe.Wait, p.Observe.Stable, p.OnBreach = time.Minute, time.Hour, ota.ActionContinue
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			threshold := 0.25
+			policy := careful()
+			policy.FailureThreshold = &threshold
+			change(&policy)
+			fleet := otatest.NewFleet(otatest.Options{Latency: 10 * time.Second, Jitter: 0.3, Seed: 7})
+			sim, err := otatest.Simulate(spec(policy, mixed...), fleet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			simulated, err := sim.Agents("p", ota.RowQuery{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan, agents, versions := really(t, spec(policy, mixed...))
+			if name == "rollback" { // the shell looks after the other plan now and then, so the times differ a little
+				if !plan.EndedAt.Before(sim.Plan.EndedAt.Add(10 * time.Second)) {
+					t.Errorf("simulated until %v, really until %v", sim.Plan.EndedAt, plan.EndedAt)
+				}
+				sim.Plan.EndedAt = plan.EndedAt
+			}
+			agree(t, sim, simulated.Items, plan, agents)
+			if name == "rollback" {
+				for id, v := range versions {
+					if v != "1.0" {
+						t.Errorf("%s runs %s after the rollback", id, v)
+					}
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,325 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// court is a MemStore that judges every commit by what is in it before and after, and by its log record: rows and events,
+// nothing else. It also stands in for a store that fails.
+type court struct {
+	*MemStore
+	t     *testing.T
+	blind bool                                // for big plans
+	down  atomic.Bool                         // every method fails
+	ack   atomic.Int64                        // this many acknowledgements of owner's commits get lost
+	gate  func(context.Context, Commit) error // asked before a commit
+	renew func(ctx context.Context, engine string) error
+
+	mu     sync.Mutex
+	plans  map[string]*snapshot
+	starts map[string]uint64 // by attempt key: the epoch that committed it last
+}
+
+var errDown = errors.New("the store is down")
+
+func newCourt(t *testing.T) *court {
+	c := &court{MemStore: NewMemStore(), t: t, plans: map[string]*snapshot{}, starts: map[string]uint64{}}
+	t.Cleanup(c.close)
+	return c
+}
+
+// snapshot is all of a plan.
+type snapshot struct {
+	row     PlanRow
+	batches []BatchRow
+	agents  []AgentRow
+}
+
+func (s *snapshot) status() Status { return statusOf(&s.row.Control, &s.row.Progress) }
+
+func (c *court) take(id string) *snapshot {
+	ctx := context.Background()
+	s := &snapshot{}
+	var err error
+	if s.row, err = c.MemStore.Plan(ctx, id); err != nil {
+		c.t.Errorf("court: %v", err)
+		return nil
+	}
+	b, _ := c.MemStore.Batches(ctx, id, RowQuery{Limit: 1 << 20})
+	a, _ := c.MemStore.Agents(ctx, id, RowQuery{Limit: 1 << 20})
+	s.batches, s.agents = b.Items, a.Items
+	return s
+}
+
+func (c *court) Commit(ctx context.Context, k Commit) (uint64, error) {
+	if c.down.Load() {
+		return 0, errDown
+	}
+	if c.gate != nil {
+		if err := c.gate(ctx, k); err != nil {
+			return 0, err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.blind {
+		return c.MemStore.Commit(ctx, k)
+	}
+	was := c.plans[k.Plan]
+	if was == nil {
+		if was = c.take(k.Plan); was == nil {
+			return 0, ErrNotFound
+		}
+	}
+	rev, err := c.MemStore.Commit(ctx, k)
+	if err != nil {
+		return rev, err
+	}
+	is := c.take(k.Plan)
+	c.plans[k.Plan] = is
+	c.judge(k, was, is)
+	if k.Owner && c.ack.Load() > 0 && c.ack.Add(-1) >= 0 {
+		return 0, errors.New("the acknowledgement got lost")
+	}
+	return rev, nil
+}
+
+func (c *court) judge(k Commit, was, is *snapshot) {
+	c.t.Helper()
+	wrong := func(format string, args ...any) {
+		c.t.Helper()
+		c.t.Errorf("court: plan %s, revision %d: "+format, append([]any{k.Plan, is.row.Revision}, args...)...)
+	}
+	rec, err := decodeRecord(k.Plan, LogRow{Revision: is.row.Revision, Data: k.Log})
+	if err != nil || len(rec.Events) == 0 {
+		wrong("no events: %v", err)
+		return
+	}
+	if is.row.Revision != was.row.Revision+1 {
+		wrong("came after %d", was.row.Revision)
+	}
+	if st := is.status(); rec.Status != st && !(unsure(st) == rec.Status) || rec.Status != k.Status {
+		wrong("is told to be %s, is %s", rec.Status, st)
+	}
+	c.judgeCounts(is, wrong)
+	c.judgeEvents(was, is, rec, wrong)
+	c.judgeStarts(was, is, rec, wrong)
+	c.judgeEnd(was, is, wrong)
+}
+
+type wrongFunc func(format string, args ...any)
+
+// judgeCounts compares every counter with the rows.
+func (c *court) judgeCounts(is *snapshot, wrong wrongFunc) {
+	type sums struct {
+		agents, tasks                   Counts
+		open, touched, unhealthy, total int
+	}
+	per := make([]sums, len(is.batches))
+	var all sums
+	for i := range is.agents {
+		a := &is.agents[i]
+		for _, s := range []*sums{&per[a.Batch], &all} {
+			*s.agents.of(a.State.Status)++
+			for k := range a.State.tasks() {
+				*s.tasks.of(a.State.task(k).Status)++
+			}
+			for f, n := range map[AgentFlags]*int{
+				AgentOpen: &s.open, AgentTouched: &s.touched, AgentUnhealthy: &s.unhealthy, AgentAtTarget: &s.agents.AtTarget,
+			} {
+				if a.State.Flags&f != 0 {
+					*n++
+				}
+			}
+		}
+	}
+	p := &is.row.Progress
+	if all.agents != p.Counts || all.tasks != p.Tasks || all.open != p.Open || all.touched != p.Touched {
+		wrong("counters %+v, rows %+v", *p, all)
+	}
+	for i, b := range is.batches {
+		s := per[i]
+		if s.agents != b.Counts || s.tasks != b.Tasks || s.open != b.Open || s.touched != b.Changed || s.unhealthy != b.Unhealthy {
+			wrong("batch counters %+v, rows %+v", b, s)
+		}
+	}
+}
+
+// judgeEvents looks for changes without an event, and for commits without a change.
+func (c *court) judgeEvents(was, is *snapshot, rec Record, wrong wrongFunc) {
+	named := map[string]bool{}
+	batches := map[int]bool{}
+	kinds := map[EventKind]bool{}
+	for _, e := range rec.Events {
+		named[e.Agent] = true
+		kinds[e.Kind] = true
+		batches[e.Batch] = true
+	}
+	changed := was.status() != is.status() || was.row.Epoch != is.row.Epoch || !reflect.DeepEqual(was.row.Control, is.row.Control)
+	for i := range is.agents {
+		if a, b := &was.agents[i], &is.agents[i]; !reflect.DeepEqual(a.State, b.State) {
+			changed = true
+			gaveUp := b.State.clone()
+			gaveUp.Flags |= a.State.Flags & AgentOpen // its slot, when an earlier batch is reopened
+			if !named[b.Agent.ID] && !(kinds[EventBatchReopened] && reflect.DeepEqual(a.State, gaveUp)) {
+				wrong("agent %s changed without an event: %+v to %+v by %v", b.Agent.ID, a.State, b.State, rec.Events)
+			}
+			if a.State.Status == TaskSucceeded && b.State.Status != TaskSucceeded && b.State.Status != TaskFailed {
+				wrong("agent %s succeeded, and is %s now", b.Agent.ID, b.State.Status)
+			}
+			if a.State.Flags&AgentTouched != 0 && b.State.Flags&AgentTouched == 0 {
+				wrong("agent %s is not touched any more", b.Agent.ID)
+			}
+		}
+	}
+	for i := range is.batches {
+		if was.batches[i].Status != is.batches[i].Status {
+			changed = true
+			if !batches[i] {
+				wrong("batch %d changed without an event", i)
+			}
+		}
+	}
+	a, b := was.row.Progress, is.row.Progress
+	a.At, b.At = time.Time{}, time.Time{}
+	if !changed && reflect.DeepEqual(a, b) && !kinds[EventLate] && !kinds[EventStatus] {
+		wrong("nothing was changed by %v", rec.Events)
+	}
+}
+
+// judgeStarts checks what must hold whenever a task becomes running.
+func (c *court) judgeStarts(was, is *snapshot, rec Record, wrong wrongFunc) {
+	fresh := false
+	for _, e := range rec.Events {
+		if e.Kind != EventTaskStarted && e.Kind != EventTaskRepeated {
+			continue
+		}
+		if st := is.status(); st != StatusRunning || was.row.ControlNumber != is.row.ControlNumber {
+			wrong("%s started while the plan is %s", e.Agent, st)
+		}
+		key := Attempt{Plan: rec.Plan, Agent: e.Agent, Task: e.Task, Number: e.Number}.Key()
+		if last, twice := c.starts[key]; twice && last >= is.row.Epoch {
+			wrong("attempt %s was started under epoch %d and again under %d", key, last, is.row.Epoch)
+		}
+		c.starts[key] = is.row.Epoch
+		for _, b := range is.batches[:e.Batch] {
+			if b.Status != BatchCompleted {
+				wrong("%s of batch %d started while batch %d is %s", e.Agent, e.Batch, b.Index, b.Status)
+			}
+		}
+		i := slices.IndexFunc(is.agents, func(a AgentRow) bool { return a.Agent.ID == e.Agent })
+		if i < 0 || is.agents[i].State.Status != TaskRunning {
+			wrong("%s started, and does not run", e.Agent)
+		} else if was.agents[i].State.Flags&AgentOpen == 0 {
+			fresh = true
+		}
+	}
+	if open := is.row.Progress.Open; fresh && open > is.row.Control.Policy.Concurrency {
+		wrong("%d agents are open, %d may be", open, is.row.Control.Policy.Concurrency)
+	}
+}
+
+// judgeEnd checks that an end stays.
+func (c *court) judgeEnd(was, is *snapshot, wrong wrongFunc) {
+	a, b := was.status(), is.status()
+	if !a.Ended() {
+		return
+	}
+	if b != a && !(b == StatusRollingBack && a != StatusRolledBack) {
+		wrong("was %s and is %s", a, b)
+	}
+	if !reflect.DeepEqual(was.agents, is.agents) {
+		wrong("was %s, and its agents changed", a)
+	}
+}
+
+// close replays every log and compares what comes out with the rows.
+func (c *court) close() {
+	if c.blind {
+		return
+	}
+	page, _ := c.MemStore.Plans(context.Background(), PlanQuery{Limit: 1 << 20})
+	for _, row := range page.Items {
+		s := c.take(row.ID)
+		at := map[string]TaskStatus{}
+		for i, r := range c.records(row.ID) {
+			if r.Revision != uint64(i)+1 {
+				c.t.Errorf("court: plan %s: record %d has revision %d", row.ID, i+1, r.Revision)
+			}
+			for _, e := range r.Events {
+				if to, ok := eventLeads[e.Kind]; ok {
+					at[e.Agent] = to
+				}
+			}
+		}
+		for _, a := range s.agents {
+			if at[a.Agent.ID] != a.State.Status {
+				c.t.Errorf("court: plan %s: agent %s is %s, its events say %s", row.ID, a.Agent.ID, a.State.Status, at[a.Agent.ID])
+			}
+		}
+	}
+}
+
+var eventLeads = map[EventKind]TaskStatus{
+	EventTaskStarted: TaskRunning, EventTaskRepeated: TaskRunning, EventTaskSucceeded: TaskSucceeded,
+	EventTaskFailed: TaskFailed, EventTaskSkipped: TaskSkipped, EventTaskCanceled: TaskCanceled,
+	EventTaskUnknown: TaskUnknown, EventTaskWaiting: TaskWaiting, EventTaskRetried: TaskPending,
+}
+
+// records reads a plan's whole log.
+func (c *court) records(id string) []Record {
+	rows, err := c.MemStore.Log(context.Background(), id, 0, 1<<20)
+	if err != nil {
+		c.t.Errorf("court: %v", err)
+	}
+	out := make([]Record, len(rows))
+	for i, r := range rows {
+		if out[i], err = decodeRecord(id, r); err != nil {
+			c.t.Errorf("court: plan %s, record %d: %v", id, i+1, err)
+		}
+	}
+	return out
+}
+
+func (c *court) Plan(ctx context.Context, id string) (PlanRow, error) {
+	if c.down.Load() {
+		return PlanRow{}, errDown
+	}
+	return c.MemStore.Plan(ctx, id)
+}
+
+func (c *court) Plans(ctx context.Context, q PlanQuery) (Page[PlanRow], error) {
+	if c.down.Load() {
+		return Page[PlanRow]{}, errDown
+	}
+	return c.MemStore.Plans(ctx, q)
+}
+
+func (c *court) Agents(ctx context.Context, id string, q RowQuery) (Page[AgentRow], error) {
+	if c.down.Load() {
+		return Page[AgentRow]{}, errDown
+	}
+	return c.MemStore.Agents(ctx, id, q)
+}
+
+func (c *court) Renew(ctx context.Context, engine string, ttl time.Duration) error {
+	if c.down.Load() {
+		return errDown
+	}
+	if c.renew != nil {
+		if err := c.renew(ctx, engine); err != nil {
+			return err
+		}
+	}
+	return c.MemStore.Renew(ctx, engine, ttl)
+}
+
+// bare hides a store's companions.
+type bare struct{ Store }

@@ -1,0 +1,63 @@
+package executortest
+
+import (
+	"github.com/seed-19b57ce3/ota"
+)
+
+var companionCases = []testCase{
+	{"HealthChangesNothing", func(e *env) {
+		p, ok := e.exec.(ota.Prober)
+		if !ok {
+			e.skip("the executor is no ota.Prober")
+		}
+		a := e.attempt("plan", 0)
+		e.upgrade(ruleUpgrade, a)
+		before := e.effects(a.Agent)
+		for range 3 {
+			h, err := p.Health(e.ctx, a)
+			e.ok("Health answers for an agent that was upgraded", err)
+			e.that("an agent that was upgraded and is well is healthy", h.Healthy, "got %+v", h)
+		}
+		e.unmoved("Health is a question: it changes nothing", a, before, a.ToVersion)
+	}},
+	{"InspectChangesNothing", func(e *env) {
+		x := e.inspector()
+		a := e.attempt("plan", 0)
+		before := e.effects(a.Agent)
+		for range 3 {
+			_, _ = x.Inspect(e.ctx, a)
+		}
+		e.unmoved("Inspect is a question: it changes nothing", a, before, a.FromVersion)
+	}},
+	{"InspectTellsASuccess", func(e *env) {
+		x := e.inspector()
+		a := e.attempt("plan", 0)
+		e.upgrade(ruleUpgrade, a)
+		found, err := x.Inspect(e.ctx, repeated(a))
+		e.ok("Inspect answers for an attempt that was made", err)
+		e.that("of an attempt that succeeded, Inspect says Done, or Unknown", found.State == ota.InspectDone || found.State == ota.InspectUnknown,
+			"got %+v", found)
+		e.reports(a, found.Result)
+	}},
+	{"InspectDoesNotMakeUpASuccess", func(e *env) {
+		const rule = "of an attempt that was never made Inspect does not say Done"
+		x := e.inspector()
+		a := e.attempt("plan", 0)
+		found, err := x.Inspect(e.ctx, a)
+		e.that(rule, err != nil || found.State != ota.InspectDone, "got %+v", found)
+	}},
+}
+
+func (e *env) inspector() ota.Inspector {
+	x, ok := e.exec.(ota.Inspector)
+	if !ok {
+		e.skip("the executor is no ota.Inspector")
+	}
+	return x
+}
+
+// unmoved expects that an agent is as it was.
+func (e *env) unmoved(rule string, a ota.Attempt, effects int, version string) {
+	e.still(rule, a.Agent, effects)
+	e.runs(rule, a.Agent, version)
+}

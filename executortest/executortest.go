@@ -1,0 +1,156 @@
+// Package executortest checks that an implementation of ota.Executor keeps the promises that the engine relies on. It
+// needs the standard library only.
+//
+//	func TestExecutor(t *testing.T) {
+//		executortest.Run(t, newExecutor, executortest.Options{
+//			Agents:  []string{"lab-1", "lab-2", "lab-3"},
+//			Version: func(x ota.Executor, agent string) (string, error) { return ask(agent) },
+//			Effects: func(x ota.Executor, agent string) (int, error) { return installations(agent) },
+//		})
+//	}
+//
+// The more of the Options are given, the more is proved. What cannot be observed or provoked is skipped, with the
+// reason in the test's output. So are the cases of the companions ota.Prober and ota.Inspector, which are found by type
+// assertion, when the executor does not have them.
+package executortest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"testing"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// Options says what there is to work with. The zero value is right for an executor that upgrades whatever agent it is
+// asked to, from whatever version to whatever other.
+type Options struct {
+	// Agents are the IDs of agents that newExecutor's executor can upgrade, each at FromVersion. None means "agent-1" to
+	// "agent-4".
+	Agents []string
+	// FromVersion and ToVersion are two versions that can be installed. Empty means "1.0.0" and "2.0.0".
+	FromVersion, ToVersion string
+	// Version tells, without the executor's help, which version an agent runs. Nil skips what needs it.
+	Version func(x ota.Executor, agent string) (string, error)
+	// Effects tells, without the executor's help, how often an agent was changed so far. Nil skips what needs it.
+	Effects func(x ota.Executor, agent string) (int, error)
+	// Slow changes an attempt so that its call goes on for long, for example to the ID of an agent that does not answer, to
+	// see that the call ends with its context. Nil means that the calls of ordinary attempts are cut short.
+	Slow func(a ota.Attempt) ota.Attempt
+	// Provoke changes an attempt so that its call fails for the given reason: any of ota.ReasonError, ReasonPermanent,
+	// ReasonRejected, ReasonUnreachable and ReasonThrottled. Those that are missing are skipped.
+	Provoke map[ota.Reason]func(a ota.Attempt) ota.Attempt
+	// Bound is how long a call may go on after its context has ended. 0 means 5 s.
+	Bound time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if len(o.Agents) == 0 {
+		o.Agents = []string{"agent-1", "agent-2", "agent-3", "agent-4"}
+	}
+	o.FromVersion = cmp.Or(o.FromVersion, "1.0.0")
+	o.ToVersion = cmp.Or(o.ToVersion, "2.0.0")
+	o.Bound = cmp.Or(o.Bound, 5*time.Second)
+	return o
+}
+
+// Run runs every case as a subtest of t. newExecutor is called once for each case and returns an executor whose agents
+// run FromVersion; it registers what there is to clean up with t.Cleanup. Cases run one after the other, since most
+// agents are the same ones in each.
+func Run(t *testing.T, newExecutor func(t *testing.T) ota.Executor, opts Options) {
+	t.Helper()
+	opts = opts.withDefaults()
+	for _, theme := range themes {
+		t.Run(theme.name, func(t *testing.T) {
+			for _, c := range theme.cases {
+				t.Run(c.name, func(t *testing.T) {
+					err := (&env{ctx: t.Context(), exec: newExecutor(t), opt: opts}).run(c)
+					var skip skipped
+					switch {
+					case errors.As(err, &skip):
+						t.Skip(skip.reason)
+					case err != nil:
+						t.Fatal(err)
+					}
+				})
+			}
+		})
+	}
+}
+
+// Check runs the cases without a *testing.T, for example in an operator's tool, and returns every failure, each with the
+// name of its case, joined; or nil. newExecutor is called once for each case, as in Run; nothing is closed.
+func Check(ctx context.Context, newExecutor func() (ota.Executor, error), opts Options) error {
+	opts = opts.withDefaults()
+	var failures []error
+	for _, theme := range themes {
+		for _, c := range theme.cases {
+			if ctx.Err() != nil {
+				return errors.Join(append(failures, ctx.Err())...)
+			}
+			x, err := newExecutor()
+			if err == nil {
+				err = (&env{ctx: ctx, exec: x, opt: opts}).run(c)
+			}
+			if err != nil && !errors.As(err, new(skipped)) {
+				failures = append(failures, fmt.Errorf("%s/%s: %w", theme.name, c.name, err))
+			}
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// theme is the cases of one file.
+type theme struct {
+	name  string
+	cases []testCase
+}
+
+// testCase proves one promise on agents at FromVersion.
+type testCase struct {
+	name string
+	run  func(e *env)
+}
+
+var themes = []theme{
+	{"Upgrade", upgradeCases},
+	{"Repeat", repeatCases},
+	{"Context", contextCases},
+	{"Errors", errorCases},
+	{"Concurrency", concurrencyCases},
+	{"Companions", companionCases},
+}
+
+// caseLimit ends a case of an executor that hangs, if the executor heeds its context.
+const caseLimit = 5 * time.Minute
+
+// run runs one case and returns what stopped it.
+func (e *env) run(c testCase) (err error) {
+	ctx, cancel := context.WithTimeout(e.ctx, caseLimit)
+	defer cancel()
+	e.ctx = ctx
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case stop:
+			err = r.err
+		default:
+			err = fmt.Errorf("nothing panics\n\tgot a panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	c.run(e)
+	return nil
+}
+
+// stop is what the helpers of env panic with at the first broken rule, as testing's FailNow does. Only the goroutine
+// that runs the case may use them.
+type stop struct{ err error }
+
+// skipped is the error of a case that does not apply.
+type skipped struct{ reason string }
+
+func (s skipped) Error() string { return "skipped: " + s.reason }

@@ -1,0 +1,563 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Each of these is a bug that another system shipped. The line above each says whose.
+
+// Nomad, SwarmKit: agents go on being started after the threshold was crossed, and waiting retries are forgotten.
+func TestLesson01StartsAfterTheThreshold(t *testing.T) {
+	seeds := uint64(250)
+	if testing.Short() {
+		seeds = 25
+	}
+	for seed := range seeds {
+		for _, c := range []struct {
+			threshold float64
+			reserve   bool
+			retries   int
+		}{{0, false, 0}, {0.025, false, 0}, {0, true, 0}, {0.025, true, 2}} {
+			inScene(t, func(s *scene) {
+				s.store.blind = true // the referee here reads the log alone
+				r := rand.New(rand.NewPCG(seed, 101))
+				s.fleet.do = randomly(r, []float64{0, 0.05, 0.3}[seed%3])
+				id := s.start(Policy{
+					Concurrency: 10, FailureThreshold: ptr(c.threshold), Reserve: c.reserve, Retry: Retry{Max: c.retries, Backoff: time.Second},
+				}, Shape{Size: 200}, names("ok", 200)...)
+				p := s.drive(id)
+				m := Tolerated(c.threshold, 200)
+				most := m + 10
+				if c.reserve {
+					most = m + 1
+				}
+				require.LessOrEqual(s, p.Counts.Bad(), most)
+				if p.Counts.Bad() <= m {
+					require.Equal(s, StatusCompleted, p.Status, "nothing was exceeded")
+				} else {
+					require.Equal(s, StatusPaused, p.Status)
+					s.requireNoStartAfterBreach(id)
+				}
+			})
+		}
+	}
+}
+
+// SwarmKit: a failure that waits in a queue while a worker is free lets that worker start another agent.
+func TestLesson02FailureDelayed(t *testing.T) {
+	inScene(t, func(s *scene) {
+		slow := false
+		s.store.gate = func(ctx context.Context, k Commit) error {
+			if slow && k.Owner {
+				return nap(ctx, 10*time.Second) // outcomes pile up meanwhile
+			}
+			return nil
+		}
+		s.fleet.do = func(ctx context.Context, a Attempt) (Result, bool, error) {
+			slow = true
+			var at int
+			_, _ = fmt.Sscanf(a.Agent, "ok-%d", &at)
+			_ = nap(ctx, time.Second+time.Duration(at)*time.Millisecond)
+			if a.Agent == "ok-001" || a.Agent == "ok-002" {
+				return Result{}, true, errors.New("no")
+			}
+			return Result{Version: "2"}, true, nil
+		}
+		begun := time.Now()
+		id := s.start(Policy{Concurrency: 5, FailureThreshold: ptr(0.05)}, Shape{Size: 20}, names("ok", 20)...)
+		p := s.drive(id)
+		require.Equal(s, StatusPaused, p.Status)
+		require.Len(s, s.fleet.made(""), 5+1, "one slot was free when one outcome was known; with the next four came the breach")
+		require.Equal(s, begun.Add(time.Second+time.Millisecond).UTC(), s.agent(id, "ok-001").Tasks[0].EndedAt, "by event time")
+		s.requireNoStartAfterBreach(id)
+	})
+}
+
+// SwarmKit: a manager that changes in the middle of an update forgets what has failed. (Every write is in TestPromise4.)
+func TestLesson03KillAndRecover(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 1, FailureThreshold: ptr(0.15)}, Shape{}, "fail-1", "fail-2", "ok-3", "ok-4", "ok-5", "ok-6", "ok-7", "ok-8", "ok-9", "ok-10")
+		ctx, cancel := context.WithTimeout(s.ctx, 1500*time.Millisecond)
+		defer cancel()
+		first, err := New(s.store, s.fleet, Options{Name: "killed", DrainTimeout: -1})
+		require.NoError(s, err)
+		require.NoError(s, first.Run(ctx))
+		require.Equal(s, 1, s.plan(id).Counts.Failed)
+		p := s.drive(id)
+		require.Equal(s, StatusPaused, p.Status)
+		require.Equal(s, 2, p.Counts.Failed)
+		require.Len(s, s.fleet.made("fail-1"), 1)
+		require.Len(s, s.fleet.made("fail-2"), 2)
+		require.True(s, s.fleet.made("fail-2")[1].Repeat)
+	})
+}
+
+// SwarmKit: a rollback that fails rolls back again, for ever.
+func TestLesson04RollbackThatBreaches(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.fleet.do = func(_ context.Context, a Attempt) (Result, bool, error) {
+			return Result{}, a.Rollback, errors.New("cannot go back")
+		}
+		id := s.start(Policy{OnBreach: ActionRollback}, Shape{Size: 5}, "ok-1", "ok-2", "fail-3", "ok-4", "ok-5", "ok-6")
+		s.run(s.e)
+		s.after(time.Minute)
+		s.status(id, StatusRollingBack)
+		back := s.plan(s.plan(id).Rollback)
+		require.Equal(s, StatusPaused, back.Status)
+		require.Empty(s, back.Rollback)
+		require.Len(s, back.Breaches, 1)
+		require.Equal(s, ActionPause, back.Breaches[0].Action)
+		before := s.plan(id).Revision
+		s.after(10 * time.Minute)
+		s.status(back.ID, StatusPaused)
+		s.status(id, StatusRollingBack)
+		require.Equal(s, before, s.plan(id).Revision)
+		page, err := s.e.Plans(s.ctx, PlanQuery{})
+		require.NoError(s, err)
+		require.Len(s, page.Items, 2)
+		require.Contains(s, s.reasons(id), "rolling_back")
+	})
+}
+
+// An unnamed Go package: a pause that is said twice deadlocks, and what a pause interrupts counts as failed.
+func TestLesson05PauseRaces(t *testing.T) {
+	t.Run("twice at once", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			id := s.start(Policy{}, Shape{}, names("ok", 10)...)
+			s.run(s.e)
+			s.after(500 * time.Millisecond)
+			errs := make(chan error, 8)
+			for range 8 {
+				go func() {
+					_, err := s.e.Pause(s.ctx, id, By{})
+					errs <- err
+				}()
+			}
+			for range 8 {
+				require.NoError(s, <-errs)
+			}
+			require.Len(s, s.events(id, EventPaused), 1)
+			s.after(2 * time.Second)
+			s.status(id, StatusPaused)
+			require.Equal(s, 0, s.plan(id).Counts.Bad())
+		})
+	})
+	t.Run("during the last task", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			id := s.start(Policy{}, Shape{}, "ok-1")
+			s.run(s.e)
+			s.after(500 * time.Millisecond)
+			require.Equal(s, StatusPausing, s.said(s.e.Pause(s.ctx, id, By{})).Status)
+			s.after(time.Minute)
+			s.status(id, StatusPaused)
+			s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+			s.after(time.Second)
+			s.status(id, StatusCompleted)
+			require.Len(s, s.fleet.made(""), 1)
+		})
+	})
+	t.Run("against a rollback by itself", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			id := s.start(Policy{OnBreach: ActionRollback, Concurrency: 2}, Shape{Size: 4}, "fail-1", "ok-2", "ok-3", "ok-4")
+			s.run(s.e)
+			s.after(999 * time.Millisecond)
+			s.said(s.e.Pause(s.ctx, id, By{})) // the breach strikes a millisecond later
+			s.after(time.Minute)
+			s.status(id, StatusRolledBack)
+			s.stays(id, StatusRolledBack)
+		})
+	})
+	t.Run("a call that a pause drains is no failure", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			id := s.start(Policy{}, Shape{}, "slow-1")
+			s.run(s.e)
+			s.after(time.Second)
+			s.said(s.e.Pause(s.ctx, id, By{}))
+			s.after(time.Minute)
+			require.Equal(s, TaskSucceeded, s.agent(id, "slow-1").Status)
+		})
+	})
+}
+
+// BindPlane, Edgehog: a rollout that failed can be resumed without anybody having decided anything.
+func TestLesson06ResumeNeedsADecision(t *testing.T) {
+	breached := func(t *testing.T, f func(s *scene, id string)) {
+		t.Helper()
+		inScene(t, func(s *scene) {
+			id := s.start(Policy{FailureThreshold: ptr(0.2), Concurrency: 1}, Shape{Size: 5}, "fail-1", "fail-2", "ok-3", "ok-4", "ok-5")
+			require.Equal(s, StatusPaused, s.drive(id).Status)
+			before := s.plan(id)
+			_, err := s.e.Resume(s.ctx, id, Decision{}, By{})
+			var breach *BreachError
+			require.ErrorAs(s, err, &breach)
+			require.ErrorIs(s, err, ErrBreach)
+			require.Equal(s, 2, breach.Failed)
+			require.EqualError(s, err, "ota: plan "+id+": Failure threshold exceeded: 2 of 5 failed in batch 0, tolerates 1; "+
+				"2 agents failed so far: resume with Accept(2), a raised limit, or a retry of the failed")
+			require.Equal(s, before, s.plan(id))
+			f(s, id)
+		})
+	}
+	t.Run("accept", func(t *testing.T) {
+		breached(t, func(s *scene, id string) {
+			_, err := s.e.Resume(s.ctx, id, Accept(1), By{})
+			require.ErrorIs(s, err, ErrBreach, "more have failed than were seen")
+			s.said(s.e.Resume(s.ctx, id, Accept(2), By{Actor: "ann", Reason: "known hosts"}))
+			p := s.drive(id)
+			require.Equal(s, StatusCompleted, p.Status)
+			require.Equal(s, 2, p.Counts.Failed)
+			e := s.events(id, EventResumed)
+			require.Len(s, e, 1)
+			require.Equal(s, "accept 2", e[0].Text)
+			require.Equal(s, "ann", e[0].Actor)
+			s.stays(id, StatusCompleted)
+		})
+	})
+	t.Run("raise", func(t *testing.T) {
+		breached(t, func(s *scene, id string) {
+			_, err := s.e.Resume(s.ctx, id, Raise(0.3), By{})
+			require.ErrorIs(s, err, ErrBreach, "0.3 tolerates 1 of 5 too")
+			require.Equal(s, 0.2, *s.plan(id).Policy.FailureThreshold)
+			_, err = s.e.Resume(s.ctx, id, Raise(7), By{})
+			require.ErrorIs(s, err, ErrInvalid)
+			s.said(s.e.Resume(s.ctx, id, Raise(0.4), By{}))
+			require.Equal(s, StatusCompleted, s.drive(id).Status)
+			require.Equal(s, 0.4, *s.plan(id).Policy.FailureThreshold)
+		})
+	})
+	t.Run("retry", func(t *testing.T) {
+		breached(t, func(s *scene, id string) {
+			s.fleet.do = func(_ context.Context, a Attempt) (Result, bool, error) { return Result{Version: "2"}, true, nil }
+			s.said(s.e.Resume(s.ctx, id, RetryFailed(), By{}))
+			p := s.drive(id)
+			require.Equal(s, StatusCompleted, p.Status)
+			require.Equal(s, 5, p.Counts.Succeeded)
+			require.Equal(s, 2, s.agent(id, "fail-1").Tasks[0].Attempts)
+		})
+	})
+	t.Run("retry that fails again pauses again", func(t *testing.T) {
+		breached(t, func(s *scene, id string) {
+			s.said(s.e.Resume(s.ctx, id, RetryFailed(), By{}))
+			p := s.drive(id)
+			require.Equal(s, StatusPaused, p.Status)
+			require.Equal(s, uint64(2), p.Breaches[0].Number)
+			s.stays(id, StatusPaused)
+		})
+	})
+}
+
+// OCM: a count above n, and a percentage of few, round to something nobody meant; Flight Control, KubeFleet: an empty batch passes.
+func TestLesson07FewAgents(t *testing.T) {
+	for _, n := range []int{1, 3, 4, 9} {
+		for _, p := range []float64{0, 0.0001, 0.05, 0.1, 0.5, 1} {
+			inScene(t, func(s *scene) {
+				id := s.start(Policy{FailureThreshold: ptr(p), Reserve: true}, Shape{Size: n}, names("fail", n)...)
+				plan := s.drive(id)
+				if m := Tolerated(p, n); m < n {
+					require.Equal(s, StatusPaused, plan.Status)
+					require.Equal(s, m+1, plan.Counts.Failed)
+				} else {
+					require.Equal(s, StatusCompleted, plan.Status)
+				}
+			})
+		}
+	}
+	inScene(t, func(s *scene) {
+		_, err := s.e.Create(s.ctx, Spec{Name: "x", ToVersion: "2", Agents: AgentIDs()})
+		require.ErrorIs(s, err, ErrInvalid, "no agents")
+		_, err = s.e.Create(s.ctx, Spec{Name: "x", ToVersion: "2", Agents: AgentIDs("a"), Shape: Shape{Batches: []BatchShape{{Size: 1}, {Size: 0}}}})
+		require.ErrorIs(s, err, ErrInvalid, "an empty batch")
+	})
+}
+
+// OCM: the verdict depends on how the agents are called.
+func TestLesson08NamesDoNotMatter(t *testing.T) {
+	var first string
+	for seed := range uint64(10) {
+		inScene(t, func(s *scene) {
+			order := rand.New(rand.NewPCG(seed, 8)).Perm(10)
+			at := map[string]int{}
+			var ids []string
+			for i := range 10 {
+				id := fmt.Sprintf("%c-agent", 'a'+order[i])
+				ids, at[id] = append(ids, id), i
+			}
+			s.fleet.do = func(ctx context.Context, a Attempt) (Result, bool, error) {
+				_ = nap(ctx, time.Duration(1+at[a.Agent])*time.Second)
+				if at[a.Agent]%4 == 1 {
+					return Result{}, true, errors.New("no")
+				}
+				return Result{}, true, nil
+			}
+			id := s.start(Policy{Concurrency: 3}, Shape{}, ids...)
+			p := s.drive(id)
+			got := fmt.Sprint(p.Status, p.Counts, p.Breaches)
+			if first == "" {
+				first = got
+			}
+			require.Equal(s, first, got)
+		})
+	}
+}
+
+// Many: an executor that ignores its context keeps its slot for ever.
+func TestLesson09SilentExecutor(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 1, FailureThreshold: ptr(0.5), AttemptLimit: time.Minute, MaxAbandoned: 1}, Shape{}, "stuck-1", "ok-2", "ok-3", "ok-4")
+		stop := s.run(s.e)
+		s.after(time.Minute + 4*time.Second)
+		require.Len(s, s.fleet.made(""), 1)
+		s.after(5 * time.Second)
+		s.status(id, StatusCompleted)
+		a := s.agent(id, "stuck-1")
+		require.Equal(s, TaskFailed, a.Status)
+		require.Equal(s, ReasonAbandoned, a.Tasks[0].Reason)
+		require.True(s, a.Touched)
+		require.Len(s, s.fleet.made("stuck-1"), 1)
+		var left *AbandonedError
+		require.ErrorAs(s, stop(), &left, "the leak is reported")
+		require.Equal(s, 1, left.Calls)
+		require.EqualError(s, left, "ota: 1 calls of the executor ignore their contexts and were left behind")
+		s.fleet.free()
+		synctest.Wait()
+		require.Equal(s, TaskFailed, s.agent(id, "stuck-1").Status, "the late result is ignored")
+	})
+}
+
+// Nomad, Docker: an agent that turns unhealthy once the next batch runs, or in the last batch, is not noticed.
+func TestLesson10LateUnhealthy(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{FailureThreshold: ptr(0.0), Observe: Observe{Wait: time.Minute}}, Shape{Size: 2}, "ok-1", "ok-2", "slow-3", "ok-4")
+		s.run(s.e)
+		s.after(30 * time.Second) // batch 0 is observed
+		seen := time.Now()
+		s.after(35 * time.Second) // batch 1 runs
+		require.Equal(s, TaskRunning, s.agent(id, "slow-3").Status)
+		report := []HealthReport{{Agent: "ok-1", At: seen, Reason: "crash loop"}}
+		require.NoError(s, s.e.ReportHealth(s.ctx, id, report))
+		require.NoError(s, s.e.ReportHealth(s.ctx, id, report))
+		p := s.plan(id)
+		require.Equal(s, 1, p.Counts.Failed, "once")
+		require.Equal(s, StatusPausing, p.Status)
+		require.Equal(s, 0, p.Breaches[0].Batch)
+		a := s.agent(id, "ok-1")
+		require.Equal(s, ReasonUnhealthy, a.Tasks[0].Reason)
+		require.Equal(s, "crash loop", a.Tasks[0].Error)
+		require.Equal(s, seen.UTC(), a.Tasks[0].EndedAt)
+		// What was seen after that batch had been closed is an event and nothing else.
+		require.NoError(s, s.e.ReportHealth(s.ctx, id, []HealthReport{{Agent: "ok-2"}}))
+		require.Equal(s, 1, s.plan(id).Counts.Failed)
+		require.NotEmpty(s, s.events(id, EventLate))
+	})
+	inScene(t, func(s *scene) { // the last batch too
+		id := s.start(Policy{FailureThreshold: ptr(0.0), Observe: Observe{Wait: time.Minute}}, Shape{}, "ok-1")
+		s.run(s.e)
+		s.after(30 * time.Second)
+		require.NoError(s, s.e.ReportHealth(s.ctx, id, []HealthReport{{Agent: "ok-1"}}))
+		s.status(id, StatusPaused)
+		s.after(10 * time.Minute)
+		s.status(id, StatusPaused)
+	})
+	inScene(t, func(s *scene) { // and before the success it is of no interest
+		id := s.start(Policy{FailureThreshold: ptr(0.0), Observe: Observe{Wait: time.Minute}}, Shape{}, "ok-1")
+		before := time.Now()
+		s.run(s.e)
+		s.after(30 * time.Second)
+		require.NoError(s, s.e.ReportHealth(s.ctx, id, []HealthReport{{Agent: "ok-1", At: before}}))
+		s.after(10 * time.Minute)
+		s.status(id, StatusCompleted)
+	})
+}
+
+// moby, hawkBit: two runners, one of which has lost its lease, start the same work twice.
+func TestLesson11LeaseLostInTheMiddle(t *testing.T) {
+	for _, hang := range []bool{false, true} {
+		inScene(t, func(s *scene) {
+			mute := false
+			s.store.renew = func(ctx context.Context, engine string) error {
+				if !mute || engine != "one" {
+					return nil
+				}
+				if hang {
+					<-ctx.Done()
+					return ctx.Err()
+				}
+				return errDown
+			}
+			s.fleet.latency = 3 * time.Second
+			id := s.start(Policy{Concurrency: 2}, Shape{Size: 30}, names("ok", 30)...)
+			s.run(s.e)
+			s.after(10 * time.Second)
+			two := s.engine(s.store, s.fleet, "two")
+			s.run(two)
+			s.after(time.Second)
+			mute = true
+			s.after(4 * time.Minute)
+			p := s.plan(id)
+			require.Equal(s, StatusCompleted, p.Status)
+			require.Equal(s, "two", p.Owner)
+			require.Equal(s, 30, p.Counts.Succeeded)
+			owners := s.events(id, EventOwned)
+			require.Len(s, owners, 2, "one takeover, and no fight")
+			mute = false
+			s.after(time.Minute)
+			require.Equal(s, p, s.plan(id))
+		})
+	}
+}
+
+// moby: a rollback of a half-done update touches what was never touched, or does not know where to go back to.
+func TestLesson12RollbackHalfDone(t *testing.T) {
+	inScene(t, func(s *scene) {
+		plan, err := s.e.Create(s.ctx, Spec{
+			Name: "x", ToVersion: "2", Shape: Shape{Size: 3}, Policy: Policy{Concurrency: 3, FailureThreshold: ptr(1.0)},
+			Agents: func(yield func(Agent, error) bool) {
+				_ = yield(Agent{ID: "ok-1", Version: "1.1"}, nil) && yield(Agent{ID: "ok-2"}, nil) &&
+					yield(Agent{ID: "hang-3", Version: "1.3"}, nil) && yield(Agent{ID: "ok-4", Version: "1.4"}, nil)
+			},
+		})
+		require.NoError(s, err)
+		s.said(s.e.Start(s.ctx, plan.ID, By{}))
+		s.run(s.e)
+		s.after(2 * time.Second)
+		s.said(s.e.Cancel(s.ctx, plan.ID, true, By{}))
+		s.after(time.Second)
+		require.Equal(s, TaskUnknown, s.agent(plan.ID, "hang-3").Status)
+		back := s.said(s.e.CreateRollback(s.ctx, plan.ID, RollbackSpec{}, By{}))
+		again := s.said(s.e.CreateRollback(s.ctx, plan.ID, RollbackSpec{}, By{}))
+		require.Equal(s, back, again)
+		require.Equal(s, rollbackID(plan.ID, 0), back.ID)
+		require.Equal(s, []string{"agents left out because they have no known version to go back to: [ok-2]"}, back.Warnings)
+		var ids []string
+		for id := range s.agents(back.ID) {
+			ids = append(ids, id)
+		}
+		slices.Sort(ids)
+		require.Equal(s, []string{"hang-3", "ok-1"}, ids)
+		s.said(s.e.Start(s.ctx, back.ID, By{}))
+		s.after(5 * time.Second)
+		s.status(plan.ID, StatusRolledBack)
+		require.Equal(s, map[string]string{"ok-1": "1.1", "ok-2": "2", "hang-3": "1.3"}, s.fleet.versions)
+	})
+}
+
+// kured: two plans work on one agent. Here the second is refused, a paused plan keeps its claims, and an ended one has none.
+func TestLesson13TwoPlansOneAgent(t *testing.T) {
+	inScene(t, func(s *scene) {
+		first := s.start(Policy{}, Shape{}, "ok-1", "ok-2")
+		s.said(s.e.Pause(s.ctx, first, By{}))
+		second := s.create(Policy{}, Shape{}, "ok-2", "ok-3").ID
+		_, err := s.e.Start(s.ctx, second, By{})
+		var claimed *ClaimError
+		require.ErrorAs(s, err, &claimed)
+		require.ErrorIs(s, err, ErrClaimed)
+		require.Equal(s, []Conflict{{Agent: "ok-2", Plan: first}}, claimed.Conflicts)
+		require.EqualError(s, err, "ota: plan "+second+": 1 agents belong to another active plan: ok-2 is in "+first)
+		s.status(second, StatusPending)
+		require.Len(s, s.log(second), 1, "nothing was written")
+		s.said(s.e.Cancel(s.ctx, first, false, By{}))
+		s.said(s.e.Start(s.ctx, second, By{}))
+		require.Equal(s, StatusCompleted, s.drive(second).Status)
+		third := s.start(Policy{}, Shape{}, "ok-2")
+		s.status(third, StatusRunning)
+	})
+}
+
+// screentinker: an agent that says "later" is taken for one that failed.
+func TestLesson15Throttled(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 1, FailureThreshold: ptr(0.5), QueueLimit: 100 * time.Minute}, Shape{}, "busy-1", "ok-2", "ok-3")
+		s.run(s.e)
+		s.after(99 * time.Minute)
+		a := s.agent(id, "busy-1")
+		require.Equal(s, TaskWaiting, a.Status)
+		require.False(s, a.Touched)
+		require.Greater(s, a.Tasks[0].Attempts, 90)
+		require.Equal(s, 2, s.plan(id).Counts.Succeeded, "its slot was free")
+		require.Equal(s, 0, s.plan(id).Counts.Failed)
+		s.after(5 * time.Minute)
+		a = s.agent(id, "busy-1")
+		require.Equal(s, TaskFailed, a.Status)
+		require.Equal(s, ReasonThrottled, a.Tasks[0].Reason)
+		require.False(s, a.Touched)
+		s.status(id, StatusCompleted)
+	})
+}
+
+// Mender, and most that stream: a reader that comes in the middle misses or repeats events, and one that stalls stops the engine.
+func TestLesson17WatchWhileWriting(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 3}, Shape{}, names("ok", 60)...)
+		s.run(s.e)
+		want := uint64(1)
+		for rec, err := range s.e.Watch(s.ctx, id, 0) {
+			require.NoError(s, err)
+			require.Equal(s, want, rec.Revision)
+			want++
+			if rec.Status == StatusCompleted {
+				break
+			}
+			time.Sleep(time.Duration(want%5) * 300 * time.Millisecond)
+		}
+		require.Equal(s, s.plan(id).Revision, want-1)
+	})
+}
+
+// Argo Rollouts: a rollout stands still and nothing says why. (Random scenes are in TestPromise7.)
+func TestLesson18ExplainEveryStandstill(t *testing.T) {
+	for status, put := range putInto() {
+		inScene(t, func(s *scene) {
+			id := put(s)
+			x := s.explain(id)
+			require.Equal(s, status, x.Status)
+			require.NotEmpty(s, x.Blockers, status)
+			require.NotContains(s, x.Sentence(), "Nothing holds")
+		})
+	}
+}
+
+// Many: a store that is down for a while fails the tasks, loses the plan, or runs it twice.
+func TestLesson19PanicsAndStoreErrors(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 4, FailureThreshold: ptr(1.0)}, Shape{Size: 20}, append(names("ok", 16), "panic-1", "panic-2", "exit-3", "exit-4")...)
+		s.run(s.e)
+		s.after(1500 * time.Millisecond)
+		s.store.down.Store(true)
+		s.after(30 * time.Second)
+		s.store.down.Store(false)
+		s.after(time.Minute)
+		p := s.plan(id)
+		require.Equal(s, StatusCompleted, p.Status)
+		require.Equal(s, 16, p.Counts.Succeeded, "an error of the store is never a task's")
+		require.Equal(s, 4, p.Counts.Failed)
+		require.Equal(s, ReasonPanic, s.agent(id, "panic-1").Tasks[0].Reason)
+		require.Contains(s, s.agent(id, "panic-1").Tasks[0].Error, "panic: broken script\n")
+		require.Contains(s, s.agent(id, "panic-1").Tasks[0].Error, "script_test.go", "with its stack")
+		require.Equal(s, "the executor ended its goroutine", s.agent(id, "exit-3").Tasks[0].Error)
+		require.Len(s, s.fleet.made(""), 20, "nobody was called twice")
+	})
+}
+
+// SwarmKit: an update is completed before the last task has been watched.
+func TestLesson22LastSoak(t *testing.T) {
+	inScene(t, func(s *scene) {
+		begun := time.Now()
+		id := s.start(Policy{Observe: Observe{Wait: time.Hour}}, Shape{}, "ok-1", "ok-2")
+		s.run(s.e)
+		s.after(time.Hour)
+		s.status(id, StatusRunning)
+		s.after(2 * time.Second)
+		p := s.plan(id)
+		require.Equal(s, StatusCompleted, p.Status)
+		require.Equal(s, begun.Add(time.Hour+time.Second).UTC(), p.EndedAt)
+	})
+}

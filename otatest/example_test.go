@@ -1,0 +1,107 @@
+package otatest_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/otatest"
+)
+
+// What would a plan do to a fleet in which a few agents fail? Nothing runs, and nothing waits: it takes no time to see
+// that it would take more than a day.
+func ExampleSimulate() {
+	agents := slices.Concat(otatest.IDs("ok-", 28), otatest.IDs("fail-", 2))
+	sim, err := otatest.Simulate(ota.Spec{
+		Name:        "Kernel update",
+		FromVersion: "1.2.0",
+		ToVersion:   "1.3.0",
+		Agents:      ota.AgentIDs(agents...),
+		Policy:      ota.Policy{Observe: ota.Observe{Wait: 12 * time.Hour}},
+	}, otatest.NewFleet(otatest.Options{Latency: 10 * time.Minute}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Print(sim)
+	for _, b := range sim.Breaches {
+		fmt.Printf("It would pause after %v: %s.\n", b.After, b.Text)
+	}
+	for _, a := range sim.Failed {
+		fmt.Printf("%s fails: %s\n", a.ID, a.Tasks[0].Error)
+	}
+	// Output:
+	// +0s plan_created 30 agents in 3 batches
+	// +0s plan_started
+	// +0s batch_started batch 0
+	// +20m0s batch_observing batch 0
+	// +12h20m0s batch_completed batch 0
+	// +12h20m0s batch_started batch 1
+	// +12h40m0s batch_observing batch 1
+	// +24h40m0s batch_completed batch 1
+	// +24h40m0s batch_started batch 2
+	// +25h0m0s breach batch 2 Failure threshold exceeded: 2 of 10 failed in batch 2, tolerates 1
+	// +25h0m0s batch_observing batch 2
+	// +25h0m0s plan_status paused
+	// +37h0m0s batch_completed batch 2
+	// paused after 37h0m0s: 28 of 30 agents succeeded, 2 failed, 30 calls
+	//   A breach stands and needs a decision: Failure threshold exceeded: 2 of 10 failed in batch 2, tolerates 1; cleared by resume
+	// It would pause after 25h0m0s: Failure threshold exceeded: 2 of 10 failed in batch 2, tolerates 1.
+	// fail-1 fails: agent fail-1 did not install 1.3.0
+	// fail-2 fails: agent fail-2 did not install 1.3.0
+}
+
+// A Fleet in place of the real agents: what a program that uses ota does is tested with agents that fail on demand.
+func ExampleFleet() {
+	fleet := otatest.NewFleet(otatest.Options{})
+	engine, err := ota.New(ota.NewMemStore(), fleet, ota.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	half := 0.5
+	plan, err := engine.Create(ctx, ota.Spec{
+		Name: "Kernel update", FromVersion: "1.2.0", ToVersion: "1.3.0",
+		Agents: ota.AgentIDs("ok-1", "ok-2", "flaky-1", "wrong-1"),
+		Policy: ota.Policy{Retry: ota.Retry{Max: 1}, FailureThreshold: &half},
+	})
+	if err == nil {
+		_, err = engine.Start(ctx, plan.ID, ota.By{Actor: "ann"})
+	}
+	if err == nil {
+		plan, err = engine.RunPlan(ctx, plan.ID)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(plan.Status, "with", plan.Counts.Succeeded, "upgraded")
+	fmt.Println("flaky-1 runs", fleet.Version("flaky-1"), "and wrong-1 runs", fleet.Version("wrong-1"))
+	// Output:
+	// completed with 3 upgraded
+	// flaky-1 runs 1.3.0 and wrong-1 runs 1.3.0-wrong
+}
+
+// What will happen next to a fleet as it is now, with options that a simulation can have.
+func ExampleFleet_Copy() {
+	fleet := otatest.NewFleet(otatest.Options{Latency: time.Minute})
+	fleet.SetVersion("ok-1", "1.3.0")
+	sim, err := ota.Simulate(context.Background(), ota.Spec{
+		Name: "Kernel update", FromVersion: "1.2.0", ToVersion: "1.3.0",
+		Agents: ota.AgentIDs(otatest.IDs("ok-", 4)...),
+		Shape:  ota.Shape{Size: 2},
+		Policy: ota.Policy{Hold: ota.Hold{Every: true}},
+	}, fleet.Copy(), ota.SimOptions{Promote: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(sim.Plan.Status, "after", sim.Took(), "with", sim.Plan.Touched, "agents touched")
+	fmt.Println("really, calls made:", len(fleet.Calls()))
+	// Output:
+	// completed after 2m0s with 3 agents touched
+	// really, calls made: 0
+}

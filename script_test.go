@@ -1,0 +1,310 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// scripted is a fleet in memory. What an agent does is told by its ID up to the first hyphen, unless do says otherwise.
+type scripted struct {
+	latency time.Duration
+	do      func(ctx context.Context, a Attempt) (res Result, handled bool, err error)
+	health  func(a Attempt) (Health, error)
+	inspect func(a Attempt) (Inspection, error)
+
+	mu       sync.Mutex
+	calls    []madeCall
+	versions map[string]string
+	out      int
+	most     int // calls out at once, at most
+	stuck    chan struct{}
+	freed    sync.Once
+}
+
+// free lets the calls return that ignore their contexts.
+func (s *scripted) free() { s.freed.Do(func() { close(s.stuck) }) }
+
+type madeCall struct {
+	Attempt
+	at time.Time
+}
+
+func newScripted() *scripted {
+	return &scripted{latency: time.Second, versions: map[string]string{}, stuck: make(chan struct{})}
+}
+
+func (s *scripted) Execute(ctx context.Context, a Attempt) (Result, error) {
+	s.mu.Lock()
+	s.calls = append(s.calls, madeCall{a, time.Now()})
+	s.out++
+	s.most = max(s.most, s.out)
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.out--
+		s.mu.Unlock()
+	}()
+	if s.do != nil {
+		if res, handled, err := s.do(ctx, a); handled {
+			return res, err
+		}
+	}
+	kind, _, _ := strings.Cut(a.Agent, "-")
+	if a.Rollback {
+		kind = "ok"
+	}
+	switch kind {
+	case "hang":
+		<-ctx.Done()
+		return Result{}, ctx.Err()
+	case "stuck":
+		<-s.stuck
+		return Result{}, errors.New("late")
+	case "slow":
+		return s.upgrade(ctx, a, 10*s.latency)
+	case "panic":
+		panic("broken script")
+	case "exit":
+		runtime.Goexit()
+	}
+	if err := nap(ctx, s.latency); err != nil {
+		return Result{}, err
+	}
+	switch kind {
+	case "fail":
+		return Result{}, errors.New("no")
+	case "flaky":
+		if a.Number == 1 {
+			return Result{}, errors.New("not yet")
+		}
+	case "perm":
+		return Result{}, Permanent(errors.New("useless"))
+	case "reject":
+		return Result{}, Rejected(errors.New("I will not"))
+	case "clean":
+		return Result{}, Unchanged(Permanent(errors.New("refused before anything changed")))
+	case "away":
+		return Result{}, Unreachable(errors.New("no route"))
+	case "busy":
+		return Result{}, Throttled(errors.New("later"), time.Minute)
+	case "wrong":
+		return Result{Version: "9"}, nil
+	case "same":
+		return Result{Version: a.ToVersion, Unchanged: true}, nil
+	}
+	return s.upgrade(ctx, a, 0)
+}
+
+func (s *scripted) upgrade(ctx context.Context, a Attempt, after time.Duration) (Result, error) {
+	if err := nap(ctx, after); err != nil {
+		return Result{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.versions[a.Agent] = a.ToVersion
+	return Result{Version: a.ToVersion}, nil
+}
+
+func nap(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// made returns the calls for one agent, or all of them.
+func (s *scripted) made(agent string) []madeCall {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if agent == "" {
+		return slices.Clone(s.calls)
+	}
+	return slices.DeleteFunc(slices.Clone(s.calls), func(c madeCall) bool { return c.Agent != agent })
+}
+
+// probed and inspected are scripted with a companion.
+type probed struct{ *scripted }
+
+func (p probed) Health(_ context.Context, a Attempt) (Health, error) { return p.health(a) }
+
+type inspected struct{ *scripted }
+
+func (p inspected) Inspect(_ context.Context, a Attempt) (Inspection, error) { return p.inspect(a) }
+
+// scene is one test in a bubble of its own: a store with a court over it, a fleet, and an engine.
+type scene struct {
+	*testing.T
+	ctx   context.Context
+	store *court
+	fleet *scripted
+	e     *Engine
+}
+
+func inScene(t *testing.T, f func(s *scene)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &scene{T: t, ctx: t.Context(), store: newCourt(t), fleet: newScripted()}
+		s.e = s.engine(s.store, s.fleet, "one")
+		t.Cleanup(s.fleet.free)
+		f(s)
+	})
+}
+
+func (s *scene) engine(store Store, x Executor, name string) *Engine {
+	s.Helper()
+	e, err := New(store, x, Options{Name: name})
+	require.NoError(s, err)
+	return e
+}
+
+// use makes the scene's engine one with another executor.
+func (s *scene) use(x Executor) { s.e = s.engine(s.store, x, "one") }
+
+// create makes a plan of the given agents.
+func (s *scene) create(p Policy, shape Shape, agents ...string) Plan {
+	s.Helper()
+	plan, err := s.e.Create(s.ctx, Spec{
+		Name: "test", FromVersion: "1", ToVersion: "2", Agents: AgentIDs(agents...), Shape: shape, Policy: p,
+	})
+	require.NoError(s, err)
+	return plan
+}
+
+// start makes a plan of the given agents and starts it.
+func (s *scene) start(p Policy, shape Shape, agents ...string) string {
+	s.Helper()
+	id := s.create(p, shape, agents...).ID
+	_, err := s.e.Start(s.ctx, id, By{Actor: "ann"})
+	require.NoError(s, err)
+	return id
+}
+
+// drive runs a plan until it is paused or has ended.
+func (s *scene) drive(id string) Plan {
+	s.Helper()
+	p, err := s.e.RunPlan(s.ctx, id)
+	require.NoError(s, err)
+	return p
+}
+
+// run calls Run of an engine, and returns what ends it. The end of the test ends it too.
+func (s *scene) run(e *Engine) (stop func() error) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	var once sync.Once
+	var err error
+	stop = func() error {
+		once.Do(func() { cancel(); err = <-done })
+		return err
+	}
+	s.Cleanup(func() { _ = stop() })
+	return stop
+}
+
+// after sleeps, and lets everything settle.
+func (s *scene) after(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func (s *scene) plan(id string) Plan {
+	s.Helper()
+	p, err := s.e.Plan(s.ctx, id)
+	require.NoError(s, err)
+	return p
+}
+
+func (s *scene) status(id string, want Status) {
+	s.Helper()
+	require.Equal(s, want.String(), s.plan(id).Status.String())
+}
+
+// stays asserts that a plan keeps its status and its records for ten minutes, while an engine runs.
+func (s *scene) stays(id string, want Status) {
+	s.Helper()
+	s.status(id, want)
+	stop := s.run(s.e)
+	s.after(time.Second)
+	before := s.plan(id).Revision
+	s.after(10 * time.Minute)
+	require.NoError(s, stop())
+	s.status(id, want)
+	require.Equal(s, before, s.plan(id).Revision, "something was written although nothing happened")
+}
+
+func (s *scene) agents(id string) map[string]AgentInfo {
+	s.Helper()
+	out := map[string]AgentInfo{}
+	for q := (RowQuery{}); ; {
+		page, err := s.e.Agents(s.ctx, id, q)
+		require.NoError(s, err)
+		for _, a := range page.Items {
+			out[a.ID] = a
+			q.From = a.Ordinal + 1
+		}
+		if !page.More {
+			return out
+		}
+	}
+}
+
+func (s *scene) agent(id, agent string) AgentInfo {
+	s.Helper()
+	a, ok := s.agents(id)[agent]
+	require.True(s, ok, "no agent %s", agent)
+	return a
+}
+
+func (s *scene) log(id string) []Record { s.Helper(); return s.store.records(id) }
+
+// events returns the events of a plan of one kind.
+func (s *scene) events(id string, kind EventKind) (out []Event) {
+	s.Helper()
+	for _, r := range s.log(id) {
+		for _, e := range r.Events {
+			if e.Kind == kind {
+				out = append(out, e)
+			}
+		}
+	}
+	return out
+}
+
+func (s *scene) explain(id string) Explanation {
+	s.Helper()
+	x, err := s.e.Explain(s.ctx, id)
+	require.NoError(s, err)
+	return x
+}
+
+func (s *scene) reasons(id string) (out []string) {
+	s.Helper()
+	for _, b := range s.explain(id).Blockers {
+		out = append(out, b.Reason.String())
+	}
+	return out
+}
+
+// names returns n IDs with a prefix.
+func names(prefix string, n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("%s-%03d", prefix, i)
+	}
+	return out
+}
+
+func ptr[T any](v T) *T { return &v }

@@ -1,0 +1,277 @@
+package ota
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// putInto puts a real plan into each status, and returns its ID. Nothing moves it from there unless time passes.
+func putInto() map[Status]func(*scene) string {
+	return map[Status]func(*scene) string{
+		StatusPending: func(s *scene) string { return s.create(Policy{}, Shape{Size: 2}, "ok-1", "ok-2", "ok-3").ID },
+		StatusRunning: func(s *scene) string {
+			id := s.start(Policy{FailureThreshold: ptr(1.0), Concurrency: 2}, Shape{Size: 2}, "fail-1", "hang-2", "ok-3", "ok-4")
+			s.run(s.e)
+			s.after(2 * time.Second)
+			return id
+		},
+		StatusPausing: func(s *scene) string { return s.moved(StatusRunning, pauseIt) },
+		StatusPaused: func(s *scene) string {
+			id := s.start(Policy{FailureThreshold: ptr(1.0)}, Shape{Size: 2}, "fail-1", "ok-2", "ok-3", "ok-4")
+			stop := s.run(s.e)
+			s.after(500 * time.Millisecond)
+			s.said(s.e.Pause(s.ctx, id, By{}))
+			s.after(2 * time.Second)
+			require.NoError(s, stop())
+			return id
+		},
+		StatusCanceling: func(s *scene) string {
+			return s.moved(StatusRunning, func(s *scene, id string) (Plan, error) { return s.e.Cancel(s.ctx, id, false, By{}) })
+		},
+		StatusCanceled: func(s *scene) string {
+			return s.moved(StatusPaused, func(s *scene, id string) (Plan, error) { return s.e.Cancel(s.ctx, id, false, By{}) })
+		},
+		StatusRollingBack: func(s *scene) string {
+			return s.moved(StatusRunning, func(s *scene, id string) (Plan, error) { return s.e.Rollback(s.ctx, id, RollbackSpec{}, By{}) })
+		},
+		StatusRolledBack: func(s *scene) string {
+			id := s.moved(StatusPaused, func(s *scene, id string) (Plan, error) { return s.e.Rollback(s.ctx, id, RollbackSpec{}, By{}) })
+			require.Equal(s, StatusCompleted, s.drive(s.plan(id).Rollback).Status)
+			return id
+		},
+		StatusCompleted: func(s *scene) string {
+			id := s.start(Policy{FailureThreshold: ptr(1.0)}, Shape{Size: 2}, "fail-1", "ok-2")
+			s.drive(id)
+			return id
+		},
+	}
+}
+
+func (s *scene) in(st Status) string { return putInto()[st](s) }
+
+func pauseIt(s *scene, id string) (Plan, error) { return s.e.Pause(s.ctx, id, By{}) }
+
+func (s *scene) moved(from Status, say func(*scene, string) (Plan, error)) string {
+	id := s.in(from)
+	s.said(say(s, id))
+	return id
+}
+
+func (s *scene) said(p Plan, err error) Plan {
+	s.Helper()
+	require.NoError(s, err)
+	return p
+}
+
+// say is one legal way to say each verb.
+var say = map[Verb]func(s *scene, id string) (Plan, error){
+	VerbStart:  func(s *scene, id string) (Plan, error) { return s.e.Start(s.ctx, id, By{}) },
+	VerbPause:  pauseIt,
+	VerbResume: func(s *scene, id string) (Plan, error) { return s.e.Resume(s.ctx, id, Decision{}, By{}) },
+	VerbCancel: func(s *scene, id string) (Plan, error) {
+		return s.e.Cancel(s.ctx, id, s.plan(id).Status == StatusCanceling, By{})
+	},
+	VerbPromote: func(s *scene, id string) (Plan, error) { return s.e.Promote(s.ctx, id, 1, By{}) },
+	VerbSkip: func(s *scene, id string) (Plan, error) {
+		all := s.agents(id)
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			if all[name].Status == TaskPending || all[name].Status == TaskCanceled {
+				return s.e.Skip(s.ctx, id, []string{name}, By{})
+			}
+		}
+		return s.e.Skip(s.ctx, id, []string{"ok-2"}, By{})
+	},
+	VerbRetry: func(s *scene, id string) (Plan, error) { return s.e.Retry(s.ctx, id, nil, By{}) },
+	VerbEdit: func(s *scene, id string) (Plan, error) {
+		return s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency++ }, By{})
+	},
+	VerbAnnotate: func(s *scene, id string) (Plan, error) {
+		return s.e.Annotate(s.ctx, id, map[string]string{"n": strconv.FormatUint(s.plan(id).Control, 10)}, nil, By{})
+	},
+	VerbCreateRollback: func(s *scene, id string) (Plan, error) { return s.e.CreateRollback(s.ctx, id, RollbackSpec{}, By{}) },
+	VerbRollback:       func(s *scene, id string) (Plan, error) { return s.e.Rollback(s.ctx, id, RollbackSpec{}, By{}) },
+}
+
+// fulfilled are the wishes that are fulfilled already: success, and nothing is written.
+var fulfilled = map[Status][]Verb{
+	StatusRunning:     {VerbStart, VerbResume},
+	StatusPausing:     {VerbPause},
+	StatusPaused:      {VerbPause},
+	StatusCanceled:    {VerbCancel},
+	StatusRollingBack: {VerbCreateRollback, VerbRollback},
+	StatusRolledBack:  {VerbCreateRollback, VerbRollback},
+}
+
+func TestTransitions(t *testing.T) {
+	require.Len(t, putInto(), 9)
+	require.Len(t, say, len(verbNames)-1)
+	for status, put := range putInto() {
+		for verb, f := range say {
+			t.Run(status.String()+"/"+verb.String(), func(t *testing.T) {
+				inScene(t, func(s *scene) {
+					id := put(s)
+					s.status(id, status)
+					before := s.plan(id)
+					_, err := f(s, id)
+					after := s.plan(id)
+					next, legal := transitions[status][verb]
+					switch {
+					case legal:
+						require.NoError(s, err)
+						require.Greater(s, after.Revision, before.Revision)
+						var led []Status
+						for _, r := range s.log(id)[before.Revision:] {
+							led = append(led, r.Status)
+						}
+						require.NotEmpty(s, slices.DeleteFunc(slices.Clone(next), func(st Status) bool { return !slices.Contains(led, st) }), "led to %v, want one of %v", led, next)
+						if verb != VerbRollback {
+							require.Contains(s, next, led[0])
+						}
+					case slices.Contains(fulfilled[status], verb):
+						require.NoError(s, err)
+						require.Equal(s, before, after, "the same wish twice writes nothing")
+					default:
+						var state *StateError
+						require.ErrorAs(s, err, &state)
+						require.ErrorIs(s, err, ErrState)
+						require.Equal(s, status, state.Have)
+						require.Equal(s, LegalVerbs(status), state.Legal)
+						require.Contains(s, err.Error(), status.String())
+						require.Equal(s, before, after, "an illegal verb writes nothing")
+					}
+				})
+			})
+		}
+	}
+}
+
+// The table itself against the one that was designed, so that a change of either is a decision.
+func TestTransitionsAsDesigned(t *testing.T) {
+	want := map[Status]string{
+		StatusPending:     "[start cancel promote skip edit annotate]",
+		StatusRunning:     "[pause cancel promote skip retry edit annotate create_rollback rollback]",
+		StatusPausing:     "[resume cancel promote skip retry edit annotate create_rollback rollback]",
+		StatusPaused:      "[resume cancel promote skip retry edit annotate create_rollback rollback]",
+		StatusCanceling:   "[cancel annotate create_rollback rollback]",
+		StatusCanceled:    "[annotate create_rollback rollback]",
+		StatusCompleted:   "[annotate create_rollback rollback]",
+		StatusRollingBack: "[annotate]",
+		StatusRolledBack:  "[annotate]",
+	}
+	require.Len(t, transitions, len(want))
+	for st, verbs := range want {
+		require.Equal(t, verbs, fmt.Sprint(LegalVerbs(st)), st)
+	}
+}
+
+func TestVerbsTwice(t *testing.T) {
+	twice := func(status Status, say func(*scene, string) (Plan, error)) {
+		t.Helper()
+		inScene(t, func(s *scene) {
+			id := s.in(status)
+			s.said(say(s, id))
+			before := s.plan(id).Revision
+			s.said(say(s, id))
+			require.Equal(s, before, s.plan(id).Revision)
+		})
+	}
+	twice(StatusPending, say[VerbStart])
+	twice(StatusRunning, say[VerbPause])
+	twice(StatusPaused, say[VerbResume])
+	twice(StatusRunning, func(s *scene, id string) (Plan, error) { return s.e.Cancel(s.ctx, id, true, By{}) })
+	twice(StatusRunning, func(s *scene, id string) (Plan, error) { return s.e.Cancel(s.ctx, id, false, By{}) })
+	twice(StatusPaused, say[VerbPromote])
+	twice(StatusPaused, say[VerbCreateRollback])
+	twice(StatusPaused, say[VerbRollback])
+	twice(StatusPending, func(s *scene, id string) (Plan, error) {
+		return s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency = 7 }, By{})
+	})
+	twice(StatusPending, func(s *scene, id string) (Plan, error) {
+		return s.e.Annotate(s.ctx, id, map[string]string{"a": "b"}, nil, By{})
+	})
+}
+
+func TestCancelAfterInterruptCannotDrain(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.fleet.do = nil
+		id := s.start(Policy{}, Shape{}, "stuck-1")
+		s.run(s.e)
+		s.after(time.Second)
+		s.said(s.e.Cancel(s.ctx, id, true, By{}))
+		_, err := s.e.Cancel(s.ctx, id, false, By{})
+		require.ErrorIs(s, err, ErrState)
+		require.ErrorContains(s, err, "its calls are being interrupted already")
+		s.after(10 * time.Second)
+		s.status(id, StatusCanceled)
+		require.Equal(s, TaskUnknown, s.agent(id, "stuck-1").Status)
+		s.fleet.free()
+	})
+}
+
+func TestPromoteNamesTheNextBatch(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.create(Policy{Hold: Hold{Every: true}}, Shape{Size: 1}, names("ok", 3)...).ID
+		for batch, hint := range map[int]string{0: "batch 0 was named, batch 1 is the next", 2: "batch 2 was named, batch 1 is the next", -1: "batch -1 was named"} {
+			_, err := s.e.Promote(s.ctx, id, batch, By{})
+			require.ErrorIs(s, err, ErrState)
+			require.ErrorContains(s, err, hint)
+		}
+	})
+}
+
+func TestRequestIDs(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.in(StatusPending)
+		s.said(s.e.Start(s.ctx, id, By{Request: "r1"}))
+		s.said(s.e.Pause(s.ctx, id, By{Request: "r2"}))
+		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		before := s.plan(id)
+		s.said(s.e.Pause(s.ctx, id, By{Request: "r2"})) // it was heard before: not carried out again
+		require.Equal(s, before, s.plan(id))
+		s.said(s.e.Cancel(s.ctx, id, false, By{Request: "r2"})) // another verb is another request
+		s.status(id, StatusCanceled)
+		var requests []string
+		for _, r := range s.log(id) {
+			requests = append(requests, r.Request)
+		}
+		require.Equal(s, []string{"", "r1", "r2", "", "r2"}, requests)
+	})
+}
+
+func TestControlPrecondition(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.in(StatusPending)
+		at := s.plan(id).Control
+		_, err := s.e.Start(s.ctx, id, By{Control: at + 1})
+		require.ErrorIs(s, err, ErrConflict)
+		require.ErrorContains(s, err, fmt.Sprintf("has control number %d, not %d", at, at+1))
+		s.status(id, StatusPending)
+		p := s.said(s.e.Start(s.ctx, id, By{Control: at}))
+		require.Equal(s, at+1, p.Control)
+	})
+}
+
+func TestVerbsOfUnknownPlan(t *testing.T) {
+	inScene(t, func(s *scene) {
+		for verb, f := range map[Verb]func() error{
+			VerbStart: func() error { _, err := s.e.Start(s.ctx, "x", By{}); return err },
+			VerbPause: func() error { _, err := s.e.Pause(s.ctx, "x", By{}); return err },
+			VerbResume: func() error {
+				_, err := s.e.Resume(s.ctx, "x", Decision{}, By{})
+				return err
+			},
+			VerbRollback: func() error { _, err := s.e.Rollback(s.ctx, "x", RollbackSpec{}, By{}); return err },
+		} {
+			err := f()
+			require.ErrorIs(s, err, ErrNotFound, verb)
+			require.NotErrorIs(s, err, ErrState)
+			require.ErrorContains(s, err, `"x"`)
+		}
+	})
+}
