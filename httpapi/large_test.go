@@ -48,7 +48,7 @@ func peak(f func()) uint64 {
 			select {
 			case <-stop:
 				return
-			case <-time.After(20 * time.Millisecond):
+			case <-time.After(100 * time.Millisecond):
 			}
 			runtime.GC() // what lives, not what has not been collected yet
 			runtime.ReadMemStats(&m)
