@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -204,9 +203,4 @@ func refused(by ota.By, err error) error {
 		return newProblem("precondition_failed", "the plan has changed meanwhile")
 	}
 	return err
-}
-
-func withReason(by ota.By, reason string) ota.By {
-	by.Reason = cmp.Or(reason, by.Reason)
-	return by
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -49,29 +50,15 @@ type Limits struct {
 
 func (o Options) withDefaults() Options {
 	l := &o.Limits
-	for _, x := range []struct {
-		value *int64
-		zero  int64
-	}{{&l.CreateBody, 256 << 20}, {&l.Body, 1 << 20}} {
-		if *x.value == 0 {
-			*x.value = x.zero
-		}
-	}
-	for _, x := range []struct{ value, zero *int }{
-		{&l.Agents, ptr(2_000_000)}, {&l.Named, ptr(10_000)}, {&l.Depth, ptr(32)}, {&l.Watchers, ptr(20_000)},
-	} {
-		if *x.value == 0 {
-			*x.value = *x.zero
-		}
-	}
-	for _, x := range []struct {
-		value *time.Duration
-		zero  time.Duration
-	}{{&l.Slow, 10 * time.Second}, {&l.Write, 15 * time.Second}, {&l.Heartbeat, 15 * time.Second}} {
-		if *x.value == 0 {
-			*x.value = x.zero
-		}
-	}
+	l.CreateBody = cmp.Or(l.CreateBody, 256<<20)
+	l.Body = cmp.Or(l.Body, 1<<20)
+	l.Agents = cmp.Or(l.Agents, 2_000_000)
+	l.Named = cmp.Or(l.Named, 10_000)
+	l.Depth = cmp.Or(l.Depth, 32)
+	l.Slow = cmp.Or(l.Slow, 10*time.Second)
+	l.Write = cmp.Or(l.Write, 15*time.Second)
+	l.Watchers = cmp.Or(l.Watchers, 20_000)
+	l.Heartbeat = cmp.Or(l.Heartbeat, 15*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -116,5 +103,3 @@ func New(engine *ota.Engine, options Options) (*Handler, error) {
 	h.routes = h.table()
 	return h, nil
 }
-
-func ptr[T any](v T) *T { return &v }
