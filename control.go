@@ -98,7 +98,17 @@ func (w *saying) event(e Event) {
 // refuse is the error for a verb that the present status forbids.
 func (w *saying) refuse(hint string) error {
 	st := w.status()
-	return &StateError{Plan: w.row.ID, Verb: w.verb, Have: st, Legal: LegalVerbs(st), Hint: hint}
+	legal := slices.DeleteFunc(LegalVerbs(st), func(v Verb) bool {
+		switch v {
+		case VerbResume, VerbPromote, VerbRetry:
+			return w.row.Control.Rollback != nil
+		case VerbCreateRollback, VerbRollback:
+			return w.row.Source != ""
+		default:
+			return false
+		}
+	})
+	return &StateError{Plan: w.row.ID, Verb: w.verb, Have: st, Legal: legal, Hint: hint}
 }
 
 func (w *saying) legal() error {

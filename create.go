@@ -1,6 +1,7 @@
 package ota
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -188,7 +189,8 @@ func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 	if n := s.Shape.Canary; n > 0 && 2*n > d.cut.total {
 		spec.Warnings = append(spec.Warnings, fmt.Sprintf("the canary of %d agents is larger than the rest of %d", min(n, d.cut.total), max(0, d.cut.total-n)))
 	}
-	return created(spec, Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), Template: s.Rollback}, batches, now), nil
+	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), Template: s.Rollback}
+	return created(spec, c, batches, cmp.Or(s.Actor, s.CreatedBy), now), nil
 }
 
 // toleranceWarning says where the threshold, once it is a number, tolerates nothing although it is not 0.

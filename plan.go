@@ -53,6 +53,8 @@ type Spec struct {
 	Rollback *RollbackSpec
 	// CreatedBy is a claim about who made the plan, for people. At most 255 bytes.
 	CreatedBy string
+	// Actor is who really calls Create, for the plan's history. Empty means CreatedBy. At most 255 bytes.
+	Actor string
 	// Labels are fixed for the plan's life, and Plans finds plans by them. At most 64 of 255 bytes each.
 	Labels map[string]string
 	// Annotations are kept with the plan for whoever wrote them, and may be changed by Annotate. At most 64, values of
@@ -182,6 +184,7 @@ func (s Spec) check(m *mistakes) {
 		{"toVersion", s.ToVersion, true},
 		{"toRelease", s.ToRelease, false},
 		{"createdBy", s.CreatedBy, false},
+		{"actor", s.Actor, false},
 		{"requestKey", s.RequestKey, false},
 		{"fingerprint", s.Fingerprint, false},
 	} {

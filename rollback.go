@@ -454,7 +454,7 @@ func (u *undo) finish(warnings []string) (Created, error) {
 		Schema: Schema, Name: cmp.Or(spec.Name, shorten255("Rollback of "+src.Name)), FromVersion: src.ToVersion, FromRelease: src.ToRelease,
 		ToVersion: src.FromVersion, ToRelease: src.FromRelease, CreatedBy: by.Actor, CreatedAt: now, Labels: u.labels(),
 		Agents: u.total, Batches: len(u.batches), Source: u.source.ID, Doubtful: u.doubtful, Warnings: warnings,
-	}, Control{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations)}, u.batches, now), nil
+	}, Control{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations)}, u.batches, by.Actor, now), nil
 }
 
 func shorten255(s string) string { return s[:min(len(s), maxText)] }
@@ -583,10 +583,10 @@ func (e *Engine) tendRollback(ctx context.Context, row *PlanRow) (linkState, err
 }
 
 // created is the first state of a plan.
-func created(spec PlanSpec, c Control, batches []BatchRow, now time.Time) Created {
+func created(spec PlanSpec, c Control, batches []BatchRow, actor string, now time.Time) Created {
 	all := Counts{Pending: spec.Agents}
 	e := Event{
-		Kind: EventCreated, Batch: -1, Number: spec.Agents, Actor: spec.CreatedBy,
+		Kind: EventCreated, Batch: -1, Number: spec.Agents, Actor: actor,
 		Text: fmt.Sprintf("%d agents in %d batches", spec.Agents, spec.Batches),
 	}
 	return Created{
