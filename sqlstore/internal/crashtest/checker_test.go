@@ -30,14 +30,22 @@ type track struct {
 
 // check returns what is wrong with a plan, given the lines of the fleet that are about it.
 func check(h history, lines []line) []string {
+	k := newChecker(h)
+	k.log()
+	k.counters()
+	if n := h.plan.Counts; n.Running+n.Waiting > 0 {
+		k.wrong("it has ended with %d running and %d waiting", n.Running, n.Waiting)
+	}
+	k.fleet(lines)
+	return k.problems
+}
+
+func newChecker(h history) *checker {
 	k := &checker{h: h, agents: map[string]*track{}, done: map[int]bool{}, starts: map[string][]uint64{}}
 	for _, a := range h.agents {
 		k.agents[a.ID] = &track{}
 	}
-	k.log()
-	k.counters()
-	k.fleet(lines)
-	return k.problems
+	return k
 }
 
 func (k *checker) wrong(format string, args ...any) {
@@ -160,9 +168,6 @@ func (k *checker) counters() {
 		if per[i] != b.Counts {
 			k.wrong("batch %d counts %+v, its rows make %+v", i, b.Counts, per[i])
 		}
-	}
-	if all.Running+all.Waiting > 0 {
-		k.wrong("it has ended with %d running and %d waiting", all.Running, all.Waiting)
 	}
 }
 
