@@ -6,7 +6,7 @@ import "fmt"
 // before the end of one that is settled. Adding a barrier is adding a function to one of the lists.
 var (
 	openers = []func(*view) (hold, bool){promotedBarrier}
-	closers = []func(*view) (hold, bool){waitedBarrier, probedBarrier, stableBarrier}
+	closers = []func(*view) (hold, bool){observedBarrier, probedBarrier}
 )
 
 // hold is why a barrier does not let the plan pass.
@@ -25,17 +25,13 @@ func promotedBarrier(v *view) (hold, bool) {
 	return hold{Why: ReasonHeld, Verb: VerbPromote, Text: fmt.Sprintf("batch %d", k)}, true
 }
 
-func waitedBarrier(v *view) (hold, bool) {
-	until := nanos(v.b.SettledAt) + int64(v.c.Policy.Observe.Wait)
-	return hold{Why: ReasonObserving, Until: until, Text: fmt.Sprintf("batch %d", v.b.Index)}, v.now < until
-}
-
-func stableBarrier(v *view) (hold, bool) {
+func observedBarrier(v *view) (hold, bool) {
 	o := v.c.Policy.Observe
 	if v.b.Unhealthy > 0 {
 		return hold{Why: ReasonObserving, Text: fmt.Sprintf("%d agents of batch %d are unhealthy", v.b.Unhealthy, v.b.Index)}, true
 	}
-	until := max(nanos(v.b.HealthySince), nanos(v.b.SettledAt)+int64(o.Wait)) + int64(o.Stable)
+	waited := nanos(v.b.SettledAt) + int64(o.Wait)
+	until := max(nanos(v.b.HealthySince), waited) + int64(o.Stable)
 	return hold{Why: ReasonObserving, Until: until, Text: fmt.Sprintf("batch %d", v.b.Index)}, v.now < until
 }
 

@@ -134,6 +134,9 @@ func (v *view) explain() []Blocker {
 	if n := v.p.Counts.Running; n > 0 {
 		add(ReasonInFlight, 0, 0, fmt.Sprintf("%d agents", n))
 	}
+	if len(out) == 0 && v.b != nil && v.b.Status == BatchRunning { // only the process that drives it knows more
+		add(ReasonUnsettled, 0, 0, fmt.Sprintf("%d agents of batch %d are pending", v.b.Counts.Pending, v.b.Index))
+	}
 	return out
 }
 
@@ -145,6 +148,9 @@ func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
 		list = closers
 	default:
 		list = nil
+		if v.barred > 0 {
+			add(ReasonAbandonedCall, 0, 0, fmt.Sprintf("%d agents of batch %d", v.barred, v.b.Index))
+		}
 		if n := v.b.Counts.Waiting; n > 0 {
 			add(ReasonBackoff, v.wake, 0, fmt.Sprintf("%d agents of batch %d wait for their next attempt", n, v.b.Index))
 		}

@@ -23,8 +23,8 @@ type HealthReport struct {
 // of an unhealthy agent counts iff its time lies between that agent's success and the end of its batch's observation, and once;
 // otherwise it is an event in the log and nothing else. How long an agent may be unhealthy before it fails is Observe.Retry.
 //
-// When another engine drives the plan the reports go to it through the Store, if that is an Inbox, and count within that engine's
-// Poll; without an Inbox ErrConflict is returned.
+// When another engine drives the plan (or, without a Leaser, drove it last) the reports go to it through the Store, if
+// that is an Inbox, and count within that engine's Poll; without an Inbox ErrConflict is returned.
 func (e *Engine) ReportHealth(ctx context.Context, id string, reports []HealthReport) error {
 	var m mistakes
 	for i, r := range reports {
@@ -49,7 +49,8 @@ func (e *Engine) ReportHealth(ctx context.Context, id string, reports []HealthRe
 	if err != nil {
 		return fmt.Errorf("ota: report health to plan %s: %w", id, err)
 	}
-	if !e.mayOwn(&row, owners) {
+	_, leaser := e.store.(Leaser)
+	if owner := row.Progress.Owner; !e.mayOwn(&row, owners) || !leaser && owner != "" && owner != e.opt.Name {
 		return e.postReports(ctx, &row, reports)
 	}
 	x := newSession(e.store, id, e.opt.Name)

@@ -96,7 +96,6 @@ func (w *saying) freeze(spec RollbackSpec) error {
 		return fmt.Errorf("%w: plan %s has touched no agent", ErrNothing, w.row.ID)
 	}
 	w.c.Rollback = &RollbackRef{ID: rollbackID(w.row.ID, w.c.Rollbacks), Spec: spec, Frozen: w.stamp()}
-	w.c.Undone = w.row.Progress.Struck
 	w.event(Event{Kind: EventFrozen, Batch: -1, Text: w.c.Rollback.ID})
 	return nil
 }
@@ -333,7 +332,7 @@ func (u *undo) take(src BatchRow, found []AgentRow, later []string) ([]AgentRow,
 			continue
 		}
 		if r.State.Status == TaskRunning {
-			u.doubtful++
+			u.doubtful = u.total + 1 // those in flight come first, but an earlier batch that was reopened comes before them
 		}
 		out = append(out, AgentRow{Ordinal: u.total, Batch: b.Index, Agent: spec})
 		u.total++

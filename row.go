@@ -20,7 +20,7 @@ type PlanSpec struct {
 	Agents      int               `json:"agents"`
 	Batches     int               `json:"batches"`
 	Source      string            `json:"source,omitempty"`
-	Doubtful    int               `json:"doubtful,omitempty"` // of a rollback: how many of its first agents may turn out untouched
+	Doubtful    int               `json:"doubtful,omitempty"` // of a rollback: no agent from this ordinal on may turn out untouched
 	Warnings    []string          `json:"warnings,omitempty"`
 }
 

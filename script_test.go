@@ -28,7 +28,11 @@ type scripted struct {
 	out      int
 	most     int // calls out at once, at most
 	stuck    chan struct{}
+	freed    sync.Once
 }
+
+// free lets the calls return that ignore their contexts.
+func (s *scripted) free() { s.freed.Do(func() { close(s.stuck) }) }
 
 type madeCall struct {
 	Attempt
@@ -153,6 +157,7 @@ func inScene(t *testing.T, f func(s *scene)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &scene{T: t, ctx: t.Context(), store: newCourt(t), fleet: newScripted()}
 		s.e = s.engine(s.store, s.fleet, "one")
+		t.Cleanup(s.fleet.free)
 		f(s)
 	})
 }

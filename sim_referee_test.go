@@ -403,6 +403,9 @@ func (r *referee) ends(p *refPlan, after *PlanRow) {
 	if st.Ended() {
 		p.ended = st
 	}
+	if after.Status == StatusPaused && after.Progress.Counts.Running > 0 {
+		r.fail("plan %s is called paused with %d agents running", p.id, after.Progress.Counts.Running)
+	}
 	if st.Ended() && after.Progress.Counts.Running > 0 {
 		r.fail("plan %s is %s with %d agents running", p.id, st, after.Progress.Counts.Running)
 	}

@@ -81,6 +81,7 @@ type world struct {
 	behave  map[string]int
 	effects map[string]bool // agent IDs of the first plan that a call may have changed
 	spec    Spec
+	every   bool // every choice is tried: few are offered
 	quiet   bool // no faults, no verbs: everything must come to an end
 	crashes int
 }
@@ -106,12 +107,20 @@ type worldAsk struct {
 	ask  ask
 }
 
+// newWorld is a random plan and fleet.
 func newWorld(ch chooser, agents, faults, verbs int) *world {
-	w := &world{choose: ch, ctx: context.Background(), clock: &worldClock{t: time.Unix(1_700_000_000, 0).UTC()}, faults: faults, verbs: verbs}
+	behave := map[string]int{}
+	w := worldOf(ch, randomSpec(ch, agents, behave), faults)
+	w.behave, w.verbs = behave, verbs
+	return w
+}
+
+// worldOf is a world with one plan.
+func worldOf(ch chooser, spec Spec, faults int) *world {
+	w := &world{choose: ch, ctx: context.Background(), clock: &worldClock{t: time.Unix(1_700_000_000, 0).UTC()}, faults: faults, spec: spec}
 	w.behave, w.effects = map[string]int{}, map[string]bool{}
 	w.store = &faultStore{MemStore: NewMemStore(), w: w}
 	w.referee = newReferee(w)
-	w.spec = w.randomSpec(agents)
 	e, err := New(w.store, ExecutorFunc(nil), Options{Name: "verbs", Clock: w.clock})
 	w.must(err)
 	w.engine = e
@@ -138,37 +147,41 @@ func (w *world) fault() int {
 	if w.quiet || w.faults == 0 {
 		return 0
 	}
-	k := w.choose.pick(24)
-	if k < 1 || k > 5 {
+	of, last := 24, 5
+	if w.every { // verbs of others have their own turn
+		of, last = 5, 4
+	}
+	k := w.choose.pick(of)
+	if k < 1 || k > last {
 		return 0
 	}
 	w.faults--
 	return k
 }
 
-func (w *world) randomSpec(agents int) Spec {
-	n := 1 + w.choose.pick(agents)
-	threshold := []float64{0, 0.1, 0.3, 0.5, 1}[w.choose.pick(5)]
-	s := Spec{ID: "plan", Name: "sim", FromVersion: "1", ToVersion: "2", Shape: Shape{Size: 1 + w.choose.pick(5)}}
+func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
+	n := 1 + ch.pick(agents)
+	threshold := []float64{0, 0.1, 0.3, 0.5, 1}[ch.pick(5)]
+	s := Spec{ID: "plan", Name: "sim", FromVersion: "1", ToVersion: "2", Shape: Shape{Size: 1 + ch.pick(5)}}
 	s.Policy = Policy{
-		Concurrency: 1 + w.choose.pick(4), FailureThreshold: &threshold, Scope: Scope(w.choose.pick(2)),
-		OnBreach: []Action{ActionPause, ActionPause, ActionRollback, ActionContinue}[w.choose.pick(4)],
-		Reserve:  w.choose.pick(4) == 0, AttemptLimit: time.Hour, QueueLimit: 10 * time.Minute,
-		OnAway: AwayAction(w.choose.pick(2)), Hold: Hold{Every: w.choose.pick(5) == 0},
+		Concurrency: 1 + ch.pick(4), FailureThreshold: &threshold, Scope: Scope(ch.pick(2)),
+		OnBreach: []Action{ActionPause, ActionPause, ActionRollback, ActionContinue}[ch.pick(4)],
+		Reserve:  ch.pick(4) == 0, AttemptLimit: time.Hour, QueueLimit: 10 * time.Minute,
+		OnAway: AwayAction(ch.pick(2)), Hold: Hold{Every: ch.pick(5) == 0},
 	}
 	if s.Policy.OnBreach == ActionContinue {
 		s.Policy.Reserve = false
 	}
-	if w.choose.pick(2) == 0 {
-		s.Policy.Retry = Retry{Max: 1 + w.choose.pick(2), Backoff: time.Second, MaxBackoff: time.Minute}
+	if ch.pick(2) == 0 {
+		s.Policy.Retry = Retry{Max: 1 + ch.pick(2), Backoff: time.Second, MaxBackoff: time.Minute}
 	}
-	if w.choose.pick(2) == 0 {
-		s.Policy.Observe = Observe{Wait: time.Minute, Stable: time.Duration(w.choose.pick(2)) * time.Minute, Retry: time.Duration(w.choose.pick(2)) * time.Second}
+	if ch.pick(2) == 0 {
+		s.Policy.Observe = Observe{Wait: time.Minute, Stable: time.Duration(ch.pick(2)) * time.Minute, Retry: time.Duration(ch.pick(2)) * time.Second}
 	}
 	ids := make([]string, n)
 	for i := range ids {
 		ids[i] = fmt.Sprintf("a%02d", i)
-		w.behave[ids[i]] = w.choose.pick(16)
+		behave[ids[i]] = ch.pick(16)
 	}
 	s.Agents = AgentIDs(ids...)
 	return s
@@ -248,7 +261,7 @@ func (w *world) drive(p *process) {
 func (w *world) session(p *process, id string) *session {
 	if p.plans[id] == nil {
 		x := newSession(w.store, id, p.name)
-		x.calls.prober = true
+		x.calls.prober = !w.every
 		p.plans[id] = x
 	}
 	return p.plans[id]
@@ -266,7 +279,7 @@ func (w *world) turn(p *process, id string, in input) {
 		w.referee.created(w.plans()...)
 		x.calls.source, x.untouched = link.drained, link.untouched
 	}
-	if x.st != nil && w.choose.pick(2) == 0 {
+	if x.st != nil && (w.every || w.choose.pick(2) == 0) {
 		w.must(x.refresh(w.ctx))
 	}
 	for range 64 {
@@ -342,7 +355,10 @@ func (w *world) interrupt(p *process, id string) {
 
 // deliver lets one call return, or be abandoned.
 func (w *world) deliver(p *process) {
-	i := w.choose.pick(len(p.calls))
+	i := 0
+	if len(p.calls) > 1 {
+		i = w.choose.pick(len(p.calls))
+	}
 	c := p.calls[i]
 	o := c.job.outcome(w.clock.t)
 	if c.left {
@@ -361,7 +377,7 @@ func (w *world) deliver(p *process) {
 	res, err := w.answer(c.job.attempt)
 	o.tell(res, err, nil, time.Time{})
 	in := input{outcomes: []outcome{o}}
-	for len(p.calls) > 0 && w.choose.pick(3) == 0 { // several at once
+	for len(p.calls) > 0 && !w.every && w.choose.pick(3) == 0 { // several at once
 		j := w.choose.pick(len(p.calls))
 		d := p.calls[j]
 		if d.plan != c.plan || d.left {

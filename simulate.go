@@ -57,8 +57,8 @@ type SimOptions struct {
 	AbandonAfter time.Duration
 	// Promote promotes every batch that is held, at the moment when nothing else holds it.
 	Promote bool
-	// Accept accepts the failures, whenever the plan has paused because too many agents failed, and goes on: to see
-	// everything that would go wrong, not only the first.
+	// Accept accepts the failures whenever a breach has paused the plan, other than a fault, and goes on: to see
+	// everything that would go wrong, not only the first. A rollback plan that pauses stays paused.
 	Accept bool
 }
 

@@ -210,7 +210,7 @@ func TestCancelAfterInterruptCannotDrain(t *testing.T) {
 		s.after(10 * time.Second)
 		s.status(id, StatusCanceled)
 		require.Equal(s, TaskUnknown, s.agent(id, "stuck-1").Status)
-		close(s.fleet.stuck)
+		s.fleet.free()
 	})
 }
 

@@ -83,7 +83,8 @@ func marked(mark string) (n int, stacks string) {
 		return 0, ""
 	}
 	var found []string
-	for _, part := range strings.Split(b.String(), "\n\n") {
+	_, records, _ := strings.Cut(b.String(), "\n") // the first line is the total
+	for _, part := range strings.Split(records, "\n\n") {
 		if !strings.Contains(part, `"executortest":"`+mark+`"`) {
 			continue
 		}

@@ -1,0 +1,72 @@
+package ota_test
+
+import (
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What the module may require, the last one in tests only. Anything heavier belongs into a module of its own.
+var allowedModules = []string{
+	"github.com/benbjohnson/clock",
+	"github.com/google/uuid",
+	"github.com/hashicorp/go-multierror",
+	"golang.org/x/sync",
+	"github.com/stretchr/testify",
+}
+
+func TestModuleRequiresWhatTheDesignNames(t *testing.T) {
+	t.Parallel()
+	direct := regexp.MustCompile(`(?m)^\s*(?:require )?(\S+\.\S+/\S+) v\S+$`) // an indirect one has a comment after it
+	for _, m := range direct.FindAllStringSubmatch(read(t, "go.mod"), -1) {
+		if !slices.Contains(allowedModules, m[1]) {
+			t.Errorf("go.mod requires %s; allowed are %v", m[1], allowedModules)
+		}
+	}
+}
+
+// Whoever imports a package of this module links what the design names and nothing else: no test helper, no driver.
+func TestPackagesLinkNothingElse(t *testing.T) {
+	t.Parallel()
+	const self = "github.com/seed-19b57ce3/ota"
+	linked := append(slices.Clone(allowedModules[:4]), self, "github.com/hashicorp/errwrap") // of go-multierror
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}} {{.Module.Path}}{{end}}", "./...")
+	cmd.Env = append(cmd.Environ(), "GOWORK=off")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	found := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		pkg, module, _ := strings.Cut(strings.TrimSpace(line), " ")
+		found[pkg] = true
+		if !slices.Contains(linked, module) {
+			t.Errorf("%s, of module %s, is linked into users' programs; allowed are %v", pkg, module, linked)
+		}
+	}
+	for _, pkg := range []string{self, self + "/storetest", self + "/otatest", self + "/executortest"} {
+		if !found[pkg] {
+			t.Errorf("%s was not looked at", pkg)
+		}
+	}
+}
+
+// The conformance suites and the test fleet need the standard library and this module, so that they cost nobody anything.
+func TestSuitesNeedTheStandardLibraryOnly(t *testing.T) {
+	t.Parallel()
+	const self = "github.com/seed-19b57ce3/ota"
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-f", `{{join .Imports "\n"}}`, "./storetest/...", "./otatest/...", "./executortest/...")
+	cmd.Env = append(cmd.Environ(), "GOWORK=off")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for pkg := range strings.FieldsSeq(string(out)) {
+		first, _, _ := strings.Cut(pkg, "/")
+		if strings.Contains(first, ".") && pkg != self && !strings.HasPrefix(pkg, self+"/") {
+			t.Errorf("a suite imports %s", pkg)
+		}
+	}
+}

@@ -1,0 +1,583 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestPauseThroughAnotherEngine(t *testing.T) {
+	for seed := range 20 {
+		inScene(t, func(s *scene) {
+			s.fleet.latency = 70 * time.Millisecond
+			id := s.start(Policy{Concurrency: 7}, Shape{Size: 300}, names("ok", 300)...)
+			s.run(s.e)
+			s.after(time.Second + time.Duration(seed)*7*time.Millisecond)
+			other := s.engine(s.store, nil, "two") // it runs nothing
+			p := s.said(other.Pause(s.ctx, id, By{}))
+			at := p.Revision
+			s.after(time.Minute)
+			s.status(id, StatusPaused)
+			for _, r := range s.log(id) {
+				for _, e := range r.Events {
+					require.False(s, r.Revision > at && e.Kind == EventTaskStarted, "%s started in record %d, Pause made %d", e.Agent, r.Revision, at)
+				}
+			}
+		})
+	}
+}
+
+func TestLostAcknowledgements(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.store.ack.Store(5)
+		id := s.start(Policy{Concurrency: 3}, Shape{Size: 10}, names("ok", 30)...)
+		s.run(s.e)
+		s.after(5 * time.Minute)
+		p := s.plan(id)
+		require.Equal(s, StatusCompleted, p.Status)
+		require.Equal(s, 30, p.Counts.Succeeded)
+		for _, name := range names("ok", 30) {
+			require.Equal(s, 1, s.agent(id, name).Tasks[0].Attempts)
+		}
+	})
+}
+
+func TestAbandonedCalls(t *testing.T) {
+	t.Run("too many pause the plan", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			id := s.start(Policy{Concurrency: 2, FailureThreshold: ptr(1.0), AttemptLimit: time.Minute}, Shape{}, "stuck-1", "stuck-2", "stuck-3", "ok-4")
+			s.run(s.e)
+			s.after(5 * time.Minute)
+			p := s.plan(id)
+			require.Equal(s, StatusPaused, p.Status)
+			require.Equal(s, ReasonTooManyAbandoned, p.Breaches[0].Reason)
+			require.Equal(s, "Too many calls were abandoned: 3 calls have not returned, 2 are allowed", p.Breaches[0].String())
+			s.fleet.free()
+			s.after(time.Second)
+			require.Len(s, s.events(id, EventLate), 3)
+			require.Equal(s, 3, s.plan(id).Counts.Failed, "late results are ignored")
+			s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+			s.after(5 * time.Second)
+			s.status(id, StatusCompleted)
+		})
+	})
+	t.Run("the agent takes no other attempt until the call returns", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			id := s.start(Policy{FailureThreshold: ptr(1.0), AttemptLimit: time.Minute, MaxAbandoned: 5, Concurrency: 1}, Shape{}, "stuck-1", "slow-2")
+			s.fleet.latency = 5 * time.Second
+			s.fleet.do = func(_ context.Context, a Attempt) (Result, bool, error) { return Result{}, a.Number > 1, nil }
+			s.run(s.e)
+			s.after(68 * time.Second)
+			require.Equal(s, TaskFailed, s.agent(id, "stuck-1").Status)
+			s.said(s.e.Retry(s.ctx, id, []string{"stuck-1"}, By{}))
+			s.after(5 * time.Minute)
+			require.Equal(s, TaskPending, s.agent(id, "stuck-1").Status)
+			require.Len(s, s.fleet.made("stuck-1"), 1)
+			s.status(id, StatusRunning)
+			require.Contains(s, s.reasons(id), "abandoned_call")
+			x, err := s.engine(s.store, nil, "two").Explain(s.ctx, id)
+			require.NoError(s, err)
+			require.NotEmpty(s, x.Blockers, "elsewhere too")
+			s.fleet.free()
+			s.after(time.Minute)
+			require.Equal(s, TaskSucceeded, s.agent(id, "stuck-1").Status)
+			s.status(id, StatusCompleted)
+		})
+	})
+}
+
+func TestInterrupt(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 2}, Shape{}, "hang-1", "slow-2", "ok-3")
+		s.run(s.e)
+		s.after(time.Second)
+		p := s.said(s.e.Cancel(s.ctx, id, true, By{}))
+		require.Equal(s, 2, p.InFlight())
+		s.after(time.Second)
+		p = s.plan(id)
+		require.Equal(s, StatusCanceled, p.Status)
+		require.Equal(s, Counts{Unknown: 2, Canceled: 1}, p.Counts)
+		require.Equal(s, ReasonInterrupted, s.agent(id, "hang-1").Tasks[0].Reason)
+		require.True(s, s.agent(id, "hang-1").Touched)
+		s.stays(id, StatusCanceled)
+	})
+}
+
+func TestCancelDrains(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 3, Retry: Retry{Max: 1, Backoff: time.Hour}}, Shape{}, "slow-1", "fail-2", "away-3", "ok-4", "ok-5", "ok-6")
+		s.run(s.e)
+		s.after(1500 * time.Millisecond)
+		s.said(s.e.Cancel(s.ctx, id, false, By{}))
+		s.status(id, StatusCanceling)
+		s.after(time.Minute)
+		s.status(id, StatusCanceled)
+		for name, want := range map[string]TaskStatus{
+			"slow-1": TaskSucceeded, "fail-2": TaskFailed, "away-3": TaskCanceled, "ok-4": TaskSucceeded, "ok-6": TaskCanceled,
+		} {
+			require.Equal(s, want.String(), s.agent(id, name).Status.String(), name)
+		}
+		s.stays(id, StatusCanceled)
+	})
+}
+
+func TestShutdownAndNextEngine(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 3}, Shape{}, "ok-1", "hang-2", "slow-3", "ok-4", "ok-5", "ok-6")
+		begun := time.Now()
+		stop := s.run(s.e)
+		s.after(500 * time.Millisecond)
+		require.NoError(s, stop())
+		require.Equal(s, 20500*time.Millisecond, time.Since(begun), "calls get DrainTimeout")
+		require.Len(s, s.fleet.made(""), 3, "nothing starts any more")
+		require.Equal(s, TaskSucceeded, s.agent(id, "slow-3").Status, "and what ends meanwhile is recorded")
+		require.Equal(s, TaskRunning, s.agent(id, "hang-2").Status)
+		s.fleet.do = func(_ context.Context, a Attempt) (Result, bool, error) { return Result{Version: "2"}, true, nil }
+		two := s.engine(s.store, s.fleet, "two")
+		s.run(two)
+		s.after(time.Minute)
+		s.status(id, StatusCompleted)
+		calls := s.fleet.made("hang-2")
+		require.Len(s, calls, 2)
+		require.Equal(s, calls[0].Key(), calls[1].Key())
+		require.True(s, calls[1].Repeat)
+		require.Greater(s, calls[1].Epoch, calls[0].Epoch)
+	})
+}
+
+func TestPausedPlanRepeatsNothing(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{}, Shape{}, "hang-1", "ok-2")
+		stop := s.run(s.e)
+		s.after(500 * time.Millisecond)
+		require.NoError(s, stop())
+		s.said(s.e.Pause(s.ctx, id, By{}))
+		two := s.engine(s.store, s.fleet, "two")
+		s.run(two)
+		s.after(time.Hour)
+		s.status(id, StatusPaused)
+		require.Len(s, s.fleet.made("hang-1"), 1)
+		require.Equal(s, TaskWaiting, s.agent(id, "hang-1").Status)
+		s.said(two.Resume(s.ctx, id, Decision{}, By{}))
+		s.after(time.Second)
+		require.Len(s, s.fleet.made("hang-1"), 2)
+	})
+}
+
+func TestInspector(t *testing.T) {
+	for name, c := range map[string]struct {
+		found Inspection
+		err   error
+		want  TaskStatus
+		calls int
+	}{
+		"done":    {found: Inspection{State: InspectDone, Result: Result{Version: "2"}}, want: TaskSucceeded, calls: 1},
+		"wrong":   {found: Inspection{State: InspectDone, Result: Result{Version: "7"}}, want: TaskFailed, calls: 1},
+		"failed":  {found: Inspection{State: InspectFailed, Err: Permanent(errors.New("no"))}, want: TaskFailed, calls: 1},
+		"running": {found: Inspection{State: InspectRunning}, want: TaskSucceeded, calls: 2},
+		"unknown": {want: TaskSucceeded, calls: 2},
+		"error":   {err: errors.New("who knows"), want: TaskSucceeded, calls: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inScene(t, func(s *scene) {
+				asked := 0
+				s.fleet.inspect = func(Attempt) (Inspection, error) { asked++; return c.found, c.err }
+				id := s.start(Policy{FailureThreshold: ptr(1.0)}, Shape{}, "hang-1")
+				first, err := New(s.store, s.fleet, Options{Name: "killed", DrainTimeout: -1})
+				require.NoError(s, err)
+				stop := s.run(first)
+				s.after(time.Second)
+				require.NoError(s, stop())
+				s.fleet.do = func(context.Context, Attempt) (Result, bool, error) { return Result{Version: "2"}, true, nil }
+				s.use(inspected{s.fleet})
+				require.Equal(s, StatusCompleted, s.drive(id).Status)
+				require.Equal(s, 1, asked)
+				require.Len(s, s.fleet.made(""), c.calls)
+				a := s.agent(id, "hang-1")
+				require.Equal(s, c.want.String(), a.Status.String())
+				require.True(s, a.Touched, "a lost call counts as touched, whatever it answers")
+			})
+		})
+	}
+}
+
+func TestProber(t *testing.T) {
+	t.Run("the first unhealthy answer counts", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			s.use(probed{s.fleet})
+			s.fleet.health = func(a Attempt) (Health, error) {
+				return Health{Healthy: !strings.HasPrefix(a.Agent, "sick"), Reason: "memory"}, nil
+			}
+			id := s.start(Policy{Observe: Observe{Wait: time.Minute}}, Shape{}, "sick-1", "sick-2", "ok-3")
+			p := s.drive(id)
+			require.Equal(s, StatusPaused, p.Status)
+			require.Equal(s, 2, p.Counts.Failed)
+			require.Equal(s, "memory", s.agent(id, "sick-1").Tasks[0].Error)
+		})
+	})
+	t.Run("not known changes nothing", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			s.use(probed{s.fleet})
+			s.fleet.health = func(a Attempt) (Health, error) {
+				if a.Agent == "ok-1" {
+					panic("broken prober")
+				}
+				return Health{}, errors.New("no route")
+			}
+			id := s.start(Policy{Observe: Observe{Wait: time.Minute}}, Shape{}, "ok-1", "ok-2")
+			require.Equal(s, StatusCompleted, s.drive(id).Status)
+		})
+	})
+	t.Run("every agent is asked, Concurrency at once, each Probe", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			s.use(probed{s.fleet})
+			var asked, out, most atomic.Int64
+			s.fleet.health = func(Attempt) (Health, error) {
+				asked.Add(1)
+				most.Store(max(most.Load(), out.Add(1)))
+				time.Sleep(time.Second)
+				out.Add(-1)
+				return Health{Healthy: true}, nil
+			}
+			id := s.start(Policy{Concurrency: 2, Observe: Observe{Wait: 35 * time.Second, Probe: 10 * time.Second}}, Shape{}, names("ok", 6)...)
+			require.Equal(s, StatusCompleted, s.drive(id).Status)
+			require.Equal(s, int64(4*6), asked.Load())
+			require.Equal(s, int64(2), most.Load())
+		})
+	})
+}
+
+func TestObserveStableAndRetry(t *testing.T) {
+	observe := Observe{Wait: time.Minute, Stable: 2 * time.Minute, Retry: time.Minute}
+	report := func(s *scene, id string, healthy bool) {
+		s.Helper()
+		require.NoError(s, s.e.ReportHealth(s.ctx, id, []HealthReport{{Agent: "ok-1", Healthy: healthy}}))
+	}
+	t.Run("undisturbed", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			begun := time.Now()
+			id := s.start(Policy{Observe: observe}, Shape{}, "ok-1", "ok-2")
+			s.drive(id)
+			require.Equal(s, 3*time.Minute+time.Second, time.Since(begun))
+		})
+	})
+	t.Run("healthy again in time starts the stable time anew", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			begun := time.Now()
+			id := s.start(Policy{Observe: observe}, Shape{}, "ok-1", "ok-2")
+			s.run(s.e)
+			s.after(2 * time.Minute)
+			report(s, id, false)
+			require.True(s, s.agent(id, "ok-1").Unhealthy)
+			require.Contains(s, s.explain(id).Sentence(), "1 agents of batch 0 are unhealthy")
+			s.after(50 * time.Second)
+			report(s, id, true)
+			_, err := s.e.Wait(s.ctx, id)
+			require.NoError(s, err)
+			require.Equal(s, StatusCompleted, s.plan(id).Status)
+			require.Equal(s, 2*time.Minute+50*time.Second+2*time.Minute, time.Since(begun))
+			require.Equal(s, 0, s.plan(id).Counts.Failed)
+		})
+	})
+	t.Run("unhealthy for longer than Retry fails", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			id := s.start(Policy{Observe: observe, FailureThreshold: ptr(0.0)}, Shape{}, "ok-1", "ok-2")
+			s.run(s.e)
+			s.after(2 * time.Minute)
+			report(s, id, false)
+			s.after(59 * time.Second)
+			require.Equal(s, 0, s.plan(id).Counts.Failed)
+			report(s, id, false) // again is not anew
+			s.after(time.Second)
+			p := s.plan(id)
+			require.Equal(s, 1, p.Counts.Failed)
+			require.Equal(s, StatusPaused, p.Status)
+			require.Equal(s, ReasonUnhealthy, s.agent(id, "ok-1").Tasks[0].Reason)
+		})
+	})
+}
+
+func TestObservationGoesOnWhilePaused(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Observe: Observe{Wait: time.Hour}}, Shape{Size: 1}, "ok-1", "ok-2")
+		s.run(s.e)
+		s.after(time.Minute)
+		s.said(s.e.Pause(s.ctx, id, By{}))
+		s.after(2 * time.Hour)
+		s.status(id, StatusPaused)
+		require.Equal(s, BatchCompleted, s.batch(id, 0).Status)
+		require.Equal(s, BatchPending, s.batch(id, 1).Status)
+		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		s.after(time.Second)
+		require.Len(s, s.fleet.made(""), 2)
+	})
+}
+
+func (s *scene) batch(id string, index int) Batch {
+	s.Helper()
+	for b, err := range s.e.Batches(s.ctx, id, index) {
+		require.NoError(s, err)
+		return b
+	}
+	s.Fatalf("no batch %d", index)
+	return Batch{}
+}
+
+func TestHoldAndPromote(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Hold: Hold{Batches: []int{1}}}, Shape{Size: 1}, "ok-1", "ok-2", "ok-3")
+		s.run(s.e)
+		s.after(time.Hour)
+		require.Len(s, s.fleet.made(""), 1)
+		s.status(id, StatusRunning)
+		b := s.explain(id).Blockers[0]
+		require.Equal(s, Blocker{Reason: ReasonHeld, Verb: VerbPromote, Text: "batch 1"}, b)
+		require.Equal(s, "The next batch is held until it is promoted: batch 1; cleared by promote", b.String())
+		s.said(s.e.Promote(s.ctx, id, 1, By{}))
+		s.after(3 * time.Second)
+		s.status(id, StatusCompleted)
+	})
+	inScene(t, func(s *scene) { // in advance
+		id := s.create(Policy{Hold: Hold{Every: true}}, Shape{Size: 1}, "ok-1", "ok-2").ID
+		s.said(s.e.Promote(s.ctx, id, 1, By{}))
+		s.said(s.e.Start(s.ctx, id, By{}))
+		require.Equal(s, StatusCompleted, s.drive(id).Status)
+	})
+}
+
+func TestSkip(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 2, FailureThreshold: ptr(0.1), Retry: Retry{Max: 3, Backoff: time.Hour}}, Shape{}, "fail-1", "away-2", "ok-3", "ok-4")
+		s.run(s.e)
+		s.after(1500 * time.Millisecond)
+		s.said(s.e.Skip(s.ctx, id, []string{"away-2", "ok-4"}, By{Actor: "ann", Reason: "broken rack"}))
+		s.after(time.Second)
+		for _, name := range []string{"away-2", "ok-4"} {
+			a := s.agent(id, name)
+			require.Equal(s, TaskSkipped, a.Status, name)
+			require.Equal(s, ReasonOperator, a.Tasks[0].Reason)
+		}
+		require.Equal(s, "ann", s.events(id, EventTaskSkipped)[0].Actor)
+		s.said(s.e.Skip(s.ctx, id, []string{"fail-1"}, By{})) // it waits for a retry: it fails with its last error
+		s.after(5 * time.Second)
+		a := s.agent(id, "fail-1")
+		require.Equal(s, TaskFailed, a.Status)
+		require.Equal(s, "no", a.Tasks[0].Error)
+		require.Equal(s, StatusPaused, s.plan(id).Status, "1 of 4 exceeds: skipped ones stay in the denominator, tolerated is 0")
+	})
+	inScene(t, func(s *scene) {
+		id := s.create(Policy{}, Shape{}, "ok-1").ID
+		_, err := s.e.Skip(s.ctx, id, nil, By{})
+		require.EqualError(s, err, "agents are missing; allowed: IDs of agents that were not started")
+		_, err = s.e.Skip(s.ctx, id, []string{"nobody"}, By{})
+		require.ErrorIs(s, err, ErrNotFound)
+		s.said(s.e.Start(s.ctx, id, By{}))
+		s.run(s.e)
+		s.after(500 * time.Millisecond)
+		_, err = s.e.Skip(s.ctx, id, []string{"ok-1"}, By{})
+		require.EqualError(s, err, "agents (ok-1) is running; allowed: agents that are pending or waiting")
+	})
+}
+
+func TestSkipBeforeStart(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.create(Policy{}, Shape{}, "ok-1", "ok-2").ID
+		s.said(s.e.Skip(s.ctx, id, []string{"ok-1"}, By{}))
+		s.run(s.e)
+		s.after(time.Second)
+		s.status(id, StatusPending)
+		require.Equal(s, TaskSkipped, s.agent(id, "ok-1").Status)
+	})
+}
+
+func TestRetryHoldsBackLaterBatches(t *testing.T) {
+	inScene(t, func(s *scene) {
+		ok := false
+		s.fleet.do = func(ctx context.Context, a Attempt) (Result, bool, error) {
+			if a.Agent == "fail-1" && ok {
+				return Result{Version: "2"}, true, nap(ctx, 10*time.Second)
+			}
+			return Result{}, false, nil
+		}
+		id := s.start(Policy{FailureThreshold: ptr(0.5), Concurrency: 1, Observe: Observe{Wait: time.Minute}}, Shape{Size: 2}, "fail-1", "ok-2", "ok-3", "ok-4", "ok-5")
+		s.run(s.e)
+		s.after(63500 * time.Millisecond) // ok-3 is done, ok-4 runs
+		require.Equal(s, 1, s.plan(id).Batch)
+		ok = true
+		s.said(s.e.Retry(s.ctx, id, nil, By{}))
+		s.after(5 * time.Second)
+		p := s.plan(id)
+		require.Equal(s, 0, p.Batch)
+		require.Equal(s, 0, p.Counts.Failed)
+		require.Equal(s, BatchRunning, s.batch(id, 0).Status)
+		require.Equal(s, TaskPending, s.agent(id, "ok-5").Status)
+		s.after(30 * time.Second)
+		require.Equal(s, BatchObserving, s.batch(id, 0).Status)
+		s.after(time.Minute)
+		s.after(2 * time.Minute)
+		s.status(id, StatusCompleted)
+		require.Equal(s, 5, s.plan(id).Counts.Succeeded)
+		require.Len(s, s.events(id, EventBatchReopened), 1)
+	})
+}
+
+func TestLowerAndRaiseLimits(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.fleet.latency = 10 * time.Second
+		id := s.start(Policy{Concurrency: 10}, Shape{Size: 100}, names("ok", 100)...)
+		s.run(s.e)
+		s.after(5 * time.Second)
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency = 2 }, By{}))
+		s.after(10 * time.Second)
+		require.Equal(s, 2, s.plan(id).InFlight())
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency = 20 }, By{}))
+		synctest.Wait()
+		require.Equal(s, 20, s.plan(id).InFlight(), "raising works at once")
+	})
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 1, FailureThreshold: ptr(0.5)}, Shape{}, "fail-1", "fail-2", "ok-3", "ok-4", "ok-5")
+		s.run(s.e)
+		s.after(2500 * time.Millisecond)
+		s.status(id, StatusRunning)
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.FailureThreshold = ptr(0.1) }, By{}))
+		synctest.Wait()
+		s.status(id, StatusPausing)
+		require.Len(s, s.fleet.made(""), 3)
+	})
+}
+
+func TestQueueLimit(t *testing.T) {
+	for _, c := range []struct {
+		away AwayAction
+		want TaskStatus
+	}{{AwayFails, TaskFailed}, {AwaySkipped, TaskSkipped}} {
+		inScene(t, func(s *scene) {
+			id := s.start(Policy{QueueLimit: time.Hour, OnAway: c.away, FailureThreshold: ptr(1.0)}, Shape{}, "away-1")
+			s.run(s.e)
+			s.after(30 * time.Minute)
+			require.Contains(s, s.explain(id).Sentence(), "1 agents of batch 0 wait for their next attempt")
+			s.said(s.e.Pause(s.ctx, id, By{}))
+			s.after(72 * time.Hour)
+			require.Equal(s, TaskWaiting, s.agent(id, "away-1").Status, "a weekend's pause fails nobody")
+			s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+			s.after(time.Minute)
+			a := s.agent(id, "away-1")
+			require.Equal(s, c.want.String(), a.Status.String())
+			require.Equal(s, ReasonUnreachable, a.Tasks[0].Reason)
+			require.False(s, a.Touched)
+			s.status(id, StatusCompleted)
+		})
+	}
+}
+
+func TestAttemptLimit(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{AttemptLimit: time.Minute, FailureThreshold: ptr(1.0), Retry: Retry{Max: 1}}, Shape{}, "hang-1")
+		begun := time.Now()
+		p := s.drive(id)
+		require.Equal(s, StatusCompleted, p.Status)
+		require.Equal(s, 2*time.Minute, time.Since(begun))
+		require.Equal(s, ReasonTimeout, s.agent(id, "hang-1").Tasks[0].Reason)
+		require.Equal(s, 2, s.agent(id, "hang-1").Tasks[0].Attempts)
+	})
+}
+
+func TestReportHealthThroughAnotherEngine(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{FailureThreshold: ptr(0.0), Observe: Observe{Wait: time.Minute}}, Shape{}, "ok-1")
+		s.run(s.e)
+		s.after(30 * time.Second)
+		two := s.engine(s.store, nil, "two")
+		require.NoError(s, two.ReportHealth(s.ctx, id, []HealthReport{{Agent: "ok-1", Reason: "seen by another"}}))
+		s.after(2 * time.Second)
+		s.status(id, StatusPaused)
+		require.Equal(s, "one", s.plan(id).Owner)
+		require.Equal(s, "seen by another", s.agent(id, "ok-1").Tasks[0].Error)
+	})
+}
+
+func TestReportHealthDoesNotTakeAPlan(t *testing.T) {
+	inScene(t, func(s *scene) { // a store that knows neither leases nor messages
+		store := bare{s.store}
+		one, two := s.engine(store, s.fleet, "one"), s.engine(store, nil, "two")
+		p, err := one.Create(s.ctx, Spec{Name: "x", ToVersion: "2", Agents: AgentIDs("ok-1", "ok-2"), Shape: Shape{Size: 1}, Policy: Policy{Observe: Observe{Wait: time.Minute}}})
+		require.NoError(s, err)
+		require.Contains(s, p.Warnings, "the store enforces no claims: two active plans may upgrade one agent")
+		s.said(one.Start(s.ctx, p.ID, By{}))
+		s.run(one)
+		s.after(30 * time.Second)
+		require.ErrorIs(s, two.ReportHealth(s.ctx, p.ID, []HealthReport{{Agent: "ok-1", Healthy: true}}), ErrConflict)
+		s.after(5 * time.Minute)
+		s.status(p.ID, StatusCompleted)
+	})
+}
+
+func TestReportHealthWithNobodyDriving(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{FailureThreshold: ptr(0.0), Observe: Observe{Wait: time.Hour}}, Shape{}, "ok-1")
+		stop := s.run(s.e)
+		s.after(30 * time.Second)
+		require.NoError(s, stop())
+		require.NoError(s, s.e.ReportHealth(s.ctx, id, []HealthReport{{Agent: "ok-1"}, {Agent: "nobody"}}))
+		s.status(id, StatusPaused)
+		require.Equal(s, 1, s.plan(id).Counts.Failed)
+	})
+}
+
+func TestWaitAndRunPlan(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{}, Shape{}, "ok-1")
+		waited := make(chan Plan)
+		go func() {
+			p, _ := s.e.Wait(s.ctx, id)
+			waited <- p
+		}()
+		s.after(time.Second)
+		require.Equal(s, StatusCompleted, s.drive(id).Status)
+		require.Equal(s, StatusCompleted, (<-waited).Status)
+		ctx, cancel := context.WithTimeout(s.ctx, time.Second)
+		defer cancel()
+		pending := s.create(Policy{}, Shape{}, "ok-1").ID
+		_, err := s.e.Wait(ctx, pending)
+		require.ErrorIs(s, err, context.DeadlineExceeded)
+		p, err := s.e.RunPlan(s.ctx, pending)
+		require.NoError(s, err)
+		require.Equal(s, StatusPending, p.Status)
+		none := s.engine(s.store, nil, "three")
+		_, err = none.RunPlan(s.ctx, id)
+		require.EqualError(s, err, "executor is missing; allowed: an ota.Executor")
+		require.EqualError(s, none.Run(s.ctx), "executor is missing; allowed: an ota.Executor")
+	})
+}
+
+func TestRunPlanOfAnotherEnginesPlan(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{}, Shape{}, "slow-1")
+		s.run(s.e)
+		s.after(time.Second)
+		_, err := s.engine(s.store, s.fleet, "two").RunPlan(s.ctx, id)
+		require.ErrorIs(s, err, ErrConflict)
+		require.ErrorContains(s, err, "engine one drives plan")
+	})
+}
+
+func TestSeveralPlansAtOnce(t *testing.T) {
+	inScene(t, func(s *scene) {
+		var all []string
+		for i := range 5 {
+			all = append(all, s.start(Policy{}, Shape{}, names(fmt.Sprintf("ok-%d", i), 20)...))
+		}
+		s.run(s.e)
+		s.after(time.Minute)
+		for _, id := range all {
+			s.status(id, StatusCompleted)
+		}
+	})
+}

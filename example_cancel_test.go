@@ -1,0 +1,39 @@
+package ota_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// Cancel ends a plan. Calls in flight are waited for, or, as here, interrupted: what became of their agents is unknown
+// then, and counts as failed. Agents that were not started stay as they are.
+func ExampleEngine_Cancel() {
+	ctx, shutdown := context.WithCancel(context.Background())
+	defer shutdown()
+	called := make(chan string)
+	executor := ota.ExecutorFunc(func(ctx context.Context, a ota.Attempt) (ota.Result, error) {
+		called <- a.Agent
+		<-ctx.Done()
+		return ota.Result{}, ctx.Err()
+	})
+	engine, err := ota.New(ota.NewMemStore(), executor, ota.Options{})
+	check(err)
+	go func() { check(engine.Run(ctx)) }()
+
+	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1}, "web-1", "web-2")
+	<-called
+	plan, err = engine.Cancel(ctx, plan.ID, true, ota.By{Actor: "ann"})
+	check(err)
+	fmt.Println(plan.Status)
+	plan, err = engine.Wait(ctx, plan.ID)
+	check(err)
+	fmt.Println(plan.Status)
+	printAgents(ctx, engine, plan.ID)
+	// Output:
+	// canceling
+	// canceled
+	// web-1 unknown interrupted
+	// web-2 canceled none
+}

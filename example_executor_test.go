@@ -1,0 +1,70 @@
+package ota_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// installer is an Executor for machines with an installer that may be asked twice: what is installed already is not
+// installed again. That makes two calls with one Key have one effect.
+type installer struct {
+	mu   sync.Mutex
+	runs map[string]string // by machine
+	work int
+}
+
+var errOff = errors.New("no route to host")
+
+// Execute implements ota.Executor.
+func (m *installer) Execute(ctx context.Context, a ota.Attempt) (ota.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return ota.Result{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	version, on := m.runs[a.Agent]
+	switch {
+	case !on:
+		return ota.Result{}, ota.Unreachable(errOff) // nothing was changed, for certain
+	case version == a.ToVersion:
+		return ota.Result{Version: version, Unchanged: true}, nil
+	}
+	m.work++
+	m.runs[a.Agent] = a.ToVersion
+	return ota.Result{Version: m.runs[a.Agent], Message: "was " + version}, nil
+}
+
+// Health makes it an ota.Prober: whether an agent is well while its batch is observed.
+func (m *installer) Health(context.Context, ota.Attempt) (ota.Health, error) {
+	return ota.Health{Healthy: true}, nil
+}
+
+// Inspect makes it an ota.Inspector: what became of an attempt whose call was lost in a crash.
+func (m *installer) Inspect(_ context.Context, a ota.Attempt) (ota.Inspection, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.runs[a.Agent] == a.ToVersion {
+		return ota.Inspection{State: ota.InspectDone, Result: ota.Result{Version: a.ToVersion}}, nil
+	}
+	return ota.Inspection{}, nil // unknown: it is called again
+}
+
+// An Executor is one method. Two companions, one method each, are found by type assertion.
+func ExampleExecutor() {
+	ctx := context.Background()
+	machines := &installer{runs: map[string]string{"web-1": "1.2.0", "web-2": "1.3.0", "web-3": "1.2.0"}}
+	engine, err := ota.New(ota.NewMemStore(), machines, ota.Options{})
+	check(err)
+	plan := started(ctx, engine, ota.Shape{}, ota.Policy{}, "web-1", "web-2", "web-3")
+	plan, err = engine.RunPlan(ctx, plan.ID)
+	check(err)
+	fmt.Println(plan.Status, plan.Counts.Succeeded, "succeeded,", plan.Counts.AtTarget, "of them needed nothing")
+	fmt.Println(machines.work, "were installed,", plan.Touched, "touched")
+	// Output:
+	// completed 3 succeeded, 1 of them needed nothing
+	// 2 were installed, 2 touched
+}

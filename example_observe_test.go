@@ -1,0 +1,61 @@
+package ota_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/otatest"
+)
+
+// Every batch is watched after its last agent was settled. Where the Executor is a Prober, its agents are asked.
+func ExampleObserve() {
+	ctx := context.Background()
+	fleet := otatest.NewFleet(otatest.Options{}) // its sick- agents turn unhealthy once they are upgraded
+	engine, err := ota.New(ota.NewMemStore(), fleet, ota.Options{})
+	check(err)
+	policy := ota.Policy{Observe: ota.Observe{Wait: 50 * time.Millisecond, Probe: 5 * time.Millisecond}}
+	plan := started(ctx, engine, ota.Shape{Size: 3}, policy, "ok-1", "ok-2", "sick-1", "ok-3", "ok-4", "ok-5")
+	plan, err = engine.RunPlan(ctx, plan.ID)
+	check(err)
+	fmt.Println(plan.Status, plan.Breaches[0])
+	page, err := engine.Agents(ctx, plan.ID, ota.RowQuery{Status: []ota.TaskStatus{ota.TaskFailed}})
+	check(err)
+	fmt.Println(page.Items[0].ID, page.Items[0].Tasks[0].Reason)
+	// Output:
+	// paused Failure threshold exceeded: 1 of 3 failed in batch 0, tolerates 0
+	// sick-1 unhealthy
+}
+
+// Whoever watches the fleet anyway reports what it sees; it counts while the agent's batch is observed.
+func ExampleEngine_ReportHealth() {
+	ctx, shutdown := context.WithCancel(context.Background())
+	defer shutdown()
+	executor := ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+		return ota.Result{Version: a.ToVersion}, nil
+	})
+	engine, err := ota.New(ota.NewMemStore(), executor, ota.Options{})
+	check(err)
+	go func() { check(engine.Run(ctx)) }()
+
+	policy := ota.Policy{Observe: ota.Observe{Wait: time.Hour}}
+	plan := started(ctx, engine, ota.Shape{Size: 2}, policy, "web-1", "web-2", "web-3", "web-4")
+	for record, err := range engine.Watch(ctx, plan.ID, 0) {
+		check(err)
+		if last := record.Events[len(record.Events)-1]; last.Kind == ota.EventBatchObserving {
+			break
+		}
+	}
+	err = engine.ReportHealth(ctx, plan.ID, []ota.HealthReport{
+		{Agent: "web-1", Healthy: true},
+		{Agent: "web-2", Healthy: false, Reason: "error rate 12 %"},
+		{Agent: "web-3", Healthy: false, Reason: "it was never upgraded, so this is an event, and nothing else"},
+	})
+	check(err)
+	plan, err = engine.Wait(ctx, plan.ID)
+	check(err)
+	fmt.Println(plan.Status, plan.Breaches[0])
+	// Output:
+	// paused Failure threshold exceeded: 1 of 2 failed in batch 0, tolerates 0
+}

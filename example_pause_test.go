@@ -1,0 +1,80 @@
+package ota_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// Once Pause has returned nothing starts any more. What is in flight drains.
+func ExampleEngine_Pause() {
+	ctx, shutdown := context.WithCancel(context.Background())
+	defer shutdown()
+	called, goOn := make(chan string), make(chan bool)
+	executor := ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+		called <- a.Agent
+		<-goOn
+		return ota.Result{Version: a.ToVersion}, nil
+	})
+	engine, err := ota.New(ota.NewMemStore(), executor, ota.Options{})
+	check(err)
+	go func() { check(engine.Run(ctx)) }()
+
+	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1}, "web-1", "web-2", "web-3")
+	fmt.Println("upgrading", <-called)
+	plan, err = engine.Pause(ctx, plan.ID, ota.By{Actor: "ann", Reason: "lunch"})
+	check(err)
+	fmt.Println(plan.Status, "with", plan.InFlight(), "in flight")
+
+	goOn <- true
+	plan, err = engine.Wait(ctx, plan.ID)
+	check(err)
+	fmt.Println(plan.Status, "by", plan.Paused.Actor, "for", plan.Paused.Reason)
+
+	_, err = engine.Resume(ctx, plan.ID, ota.Decision{}, ota.By{Actor: "ann"})
+	check(err)
+	for range 2 {
+		fmt.Println("upgrading", <-called)
+		goOn <- true
+	}
+	plan, err = engine.Wait(ctx, plan.ID)
+	check(err)
+	fmt.Println(plan.Status)
+	// Output:
+	// upgrading web-1
+	// pausing with 1 in flight
+	// paused by ann for lunch
+	// upgrading web-2
+	// upgrading web-3
+	// completed
+}
+
+// A verb that the plan's status forbids is refused, and the error tells what may be said instead.
+func ExampleStateError() {
+	ctx := context.Background()
+	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	check(err)
+	plan, err := engine.Create(ctx, ota.Spec{ID: "june", Name: "June release", ToVersion: "1.3.0", Agents: ota.AgentIDs("web-1")})
+	check(err)
+	_, err = engine.Pause(ctx, plan.ID, ota.By{})
+	fmt.Println(err)
+	// Output:
+	// ota: pause is not possible while plan june is pending; possible now: start, cancel, promote, skip, edit, annotate
+}
+
+// An edit counts from the next decision on. A request ID makes a verb safe to say again when its answer was lost.
+func ExampleEngine_Edit() {
+	ctx := context.Background()
+	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	check(err)
+	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1}, "web-1", "web-2")
+	double := func(p *ota.Policy) { p.Concurrency *= 2 }
+	for range 2 {
+		plan, err = engine.Edit(ctx, plan.ID, double, ota.By{Actor: "ann", Request: "edit-17"})
+		check(err)
+	}
+	fmt.Println(plan.Policy.Concurrency)
+	// Output:
+	// 2
+}

@@ -1,0 +1,43 @@
+package ota_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// How long would 10,000 gateways take, with a watch of two hours after each 500? And what if one in fifty does not
+// come back?
+func ExampleSimulate() {
+	var ids []string
+	for i := range 10_000 {
+		ids = append(ids, fmt.Sprintf("gateway-%04d", i))
+	}
+	spec := ota.Spec{
+		Name: "Firmware 7.1", FromVersion: "7.0", ToVersion: "7.1", Agents: ota.AgentIDs(ids...),
+		Shape:  ota.Shape{Size: 500},
+		Policy: ota.Policy{Concurrency: 25, Observe: ota.Observe{Wait: 2 * time.Hour}},
+	}
+	n := 0
+	fleet := ota.SimFleetFunc(func(a ota.Attempt, _ time.Time) ota.SimCall {
+		if n++; n%50 == 0 {
+			return ota.SimCall{Latency: 15 * time.Minute, Err: ota.Permanent(errors.New("did not come back"))}
+		}
+		return ota.SimCall{Latency: 6 * time.Minute, Result: ota.Result{Version: a.ToVersion}}
+	})
+	sim, err := ota.Simulate(context.Background(), spec, fleet, ota.SimOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(sim.Plan.Status, "after", sim.Took())
+	fmt.Println(sim.Plan.Counts.Failed, "fail, the first is", sim.Failed[0].ID)
+	fmt.Println(len(sim.Breaches), "breaches")
+	// Output:
+	// completed after 85h0m0s
+	// 200 fail, the first is gateway-0049
+	// 0 breaches
+}

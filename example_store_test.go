@@ -1,0 +1,49 @@
+package ota_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/otatest"
+	"github.com/seed-19b57ce3/ota/storetest"
+)
+
+// countingStore is a Store of one's own, around another. Its companions are those that it has methods for: by embedding
+// *MemStore, all of them.
+type countingStore struct {
+	*ota.MemStore
+	commits atomic.Int64
+}
+
+// Commit implements ota.Store.
+func (s *countingStore) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
+	revision, err := s.MemStore.Commit(ctx, c)
+	if err == nil {
+		s.commits.Add(1)
+	}
+	return revision, err
+}
+
+// A Store of one's own is checked by package storetest: in a test by
+//
+//	storetest.Run(t, func(t *testing.T) ota.Store { return newStore() }, storetest.Options{})
+//
+// and without one, for example in an operator's tool, by Check.
+func ExampleStore() {
+	ctx := context.Background()
+	fmt.Println(storetest.Check(ctx, func() (ota.Store, error) { return &countingStore{MemStore: ota.NewMemStore()}, nil }))
+
+	store := &countingStore{MemStore: ota.NewMemStore()}
+	engine, err := ota.New(store, otatest.NewFleet(otatest.Options{}), ota.Options{})
+	check(err)
+	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1}, "web-1", "web-2")
+	plan, err = engine.RunPlan(ctx, plan.ID)
+	check(err)
+	// The log has one record for each commit, besides the first, which Create wrote.
+	fmt.Println(plan.Status, uint64(store.commits.Load())+1 == plan.Revision)
+	// Output:
+	// <nil>
+	// completed true
+}

@@ -1,0 +1,69 @@
+package ota_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The program in the README runs, and prints what the README says.
+func TestReadmeProgram(t *testing.T) {
+	t.Parallel()
+	blocks := fences(t, "README.md")
+	if len(blocks) < 2 || !strings.HasPrefix(blocks[0].text, "package main") {
+		t.Fatalf("README.md does not begin with a program and its output")
+	}
+	lines := strings.Count(blocks[0].text[strings.Index(blocks[0].text, "func main"):], "\n")
+	if lines > 30 {
+		t.Errorf("the program has %d lines, want at most 30", lines)
+	}
+	file := filepath.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(file, []byte(blocks[0].text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "run", file).CombinedOutput()
+	if err != nil || string(out) != blocks[1].text {
+		t.Errorf("the program printed %q, %v; want %q", out, err, blocks[1].text)
+	}
+}
+
+// Every file that the documents name is there.
+func TestLinksOfDocuments(t *testing.T) {
+	t.Parallel()
+	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+	docs, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, doc := range append(docs, "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md") {
+		for _, m := range link.FindAllStringSubmatch(read(t, doc), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(doc), m[1])); err != nil {
+				t.Errorf("%s links to %s, which is not there", doc, m[1])
+			}
+		}
+	}
+}
+
+type fence struct{ language, text string }
+
+// fences returns the code blocks of a document.
+func fences(t *testing.T, file string) []fence {
+	t.Helper()
+	var out []fence
+	for _, m := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(read(t, file), -1) {
+		out = append(out, fence{m[1], m[2]})
+	}
+	return out
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

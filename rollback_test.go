@@ -1,0 +1,333 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestRollbackTakesBack(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 2}, Shape{Size: 2}, names("ok", 6)...)
+		s.run(s.e)
+		s.after(2500 * time.Millisecond) // batch 1 runs now: 2 and 3 are done, 4 and 5 in flight
+		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, By{Actor: "ann"}))
+		require.Equal(s, id, back.Source)
+		require.Equal(s, "Rollback of test", back.Name)
+		require.Equal(s, []string{"2", "1"}, []string{back.FromVersion, back.ToVersion})
+		s.status(id, StatusRollingBack)
+		require.Contains(s, s.reasons(back.ID), "source", "it waits until nothing of the source is in flight")
+		s.after(500 * time.Millisecond)
+		s.after(10 * time.Second)
+		s.status(id, StatusRolledBack)
+		p := s.plan(back.ID)
+		require.Equal(s, StatusCompleted, p.Status)
+		require.Equal(s, 6, p.Counts.Succeeded)
+		var order []string
+		for _, c := range s.fleet.made("") {
+			if c.Rollback {
+				order = append(order, c.Agent)
+				require.Equal(s, "1", c.ToVersion)
+			}
+		}
+		require.ElementsMatch(s, []string{"ok-004", "ok-005"}, order[:2], "those in flight first")
+		require.ElementsMatch(s, []string{"ok-002", "ok-003"}, order[2:4], "then from the last batch to the first")
+		require.False(s, s.plan(id).EndedAt.IsZero())
+		s.stays(id, StatusRolledBack)
+	})
+}
+
+func TestRollbackSkipsWhatTurnsOutUntouched(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.fleet.latency = 3 * time.Second
+		id := s.start(Policy{Concurrency: 4}, Shape{Size: 4}, "ok-1", "away-2", "clean-3", "same-4")
+		s.run(s.e)
+		s.after(time.Second)
+		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, By{}))
+		require.Equal(s, 4, back.Agents, "nobody knows yet")
+		s.after(time.Minute)
+		s.status(id, StatusRolledBack)
+		require.Equal(s, Counts{Succeeded: 1, Skipped: 3}, s.plan(back.ID).Counts)
+		require.Equal(s, ReasonUntouched, s.agent(back.ID, "away-2").Tasks[0].Reason)
+	})
+}
+
+// In flight at the freeze may be agents of two batches: an earlier one was reopened by Retry while a later one ran.
+func TestRollbackSkipsUntouchedOfLaterBatches(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.fleet.do = func(ctx context.Context, a Attempt) (Result, bool, error) {
+			switch {
+			case a.Rollback:
+				return Result{Version: a.ToVersion}, true, nil
+			case a.Agent == "fail-1" && a.Number == 2:
+				return Result{Version: "2"}, true, nap(ctx, 20*time.Second)
+			case a.Agent == "later-4":
+				_ = nap(ctx, 20*time.Second)
+				return Result{}, true, Unchanged(Permanent(errors.New("refused")))
+			}
+			return Result{}, false, nil
+		}
+		id := s.start(Policy{Concurrency: 2, FailureThreshold: ptr(1.0)}, Shape{Size: 3}, "fail-1", "ok-2", "ok-3", "later-4", "ok-5", "ok-6")
+		s.run(s.e)
+		s.after(2500 * time.Millisecond)
+		s.said(s.e.Retry(s.ctx, id, nil, By{}))
+		s.after(2 * time.Second)
+		require.Equal(s, TaskRunning, s.agent(id, "fail-1").Status)
+		require.Equal(s, TaskRunning, s.agent(id, "later-4").Status)
+		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, By{}))
+		s.after(2 * time.Minute)
+		s.status(id, StatusRolledBack)
+		require.False(s, s.agent(id, "later-4").Touched)
+		require.Equal(s, TaskSkipped, s.agent(back.ID, "later-4").Status, "it was never changed, so it is not taken back")
+	})
+}
+
+func TestRollbackInterrupts(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 2}, Shape{}, "ok-1", "hang-2", "ok-3")
+		s.run(s.e)
+		s.after(1500 * time.Millisecond)
+		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{Interrupt: true}, By{}))
+		s.after(10 * time.Second)
+		s.status(id, StatusRolledBack)
+		require.Equal(s, TaskUnknown, s.agent(id, "hang-2").Status)
+		require.Equal(s, 3, s.plan(back.ID).Counts.Succeeded)
+	})
+}
+
+// The contexts of calls that an interrupting rollback has ended are not those of calls made after it was canceled.
+func TestRollbackInterruptsAndIsCanceled(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.fleet.do = func(ctx context.Context, a Attempt) (Result, bool, error) {
+			if a.Agent == "deaf-1" {
+				time.Sleep(4 * time.Second)
+				return Result{Version: "2"}, true, nil
+			}
+			return Result{}, false, nil
+		}
+		id := s.start(Policy{Concurrency: 1}, Shape{}, "deaf-1", "ok-2", "ok-3")
+		s.run(s.e)
+		s.after(time.Second)
+		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{Interrupt: true}, By{}))
+		s.after(time.Second)
+		s.said(s.e.Cancel(s.ctx, back.ID, false, By{}))
+		s.status(id, StatusPausing)
+		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		s.after(10 * time.Second)
+		s.status(id, StatusCompleted)
+		require.Equal(s, 3, s.plan(id).Counts.Succeeded)
+	})
+}
+
+func TestFreezeAndCancel(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 1}, Shape{}, names("ok", 5)...)
+		s.run(s.e)
+		s.after(1500 * time.Millisecond)
+		back := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{Name: "undo"}, By{Actor: "ann"}))
+		require.Equal(s, StatusPending, back.Status)
+		require.Equal(s, "undo", back.Name)
+		require.Equal(s, 2, back.Agents)
+		s.after(time.Minute)
+		s.status(id, StatusPaused)
+		require.Len(s, s.fleet.made(""), 2, "frozen: nothing starts any more")
+		require.Contains(s, s.explain(id).Sentence(), "A rollback plan exists; nothing more is touched: rollback plan "+back.ID)
+		for verb, f := range map[Verb]func() (Plan, error){
+			VerbResume:  func() (Plan, error) { return s.e.Resume(s.ctx, id, Decision{}, By{}) },
+			VerbRetry:   func() (Plan, error) { return s.e.Retry(s.ctx, id, nil, By{}) },
+			VerbPromote: func() (Plan, error) { return s.e.Promote(s.ctx, id, 1, By{}) },
+		} {
+			_, err := f()
+			require.ErrorIs(s, err, ErrState, verb)
+			require.ErrorContains(s, err, "rollback plan", verb)
+		}
+		s.said(s.e.Cancel(s.ctx, back.ID, false, By{}))
+		s.status(id, StatusPaused)
+		require.Empty(s, s.plan(id).Rollback)
+		other := s.create(Policy{}, Shape{}, "ok-004").ID
+		_, err := s.e.Start(s.ctx, other, By{})
+		require.ErrorIs(s, err, ErrClaimed, "the source holds its claims again")
+		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		s.after(10 * time.Second)
+		s.status(id, StatusCompleted)
+		next := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, By{}))
+		require.NotEqual(s, back.ID, next.ID, "a canceled one is not made again")
+		require.Equal(s, rollbackID(id, 1), next.ID)
+		s.status(id, StatusCompleted)
+		s.said(s.e.Start(s.ctx, next.ID, By{}))
+		s.after(5 * time.Second)
+		s.said(s.e.Plan(s.ctx, id))
+	})
+}
+
+func TestCanceledRollbackGivesAnEndedSourceItsStatusBack(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{}, Shape{}, names("ok", 3)...)
+		s.drive(id)
+		stop := s.run(s.e)
+		s.fleet.latency = 10 * time.Second
+		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, By{}))
+		s.after(time.Second)
+		s.status(id, StatusRollingBack)
+		s.said(s.e.Cancel(s.ctx, back.ID, false, By{}))
+		s.after(time.Minute)
+		s.status(back.ID, StatusCanceled)
+		require.NoError(s, stop())
+		s.stays(id, StatusCompleted)
+	})
+}
+
+func TestRollbackOfNothing(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{}, Shape{}, "same-1", "same-2")
+		s.drive(id)
+		_, err := s.e.Rollback(s.ctx, id, RollbackSpec{}, By{})
+		require.ErrorIs(s, err, ErrNothing)
+		require.EqualError(s, err, "ota: nothing to roll back: plan "+id+" has touched no agent")
+		s.status(id, StatusCompleted)
+	})
+	inScene(t, func(s *scene) { // touched, but nobody knows what the agents ran
+		p, err := s.e.Create(s.ctx, Spec{Name: "x", ToVersion: "2", Agents: AgentIDs("ok-1", "ok-2"), Policy: Policy{Concurrency: 1}})
+		require.NoError(s, err)
+		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		s.run(s.e)
+		s.after(1500 * time.Millisecond)
+		_, err = s.e.CreateRollback(s.ctx, p.ID, RollbackSpec{}, By{})
+		require.ErrorIs(s, err, ErrNothing)
+		s.after(time.Minute)
+		s.status(p.ID, StatusPaused)
+		require.Empty(s, s.plan(p.ID).Rollback, "the freeze is taken back in the same call")
+		s.said(s.e.Resume(s.ctx, p.ID, Decision{}, By{}))
+		s.after(time.Minute)
+		s.status(p.ID, StatusCompleted)
+	})
+}
+
+func TestRollbackByItself(t *testing.T) {
+	t.Run("takes back", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			id := s.start(Policy{OnBreach: ActionRollback, Concurrency: 2}, Shape{Size: 6}, "ok-1", "ok-2", "fail-3", "ok-4", "ok-5", "ok-6")
+			seen := map[Status]bool{}
+			s.run(s.e)
+			s.after(time.Minute)
+			s.status(id, StatusRolledBack)
+			for _, r := range s.log(id) {
+				seen[r.Status] = true
+			}
+			require.False(s, seen[StatusPaused] || seen[StatusPausing], "it never looked as if it waited for a decision")
+			back := s.plan(s.plan(id).Rollback)
+			require.Equal(s, 4, back.Counts.Succeeded)
+			require.Equal(s, "ota", back.CreatedBy)
+			s.stays(id, StatusRolledBack)
+		})
+	})
+	t.Run("of nothing is a pause", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			id := s.start(Policy{OnBreach: ActionRollback, Concurrency: 1}, Shape{}, "clean-1", "ok-2")
+			s.run(s.e)
+			s.after(time.Minute)
+			s.status(id, StatusPaused)
+			require.Equal(s, ActionPause, s.plan(id).Breaches[0].Action)
+		})
+	})
+	t.Run("of agents that nobody knows the version of is a pause", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			p, err := s.e.Create(s.ctx, Spec{Name: "x", ToVersion: "2", Agents: AgentIDs("ok-1", "fail-2", "ok-3"), Policy: Policy{Concurrency: 1, OnBreach: ActionRollback}})
+			require.NoError(s, err)
+			s.said(s.e.Start(s.ctx, p.ID, By{}))
+			s.run(s.e)
+			s.after(time.Minute)
+			s.status(p.ID, StatusPaused)
+		})
+	})
+	t.Run("is finished by the next engine", func(t *testing.T) {
+		for kill := range 8 {
+			inScene(t, func(s *scene) {
+				n, dead := 0, false
+				s.store.gate = func(_ context.Context, k Commit) error {
+					if len(s.store.t.Name()) > 0 && s.struck(k.Plan) {
+						n++
+					}
+					if n > kill {
+						dead = true
+					}
+					if dead {
+						return errDown
+					}
+					return nil
+				}
+				id := s.start(Policy{OnBreach: ActionRollback, Concurrency: 2}, Shape{Size: 6}, "ok-1", "ok-2", "fail-3", "ok-4", "ok-5", "ok-6")
+				first, err := New(s.store, s.fleet, Options{Name: "killed", DrainTimeout: -1})
+				require.NoError(s, err)
+				stop := s.run(first)
+				s.after(20 * time.Second)
+				_ = stop()
+				s.store.gate = nil
+				s.run(s.engine(s.store, s.fleet, "two"))
+				s.after(time.Minute)
+				s.status(id, StatusRolledBack)
+			})
+		}
+	})
+}
+
+// struck tells whether a plan, or the source of a rollback plan, has had a breach.
+func (s *scene) struck(id string) bool {
+	row, err := s.store.MemStore.Plan(s.ctx, id)
+	return err == nil && (row.Progress.Struck > 0 || row.Source != "")
+}
+
+func TestRollbackLeavesLaterPlansAlone(t *testing.T) {
+	inScene(t, func(s *scene) {
+		first := s.start(Policy{}, Shape{}, "ok-1", "ok-2", "ok-3")
+		s.drive(first)
+		p, err := s.e.Create(s.ctx, Spec{Name: "next", FromVersion: "2", ToVersion: "3", Agents: AgentIDs("ok-2")})
+		require.NoError(s, err)
+		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		s.drive(p.ID)
+		back := s.said(s.e.CreateRollback(s.ctx, first, RollbackSpec{}, By{}))
+		require.Equal(s, 2, back.Agents)
+		require.Equal(s, []string{"agents left out because they were changed by a later plan: [ok-2]"}, back.Warnings)
+	})
+}
+
+func TestRollbackOfARollbackAndOfPending(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.create(Policy{}, Shape{}, "ok-1").ID
+		_, err := s.e.Rollback(s.ctx, id, RollbackSpec{}, By{})
+		require.ErrorIs(s, err, ErrState)
+		s.said(s.e.Start(s.ctx, id, By{}))
+		s.drive(id)
+		back := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, By{}))
+		_, err = s.e.CreateRollback(s.ctx, back.ID, RollbackSpec{}, By{})
+		require.ErrorIs(s, err, ErrState)
+		require.ErrorContains(s, err, "it is a rollback itself; roll forward with a new plan")
+	})
+}
+
+func TestRunPlanOfARollback(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{}, Shape{}, "ok-1", "ok-2")
+		s.drive(id)
+		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, By{}))
+		require.Equal(s, StatusCompleted, s.drive(back.ID).Status)
+		s.status(id, StatusRolledBack)
+	})
+}
+
+func TestFailedSpec(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{FailureThreshold: ptr(1.0)}, Shape{}, "ok-1", "fail-2", "fail-3")
+		s.drive(id)
+		spec, err := s.e.FailedSpec(s.ctx, id)
+		require.NoError(s, err)
+		p, err := s.e.Create(s.ctx, spec)
+		require.NoError(s, err)
+		require.Equal(s, 2, p.Agents)
+		require.Equal(s, "Failed of test", p.Name)
+		require.Contains(s, s.agents(p.ID), "fail-2")
+	})
+}

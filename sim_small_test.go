@@ -1,0 +1,127 @@
+package ota
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// enumerator tries every sequence of choices, one after the other, by counting up from the last.
+type enumerator struct {
+	path []int // what is chosen at each point
+	of   []int // among how many
+	at   int
+}
+
+func (e *enumerator) pick(n int) int {
+	if e.at == len(e.path) {
+		e.path, e.of = append(e.path, 0), append(e.of, n)
+	}
+	k := e.path[e.at]
+	e.at++
+	return k
+}
+
+// next goes on to the next sequence; false after the last.
+func (e *enumerator) next() bool {
+	e.path, e.of = e.path[:e.at], e.of[:e.at]
+	e.at = 0
+	for i := len(e.path) - 1; i >= 0; i-- {
+		if e.path[i]+1 < e.of[i] {
+			e.path[i]++
+			e.path, e.of = e.path[:i+1], e.of[:i+1]
+			return true
+		}
+	}
+	return false
+}
+
+// small is a plan of 3 agents in 2 batches, every outcome of every call, in every order, with a process that dies or loses
+// an answer at any commit, and Pause and Resume at any moment.
+func small(e *enumerator, faults int, verbs bool, policy Policy) (failure string) {
+	defer func() {
+		if p := recover(); p != nil {
+			buf := make([]byte, 8<<10)
+			failure = fmt.Sprintf("path %v: %v\n%s", e.path, p, buf[:runtime.Stack(buf, false)])
+		}
+	}()
+	spec := Spec{ID: "plan", Name: "small", FromVersion: "1", ToVersion: "2", Shape: Shape{Size: 2}, Policy: policy, Agents: AgentIDs("a00", "a01", "a02")}
+	w := worldOf(e, spec, faults)
+	w.every = true
+	for _, id := range []string{"a00", "a01", "a02"} {
+		w.behave[id] = 15
+	}
+	_, err := w.engine.Start(w.ctx, w.plan, By{})
+	w.must(err)
+	said := !verbs
+	for range 40 {
+		p := w.procs[0]
+		if row, err := w.store.MemStore.Plan(w.ctx, w.plan); err != nil || statusOf(&row.Control, &row.Progress).Ended() {
+			break
+		}
+		if !said && e.pick(3) == 2 {
+			said = true
+			_, err := w.engine.Pause(w.ctx, w.plan, By{})
+			w.must(err)
+			w.turn(p, w.plan, input{})
+			continue
+		}
+		if len(p.calls) == 0 || p.plans[w.plan] == nil {
+			w.drive(p)
+			if p.dead {
+				continue
+			}
+			if len(p.calls) == 0 {
+				break
+			}
+		}
+		if id := p.calls[0].job.attempt.Agent; e.pick(2) == 1 {
+			w.behave[id] = 2 // fails
+		} else {
+			w.behave[id] = 15
+		}
+		w.deliver(p)
+	}
+	w.settle()
+	if _, err := w.engine.Resume(w.ctx, w.plan, RetryFailed(), By{}); err == nil {
+		for id := range w.behave {
+			w.behave[id] = 15
+		}
+		w.settle()
+	}
+	w.referee.atRest()
+	return ""
+}
+
+// TestSmallPlansExhaustively leaves nothing to chance: every order and every crash point of small plans.
+func TestSmallPlansExhaustively(t *testing.T) {
+	half, zero := 0.5, 0.0
+	for _, c := range []struct {
+		name   string
+		faults int
+		verbs  bool
+		policy Policy
+	}{
+		{"one crash, tolerates half", 1, false, Policy{Concurrency: 2, FailureThreshold: &half}},
+		{"one crash, tolerates nothing, one at a time", 1, false, Policy{Concurrency: 1, FailureThreshold: &zero}},
+		{"one crash, reserves", 1, false, Policy{Concurrency: 2, FailureThreshold: &zero, Reserve: true}},
+		{"one crash and a pause", 1, true, Policy{Concurrency: 2, FailureThreshold: &half}},
+		{"one crash, rolls back", 1, false, Policy{Concurrency: 2, FailureThreshold: &zero, OnBreach: ActionRollback}},
+		{"two crashes, observes", 2, false, Policy{Concurrency: 2, FailureThreshold: &half, Observe: Observe{Wait: time.Minute}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if testing.Short() && c.faults > 1 {
+				t.Skip("every pair of crashes: not with -short")
+			}
+			e, n := &enumerator{}, 0
+			for ok := true; ok; ok = e.next() {
+				if failure := small(e, c.faults, c.verbs, c.policy); failure != "" {
+					t.Fatal(failure)
+				}
+				n++
+			}
+			t.Logf("%d schedules", n)
+		})
+	}
+}
