@@ -55,7 +55,7 @@ func (o order) carryOut() error {
 	defer s.Close()
 	var store ota.Store = s
 	if o.Unfenced {
-		store = unfenced{s}
+		store = &unfenced{Store: s, own: map[string]uint64{}}
 	}
 	e, err := ota.New(store, client{o.Fleet}, o.options())
 	if err != nil {

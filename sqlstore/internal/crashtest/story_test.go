@@ -76,7 +76,7 @@ func (s story) tell(ctx context.Context, e *ota.Engine) error {
 		}
 		switch {
 		case err != nil:
-		case p.Status == ota.StatusPaused:
+		case p.Status == ota.StatusPaused && p.Paused == nil:
 			err = s.goOn(ctx, e, p)
 		case p.Status == ota.StatusCompleted && s.Kind == undo:
 			_, err = e.Rollback(ctx, s.ID, ota.RollbackSpec{}, operator)
@@ -85,6 +85,8 @@ func (s story) tell(ctx context.Context, e *ota.Engine) error {
 			}
 		case p.Status.Ended():
 			return nil
+		default: // paused by an operator, who says when it goes on
+			err = wait(ctx, 5*time.Millisecond)
 		}
 	}
 	return err
