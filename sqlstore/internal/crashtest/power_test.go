@@ -206,16 +206,6 @@ func succeed(context.Context, ota.Attempt) (ota.Result, error) {
 	return ota.Result{}, nil
 }
 
-func manyAgents(n int) func(func(ota.Agent, error) bool) {
-	return func(yield func(ota.Agent, error) bool) {
-		for i := range n {
-			if !yield(ota.Agent{ID: fmt.Sprintf("agent-%05d", i)}, nil) {
-				return
-			}
-		}
-	}
-}
-
 // writeNormally commits to the tables of a store as it never does.
 func writeNormally(t *testing.T, file string) {
 	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")

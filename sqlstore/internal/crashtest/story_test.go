@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
@@ -132,5 +133,16 @@ func wait(ctx context.Context, d time.Duration) error {
 		return ctx.Err()
 	case <-time.After(d):
 		return nil
+	}
+}
+
+// manyAgents are agents that all succeed.
+func manyAgents(n int) iter.Seq2[ota.Agent, error] {
+	return func(yield func(ota.Agent, error) bool) {
+		for i := range n {
+			if !yield(ota.Agent{ID: fmt.Sprintf("ok-%06d", i)}, nil) {
+				return
+			}
+		}
 	}
 }
