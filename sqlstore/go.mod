@@ -3,6 +3,7 @@ module github.com/seed-19b57ce3/ota/sqlstore
 go 1.26.0
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/seed-19b57ce3/ota v0.0.0
 	golang.org/x/sync v0.24.0

@@ -80,7 +80,10 @@ func (k *killer) round(number int) {
 // life starts an engine and kills it. It reports false when the stories have ended first.
 func (k *killer) life(o order, number int) bool {
 	c := startChild(k.t, o)
-	limit := time.Duration(k.random.IntN(20+number)) * time.Millisecond // longer, so that a round ends on any machine
+	limit := time.Duration(k.random.IntN(25+number)) * time.Millisecond // longer, so that a round ends on any machine
+	if o.Schema != "" {
+		limit *= 2 // to connect takes a while
+	}
 	switch {
 	case o.Name == "":
 		limit += 100 * time.Millisecond
