@@ -106,7 +106,7 @@ func (e *Engine) noEngine(ctx context.Context, row *PlanRow, st Status) (Blocker
 }
 
 func (v *view) explanation(id string) Explanation {
-	return Explanation{Plan: id, Status: v.status, Batch: v.p.Batch, Blockers: v.explain()}
+	return Explanation{Plan: id, Status: v.status, Batch: min(v.p.Batch, v.p.Reached), Blockers: v.explain()}
 }
 
 // explain lists everything that holds the plan back now: the same limits and barriers that decide asks.

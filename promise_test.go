@@ -93,11 +93,10 @@ func TestPromise2NoStartAfterABreach(t *testing.T) {
 			require.Equal(s, StatusPaused, p.Status)
 			require.Len(s, p.Breaches, 1)
 			s.requireNoStartAfterBreach(id)
-			m, most := Tolerated(0.1, 40), 0
+			m := Tolerated(0.1, 40)
+			most := m + c
 			if policy.Reserve {
 				most = m + 1
-			} else {
-				most = m + c
 			}
 			require.LessOrEqual(s, p.Counts.Bad(), most)
 			require.Greater(s, p.Counts.Bad(), m)
