@@ -34,7 +34,7 @@ func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 	if err != nil {
 		return Explanation{}, fmt.Errorf("ota: explain plan %s: %w", id, err)
 	}
-	if max(row.Spec.Schema, row.Control.Schema, row.Progress.Schema) > Schema {
+	if row.newer() {
 		return Explanation{Plan: id, Status: row.Status, Blockers: []Blocker{{Reason: ReasonSchema}}}, nil
 	}
 	v := view{

@@ -49,6 +49,8 @@ type Spec struct {
 	Shape Shape
 	// Policy is how fast, how careful, and what to do when it goes wrong.
 	Policy Policy
+	// Rollback is how the plan is rolled back when a breach says so. Nil is the zero RollbackSpec.
+	Rollback *RollbackSpec
 	// CreatedBy is a claim about who made the plan, for people. At most 255 bytes.
 	CreatedBy string
 	// Actor is who really calls Create, for the plan's history. Empty means CreatedBy. At most 255 bytes.
@@ -197,6 +199,9 @@ func (s Spec) check(m *mistakes) {
 		m.add("agents", "", "are missing", "at least one")
 	}
 	s.Shape.check(m)
+	if s.Rollback != nil {
+		s.Rollback.check(m)
+	}
 	s.Policy.check(m, len(s.Shape.Batches))
 }
 

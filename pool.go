@@ -204,11 +204,11 @@ func (p *pool) fetch(spare []outcome) (done []outcome, resync bool) {
 	return done, resync
 }
 
-// out is how many calls are to be waited for.
+// out is how many calls are to be waited for: those that were not made, that are out, or whose outcome was not fetched.
 func (p *pool) out() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := len(p.queue) - p.head
+	n := len(p.queue) - p.head + len(p.done)
 	for _, w := range p.workers {
 		if w.busy && !w.left {
 			n++
