@@ -237,6 +237,9 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 		x.committed = false
 		d.e.changed(d.id)
 	}
+	if x.st == nil { // refused again and again: what others said has to be looked at first
+		return wake, again, nil
+	}
 	d.call(now)
 	d.abandon(now)
 	return wake, again, nil
