@@ -118,12 +118,10 @@ func benchRecovery(b *testing.B, p place) {
 		var start time.Time
 		var took atomic.Int64
 		ctx, cancel := context.WithCancel(context.Background())
-		calls := 0
 		e, err := ota.New(s, ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) {
 			if took.CompareAndSwap(0, int64(time.Since(start))) {
 				cancel()
 			}
-			calls++
 			return ota.Result{}, nil
 		}), ota.Options{Name: "back"})
 		if err != nil {
