@@ -1,6 +1,7 @@
 package ota
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +75,6 @@ type draft struct {
 	cut      *cutter
 	seed     maphash.Seed
 	seen     map[uint64]struct{}
-	failed   error // of the user's iterator
 	warnings []string
 }
 
@@ -114,9 +114,9 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 	}
 }
 
-// agents is the user's order, or the shuffled one.
+// agents is the user's order, or the shuffled one. A shape that has to know them all first holds them.
 func (d *draft) agents() iter.Seq2[Agent, error] {
-	if d.spec.Shape.Shuffle == 0 {
+	if d.spec.Shape.Shuffle == 0 && d.spec.Shape.Percent == 0 {
 		return d.spec.Agents
 	}
 	return func(yield func(Agent, error) bool) {
@@ -128,7 +128,10 @@ func (d *draft) agents() iter.Seq2[Agent, error] {
 			}
 			all = append(all, a)
 		}
-		shuffle(all, d.spec.Shape.Shuffle)
+		d.cut.agents = len(all)
+		if seed := d.spec.Shape.Shuffle; seed != 0 {
+			shuffle(all, seed)
+		}
 		for _, a := range all {
 			if !yield(a, nil) {
 				return
@@ -154,7 +157,7 @@ func (d *draft) check(i int, a Agent) {
 		}
 	}
 	if len(a.Labels) > 0 {
-		checkMap(d.mistakes, fmt.Sprintf("agents[%d].labels", i), a.Labels, maxText)
+		d.checkLabels(i, a.Labels)
 	}
 	// A 64-bit hash finds every duplicate. That two different IDs of a million share one, under a seed of this call only,
 	// happens once in thirty million plans, and is gone at the next try.
@@ -163,6 +166,14 @@ func (d *draft) check(i int, a Agent) {
 		d.mistakes.agent(fmt.Sprintf("agents[%d].id", i), strconv.Quote(shorten(a.ID)), "is in the plan twice", "every agent once")
 	}
 	d.seen[h] = struct{}{}
+}
+
+func (d *draft) checkLabels(i int, labels map[string]string) {
+	var own mistakes
+	checkMap(&own, "labels", labels, maxText)
+	for _, f := range FieldErrors(own.result()) {
+		d.mistakes.agent(fmt.Sprintf("agents[%d].%s", i, f.Field), f.Value, f.Problem, f.Allowed)
+	}
 }
 
 // finish gives the Store what only the agents could decide.
@@ -175,7 +186,11 @@ func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 		Labels: cloneMap(s.Labels), Agents: d.cut.total, Batches: len(batches), Warnings: append(warnings, d.warnings...),
 	}
 	spec.Warnings = append(spec.Warnings, toleranceWarning(p, batches, d.cut.total)...)
-	return created(spec, Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations)}, batches, now), nil
+	if n := s.Shape.Canary; n > 0 && 2*n > d.cut.total {
+		spec.Warnings = append(spec.Warnings, fmt.Sprintf("the canary of %d agents is larger than the rest of %d", min(n, d.cut.total), max(0, d.cut.total-n)))
+	}
+	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), Template: s.Rollback}
+	return created(spec, c, batches, cmp.Or(s.Actor, s.CreatedBy), now), nil
 }
 
 // toleranceWarning says where the threshold, once it is a number, tolerates nothing although it is not 0.

@@ -73,8 +73,11 @@ func (e *Engine) newDriver(ctx context.Context, id string) *driver {
 	d.life, d.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
 	d.calls, d.endCalls = context.WithCancelCause(d.life)
 	d.pool = newPool(e.exec, e.opt.Clock, d.calls, d.wake, e.lease.ok)
+	d.pool.strayed, d.pool.returned = func(ordinal int) { e.strays.add(id, ordinal) }, d.strayed
+	d.session.left = e.strays.of(id)
 	_, d.session.calls.prober = e.exec.(Prober)
 	_, d.session.calls.inspector = e.exec.(Inspector)
+	_, d.session.calls.gater = e.exec.(Gater)
 	return d
 }
 
@@ -120,7 +123,8 @@ func (d *driver) fetch() mail {
 	d.mail = mail{}
 	d.mu.Unlock()
 	done, resync := d.pool.fetch(d.spare)
-	m.input.outcomes, d.spare = done, done
+	d.spare = append(done, m.input.outcomes...)
+	m.input.outcomes = d.spare
 	if resync {
 		d.session.drop()
 		d.session.raise = true
@@ -202,7 +206,8 @@ var errStopped = errors.New("ota: the driver has stopped")
 func (d *driver) waitOut(most time.Duration) {
 	d.look = d.e.now().Add(most)
 	for d.pool.out() > 0 {
-		if d.e.now().Before(d.look) {
+		d.pool.fetch(nil)
+		if d.refreshed = d.e.now(); d.refreshed.Before(d.look) {
 			d.wait(context.Background(), true, d.look)
 			continue
 		}
@@ -308,7 +313,7 @@ func (d *driver) abandon(now time.Time) {
 
 // idle reports whether the plan needs no driver any more.
 func (d *driver) idle(wake time.Time) bool {
-	return d.pool.out() == 0 && d.fail == 0 && d.session.idle(wake, d.tending || d.pool.leftBehind() > 0)
+	return d.pool.out() == 0 && d.fail == 0 && d.session.idle(wake, d.tending)
 }
 
 // settled reports whether everything that came in was committed.

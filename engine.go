@@ -17,15 +17,16 @@ import (
 // methods are safe for concurrent use. It holds no state of its own: whatever it is told is in the Store before it
 // answers, and any number of engines may share one Store.
 type Engine struct {
-	store Store
-	exec  Executor
-	opt   Options
-	hub   hub
-	lease lease
+	store  Store
+	exec   Executor
+	opt    Options
+	hub    hub
+	lease  lease
+	strays strays
+	alone  sync.Mutex // held by foldAlone
 
 	mu      sync.Mutex
 	drivers map[string]*driver // of plans driven by this engine now
-	runs    int                // calls of Run under way
 }
 
 // Options are the settings of an Engine. The zero value is right for one process.
@@ -247,7 +248,7 @@ func (e *Engine) commitVerb(ctx context.Context, id string, w *saying, f func(*s
 	if err != nil {
 		return PlanRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, id, err)
 	}
-	if max(row.Spec.Schema, row.Control.Schema, row.Progress.Schema) > Schema {
+	if row.newer() {
 		return PlanRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, id, errSchema)
 	}
 	w.row, w.now = row, e.now()

@@ -3,6 +3,7 @@ package ota
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -41,23 +42,14 @@ func (e *Engine) ReportHealth(ctx context.Context, id string, reports []HealthRe
 	if done, err := e.reportToOwner(ctx, id, reports); done {
 		return err
 	}
-	row, err := e.store.Plan(ctx, id)
+	err := e.foldAlone(ctx, id, input{health: e.healthInput(reports)}, nil)
+	if errors.Is(err, ErrConflict) {
+		return e.postReports(ctx, id, reports)
+	}
 	if err != nil {
 		return fmt.Errorf("ota: report health to plan %s: %w", id, err)
 	}
-	owners, err := e.owners(ctx)
-	if err != nil {
-		return fmt.Errorf("ota: report health to plan %s: %w", id, err)
-	}
-	_, leaser := e.store.(Leaser)
-	if owner := row.Progress.Owner; !e.mayOwn(&row, owners) || !leaser && owner != "" && owner != e.opt.Name {
-		return e.postReports(ctx, &row, reports)
-	}
-	x := newSession(e.store, id, e.opt.Name)
-	x.calls.draining = true // nobody is here to make calls
-	_, _, err = x.turn(ctx, e.now(), input{health: e.healthInput(reports)})
-	e.changed(id)
-	return err
+	return nil
 }
 
 func (e *Engine) healthInput(reports []HealthReport) []healthReport {
@@ -97,10 +89,10 @@ func (e *Engine) reportToOwner(ctx context.Context, id string, reports []HealthR
 }
 
 // postReports leaves reports for the engine that drives the plan.
-func (e *Engine) postReports(ctx context.Context, row *PlanRow, reports []HealthReport) error {
+func (e *Engine) postReports(ctx context.Context, id string, reports []HealthReport) error {
 	box, ok := e.store.(Inbox)
 	if !ok {
-		return errOwned(row)
+		return fmt.Errorf("%w: another engine drives plan %s", ErrConflict, id)
 	}
 	now := e.now()
 	messages := make([]Message, len(reports))
@@ -114,8 +106,8 @@ func (e *Engine) postReports(ctx context.Context, row *PlanRow, reports []Health
 		}
 		messages[i] = Message{ID: uuid.NewString(), Body: body}
 	}
-	if err := box.Post(ctx, row.ID, messages); err != nil {
-		return fmt.Errorf("ota: report health to plan %s: %w", row.ID, err)
+	if err := box.Post(ctx, id, messages); err != nil {
+		return fmt.Errorf("ota: report health to plan %s: %w", id, err)
 	}
 	return nil
 }

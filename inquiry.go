@@ -11,6 +11,7 @@ type ask struct {
 	attempt Attempt // what it is about
 	ordinal int
 	number  uint32
+	batch   int // of askGate
 }
 
 type askKind uint8
@@ -18,6 +19,7 @@ type askKind uint8
 const (
 	askProbe   askKind = iota + 1 // is the agent healthy?
 	askInspect                    // what became of the attempt?
+	askGate                       // was the batch good enough?
 )
 
 // probeAnswer is what a Prober said, or that it did not know.
@@ -94,7 +96,7 @@ func (s *state) probe(now int64) (n need, due int64) {
 }
 
 // foldHealth takes in reports and the answers of a Prober. It needs the rows of agents that are not in memory.
-func (s *state) foldHealth(now int64) need {
+func (s *state) foldHealth() need {
 	for len(s.in.probes) > 0 {
 		a := s.in.probes[0]
 		r := s.rows.at(a.ordinal)

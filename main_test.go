@@ -26,7 +26,7 @@ func goroutinesLeft() string {
 	for range 200 {
 		left = left[:0]
 		buf := make([]byte, 4<<20)
-		for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
 			if strings.Contains(g, "seed-19b57ce3/ota") && !strings.Contains(g, "TestMain(") {
 				left = append(left, g)
 			}

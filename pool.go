@@ -18,7 +18,11 @@ type pool struct {
 	clock clock.Clock
 	calls context.Context // parent of the context of every call to be made
 	tell  func()          // wakes the owner
-	ok    func() bool     // whether calls may be made at all
+
+	strayed  func(ordinal int) // a call was left behind
+	returned func(outcome)     // a call that was left behind has returned
+
+	ok func() bool // whether calls may be made at all
 
 	mu      sync.Mutex
 	work    sync.Cond
@@ -39,7 +43,8 @@ type worker struct {
 	job   job
 	calls context.Context // parent of its call's context
 	busy  bool
-	left  bool // its call was left behind
+	left  bool     // its call was left behind
+	late  *outcome // what that call answered in the end
 }
 
 func newPool(x Executor, ck clock.Clock, calls context.Context, tell func(), ok func() bool) *pool {
@@ -99,6 +104,9 @@ func (p *pool) run(w *worker) {
 	for {
 		if !p.next(w, o, have) {
 			ended = true
+			if w.late != nil {
+				p.returned(*w.late)
+			}
 			return
 		}
 		have = false
@@ -144,6 +152,7 @@ func (p *pool) back(w *worker, o outcome, have bool) bool {
 			o = w.job.outcome(p.clock.Now())
 		}
 		o.left = true
+		w.late = &o
 		p.put(o)
 		p.remove(w)
 		return false
@@ -202,24 +211,17 @@ func (p *pool) ready() int {
 	return len(p.done)
 }
 
-// out is how many calls are to be waited for.
+// out is how many calls are to be waited for: those that were not made, that are out, or whose outcome was not fetched.
 func (p *pool) out() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := len(p.queue) - p.head
+	n := len(p.queue) - p.head + len(p.done)
 	for _, w := range p.workers {
 		if w.busy && !w.left {
 			n++
 		}
 	}
 	return n
-}
-
-// leftBehind is how many abandoned calls have not returned.
-func (p *pool) leftBehind() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.left
 }
 
 // abandon leaves behind the calls whose context ended more than after ago; ended is when all their contexts were ended
@@ -248,6 +250,7 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 		}
 		w.left = true
 		p.left++
+		p.strayed(w.job.ordinal)
 		p.size--
 		if why != ReasonNone {
 			p.put(w.job.abandoned(now, why))

@@ -16,7 +16,8 @@ func TestReadmeProgram(t *testing.T) {
 	if len(blocks) < 2 || !strings.HasPrefix(blocks[0].text, "package main") {
 		t.Fatalf("README.md does not begin with a program and its output")
 	}
-	lines := strings.Count(blocks[0].text[strings.Index(blocks[0].text, "func main"):], "\n")
+	_, body, _ := strings.Cut(blocks[0].text, "func main")
+	lines := strings.Count(body, "\n")
 	if lines > 30 {
 		t.Errorf("the program has %d lines, want at most 30", lines)
 	}

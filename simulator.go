@@ -64,11 +64,10 @@ func (s *simulator) begin(spec Spec) error {
 	return nil
 }
 
-func (s *simulator) add(id string) *simPlan {
+func (s *simulator) add(id string) {
 	p := &simPlan{id: id, session: newSession(s.engine.store, id, s.engine.opt.Name), due: true}
 	p.session.calls.prober = s.prober != nil
 	s.plans = append(s.plans, p)
-	return p
 }
 
 // run goes from one moment to the next until nothing happens any more.
@@ -223,7 +222,7 @@ func (s *simulator) tend(p *simPlan) error {
 	if st.spec.Source == "" && st.c.Rollback == nil && !undoing(&st.c, &st.p) {
 		return nil
 	}
-	for i := 0; i < len(s.plans); i++ {
+	for i := 0; i < len(s.plans); i++ { //nolint:intrange // a plan may be added on the way
 		p := s.plans[i]
 		link, err := s.engine.tend(s.ctx, p.id)
 		if err != nil {

@@ -1,10 +1,10 @@
 package ota
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -92,7 +92,7 @@ var say = map[Verb]func(s *scene, id string) (Plan, error){
 		return s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency++ }, By{})
 	},
 	VerbAnnotate: func(s *scene, id string) (Plan, error) {
-		return s.e.Annotate(s.ctx, id, map[string]string{"n": fmt.Sprint(s.plan(id).Control)}, nil, By{})
+		return s.e.Annotate(s.ctx, id, map[string]string{"n": strconv.FormatUint(s.plan(id).Control, 10)}, nil, By{})
 	},
 	VerbCreateRollback: func(s *scene, id string) (Plan, error) { return s.e.CreateRollback(s.ctx, id, RollbackSpec{}, By{}) },
 	VerbRollback:       func(s *scene, id string) (Plan, error) { return s.e.Rollback(s.ctx, id, RollbackSpec{}, By{}) },
@@ -270,7 +270,7 @@ func TestVerbsOfUnknownPlan(t *testing.T) {
 		} {
 			err := f()
 			require.ErrorIs(s, err, ErrNotFound, verb)
-			require.False(s, errors.Is(err, ErrState))
+			require.NotErrorIs(s, err, ErrState)
 			require.ErrorContains(s, err, `"x"`)
 		}
 	})

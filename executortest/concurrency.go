@@ -84,7 +84,7 @@ func marked(mark string) (n int, stacks string) {
 	}
 	var found []string
 	_, records, _ := strings.Cut(b.String(), "\n") // the first line is the total
-	for _, part := range strings.Split(records, "\n\n") {
+	for part := range strings.SplitSeq(records, "\n\n") {
 		if !strings.Contains(part, `"executortest":"`+mark+`"`) {
 			continue
 		}

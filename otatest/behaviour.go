@@ -3,6 +3,7 @@ package otatest
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -48,7 +49,7 @@ func BehaviourOf(id string) Behaviour {
 // is "ok-01" to "ok-10".
 func IDs(prefix string, n int) []string {
 	ids := make([]string, max(n, 0))
-	width := len(fmt.Sprint(n))
+	width := len(strconv.Itoa(n))
 	for i := range ids {
 		ids[i] = fmt.Sprintf("%s%0*d", prefix, width, i+1)
 	}

@@ -126,8 +126,10 @@ func planArgs(c *ota.Commit) ([]any, error) {
 	if c.Owner {
 		epoch = int64(c.Epoch)
 	}
-	return []any{c.Plan, asInt(c.NewControl != nil || c.BumpControl), progress, asInt(c.Raise), status, ended,
-		int64(c.Control), at, epoch, asInt(c.NewProgress != nil), asInt(knows)}, nil
+	return []any{
+		c.Plan, asInt(c.NewControl != nil || c.BumpControl), progress, asInt(c.Raise), status, ended,
+		int64(c.Control), at, epoch, asInt(c.NewProgress != nil), asInt(knows),
+	}, nil
 }
 
 // endedAt is when the plan ended, for people to read, and whether the commit says it.

@@ -33,7 +33,7 @@ var aliasCases = []testCase{
 	{"WhatCommitWasGivenMayBeChanged", func(e *env) {
 		e.made("p")
 		for n := range 3 {
-			c := e.changing("p", n)
+			c := e.changing(n)
 			e.commit(c)
 			before := e.frozen("p")
 			scribbleControl(c.NewControl)
@@ -48,7 +48,7 @@ var aliasCases = []testCase{
 	}},
 	{"WhatIsReturnedMayBeChanged", func(e *env) {
 		e.made("p")
-		e.commit(e.changing("p", 1))
+		e.commit(e.changing(1))
 		before := e.frozen("p")
 		got := e.everything("p")
 		scribbleAll(&got)

@@ -40,7 +40,7 @@ var commitCases = []testCase{
 		const rule = "a commit applies everything that it carries"
 		e.made("p")
 		want := e.everything("p")
-		c := e.changing("p", 1)
+		c := e.changing(1)
 		e.commit(c)
 		want.apply(c)
 		e.same(rule, e.everything("p"), want)
@@ -69,16 +69,16 @@ var commitCases = []testCase{
 		e.same("BumpControl leaves the Control half as it is", e.plan("p").Control, verb.NewControl)
 		e.commit(e.owner("p"))
 		numbers(3, 3)
-		both := e.changing("p", 1)
+		both := e.changing(1)
 		both.BumpControl = true
 		e.commit(both)
 		numbers(4, 4)
 	}},
 	{"AStaleControlNumberIsErrConflict", func(e *env) {
 		e.made("p")
-		verb := e.changing("p", 1)
+		verb := e.changing(1)
 		verb.Owner = false
-		owner := e.changing("p", 2)
+		owner := e.changing(2)
 		pause := e.verb("p")
 		pause.NewControl = &ota.Control{Schema: ota.Schema}
 		e.commit(pause)
@@ -89,7 +89,7 @@ var commitCases = []testCase{
 	}},
 	{"AStaleProgressNumberIsErrConflict", func(e *env) {
 		e.made("p")
-		stale := e.changing("p", 1)
+		stale := e.changing(1)
 		step := e.owner("p")
 		step.NewProgress = &ota.Progress{Schema: ota.Schema}
 		e.commit(step)
@@ -125,19 +125,19 @@ var commitCases = []testCase{
 	{"ARowThatIsNotThereIsRefused", func(e *env) {
 		e.made("p")
 		for _, n := range []int{-1, 6, 1 << 40} {
-			c := e.changing("p", 1)
+			c := e.changing(1)
 			c.Agents = append(c.Agents, ota.AgentRow{Ordinal: n})
 			e.refused(ruleRows, c, nil)
 		}
 		for _, n := range []int{-1, 3} {
-			c := e.changing("p", 1)
+			c := e.changing(1)
 			c.Batches = append(c.Batches, ota.BatchRow{Index: n})
 			e.refused(ruleRows, c, nil)
 		}
 	}},
 	{"AnEmptyLogIsRefused", func(e *env) {
 		e.made("p")
-		c := e.changing("p", 1)
+		c := e.changing(1)
 		c.Log = nil
 		e.refused("a commit without a log record is an error", c, nil)
 	}},
@@ -149,7 +149,7 @@ var commitCases = []testCase{
 	}},
 	{"TheIdenticalCommitTwiceConflicts", func(e *env) {
 		e.made("p")
-		c := e.changing("p", 1)
+		c := e.changing(1)
 		e.commit(c)
 		e.refused("the identical commit, sent twice, lands once: the second is ErrConflict", c, ota.ErrConflict)
 	}},
@@ -182,8 +182,8 @@ var commitCases = []testCase{
 }
 
 // changing returns an owner's commit that changes every part of a plan that made has made.
-func (e *env) changing(id string, n int) ota.Commit {
-	c := e.owner(id)
+func (e *env) changing(n int) ota.Commit {
+	c := e.owner("p")
 	threshold := 0.5
 	c.Request = "request"
 	c.NewControl = &ota.Control{

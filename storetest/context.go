@@ -15,7 +15,7 @@ var contextCases = []testCase{
 		const rule = "a method whose context had ended before writes nothing"
 		e.made("p")
 		before := e.everything("p")
-		c := e.changing("p", 1)
+		c := e.changing(1)
 		ended, cancel := context.WithCancel(e.ctx)
 		cancel()
 		_, err := e.store.Commit(ended, c)

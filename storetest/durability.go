@@ -11,7 +11,7 @@ const ruleDurable = "what was committed is there after the store is opened again
 var durabilityCases = []testCase{
 	{"WhatWasCommittedIsThereAfterReopening", func(e *env) {
 		e.made("p")
-		e.commit(e.changing("p", 1))
+		e.commit(e.changing(1))
 		take := e.owner("p")
 		take.Raise = true
 		e.commit(take)
@@ -25,7 +25,7 @@ var durabilityCases = []testCase{
 		first := e.owner("p")
 		first.Raise = true
 		e.commit(first)
-		old := e.changing("p", 1)
+		old := e.changing(1)
 		take := e.owner("p")
 		take.Raise = true
 		e.commit(take)

@@ -26,7 +26,7 @@ var ownershipCases = []testCase{
 	}},
 	{"AStaleEpochIsErrFenced", func(e *env) {
 		e.made("p")
-		old := e.changing("p", 1)
+		old := e.changing(1)
 		take := e.owner("p")
 		take.Raise = true
 		e.commit(take)
@@ -55,13 +55,13 @@ var ownershipCases = []testCase{
 	}},
 	{"ALostAckIsFoundByReading", func(e *env) {
 		e.made("p")
-		lost := e.changing("p", 1)
+		lost := e.changing(1)
 		e.commit(lost) // and its answer never arrives
 		verb := e.verb("p")
 		verb.NewControl = &ota.Control{Schema: ota.Schema, Promoted: 2}
 		e.commit(verb)
 		e.refused("a commit that landed cannot land again after a verb", lost, ota.ErrConflict)
-		next := e.changing("p", 2)
+		next := e.changing(2)
 		e.commit(next)
 		got := e.everything("p")
 		e.same("an owner that reads the plan again goes on from there", got.Agents[4].State, next.Agents[1].State)
@@ -69,9 +69,9 @@ var ownershipCases = []testCase{
 	}},
 	{"ADelayedCommitIsRefused", func(e *env) {
 		e.made("p")
-		delayed := e.changing("p", 1)
+		delayed := e.changing(1)
 		delayed.NewControl = nil
-		later := e.changing("p", 2)
+		later := e.changing(2)
 		later.NewControl = nil
 		e.commit(later)
 		e.refused("a commit that arrives after a later one of the same owner is ErrConflict", delayed, ota.ErrConflict)

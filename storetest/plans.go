@@ -25,7 +25,7 @@ var plansCases = []testCase{
 	}},
 	{"TheWholePlanIsListed", func(e *env) {
 		e.made("p")
-		e.commit(e.changing("p", 1))
+		e.commit(e.changing(1))
 		page, err := e.store.Plans(e.ctx, ota.PlanQuery{})
 		e.ok("Plans answers", err)
 		e.same("Plans returns what Plan returns", page.Items, []ota.PlanRow{e.plan("p")})

@@ -50,7 +50,7 @@ var valueCases = []testCase{
 	{"TimesKeepUTCAndPrecision", func(e *env) {
 		const rule = "times come back in UTC, with the precision that the store promises"
 		e.made("p")
-		c := e.changing("p", 7)
+		c := e.changing(7)
 		early := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
 		c.NewProgress.EndedAt = early
 		c.Batches[0].StartedAt = early

@@ -96,7 +96,7 @@ func (m *machine) get(ctx context.Context, path string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was only read
+	defer resp.Body.Close() // it was only read
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("the agent answers %s", resp.Status)

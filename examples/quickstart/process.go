@@ -36,7 +36,7 @@ func startProcess(ctx context.Context, home string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close() //nolint:errcheck // the agent has a handle of its own
+	defer log.Close() // the agent has a handle of its own
 	p := &process{cmd: exec.Command(self, agentCommand, home), exited: make(chan struct{})}
 	p.cmd.Stderr = log
 	stdout, err := p.cmd.StdoutPipe()

@@ -75,7 +75,7 @@ func install(home, version string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp) //nolint:errcheck // once it is renamed there is nothing to remove
+	defer os.RemoveAll(tmp) // once it is renamed there is nothing to remove
 	if err := copyFolder(tmp, source); err != nil {
 		return fmt.Errorf("install %s: %w", version, err)
 	}

@@ -150,8 +150,8 @@ func (c *Cluster) Stop() {
 // install returns the folder that has initdb and postgres: through PATH, or where distributions put it, the newest.
 func install() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
-		if real, err := filepath.EvalSymlinks(path); err == nil && hasPostgres(filepath.Dir(real)) {
-			return filepath.Dir(real), nil
+		if file, err := filepath.EvalSymlinks(path); err == nil && hasPostgres(filepath.Dir(file)) {
+			return filepath.Dir(file), nil
 		}
 	}
 	var found []string

@@ -1,0 +1,135 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestBecomes(t *testing.T) {
+	const at = int64(1e18)
+	retry := Policy{Retry: Retry{Max: 2, Backoff: time.Minute}}.withDefaults()
+	never := Policy{}.withDefaults()
+	skips := Policy{OnAway: AwaySkipped}.withDefaults()
+	away := func(since time.Duration) TaskState { return TaskState{More: &TaskMore{Away: at - int64(since)}} }
+	waits := func(why Reason, after time.Duration) becoming {
+		return becoming{status: TaskWaiting, why: why, due: at + int64(after)}
+	}
+	type facts struct{ touched, partly bool }
+	for _, c := range []struct {
+		name string
+		p    Policy
+		o    outcome
+		t    TaskState
+		f    facts
+		want becoming
+	}{
+		{"success", never, outcome{reason: ReasonSucceeded, version: "2"}, TaskState{}, facts{}, becoming{status: TaskSucceeded, why: ReasonSucceeded, touched: true}},
+		{"success without a version", never, outcome{reason: ReasonSucceeded}, TaskState{}, facts{}, becoming{status: TaskSucceeded, why: ReasonSucceeded, touched: true}},
+		{"another version", retry, outcome{reason: ReasonSucceeded, version: "3"}, TaskState{}, facts{}, becoming{status: TaskFailed, why: ReasonWrongVersion, touched: true}},
+		{"another version, nothing done", never, outcome{reason: ReasonSucceeded, version: "3", unchanged: true}, TaskState{}, facts{}, becoming{status: TaskFailed, why: ReasonWrongVersion, touched: true}},
+		{"at target", never, outcome{reason: ReasonSucceeded, version: "2", unchanged: true}, TaskState{}, facts{}, becoming{status: TaskSucceeded, why: ReasonAtTarget}},
+		{"at target, by an earlier try", never, outcome{reason: ReasonSucceeded, unchanged: true}, TaskState{}, facts{touched: true}, becoming{status: TaskSucceeded, why: ReasonSucceeded, touched: true}},
+		{"at target, said by a repeat", never, outcome{reason: ReasonSucceeded, unchanged: true, repeat: true}, TaskState{}, facts{}, becoming{status: TaskSucceeded, why: ReasonSucceeded, touched: true}},
+		{"error without a try left", never, outcome{reason: ReasonError}, TaskState{}, facts{}, becoming{status: TaskFailed, why: ReasonError, touched: true}},
+		{"error, unchanged", never, outcome{reason: ReasonError, unchanged: true}, TaskState{}, facts{}, becoming{status: TaskFailed, why: ReasonError}},
+		{"error, said to be unchanged by a repeat", never, outcome{reason: ReasonError, unchanged: true, repeat: true}, TaskState{}, facts{}, becoming{status: TaskFailed, why: ReasonError, touched: true}},
+		{"error with a try left", retry, outcome{reason: ReasonError}, TaskState{}, facts{}, becoming{status: TaskWaiting, why: ReasonError, due: at + int64(time.Minute), tried: true, touched: true}},
+		{"timeout with a try left", retry, outcome{reason: ReasonTimeout}, TaskState{Tries: 1}, facts{}, becoming{status: TaskWaiting, why: ReasonTimeout, due: at + int64(2*time.Minute), tried: true, touched: true}},
+		{"error, tries used up", retry, outcome{reason: ReasonError}, TaskState{Tries: 2}, facts{}, becoming{status: TaskFailed, why: ReasonError, touched: true}},
+		{"permanent", retry, outcome{reason: ReasonPermanent}, TaskState{}, facts{}, becoming{status: TaskFailed, why: ReasonPermanent, touched: true}},
+		{"permanent, unchanged", retry, outcome{reason: ReasonPermanent, unchanged: true}, TaskState{}, facts{}, becoming{status: TaskFailed, why: ReasonPermanent}},
+		{"rejected", retry, outcome{reason: ReasonRejected}, TaskState{}, facts{}, becoming{status: TaskFailed, why: ReasonRejected, touched: true}},
+		{"panic", retry, outcome{reason: ReasonPanic}, TaskState{}, facts{}, becoming{status: TaskFailed, why: ReasonPanic, touched: true}},
+		{"abandoned", retry, outcome{reason: ReasonAbandoned}, TaskState{}, facts{}, becoming{status: TaskFailed, why: ReasonAbandoned, touched: true}},
+		{"interrupted", retry, outcome{reason: ReasonInterrupted, unchanged: true}, TaskState{}, facts{}, becoming{status: TaskUnknown, why: ReasonInterrupted, touched: true}},
+		{"away for the first time", never, outcome{reason: ReasonUnreachable}, TaskState{}, facts{}, with(waits(ReasonUnreachable, time.Second), func(b *becoming) { b.freeSlot = true })},
+		{"away for ten seconds", never, outcome{reason: ReasonUnreachable}, away(10 * time.Second), facts{}, with(waits(ReasonUnreachable, 10*time.Second), func(b *becoming) { b.freeSlot = true })},
+		{"away for long", never, outcome{reason: ReasonUnreachable}, away(30 * time.Minute), facts{}, with(waits(ReasonUnreachable, time.Minute), func(b *becoming) { b.freeSlot = true })},
+		{"throttled", never, outcome{reason: ReasonThrottled, after: 7 * time.Second}, TaskState{}, facts{}, with(waits(ReasonThrottled, 7*time.Second), func(b *becoming) { b.freeSlot = true })},
+		{"away, partly done", never, outcome{reason: ReasonUnreachable}, TaskState{}, facts{partly: true}, waits(ReasonUnreachable, time.Second)},
+		{"away, touched", never, outcome{reason: ReasonUnreachable}, TaskState{}, facts{touched: true}, with(waits(ReasonUnreachable, time.Second), func(b *becoming) { b.touched = true })},
+		{"away, repeat", never, outcome{reason: ReasonUnreachable, repeat: true}, TaskState{}, facts{}, with(waits(ReasonUnreachable, time.Second), func(b *becoming) { b.touched = true })},
+		{"away a moment before the limit", never, outcome{reason: ReasonUnreachable}, away(time.Hour - 1), facts{}, with(waits(ReasonUnreachable, time.Minute), func(b *becoming) { b.freeSlot = true })},
+		{"away at the limit", never, outcome{reason: ReasonUnreachable}, away(time.Hour), facts{}, becoming{status: TaskFailed, why: ReasonUnreachable}},
+		{"away at the limit, skipped by policy", skips, outcome{reason: ReasonThrottled}, away(time.Hour), facts{}, becoming{status: TaskSkipped, why: ReasonThrottled}},
+		{"away at the limit, touched", skips, outcome{reason: ReasonThrottled}, away(time.Hour), facts{touched: true}, becoming{status: TaskFailed, why: ReasonThrottled, touched: true}},
+		{"away without a limit", Policy{QueueLimit: NoLimit}.withDefaults(), outcome{reason: ReasonUnreachable}, away(1e6 * time.Hour), facts{}, with(waits(ReasonUnreachable, time.Minute), func(b *becoming) { b.freeSlot = true })},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.o.at = at
+			require.Equal(t, c.want, c.p.becomes(&c.o, &c.t, "2", c.f.touched, c.f.partly, 0))
+		})
+	}
+}
+
+func with(b becoming, f func(*becoming)) becoming { f(&b); return b }
+
+func TestRetryWait(t *testing.T) {
+	r := Retry{Backoff: time.Second, MaxBackoff: 5 * time.Second}
+	for tries, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 5 * time.Second, 5 * time.Second} {
+		require.Equal(t, want, r.wait(tries, 0))
+		require.InDelta(t, float64(want)/2, float64(r.wait(tries, 1<<64-1)), 10, "shortened by up to half")
+	}
+	require.Zero(t, Retry{}.wait(9, 1<<64-1))
+	require.Equal(t, maxDuration, Retry{Backoff: time.Hour}.wait(100, 0), "it never overflows")
+	require.Equal(t, maxDuration, Retry{Backoff: maxDuration}.wait(100, 0))
+}
+
+func TestJitter(t *testing.T) {
+	seen := map[uint64]bool{}
+	for _, a := range names("ok", 1000) {
+		seen[jitterOf("p", a, 0, 1)] = true
+	}
+	require.Len(t, seen, 1000)
+	require.Equal(t, jitterOf("p", "a", 0, 1), jitterOf("p", "a", 0, 1))
+	require.NotEqual(t, jitterOf("p", "a", 0, 1), jitterOf("p", "a", 0, 2))
+	low, high := time.Hour, time.Duration(0)
+	for j := range seen {
+		d := spread(time.Minute, j)
+		low, high = min(low, d), max(high, d)
+	}
+	require.GreaterOrEqual(t, low, 30*time.Second)
+	require.LessOrEqual(t, high, time.Minute)
+	require.Less(t, low, 32*time.Second)
+	require.Greater(t, high, 58*time.Second)
+}
+
+func TestClassify(t *testing.T) {
+	no := errors.New("no")
+	for _, c := range []struct {
+		err       error
+		reason    Reason
+		after     time.Duration
+		unchanged bool
+	}{
+		{no, ReasonError, 0, false},
+		{context.DeadlineExceeded, ReasonError, 0, false},
+		{Permanent(no), ReasonPermanent, 0, false},
+		{Rejected(no), ReasonRejected, 0, false},
+		{Unreachable(no), ReasonUnreachable, 0, true},
+		{Throttled(no, time.Second), ReasonThrottled, time.Second, true},
+		{Throttled(no, -time.Second), ReasonThrottled, 0, true},
+		{Unchanged(no), ReasonError, 0, true},
+		{Unchanged(Permanent(no)), ReasonPermanent, 0, true},
+		{Permanent(Unchanged(no)), ReasonPermanent, 0, true},
+		{fmt.Errorf("wrapped: %w", Rejected(no)), ReasonRejected, 0, false},
+		{errors.Join(errors.New("x"), Unreachable(no)), ReasonUnreachable, 0, true},
+		{&PanicError{Value: "x"}, ReasonPanic, 0, false},
+	} {
+		reason, after, unchanged := classify(c.err)
+		require.Equal(t, c.reason, reason, c.err)
+		require.Equal(t, c.after, after, c.err)
+		require.Equal(t, c.unchanged, unchanged, c.err)
+		if c.reason != ReasonPanic && !errors.Is(c.err, context.DeadlineExceeded) {
+			require.ErrorIs(t, c.err, no)
+		}
+	}
+	for _, f := range []func(error) error{Permanent, Rejected, Unreachable, Unchanged, func(err error) error { return Throttled(err, 1) }} {
+		require.NoError(t, f(nil))
+	}
+}
