@@ -3,6 +3,7 @@ package ota
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,7 @@ type driver struct {
 
 	look  time.Time // when to look for calls to abandon
 	spare []outcome
+	slow  bool   // the last turn took long: commits are dear
 	inbox uint64 // the last message read
 	fail  int    // store errors in a row
 }
@@ -98,8 +100,24 @@ func (d *driver) post(f func(*mail)) bool {
 	return true
 }
 
+// slowTurn is how long a turn takes at least where commits are worth filling: that of a Store in memory is shorter.
+const slowTurn = 200 * time.Microsecond
+
+// gather lets calls return that are about to, where a commit costs much more than that, so that it takes them along.
+func (d *driver) gather() {
+	for n := 0; d.slow; {
+		have := d.pool.ready()
+		if have == n {
+			return
+		}
+		n = have
+		runtime.Gosched()
+	}
+}
+
 // fetch takes what is in the mail and the pool.
 func (d *driver) fetch() mail {
+	d.gather()
 	d.mu.Lock()
 	m := d.mail
 	d.mail = mail{}
@@ -216,7 +234,9 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	x.calls.draining, x.calls.leaseOut = draining, !d.e.lease.ok()
 	x.calls.source, x.untouched = d.links.drained, d.links.untouched
 	d.sayAll(ctx, now, m.said)
+	began := time.Now()
 	wake, again, err = x.turn(ctx, now, m.input)
+	d.slow = time.Since(began) > slowTurn
 	for _, look := range m.looks {
 		look(x)
 	}

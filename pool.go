@@ -204,6 +204,13 @@ func (p *pool) fetch(spare []outcome) (done []outcome, resync bool) {
 	return done, resync
 }
 
+// ready is how many outcomes wait to be fetched.
+func (p *pool) ready() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.done)
+}
+
 // out is how many calls are to be waited for: those that were not made, that are out, or whose outcome was not fetched.
 func (p *pool) out() int {
 	p.mu.Lock()

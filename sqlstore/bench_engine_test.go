@@ -47,7 +47,7 @@ func benchEngine(b *testing.B, p place, raw func(testing.TB, *Store) func(*ota.C
 	for i := 0; b.Loop(); i++ {
 		measure()
 		id := fmt.Sprint("plan-", i)
-		e := startPlan(b, s, id, engineAgents)
+		e := startPlan(b, s, id, engineAgents, 10_000)
 		var done ota.Plan
 		engine.time(func() { done = runPlan(b, e, id) })
 		transitions, commits = transitions+2*engineAgents, commits+int(done.Revision)
@@ -60,14 +60,14 @@ func benchEngine(b *testing.B, p place, raw func(testing.TB, *Store) func(*ota.C
 	b.ReportMetric(float64(transitions)/float64(commits), "transitions/commit")
 }
 
-func startPlan(tb testing.TB, s ota.Store, id string, agents int) *ota.Engine {
+func startPlan(tb testing.TB, s ota.Store, id string, agents, batch int) *ota.Engine {
 	tb.Helper()
 	e, err := ota.New(s, ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) { return ota.Result{}, nil }), ota.Options{})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	spec := ota.Spec{
-		ID: id, Name: id, ToVersion: "2", Agents: fleetOf(id, agents), Shape: ota.Shape{Size: 10_000},
+		ID: id, Name: id, ToVersion: "2", Agents: fleetOf(id, agents), Shape: ota.Shape{Size: batch},
 		Policy: ota.Policy{Concurrency: 64},
 	}
 	if _, err := e.Create(tb.Context(), spec); err != nil {
@@ -99,42 +99,46 @@ func fleetOf(id string, n int) iter.Seq2[ota.Agent, error] {
 }
 
 // A plan of a million agents is killed half way, and recovered: the metric first-start is how long it takes from the
-// engine's start to the first call, peak-heap how much memory driving it needs.
-func BenchmarkRecoverySQLite(b *testing.B)   { benchRecovery(b, sqlitePlace(b)) }
-func BenchmarkRecoveryPostgres(b *testing.B) { benchRecovery(b, postgresPlace(b)) }
+// engine's start to the first call, peak-heap the most memory that driving half of the plan took.
+func BenchmarkRecoverySQLite(b *testing.B)   { benchRecovery(b, sqlitePlace) }
+func BenchmarkRecoveryPostgres(b *testing.B) { benchRecovery(b, postgresPlace) }
 
-func benchRecovery(b *testing.B, p place) {
+func benchRecovery(b *testing.B, where func(testing.TB) place) {
 	agents := 1_000_000
 	if testing.Short() {
 		agents = 50_000
 	}
+	for _, batch := range []int{10_000, agents} {
+		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) { recoverPlan(b, where(b), agents, batch) })
+	}
+}
+
+func recoverPlan(b *testing.B, p place, agents, batch int) {
 	s := p.open(b)
 	began := time.Now()
-	startPlan(b, s, "p", agents)
+	startPlan(b, s, "p", agents, batch)
 	b.Logf("created and started in %v", time.Since(began).Round(time.Millisecond))
+	runtime.GC()
+	peak := watchHeap()
 	toHalf(b, s, agents)
-	var first, heap float64
+	heap, first := peak(), 0.0
 	for b.Loop() {
 		var start time.Time
 		var took atomic.Int64
 		ctx, cancel := context.WithCancel(context.Background())
-		calls := 0
 		e, err := ota.New(s, ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) {
 			if took.CompareAndSwap(0, int64(time.Since(start))) {
 				cancel()
 			}
-			calls++
 			return ota.Result{}, nil
 		}), ota.Options{Name: "back"})
 		if err != nil {
 			b.Fatal(err)
 		}
-		runtime.GC()
-		peak := watchHeap()
 		start = time.Now()
 		_, _ = e.RunPlan(ctx, "p")
 		cancel()
-		first, heap = max(first, time.Duration(took.Load()).Seconds()), max(heap, peak())
+		first = max(first, time.Duration(took.Load()).Seconds())
 	}
 	b.ReportMetric(first, "s/first-start")
 	b.ReportMetric(heap, "MB/peak-heap")

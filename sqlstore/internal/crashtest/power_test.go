@@ -30,9 +30,6 @@ const (
 // The power is cut at random moments while an engine drives a plan: what was acknowledged before is there afterwards.
 // The control writes to the same tables with synchronous=NORMAL, which loses commits: so the cuts are real.
 func TestPowerCut(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root may mount the file systems that this needs")
-	}
 	n := amount(*powerOff, 6)
 	t.Run("full", func(t *testing.T) {
 		if lost := cutPower(t, "full", n); lost > 0 {
@@ -148,11 +145,11 @@ func startWriter(t *testing.T, file, mode string) *atomic.Uint64 {
 	return acked
 }
 
-// TestWriter is the process that writes.
+// TestWriter is the process that writes; in a run of the tests themselves it does nothing.
 func TestWriter(t *testing.T) {
 	file := os.Getenv(powerEnv)
 	if file == "" {
-		t.Skip("this is the child of TestPowerCut")
+		return
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
