@@ -244,7 +244,7 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 		report(err)
 	}
 	switch {
-	case errors.Is(err, ErrFenced), errors.Is(err, ErrNotFound), errors.Is(err, errSchema):
+	case errors.Is(err, ErrFenced), errors.Is(err, ErrNotFound), errors.Is(err, errSchema), errors.Is(err, errAtRest):
 		d.end(now, errFencedOff, ReasonNone)
 		return wake, false, err
 	case err != nil:

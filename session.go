@@ -120,6 +120,9 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	if x.loaded && row.Epoch != x.epoch && (!x.raise || row.Progress.Owner != x.owner) {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, ErrFenced)
 	}
+	if !x.loaded && x.held.empty() && !row.canMove() {
+		return errAtRest // it came to rest after somebody had looked; nothing is to be taken over
+	}
 	x.loaded, x.epoch = true, row.Epoch
 	st := &state{
 		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, told: row.Status,
@@ -141,6 +144,8 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	x.st, x.revision = st, row.Revision
 	return nil
 }
+
+var errAtRest = errors.New("ota: the plan has come to rest")
 
 var errSchema = errors.New("written by a newer version of this library")
 
