@@ -202,6 +202,9 @@ func (s *state) fold(now time.Time) need {
 		return n
 	}
 	s.foldOutcomes()
+	if n := s.foldReports(); n.kind != needNothing {
+		return n
+	}
 	s.foldInspects()
 	if n := s.foldHealth(); n.kind != needNothing {
 		return n
