@@ -32,6 +32,7 @@ type pool struct {
 	size    int             // workers that are not stuck in an abandoned call
 	workers []*worker       // all of them
 	done    []outcome       // not fetched by the owner yet
+	made    int             // calls that are waited for
 	left    int             // abandoned calls that have not returned
 	byRow   map[int]*worker // the busy ones by the ordinal of their job; nil until an outcome is reported
 	resync  bool            // a call was not made, or is not accounted for
@@ -41,6 +42,7 @@ type pool struct {
 
 // worker is one goroutine of a pool.
 type worker struct {
+	place int // in workers
 	job   job
 	calls context.Context // parent of its call's context
 	call  *callContext    // that of its call
@@ -81,7 +83,7 @@ func (p *pool) push(jobs []job, concurrency int) {
 
 // spawn adds a worker, in a further group when the last one is full.
 func (p *pool) spawn(concurrency int) {
-	w := &worker{}
+	w := &worker{place: len(p.workers)}
 	run := func() error { p.run(w); return nil }
 	p.size++
 	p.workers = append(p.workers, w)
@@ -137,6 +139,7 @@ func (p *pool) next(w *worker, call *callContext, o outcome, have bool) bool {
 		p.idle--
 	}
 	w.job, w.calls, w.call, w.busy = p.queue[p.head], p.calls, call, true
+	p.made++
 	call.parent, call.deadline = p.calls, w.job.attempt.Deadline
 	if p.byRow != nil {
 		p.byRow[w.job.ordinal] = w
@@ -152,6 +155,9 @@ func (p *pool) next(w *worker, call *callContext, o outcome, have bool) bool {
 // back takes in how a worker's call ended, and reports whether the worker goes on: one that was left behind has been replaced.
 func (p *pool) back(w *worker, o outcome, have bool) bool {
 	w.busy, w.call = false, nil
+	if !w.left {
+		p.made--
+	}
 	if p.byRow[w.job.ordinal] == w {
 		delete(p.byRow, w.job.ordinal)
 	}
@@ -194,7 +200,11 @@ func (p *pool) died(w *worker) {
 }
 
 func (p *pool) remove(w *worker) {
-	p.workers = slices.DeleteFunc(p.workers, func(x *worker) bool { return x == w })
+	last := len(p.workers) - 1
+	p.workers[w.place] = p.workers[last]
+	p.workers[w.place].place = w.place
+	p.workers[last] = nil
+	p.workers = p.workers[:last]
 }
 
 // settle ends calls whose outcome was reported and committed, and leaves out those that were not made yet.
@@ -244,13 +254,7 @@ func (p *pool) fetch(spare []outcome) (done []outcome, resync bool) {
 func (p *pool) out() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := len(p.queue) - p.head
-	for _, w := range p.workers {
-		if w.busy && !w.left {
-			n++
-		}
-	}
-	return n
+	return len(p.queue) - p.head + p.made
 }
 
 // abandon leaves behind the calls whose context ended more than after ago; ended is when all their contexts were ended
@@ -278,6 +282,7 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 			continue
 		}
 		w.left = true
+		p.made--
 		p.left++
 		p.strayed(w.job.ordinal)
 		p.size--
