@@ -39,7 +39,7 @@ type TrialOptions struct {
 // processors; GOMAXPROCS runs are made at once. Spec.Agents is read once, and the agents are held in memory.
 //
 // It returns what Create returns for a spec that is refused, a *FieldError for a model or an option out of its range,
-// and the context's error when ctx ends first. A run costs a few microseconds for each agent.
+// and the context's error when ctx ends first. A run costs some ten microseconds for each agent.
 func Trials(ctx context.Context, spec Spec, model FleetModel, options TrialOptions) (*TrialResult, error) {
 	if options.Runs == 0 {
 		options.Runs = 1000

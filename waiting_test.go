@@ -164,23 +164,29 @@ func TestAReportAfterACrash(t *testing.T) {
 	})
 }
 
-// A paused plan repeats nothing, so its lost attempts queue. One that is reported leaves the queue with its slot.
+// A paused plan repeats nothing, so its lost attempts queue. One that is reported leaves the queue.
 func TestAReportTakesALostAttemptOutOfTheQueue(t *testing.T) {
-	inPost(t, func(s *scene, p *postman) {
-		id := s.start(Policy{Concurrency: 2, FailureThreshold: ptr(1.0)}, Shape{}, names("a", 6)...)
+	inPost(t, func(s *scene, _ *postman) {
+		id := s.start(Policy{Concurrency: 2}, Shape{}, names("a", 6)...)
 		stop := s.run(s.e)
 		s.after(time.Second)
 		require.NoError(s, stop())
 		s.said(s.e.Pause(s.ctx, id, By{}))
-		s.said(s.e.Skip(s.ctx, id, []string{"a-005"}, By{})) // so that it is driven, though paused
-		s.run(s.e)
-		s.after(time.Second)
-		s.report(s.e, id, OutcomeReport{Agent: "a-000", Number: 1, Reason: ReasonThrottled, After: time.Hour})
+		x := newSession(s.store, id, "one")
+		turn := func(in input) {
+			_, _, err := x.turn(s.ctx, time.Now(), in)
+			require.NoError(s, err)
+		}
+		turn(input{})
+		later := OutcomeReport{Agent: "a-000", Number: 1, Reason: ReasonError, Message: "disk full"}
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.Retry = Retry{Max: 1, Backoff: time.Hour} }, By{}))
+		require.NoError(s, x.refresh(s.ctx))
+		turn(input{reports: []reported{later.input(time.Now())}})
 		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
-		s.after(time.Second)
-		require.Len(s, p.of("a-000"), 1, "it is asked again in an hour, not at once")
-		s.after(2 * time.Hour)
-		require.LessOrEqual(s, s.plan(id).Counts.Running, 2)
+		require.NoError(s, x.refresh(s.ctx))
+		turn(input{})
+		require.Len(s, x.starts, 1, "the other lost attempt is repeated, this one is due in an hour")
+		require.Equal(s, "a-001", x.starts[0].attempt.Agent)
 	})
 }
 
