@@ -12,6 +12,8 @@ func (d *driver) answer(a ask) {
 		d.answerProbe(a)
 	case askInspect:
 		d.answerInspect(a)
+	case askGate:
+		d.answerGate(a)
 	}
 }
 

@@ -6,7 +6,7 @@ import "fmt"
 // before the end of one that is settled. Adding a barrier is adding a function to one of the lists.
 var (
 	openers = []func(*view) (hold, bool){promotedBarrier}
-	closers = []func(*view) (hold, bool){observedBarrier, probedBarrier}
+	closers = []func(*view) (hold, bool){observedBarrier, probedBarrier, gateBarrier, evidenceBarrier}
 )
 
 // hold is why a barrier does not let the plan pass.
@@ -15,6 +15,8 @@ type hold struct {
 	Until int64 // when that clears by itself; 0: it does not
 	Verb  Verb
 	Text  string
+
+	asksGate bool // what clears it is an answer of the Gater
 }
 
 func promotedBarrier(v *view) (hold, bool) {
@@ -37,4 +39,19 @@ func observedBarrier(v *view) (hold, bool) {
 
 func probedBarrier(v *view) (hold, bool) {
 	return hold{Why: ReasonInquiry, Text: "asking the agents of the batch how they are"}, v.calls.prober && !v.probed
+}
+
+func gateBarrier(v *view) (hold, bool) {
+	if !v.calls.gater || v.b.Gate == GatePass || v.c.Gated > v.b.Index || v.b.Changed == 0 {
+		return hold{}, false
+	}
+	return hold{Why: ReasonGate, Text: fmt.Sprintf("batch %d", v.b.Index), asksGate: true}, true
+}
+
+// evidenceBarrier holds back everybody after a canary that changed no agent: it has proved nothing.
+func evidenceBarrier(v *view) (hold, bool) {
+	if !v.b.Canary || v.b.Changed > 0 || v.c.Promoted > v.b.Index {
+		return hold{}, false
+	}
+	return hold{Why: ReasonEvidence, Verb: VerbPromote, Text: fmt.Sprintf("batch %d", v.b.Index)}, true
 }

@@ -2,6 +2,7 @@ package ota
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -13,12 +14,50 @@ type Shape struct {
 	// Size is the number of agents in a batch; the last one takes what is left. 1 or more; 0 means DefaultBatchSize.
 	// Not together with Batches.
 	Size int
+	// Percent makes a batch of this share of all agents, rounded up, at least one; the last one takes what is left. More
+	// than 0, at most 100; 0 means Size. The agents are then held in memory while the plan is made.
+	Percent float64
+	// Canary puts a batch of this many agents before all others. It must change at least one agent, or be promoted past,
+	// before another batch begins. 1 or more; 0 means none.
+	Canary int
+	// Growth lets the batches grow, instead of Size and Percent.
+	Growth Growth
 	// Batches lists every batch: agents are taken in order, and the sizes must add up to all of them.
 	Batches []BatchShape
 	// Shuffle, when not 0, is the seed of a shuffle of all agents, so that the same agents are not always the first to
 	// meet a bad release. The same seed and agents give the same order. Not together with Batches. The agents are then
 	// held in memory while the plan is made.
 	Shuffle uint64
+}
+
+// Growth is a series of batch sizes: First, then each Factor times the one before, rounded down but at least one more, up
+// to Max.
+type Growth struct {
+	First  int     // 1 or more; 0 means no growth
+	Factor float64 // 1 to 100; 0 means 2
+	Max    int     // 0 means no limit
+}
+
+// size is the size of the k-th batch of the series, from 0.
+func (g Growth) size(k int) int {
+	factor, size := g.Factor, g.First
+	if factor == 0 {
+		factor = 2
+	}
+	for range k {
+		if g.Max > 0 && size >= g.Max || size >= maxAgents {
+			break
+		}
+		if next := int(float64(size) * factor); next > size || factor == 1 {
+			size = next
+		} else {
+			size++
+		}
+	}
+	if g.Max > 0 {
+		size = min(size, g.Max)
+	}
+	return min(size, maxAgents)
 }
 
 // BatchShape is one batch of an explicit list.
@@ -31,8 +70,12 @@ func (s Shape) check(m *mistakes) {
 	if s.Size < 0 || s.Size > maxAgents {
 		m.add("shape.size", strconv.Itoa(s.Size), "is out of range", "1 or more; 0 means 10")
 	}
+	s.checkSizes(m)
 	if len(s.Batches) == 0 {
 		return
+	}
+	if s.Percent != 0 || s.Canary != 0 || s.Growth != (Growth{}) {
+		m.add("shape.batches", "", "do not go with percent, canary or growth", "a list, or a rule")
 	}
 	if s.Size != 0 {
 		m.add("shape.size", strconv.Itoa(s.Size), "does not go with a list of batches", "one of the two")
@@ -49,25 +92,49 @@ func (s Shape) check(m *mistakes) {
 	}
 }
 
+// checkSizes checks the rules that make sizes.
+func (s Shape) checkSizes(m *mistakes) {
+	if !(s.Percent >= 0 && s.Percent <= 100) {
+		m.add("shape.percent", strconv.FormatFloat(s.Percent, 'g', -1, 64), "is out of range", "more than 0, at most 100")
+	}
+	if s.Canary < 0 || s.Canary > maxAgents {
+		m.add("shape.canary", strconv.Itoa(s.Canary), "is out of range", "1 or more; 0 means none")
+	}
+	if g := s.Growth; g != (Growth{}) {
+		if g.First < 1 || g.First > maxAgents {
+			m.add("shape.growth.first", strconv.Itoa(g.First), "is out of range", "1 or more")
+		}
+		if g.Factor != 0 && !(g.Factor >= 1 && g.Factor <= 100) {
+			m.add("shape.growth.factor", strconv.FormatFloat(g.Factor, 'g', -1, 64), "is out of range", "1 to 100; 0 means 2")
+		}
+		if g.Max < 0 || g.Max > 0 && g.Max < g.First {
+			m.add("shape.growth.max", strconv.Itoa(g.Max), "is less than the first batch", "at least shape.growth.first; 0 means no limit")
+		}
+	}
+	rules := 0
+	for _, used := range []bool{s.Size != 0, s.Percent != 0, s.Growth != (Growth{})} {
+		if used {
+			rules++
+		}
+	}
+	if rules > 1 {
+		m.add("shape", "", "has more than one of size, percent and growth", "one of them")
+	}
+}
+
 // maxAgents keeps ordinals within an int32.
 const maxAgents = 1 << 30
 
 // cutter deals agents out to batches as they come.
 type cutter struct {
-	shape Shape
-	size  int // of the batches of a plan without a list
-	first []int
-	used  int // agents in the last batch
-	total int
+	shape  Shape
+	agents int // how many there are; known beforehand for Percent only
+	first  []int
+	used   int // agents in the last batch
+	total  int
 }
 
-func newCutter(s Shape) *cutter {
-	size := s.Size
-	if size == 0 {
-		size = DefaultBatchSize
-	}
-	return &cutter{shape: s, size: size}
-}
+func newCutter(s Shape) *cutter { return &cutter{shape: s} }
 
 // next returns the batch of the next agent, or false when an explicit list has no room left.
 func (c *cutter) next() (batch int, ok bool) {
@@ -84,11 +151,28 @@ func (c *cutter) next() (batch int, ok bool) {
 	return len(c.first) - 1, true
 }
 
+// room is how many agents fit the last batch.
 func (c *cutter) room() int {
-	if len(c.shape.Batches) > 0 {
-		return c.shape.Batches[len(c.first)-1].Size
+	s, k := &c.shape, len(c.first)-1
+	if len(s.Batches) > 0 {
+		return s.Batches[k].Size
 	}
-	return c.size
+	if s.Canary > 0 {
+		if k == 0 {
+			return s.Canary
+		}
+		k--
+	}
+	switch {
+	case s.Growth.First > 0:
+		return s.Growth.size(k)
+	case s.Percent > 0:
+		return max(1, int(math.Ceil(float64(c.agents)*s.Percent/100-1e-9)))
+	case s.Size > 0:
+		return s.Size
+	default:
+		return DefaultBatchSize
+	}
 }
 
 // check adds what only the number of agents can tell.
@@ -117,6 +201,7 @@ func (c *cutter) rows() []BatchRow {
 		rows[i] = BatchRow{Index: i, First: first, Size: end - first, Cursor: first}
 		rows[i].Counts.Pending = end - first
 		rows[i].Tasks.Pending = end - first
+		rows[i].Canary = i == 0 && c.shape.Canary > 0
 		if len(c.shape.Batches) > 0 {
 			rows[i].Name = c.shape.Batches[i].Name
 		}

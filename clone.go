@@ -25,6 +25,7 @@ func (s PlanSpec) clone() PlanSpec {
 func (p Policy) clone() Policy {
 	p.FailureThreshold = cloneOf(p.FailureThreshold)
 	p.Hold.Batches = slices.Clone(p.Hold.Batches)
+	p.Windows = cloneWindows(p.Windows)
 	return p
 }
 
@@ -54,6 +55,10 @@ func (c Control) clone() Control {
 	c.Paused = cloneOf(c.Paused)
 	c.Cancel = cloneOf(c.Cancel)
 	c.Rollback = c.Rollback.clone()
+	if c.Template != nil {
+		t := c.Template.clone()
+		c.Template = &t
+	}
 	c.Orders = slices.Clone(c.Orders)
 	for i := range c.Orders {
 		c.Orders[i].Agents = slices.Clone(c.Orders[i].Agents)

@@ -98,7 +98,17 @@ func (w *saying) event(e Event) {
 // refuse is the error for a verb that the present status forbids.
 func (w *saying) refuse(hint string) error {
 	st := w.status()
-	return &StateError{Plan: w.row.ID, Verb: w.verb, Have: st, Legal: LegalVerbs(st), Hint: hint}
+	legal := slices.DeleteFunc(LegalVerbs(st), func(v Verb) bool {
+		switch v {
+		case VerbResume, VerbPromote, VerbRetry:
+			return w.row.Control.Rollback != nil
+		case VerbCreateRollback, VerbRollback:
+			return w.row.Source != ""
+		default:
+			return false
+		}
+	})
+	return &StateError{Plan: w.row.ID, Verb: w.verb, Have: st, Legal: legal, Hint: hint}
 }
 
 func (w *saying) legal() error {
@@ -372,7 +382,13 @@ func (w *saying) answer(d Decision) error {
 	var exceeded []int
 	for i := range p.Breaches {
 		b := p.Breaches[i]
-		if b.Number <= w.c.Cleared || b.Reason != ReasonThreshold {
+		if b.Number <= w.c.Cleared {
+			continue
+		}
+		if b.Reason != ReasonThreshold {
+			if err := w.answerOther(d, b); err != nil {
+				return err
+			}
 			continue
 		}
 		over, err := w.exceeds(b)
@@ -395,6 +411,55 @@ func (w *saying) answer(d Decision) error {
 	return nil
 }
 
+// answerOther answers a breach that is no matter of counting: a limit of time needs Edit or Accept, which lifts it; a gate
+// is asked again unless Accept passes it; the others need nothing.
+func (w *saying) answerOther(d Decision, b Breach) error {
+	accept := d.kind == decideAccept
+	c := w.c
+	c.PausedFor += max(0, w.now.Sub(pausedSince(&w.row.Control, &w.row.Progress)))
+	switch b.Reason {
+	case ReasonPlanLimit:
+		if at := planDeadline(&c); at.IsZero() || w.now.Before(at) {
+			return nil
+		}
+		w.c.LiftedPlan = accept
+	case ReasonBatchLimit:
+		row, err := w.batch(b.Batch)
+		if err != nil {
+			return err
+		}
+		if at := batchDeadline(&c, &row); at.IsZero() || w.now.Before(at) {
+			return nil
+		}
+		if accept {
+			w.c.Lifted = b.Batch + 1
+		}
+	case ReasonGateFailed, ReasonGateUndecided:
+		if accept {
+			w.c.Gated = b.Batch + 1
+		}
+		return nil
+	default:
+		return nil
+	}
+	if !accept {
+		return &BreachError{Plan: w.row.ID, Breach: b, Failed: w.row.Progress.Counts.Bad()}
+	}
+	return nil
+}
+
+// batch reads one batch as it is now.
+func (w *saying) batch(i int) (BatchRow, error) {
+	page, err := w.store.Batches(w.ctx, w.row.ID, RowQuery{From: i, To: i + 1})
+	if err != nil {
+		return BatchRow{}, err
+	}
+	if len(page.Items) == 0 {
+		return BatchRow{}, fmt.Errorf("%w: batch %d of plan %s", ErrNotFound, i, w.row.ID)
+	}
+	return page.Items[0], nil
+}
+
 // exceeds reports whether what failed still exceeds what is tolerated, where b struck.
 func (w *saying) exceeds(b Breach) (bool, error) {
 	threshold := *w.c.Policy.FailureThreshold
@@ -402,14 +467,8 @@ func (w *saying) exceeds(b Breach) (bool, error) {
 		p := &w.row.Progress
 		return p.Counts.Bad()-p.Accepted > Tolerated(threshold, w.row.Spec.Agents), nil
 	}
-	page, err := w.store.Batches(w.ctx, w.row.ID, RowQuery{From: b.Batch, To: b.Batch + 1})
-	if err != nil {
-		return false, err
-	}
-	for _, row := range page.Items {
-		return row.Counts.Bad()-row.Accepted > Tolerated(threshold, row.Size), nil
-	}
-	return false, fmt.Errorf("%w: batch %d of plan %s", ErrNotFound, b.Batch, w.row.ID)
+	row, err := w.batch(b.Batch)
+	return row.Counts.Bad()-row.Accepted > Tolerated(threshold, row.Size), err
 }
 
 // pausedSince is when a plan that is pausing or paused stopped starting; zero for any other.

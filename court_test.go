@@ -119,8 +119,8 @@ type wrongFunc func(format string, args ...any)
 // judgeCounts compares every counter with the rows.
 func (c *court) judgeCounts(is *snapshot, wrong wrongFunc) {
 	type sums struct {
-		agents, tasks                   Counts
-		open, touched, unhealthy, total int
+		agents, tasks            Counts
+		open, touched, unhealthy int
 	}
 	per := make([]sums, len(is.batches))
 	var all sums
@@ -180,6 +180,7 @@ func (c *court) judgeEvents(was, is *snapshot, rec Record, wrong wrongFunc) {
 		}
 	}
 	for i := range is.batches {
+		changed = changed || was.batches[i] != is.batches[i]
 		if was.batches[i].Status != is.batches[i].Status {
 			changed = true
 			if !batches[i] {

@@ -1,6 +1,7 @@
 package ota
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,9 +118,9 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 	}
 }
 
-// agents is the user's order, or the shuffled one.
+// agents is the user's order, or the shuffled one. A shape that has to know them all first holds them.
 func (d *draft) agents() iter.Seq2[Agent, error] {
-	if d.spec.Shape.Shuffle == 0 {
+	if d.spec.Shape.Shuffle == 0 && d.spec.Shape.Percent == 0 {
 		return d.spec.Agents
 	}
 	return func(yield func(Agent, error) bool) {
@@ -131,7 +132,10 @@ func (d *draft) agents() iter.Seq2[Agent, error] {
 			}
 			all = append(all, a)
 		}
-		shuffle(all, d.spec.Shape.Shuffle)
+		d.cut.agents = len(all)
+		if seed := d.spec.Shape.Shuffle; seed != 0 {
+			shuffle(all, seed)
+		}
 		for _, a := range all {
 			if !yield(a, nil) {
 				return
@@ -186,7 +190,11 @@ func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 		Labels: cloneMap(s.Labels), Agents: d.cut.total, Batches: len(batches), Warnings: append(warnings, d.warnings...),
 	}
 	spec.Warnings = append(spec.Warnings, toleranceWarning(p, batches, d.cut.total)...)
-	return created(spec, Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations)}, batches, now), nil
+	if n := s.Shape.Canary; n > 0 && 2*n > d.cut.total {
+		spec.Warnings = append(spec.Warnings, fmt.Sprintf("the canary of %d agents is larger than the rest of %d", min(n, d.cut.total), max(0, d.cut.total-n)))
+	}
+	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), Template: s.Rollback}
+	return created(spec, c, batches, cmp.Or(s.Actor, s.CreatedBy), now), nil
 }
 
 // toleranceWarning says where the threshold, once it is a number, tolerates nothing although it is not 0.

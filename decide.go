@@ -67,12 +67,28 @@ func (v *view) tolerance() (tolerated, failed int) {
 	return Tolerated(*v.c.Policy.FailureThreshold, v.b.Size), v.b.Counts.Bad() - v.b.Accepted
 }
 
+// deadline is when the next limit of time passes; 0 for none.
+func (v *view) deadline() int64 {
+	if v.status != StatusRunning {
+		return 0
+	}
+	var at int64
+	if !v.p.Late {
+		at = nanos(planDeadline(v.c))
+	}
+	if v.b != nil && !v.b.Late {
+		at = earlier(at, nanos(batchDeadline(v.c, v.b)))
+	}
+	return at
+}
+
 // decision is what to do next.
 type decision struct {
 	do    deed
 	all   int   // of doStart: how many agents of any kind
 	fresh int   // and of those that hold no slot yet
 	wake  int64 // of doWait: when to look again; 0: only an input can help
+	gate  bool  // of doAsk: the gate is next
 }
 
 type deed uint8
@@ -86,7 +102,7 @@ const (
 	doClose                // the batch was observed and passed
 	doNext                 // go on to the batch after a closed one
 	doComplete             // the last batch is closed
-	doProbe                // ask the agents of the observed batch how they are
+	doAsk                  // ask about the observed batch: its agents how they are, then its gate
 )
 
 // decide says what to do next. It is pure, and costs as much for a million agents as for one.
@@ -164,7 +180,7 @@ func (v *view) decideClose() decision {
 	wake := v.wake
 	for _, barrier := range closers {
 		if h, holds := barrier(v); holds {
-			return decision{do: doProbe, wake: earlier(wake, h.Until)}
+			return decision{do: doAsk, wake: earlier(wake, h.Until), gate: h.asksGate}
 		}
 	}
 	return decision{do: doClose}
@@ -206,6 +222,7 @@ func (s *state) fold(now time.Time) need {
 		return n
 	}
 	s.foldInspects()
+	s.foldGates(now)
 	if n := s.foldHealth(); n.kind != needNothing {
 		return n
 	}
@@ -225,10 +242,13 @@ func (s *state) decideAll(now time.Time) (need, time.Time) {
 		v := s.view(now.UnixNano())
 		switch d := v.decide(); d.do {
 		case doWait:
-			return need{}, stamp(d.wake)
-		case doProbe:
+			return need{}, stamp(earlier(d.wake, v.deadline()))
+		case doAsk:
 			n, due := s.probe(now.UnixNano())
-			return n, stamp(earlier(d.wake, due))
+			if d.gate && n.kind == needNothing && v.status == StatusRunning {
+				due = earlier(due, s.askGate(now))
+			}
+			return n, stamp(earlier(earlier(d.wake, due), v.deadline()))
 		default:
 			if n := s.carryOut(d, now); n.kind != needNothing || s.fx.again {
 				return n, time.Time{}
@@ -245,7 +265,7 @@ func (s *state) carryOut(d decision, now time.Time) need {
 		s.sweep(now.UnixNano(), orderChunk)
 		s.fx.again = true
 	case doOpen:
-		b.Status, b.StartedAt = BatchRunning, now
+		b.Status, b.StartedAt, b.PausedFor = BatchRunning, now, s.c.PausedFor
 		s.p.Reached = max(s.p.Reached, b.Index)
 		s.dirtyBatch(b)
 		s.event(Event{Kind: EventBatchStarted, Batch: b.Index, Number: b.Size})
@@ -269,7 +289,8 @@ func (s *state) carryOut(d decision, now time.Time) need {
 func (s *state) settle(b *batch, now time.Time) {
 	b.SettledAt, b.HealthySince = now, now
 	s.dirtyBatch(b)
-	if s.c.Policy.Observe.None() || b.Changed == 0 {
+	observed := !s.c.Policy.Observe.None() || s.calls.gater
+	if b.Changed > 0 && !observed || b.Changed == 0 && !b.Canary {
 		s.close(b, now)
 		return
 	}

@@ -9,7 +9,8 @@
 // Make an [Engine] with [New], a plan with [Engine.Create], start it with [Engine.Start], and drive it with [Engine.RunPlan]
 // (one plan, in the foreground) or [Engine.Run] (all plans of the Store, until the context ends). The examples of those
 // methods run as they are, without a fleet. To try a plan before it touches anything, use [Simulate]. Package otatest has
-// a fleet for tests, package storetest checks a Store of your own.
+// a fleet for tests; packages storetest and executortest check a Store and an Executor of your own; module sqlstore keeps
+// plans in SQLite or PostgreSQL.
 //
 // # Words
 //

@@ -6,7 +6,9 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,7 +84,22 @@ func TestDocumentedPolicies(t *testing.T) {
 	}
 }
 
-// fieldsOf lists the exported fields of a struct, with those of the structs inside it.
+// Every file of this package is in the table of docs/design.md.
+func TestDocumentedFiles(t *testing.T) {
+	t.Parallel()
+	named := regexp.MustCompile(`[a-z*]+\.go`).FindAllString(readDoc(t, "docs/design.md"), -1)
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !strings.HasSuffix(f, "_test.go") && !slices.ContainsFunc(named, func(p string) bool { ok, _ := filepath.Match(p, f); return ok }) {
+			t.Errorf("%s is not in the table of files", f)
+		}
+	}
+}
+
+// fieldsOf lists the exported fields of a struct, with those of the structs inside it, and in its slices.
 func fieldsOf(typ reflect.Type, prefix string) []string {
 	var names []string
 	for f := range typ.Fields() {
@@ -91,6 +108,9 @@ func fieldsOf(typ reflect.Type, prefix string) []string {
 			continue
 		}
 		names = append(names, prefix+f.Name)
+		if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct {
+			names = append(names, fieldsOf(f.Type.Elem(), prefix+f.Name+".")...)
+		}
 	}
 	return names
 }

@@ -75,6 +75,7 @@ func (e *Engine) newDriver(ctx context.Context, id string) *driver {
 	d.session.left = e.strays.of(id)
 	_, d.session.calls.prober = e.exec.(Prober)
 	_, d.session.calls.inspector = e.exec.(Inspector)
+	_, d.session.calls.gater = e.exec.(Gater)
 	return d
 }
 
@@ -187,7 +188,8 @@ var errStopped = errors.New("ota: the driver has stopped")
 func (d *driver) waitOut(most time.Duration) {
 	d.look = d.e.now().Add(most)
 	for d.pool.out() > 0 {
-		if d.e.now().Before(d.look) {
+		d.pool.fetch(nil)
+		if d.refreshed = d.e.now(); d.refreshed.Before(d.look) {
 			d.wait(context.Background(), true, d.look)
 			continue
 		}
@@ -234,6 +236,9 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	if x.committed {
 		x.committed = false
 		d.e.changed(d.id)
+	}
+	if x.st == nil { // refused again and again: what others said has to be looked at first
+		return wake, again, nil
 	}
 	d.call(now)
 	d.abandon(now)

@@ -248,7 +248,7 @@ func (e *Engine) commitVerb(ctx context.Context, id string, w *saying, f func(*s
 	if err != nil {
 		return PlanRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, id, err)
 	}
-	if max(row.Spec.Schema, row.Control.Schema, row.Progress.Schema) > Schema {
+	if row.newer() {
 		return PlanRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, id, errSchema)
 	}
 	w.row, w.now = row, e.now()

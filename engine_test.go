@@ -93,6 +93,57 @@ func TestAbandonedCalls(t *testing.T) {
 	})
 }
 
+// The engine that lost its plan waits for its calls, but not for ever, and not by asking all the time.
+func TestFencedWithAStuckCall(t *testing.T) {
+	inScene(t, func(s *scene) {
+		var mute atomic.Bool
+		s.store.renew = func(_ context.Context, engine string) error {
+			if mute.Load() && engine == "one" {
+				return errDown
+			}
+			return nil
+		}
+		id := s.start(Policy{Concurrency: 2}, Shape{}, "stuck-1", "slow-2", "ok-3")
+		s.run(s.e)
+		s.after(time.Second)
+		s.run(s.engine(s.store, s.fleet, "two"))
+		mute.Store(true)
+		s.after(5 * time.Minute)
+		require.Equal(s, "two", s.plan(id).Owner)
+		require.Len(s, s.fleet.made("stuck-1"), 2)
+		s.fleet.free()
+		s.after(time.Minute)
+		require.Equal(s, 2, s.plan(id).Counts.Succeeded)
+	})
+}
+
+// An engine that cannot renew its lease starts nothing once that may have run out, although nobody has taken its plan.
+func TestNothingStartsWithoutALease(t *testing.T) {
+	inScene(t, func(s *scene) {
+		var mute atomic.Bool
+		s.store.renew = func(context.Context, string) error {
+			if mute.Load() {
+				return errDown
+			}
+			return nil
+		}
+		id := s.start(Policy{Concurrency: 1}, Shape{Size: 100}, names("ok", 100)...)
+		s.run(s.e)
+		s.after(10500 * time.Millisecond)
+		mute.Store(true)
+		s.after(6 * time.Second)
+		calls := len(s.fleet.made(""))
+		require.LessOrEqual(s, calls, 15)
+		require.Contains(s, s.reasons(id), "lease")
+		s.after(time.Minute)
+		require.Len(s, s.fleet.made(""), calls)
+		mute.Store(false)
+		s.after(2 * time.Minute)
+		s.status(id, StatusCompleted)
+		require.Len(s, s.fleet.made(""), 100, "and nobody was called twice")
+	})
+}
+
 func TestInterrupt(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.start(Policy{Concurrency: 2}, Shape{}, "hang-1", "slow-2", "ok-3")
@@ -399,9 +450,9 @@ func TestSkipBeforeStart(t *testing.T) {
 
 func TestRetryHoldsBackLaterBatches(t *testing.T) {
 	inScene(t, func(s *scene) {
-		ok := false
+		var ok atomic.Bool
 		s.fleet.do = func(ctx context.Context, a Attempt) (Result, bool, error) {
-			if a.Agent == "fail-1" && ok {
+			if a.Agent == "fail-1" && ok.Load() {
 				return Result{Version: "2"}, true, nap(ctx, 10*time.Second)
 			}
 			return Result{}, false, nil
@@ -410,7 +461,7 @@ func TestRetryHoldsBackLaterBatches(t *testing.T) {
 		s.run(s.e)
 		s.after(63500 * time.Millisecond) // ok-3 is done, ok-4 runs
 		require.Equal(s, 1, s.plan(id).Batch)
-		ok = true
+		ok.Store(true)
 		s.said(s.e.Retry(s.ctx, id, nil, By{}))
 		s.after(5 * time.Second)
 		p := s.plan(id)
@@ -464,8 +515,8 @@ func TestQueueLimit(t *testing.T) {
 			s.after(30 * time.Minute)
 			require.Contains(s, s.explain(id).Sentence(), "1 agents of batch 0 wait for their next attempt")
 			s.said(s.e.Pause(s.ctx, id, By{}))
-			s.after(72 * time.Hour)
-			require.Equal(s, TaskWaiting, s.agent(id, "away-1").Status, "a weekend's pause fails nobody")
+			s.after(8 * time.Hour)
+			require.Equal(s, TaskWaiting, s.agent(id, "away-1").Status, "a pause fails nobody")
 			s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
 			s.after(time.Minute)
 			a := s.agent(id, "away-1")

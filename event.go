@@ -64,6 +64,7 @@ const (
 	EventTaskRetried // it was put back to pending by an order
 	EventHealth      // a report that changed whether an agent counts as healthy
 	EventLate        // a report or an outcome that came too late to count
+	EventGate        // the Gater has answered; Number is its verdict, Text what it said
 )
 
 var eventNames = []string{
@@ -71,7 +72,7 @@ var eventNames = []string{
 	"plan_edited", "plan_annotated", "order_given", "order_carried_out", "plan_frozen", "rollback_started",
 	"rollback_completed", "rollback_off", "plan_status", "plan_owned", "breach", "batch_started", "batch_observing",
 	"batch_completed", "batch_reopened", "batch_canceled", "task_started", "task_repeated", "task_succeeded",
-	"task_failed", "task_skipped", "task_canceled", "task_unknown", "task_waiting", "task_retried", "health", "late",
+	"task_failed", "task_skipped", "task_canceled", "task_unknown", "task_waiting", "task_retried", "health", "late", "gate",
 }
 
 // String returns the kind as it is written on the wire, for example "task_started".

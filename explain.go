@@ -34,7 +34,7 @@ func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 	if err != nil {
 		return Explanation{}, fmt.Errorf("ota: explain plan %s: %w", id, err)
 	}
-	if max(row.Spec.Schema, row.Control.Schema, row.Progress.Schema) > Schema {
+	if row.newer() {
 		return Explanation{Plan: id, Status: row.Status, Blockers: []Blocker{{Reason: ReasonSchema}}}, nil
 	}
 	v := view{
@@ -106,7 +106,7 @@ func (e *Engine) noEngine(ctx context.Context, row *PlanRow, st Status) (Blocker
 }
 
 func (v *view) explanation(id string) Explanation {
-	return Explanation{Plan: id, Status: v.status, Batch: v.p.Batch, Blockers: v.explain()}
+	return Explanation{Plan: id, Status: v.status, Batch: min(v.p.Batch, v.p.Reached), Blockers: v.explain()}
 }
 
 // explain lists everything that holds the plan back now: the same limits and barriers that decide asks.

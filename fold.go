@@ -73,9 +73,11 @@ func (s *state) become(r *resident, o *outcome) {
 		s.taskEvent(EventTaskSkipped, r, o.task, b.why, cutMessage(o.text))
 		s.endAgent(r, TaskSkipped, o.at)
 	case TaskUnknown:
+		s.p.Row++
 		s.taskEvent(EventTaskUnknown, r, o.task, b.why, cutMessage(o.text))
 		s.endAgent(r, TaskUnknown, o.at)
 	default:
+		s.p.Row++
 		s.taskEvent(EventTaskFailed, r, o.task, b.why, failText(o, b))
 		s.endAgent(r, TaskFailed, o.at)
 	}
@@ -138,6 +140,7 @@ func (s *state) nextTask(r *resident, task int) {
 		s.requeue(r)
 		return
 	}
+	s.p.Row = 0
 	s.setAgent(r, TaskSucceeded)
 	if !r.is(AgentTouched) {
 		s.setFlag(r, AgentAtTarget, true)

@@ -11,6 +11,7 @@ type ask struct {
 	attempt Attempt // what it is about
 	ordinal int
 	number  uint32
+	batch   int // of askGate
 }
 
 type askKind uint8
@@ -18,6 +19,7 @@ type askKind uint8
 const (
 	askProbe   askKind = iota + 1 // is the agent healthy?
 	askInspect                    // what became of the attempt?
+	askGate                       // was the batch good enough?
 )
 
 // probeAnswer is what a Prober said, or that it did not know.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,15 +56,15 @@ func TestLesson01StartsAfterTheThreshold(t *testing.T) {
 // SwarmKit: a failure that waits in a queue while a worker is free lets that worker start another agent.
 func TestLesson02FailureDelayed(t *testing.T) {
 	inScene(t, func(s *scene) {
-		slow := false
+		var slow atomic.Bool
 		s.store.gate = func(ctx context.Context, k Commit) error {
-			if slow && k.Owner {
+			if slow.Load() && k.Owner {
 				return nap(ctx, 10*time.Second) // outcomes pile up meanwhile
 			}
 			return nil
 		}
 		s.fleet.do = func(ctx context.Context, a Attempt) (Result, bool, error) {
-			slow = true
+			slow.Store(true)
 			var at int
 			_, _ = fmt.Sscanf(a.Agent, "ok-%d", &at)
 			_ = nap(ctx, time.Second+time.Duration(at)*time.Millisecond)
@@ -382,9 +383,9 @@ func TestLesson10LateUnhealthy(t *testing.T) {
 func TestLesson11LeaseLostInTheMiddle(t *testing.T) {
 	for _, hang := range []bool{false, true} {
 		inScene(t, func(s *scene) {
-			mute := false
+			var mute atomic.Bool
 			s.store.renew = func(ctx context.Context, engine string) error {
-				if !mute || engine != "one" {
+				if !mute.Load() || engine != "one" {
 					return nil
 				}
 				if hang {
@@ -400,7 +401,7 @@ func TestLesson11LeaseLostInTheMiddle(t *testing.T) {
 			two := s.engine(s.store, s.fleet, "two")
 			s.run(two)
 			s.after(time.Second)
-			mute = true
+			mute.Store(true)
 			s.after(4 * time.Minute)
 			p := s.plan(id)
 			require.Equal(s, StatusCompleted, p.Status)
@@ -408,7 +409,7 @@ func TestLesson11LeaseLostInTheMiddle(t *testing.T) {
 			require.Equal(s, 30, p.Counts.Succeeded)
 			owners := s.events(id, EventOwned)
 			require.Len(s, owners, 2, "one takeover, and no fight")
-			mute = false
+			mute.Store(false)
 			s.after(time.Minute)
 			require.Equal(s, p, s.plan(id))
 		})

@@ -16,8 +16,10 @@ var limits = []func(*view) room{
 	drainLimit,
 	leaseLimit,
 	sourceLimit,
+	windowLimit,
 	concurrencyLimit,
 	reserveLimit,
+	rateLimit,
 }
 
 // room is the answer of a limit.
@@ -111,6 +113,20 @@ func sourceLimit(v *view) room {
 	return plenty
 }
 
+func windowLimit(v *view) room {
+	windows := v.c.Policy.Windows
+	if len(windows) == 0 {
+		return plenty
+	}
+	at, ok := nextOpen(windows, v.now)
+	if ok && at == v.now {
+		return plenty
+	}
+	r := none(ReasonWindow, 0, unknownZones(windows))
+	r.Until = at
+	return r
+}
+
 func concurrencyLimit(v *view) room {
 	return slots(v.c.Policy.Concurrency-v.p.Open, ReasonConcurrency)
 }
@@ -121,4 +137,17 @@ func reserveLimit(v *view) room {
 	}
 	tolerated, failed := v.tolerance()
 	return slots(tolerated+1-failed-v.p.Open, ReasonReserve)
+}
+
+// rateLimit is a bucket that leaks evenly. Its level is stored as the time at which it will be empty, so that a crash
+// fills nothing up.
+func rateLimit(v *view) room {
+	r := v.c.Policy.Rate
+	if r.Starts == 0 {
+		return plenty
+	}
+	step, burst := r.interval(), r.burst()
+	ahead := max(v.p.RateAt-v.now, 0)
+	n := burst - (ahead+step-1)/step
+	return room{All: int(max(n, 0)), New: int(max(n, 0)), Why: ReasonRate, Until: v.p.RateAt - (burst-1)*step}
 }

@@ -71,6 +71,7 @@ func TestMessagesOfSpecs(t *testing.T) {
 		{"attempt limit", func(s *Spec) { s.Policy.AttemptLimit = -1 }, "attemptLimit (-1ns) is negative; allowed: more than 0, or NoLimit; 0 means 30m"},
 		{"queue limit", func(s *Spec) { s.Policy.QueueLimit = -1 }, "queueLimit (-1ns) is negative; allowed: more than 0, or NoLimit; 0 means 1h"},
 		{"retries", func(s *Spec) { s.Policy.Retry.Max = 101 }, "retry.max (101) is out of range; allowed: 0 to 100"},
+		{"window zone", func(s *Spec) { s.Policy.Windows = []Window{{Length: 1, Zone: "Mars/Olympus"}} }, `windows[0].zone ("Mars/Olympus") is unknown; allowed: an IANA name such as Europe/Berlin, which the system or time/tzdata has; empty means UTC`},
 		{"abandoned", func(s *Spec) { s.Policy.MaxAbandoned = -1 }, "maxAbandoned (-1) is negative; allowed: 1 or more; 0 means the concurrency"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -189,8 +190,8 @@ func TestCreateErrorsOfTheIterator(t *testing.T) {
 
 func TestRequestKey(t *testing.T) {
 	inScene(t, func(s *scene) {
-		spec := func(key, print string) Spec {
-			return Spec{Name: "x", ToVersion: "2", Agents: AgentIDs("a"), RequestKey: key, Fingerprint: print}
+		spec := func(key, fingerprint string) Spec {
+			return Spec{Name: "x", ToVersion: "2", Agents: AgentIDs("a"), RequestKey: key, Fingerprint: fingerprint}
 		}
 		one, err := s.e.Create(s.ctx, spec("k", "f"))
 		require.NoError(s, err)

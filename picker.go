@@ -252,6 +252,9 @@ func (s *state) start(r *resident, now int64) {
 	s.taskEvent(kind, r, i, t.Why, "")
 	b := s.current()
 	b.Cursor = s.queue.cursor()
+	if rate := s.c.Policy.Rate; rate.Starts > 0 {
+		s.p.RateAt = max(s.p.RateAt, now) + rate.interval()
+	}
 	s.fx.starts = append(s.fx.starts, started{ordinal: r.Ordinal, task: i})
 }
 

@@ -49,8 +49,12 @@ type Spec struct {
 	Shape Shape
 	// Policy is how fast, how careful, and what to do when it goes wrong.
 	Policy Policy
+	// Rollback is how the plan is rolled back when a breach says so. Nil is the zero RollbackSpec.
+	Rollback *RollbackSpec
 	// CreatedBy is a claim about who made the plan, for people. At most 255 bytes.
 	CreatedBy string
+	// Actor is who really calls Create, for the plan's history. Empty means CreatedBy. At most 255 bytes.
+	Actor string
 	// Labels are fixed for the plan's life, and Plans finds plans by them. At most 64 of 255 bytes each.
 	Labels map[string]string
 	// Annotations are kept with the plan for whoever wrote them, and may be changed by Annotate. At most 64, values of
@@ -180,6 +184,7 @@ func (s Spec) check(m *mistakes) {
 		{"toVersion", s.ToVersion, true},
 		{"toRelease", s.ToRelease, false},
 		{"createdBy", s.CreatedBy, false},
+		{"actor", s.Actor, false},
 		{"requestKey", s.RequestKey, false},
 		{"fingerprint", s.Fingerprint, false},
 	} {
@@ -194,6 +199,9 @@ func (s Spec) check(m *mistakes) {
 		m.add("agents", "", "are missing", "at least one")
 	}
 	s.Shape.check(m)
+	if s.Rollback != nil {
+		s.Rollback.check(m)
+	}
 	s.Policy.check(m, len(s.Shape.Batches))
 }
 

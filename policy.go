@@ -15,6 +15,7 @@ const (
 	DefaultAttemptLimit     = 30 * time.Minute
 	DefaultQueueLimit       = time.Hour
 	DefaultProbe            = 10 * time.Second
+	DefaultGate             = 30 * time.Second
 )
 
 // NoLimit switches AttemptLimit or QueueLimit off.
@@ -44,6 +45,11 @@ type Policy struct {
 	// Hold names the batches that wait for Promote before they begin.
 	Hold Hold `json:"hold,omitzero"`
 
+	// Windows are the maintenance windows: agents are started only while one of them is open, also for a retry and for a
+	// repeat after a crash. Calls that were made go on outside of them, and so does what is observed. None: always open.
+	// At most 64. A rollback plan has those of its source, unless RollbackSpec gives it another policy; Edit lifts them.
+	Windows []Window `json:"windows,omitempty"`
+
 	// Observe is how long, and how, every batch is watched after its last agent was settled.
 	Observe Observe `json:"observe,omitzero"`
 
@@ -60,6 +66,21 @@ type Policy struct {
 
 	// OnAway is what becomes of an agent that was away until its last answer.
 	OnAway AwayAction `json:"onAway"`
+
+	// BatchLimit and PlanLimit bound how long a batch and the plan may take from their start, but for the time the plan was
+	// paused. A limit that has passed is a breach. More than 0; 0 means none.
+	BatchLimit time.Duration `json:"batchLimit,omitempty"`
+	PlanLimit  time.Duration `json:"planLimit,omitempty"`
+
+	// MaxConsecutive is how many agents may fail in a row, whatever batch they are in; one more is a breach, and the
+	// count begins anew. 1 or more; 0 means that nobody counts.
+	MaxConsecutive int `json:"maxConsecutive,omitempty"`
+
+	// Rate bounds how many attempts are started in a time. The zero value does not.
+	Rate Rate `json:"rate,omitzero"`
+
+	// Gate says how a Gater is asked after every batch. It means nothing where the Executor is none.
+	Gate Gate `json:"gate,omitzero"`
 
 	// MaxAbandoned is how many calls may be left behind, because they did not return after their limit, before the
 	// plan pauses itself. 0 means the plan's Concurrency.
@@ -155,6 +176,29 @@ type Observe struct {
 // None reports whether nothing is observed.
 func (o Observe) None() bool { return o.Wait == 0 && o.Stable == 0 }
 
+// Rate is a number of starts in a time. Starts are spread evenly: what was not used is not saved up beyond a tenth of a second's worth,
+// nor by a crash.
+type Rate struct {
+	Starts int           `json:"starts,omitempty"` // 1 to 1,000,000; 0 means no rate
+	Per    time.Duration `json:"per,omitempty"`    // more than 0; 0 means a minute
+}
+
+// interval is the time between two starts.
+func (r Rate) interval() int64 { return max(int64(r.Per)/int64(max(r.Starts, 1)), 1) }
+
+// burst is how many starts may be made at once.
+func (r Rate) burst() int64 { return max(1, int64(100*time.Millisecond)/r.interval()) }
+
+// Gate is how often a Gater that gives no clear answer is asked again before the plan pauses.
+type Gate struct {
+	// Every is the time between two questions. 0 means DefaultGate.
+	Every time.Duration `json:"every,omitempty"`
+	// MaxInconclusive is how many inconclusive answers a batch may get; one more is a breach that pauses. 0 or more.
+	MaxInconclusive int `json:"maxInconclusive,omitempty"`
+	// MaxErrors is how many errors a batch may get in place of an answer; one more is a breach that pauses. 0 or more.
+	MaxErrors int `json:"maxErrors,omitempty"`
+}
+
 // Retry is when a failed attempt is tried again. The zero value never does.
 type Retry struct {
 	// Max is how many attempts may follow the first. 0 to 100.
@@ -188,7 +232,11 @@ func (p Policy) withDefaults() Policy {
 	if p.MaxAbandoned == 0 {
 		p.MaxAbandoned = p.Concurrency
 	}
+	if p.Rate.Starts > 0 && p.Rate.Per == 0 {
+		p.Rate.Per = time.Minute
+	}
 	p.Hold.Batches = slices.Clone(p.Hold.Batches)
+	p.Windows = cloneWindows(p.Windows)
 	return p
 }
 
@@ -231,6 +279,10 @@ func (p Policy) check(m *mistakes, batches int) {
 		{"observe.probe", p.Observe.Probe},
 		{"retry.backoff", p.Retry.Backoff},
 		{"retry.maxBackoff", p.Retry.MaxBackoff},
+		{"batchLimit", p.BatchLimit},
+		{"planLimit", p.PlanLimit},
+		{"rate.per", p.Rate.Per},
+		{"gate.every", p.Gate.Every},
 	} {
 		checkDuration(m, d.field, d.value, maxDuration, "0 or more, at most ten years")
 	}
@@ -239,6 +291,22 @@ func (p Policy) check(m *mistakes, batches int) {
 	if p.Retry.Max < 0 || p.Retry.Max > 100 {
 		m.add("retry.max", strconv.Itoa(p.Retry.Max), "is out of range", "0 to 100")
 	}
+	if p.Rate.Starts < 0 || p.Rate.Starts > 1_000_000 {
+		m.add("rate.starts", strconv.Itoa(p.Rate.Starts), "is out of range", "1 to 1000000; 0 means no rate")
+	}
+	for _, n := range []struct {
+		field string
+		value int
+	}{
+		{"maxConsecutive", p.MaxConsecutive},
+		{"gate.maxInconclusive", p.Gate.MaxInconclusive},
+		{"gate.maxErrors", p.Gate.MaxErrors},
+	} {
+		if n.value < 0 {
+			m.add(n.field, strconv.Itoa(n.value), "is negative", "0 or more")
+		}
+	}
+	checkWindows(m, p.Windows)
 	if p.MaxAbandoned < 0 {
 		m.add("maxAbandoned", strconv.Itoa(p.MaxAbandoned), "is negative", "1 or more; 0 means the concurrency")
 	}

@@ -250,11 +250,11 @@ func (p *pool) fetch(spare []outcome) (done []outcome, resync bool) {
 	return done, resync
 }
 
-// out is how many calls are to be waited for.
+// out is how many calls are to be waited for: those that were not made, that are out, or whose outcome was not fetched.
 func (p *pool) out() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.queue) - p.head + p.made
+	return len(p.queue) - p.head + p.made + len(p.done)
 }
 
 // abandon leaves behind the calls whose context ended more than after ago; ended is when all their contexts were ended

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,11 +93,10 @@ func TestPromise2NoStartAfterABreach(t *testing.T) {
 			require.Equal(s, StatusPaused, p.Status)
 			require.Len(s, p.Breaches, 1)
 			s.requireNoStartAfterBreach(id)
-			m, most := Tolerated(0.1, 40), 0
+			m := Tolerated(0.1, 40)
+			most := m + c
 			if policy.Reserve {
 				most = m + 1
-			} else {
-				most = m + c
 			}
 			require.LessOrEqual(s, p.Counts.Bad(), most)
 			require.Greater(s, p.Counts.Bad(), m)
@@ -268,9 +268,9 @@ func (s *scene) requireNotAgain(id string, done map[string]int) {
 
 func TestPromise5TwoEnginesOneStore(t *testing.T) {
 	inScene(t, func(s *scene) {
-		var mute bool
+		var mute atomic.Bool
 		s.store.renew = func(_ context.Context, engine string) error {
-			if mute && engine == "one" {
+			if mute.Load() && engine == "one" {
 				return errDown
 			}
 			return nil
@@ -283,7 +283,7 @@ func TestPromise5TwoEnginesOneStore(t *testing.T) {
 		s.run(two)
 		s.after(5 * time.Second)
 		require.Equal(s, "one", s.plan(id).Owner)
-		mute = true
+		mute.Store(true)
 		s.after(10 * time.Second)
 		require.Equal(s, "two", s.plan(id).Owner)
 		p, err := two.Wait(s.ctx, id)

@@ -31,6 +31,10 @@ const (
 	ReasonHeld                 // the next batch is held until it is promoted
 	ReasonInquiry              // a question was asked and is not answered yet
 	ReasonEnded                // the plan has ended
+	ReasonRate                 // as many starts as the rate allows were made
+	ReasonGate                 // the gate after the batch has not passed
+	ReasonEvidence             // the canary changed no agent, so it proves nothing
+	ReasonWindow               // no maintenance window is open
 )
 
 // What struck: the reason of a Breach.
@@ -38,6 +42,11 @@ const (
 	ReasonThreshold        Reason = 64 + iota // more agents failed than tolerated
 	ReasonTooManyAbandoned                    // more calls were abandoned than allowed
 	ReasonFault                               // a companion of the Executor panicked or broke its contract
+	ReasonPlanLimit                           // the plan took longer than its limit
+	ReasonBatchLimit                          // the batch took longer than its limit
+	ReasonConsecutive                         // too many agents in a row failed
+	ReasonGateFailed                          // the gate after the batch said no
+	ReasonGateUndecided                       // the gate after the batch came to no answer
 )
 
 // How a task ended, or why it waits.
@@ -88,6 +97,15 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonHeld:             {"held", "The next batch is held until it is promoted"},
 	ReasonInquiry:          {"inquiry", "A question has not been answered yet"},
 	ReasonEnded:            {"ended", "The plan has ended"},
+	ReasonRate:             {"rate", "As many starts as the rate allows were made"},
+	ReasonGate:             {"gate", "The gate after the batch has not passed"},
+	ReasonEvidence:         {"evidence", "The canary changed no agent, so it proves nothing"},
+	ReasonPlanLimit:        {"plan_limit", "The plan took longer than its limit"},
+	ReasonBatchLimit:       {"batch_limit", "The batch took longer than its limit"},
+	ReasonConsecutive:      {"consecutive", "Too many agents failed in a row"},
+	ReasonGateFailed:       {"gate_failed", "The gate after the batch failed"},
+	ReasonGateUndecided:    {"gate_undecided", "The gate after the batch came to no answer"},
+	ReasonWindow:           {"window", "No maintenance window is open"},
 	ReasonThreshold:        {"threshold", "Failure threshold exceeded"},
 	ReasonTooManyAbandoned: {"too_many_abandoned", "Too many calls were abandoned"},
 	ReasonFault:            {"fault", "A part of the executor broke its contract"},

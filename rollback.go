@@ -25,15 +25,13 @@ type RollbackSpec struct {
 	Interrupt bool `json:"interrupt,omitempty"`
 }
 
-func (s RollbackSpec) check() error {
-	var m mistakes
-	checkText(&m, "name", s.Name, maxText)
-	checkMap(&m, "labels", s.Labels, maxText)
-	checkMap(&m, "annotations", s.Annotations, maxAnnotation)
+func (s RollbackSpec) check(m *mistakes) {
+	checkText(m, "rollback.name", s.Name, maxText)
+	checkMap(m, "rollback.labels", s.Labels, maxText)
+	checkMap(m, "rollback.annotations", s.Annotations, maxAnnotation)
 	if s.Policy != nil {
-		s.Policy.check(&m, 0)
+		s.Policy.check(m, 0)
 	}
-	return m.result()
 }
 
 // rollbackID is the ID of a plan's rollback plan; n is how many of them were canceled before.
@@ -67,10 +65,29 @@ func (e *Engine) Rollback(ctx context.Context, id string, spec RollbackSpec, by 
 	return e.startRollback(ctx, row, by)
 }
 
+// CanRollback tells whether Rollback would be legal now, and of how many agents; it changes nothing. A plan that cannot be rolled
+// back gives the error that Rollback would give. Agents in flight count, although they may turn out untouched; agents
+// without a version to go back to do too.
+func (e *Engine) CanRollback(ctx context.Context, id string) (agents int, err error) {
+	row, err := e.store.Plan(ctx, id)
+	if err != nil {
+		return 0, fmt.Errorf("ota: plan %s: %w", id, err)
+	}
+	w := &saying{ctx: ctx, store: e.store, verb: VerbRollback, row: row, now: e.now(), c: row.Control}
+	if row.Control.Rollback == nil || row.Source != "" {
+		if err := w.freeze(RollbackSpec{}); err != nil {
+			return 0, err
+		}
+	}
+	return row.Progress.Touched + row.Progress.Counts.Running, nil
+}
+
 // createRollback freezes the source and makes the rollback plan: two commits, each idempotent. When it dies between
 // them, whoever drives the source next makes the plan.
 func (e *Engine) createRollback(ctx context.Context, id string, spec RollbackSpec, by By, verb Verb) (PlanRow, error) {
-	if err := spec.check(); err != nil {
+	var m mistakes
+	spec.check(&m)
+	if err := m.result(); err != nil {
 		return PlanRow{}, err
 	}
 	source, err := e.sayRow(ctx, id, verb, by, func(w *saying) error { return w.freeze(spec) })
@@ -437,7 +454,7 @@ func (u *undo) finish(warnings []string) (Created, error) {
 		Schema: Schema, Name: cmp.Or(spec.Name, shorten255("Rollback of "+src.Name)), FromVersion: src.ToVersion, FromRelease: src.ToRelease,
 		ToVersion: src.FromVersion, ToRelease: src.FromRelease, CreatedBy: by.Actor, CreatedAt: now, Labels: u.labels(),
 		Agents: u.total, Batches: len(u.batches), Source: u.source.ID, Doubtful: u.doubtful, Warnings: warnings,
-	}, Control{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations)}, u.batches, now), nil
+	}, Control{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations)}, u.batches, by.Actor, now), nil
 }
 
 func shorten255(s string) string { return s[:min(len(s), maxText)] }
@@ -497,7 +514,11 @@ func (e *Engine) tendSource(ctx context.Context, row *PlanRow) error {
 // rollBackByItself carries out the rollback that a breach asked for.
 func (e *Engine) rollBackByItself(ctx context.Context, row *PlanRow) error {
 	by := breachedBy(row)
-	_, err := e.Rollback(ctx, row.ID, RollbackSpec{}, by)
+	var spec RollbackSpec
+	if t := row.Control.Template; t != nil {
+		spec = *t
+	}
+	_, err := e.Rollback(ctx, row.ID, spec, by)
 	if !errors.Is(err, ErrNothing) {
 		return err
 	}
@@ -562,10 +583,10 @@ func (e *Engine) tendRollback(ctx context.Context, row *PlanRow) (linkState, err
 }
 
 // created is the first state of a plan.
-func created(spec PlanSpec, c Control, batches []BatchRow, now time.Time) Created {
+func created(spec PlanSpec, c Control, batches []BatchRow, actor string, now time.Time) Created {
 	all := Counts{Pending: spec.Agents}
 	e := Event{
-		Kind: EventCreated, Batch: -1, Number: spec.Agents, Actor: spec.CreatedBy,
+		Kind: EventCreated, Batch: -1, Number: spec.Agents, Actor: actor,
 		Text: fmt.Sprintf("%d agents in %d batches", spec.Agents, spec.Batches),
 	}
 	return Created{

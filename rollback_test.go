@@ -3,6 +3,7 @@ package ota
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -246,9 +247,12 @@ func TestRollbackByItself(t *testing.T) {
 	t.Run("is finished by the next engine", func(t *testing.T) {
 		for kill := range 8 {
 			inScene(t, func(s *scene) {
+				var mu sync.Mutex
 				n, dead := 0, false
 				s.store.gate = func(_ context.Context, k Commit) error {
-					if len(s.store.t.Name()) > 0 && s.struck(k.Plan) {
+					mu.Lock()
+					defer mu.Unlock()
+					if s.struck(k.Plan) {
 						n++
 					}
 					if n > kill {

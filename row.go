@@ -35,10 +35,14 @@ type Control struct {
 	Promoted    int               `json:"promoted,omitempty"` // the highest batch that was promoted
 	Cleared     uint64            `json:"cleared,omitempty"`  // breaches up to this number were answered
 	Rollback    *RollbackRef      `json:"rollback,omitempty"`
+	Template    *RollbackSpec     `json:"template,omitempty"`   // of a rollback that a breach asks for
 	Rollbacks   int               `json:"rollbacks,omitempty"`  // rollback plans of this plan that were canceled
 	Orders      []Order           `json:"orders,omitempty"`     // not carried out yet, as far as the last verb knew
 	OrderCount  uint64            `json:"orderCount,omitempty"` // number of the last order ever given
 	PausedFor   time.Duration     `json:"pausedFor,omitempty"`  // how long the plan was paused, up to the last Resume
+	LiftedPlan  bool              `json:"liftedPlan,omitempty"` // the plan's limit was lifted by Accept
+	Lifted      int               `json:"lifted,omitempty"`     // one more than the batch whose limit was lifted by Accept
+	Gated       int               `json:"gated,omitempty"`      // one more than the batch whose gate was passed by Accept
 	Undone      uint64            `json:"undone,omitempty"`     // breaches up to this number had their rollback made, or found nothing to undo
 	Requests    []Request         `json:"requests,omitempty"`   // the newest verbs that carried a request ID
 }
@@ -95,6 +99,9 @@ type Progress struct {
 	Open     int       `json:"open"`            // agents that hold a slot
 	Touched  int       `json:"touched"`         // agents that may have been changed
 	Accepted int       `json:"accepted,omitempty"`
+	Row      int       `json:"row,omitempty"`      // agents that failed in a row
+	RateAt   int64     `json:"rateAt,omitempty"`   // until when the rate is used up, Unix nanoseconds
+	Late     bool      `json:"late,omitempty"`     // that the plan's limit has passed was told
 	Breaches []Breach  `json:"breaches,omitempty"` // the newest; those above Control.Cleared stand
 	Struck   uint64    `json:"struck,omitempty"`   // number of the last breach
 	Folded   uint64    `json:"folded,omitempty"`   // number of the last order carried out
@@ -108,23 +115,30 @@ type Progress struct {
 
 // BatchRow is one batch as stored.
 type BatchRow struct {
-	Index        int         `json:"index"`
-	Name         string      `json:"name,omitempty"`
-	First        int         `json:"first"` // ordinal of its first agent
-	Size         int         `json:"size"`
-	Status       BatchStatus `json:"status"`
-	Cursor       int         `json:"cursor"` // no agent of it before this ordinal is pending
-	Counts       Counts      `json:"counts"` // agents by status
-	Tasks        Counts      `json:"tasks"`  // tasks by status
-	Open         int         `json:"open"`   // agents that hold a slot
-	Changed      int         `json:"changed"`
-	Unhealthy    int         `json:"unhealthy,omitempty"` // reported unhealthy, not failed yet
-	Accepted     int         `json:"accepted,omitempty"`
-	Continued    bool        `json:"continued,omitempty"` // a breach with the action continue was recorded
-	StartedAt    time.Time   `json:"startedAt,omitzero"`
-	SettledAt    time.Time   `json:"settledAt,omitzero"`
-	HealthySince time.Time   `json:"healthySince,omitzero"`
-	ClosedAt     time.Time   `json:"closedAt,omitzero"`
+	Index        int           `json:"index"`
+	Name         string        `json:"name,omitempty"`
+	First        int           `json:"first"` // ordinal of its first agent
+	Size         int           `json:"size"`
+	Status       BatchStatus   `json:"status"`
+	Cursor       int           `json:"cursor"` // no agent of it before this ordinal is pending
+	Counts       Counts        `json:"counts"` // agents by status
+	Tasks        Counts        `json:"tasks"`  // tasks by status
+	Open         int           `json:"open"`   // agents that hold a slot
+	Changed      int           `json:"changed"`
+	Unhealthy    int           `json:"unhealthy,omitempty"` // reported unhealthy, not failed yet
+	Accepted     int           `json:"accepted,omitempty"`
+	Canary       bool          `json:"canary,omitempty"`    // it must change an agent before another batch begins
+	PausedFor    time.Duration `json:"pausedFor,omitempty"` // how long the plan had been paused when the batch started
+	Late         bool          `json:"late,omitempty"`      // that its limit has passed was told
+	Gate         GateVerdict   `json:"gate,omitempty"`      // the last answer
+	GateAt       time.Time     `json:"gateAt,omitzero"`
+	Inconclusive int           `json:"inconclusive,omitempty"` // answers
+	GateErrors   int           `json:"gateErrors,omitempty"`
+	Continued    bool          `json:"continued,omitempty"` // a breach with the action continue was recorded
+	StartedAt    time.Time     `json:"startedAt,omitzero"`
+	SettledAt    time.Time     `json:"settledAt,omitzero"`
+	HealthySince time.Time     `json:"healthySince,omitzero"`
+	ClosedAt     time.Time     `json:"closedAt,omitzero"`
 }
 
 // AgentRow is one agent of a plan as stored, its tasks inside, so that counters, slots and rows agree by construction.

@@ -3,6 +3,7 @@ package ota
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -149,7 +150,7 @@ func (s *supervisor) wants(row *PlanRow) bool {
 	if _, leaser := s.e.store.(Leaser); !leaser && s.fenced[row.ID] && row.Progress.Owner != s.e.opt.Name {
 		return false
 	}
-	if s.started[row.ID] == row.Revision {
+	if s.started[row.ID] == row.Revision || row.newer() {
 		return false
 	}
 	switch statusOf(&row.Control, &row.Progress) {
@@ -246,6 +247,9 @@ func (r *foreground) run(ctx context.Context) (Plan, error) {
 		row, err := r.e.store.Plan(ctx, r.id)
 		if err != nil {
 			return Plan{}, err
+		}
+		if row.newer() {
+			return Plan{}, fmt.Errorf("ota: run plan %s: %w", r.id, errSchema)
 		}
 		driven, err := r.drivePlans(ctx, &row)
 		if err != nil {

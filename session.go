@@ -82,6 +82,7 @@ func (x *session) hold(in input) {
 	x.held.health = append(x.held.health, in.health...)
 	x.held.probes = append(x.held.probes, in.probes...)
 	x.held.inspects = append(x.held.inspects, in.inspects...)
+	x.held.gates = append(x.held.gates, in.gates...)
 }
 
 func (in *input) take(more input) {
@@ -90,6 +91,7 @@ func (in *input) take(more input) {
 	in.health = append(in.health, more.health...)
 	in.probes = append(in.probes, more.probes...)
 	in.inspects = append(in.inspects, more.inspects...)
+	in.gates = append(in.gates, more.gates...)
 }
 
 // drop forgets the state in memory, but for what only this process can know: which calls are out.
@@ -115,7 +117,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, err)
 	}
-	if max(row.Spec.Schema, row.Control.Schema, row.Progress.Schema) > Schema {
+	if row.newer() {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, errSchema)
 	}
 	if x.loaded && row.Epoch != x.epoch && (!x.raise || row.Progress.Owner != x.owner) {
@@ -372,7 +374,7 @@ func (x *session) refresh(ctx context.Context) error {
 // acknowledged forgets what the store now knows.
 func (x *session) acknowledged() {
 	x.held.outcomes = x.held.outcomes[:0]
-	x.held.reports, x.held.health, x.held.probes, x.held.inspects = nil, nil, nil, nil
+	x.held.reports, x.held.health, x.held.probes, x.held.inspects, x.held.gates = nil, nil, nil, nil, nil
 	x.alive, x.left = nil, nil
 }
 
@@ -391,6 +393,10 @@ func (x *session) handOut() (again bool) {
 		x.asks = append(x.asks, ask{kind: askProbe, attempt: st.attempt(r, i), ordinal: o})
 	}
 	st.probing.asks = st.probing.asks[:0]
+	if st.asksGate {
+		st.asksGate = false
+		x.asks = append(x.asks, ask{kind: askGate, batch: st.p.Batch})
+	}
 	for st.queue.inspect.len() > 0 {
 		r := st.rows.at(st.queue.inspect.pop())
 		i := r.State.active()

@@ -22,16 +22,15 @@ type refPlan struct {
 	ended    Status
 	known    map[uint64]Breach // every breach that was ever recorded, by its number
 	accepted map[int]int       // failures there were at the last decision, by batch
-	loose    bool              // limits were edited: the bound on failures is not checked
+	starts   []time.Time
+	loose    bool // limits were edited: the bound on failures is not checked
 }
 
 type refAgent struct {
-	running  bool
-	done     bool // its last attempt succeeded and nobody put it back
-	number   int
-	epoch    uint64 // of the newest commit of a start
-	started  int    // commits of a start under this number
-	effected bool
+	running bool
+	done    bool // its last attempt succeeded and nobody put it back
+	number  int
+	epoch   uint64 // of the newest commit of a start
 }
 
 func newReferee(w *world) *referee { return &referee{w: w, plans: map[string]*refPlan{}} }
@@ -140,6 +139,8 @@ func (r *referee) committed(before *PlanRow, c *Commit, rev uint64) {
 	r.verdicts(before, &after, rows, batches)
 	r.closing(&rec, batches, rows, &after)
 	r.bounds(p, &after, rows, batches, &rec)
+	r.rate(p, before.Control.Policy, &rec)
+	r.limits(p, before, &after, &rec, batches)
 	r.ends(p, &after)
 	r.pauseStays(before, &after, c)
 }
@@ -199,6 +200,12 @@ func (r *referee) verbs(p *refPlan, before, after *PlanRow, rec *Record) {
 			}
 		case EventEdited:
 			p.loose = true
+		case EventBatchReopened: // an operator's decision: who waits in a later batch gives its slot back, and may fail beside C others
+			for _, a := range r.rows(p.id) {
+				if a.Batch > e.Batch && a.State.Status == TaskWaiting && a.State.Flags&AgentOpen == 0 {
+					p.accepted[a.Batch]++
+				}
+			}
 		}
 	}
 	for _, b := range before.Progress.Breaches {
@@ -436,6 +443,45 @@ func (r *referee) atRest() {
 			r.fail("plan %s is paused with %d in flight", id, p.Counts.Running)
 		}
 		r.logWhole(id, row.Revision)
+	}
+}
+
+// rate counts the starts of a plan against its rate: no more than it allows in any of its times, whoever drove it.
+func (r *referee) rate(p *refPlan, pol Policy, rec *Record) {
+	if pol.Rate.Starts == 0 {
+		return
+	}
+	for _, e := range rec.Events {
+		if e.Kind == EventTaskStarted || e.Kind == EventTaskRepeated {
+			p.starts = append(p.starts, rec.At)
+		}
+	}
+	for len(p.starts) > 0 && rec.At.Sub(p.starts[0]) > pol.Rate.Per-time.Duration(pol.Rate.interval()) {
+		p.starts = p.starts[1:]
+	}
+	if len(p.starts) > pol.Rate.Starts {
+		r.fail("plan %s started %d attempts in %s, its rate is %d", p.id, len(p.starts), pol.Rate.Per, pol.Rate.Starts)
+	}
+}
+
+// limits checks that nothing starts once a limit of time has passed, nor after more failures in a row than tolerated, and
+// nothing after a gate that has not passed or a canary that proves nothing.
+func (r *referee) limits(p *refPlan, before, after *PlanRow, rec *Record, batches []BatchRow) {
+	fresh := slices.ContainsFunc(rec.Events, func(e Event) bool { return e.Kind == EventTaskStarted })
+	pol := &after.Control.Policy
+	if !fresh || pol.OnBreach == ActionContinue {
+		return
+	}
+	if pol.PlanLimit > 0 && !after.Control.LiftedPlan && rec.At.Sub(after.Control.Started.At)-after.Control.PausedFor >= pol.PlanLimit {
+		r.fail("plan %s starts agents after its limit", p.id)
+	}
+	if n := after.Progress.Batch; n > 0 && n < len(batches) {
+		if b := &batches[n-1]; b.Canary && b.Changed == 0 && after.Control.Promoted < n {
+			r.fail("plan %s goes on after a canary that proved nothing", p.id)
+		}
+		if b := &batches[n-1]; r.w.gated && before.Source == "" && b.Changed > 0 && b.Gate != GatePass && after.Control.Gated < n {
+			r.fail("plan %s goes on although the gate of batch %d has not passed", p.id, n-1)
+		}
 	}
 }
 

@@ -82,6 +82,7 @@ type world struct {
 	effects map[string]bool // agent IDs of the first plan that a call may have changed
 	spec    Spec
 	every   bool // every choice is tried: few are offered
+	gated   bool // the fleet has a gate
 	quiet   bool // no faults, no verbs: everything must come to an end
 	crashes int
 }
@@ -111,7 +112,7 @@ type worldAsk struct {
 func newWorld(ch chooser, agents, faults, verbs int) *world {
 	behave := map[string]int{}
 	w := worldOf(ch, randomSpec(ch, agents, behave), faults)
-	w.behave, w.verbs = behave, verbs
+	w.behave, w.verbs, w.gated = behave, verbs, ch.pick(4) == 0
 	return w
 }
 
@@ -178,6 +179,27 @@ func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
 	if ch.pick(2) == 0 {
 		s.Policy.Observe = Observe{Wait: time.Minute, Stable: time.Duration(ch.pick(2)) * time.Minute, Retry: time.Duration(ch.pick(2)) * time.Second}
 	}
+	switch ch.pick(6) {
+	case 0:
+		s.Shape = Shape{Percent: float64(1 + ch.pick(60))}
+	case 1:
+		s.Shape = Shape{Growth: Growth{First: 1 + ch.pick(2), Factor: 1.5, Max: 4}}
+	case 2:
+		s.Shape.Canary = 1 + ch.pick(2)
+	}
+	if ch.pick(4) == 0 {
+		s.Policy.MaxConsecutive = 1 + ch.pick(3)
+	}
+	if ch.pick(4) == 0 {
+		s.Policy.Rate = Rate{Starts: 1 + ch.pick(30)}
+	}
+	if ch.pick(5) == 0 {
+		s.Policy.PlanLimit = time.Duration(1+ch.pick(20)) * time.Minute
+	}
+	if ch.pick(5) == 0 {
+		s.Policy.BatchLimit = time.Duration(1+ch.pick(10)) * time.Minute
+	}
+	s.Policy.Gate = Gate{Every: time.Duration(1+ch.pick(30)) * time.Second, MaxInconclusive: ch.pick(2), MaxErrors: ch.pick(2)}
 	ids := make([]string, n)
 	for i := range ids {
 		ids[i] = fmt.Sprintf("a%02d", i)
@@ -262,6 +284,7 @@ func (w *world) session(p *process, id string) *session {
 	if p.plans[id] == nil {
 		x := newSession(w.store, id, p.name)
 		x.calls.prober = !w.every
+		x.calls.gater = w.gated
 		p.plans[id] = x
 	}
 	return p.plans[id]
@@ -429,6 +452,10 @@ func (w *world) deliverAsk(p *process) {
 	i := w.choose.pick(len(p.asks))
 	a := p.asks[i]
 	p.asks = slices.Delete(p.asks, i, i+1)
+	if a.ask.kind == askGate {
+		w.turn(p, a.plan, input{gates: []gateAnswer{{batch: a.ask.batch, verdict: GateVerdict(w.choose.pick(4))}}})
+		return
+	}
 	healthy := w.behave[a.ask.attempt.Agent] != 10 || a.ask.attempt.Rollback
 	reply := probeAnswer{ordinal: a.ask.ordinal, at: w.clock.t.UnixNano(), known: true, health: Health{Healthy: healthy}}
 	w.turn(p, a.plan, input{probes: []probeAnswer{reply}})

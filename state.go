@@ -22,11 +22,12 @@ type state struct {
 	queue   queues
 	in      input // what is not folded yet
 
-	probing   probing
-	calls     callsView
-	untouched []int // of a rollback: doubtful agents that turned out untouched
-	fx        change
-	toJudge   []int // batches whose failures changed, or whose limits were edited
+	probing          probing
+	gating, asksGate bool // a question to the Gater is out, or is to be handed out
+	calls            callsView
+	untouched        []int // of a rollback: doubtful agents that turned out untouched
+	fx               change
+	toJudge          []int // batches whose failures changed, or whose limits were edited
 }
 
 // batch is a batch's row as its owner works on it.
@@ -42,6 +43,7 @@ type callsView struct {
 	leaseOut  bool // the lease is nearly out
 	prober    bool // the executor is a Prober
 	inspector bool // the executor is an Inspector
+	gater     bool // the executor is a Gater
 	source    bool // the source of this rollback has nothing in flight
 }
 
@@ -51,11 +53,12 @@ type input struct {
 	reports  []reported
 	health   []healthReport
 	probes   []probeAnswer
+	gates    []gateAnswer
 	inspects []inspectAnswer
 }
 
 func (in input) empty() bool {
-	return len(in.outcomes)+len(in.reports)+len(in.health)+len(in.probes)+len(in.inspects) == 0
+	return len(in.outcomes)+len(in.reports)+len(in.health)+len(in.gates)+len(in.probes)+len(in.inspects) == 0
 }
 
 // need is what the core must be given before it can go on.

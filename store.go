@@ -187,6 +187,11 @@ func (r PlanRow) EndedAt() time.Time {
 	}
 }
 
+// newer reports whether the plan was written by a newer version of this library.
+func (r *PlanRow) newer() bool {
+	return max(r.Spec.Schema, r.Control.Schema, r.Progress.Schema) > Schema
+}
+
 // LogRow is one record of a plan's log as a Store returns it.
 type LogRow struct {
 	Revision uint64

@@ -11,9 +11,11 @@ import (
 
 // judge asks the verdicts of every batch whose failures changed, and of all that are at hand when the limits were edited.
 func (s *state) judge(now time.Time) {
-	if len(s.toJudge) == 0 || s.c.OrderCount > s.p.Folded || !judged(s.status()) {
+	if s.c.OrderCount > s.p.Folded || !judged(s.status()) {
 		return
 	}
+	s.consecutiveVerdict(now)
+	s.timeVerdicts(now)
 	slices.Sort(s.toJudge)
 	for _, i := range s.toJudge {
 		b := s.batch(i)
@@ -59,6 +61,87 @@ func (s *state) thresholdVerdict(b *batch, now time.Time) {
 		return
 	}
 	s.strike(br)
+}
+
+// consecutiveVerdict strikes when more agents failed in a row than the policy allows; the count begins anew then.
+func (s *state) consecutiveVerdict(now time.Time) {
+	most := s.c.Policy.MaxConsecutive
+	if most == 0 || s.p.Row <= most {
+		return
+	}
+	text := fmt.Sprintf("%d in a row, %d may", s.p.Row, most)
+	s.p.Row = 0
+	s.strikeOrTell(Breach{Reason: ReasonConsecutive, Batch: -1, At: now, Action: s.c.Policy.OnBreach, Text: text})
+}
+
+// timeVerdicts strike when the plan, or its current batch, has taken longer than it may. A paused plan's time stands still.
+func (s *state) timeVerdicts(now time.Time) {
+	if s.c.Policy.PlanLimit == 0 && s.c.Policy.BatchLimit == 0 || s.status() != StatusRunning {
+		return
+	}
+	if at := planDeadline(&s.c); at.IsZero() || now.Before(at) {
+		s.p.Late = false // it has none, or was given more time
+	} else if !s.p.Late {
+		s.p.Late = true
+		s.strikeOrTell(Breach{Reason: ReasonPlanLimit, Batch: -1, At: now, Action: s.c.Policy.OnBreach, Text: s.c.Policy.PlanLimit.String()})
+	}
+	b := s.current()
+	if b == nil {
+		return
+	}
+	if at := batchDeadline(&s.c, &b.BatchRow); at.IsZero() || now.Before(at) {
+		b.Late = false
+	} else if !b.Late {
+		b.Late = true
+		s.dirtyBatch(b)
+		s.strikeOrTell(Breach{Reason: ReasonBatchLimit, Batch: b.Index, At: now, Action: s.c.Policy.OnBreach, Text: s.c.Policy.BatchLimit.String()})
+	}
+}
+
+// planDeadline is when the plan's limit passes, zero when it has none or it was lifted.
+func planDeadline(c *Control) time.Time {
+	if c.Policy.PlanLimit == 0 || c.LiftedPlan || c.Started == nil {
+		return time.Time{}
+	}
+	return c.Started.At.Add(c.Policy.PlanLimit + c.PausedFor)
+}
+
+// batchDeadline is when a batch's limit passes, zero when it has none, it was lifted, or the batch is not open.
+func batchDeadline(c *Control, b *BatchRow) time.Time {
+	if c.Policy.BatchLimit == 0 || c.Lifted > b.Index || b.Status != BatchRunning && b.Status != BatchObserving {
+		return time.Time{}
+	}
+	return b.StartedAt.Add(c.Policy.BatchLimit + c.PausedFor - b.PausedFor)
+}
+
+// strikeOrTell strikes, or only tells when the policy is to go on.
+func (s *state) strikeOrTell(br Breach) {
+	if br.Action == ActionContinue {
+		s.event(Event{Kind: EventBreach, Batch: br.Batch, Reason: br.Reason, Text: br.String()})
+		return
+	}
+	s.strike(br)
+}
+
+// gateVerdict strikes when the gate said no, or gave no answer too often; only a clear no takes the policy's action.
+func (s *state) gateVerdict(b *batch, now time.Time) {
+	g := s.c.Policy.Gate
+	br := Breach{Batch: b.Index, At: now, Action: ActionPause}
+	switch {
+	case b.Gate == GateFail:
+		br.Reason, br.Action = ReasonGateFailed, s.c.Policy.OnBreach
+	case b.Inconclusive > g.MaxInconclusive:
+		br.Reason, br.Text = ReasonGateUndecided, fmt.Sprintf("%d inconclusive answers, %d may be", b.Inconclusive, g.MaxInconclusive)
+	case b.GateErrors > g.MaxErrors:
+		br.Reason, br.Text = ReasonGateUndecided, fmt.Sprintf("%d errors, %d may be", b.GateErrors, g.MaxErrors)
+	default:
+		return
+	}
+	b.Gate, b.GateAt, b.Inconclusive, b.GateErrors = GateNone, time.Time{}, 0, 0 // whoever resumes asks anew
+	if br.Action == ActionContinue {
+		b.Gate = GatePass
+	}
+	s.strikeOrTell(br)
 }
 
 // tooManyAbandoned strikes when more calls were left behind than the policy allows.

@@ -32,7 +32,7 @@ func ExampleCheck() {
 	err := executortest.Check(context.Background(), newInstaller, executortest.Options{
 		Effects: func(x ota.Executor, agent string) (int, error) { return x.(*installer).installs[agent], nil },
 	})
-	for _, line := range strings.Split(fmt.Sprint(err), "\n") {
+	for line := range strings.SplitSeq(fmt.Sprint(err), "\n") {
 		fmt.Println(strings.TrimSpace(line))
 	}
 	// Output:

@@ -25,21 +25,29 @@ const (
 	floorRows   = 64
 )
 
-func BenchmarkFloorSQLite(b *testing.B) {
-	s := sqlitePlace(b).open(b)
+func BenchmarkFloorSQLite(b *testing.B)   { benchFloor(b, sqlitePlace(b), rawSQLite) }
+func BenchmarkFloorPostgres(b *testing.B) { benchFloor(b, postgresPlace(b), rawPostgres) }
+
+func benchFloor(b *testing.B, p place, raw func(testing.TB, *Store) func(*ota.Commit, int) error) {
+	s := p.open(b)
 	create(b, s, "p", floorAgents)
+	inTurns(b, s, raw(b, s))
+}
+
+// rawSQLite returns what updates the agents of the plan with number 1, and writes a record, by hand.
+func rawSQLite(tb testing.TB, s *Store) func(c *ota.Commit, n int) error {
 	db := s.db.(*sqlite).write
 	prepare := func(query string) *sql.Stmt {
 		st, err := db.Prepare(query)
 		if err != nil {
-			b.Fatal(err)
+			tb.Fatal(err)
 		}
-		b.Cleanup(func() { st.Close() })
+		tb.Cleanup(func() { st.Close() })
 		return st
 	}
 	agent := prepare(`UPDATE ota_agents SET status = ?, state = ? WHERE plan = 1 AND ordinal = ?`)
 	record := prepare(`INSERT INTO ota_log (plan, revision, request, data) VALUES (99, ?, '', ?)`)
-	inTurns(b, s, func(c *ota.Commit, n int) error {
+	return func(c *ota.Commit, n int) error {
 		tx, err := db.Begin()
 		if err != nil {
 			return err
@@ -57,14 +65,12 @@ func BenchmarkFloorSQLite(b *testing.B) {
 			return err
 		}
 		return tx.Commit()
-	})
+	}
 }
 
-func BenchmarkFloorPostgres(b *testing.B) {
-	s := postgresPlace(b).open(b)
-	create(b, s, "p", floorAgents)
+func rawPostgres(_ testing.TB, s *Store) func(c *ota.Commit, n int) error {
 	d := s.db.(*postgres)
-	inTurns(b, s, func(c *ota.Commit, n int) error {
+	return func(c *ota.Commit, n int) error {
 		ordinals, statuses, states, err := agentColumns(c.Agents)
 		if err != nil {
 			return err
@@ -75,7 +81,7 @@ func BenchmarkFloorPostgres(b *testing.B) {
 			WHERE r.plan = 1 AND r.ordinal = v.ordinal`), ordinals, statuses, states)
 		batch.Queue(d.text(`INSERT INTO ota_log (plan, revision, request, data) VALUES (99, $1, '', $2)`), n, c.Log)
 		return d.pool.SendBatch(context.Background(), batch).Close()
-	})
+	}
 }
 
 // inTurns commits 64 rows through the store, then by hand, and so on, ten of each at a time.

@@ -31,7 +31,7 @@ func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.
 		// Also when it is not known whether the plan was made: sweep touches nothing of a plan that was.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), minute)
 		defer cancel()
-		_, _ = s.sweep(ctx, d.number)
+		_ = s.sweep(ctx, d.number)
 	}
 	var foreign *foreignError
 	if errors.As(err, &foreign) {

@@ -153,6 +153,9 @@ func makeGolden(t *testing.T, version int) {
 			}
 			all = append(all, row)
 		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
 		tables[name] = map[string]any{"Columns": columns, "Rows": all}
 	}
 	out, err := json.MarshalIndent(tables, "", " ")
@@ -176,7 +179,10 @@ func fillGolden(t *testing.T, s *Store) {
 	first.Source, first.RequestKey, first.Fingerprint = "zeroth", "key", "print"
 	first.Labels = map[string]string{"zone": "z\"1", "ünï": "ço\\dé 🚀"}
 	agents := slices.Collect(func(yield func(ota.AgentRow) bool) {
-		for a := range agentRows(3) {
+		for a, err := range agentRows(3) {
+			if err != nil {
+				t.Error(err)
+			}
 			a.Agent.Version, a.Agent.Target, a.Agent.Labels = "1", "0", map[string]string{"rack": "7"}
 			yield(a)
 		}

@@ -138,7 +138,6 @@ func (d *postgres) keepListening(ctx context.Context, conn *pgx.Conn, s *subscri
 			n, err := conn.WaitForNotification(ctx)
 			if err != nil {
 				closeConn(conn)
-				conn = nil
 				break
 			}
 			s.add(n.Payload)

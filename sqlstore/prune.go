@@ -73,7 +73,7 @@ func (s *Store) sweepCondemned(ctx context.Context) error {
 	})
 	for _, n := range condemned {
 		if err == nil {
-			_, err = s.sweep(ctx, n)
+			err = s.sweep(ctx, n)
 		}
 	}
 	return err

@@ -23,37 +23,37 @@ func (s *Store) sweepDead(ctx context.Context, age time.Duration, plans ...strin
 		return err
 	}
 	for _, n := range dead {
-		if _, err := s.sweep(ctx, n); err != nil {
+		if err := s.sweep(ctx, n); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// sweep deletes a draft and the rows under its number, and reports whether there was one. It never touches a plan: one
+// sweep deletes a draft and the rows under its number, if there is one. It never touches a plan: one
 // that is published has no draft, and from the first statement on the draft cannot be published any more.
-func (s *Store) sweep(ctx context.Context, number int64) (bool, error) {
+func (s *Store) sweep(ctx context.Context, number int64) error {
 	n, err := s.db.exec(ctx, `UPDATE ota_drafts SET touched_at = 0 WHERE number = $1`, number)
 	if err != nil || n == 0 {
-		return false, err
+		return err
 	}
 	for _, t := range []struct{ table, key string }{
 		{"ota_inbox", "number"}, {"ota_log", "revision"}, {"ota_batches", "idx"},
 	} {
 		if err := s.sweepTable(ctx, `DELETE FROM `+t.table, t.table, t.key, number); err != nil {
-			return false, err
+			return err
 		}
 	}
 	if err := s.sweepAgents(ctx, number); err != nil {
-		return false, err
+		return err
 	}
 	for _, table := range []string{"ota_plan_labels", "ota_plan_specs", "ota_plan_controls"} {
 		if _, err := s.db.exec(ctx, `DELETE FROM `+table+` WHERE plan = $1`, number); err != nil {
-			return false, err
+			return err
 		}
 	}
 	_, err = s.db.exec(ctx, `DELETE FROM ota_drafts WHERE number = $1`, number)
-	return err == nil, err
+	return err
 }
 
 // sweepTable deletes the rows under a number chunk by chunk, so that no commit waits for long.

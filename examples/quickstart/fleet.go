@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -20,21 +21,27 @@ type fleet struct {
 	byID     map[string]*machine
 }
 
-// startFleet makes a folder for every machine under dir and starts all agents on the given version. One machine in four
-// is of an older model, none of them among the first `modern`, as far as that is possible: a fleet rarely meets its worst
-// machines first. seed decides which.
-func startFleet(ctx context.Context, dir string, agents, modern int, seed uint64, version string) (*fleet, error) {
+// startFleet makes a folder for every machine under dir and starts all agents on the given version; machines that a
+// resumed run finds there go on with what they have. One machine in four is of an older model, none of them in the first
+// batch, as far as that is possible: a fleet rarely meets its worst machines first. The seed decides which.
+func startFleet(ctx context.Context, dir string, c config, version string) (*fleet, error) {
 	f := &fleet{byID: map[string]*machine{}}
-	old := dealOld(agents, modern, seed)
+	old := dealOld(c.agents, c.batch, c.seed)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
-	for i := range agents {
+	for i := range c.agents {
 		m := &machine{id: fmt.Sprintf("edge-%03d", i+1)}
 		m.home = filepath.Join(dir, "agents", m.id)
 		f.machines = append(f.machines, m)
 		f.byID[m.id] = m
 		g.Go(func() error {
-			if err := m.provision(ctx, hardwareOf(old[i]), version); err != nil {
+			var err error
+			if c.resume && m.provisioned() {
+				err = m.wake(ctx)
+			} else {
+				err = m.provision(ctx, hardwareOf(old[i]), version)
+			}
+			if err != nil {
 				return fmt.Errorf("start %s: %w", m.id, err)
 			}
 			return nil
@@ -62,6 +69,22 @@ func (m *machine) provision(ctx context.Context, h hardware, version string) err
 		return err
 	}
 	return m.restart(ctx)
+}
+
+// provisioned reports whether the machine has been made: what makes it ends with a release that is current.
+func (m *machine) provisioned() bool {
+	_, err := os.Stat(filepath.Join(m.home, "current", "release.json"))
+	return err == nil
+}
+
+// wake starts the agent of a machine that was there before. One that ends at once is down, as it was.
+func (m *machine) wake(ctx context.Context) error {
+	err := m.restart(ctx)
+	var exit *exitError
+	if errors.As(err, &exit) {
+		return nil
+	}
+	return err
 }
 
 // dealOld says which machines are old ones.

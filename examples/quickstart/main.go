@@ -3,7 +3,13 @@
 //
 //	go run ./examples/quickstart
 //
-// It needs nothing but Go, and leaves nothing behind. story.go tells the story, executor.go is what you would write for
+// With -db and -dir the plans and the agents' folders stay. Kill it at any moment, also with -9, run it again with -resume, and it
+// goes on where it was:
+//
+//	go run ./examples/quickstart -db plans.db -dir fleet
+//	go run ./examples/quickstart -db plans.db -dir fleet -resume
+//
+// It needs nothing but Go, and without those flags leaves nothing behind. story.go tells the story, executor.go is what you would write for
 // a fleet of your own.
 package main
 
@@ -58,6 +64,8 @@ type config struct {
 	concurrency int
 	batch       int
 	seed        uint64
+	db          string
+	resume      bool
 	verbose     bool
 }
 
@@ -69,6 +77,8 @@ func parseFlags(args []string) (config, error) {
 	fs.IntVar(&c.concurrency, "concurrency", 5, "how many agents are upgraded at once")
 	fs.IntVar(&c.batch, "batch", 10, "how many agents a batch has")
 	fs.Uint64Var(&c.seed, "seed", 31, "decides which machines are old ones")
+	fs.StringVar(&c.db, "db", "", "keep the plans in this SQLite `file`, or in PostgreSQL at postgres://… (default in memory); needs -dir")
+	fs.BoolVar(&c.resume, "resume", false, "go on where a run with the same -db, -dir and fleet was interrupted")
 	fs.BoolVar(&c.verbose, "v", false, "print every event")
 	if err := fs.Parse(args); err != nil {
 		return c, err
@@ -80,6 +90,10 @@ func parseFlags(args []string) (config, error) {
 		return c, fmt.Errorf("-agents %d: want 1 to 2000, each is a process", c.agents)
 	case c.batch < 1 || c.concurrency < 1:
 		return c, errors.New("-batch and -concurrency: want 1 or more")
+	case c.db != "" && c.dir == "":
+		return c, errors.New("-db needs -dir: where the plans stay, the agents have to")
+	case c.resume && c.db == "":
+		return c, errors.New("-resume needs -db: plans in memory are gone")
 	}
 	return c, nil
 }
@@ -97,12 +111,17 @@ func run(ctx context.Context, c config) (err error) {
 	out := newOutput(os.Stdout, began, c.verbose)
 	out.title("A fleet of %d agents", c.agents)
 	out.say("Each is a process of its own on 127.0.0.1, with a folder under %s", dir)
-	fleet, err := startFleet(ctx, dir, c.agents, c.batch, c.seed, "1.2.0")
+	store, closeStore, err := openStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	fleet, err := startFleet(ctx, dir, c, "1.2.0")
 	if err != nil {
 		return err
 	}
 	defer fleet.shutdown()
-	s, err := newStory(c, fleet, out)
+	s, err := newStory(c, store, fleet, out)
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,11 @@ func (s *progress) show(rec ota.Record) {
 	}
 }
 
+// line prints something that happens now; what a run before this one has printed is not said again.
 func (s *progress) line(at time.Time, color, format string, args ...any) {
+	if at.Before(s.out.began) {
+		return
+	}
 	_, _ = io.WriteString(s.lines, s.out.event(at, color, fmt.Sprintf(format, args...)))
 }
 
@@ -99,6 +103,8 @@ func (s *progress) event(rec ota.Record, e ota.Event) {
 		b = &s.batches[e.Batch]
 	}
 	switch e.Kind {
+	case ota.EventTaskRepeated:
+		s.line(rec.At, "", "↻ %s is called again: the call was lost", e.Agent)
 	case ota.EventTaskStarted, ota.EventTaskSucceeded, ota.EventTaskFailed:
 		b.agents[e.Agent] = statusAfter(e.Kind)
 		if e.Kind == ota.EventTaskFailed {

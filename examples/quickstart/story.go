@@ -8,7 +8,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// story is what the quickstart shows: all that it wants of the library.
+// story is what the quickstart shows: all that it wants of the library. Every step looks first what there is, so that a
+// story which was interrupted goes on where it was.
 type story struct {
 	fleet  *fleet
 	engine *ota.Engine
@@ -16,11 +17,14 @@ type story struct {
 	shape  ota.Shape
 	policy ota.Policy
 	me     ota.By
+	resume bool
+	what   string // tells this story from others in the same database
 }
 
-func newStory(c config, f *fleet, out *output) (*story, error) {
-	engine, err := ota.New(ota.NewMemStore(), executor{f}, ota.Options{
-		DrainTimeout: time.Second, // how long calls may go on after Ctrl-C
+func newStory(c config, store ota.Store, f *fleet, out *output) (*story, error) {
+	engine, err := ota.New(store, executor{f}, ota.Options{
+		Name:         "quickstart", // an engine that comes back under its name has its plans back at once
+		DrainTimeout: time.Second,  // how long calls may go on after Ctrl-C
 		AbandonAfter: time.Second,
 	})
 	if err != nil {
@@ -35,35 +39,62 @@ func newStory(c config, f *fleet, out *output) (*story, error) {
 			Observe:          ota.Observe{Wait: time.Second, Probe: 250 * time.Millisecond},
 			AttemptLimit:     10 * time.Second,
 		},
-		me: ota.By{Actor: "quickstart"},
+		me:     ota.By{Actor: "quickstart"},
+		resume: c.resume,
+		what:   fmt.Sprintf("%d agents in batches of %d", c.agents, c.batch),
 	}, nil
 }
 
 // tell runs three plans, and after each one asks every agent whether what the plan has on record is true.
 func (s *story) tell(ctx context.Context) error {
-	before := s.fleet.census(ctx)
-	if err := s.out.census(before, agreeOn(before, "1.2.0"), ""); err != nil {
+	if err := s.first(ctx); err != nil {
 		return err
 	}
+	if err := s.badRelease(ctx); err != nil {
+		return err
+	}
+	if err := s.goodRelease(ctx); err != nil {
+		return err
+	}
+	s.out.title("What the agents say and what the plans have on record is the same")
+	return s.summary(ctx)
+}
 
+// first asks all agents what they run: at the beginning that is 1.2.0.
+func (s *story) first(ctx context.Context) error {
+	now := s.fleet.census(ctx)
+	if s.resume {
+		return s.out.census(now, nil, "; going on where it was")
+	}
+	return s.out.census(now, agreeOn(now, "1.2.0"), "")
+}
+
+// badRelease is an upgrade that pauses itself, and is taken back.
+func (s *story) badRelease(ctx context.Context) error {
+	before := s.fleet.census(ctx)
 	s.out.title("Upgrade 1.2.0 to 1.3.0")
 	bad, err := s.upgrade(ctx, "1.2.0", "1.3.0")
 	if err != nil {
 		return err
 	}
-	if bad.Status != ota.StatusPaused {
+	switch bad.Status {
+	case ota.StatusRolledBack: // in the run before this one
+		s.out.say("It was rolled back.")
+		return nil
+	case ota.StatusRollingBack:
+	case ota.StatusPaused:
+		if err := s.compare(ctx, bad, before); err != nil {
+			return err
+		}
+		s.out.title("Why does it not go on?")
+		why, err := s.engine.Explain(ctx, bad.ID)
+		if err != nil {
+			return err
+		}
+		s.out.explain(why)
+	default:
 		return fmt.Errorf("plan %s is %s, but it should have paused itself", bad.Name, bad.Status)
 	}
-	if err := s.compare(ctx, bad, before); err != nil {
-		return err
-	}
-
-	s.out.title("Why does it not go on?")
-	why, err := s.engine.Explain(ctx, bad.ID)
-	if err != nil {
-		return err
-	}
-	s.out.explain(why)
 
 	s.out.title("Roll back what was touched, and nothing else")
 	undo, err := s.engine.Rollback(ctx, bad.ID, ota.RollbackSpec{}, s.me)
@@ -73,12 +104,13 @@ func (s *story) tell(ctx context.Context) error {
 	if undo, err = s.drive(ctx, undo); err != nil {
 		return err
 	}
-	if err := s.compareRollback(ctx, bad, undo, before); err != nil {
-		return err
-	}
+	return s.compareRollback(ctx, bad, undo, before)
+}
 
+// goodRelease is an upgrade that goes through.
+func (s *story) goodRelease(ctx context.Context) error {
+	before := s.fleet.census(ctx)
 	s.out.title("Upgrade 1.2.0 to 1.3.1")
-	before = s.fleet.census(ctx)
 	good, err := s.upgrade(ctx, "1.2.0", "1.3.1")
 	if err != nil {
 		return err
@@ -86,28 +118,34 @@ func (s *story) tell(ctx context.Context) error {
 	if good.Status != ota.StatusCompleted {
 		return fmt.Errorf("plan %s is %s, but it should have completed", good.Name, good.Status)
 	}
-	if err := s.compare(ctx, good, before); err != nil {
-		return err
-	}
-	s.out.title("What the agents say and what the plans have on record is the same")
-	return s.summary(ctx)
+	return s.compare(ctx, good, before)
 }
 
-// upgrade makes a plan for the whole fleet, starts it, and drives it until it is paused or has ended.
+// upgrade makes a plan for the whole fleet, starts it, and drives it until it is paused or has ended. A plan that is there
+// already is the one of a run that was interrupted.
 func (s *story) upgrade(ctx context.Context, from, to string) (ota.Plan, error) {
+	id := planID(to)
+	if p, err := s.engine.Plan(ctx, id); err == nil && (p.Status.Ended() || p.Status == ota.StatusRollingBack) {
+		return p, nil
+	}
 	p, err := s.engine.Create(ctx, ota.Spec{
-		Name: from + " to " + to, FromVersion: from, ToVersion: to,
+		ID: id, Name: from + " to " + to, FromVersion: from, ToVersion: to,
 		Agents: ota.AgentIDs(s.fleet.ids()...), Shape: s.shape, Policy: s.policy,
-		CreatedBy: s.me.Actor,
+		CreatedBy:  s.me.Actor,
+		RequestKey: id, Fingerprint: s.what, // the same request again is the same plan
 	})
 	if err != nil {
 		return p, err
 	}
-	if p, err = s.engine.Start(ctx, p.ID, s.me); err != nil {
-		return p, err
+	if p.Status == ota.StatusPending {
+		if p, err = s.engine.Start(ctx, p.ID, s.me); err != nil {
+			return p, err
+		}
 	}
 	return s.drive(ctx, p)
 }
+
+func planID(to string) string { return "quickstart-" + to }
 
 // drive runs a plan that was started, and shows what it does meanwhile.
 func (s *story) drive(ctx context.Context, p ota.Plan) (ota.Plan, error) {

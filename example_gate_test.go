@@ -1,0 +1,42 @@
+package ota_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// errorRates is an executor that also looks at the error rate of the service before the next batch may begin.
+type errorRates struct{ perBatch []float64 }
+
+func (errorRates) Execute(_ context.Context, a ota.Attempt) (ota.Result, error) {
+	return ota.Result{Version: a.ToVersion}, nil
+}
+
+// Gate makes it an ota.Gater.
+func (r errorRates) Gate(_ context.Context, _ ota.Plan, b ota.Batch) (ota.GateVerdict, error) {
+	if r.perBatch[b.Index] > 0.01 {
+		return ota.GateFail, nil
+	}
+	return ota.GatePass, nil
+}
+
+// The gate after a canary and after every further batch decides whether the next one may begin.
+func ExampleGater() {
+	engine, _ := ota.New(ota.NewMemStore(), errorRates{perBatch: []float64{0.001, 0.04}}, ota.Options{})
+	ctx := context.Background()
+	plan, _ := engine.Create(ctx, ota.Spec{
+		Name:      "gated",
+		ToVersion: "2.0",
+		Agents:    ota.AgentIDs("a", "b", "c", "d", "e", "f"),
+		Shape:     ota.Shape{Canary: 1, Percent: 50},
+	})
+	_, _ = engine.Start(ctx, plan.ID, ota.By{Actor: "ann"})
+	plan, _ = engine.RunPlan(ctx, plan.ID)
+	fmt.Println(plan.Status, "-", plan.Breaches[0])
+	fmt.Println(plan.Counts.Succeeded, "upgraded,", plan.Counts.Pending, "not touched")
+	// Output:
+	// paused - The gate after the batch failed
+	// 4 upgraded, 2 not touched
+}

@@ -1,0 +1,41 @@
+package ota_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// A plan may be bounded in several ways at once; the first one that strikes pauses it.
+func Example_limits() {
+	fleet := ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+		if strings.HasPrefix(a.Agent, "broken-") {
+			return ota.Result{}, errors.New("does not boot")
+		}
+		return ota.Result{Version: a.ToVersion}, nil
+	})
+	engine, _ := ota.New(ota.NewMemStore(), fleet, ota.Options{})
+	ctx := context.Background()
+	half := 0.5
+	plan, _ := engine.Create(ctx, ota.Spec{
+		Name:      "limits",
+		ToVersion: "2.0",
+		Agents:    ota.AgentIDs("a", "b", "broken-c", "broken-d", "broken-e", "f", "g", "h", "i", "j"),
+		Policy: ota.Policy{
+			Concurrency:      1,
+			FailureThreshold: &half,                                      // five of ten may fail,
+			MaxConsecutive:   2,                                          // but not three in a row,
+			BatchLimit:       time.Hour,                                  // a batch may take an hour,
+			PlanLimit:        24 * time.Hour,                             // the plan a day,
+			Rate:             ota.Rate{Starts: 10_000, Per: time.Second}, // and this many may start.
+		},
+	})
+	_, _ = engine.Start(ctx, plan.ID, ota.By{Actor: "ann"})
+	plan, _ = engine.RunPlan(ctx, plan.ID)
+	fmt.Println(plan.Status, "-", plan.Breaches[0])
+	// Output: paused - Too many agents failed in a row: 3 in a row, 2 may
+}

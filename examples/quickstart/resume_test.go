@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Killed at any moment and run again, the quickstart goes on with the same plans, and all agents agree in the end.
+func TestResume(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a while")
+	}
+	t.Parallel()
+	dir := t.TempDir()
+	args := []string{"-agents", "12", "-batch", "6", "-db", filepath.Join(dir, "plans.db"), "-dir", filepath.Join(dir, "fleet")}
+	for _, after := range []int{0, 400, 900, 1500, 1200, 2200, 600, 1700} { // of some ten seconds that the story takes
+		q := startQuickstart(t, args...)
+		q.awaitLine(t, "A fleet of")
+		time.Sleep(time.Duration(after) * time.Millisecond)
+		if err := q.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = q.Wait()
+		q.noneLeft(t)
+		if args[len(args)-1] != "-resume" {
+			args = append(args, "-resume")
+		}
+		if strings.Contains(q.output(), "do not agree") {
+			t.Fatal(q.output())
+		}
+	}
+	q := startQuickstart(t, args...)
+	if err := q.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, q.output())
+	}
+	for _, want := range []string{
+		"Asked all 12 agents: 1.3.1 on 12; the plan's records say the same of each",
+		"rolled_back",
+	} {
+		if !strings.Contains(q.output(), want) {
+			t.Errorf("it did not print %q:\n%s", want, q.output())
+		}
+	}
+	if n := strings.Count(q.output(), "1.2.0 to 1.3."); n < 3 || n > 5 {
+		t.Errorf("it lists the plans wrongly:\n%s", q.output())
+	}
+	q.noneLeft(t)
+
+	again := startQuickstart(t, args[:len(args)-1]...)
+	if err := again.Wait(); err == nil || !strings.Contains(again.output(), "go on with -resume") {
+		t.Errorf("without -resume it says: %v\n%s", err, again.output())
+	}
+}
+
+func TestFlagsOfTheDatabase(t *testing.T) {
+	for _, args := range [][]string{{"-db", "x.db"}, {"-resume"}, {"-resume", "-dir", "x"}} {
+		if _, err := parseFlags(args); err == nil {
+			t.Error(fmt.Sprint(args), "is accepted")
+		}
+	}
+	if _, err := parseFlags([]string{"-db", "x.db", "-dir", "y", "-resume"}); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,169 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"strings"
+	"unicode"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// The sentinels of access. Problems made from them match them on both sides of the wire.
+var (
+	// ErrUnauthenticated says that a credential is missing or not valid.
+	ErrUnauthenticated = errors.New("httpapi: no valid credential")
+	// ErrForbidden says that the principal may not do this.
+	ErrForbidden = errors.New("httpapi: not allowed")
+	// ErrUnavailable says that something that is needed does not answer: the Store, or what verifies credentials. The same
+	// request may succeed later.
+	ErrUnavailable = errors.New("httpapi: unavailable")
+)
+
+// Principal is who makes a request.
+type Principal struct {
+	// Name is the actor of every verb in the plan's history. Control characters are dropped, and it is cut to 255 bytes.
+	Name string
+	// Detail is the verifier's own, for the authorizer.
+	Detail any
+}
+
+// Credential is what a request offers. Each API fills in what its clients send.
+type Credential struct {
+	Token    string        // a bearer token, or a token from a form; empty when there is none
+	User     string        // with Password: a login
+	Password string        //
+	Request  *http.Request // for everything else, such as a client certificate; its body must not be read
+}
+
+// Access is one thing that a principal wants to do.
+type Access struct {
+	Action Action
+	Plan   *ota.Plan // the plan it is done to; nil where there is none, as for ActionCreate
+	Tenant string    // what the client named, for APIs that have tenants
+}
+
+// Action says what a principal wants to do. Verbs are called what package ota calls them, for example "create_rollback".
+type Action string
+
+// The actions that are no verbs.
+const (
+	ActionCreate   Action = "create"   // make a plan; Access.Plan is nil
+	ActionList     Action = "list"     // list plans; Access.Plan is nil. What is listed is asked for by ActionRead, one by one
+	ActionRead     Action = "read"     // see a plan and everything of it
+	ActionReport   Action = "report"   // report the health of agents
+	ActionDescribe Action = "describe" // read the description of the API itself
+)
+
+// VerbAction is the action of saying a verb to a plan.
+func VerbAction(v ota.Verb) Action { return Action(v.String()) }
+
+// Auth decides who a caller is and what they may do. It is shared by all APIs of one host. Its functions are called by
+// many goroutines at once.
+type Auth struct {
+	// Verify turns a credential into a principal. Required. An error means that the credential is not valid, unless it
+	// matches ErrUnavailable; it is not shown to the caller. Compare secrets in constant time.
+	Verify func(ctx context.Context, c Credential) (Principal, error)
+	// Authorize returns nil when p may do a, and any error when not, or one that matches ErrUnavailable when it cannot
+	// tell. Who may not read a plan is told that there is none. Nil allows everything to everybody who was verified.
+	Authorize func(ctx context.Context, p Principal, a Access) error
+}
+
+// Open lets everybody in, as the principal "anonymous", whatever credential they show. It is for tests, and for hosts that
+// keep strangers out by other means.
+func Open() Auth {
+	return Auth{Verify: func(context.Context, Credential) (Principal, error) { return Principal{Name: "anonymous"}, nil }}
+}
+
+// Tokens knows principals by fixed secrets: the keys are tokens, the values names. A password counts as a token, and the user
+// name beside it is not looked at. Comparing takes the same time whatever was sent.
+func Tokens(tokens map[string]string) Auth {
+	type entry struct {
+		digest [sha256.Size]byte
+		name   string
+	}
+	var known []entry
+	for token, name := range tokens {
+		if token != "" {
+			known = append(known, entry{sha256.Sum256([]byte(token)), name})
+		}
+	}
+	return Auth{Verify: func(_ context.Context, c Credential) (Principal, error) {
+		digest := sha256.Sum256([]byte(cmp.Or(c.Token, c.Password)))
+		found := -1
+		for i := range known {
+			if subtle.ConstantTimeCompare(digest[:], known[i].digest[:]) == 1 {
+				found = i
+			}
+		}
+		if found < 0 {
+			return Principal{}, ErrUnauthenticated
+		}
+		return Principal{Name: known[found].name}, nil
+	}}
+}
+
+// Check verifies a credential. Its error matches ErrUnauthenticated or ErrUnavailable.
+func (a Auth) Check(ctx context.Context, c Credential) (Principal, error) {
+	p, err := a.Verify(ctx, c)
+	switch {
+	case err == nil:
+		p.Name = cleanName(p.Name)
+		return p, nil
+	case errors.Is(err, ErrUnavailable), ctx.Err() != nil:
+		return Principal{}, errors.Join(ErrUnavailable, err)
+	default:
+		return Principal{}, ErrUnauthenticated
+	}
+}
+
+// Allow asks whether p may do x. Its error matches ErrForbidden, ErrUnavailable, or, for a plan that p may not even read,
+// ota.ErrNotFound.
+func (a Auth) Allow(ctx context.Context, p Principal, x Access) error {
+	if a.Authorize == nil {
+		return nil
+	}
+	err := a.Authorize(ctx, p, x)
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
+		return errors.Join(ErrUnavailable, err)
+	}
+	if x.Plan == nil {
+		return ErrForbidden
+	}
+	if x.Action != ActionRead {
+		x.Action = ActionRead
+		if a.Authorize(ctx, p, x) == nil {
+			return ErrForbidden
+		}
+	}
+	return ota.ErrNotFound
+}
+
+// BearerToken returns the token of an Authorization header of the form "Bearer …", or "".
+func BearerToken(r *http.Request) string {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+func cleanName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	if len(s) > 255 {
+		s = strings.ToValidUTF8(s[:255], "")
+	}
+	return s
+}

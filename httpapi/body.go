@@ -1,0 +1,125 @@
+package httpapi
+
+import (
+	"errors"
+	"hash"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
+)
+
+// decode reads the request's body, at most limit bytes of it, into what read makes of it. An empty body is as good as {}
+// where that is legal: read is not called then. sum, when not nil, gets every byte.
+func (c *call) decode(limit int64, mayBeEmpty bool, sum hash.Hash, read func(*decoder) error) (*decoder, error) {
+	if c.r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	body := &slowBody{call: c, body: http.MaxBytesReader(c.w, c.r.Body, limit), began: time.Now()}
+	defer body.done()
+	var in io.Reader = body
+	if sum != nil {
+		in = io.TeeReader(in, sum)
+	}
+	d := &decoder{
+		Reader: strictjson.NewReader(in, strictjson.Limits{Depth: c.h.opt.Limits.Depth}),
+		strict: c.h.opt.Strict,
+	}
+	empty, err := d.Empty()
+	if err != nil {
+		return d, unreadable(err)
+	}
+	if empty && mayBeEmpty {
+		return d, nil
+	}
+	if !empty && !isJSON(c.r.Header) {
+		return d, newProblem("media_type", "send application/json, without a Content-Encoding")
+	}
+	if err := read(d); err != nil {
+		return d, unreadable(err)
+	}
+	if err := d.End(); err != nil {
+		return d, unreadable(err)
+	}
+	return d, nil
+}
+
+// body decodes an ordinary body.
+func (c *call) body(mayBeEmpty bool, read func(*decoder) error) (*decoder, error) {
+	return c.decode(c.h.opt.Limits.Body, mayBeEmpty, nil, read)
+}
+
+// isJSON accepts a missing Content-Type too: some clients send none.
+func isJSON(h http.Header) bool {
+	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return false
+	}
+	value := h.Get("Content-Type")
+	if value == "" {
+		return true
+	}
+	t, params, err := mime.ParseMediaType(value)
+	if err != nil || t != "application/json" && t != "text/json" && !strings.HasSuffix(t, "+json") {
+		return false
+	}
+	charset := params["charset"]
+	return charset == "" || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "us-ascii")
+}
+
+// unreadable is the problem of a body that could not be read to its end.
+func unreadable(err error) error {
+	var bad *strictjson.Error
+	var large *http.MaxBytesError
+	var made *Problem
+	switch {
+	case errors.As(err, &made):
+		return err
+	case errors.As(err, &bad):
+		return newProblem("malformed", bad.Error(), Mistake{Pointer: bad.Pointer, Problem: bad.Problem})
+	case errors.As(err, &large):
+		return tooLarge(large.Limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return newProblem("too_slow", "")
+	case errors.Is(err, errSpool):
+		return err
+	default:
+		return newProblem("malformed", "the body ended before it was complete")
+	}
+}
+
+var errSpool = errors.New("httpapi: temporary file")
+
+func tooLarge(limit int64) error {
+	return newProblem("too_large", "at most "+strconv.FormatInt(limit, 10)+" bytes")
+}
+
+// slowBody cuts off a client whose body drips in.
+type slowBody struct {
+	call  *call
+	body  io.Reader
+	began time.Time
+	read  int64
+	until time.Time
+}
+
+// slowRate is the bytes per second that a body has to come with once its grace is over.
+const slowRate = 16 << 10
+
+func (b *slowBody) Read(p []byte) (int, error) {
+	until := b.began.Add(b.call.h.opt.Limits.Slow + time.Duration(b.read/slowRate)*time.Second)
+	if !until.Equal(b.until) {
+		b.until = until
+		_ = b.call.rc.SetReadDeadline(until)
+	}
+	n, err := b.body.Read(p)
+	b.read += int64(n)
+	return n, err
+}
+
+// done takes the deadline back, so that it does not strike while the answer is written.
+func (b *slowBody) done() { _ = b.call.rc.SetReadDeadline(time.Time{}) }

@@ -1,0 +1,206 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// call is one request being served.
+type call struct {
+	h     *Handler
+	w     http.ResponseWriter
+	r     *http.Request
+	rc    *http.ResponseController
+	who   Principal
+	id    string // from the path
+	query url.Values
+	sent  bool // the answer has begun
+}
+
+func (c *call) begin() {
+	c.rc = http.NewResponseController(c.w)
+	h := c.w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+// extend sets the deadline of the writes that follow. A connection that has no deadlines ignores it.
+func (c *call) extend() { _ = c.rc.SetWriteDeadline(time.Now().Add(c.h.opt.Limits.Write)) }
+
+// end takes the deadline back, which net/http itself does only where the host's server has a WriteTimeout.
+func (c *call) end() {
+	if s, ok := c.r.Context().Value(http.ServerContextKey).(*http.Server); ok && s.WriteTimeout == 0 {
+		_ = c.rc.SetWriteDeadline(time.Time{})
+	}
+}
+
+// refuse answers with the problem that err is. When the answer has begun already it is cut off, so that nobody takes it
+// for a whole one.
+func (c *call) refuse(err error) {
+	if c.sent {
+		c.h.opt.Logger.WarnContext(c.r.Context(), "answer cut off", "path", c.r.URL.Path, "error", err)
+		panic(http.ErrAbortHandler)
+	}
+	p := problemOf(err)
+	if p.Status == http.StatusServiceUnavailable {
+		c.h.opt.Logger.ErrorContext(c.r.Context(), "request failed", "path", c.r.URL.Path, "error", err)
+		c.w.Header().Set("Retry-After", "1")
+	}
+	if p.Status == http.StatusUnauthorized {
+		c.w.Header().Set("WWW-Authenticate", `Bearer realm="ota"`)
+	}
+	if p.allow != "" {
+		c.w.Header().Set("Allow", p.allow)
+	}
+	if p.Status == http.StatusRequestTimeout || p.Status == http.StatusRequestEntityTooLarge {
+		c.w.Header().Set("Connection", "close")
+	}
+	c.answer(p.Status, "application/problem+json", p)
+}
+
+// json answers with a small value.
+func (c *call) json(v any) error {
+	c.answer(http.StatusOK, "application/json", v)
+	return nil
+}
+
+func (c *call) answer(status int, contentType string, v any) {
+	var b bytes.Buffer
+	if err := json.NewEncoder(&b).Encode(v); err != nil {
+		panic(err) // our own types always encode
+	}
+	c.bytes(status, contentType, b.Bytes())
+}
+
+// bytes sends a whole answer and has it accepted before the deadline is taken back.
+func (c *call) bytes(status int, contentType string, b []byte) {
+	c.w.Header().Set("Content-Type", contentType)
+	c.w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	c.extend()
+	c.w.WriteHeader(status)
+	c.sent = true
+	if _, err := c.w.Write(b); err == nil {
+		_ = c.rc.Flush()
+	}
+}
+
+// parseQuery reads the parameters of the URL.
+func (c *call) parseQuery(r *route) error {
+	if c.r.URL.RawQuery == "" {
+		return nil
+	}
+	q, err := url.ParseQuery(c.r.URL.RawQuery)
+	if err != nil {
+		return newProblem("malformed", "the query cannot be read")
+	}
+	for name, values := range q {
+		if c.h.opt.Strict && !slices.Contains(r.query, name) {
+			return newProblem("malformed", "", Mistake{Pointer: name, Problem: "is no parameter of this operation"})
+		}
+		for _, v := range values {
+			if bad := textProblem(v); bad != "" {
+				return newProblem("malformed", "", Mistake{Pointer: name, Problem: bad, Value: shorten(v)})
+			}
+		}
+	}
+	c.query = q
+	return nil
+}
+
+// number reads an integer parameter.
+func (c *call) number(name string, least, most, absent int) (int, error) {
+	values := c.query[name]
+	if len(values) == 0 {
+		return absent, nil
+	}
+	n, err := strconv.Atoi(values[0])
+	if err != nil || n < least || n > most || len(values) > 1 {
+		return 0, newProblem("malformed", "", Mistake{
+			Pointer: name, Problem: "is not a number in range", Value: shorten(values[0]),
+			Allowed: strconv.Itoa(least) + " to " + strconv.Itoa(most),
+		})
+	}
+	return n, nil
+}
+
+// truth reads a boolean parameter.
+func (c *call) truth(name string, absent bool) (bool, error) {
+	switch v := c.query[name]; {
+	case len(v) == 0:
+		return absent, nil
+	case len(v) == 1 && v[0] == "true":
+		return true, nil
+	case len(v) == 1 && v[0] == "false":
+		return false, nil
+	default:
+		return false, newProblem("malformed", "", Mistake{Pointer: name, Problem: "is not a boolean", Value: shorten(v[0]), Allowed: "true, false"})
+	}
+}
+
+// plan finds the plan named by id, with or without its prefix, and asks whether the principal may do action to it.
+func (c *call) plan(id string, action Action) (ota.Plan, error) {
+	p, err := c.h.lookup(c.r.Context(), id)
+	if err != nil {
+		return p, err
+	}
+	return p, hide(id, c.h.opt.Auth.Allow(c.r.Context(), c.who, Access{Action: action, Plan: &p}))
+}
+
+// hide makes a plan that may not be seen look like one that is not there.
+func hide(id string, err error) error {
+	if errors.Is(err, ota.ErrNotFound) {
+		return noPlan(id)
+	}
+	return err
+}
+
+func noPlan(id string) error { return newProblem("not_found", "there is no plan "+shorten(id)) }
+
+func (h *Handler) lookup(ctx context.Context, id string) (ota.Plan, error) {
+	const prefix = "plan-"
+	if !legalID(id) {
+		return ota.Plan{}, noPlan(id)
+	}
+	other := prefix + id
+	if len(id) > len(prefix) && id[:len(prefix)] == prefix {
+		other = id[len(prefix):]
+	}
+	p, err := h.engine.Plan(ctx, id)
+	if errors.Is(err, ota.ErrNotFound) {
+		if p, err = h.engine.Plan(ctx, other); errors.Is(err, ota.ErrNotFound) {
+			return p, noPlan(id)
+		}
+	}
+	return p, err
+}
+
+// verb is plan for requests that change it: If-Match is compared too.
+func (c *call) verb(id string, v ota.Verb) (ota.Plan, ota.By, error) {
+	p, err := c.plan(id, VerbAction(v))
+	if err != nil {
+		return p, ota.By{}, err
+	}
+	by := ota.By{Actor: c.who.Name}
+	if by.Control, err = c.ifMatch(p.Control); err != nil {
+		return p, by, err
+	}
+	by.Request, err = c.requestKey()
+	return p, by, err
+}
+
+// refused is refuse's choice for an error of a verb: a condition that failed is a 412.
+func refused(by ota.By, err error) error {
+	if by.Control != 0 && errors.Is(err, ota.ErrConflict) {
+		return newProblem("precondition_failed", "the plan has changed meanwhile")
+	}
+	return err
+}

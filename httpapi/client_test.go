@@ -1,0 +1,159 @@
+package httpapi_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi"
+)
+
+// What Engine refuses, Client refuses by the same error, with the same fields.
+func TestClientErrors(t *testing.T) {
+	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{Strict: true})
+	ctx := t.Context()
+	create := func(agents ...string) httpapi.Plan {
+		t.Helper()
+		p, err := c.Create(ctx, ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(agents...)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	wait := func(id string) {
+		t.Helper()
+		if _, err := c.Start(ctx, id, ota.By{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Wait(ctx, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := create("ok-1")
+	_, err := c.Pause(ctx, p.ID, ota.By{})
+	_, want := e.Pause(ctx, p.ID, ota.By{})
+	var state, wantState *ota.StateError
+	if !errors.Is(err, ota.ErrState) || !errors.As(err, &state) || !errors.As(want, &wantState) || !reflect.DeepEqual(state, wantState) {
+		t.Errorf("got %#v, want %#v", state, wantState)
+	}
+	if _, err := c.Start(ctx, p.ID, ota.By{Control: 99}); !errors.Is(err, ota.ErrConflict) {
+		t.Errorf("If-Match: got %v", err)
+	}
+	if _, err := c.Start(ctx, p.ID, ota.By{Control: p.Control(), Reason: "go", Request: "r1"}); err != nil {
+		t.Errorf("If-Match: got %v", err)
+	}
+	if _, err := c.Plan(ctx, "plan-x"); !errors.Is(err, ota.ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+	f := create("fail-1")
+	wait(f.ID)
+	_, err = c.Resume(ctx, f.ID, httpapi.Decision{}, ota.By{})
+	_, want = e.Resume(ctx, f.ID, ota.Decision{}, ota.By{})
+	var breach, wantBreach *ota.BreachError
+	if !errors.Is(err, ota.ErrBreach) || !errors.As(err, &breach) || !errors.As(want, &wantBreach) || breach.Failed != 1 || breach.Breach.String() != wantBreach.Breach.String() {
+		t.Errorf("got %v, want %v", err, want)
+	}
+	_, err = c.Start(ctx, create("fail-1", "x").ID, ota.By{})
+	var claim *ota.ClaimError
+	if !errors.Is(err, ota.ErrClaimed) || !errors.As(err, &claim) || !reflect.DeepEqual(claim.Conflicts, []ota.Conflict{{Agent: "fail-1", Plan: f.ID}}) {
+		t.Errorf("got %v", err)
+	}
+	if _, err = c.Resume(ctx, f.ID, httpapi.Decision{Word: "accept", Failed: breach.Failed}, ota.By{}); err != nil {
+		t.Error(err)
+	}
+	_, err = c.Create(ctx, ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("a", "a"), Policy: ota.Policy{Concurrency: -1}})
+	if !errors.Is(err, ota.ErrInvalid) || len(ota.FieldErrors(err)) == 0 {
+		t.Errorf("got %v, %v", err, ota.FieldErrors(err))
+	}
+	stranger := *c
+	stranger.Token = "x"
+	if _, err := stranger.Plan(ctx, p.ID); !errors.Is(err, httpapi.ErrUnauthenticated) {
+		t.Errorf("got %v", err)
+	}
+	for _, err = range c.Watch(ctx, "plan-x", 0) {
+	}
+	if !errors.Is(err, ota.ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+	broken := errors.New("broken")
+	if _, err = c.Create(ctx, ota.Spec{Name: "n", Agents: func(yield func(ota.Agent, error) bool) { yield(ota.Agent{}, broken) }}); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+	away := httpapi.Client{URL: serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))}
+	if _, err := away.Plan(ctx, "x"); !errors.Is(err, httpapi.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A whole policy goes over the wire and comes back.
+func TestClientRoundTrip(t *testing.T) {
+	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{Strict: true})
+	threshold := 0.25
+	spec := ota.Spec{
+		Name: "all", FromVersion: "1", FromRelease: "10", ToVersion: "2", ToRelease: "20", CreatedBy: "me",
+		Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"c": "d"}, RequestKey: "key",
+		Shape: ota.Shape{Batches: []ota.BatchShape{{Name: "canary", Size: 1}, {Size: 2}}},
+		Policy: ota.Policy{
+			Concurrency: 7, FailureThreshold: &threshold, Scope: ota.ScopePlan, OnBreach: ota.ActionRollback, Reserve: true,
+			Hold: ota.Hold{Every: true, Batches: []int{1}}, Observe: ota.Observe{Wait: time.Minute, Stable: time.Hour, Retry: time.Second, Probe: time.Millisecond},
+			Retry: ota.Retry{Max: 3, Backoff: time.Second, MaxBackoff: time.Minute}, AttemptLimit: ota.NoLimit, QueueLimit: 90 * time.Minute,
+			OnAway: ota.AwaySkipped, MaxAbandoned: 9, BatchLimit: time.Hour, PlanLimit: 24 * time.Hour, MaxConsecutive: 4,
+			Rate: ota.Rate{Starts: 10, Per: time.Minute}, Gate: ota.Gate{Every: time.Second, MaxInconclusive: 2, MaxErrors: 3},
+			Windows: []ota.Window{{Days: []time.Weekday{1, 6}, Start: 22 * time.Hour, Length: 8 * time.Hour, Zone: "Europe/Berlin", Margin: time.Hour}},
+		},
+		Agents: func(yield func(ota.Agent, error) bool) {
+			for i := range 3 {
+				if !yield(ota.Agent{ID: fmt.Sprint("a", i), Version: "0.9", Labels: map[string]string{"z": fmt.Sprint(i)}}, nil) {
+					return
+				}
+			}
+		},
+	}
+	ctx := t.Context()
+	p, err := c.Create(ctx, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := c.Create(ctx, spec)
+	if err != nil || again.ID != p.ID {
+		t.Errorf("the same key made %s and %s, %v", p.ID, again.ID, err)
+	}
+	got, err := e.Plan(ctx, p.ID)
+	if err != nil || !reflect.DeepEqual(got.Policy, spec.Policy) || !reflect.DeepEqual(got.Labels, spec.Labels) || !reflect.DeepEqual(got.Annotations, spec.Annotations) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	d, err := c.Detail(ctx, p.ID)
+	if err != nil || len(d.Batches) != 2 || d.Batches[0].Name != "canary" || len(d.Batches[1].Tasks) != 2 || d.Control() != got.Control {
+		t.Errorf("got %+v, %v", d, err)
+	}
+	list, err := c.Plans(ctx, httpapi.PlanQuery{Status: []ota.Status{ota.StatusPending}, Labels: spec.Labels, Limit: 1})
+	if err != nil || list.Total != 1 || list.Items[0].ID != p.ID {
+		t.Errorf("got %+v, %v", list, err)
+	}
+	n := 0
+	for task, err := range c.Tasks(ctx, p.ID, ota.TaskPending) {
+		if err != nil || task.AgentID != fmt.Sprint("a", n) {
+			t.Errorf("got %+v, %v", task, err)
+		}
+		n++
+	}
+	if _, err := c.Edit(ctx, p.ID, map[string]any{"concurrency": nil}, ota.By{Reason: "less"}); err != nil {
+		t.Error(err)
+	}
+	if s, err := c.Summary(ctx, p.ID); err != nil || s.TotalAgents != 3 || n != 3 {
+		t.Errorf("got %+v, %v", s, err)
+	}
+	if x, err := c.Explain(ctx, p.ID); err != nil || x.Blockers[0].Verb != "start" {
+		t.Errorf("got %+v, %v", x, err)
+	}
+	if h, err := c.History(ctx, httpapi.HistoryQuery{PlanID: p.ID}); err != nil || h.Total != 0 {
+		t.Errorf("got %+v, %v", h, err)
+	}
+	if err := c.ReportHealth(ctx, p.ID, []ota.HealthReport{{Agent: "a1", Healthy: true}}); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,121 @@
+package httpapi
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// Create is Engine.Create. The agents are sent while they are read; the plan comes back without its batches. An error that they
+// yield is returned, and nothing is made. Spec.RequestKey is the Idempotency-Key; ID, Fingerprint and Actor are the server's and must be empty.
+func (c *Client) Create(ctx context.Context, spec ota.Spec) (Plan, error) {
+	for field, s := range map[string]string{"id": spec.ID, "fingerprint": spec.Fingerprint, "actor": spec.Actor} {
+		if s != "" {
+			return Plan{}, &ota.FieldError{Field: field, Value: shorten(s), Problem: "is chosen by the server", Allowed: "empty"}
+		}
+	}
+	if spec.Agents == nil {
+		return Plan{}, &ota.FieldError{Field: "agents", Problem: "are missing", Allowed: "at least one"}
+	}
+	head, err := json.Marshal(creationOf(&spec))
+	if err != nil {
+		return Plan{}, err
+	}
+	in, out := io.Pipe()
+	defer in.Close()
+	var failed error // of the agents; read after done is closed
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		failed = writeAgents(out, head, &spec)
+		out.CloseWithError(failed)
+	}()
+	p, err := c.plan(ctx, request{
+		method: http.MethodPost, path: "/upgrade-plans", query: without("batches"), by: ota.By{Request: spec.RequestKey}, body: in,
+	})
+	in.Close()
+	<-done
+	if err != nil && failed != nil && failed != io.ErrClosedPipe { //nolint:errorlint // the pipe never wraps it
+		return p, failed
+	}
+	return p, err
+}
+
+// writeAgents writes the request: what comes before the agents, then one after another.
+func writeAgents(out io.Writer, head []byte, spec *ota.Spec) error {
+	w := bufio.NewWriterSize(out, chunk)
+	w.Write(head[:len(head)-1]) // the first error stays
+	w.WriteString(`,"agents":[`)
+	n := 0
+	for a, err := range spec.Agents {
+		if err != nil {
+			return err
+		}
+		b, err := json.Marshal(agentRecord{a.ID, a.Version, a.Labels})
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			w.WriteByte(',')
+		}
+		n++
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+	}
+	w.WriteString("]}")
+	return w.Flush()
+}
+
+type agentRecord struct {
+	ID      string            `json:"id"`
+	Version string            `json:"version,omitempty"`
+	Labels  map[string]string `json:"labels,omitempty"`
+}
+
+// creationOf is a Spec as a request, without its agents. What is zero is left out, which means the default.
+func creationOf(s *ota.Spec) map[string]any {
+	body := map[string]any{"name": s.Name, "fromVersion": s.FromVersion, "toVersion": s.ToVersion, "toRelease": s.ToRelease}
+	add := func(name string, v any, given bool) {
+		if given {
+			body[name] = v
+		}
+	}
+	add("fromRelease", s.FromRelease, s.FromRelease != "")
+	add("createdBy", s.CreatedBy, s.CreatedBy != "")
+	add("labels", s.Labels, len(s.Labels) > 0)
+	add("annotations", s.Annotations, len(s.Annotations) > 0)
+	add("batchSize", s.Shape.Size, s.Shape.Size != 0)
+	add("percent", s.Shape.Percent, s.Shape.Percent != 0)
+	add("canary", s.Shape.Canary, s.Shape.Canary != 0)
+	if g := s.Shape.Growth; g.First != 0 {
+		growth := map[string]any{"first": g.First, "max": g.Max}
+		if g.Factor != 0 {
+			growth["factor"] = g.Factor
+		}
+		body["growth"] = growth
+	}
+	add("shuffleSeed", s.Shape.Shuffle, s.Shape.Shuffle != 0)
+	batches := make([]map[string]any, len(s.Shape.Batches))
+	for i, b := range s.Shape.Batches {
+		batches[i] = map[string]any{"name": b.Name, "size": b.Size}
+	}
+	add("batches", batches, len(batches) > 0)
+	p := &s.Policy
+	add("concurrency", p.Concurrency, p.Concurrency != 0)
+	add("failureThreshold", p.FailureThreshold, p.FailureThreshold != nil)
+	add("attemptLimit", Duration(p.AttemptLimit), p.AttemptLimit != 0)
+	add("queueLimit", Duration(p.QueueLimit), p.QueueLimit != 0)
+	add("maxAbandoned", p.MaxAbandoned, p.MaxAbandoned != 0)
+	wire := policyOf(p)
+	body["scope"], body["onBreach"], body["onAway"], body["reserve"] = wire.Scope, wire.OnBreach, wire.OnAway, wire.Reserve
+	body["hold"], body["observe"], body["retry"] = wire.Hold, wire.Observe, wire.Retry
+	body["batchLimit"], body["planLimit"], body["maxConsecutive"] = wire.BatchLimit, wire.PlanLimit, wire.MaxConsecutive
+	body["rate"], body["gate"] = wire.Rate, wire.Gate
+	add("windows", wire.Windows, len(wire.Windows) > 0)
+	return body
+}

@@ -1,0 +1,109 @@
+package httpapi
+
+import (
+	"context"
+	"maps"
+	"net/http"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// Start is Engine.Start.
+func (c *Client) Start(ctx context.Context, id string, by ota.By) (Plan, error) {
+	return c.say(ctx, id, "start", by, nil)
+}
+
+// Pause is Engine.Pause.
+func (c *Client) Pause(ctx context.Context, id string, by ota.By) (Plan, error) {
+	return c.say(ctx, id, "pause", by, nil)
+}
+
+// Decision answers a breach; the zero value is none. See ota.Accept, ota.Raise and ota.RetryFailed.
+type Decision struct {
+	Word             string  // "accept", "retry" or "raise"
+	Failed           int     // with accept: the count that was seen
+	FailureThreshold float64 // with raise
+}
+
+// Resume is Engine.Resume.
+func (c *Client) Resume(ctx context.Context, id string, d Decision, by ota.By) (Plan, error) {
+	body := map[string]any{}
+	switch d.Word {
+	case "":
+	case "accept":
+		body["failed"] = d.Failed
+	case "raise":
+		body["failureThreshold"] = d.FailureThreshold
+	}
+	if d.Word != "" {
+		body["decision"] = d.Word
+	}
+	return c.say(ctx, id, "resume", by, body)
+}
+
+// Cancel is Engine.Cancel.
+func (c *Client) Cancel(ctx context.Context, id string, interrupt bool, by ota.By) (Plan, error) {
+	mode := "drain"
+	if interrupt {
+		mode = "interrupt"
+	}
+	return c.say(ctx, id, "cancel", by, map[string]any{"mode": mode})
+}
+
+// Promote is Engine.Promote. A negative batch means the next one that was not begun.
+func (c *Client) Promote(ctx context.Context, id string, batch int, by ota.By) (Plan, error) {
+	if batch < 0 {
+		return c.say(ctx, id, "promote", by, nil)
+	}
+	return c.say(ctx, id, "promote", by, map[string]any{"batchIndex": batch})
+}
+
+// Skip is Engine.Skip.
+func (c *Client) Skip(ctx context.Context, id string, agents []string, by ota.By) (Plan, error) {
+	return c.say(ctx, id, "skip", by, map[string]any{"agentIds": append([]string{}, agents...)})
+}
+
+// Retry is Engine.Retry.
+func (c *Client) Retry(ctx context.Context, id string, agents []string, by ota.By) (Plan, error) {
+	if len(agents) == 0 {
+		return c.say(ctx, id, "retry", by, nil)
+	}
+	return c.say(ctx, id, "retry", by, map[string]any{"agentIds": agents})
+}
+
+// Edit changes a plan's policy by a JSON merge patch: for example {"concurrency": 3, "retry": nil}, where nil is the
+// default.
+func (c *Client) Edit(ctx context.Context, id string, patch map[string]any, by ota.By) (Plan, error) {
+	return c.plan(ctx, request{
+		method: http.MethodPatch, path: planPath(id, ""), query: without("batches"), by: by, body: object(by, patch),
+	})
+}
+
+// CreateRollback is Engine.CreateRollback. observeDuration is required by the API; more is what else the rollback plan
+// is to have, by the names of the wire, and may be nil. The plan comes back without its batches.
+func (c *Client) CreateRollback(ctx context.Context, source, observeDuration string, more map[string]any, by ota.By) (RollbackAnswer, error) {
+	body := map[string]any{"sourcePlanUuid": source, "observeDuration": observeDuration}
+	maps.Copy(body, more)
+	var out RollbackAnswer
+	h, err := c.do(ctx, request{
+		method: http.MethodPost, path: "/plans/rollback", query: without("batches"), by: by, body: object(by, body),
+	}, &out)
+	out.Plan.ETag = h.Get("ETag")
+	return out, err
+}
+
+// Rollback is Engine.Rollback: the plan that is returned is the rollback plan. more is as for CreateRollback.
+func (c *Client) Rollback(ctx context.Context, id string, more map[string]any, by ota.By) (Plan, error) {
+	return c.say(ctx, id, "rollback", by, more)
+}
+
+// ReportHealth is Engine.ReportHealth.
+func (c *Client) ReportHealth(ctx context.Context, id string, reports []ota.HealthReport) error {
+	list := make([]HealthReport, len(reports))
+	for i, r := range reports {
+		list[i] = HealthReport{AgentID: r.Agent, Healthy: r.Healthy, At: r.At, Reason: r.Reason}
+	}
+	var out struct{}
+	_, err := c.do(ctx, request{method: http.MethodPost, path: planPath(id, "/health"), body: value(list)}, &out)
+	return err
+}

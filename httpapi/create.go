@@ -1,0 +1,215 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"maps"
+	"strings"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/spool"
+)
+
+// creation is a request for a new plan.
+type creation struct {
+	c       *call
+	d       *decoder
+	spec    ota.Spec
+	policy  policyEdit
+	agents  spool.Spool
+	given   string // by which field the agents were given
+	records bool   // as "agents"
+}
+
+// createPlan is CreateGraduatedPlan.
+func createPlan(c *call) error {
+	if err := c.h.opt.Auth.Allow(c.r.Context(), c.who, Access{Action: ActionCreate}); err != nil {
+		return err
+	}
+	what, err := c.shown(true)
+	if err != nil {
+		return err
+	}
+	x := &creation{c: c, agents: spool.Spool{Dir: c.h.opt.TempDir}}
+	defer x.agents.Close()
+	if x.spec.RequestKey, err = c.requestKey(); err != nil {
+		return err
+	}
+	var sum hash.Hash
+	if x.spec.RequestKey != "" {
+		sum = sha256.New()
+	}
+	if _, err = c.decode(c.h.opt.Limits.CreateBody, false, sum, x.read); err != nil {
+		return err
+	}
+	if sum != nil {
+		x.spec.Fingerprint = hex.EncodeToString(sum.Sum(nil))
+	}
+	p, err := x.create()
+	if err != nil {
+		return err
+	}
+	return c.answerPlan(p, what, bare)
+}
+
+func (x *creation) read(d *decoder) error {
+	x.d, x.policy.d = d, d
+	s := &x.spec
+	known := x.policy.fields()
+	maps.Copy(known, fields{
+		"name":        d.text(&s.Name),
+		"fromVersion": d.text(&s.FromVersion),
+		"fromRelease": d.text(&s.FromRelease),
+		"toVersion":   d.text(&s.ToVersion),
+		"toRelease":   d.text(&s.ToRelease),
+		"createdBy":   d.text(&s.CreatedBy),
+		"agentIds":    {read: x.agentIDs},
+		"agents":      {read: x.agentRecords},
+		"batchSize":   d.integer(1, 1<<30, func(n int) { s.Shape.Size = n }),
+		"batches":     {read: x.batches},
+		"percent":     d.float(func(f float64) { s.Shape.Percent = f }),
+		"canary":      d.integer(1, 1<<30, func(n int) { s.Shape.Canary = n }),
+		"growth": {read: func() error {
+			return d.object(fields{
+				"first":  d.integer(1, 1<<30, func(n int) { s.Shape.Growth.First = n }),
+				"factor": d.float(func(f float64) { s.Shape.Growth.Factor = f }),
+				"max":    d.integer(0, 1<<30, func(n int) { s.Shape.Growth.Max = n }),
+			})
+		}},
+		"shuffleSeed": d.integer(1, 1<<53, func(n int) { s.Shape.Shuffle = uint64(n) }),
+		"labels":      d.pairs(func(m map[string]string) { s.Labels = m }),
+		"annotations": d.pairs(func(m map[string]string) { s.Annotations = m }),
+	})
+	if err := d.object(known); err != nil {
+		return err
+	}
+	return x.required()
+}
+
+func (x *creation) required() error {
+	var absent []string
+	for _, f := range []struct {
+		name  string
+		empty bool
+	}{
+		{"name", x.spec.Name == ""}, {"fromVersion", x.spec.FromVersion == ""}, {"toVersion", x.spec.ToVersion == ""},
+		{"toRelease", x.spec.ToRelease == ""}, {"agentIds", x.agents.Len() == 0},
+	} {
+		if f.empty {
+			absent = append(absent, f.name)
+		}
+	}
+	return missing(absent...)
+}
+
+// once refuses agents that are given twice, in two fields.
+func (x *creation) once(name string) bool {
+	if x.given != "" {
+		x.d.refuse("", "does not go with "+x.given, "one of the two")
+		return false
+	}
+	x.given = name
+	return true
+}
+
+func (x *creation) add(a ota.Agent) error {
+	if err := x.agents.Add(a); err != nil {
+		return errors.Join(errSpool, err)
+	}
+	return nil
+}
+
+func (x *creation) agentIDs() error {
+	if !x.once("agentIds") {
+		return x.d.Skip()
+	}
+	return x.d.names(x.c.h.opt.Limits.Agents, func(id string) error { return x.add(ota.Agent{ID: id}) })
+}
+
+// agentRecords reads agents of which more is known than their IDs.
+func (x *creation) agentRecords() error {
+	if !x.once("agents") {
+		return x.d.Skip()
+	}
+	x.records = true
+	return x.d.Array(func(i int) error {
+		if i == x.c.h.opt.Limits.Agents {
+			return newProblem("invalid", "", Mistake{Pointer: x.d.Pointer(), Problem: "is one agent too many", Allowed: fmt.Sprintf("at most %d", i)})
+		}
+		var a ota.Agent
+		if err := x.d.object(fields{
+			"id":      x.d.text(&a.ID),
+			"version": x.d.text(&a.Version),
+			"labels":  x.d.pairs(func(m map[string]string) { a.Labels = m }),
+		}); err != nil {
+			return err
+		}
+		return x.add(a)
+	})
+}
+
+// maxBatches bounds an explicit list of batches.
+const maxBatches = 200_000
+
+func (x *creation) batches() error {
+	return x.d.Array(func(i int) error {
+		if i == maxBatches {
+			return newProblem("invalid", "", Mistake{Pointer: x.d.Pointer(), Problem: "is one batch too many", Allowed: "at most 200000"})
+		}
+		var b ota.BatchShape
+		err := x.d.object(fields{
+			"name": x.d.text(&b.Name),
+			"size": x.d.integer(1, 1<<30, func(n int) { b.Size = n }),
+		})
+		x.spec.Shape.Batches = append(x.spec.Shape.Batches, b)
+		return err
+	})
+}
+
+func (x *creation) create() (ota.Plan, error) {
+	s := &x.spec
+	for k := range s.Annotations {
+		if strings.HasPrefix(k, ownKeys) {
+			x.d.refuseAt("/annotations", k, "is reserved", "keys without the prefix "+ownKeys)
+		}
+	}
+	if err := x.d.valid(); err != nil {
+		return ota.Plan{}, err
+	}
+	x.policy.settle()
+	x.policy.apply(&s.Policy)
+	if t := x.policy.observe; t != nil {
+		if s.Annotations == nil {
+			s.Annotations = map[string]string{}
+		}
+		s.Annotations[observeKey] = *t
+	}
+	s.Actor = x.c.who.Name
+	if s.CreatedBy == "" {
+		s.CreatedBy = x.c.who.Name
+	}
+	s.Agents = x.agents.All()
+	p, err := x.c.h.engine.Create(x.c.r.Context(), *s)
+	return p, x.explain(err)
+}
+
+// explain puts an error of Create in the words of the request.
+func (x *creation) explain(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ota.ErrExists) && x.spec.RequestKey != "":
+		return newProblem("key_reused", "")
+	case errors.Is(err, ota.ErrInvalid) && x.records:
+		p := problemOf(err)
+		for i := range p.Errors {
+			p.Errors[i].Pointer = strings.Replace(p.Errors[i].Pointer, "/agentIds", "/agents", 1)
+		}
+		return p
+	default:
+		return err
+	}
+}

@@ -1,0 +1,77 @@
+package httpapi_test
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi"
+)
+
+// Many watchers of one plan see every record, share one reader of its log, and leave nothing behind.
+func TestManyWatchers(t *testing.T) {
+	const watchers = 200
+	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{})
+	p, err := c.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(names("ok", 50)...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := c.HTTP.Transport.(*http.Transport)
+	transport.CloseIdleConnections()
+	before := runtime.NumGoroutine()
+	ctx, leave := context.WithCancel(t.Context())
+	var wg, ready sync.WaitGroup
+	counts := make([]uint64, watchers)
+	ready.Add(watchers)
+	for i := range watchers {
+		wg.Go(func() {
+			for rec, err := range c.Watch(ctx, p.ID, 0) {
+				if err != nil {
+					return // it left
+				}
+				if rec.Revision == 1 {
+					ready.Done()
+				}
+				counts[i]++
+			}
+		})
+	}
+	ready.Wait()
+	if _, err := c.Start(t.Context(), p.ID, ota.By{}); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait() // every stream ends with the plan
+	leave()
+	end := endOf(t, e, p.ID)
+	for i, n := range counts {
+		if n != end {
+			t.Fatalf("watcher %d saw %d of %d records", i, n, end)
+		}
+	}
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		transport.CloseIdleConnections()
+		if n := runtime.NumGoroutine(); n <= before+2 {
+			return
+		} else if time.Since(began) > 5*time.Second {
+			t.Fatalf("%d goroutines before, %d after", before, n)
+		}
+	}
+}
+
+// endOf is the number of the record that ends a plan.
+func endOf(t *testing.T, e *ota.Engine, id string) uint64 {
+	t.Helper()
+	for rec, err := range e.Watch(t.Context(), id, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rec.Status.Ended() {
+			return rec.Revision
+		}
+	}
+	return 0
+}

@@ -1,0 +1,190 @@
+package httpapi
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// What a record's status may be, as statuses of tasks.
+var historyStatus = map[string][]ota.TaskStatus{
+	"running":   {ota.TaskRunning, ota.TaskWaiting},
+	"completed": {ota.TaskSucceeded, ota.TaskFailed, ota.TaskSkipped, ota.TaskCanceled, ota.TaskUnknown},
+}
+
+// historyQuery selects records.
+type historyQuery struct {
+	status        []ota.TaskStatus
+	component     string
+	limit, offset int
+}
+
+// listHistory is ListHistory: one record for each task that has left pending, by plan, newest plan first, then in the
+// plan's order. Plans before the offset are counted, not read.
+func listHistory(c *call) error {
+	q := historyQuery{}
+	var err error
+	if q.limit, q.offset, err = c.window(); err != nil {
+		return err
+	}
+	q.status = append(append(q.status, historyStatus["running"]...), historyStatus["completed"]...)
+	if word := c.query.Get("status"); word != "" {
+		if q.status = historyStatus[word]; q.status == nil {
+			return newProblem("malformed", "", Mistake{Pointer: "status", Problem: "is no status of a record", Value: shorten(word), Allowed: "running, completed"})
+		}
+	}
+	q.component = c.query.Get("component")
+	out := List[History]{Items: []History{}, Limit: q.limit, Offset: q.offset}
+	collect := func(p *ota.Plan) error { return c.collect(p, &q, &out) }
+	if id := c.query.Get("planId"); id != "" {
+		p, err := c.plan(id, ActionRead)
+		if err == nil {
+			err = collect(&p)
+		}
+		if err != nil {
+			return err
+		}
+		return c.json(out)
+	}
+	if err := c.h.opt.Auth.Allow(c.r.Context(), c.who, Access{Action: ActionList}); err != nil {
+		return err
+	}
+	if err := c.eachPlan(c.r.Context(), ota.PlanQuery{}, collect); err != nil {
+		return err
+	}
+	return c.json(out)
+}
+
+// collect adds what a plan has of the page, and its number of records to the total.
+func (c *call) collect(p *ota.Plan, q *historyQuery, out *List[History]) error {
+	if q.component != "" && q.component != componentName {
+		return nil
+	}
+	n := 0
+	for _, s := range q.status {
+		n += count(&p.Tasks, s)
+	}
+	before := out.Total
+	out.Total += n
+	if out.Total <= q.offset || len(out.Items) == q.limit {
+		return nil
+	}
+	skip := max(q.offset-before, 0)
+	for rows := (ota.RowQuery{Status: q.status, Limit: page}); ; {
+		found, err := c.h.engine.Agents(c.r.Context(), p.ID, rows)
+		if err != nil {
+			return err
+		}
+		for i := range found.Items {
+			a := &found.Items[i]
+			rows.From = a.Ordinal + 1
+			for k := range a.Tasks {
+				if skip > 0 {
+					skip--
+					continue
+				}
+				out.Items = append(out.Items, historyOf(p, a, k))
+				if len(out.Items) == q.limit {
+					return nil
+				}
+			}
+		}
+		if !found.More {
+			return nil
+		}
+	}
+}
+
+func count(n *ota.Counts, s ota.TaskStatus) int {
+	switch s {
+	case ota.TaskRunning:
+		return n.Running
+	case ota.TaskWaiting:
+		return n.Waiting
+	case ota.TaskSucceeded:
+		return n.Succeeded
+	case ota.TaskFailed:
+		return n.Failed
+	case ota.TaskSkipped:
+		return n.Skipped
+	case ota.TaskCanceled:
+		return n.Canceled
+	case ota.TaskUnknown:
+		return n.Unknown
+	default:
+		return n.Pending
+	}
+}
+
+func historyOf(p *ota.Plan, a *ota.AgentInfo, i int) History {
+	t := &a.Tasks[i]
+	h := History{
+		UUID: "hist-" + taskKey{p.ID, a.Ordinal, i}.String(), PlanID: p.ID, PlanName: p.Name, FromVersion: a.Version, ToVersion: t.Target,
+		FromRelease: p.FromRelease, ToRelease: p.ToRelease, Component: componentName, AgentID: a.ID, Status: "completed",
+		Logs: t.Error, StartedAt: Time{t.StartedAt}, CompletedAt: Time{t.EndedAt},
+	}
+	switch t.Status {
+	case ota.TaskSucceeded:
+		h.Result = "success"
+	case ota.TaskFailed, ota.TaskUnknown:
+		h.Result = "failure"
+	case ota.TaskSkipped:
+		h.Result = "skipped"
+	case ota.TaskCanceled:
+		h.Result = "canceled"
+	default:
+		h.Status = "running"
+	}
+	return h
+}
+
+// historyLogs is GetHistoryLogs. It reads the plan's log, so it costs more than a page of the list.
+func historyLogs(c *call) error {
+	unknown := newProblem("not_found", "there is no record "+shorten(c.id))
+	digits, ok := strings.CutPrefix(c.id, "hist-")
+	if !ok {
+		return unknown
+	}
+	key, ok := parseTaskKey(digits)
+	if !ok {
+		return unknown
+	}
+	p, err := c.plan(key.plan, ActionRead)
+	if errors.Is(err, ota.ErrNotFound) {
+		return unknown
+	}
+	if err != nil {
+		return err
+	}
+	found, err := c.h.engine.Agents(c.r.Context(), p.ID, ota.RowQuery{From: key.ordinal, To: key.ordinal + 1})
+	if err != nil {
+		return err
+	}
+	if len(found.Items) == 0 || key.task >= len(found.Items[0].Tasks) || found.Items[0].Tasks[key.task].Status == ota.TaskPending {
+		return unknown
+	}
+	h := historyOf(&p, &found.Items[0], key.task)
+	h.CreateDate = Time{p.CreatedAt}
+	var logs []string
+	for rec, err := range c.h.engine.Watch(c.r.Context(), p.ID, 0) {
+		if err != nil {
+			return err
+		}
+		for _, e := range rec.Events {
+			if e.Kind == ota.EventStarted {
+				h.Operator = e.Actor
+			}
+			if e.Agent == h.AgentID && e.Task == key.task && e.Text != "" {
+				logs = append(logs, e.Text)
+			}
+		}
+		if rec.Revision >= p.Revision {
+			break
+		}
+	}
+	if len(logs) > 0 {
+		h.Logs = strings.Join(logs, "\n")
+	}
+	return c.json(h)
+}

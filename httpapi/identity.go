@@ -1,0 +1,120 @@
+package httpapi
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/seed-19b57ce3/ota"
+)
+
+// Who a component is, is derived from its names: the same names give the same UUIDs, on every machine and for good.
+var identitySpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("github.com/seed-19b57ce3/ota/component"))
+
+const componentName = "agent"
+
+var componentUUID = identity("component:", componentName)
+
+// identity returns 32 hex digits of a UUIDv5: uuid.NewSHA1 without its allocations, which a million tasks would feel.
+func identity(kind, name string) string {
+	var b [384]byte
+	sum := sha1.Sum(append(append(append(b[:0], identitySpace[:]...), kind...), name...))
+	sum[6] = sum[6]&0x0f | 0x50
+	sum[8] = sum[8]&0x3f | 0x80
+	return string(hex.AppendEncode(b[:0], sum[:16]))
+}
+
+// taskKey names one task of one plan. It is written into the task's UUID, so that the UUID alone finds the task.
+type taskKey struct {
+	plan    string
+	ordinal int // the agent's place in the plan
+	task    int // which of the agent's tasks
+}
+
+// String returns hex digits: 8 for the ordinal, 4 for the task, then the plan: 0 and a UUID's 32, or 1 and the ID's bytes.
+func (k taskKey) String() string {
+	b := make([]byte, 0, 48)
+	b = appendHex(b, uint64(k.ordinal), 8)
+	b = appendHex(b, uint64(k.task), 4)
+	if id, ok := strings.CutPrefix(k.plan, "plan-"); ok {
+		if u, err := uuid.Parse(id); err == nil && u.String() == id {
+			return string(hex.AppendEncode(append(b, '0'), u[:]))
+		}
+	}
+	return string(hex.AppendEncode(append(b, '1'), []byte(k.plan)))
+}
+
+func appendHex(b []byte, v uint64, digits int) []byte {
+	s := strconv.FormatUint(v, 16)
+	for i := len(s); i < digits; i++ {
+		b = append(b, '0')
+	}
+	return append(b, s...)
+}
+
+// parseTaskKey is String backwards.
+func parseTaskKey(s string) (taskKey, bool) {
+	if len(s) < 15 {
+		return taskKey{}, false
+	}
+	ordinal, err := strconv.ParseUint(s[:8], 16, 31)
+	if err != nil {
+		return taskKey{}, false
+	}
+	task, err := strconv.ParseUint(s[8:12], 16, 16)
+	if err != nil {
+		return taskKey{}, false
+	}
+	plan, err := hex.DecodeString(s[13:])
+	if err != nil {
+		return taskKey{}, false
+	}
+	k := taskKey{ordinal: int(ordinal), task: int(task), plan: string(plan)}
+	if s[12] == '0' {
+		u, err := uuid.FromBytes(plan)
+		if err != nil {
+			return taskKey{}, false
+		}
+		k.plan = "plan-" + u.String()
+	}
+	return k, k.String() == s
+}
+
+// taskOf is one task of an agent on the wire.
+func taskOf(p *ota.Plan, a *ota.AgentInfo, i int) Task {
+	t := &a.Tasks[i]
+	name, component := componentName, componentUUID
+	if i > 0 { // an agent's further components have no names of their own
+		name += "-" + strconv.Itoa(i)
+		component = identity("component:", name)
+	}
+	out := Task{
+		ComponentUUID: component, ComponentInstanceUUID: identity("instance:", a.ID+"\x00"+name),
+		LifecycleTaskUUID: "task-" + taskKey{p.ID, a.Ordinal, i}.String(), ComponentName: name, TaskType: "update",
+		Status: statusWord(t.Status), NodeUUID: identity("node:", a.ID), LCAUUID: identity("lca:", a.ID), AgentID: a.ID,
+		ActualVersion: t.Version,
+	}
+	if p.Source != "" {
+		out.TaskType = "rollback"
+	}
+	if a.Unhealthy {
+		out.RuntimeStatus = "unhealthy"
+	}
+	if t.Status == ota.TaskSucceeded && t.Version == "" {
+		out.ActualVersion = t.Target
+		if t.Target == p.ToVersion {
+			out.ActualRelease = p.ToRelease
+		}
+	}
+	return out
+}
+
+// statusWord is a task's status on the wire, where a task between two attempts is still running.
+func statusWord(s ota.TaskStatus) string {
+	if s == ota.TaskWaiting {
+		s = ota.TaskRunning
+	}
+	return s.String()
+}

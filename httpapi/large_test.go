@@ -1,0 +1,234 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi"
+)
+
+// sink is an answer that nobody keeps.
+type sink struct {
+	header http.Header
+	status int
+	bytes  int
+	tail   []byte
+}
+
+func (s *sink) Header() http.Header { return s.header }
+
+func (s *sink) WriteHeader(status int) { s.status = status }
+
+func (s *sink) Write(p []byte) (int, error) {
+	s.bytes += len(p)
+	s.tail = append(s.tail[:0], p[max(0, len(p)-64):]...)
+	return len(p), nil
+}
+
+// peak runs f and returns by how much the heap grew meanwhile, above what was live before.
+func peak(f func()) uint64 {
+	runtime.GC()
+	var before, m runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var most atomic.Uint64
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+			runtime.GC() // what lives, not what has not been collected yet
+			runtime.ReadMemStats(&m)
+			most.Store(max(most.Load(), m.HeapAlloc))
+		}
+	}()
+	f()
+	close(stop)
+	<-done
+	return most.Load() - min(most.Load(), before.HeapAlloc)
+}
+
+// body yields a request of n agents, whose policy comes after them.
+func body(n int) io.Reader {
+	in, out := io.Pipe()
+	go func() {
+		w := bufio.NewWriter(out)
+		fmt.Fprint(w, `{"name":"large","fromVersion":"1","toVersion":"2","toRelease":"2","agentIds":["agent-0000000"`)
+		for i := 1; i < n; i++ {
+			fmt.Fprintf(w, `,"agent-%07d"`, i)
+		}
+		fmt.Fprint(w, `],"batchSize":10000}`)
+		w.Flush()
+		out.Close()
+	}()
+	return in
+}
+
+// A large plan is read and written in bounded memory. Reading its request is told apart from making the plan by refusing it
+// at its end; what the Engine and the Store need for 200,000 agents is theirs.
+func TestLargePlan(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a while")
+	}
+	const agents = 200_000
+	const bound = 16 << 20 // garbage included; the answer alone is 72 MiB
+	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := httpapi.New(e, httpapi.Options{Auth: httpapi.Open(), TempDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(method, path string, body io.Reader) *sink {
+		w := &sink{header: http.Header{}}
+		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, "/api/v1/lifecycle/upgrade-plans"+path, body))
+		return w
+	}
+	var w *sink
+	grew := peak(func() { w = send("POST", "", io.MultiReader(body(agents), &zero{})) })
+	if t.Logf("refused: %d KiB", grew>>10); w.status != http.StatusBadRequest || grew > bound {
+		t.Errorf("reading the request: status %d, %d KiB", w.status, grew>>10)
+	}
+	if w = send("POST", "?batches=false", body(agents)); w.status != http.StatusOK {
+		t.Fatal(w.status, string(w.tail))
+	}
+	plans, err := e.Plans(t.Context(), ota.PlanQuery{})
+	if err != nil || plans.Items[0].Agents != agents || plans.Items[0].Batches != agents/10_000 {
+		t.Fatal(plans, err)
+	}
+	began := time.Now()
+	grew = peak(func() { w = send("GET", "/"+plans.Items[0].ID, nil) })
+	if t.Logf("read back: %d KiB for %d MiB in %v", grew>>10, w.bytes>>20, time.Since(began)); w.status != http.StatusOK || grew > bound || w.bytes < agents*300 {
+		t.Errorf("reading it back: status %d, %d KiB for %d bytes", w.status, grew>>10, w.bytes)
+	}
+}
+
+type zero struct{ done bool }
+
+func (z *zero) Read(p []byte) (int, error) {
+	if z.done {
+		return 0, io.EOF
+	}
+	z.done = true
+	return copy(p, "x"), nil
+}
+
+// A Store that fails in the middle of an answer cuts the answer off.
+type failing struct {
+	*ota.MemStore
+	pages int
+}
+
+func (s *failing) Agents(ctx context.Context, plan string, q ota.RowQuery) (ota.Page[ota.AgentRow], error) {
+	if s.pages--; s.pages < 0 {
+		return ota.Page[ota.AgentRow]{}, context.DeadlineExceeded
+	}
+	return s.MemStore.Agents(ctx, plan, q)
+}
+
+func TestCutOff(t *testing.T) {
+	for _, pages := range []int{0, 5} {
+		store := &failing{ota.NewMemStore(), 1000}
+		e, err := ota.New(store, nil, ota.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := e.Create(t.Context(), ota.Spec{Name: "n", ToVersion: "2", Agents: ota.AgentIDs(names("a", 20_000)...), Shape: ota.Shape{Size: 5000}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := httpapi.New(e, httpapi.Options{Auth: httpapi.Open()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &httpapi.Client{URL: serve(t, h)}
+		store.pages = pages
+		_, err = c.Detail(t.Context(), p.ID)
+		if err == nil {
+			t.Error("half an answer was taken for a whole one")
+		}
+		t.Log(err)
+	}
+}
+
+// BenchmarkReadPlan writes a whole plan of 100,000 agents.
+func BenchmarkReadPlan(b *testing.B) {
+	h, e := benchHandler(b)
+	p, err := e.Create(b.Context(), ota.Spec{Name: "n", ToVersion: "2", Agents: ota.AgentIDs(names("agent", 100_000)...), Shape: ota.Shape{Size: 100}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		w := &sink{header: http.Header{}}
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/lifecycle/upgrade-plans/"+p.ID, nil))
+		b.SetBytes(int64(w.bytes))
+	}
+}
+
+// BenchmarkCreatePlan makes a plan of 100,000 agents from a body.
+func BenchmarkCreatePlan(b *testing.B) {
+	h, _ := benchHandler(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		w := &sink{header: http.Header{}}
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/v1/lifecycle/upgrade-plans?batches=false", body(100_000)))
+		if w.status != http.StatusOK {
+			b.Fatal(w.status)
+		}
+	}
+}
+
+// BenchmarkSummary is one request of a summary, beside a bare handler that writes as many bytes.
+func BenchmarkSummary(b *testing.B) {
+	h, e := benchHandler(b)
+	p, err := e.Create(b.Context(), ota.Spec{Name: "n", ToVersion: "2", Agents: ota.AgentIDs(names("agent", 1000)...), Shape: ota.Shape{Size: 100}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	path := "/api/v1/lifecycle/upgrade-plans/" + p.ID + "/summary"
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	bare := http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(w.Body.Bytes()) })
+	for name, x := range map[string]http.Handler{"handler": h, "bare": bare} {
+		b.Run(name, func(b *testing.B) {
+			url := serve(b, x) + path
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					resp, err := http.Get(url)
+					if err != nil {
+						b.Fatal(err)
+					}
+					_, _ = io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+				}
+			})
+		})
+	}
+}
+
+func benchHandler(b *testing.B) (*httpapi.Handler, *ota.Engine) {
+	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	h, err := httpapi.New(e, httpapi.Options{Auth: httpapi.Open(), TempDir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return h, e
+}

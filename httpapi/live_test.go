@@ -1,0 +1,288 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi"
+)
+
+// serve listens on a real port and returns the server's URL.
+func serve(t testing.TB, h http.Handler) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httpapi.RecommendedServer("", h)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.Serve(l)
+	}()
+	t.Cleanup(func() {
+		_ = s.Close()
+		<-done
+	})
+	return "http://" + l.Addr().String()
+}
+
+// quick upgrades an agent at once, or fails it.
+func quick(_ context.Context, a ota.Attempt) (ota.Result, error) {
+	if strings.HasPrefix(a.Agent, "fail") && !a.Rollback {
+		return ota.Result{}, errors.New("disk full")
+	}
+	return ota.Result{Version: a.ToVersion}, nil
+}
+
+// live is a handler on a real port, over an engine that runs.
+func live(t testing.TB, x ota.Executor, opt httpapi.Options) (*httpapi.Client, *ota.Engine) {
+	t.Helper()
+	e, err := ota.New(ota.NewMemStore(), x, ota.Options{DrainTimeout: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	opt.Auth = httpapi.Tokens(tokens)
+	h, err := httpapi.New(e, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &httpapi.Client{URL: serve(t, h), Token: "ann-token", HTTP: &http.Client{Transport: &http.Transport{}}}, e
+}
+
+// The documents' own commands, but for host and token.
+func TestCurl(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("there is no curl")
+	}
+	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{})
+	run := func(command string, out any) string {
+		t.Helper()
+		command = strings.NewReplacer("{host}", c.URL, "{token}", "ann-token", "curl ", `curl -sS -w '\n%{http_code}' `).Replace(command)
+		var stderr bytes.Buffer
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
+		cmd.Stderr = &stderr
+		b, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v: %s", err, stderr.String())
+		}
+		body, status, _ := strings.Cut(string(b), "\n\n")
+		if err := json.Unmarshal([]byte(body), out); err != nil {
+			t.Fatalf("%v in %s", err, b)
+		}
+		return strings.TrimSpace(status)
+	}
+	const create = `curl -X POST '{host}/api/v1/lifecycle/upgrade-plans' -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{"name":"Upgrade agents to v1.3.0","fromVersion":"1.2.0","toVersion":"1.3.0","toRelease":"221","agentIds":"item1,item2","batchSize":10,"failureThreshold":0.1,"concurrency":5,"createdBy":"admin","observeDuration":"value"}'`
+	var p httpapi.Plan
+	if status := run(create, &p); status != "200" || p.Status != ota.StatusPending || len(p.Batches[0].Tasks) != 2 {
+		t.Fatalf("got %s, %+v", status, p)
+	}
+	const rollback = `curl -X POST '{host}/api/v1/lifecycle/plans/rollback' -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{"sourcePlanUuid":"a1b2c3d4-e5f6-7890-abcd-ef1234567890","observeDuration":"value"}'`
+	var problem httpapi.Problem
+	if status := run(rollback, &problem); status != "404" {
+		t.Fatalf("got %s, %+v", status, problem)
+	}
+	if status := run(strings.Replace(rollback, "a1b2c3d4-e5f6-7890-abcd-ef1234567890", p.ID, 1), &problem); status != "409" {
+		t.Fatalf("got %s, %+v", status, problem)
+	}
+	if _, err := c.Start(t.Context(), p.ID, ota.By{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Wait(t.Context(), p.ID); err != nil {
+		t.Fatal(err)
+	}
+	var r httpapi.RollbackAnswer
+	if status := run(strings.Replace(rollback, "a1b2c3d4-e5f6-7890-abcd-ef1234567890", p.ID, 1), &r); status != "200" {
+		t.Fatalf("got %s, %+v", status, r)
+	}
+	if r.Plan.SourcePlanUUID != p.ID || r.Plan.FromVersion != "1.3.0" || r.Plan.ToVersion != "1.2.0" || r.Warnings == nil || r.Plan.TotalAgents != 2 {
+		t.Errorf("got %+v", r)
+	}
+}
+
+// A watcher that is cut off again and again, anywhere, sees every record once.
+func TestReconnect(t *testing.T) {
+	slow := ota.ExecutorFunc(func(ctx context.Context, a ota.Attempt) (ota.Result, error) {
+		time.Sleep(2 * time.Millisecond)
+		return quick(ctx, a)
+	})
+	c, e := live(t, slow, httpapi.Options{})
+	p, err := c.Create(t.Context(), ota.Spec{
+		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(names("ok", 300)...), Policy: ota.Policy{Concurrency: 3},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := make(chan []uint64, 4)
+	for cut := range 4 {
+		go func() { results <- seen(t, c, p.ID, cut) }()
+	}
+	if _, err := c.Start(t.Context(), p.ID, ota.By{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		got := <-results
+		for i, n := range got {
+			if n != uint64(i+1) {
+				t.Fatalf("record %d came as number %d", n, i+1)
+			}
+		}
+		if end := endOf(t, e, p.ID); uint64(len(got)) != end {
+			t.Errorf("got %d of %d records", len(got), end)
+		}
+	}
+}
+
+// seen watches a plan to its end; a cut of n > 0 breaks the connection after every 7n-th record.
+func seen(t *testing.T, c *httpapi.Client, id string, cut int) []uint64 {
+	var got []uint64
+	after := uint64(0)
+	for {
+		n, again := 0, false
+		for rec, err := range c.Watch(t.Context(), id, after) {
+			if err != nil {
+				t.Error(err)
+				return got
+			}
+			got = append(got, rec.Revision)
+			after = rec.Revision
+			if n++; cut > 0 && n == 7*cut {
+				again = !rec.Status.Ended()
+				break
+			}
+		}
+		if !again {
+			return got
+		}
+	}
+}
+
+// The stream ends with the plan, and who comes back follows what the log gets later.
+func TestWatchAfterTheEnd(t *testing.T) {
+	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{Limits: httpapi.Limits{Heartbeat: 20 * time.Millisecond}})
+	p, err := c.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Start(t.Context(), p.ID, ota.By{}); err != nil {
+		t.Fatal(err)
+	}
+	all := seen(t, c, p.ID, 0)
+	go func() {
+		time.Sleep(100 * time.Millisecond) // a few heartbeats
+		if _, err := e.Annotate(t.Context(), p.ID, map[string]string{"a": "b"}, nil, ota.By{}); err != nil {
+			t.Error(err)
+		}
+		if _, err := c.Rollback(t.Context(), p.ID, nil, ota.By{}); err != nil {
+			t.Error(err)
+		}
+	}()
+	var last ota.Record
+	for rec, err := range c.Watch(t.Context(), p.ID, uint64(len(all))) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = rec
+	}
+	if last.Status != ota.StatusRolledBack {
+		t.Errorf("the stream ended with %+v", last)
+	}
+}
+
+// A client that does not read is cut off, and the plan goes on meanwhile.
+func TestStalledWatcher(t *testing.T) {
+	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{Limits: httpapi.Limits{Write: 200 * time.Millisecond, Watchers: 1}})
+	p, err := c.Create(t.Context(), ota.Spec{
+		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(names("ok", 60_000)...), Shape: ota.Shape{Size: 1000},
+		Policy: ota.Policy{Concurrency: 100},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", strings.TrimPrefix(c.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.(*net.TCPConn).SetReadBuffer(4096)
+	fmt.Fprintf(conn, "GET /api/v1/lifecycle/upgrade-plans/%s/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann-token\r\n\r\n", p.ID)
+	if _, err := c.Start(t.Context(), p.ID, ota.By{}); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := e.Wait(t.Context(), p.ID); err != nil || p.Status != ota.StatusCompleted {
+		t.Fatal(p.Status, err)
+	}
+	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) { // its place is free once it is cut off
+		for _, err = range c.Watch(watchOnce(t), p.ID, 0) {
+			break
+		}
+		if err == nil {
+			break
+		}
+		if time.Since(began) > 5*time.Second {
+			t.Fatal("it was not cut off:", err)
+		}
+	}
+}
+
+func watchOnce(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// A body that drips in is refused once its time is over, and one that comes steadily is not.
+func TestSlowBody(t *testing.T) {
+	c, _ := live(t, ota.ExecutorFunc(quick), httpapi.Options{Limits: httpapi.Limits{Slow: 200 * time.Millisecond}})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(c.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "POST /api/v1/lifecycle/upgrade-plans HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann-token\r\nContent-Length: 1000\r\n\r\n{")
+	began := time.Now()
+	go func() {
+		for range 50 {
+			time.Sleep(50 * time.Millisecond)
+			if _, err := fmt.Fprint(conn, " "); err != nil {
+				return
+			}
+		}
+	}()
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if took := time.Since(began); resp.StatusCode != http.StatusRequestTimeout || took > 2*time.Second {
+		t.Errorf("got %d after %v", resp.StatusCode, took)
+	}
+}
+
+func names(prefix string, n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("%s-%06d", prefix, i)
+	}
+	return out
+}

@@ -1,0 +1,66 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// etag is a plan's Control number as a strong entity tag.
+func etag(control uint64) string { return `"` + strconv.FormatUint(control, 10) + `"` }
+
+// ifMatch returns the Control number that a verb has to find, or 0 when any will do.
+func (c *call) ifMatch(present uint64) (uint64, error) {
+	lines := c.r.Header.Values("If-Match")
+	if len(lines) == 0 {
+		if c.h.opt.RequireIfMatch {
+			return 0, newProblem("precondition_required", "say which state of the plan this is about: If-Match with its ETag, or *")
+		}
+		return 0, nil
+	}
+	for _, tag := range strings.Split(strings.Join(lines, ","), ",") {
+		switch strings.TrimSpace(tag) {
+		case "*":
+			return 0, nil
+		case etag(present):
+			return present, nil
+		}
+	}
+	return 0, newProblem("precondition_failed", "the plan's ETag is "+etag(present))
+}
+
+// maxKey bounds an Idempotency-Key.
+const maxKey = 128
+
+// idempotencyKey returns the header's value without its quotes, or "".
+func (c *call) idempotencyKey() (string, error) {
+	values := c.r.Header.Values("Idempotency-Key")
+	if len(values) == 0 {
+		return "", nil
+	}
+	key := values[0]
+	if n := len(key); n > 1 && key[0] == '"' && key[n-1] == '"' {
+		key = key[1 : n-1]
+	}
+	if len(values) > 1 || key == "" || len(key) > maxKey || strings.ContainsFunc(key, func(r rune) bool { return r < 0x21 || r > 0x7e }) {
+		return "", newProblem("malformed", "", Mistake{
+			Pointer: "Idempotency-Key", Problem: "is no key", Value: shorten(key), Allowed: "once, 1 to 128 visible ASCII characters",
+		})
+	}
+	return key, nil
+}
+
+// requestKey is the Idempotency-Key as the Engine gets it: apart from those of other principals and operations.
+func (c *call) requestKey() (string, error) {
+	key, err := c.idempotencyKey()
+	if key == "" || err != nil {
+		return "", err
+	}
+	if c.r.Method != http.MethodPost {
+		return "", nil
+	}
+	sum := sha256.Sum256([]byte(c.who.Name + "\x00" + key))
+	return "http-" + hex.EncodeToString(sum[:]), nil
+}

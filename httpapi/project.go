@@ -1,0 +1,112 @@
+package httpapi
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
+)
+
+// observeKey is the annotation that keeps the text of observeDuration as it was given. Keys with its prefix are this
+// package's own and are not shown.
+const (
+	ownKeys    = "httpapi."
+	observeKey = ownKeys + "observeDuration"
+)
+
+// planOf is a plan on the wire, without its batches.
+func planOf(p *ota.Plan) Plan {
+	out := Plan{
+		ID: p.ID, Name: p.Name, FromVersion: p.FromVersion, ToVersion: p.ToVersion, FromRelease: p.FromRelease,
+		ToRelease: p.ToRelease, Batches: []Batch{}, FailureThreshold: *p.Policy.FailureThreshold, Concurrency: p.Policy.Concurrency,
+		Status: p.Status, CurrentBatch: p.Batch, CreatedBy: p.CreatedBy, CreatedAt: Time{p.CreatedAt}, StartedAt: Time{p.StartedAt},
+		PausedAt: Time{p.PausedAt}, PauseReason: pauseReason(p), CompletedAt: Time{p.EndedAt}, SourcePlanUUID: p.Source, Error: faults(p),
+		Labels: p.Labels, Annotations: shownAnnotations(p), RollbackPlanUUID: p.Rollback, TotalAgents: p.Agents,
+		Policy: policyOf(&p.Policy), Warnings: p.Warnings,
+	}
+	if out.Labels == nil {
+		out.Labels = map[string]string{}
+	}
+	var warning string
+	if out.ObserveDuration, warning = observeText(p); warning != "" {
+		out.Warnings = append(slices.Clip(out.Warnings), warning)
+	}
+	return out
+}
+
+func policyOf(p *ota.Policy) Policy {
+	return Policy{
+		Scope: p.Scope, OnBreach: p.OnBreach, Reserve: p.Reserve, Hold: p.Hold,
+		Observe: Observe{Duration(p.Observe.Wait), Duration(p.Observe.Stable), Duration(p.Observe.Retry), Duration(p.Observe.Probe)},
+		Retry:   Retry{p.Retry.Max, Duration(p.Retry.Backoff), Duration(p.Retry.MaxBackoff)}, AttemptLimit: Duration(p.AttemptLimit),
+		QueueLimit: Duration(p.QueueLimit), OnAway: p.OnAway, MaxAbandoned: p.MaxAbandoned,
+		Windows: windowsOf(p.Windows), BatchLimit: Duration(p.BatchLimit), PlanLimit: Duration(p.PlanLimit), MaxConsecutive: p.MaxConsecutive,
+		Rate: Rate{p.Rate.Starts, Duration(p.Rate.Per)}, Gate: Gate{Duration(p.Gate.Every), p.Gate.MaxInconclusive, p.Gate.MaxErrors},
+	}
+}
+
+// observeText is observeDuration as it was given, unless it was changed otherwise since; and a warning when it has no
+// effect because it is no duration.
+func observeText(p *ota.Plan) (text, warning string) {
+	text = p.Annotations[observeKey]
+	d, ok := duration.Parse(text)
+	switch {
+	case text != "" && !ok:
+		return text, fmt.Sprintf("observeDuration %q is no duration and has no effect", text)
+	case text != "" && d == p.Policy.Observe.Wait:
+		return text, ""
+	case p.Policy.Observe.Wait != 0:
+		return p.Policy.Observe.Wait.String(), ""
+	default:
+		return "", ""
+	}
+}
+
+func shownAnnotations(p *ota.Plan) map[string]string {
+	m := maps.Clone(p.Annotations)
+	maps.DeleteFunc(m, func(k, _ string) bool { return strings.HasPrefix(k, ownKeys) })
+	return m
+}
+
+// pauseReason says why a plan is pausing or paused: first what struck, then who said so.
+func pauseReason(p *ota.Plan) string {
+	if p.Status != ota.StatusPausing && p.Status != ota.StatusPaused {
+		return ""
+	}
+	var why []string
+	for _, b := range p.Breaches {
+		if b.Action != ota.ActionContinue {
+			why = append(why, b.String())
+		}
+	}
+	if s := p.Paused; s != nil {
+		text := "Paused"
+		if s.Actor != "" {
+			text += " by " + s.Actor
+		}
+		if s.Reason != "" {
+			text += ": " + s.Reason
+		}
+		why = append(why, text)
+	}
+	if p.Rollback != "" {
+		why = append(why, ota.ReasonFrozen.Sentence()+": "+p.Rollback)
+	}
+	return strings.Join(why, "; ")
+}
+
+// faults is what paused a plan when it was not the number of its failures.
+func faults(p *ota.Plan) string {
+	if p.Status != ota.StatusPausing && p.Status != ota.StatusPaused {
+		return ""
+	}
+	for _, b := range p.Breaches {
+		if b.Reason != ota.ReasonThreshold && b.Reason != ota.ReasonConsecutive && b.Action != ota.ActionContinue {
+			return b.String()
+		}
+	}
+	return ""
+}

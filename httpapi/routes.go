@@ -1,0 +1,80 @@
+package httpapi
+
+import (
+	"iter"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+const base = "/api/v1/lifecycle"
+
+// Route is one operation of the API.
+type Route struct {
+	Method    string // for example "POST"
+	Pattern   string // with the prefix, in the syntax of http.ServeMux, for example "/api/v1/lifecycle/upgrade-plans/{planId}"
+	Operation string // its operationId in openapi.json
+	Action    Action // what the authorizer is asked for
+}
+
+type route struct {
+	Route
+	serve func(*call) error
+	query []string // names of the parameters it knows
+	parts []string // of the pattern without the prefix
+	wild  int      // which part is the ID; -1: none
+	param string   // the ID's name
+}
+
+// Routes yields every operation that h serves.
+func (h *Handler) Routes() iter.Seq[Route] {
+	return func(yield func(Route) bool) {
+		for _, r := range h.routes {
+			if !yield(r.Route) {
+				return
+			}
+		}
+	}
+}
+
+func (h *Handler) table() []route {
+	const (
+		plans = base + "/upgrade-plans"
+		plan  = plans + "/{planId}"
+		hist  = base + "/upgrade-history"
+	)
+	shown := []string{"tasks", "batches"}
+	table := []route{
+		{Route{http.MethodPost, plans, "CreateGraduatedPlan", ActionCreate}, createPlan, shown, nil, 0, ""},
+		{Route{http.MethodGet, plans, "ListGraduatedPlans", ActionList}, listPlans, append([]string{"status", "label", "limit", "offset"}, shown...), nil, 0, ""},
+		{Route{http.MethodGet, plan, "GetGraduatedPlan", ActionRead}, getPlan, shown, nil, 0, ""},
+		{Route{http.MethodPatch, plan, "EditPlan", VerbAction(ota.VerbEdit)}, editPlan, shown, nil, 0, ""},
+		{Route{http.MethodGet, plan + "/summary", "GetPlanSummary", ActionRead}, getSummary, nil, nil, 0, ""},
+		{Route{http.MethodGet, plan + "/explain", "ExplainPlan", ActionRead}, explainPlan, nil, nil, 0, ""},
+		{Route{http.MethodGet, plan + "/tasks", "ListTasks", ActionRead}, listTasks, []string{"status", "batch", "agentId", "limit", "cursor"}, nil, 0, ""},
+		{Route{http.MethodGet, plan + "/events", "WatchPlan", ActionRead}, watchPlan, []string{"after"}, nil, 0, ""},
+		{Route{http.MethodPost, plan + "/health", "ReportHealth", ActionReport}, reportHealth, nil, nil, 0, ""},
+		{Route{http.MethodPost, base + "/plans/rollback", "CreateRollbackPlan", VerbAction(ota.VerbCreateRollback)}, createRollback, shown, nil, 0, ""},
+		{Route{http.MethodPost, plan + "/rollback", "RollbackPlan", VerbAction(ota.VerbRollback)}, rollbackPlan, shown, nil, 0, ""},
+		{Route{http.MethodGet, hist, "ListHistory", ActionList}, listHistory, []string{"planId", "component", "status", "limit", "offset"}, nil, 0, ""},
+		{Route{http.MethodGet, hist + "/{historyId}/logs", "GetHistoryLogs", ActionRead}, historyLogs, nil, nil, 0, ""},
+		{Route{http.MethodGet, base + "/openapi.json", "GetOpenAPI", ActionDescribe}, getOpenAPI, nil, nil, 0, ""},
+	}
+	for _, v := range verbs {
+		table = append(table, route{
+			Route{http.MethodPost, plan + "/" + v.path, v.operation, VerbAction(v.verb)}, v.serve, shown, nil, 0, "",
+		})
+	}
+	for i := range table {
+		r := &table[i]
+		r.parts = strings.Split(r.Pattern, "/")
+		r.wild = slices.IndexFunc(r.parts, func(s string) bool { return strings.HasPrefix(s, "{") })
+		if r.wild >= 0 {
+			r.param = strings.Trim(r.parts[r.wild], "{}")
+		}
+		r.Pattern = h.opt.Prefix + r.Pattern
+	}
+	return table
+}

@@ -1,0 +1,241 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
+)
+
+// Plan is a plan on the wire. Fields that do not exist yet are left out; nothing is ever null.
+type Plan struct {
+	ID               string     `json:"id"`
+	Name             string     `json:"name"`
+	FromVersion      string     `json:"fromVersion"`
+	ToVersion        string     `json:"toVersion"`
+	FromRelease      string     `json:"fromRelease"`
+	ToRelease        string     `json:"toRelease"`
+	Batches          []Batch    `json:"batches"` // in order; left out by ?batches=false
+	FailureThreshold float64    `json:"failureThreshold"`
+	Concurrency      int        `json:"concurrency"`
+	Status           ota.Status `json:"status"`
+	CurrentBatch     int        `json:"currentBatch"` // index; the last one reached when the plan has ended
+	CreatedBy        string     `json:"createdBy"`
+	CreatedAt        Time       `json:"createdAt"`
+	StartedAt        Time       `json:"startedAt,omitzero"`
+	PausedAt         Time       `json:"pausedAt,omitzero"`        // while pausing or paused
+	PauseReason      string     `json:"pauseReason,omitempty"`    // while pausing or paused
+	CompletedAt      Time       `json:"completedAt,omitzero"`     // when it ended, however
+	SourcePlanUUID   string     `json:"sourcePlanUuid,omitempty"` // of a rollback plan: the ID of the plan it takes back
+	Error            string     `json:"error,omitempty"`          // paused by a fault: what it was
+	ObserveDuration  string     `json:"observeDuration,omitempty"`
+
+	Labels           map[string]string `json:"labels"`
+	Annotations      map[string]string `json:"annotations,omitempty"`
+	RollbackPlanUUID string            `json:"rollbackPlanUuid,omitempty"` // the ID of its rollback plan
+	TotalAgents      int               `json:"totalAgents"`
+	Policy
+	Warnings []string `json:"warnings,omitempty"` // what is legal but deserves a look
+
+	// ETag is the entity tag that came with the plan, for If-Match; Client fills it in.
+	ETag string `json:"-"`
+}
+
+// Policy is the part of a plan's policy that the documents do not have. Its fields lie beside theirs.
+type Policy struct {
+	Scope        ota.Scope      `json:"scope"`
+	OnBreach     ota.Action     `json:"onBreach"`
+	Reserve      bool           `json:"reserve"`
+	Hold         ota.Hold       `json:"hold"`
+	Observe      Observe        `json:"observe"`
+	Retry        Retry          `json:"retry"`
+	AttemptLimit Duration       `json:"attemptLimit"`
+	QueueLimit   Duration       `json:"queueLimit"`
+	OnAway       ota.AwayAction `json:"onAway"`
+	MaxAbandoned int            `json:"maxAbandoned"`
+
+	Windows        []Window `json:"windows,omitempty"`
+	BatchLimit     Duration `json:"batchLimit"` // "0s": none
+	PlanLimit      Duration `json:"planLimit"`  // "0s": none
+	MaxConsecutive int      `json:"maxConsecutive"`
+	Rate           Rate     `json:"rate"`
+	Gate           Gate     `json:"gate"`
+}
+
+// Observe is ota.Observe on the wire. Its Wait and a plan's observeDuration are the same.
+type Observe struct {
+	Wait   Duration `json:"wait"`
+	Stable Duration `json:"stable"`
+	Retry  Duration `json:"retry"`
+	Probe  Duration `json:"probe"`
+}
+
+// Retry is ota.Retry on the wire.
+type Retry struct {
+	Max        int      `json:"max"`
+	Backoff    Duration `json:"backoff"`
+	MaxBackoff Duration `json:"maxBackoff"`
+}
+
+// Batch is a batch on the wire.
+type Batch struct {
+	BatchIndex        int             `json:"batchIndex"` // from 0
+	Name              string          `json:"name,omitempty"`
+	AgentIDs          []string        `json:"agentIds"` // in the plan's order
+	Status            ota.BatchStatus `json:"status"`
+	FailedCount       int             `json:"failedCount"` // agents, not tasks
+	ToleratedFailures int             `json:"toleratedFailures"`
+	Tasks             []Task          `json:"tasks"` // by agent; left out by ?tasks=false
+}
+
+// Task is a task on the wire, in a batch. UUIDs are 32 hex digits.
+type Task struct {
+	ComponentUUID         string `json:"componentUuid"`
+	ComponentInstanceUUID string `json:"componentInstanceUuid"`
+	LifecycleTaskUUID     string `json:"lifecycleTaskUuid"` // "task-" and hex digits, the same for the task's life
+	ComponentName         string `json:"componentName"`
+	TaskType              string `json:"taskType"` // "update" or "rollback"
+	Status                string `json:"status"`   // pending, running (also between two attempts), succeeded, failed, skipped, canceled, unknown
+	NodeUUID              string `json:"nodeUuid"`
+	LCAUUID               string `json:"lcaUuid"`
+	AgentID               string `json:"agentId"`
+	RuntimeStatus         string `json:"runtimeStatus,omitempty"` // "unhealthy" once it was reported so
+	ActualVersion         string `json:"actualVersion,omitempty"`
+	ActualRelease         string `json:"actualRelease,omitempty"`
+}
+
+// TaskInfo is a task on the wire, in a page of tasks: a Task and what else is known.
+type TaskInfo struct {
+	Task
+	BatchIndex int        `json:"batchIndex"`
+	Target     string     `json:"targetVersion"`
+	Waiting    bool       `json:"waiting,omitempty"` // running, but between two attempts
+	Reason     ota.Reason `json:"reason"`            // how it ended, or why it waits
+	Attempts   int        `json:"attempts"`
+	StartedAt  Time       `json:"startedAt,omitzero"` // the last time
+	EndedAt    Time       `json:"endedAt,omitzero"`
+	DueAt      Time       `json:"dueAt,omitzero"`  // waiting: when the next attempt is due
+	Error      string     `json:"error,omitempty"` // of the last failed attempt
+}
+
+// Summary counts a plan's agents. CompletedCount, FailedCount and PendingCount add up to TotalAgents.
+type Summary struct {
+	PlanID         string     `json:"planId"`
+	Status         ota.Status `json:"status"`
+	TotalAgents    int        `json:"totalAgents"`
+	CompletedCount int        `json:"completedCount"` // succeeded, also those that were at the target already
+	FailedCount    int        `json:"failedCount"`    // failed or unknown
+	PendingCount   int        `json:"pendingCount"`   // all others: also running, skipped and canceled
+	FailureRate    float64    `json:"failureRate"`    // FailedCount / TotalAgents
+	RunningCount   int        `json:"runningCount"`   // of PendingCount: an attempt is running, or another will be
+	WaitingCount   int        `json:"waitingCount"`   // of RunningCount: between two attempts
+	SkippedCount   int        `json:"skippedCount"`
+	CanceledCount  int        `json:"canceledCount"`
+	UnknownCount   int        `json:"unknownCount"` // of FailedCount
+}
+
+// List is one page of a list that is paged by offset.
+type List[T any] struct {
+	Items  []T `json:"items"`
+	Total  int `json:"total"` // how many match in all
+	Limit  int `json:"limit"`
+	Offset int `json:"offset"`
+}
+
+// TaskPage is one page of a plan's tasks.
+type TaskPage struct {
+	Items []TaskInfo `json:"items"`
+	Next  string     `json:"nextCursor,omitempty"` // for ?cursor=; empty on the last page
+}
+
+// RollbackAnswer is what CreateRollbackPlan answers.
+type RollbackAnswer struct {
+	Plan     Plan     `json:"plan"`
+	Warnings []string `json:"warnings"`
+}
+
+// Explanation is what ExplainPlan answers.
+type Explanation struct {
+	PlanID       string     `json:"planId"`
+	Status       ota.Status `json:"status"`
+	CurrentBatch int        `json:"currentBatch"`
+	Sentence     string     `json:"sentence"` // the first blocker, or what the plan is doing
+	Blockers     []Blocker  `json:"blockers"` // not empty while the plan has not ended and makes no progress
+}
+
+// Blocker is one thing that holds a plan back.
+type Blocker struct {
+	Reason   ota.Reason `json:"reason"`
+	Sentence string     `json:"sentence"`
+	Until    Time       `json:"until,omitzero"` // when it clears by itself
+	Verb     string     `json:"verb,omitempty"` // what clears it
+}
+
+// HealthReport is one element of what ReportHealth is given.
+type HealthReport struct {
+	AgentID string    `json:"agentId"`
+	Healthy bool      `json:"healthy"`
+	At      time.Time `json:"at,omitzero"`
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// History is the record of one task that has left pending.
+type History struct {
+	UUID        string `json:"uuid"` // "hist-" and hex digits
+	PlanID      string `json:"planId"`
+	PlanName    string `json:"planName"`
+	FromVersion string `json:"fromVersion"`
+	ToVersion   string `json:"toVersion"`
+	FromRelease string `json:"fromRelease"`
+	ToRelease   string `json:"toRelease"`
+	Component   string `json:"component"`
+	AgentID     string `json:"agentId"`
+	Status      string `json:"status"` // running, completed
+	Result      string `json:"result"` // success, failure, skipped, canceled; empty while running
+	Logs        string `json:"logs"`   // in a list: the last error; by itself: what every attempt said, one a line
+	StartedAt   Time   `json:"startedAt,omitzero"`
+	CompletedAt Time   `json:"completedAt,omitzero"`
+	Operator    string `json:"operator,omitempty"`  // by itself only: who started the plan
+	CreateDate  Time   `json:"createDate,omitzero"` // by itself only: when the plan was made
+}
+
+// Time is a time on the wire: RFC 3339 in UTC, whole seconds.
+type Time struct{ time.Time }
+
+// MarshalJSON writes for example "2026-01-15T08:00:00Z".
+func (t Time) MarshalJSON() ([]byte, error) {
+	return t.UTC().AppendFormat(make([]byte, 0, 22), `"2006-01-02T15:04:05Z"`), nil
+}
+
+// Duration is a length of time on the wire: a Go duration such as "30m0s", and "none" for ota.NoLimit.
+type Duration time.Duration
+
+// MarshalJSON writes a string.
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
+
+// String returns a Go duration, or "none".
+func (d Duration) String() string {
+	if time.Duration(d) == ota.NoLimit {
+		return "none"
+	}
+	return time.Duration(d).String()
+}
+
+// UnmarshalJSON reads what MarshalJSON writes, and ISO 8601 and seconds.
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	v, ok := duration.Parse(s)
+	if s == "none" {
+		v, ok = ota.NoLimit, true
+	}
+	if !ok {
+		return fmt.Errorf("httpapi: %q is no duration", s)
+	}
+	*d = Duration(v)
+	return nil
+}

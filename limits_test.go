@@ -1,0 +1,279 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Nomad 7058, 10465: a limit of time is absolute, stands still while the plan is paused, and can be answered.
+func TestLimitsOfTime(t *testing.T) {
+	t.Run("the plan's", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			id := s.start(Policy{Concurrency: 1, PlanLimit: 3500 * time.Millisecond}, Shape{}, names("ok", 10)...)
+			s.run(s.e)
+			s.after(3200 * time.Millisecond)
+			s.said(s.e.Pause(s.ctx, id, By{}))
+			s.after(time.Hour)
+			s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+			s.after(200 * time.Millisecond)
+			s.status(id, StatusRunning)
+			s.after(2 * time.Second)
+			p := s.plan(id)
+			require.Equal(s, StatusPaused, p.Status)
+			require.Equal(s, ReasonPlanLimit, p.Breaches[0].Reason)
+			require.Equal(s, "The plan took longer than its limit: 3.5s", p.Breaches[0].String())
+			_, err := s.e.Resume(s.ctx, id, Decision{}, By{})
+			require.ErrorIs(s, err, ErrBreach)
+			s.stays(id, StatusPaused)
+			s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.PlanLimit = 6 * time.Second }, By{}))
+			s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+			s.after(10 * time.Second)
+			require.Equal(s, ReasonPlanLimit, s.plan(id).Breaches[0].Reason, "the new limit counts too")
+			s.said(s.e.Resume(s.ctx, id, Accept(0), By{}))
+			s.after(time.Minute)
+			s.stays(id, StatusCompleted)
+		})
+	})
+	t.Run("a batch's, over its observation", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			id := s.start(Policy{BatchLimit: 5 * time.Second, Observe: Observe{Wait: 10 * time.Second}}, Shape{Size: 2}, names("ok", 4)...)
+			s.run(s.e)
+			s.after(8 * time.Second)
+			p := s.plan(id)
+			require.Equal(s, ReasonBatchLimit, p.Breaches[0].Reason)
+			require.Equal(s, 0, p.Breaches[0].Batch)
+			s.said(s.e.Resume(s.ctx, id, Accept(0), By{}))
+			s.after(10 * time.Second)
+			require.Equal(s, 1, s.plan(id).Breaches[0].Batch, "the next batch has the limit again")
+		})
+	})
+	t.Run("told once where the plan goes on", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			id := s.start(Policy{Concurrency: 1, PlanLimit: time.Second, OnBreach: ActionContinue}, Shape{}, names("ok", 5)...)
+			s.run(s.e)
+			s.after(time.Minute)
+			s.status(id, StatusCompleted)
+			require.Len(s, s.events(id, EventBreach), 1)
+		})
+	})
+}
+
+// argo-rollouts#222: a failing trend pauses, although no share of any batch is exceeded.
+func TestConsecutiveFailures(t *testing.T) {
+	inScene(t, func(s *scene) {
+		one := 1.0
+		agents := append(append([]string{"fail-1", "fail-2", "ok-3"}, names("fail", 3)...), "ok-7", "ok-8")
+		agents[3], agents[4], agents[5] = "fail-4", "fail-5", "fail-6"
+		id := s.start(Policy{Concurrency: 1, FailureThreshold: &one, MaxConsecutive: 2}, Shape{}, agents...)
+		s.run(s.e)
+		s.after(time.Minute)
+		p := s.plan(id)
+		require.Equal(s, StatusPaused, p.Status)
+		require.Equal(s, ReasonConsecutive, p.Breaches[0].Reason)
+		require.Equal(s, 5, p.Counts.Failed, "two, a success, then three in a row")
+		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		s.after(time.Minute)
+		s.stays(id, StatusCompleted)
+	})
+}
+
+// A rate spreads starts evenly, also after an engine has died.
+func TestRate(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 10, Rate: Rate{Starts: 6}}, Shape{Size: 100}, names("ok", 8)...)
+		stop := s.run(s.e)
+		s.after(35 * time.Second)
+		require.Len(s, s.fleet.made(""), 4, "at 0, 10, 20 and 30 seconds")
+		require.Contains(s, s.reasons(id), "rate")
+		require.NoError(s, stop())
+		s.run(s.engine(s.store, s.fleet, "two"))
+		s.after(4 * time.Second)
+		require.Len(s, s.fleet.made(""), 4, "no burst after a restart")
+		s.after(5 * time.Second)
+		require.Len(s, s.fleet.made(""), 5)
+		s.after(time.Minute)
+		s.status(id, StatusCompleted)
+		calls := s.fleet.made("")
+		for i := 1; i < len(calls); i++ {
+			require.GreaterOrEqual(s, calls[i].at.Sub(calls[i-1].at), 9*time.Second)
+		}
+	})
+}
+
+// gated is scripted with a Gater.
+type gated struct {
+	*scripted
+	answers []GateVerdict
+	asked   []Batch
+}
+
+func (g *gated) Gate(_ context.Context, _ Plan, b Batch) (GateVerdict, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asked = append(g.asked, b)
+	v := GatePass
+	if len(g.answers) > 0 {
+		v, g.answers = g.answers[0], g.answers[1:]
+	}
+	if v == GateNone {
+		return v, errors.New("the metrics do not answer")
+	}
+	return v, nil
+}
+
+// argo-rollouts#261: what nobody can tell has limits of its own and never passes.
+func TestGate(t *testing.T) {
+	play := func(t *testing.T, p Policy, answers []GateVerdict, f func(*scene, *gated, string)) {
+		t.Helper()
+		inScene(t, func(s *scene) {
+			g := &gated{scripted: s.fleet, answers: answers}
+			s.use(g)
+			id := s.start(p, Shape{Size: 2}, names("ok", 4)...)
+			s.run(s.e)
+			f(s, g, id)
+		})
+	}
+	t.Run("passes", func(t *testing.T) {
+		play(t, Policy{Observe: Observe{Wait: time.Minute}}, nil, func(s *scene, g *gated, id string) {
+			s.after(30 * time.Second)
+			require.Empty(s, g.asked, "first it is observed")
+			s.after(5 * time.Minute)
+			s.stays(id, StatusCompleted)
+			require.Len(s, g.asked, 2, "the last batch too")
+			require.Equal(s, 2, g.asked[0].Counts.Succeeded)
+		})
+	})
+	t.Run("fails", func(t *testing.T) {
+		play(t, Policy{}, []GateVerdict{GateFail, GateFail}, func(s *scene, g *gated, id string) {
+			s.after(time.Minute)
+			require.Equal(s, ReasonGateFailed, s.plan(id).Breaches[0].Reason)
+			s.stays(id, StatusPaused)
+			require.Len(s, g.asked, 1, "a paused plan asks nothing")
+			s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+			s.after(time.Minute)
+			require.Len(s, g.asked, 2, "Resume asks again")
+			s.status(id, StatusPaused)
+			s.said(s.e.Resume(s.ctx, id, Accept(0), By{}))
+			s.after(time.Minute)
+			s.status(id, StatusCompleted)
+		})
+	})
+	t.Run("rolls back", func(t *testing.T) {
+		play(t, Policy{OnBreach: ActionRollback}, []GateVerdict{GateFail}, func(s *scene, _ *gated, id string) {
+			s.after(time.Minute)
+			s.status(id, StatusRolledBack)
+		})
+	})
+	t.Run("inconclusive", func(t *testing.T) {
+		i := GateInconclusive
+		play(t, Policy{Gate: Gate{Every: 10 * time.Second, MaxInconclusive: 2}}, []GateVerdict{i, i, i}, func(s *scene, g *gated, id string) {
+			s.after(15 * time.Second)
+			require.Len(s, g.asked, 2)
+			require.Contains(s, s.reasons(id), "gate")
+			s.after(time.Minute)
+			p := s.plan(id)
+			require.Equal(s, StatusPaused, p.Status)
+			require.Equal(s, "The gate after the batch came to no answer: 3 inconclusive answers, 2 may be", p.Breaches[0].String())
+		})
+	})
+	t.Run("errors", func(t *testing.T) {
+		play(t, Policy{Gate: Gate{Every: time.Second, MaxErrors: 1}}, []GateVerdict{GateNone, GatePass, GateNone, GateNone}, func(s *scene, g *gated, id string) {
+			s.after(time.Minute)
+			require.Equal(s, ReasonGateUndecided, s.plan(id).Breaches[0].Reason)
+			require.Equal(s, 1, s.plan(id).Breaches[0].Batch, "one error of the first batch was not too many")
+		})
+	})
+}
+
+// hawkBit#735: a canary whose agents all ran the target already proves nothing, and does not fail either.
+func TestCanaryWithoutEvidence(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{}, Shape{Canary: 2, Size: 3}, "same-1", "same-2", "ok-3", "ok-4", "ok-5")
+		s.run(s.e)
+		s.after(time.Hour)
+		s.status(id, StatusRunning)
+		require.Equal(s, 2, s.plan(id).Counts.AtTarget)
+		require.Contains(s, s.reasons(id), "evidence")
+		s.said(s.e.Promote(s.ctx, id, 1, By{}))
+		s.after(time.Minute)
+		s.stays(id, StatusCompleted)
+	})
+}
+
+func TestCanRollback(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{}, Shape{Size: 2}, "ok-1", "fail-2", "ok-3", "ok-4")
+		_, err := s.e.CanRollback(s.ctx, id)
+		require.ErrorIs(s, err, ErrNothing)
+		s.drive(id)
+		rev := s.plan(id).Revision
+		n, err := s.e.CanRollback(s.ctx, id)
+		require.NoError(s, err)
+		require.Equal(s, 2, n)
+		require.Equal(s, rev, s.plan(id).Revision, "it changes nothing")
+		_, err = s.e.CanRollback(s.ctx, s.create(Policy{}, Shape{}, "x").ID)
+		require.ErrorIs(s, err, ErrState)
+	})
+}
+
+// A breach rolls back by the plan's own template.
+func TestRollbackTemplate(t *testing.T) {
+	inScene(t, func(s *scene) {
+		zero := 0.0
+		p, err := s.e.Create(s.ctx, Spec{
+			Name: "t", FromVersion: "1", ToVersion: "2", Agents: AgentIDs("ok-1", "fail-2"),
+			Policy:   Policy{OnBreach: ActionRollback, FailureThreshold: &zero, Observe: Observe{Wait: time.Hour}},
+			Rollback: &RollbackSpec{Name: "quickly back", Policy: &Policy{Concurrency: 50}},
+		})
+		require.NoError(s, err)
+		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		s.run(s.e)
+		s.after(time.Minute)
+		s.status(p.ID, StatusRolledBack)
+		back := s.plan(s.plan(p.ID).Rollback)
+		require.Equal(s, "quickly back", back.Name)
+		require.Equal(s, 50, back.Policy.Concurrency)
+	})
+}
+
+func TestShapes(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		shape  Shape
+		agents int
+		want   []int
+	}{
+		{"ten by default", Shape{}, 25, []int{10, 10, 5}},
+		{"percent of one", Shape{Percent: 5}, 1, []int{1}},
+		{"percent of three", Shape{Percent: 10}, 3, []int{1, 1, 1}},
+		{"percent of four", Shape{Percent: 50}, 4, []int{2, 2}},
+		{"percent of nine, rounded up", Shape{Percent: 25}, 9, []int{3, 3, 3}},
+		{"a hundredth of a percent", Shape{Percent: 0.01}, 3, []int{1, 1, 1}},
+		{"all at once", Shape{Percent: 100}, 9, []int{9}},
+		{"exactly a tenth", Shape{Percent: 10}, 1000, []int{100, 100, 100, 100, 100, 100, 100, 100, 100, 100}},
+		{"canary first", Shape{Canary: 2, Size: 4}, 9, []int{2, 4, 3}},
+		{"canary larger than all", Shape{Canary: 20}, 9, []int{9}},
+		{"growth", Shape{Growth: Growth{First: 1}}, 20, []int{1, 2, 4, 8, 5}},
+		{"growth by half, at least one more", Shape{Growth: Growth{First: 1, Factor: 1.5}}, 13, []int{1, 2, 3, 4, 3}},
+		{"growth with a cap, after a canary", Shape{Canary: 1, Growth: Growth{First: 2, Factor: 3, Max: 7}}, 24, []int{1, 2, 6, 7, 7, 1}},
+		{"constant growth", Shape{Growth: Growth{First: 3, Factor: 1}}, 7, []int{3, 3, 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cut := newCutter(c.shape)
+			cut.agents = c.agents
+			for range c.agents {
+				_, ok := cut.next()
+				require.True(t, ok)
+			}
+			var got []int
+			for _, b := range cut.rows() {
+				got = append(got, b.Size)
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
+}

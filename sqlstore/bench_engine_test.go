@@ -1,0 +1,185 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// The engine benchmarks drive a plan of agents that take no time, at concurrency 64 in batches of 10,000. Start and
+// outcome of each are committed: two transitions. The metric ratio is their rate divided by the rate of rows that are
+// updated by hand, 64 in a commit, on the same file or server, right before and right after.
+const engineAgents = 50_000
+
+func BenchmarkEngineSQLite(b *testing.B)   { benchEngine(b, sqlitePlace(b), rawSQLite) }
+func BenchmarkEnginePostgres(b *testing.B) { benchEngine(b, postgresPlace(b), rawPostgres) }
+
+func benchEngine(b *testing.B, p place, raw func(testing.TB, *Store) func(*ota.Commit, int) error) {
+	s := p.open(b)
+	create(b, s, "floor", floorAgents)
+	commit := raw(b, s)
+	c := ownerCommit(b, s, "floor", 0, floorRows)
+	c.Log = make([]byte, 40*floorRows)
+	n := 0
+	var floor, engine stopwatch
+	measure := func() {
+		for range 400 {
+			for i := range c.Agents {
+				c.Agents[i].Ordinal = (n*floorRows + i) % floorAgents
+				c.Agents[i].State.Task.Number++
+			}
+			n++
+			floor.time(func() {
+				if err := commit(&c, n); err != nil {
+					b.Fatal(err)
+				}
+			})
+		}
+	}
+	var transitions, commits int
+	b.ResetTimer()
+	for i := 0; b.Loop(); i++ {
+		measure()
+		id := fmt.Sprint("plan-", i)
+		e := startPlan(b, s, id, engineAgents)
+		var done ota.Plan
+		engine.time(func() { done = runPlan(b, e, id) })
+		transitions, commits = transitions+2*engineAgents, commits+int(done.Revision)
+		measure()
+	}
+	rate := float64(transitions) / engine.total.Seconds()
+	b.ReportMetric(rate, "transitions/s")
+	b.ReportMetric(floorRows*floor.rate(), "floor-rows/s")
+	b.ReportMetric(rate/(floorRows*floor.rate()), "ratio")
+	b.ReportMetric(float64(transitions)/float64(commits), "transitions/commit")
+}
+
+func startPlan(tb testing.TB, s ota.Store, id string, agents int) *ota.Engine {
+	tb.Helper()
+	e, err := ota.New(s, ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) { return ota.Result{}, nil }), ota.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	spec := ota.Spec{
+		ID: id, Name: id, ToVersion: "2", Agents: fleetOf(id, agents), Shape: ota.Shape{Size: 10_000},
+		Policy: ota.Policy{Concurrency: 64},
+	}
+	if _, err := e.Create(tb.Context(), spec); err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := e.Start(tb.Context(), id, ota.By{}); err != nil {
+		tb.Fatal(err)
+	}
+	return e
+}
+
+func runPlan(tb testing.TB, e *ota.Engine, id string) ota.Plan {
+	tb.Helper()
+	p, err := e.RunPlan(tb.Context(), id)
+	if err != nil || p.Status != ota.StatusCompleted {
+		tb.Fatal(p.Status, err)
+	}
+	return p
+}
+
+func fleetOf(id string, n int) iter.Seq2[ota.Agent, error] {
+	return func(yield func(ota.Agent, error) bool) {
+		for i := range n {
+			if !yield(ota.Agent{ID: fmt.Sprintf("%s-agent-%07d", id, i)}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// A plan of a million agents is killed half way, and recovered: the metric first-start is how long it takes from the
+// engine's start to the first call, peak-heap how much memory driving it needs.
+func BenchmarkRecoverySQLite(b *testing.B)   { benchRecovery(b, sqlitePlace(b)) }
+func BenchmarkRecoveryPostgres(b *testing.B) { benchRecovery(b, postgresPlace(b)) }
+
+func benchRecovery(b *testing.B, p place) {
+	agents := 1_000_000
+	if testing.Short() {
+		agents = 50_000
+	}
+	s := p.open(b)
+	began := time.Now()
+	startPlan(b, s, "p", agents)
+	b.Logf("created and started in %v", time.Since(began).Round(time.Millisecond))
+	toHalf(b, s, agents)
+	var first, heap float64
+	for b.Loop() {
+		var start time.Time
+		var took atomic.Int64
+		ctx, cancel := context.WithCancel(context.Background())
+		calls := 0
+		e, err := ota.New(s, ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) {
+			if took.CompareAndSwap(0, int64(time.Since(start))) {
+				cancel()
+			}
+			calls++
+			return ota.Result{}, nil
+		}), ota.Options{Name: "back"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		runtime.GC()
+		peak := watchHeap()
+		start = time.Now()
+		_, _ = e.RunPlan(ctx, "p")
+		cancel()
+		first, heap = max(first, time.Duration(took.Load()).Seconds()), max(heap, peak())
+	}
+	b.ReportMetric(first, "s/first-start")
+	b.ReportMetric(heap, "MB/peak-heap")
+	if first > 5 {
+		b.Errorf("the first start came after %v s", first)
+	}
+}
+
+// toHalf makes the plan what it is when its engine is killed half way: half of its batches completed, 64 agents running.
+func toHalf(b *testing.B, s *Store, agents int) {
+	b.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var calls atomic.Int64
+	e, err := ota.New(s, ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) {
+		if calls.Add(1) > int64(agents/2) {
+			cancel()
+			time.Sleep(time.Hour)
+		}
+		return ota.Result{}, nil
+	}), ota.Options{Name: "back", DrainTimeout: -1, AbandonAfter: time.Millisecond})
+	if err != nil {
+		b.Fatal(err)
+	}
+	began := time.Now()
+	_, _ = e.RunPlan(ctx, "p")
+	b.Logf("driven half way in %v", time.Since(began).Round(time.Millisecond))
+}
+
+// watchHeap looks at the heap until the returned function is called, which returns the most there was, in MB.
+func watchHeap() func() float64 {
+	stop, most := make(chan struct{}), make(chan float64)
+	go func() {
+		var m runtime.MemStats
+		peak := 0.0
+		for {
+			runtime.ReadMemStats(&m)
+			peak = max(peak, float64(m.HeapInuse)/1e6)
+			select {
+			case <-stop:
+				most <- peak
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}()
+	return func() float64 { close(stop); return <-most }
+}

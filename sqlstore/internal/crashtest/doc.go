@@ -1,0 +1,10 @@
+// Package crashtest has the tests of sqlstore that need more than one process, or a machine that fails: engines that are
+// killed, stopped and started while they drive plans, databases that go away, disks that lose power.
+//
+// Every test has the same parts. The fleet is a server in the test's process: it outlives all engines, answers each
+// attempt once, and keeps a log of its own. The engines are child processes: the test's own binary, started again. When
+// the plans have ended a checker reads what the fleet and the store have recorded, and nothing else; it knows the
+// promises of package ota, and shares no code with it.
+//
+// How much is done is said by flags, -crash.kills for example; -short and the race detector make it little.
+package crashtest

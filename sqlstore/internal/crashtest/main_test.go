@@ -1,0 +1,47 @@
+//go:build unix
+
+package crashtest
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/seed-19b57ce3/ota/sqlstore/internal/pgtest"
+)
+
+var (
+	kills    = flag.Int("crash.kills", 1000, "how many engines are killed: seven of ten on SQLite, the others on PostgreSQL")
+	powerOff = flag.Int("crash.cuts", 50, "how often the power is cut")
+	seedFlag = flag.Uint64("crash.seed", 1, "seed of what is random about plans and moments")
+)
+
+// childEnv holds the order of a child process.
+const childEnv = "OTA_CRASHTEST_CHILD"
+
+// TestMain makes the binary an engine when a test starts it again as that.
+func TestMain(m *testing.M) {
+	if text := os.Getenv(childEnv); text != "" {
+		var o order
+		err := json.Unmarshal([]byte(text), &o)
+		if err == nil {
+			err = o.carryOut()
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	pgtest.Main(m)
+}
+
+// amount is how much of something a test does.
+func amount(full, short int) int {
+	if testing.Short() || raceEnabled {
+		return short
+	}
+	return full
+}
