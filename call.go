@@ -84,6 +84,12 @@ func (c *callContext) context() context.Context {
 	return c.real
 }
 
+// end ends the context: the outcome of the call is known without it.
+func (c *callContext) end() {
+	c.context()
+	c.release()
+}
+
 // release frees what the call's context held, once the call has returned.
 func (c *callContext) release() {
 	c.mu.Lock()
@@ -95,12 +101,11 @@ func (c *callContext) release() {
 
 // execute makes the call and tells its outcome. ok is false when nothing is known: the engine's own shutdown or fencing
 // ended the call.
-func (j *job) execute(x Executor, parent context.Context, ck clock.Clock) (o outcome, ok bool) {
-	ctx := &callContext{parent: parent, deadline: j.attempt.Deadline, clock: ck}
+func (j *job) execute(x Executor, ctx *callContext) (o outcome, ok bool) {
 	res, err := execute(ctx, x, j.attempt)
 	ctx.release()
-	o = j.outcome(ck.Now())
-	return o, o.tell(res, err, context.Cause(parent), j.attempt.Deadline)
+	o = j.outcome(ctx.clock.Now())
+	return o, o.tell(res, err, context.Cause(ctx.parent), j.attempt.Deadline)
 }
 
 // execute is the one place where a panic of an Executor is recovered.

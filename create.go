@@ -27,7 +27,7 @@ func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
 		spec.ID = "plan-" + uuid.NewString()
 	}
 	now := e.now()
-	d := &draft{spec: spec, mistakes: &m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
+	d := newDraft(spec, &m)
 	np := NewPlan{
 		ID: spec.ID, RequestKey: spec.RequestKey, Fingerprint: spec.Fingerprint,
 		Labels: cloneMap(spec.Labels), CreatedAt: now,
@@ -76,6 +76,10 @@ type draft struct {
 	seed     maphash.Seed
 	seen     map[uint64]struct{}
 	warnings []string
+}
+
+func newDraft(spec Spec, m *mistakes) *draft {
+	return &draft{spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
 }
 
 // rows yields the agents as rows. When it has yielded its last one without an error, the agents are fine.

@@ -218,6 +218,9 @@ func (s *state) fold(now time.Time) need {
 		return n
 	}
 	s.foldOutcomes()
+	if n := s.foldReports(); n.kind != needNothing {
+		return n
+	}
 	s.foldInspects()
 	s.foldGates(now)
 	if n := s.foldHealth(); n.kind != needNothing {

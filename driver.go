@@ -225,8 +225,8 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	if since := now.Sub(d.refreshed); since >= d.e.opt.Poll || since >= minRefresh && d.nudged.Load() {
 		d.refreshed = now
 		d.nudged.Store(false)
-		reports, err := d.refresh(ctx)
-		m.input.health = append(m.input.health, reports...)
+		left, err := d.refresh(ctx)
+		m.input.take(left)
 		if err != nil {
 			d.e.opt.Logger.WarnContext(ctx, "plan could not be read", "plan", d.id, "error", err)
 		}
@@ -244,7 +244,7 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 		report(err)
 	}
 	switch {
-	case errors.Is(err, ErrFenced), errors.Is(err, ErrNotFound), errors.Is(err, errSchema):
+	case errors.Is(err, ErrFenced), errors.Is(err, ErrNotFound), errors.Is(err, errSchema), errors.Is(err, errAtRest):
 		d.end(now, errFencedOff, ReasonNone)
 		return wake, false, err
 	case err != nil:
@@ -271,6 +271,10 @@ func (d *driver) call(now time.Time) {
 	if d.endReason == ReasonInterrupted && d.calls.Err() != nil && !interrupting(&x.st.c) { // the rollback was canceled
 		d.calls, d.endCalls = context.WithCancelCause(d.life)
 		d.pool.renew(d.calls)
+	}
+	if len(x.settled) > 0 {
+		d.pool.settle(x.settled)
+		x.settled = x.settled[:0]
 	}
 	if len(x.starts) > 0 {
 		d.pool.push(x.starts, max(x.st.c.Policy.Concurrency, len(x.starts)))
@@ -341,17 +345,18 @@ func (d *driver) wait(ctx context.Context, draining bool, wake time.Time) {
 }
 
 // refresh looks at what others have done: verbs, and reports left for the owner.
-func (d *driver) refresh(ctx context.Context) ([]healthReport, error) {
+func (d *driver) refresh(ctx context.Context) (left input, err error) {
 	x := d.session
 	if err := x.refresh(ctx); err != nil || x.st == nil {
-		return nil, err
+		return left, err
 	}
 	d.inbox = max(d.inbox, x.st.p.Inbox)
-	reports, err := d.e.readInbox(ctx, d.id, d.inbox)
-	for _, r := range reports {
-		d.inbox = max(d.inbox, r.message)
+	left, last, more, err := d.e.readInbox(ctx, d.id, d.inbox)
+	d.inbox = max(d.inbox, last)
+	if more {
+		d.nudged.Store(true)
 	}
-	return reports, err
+	return left, err
 }
 
 // minRefresh is how long a driver waits at least between two looks at what others may have changed. The engine's own

@@ -117,6 +117,33 @@ func TestFencedWithAStuckCall(t *testing.T) {
 	})
 }
 
+// An engine that cannot renew its lease starts nothing once that may have run out, although nobody has taken its plan.
+func TestNothingStartsWithoutALease(t *testing.T) {
+	inScene(t, func(s *scene) {
+		var mute atomic.Bool
+		s.store.renew = func(context.Context, string) error {
+			if mute.Load() {
+				return errDown
+			}
+			return nil
+		}
+		id := s.start(Policy{Concurrency: 1}, Shape{Size: 100}, names("ok", 100)...)
+		s.run(s.e)
+		s.after(10500 * time.Millisecond)
+		mute.Store(true)
+		s.after(6 * time.Second)
+		calls := len(s.fleet.made(""))
+		require.LessOrEqual(s, calls, 15)
+		require.Contains(s, s.reasons(id), "lease")
+		s.after(time.Minute)
+		require.Len(s, s.fleet.made(""), calls)
+		mute.Store(false)
+		s.after(2 * time.Minute)
+		s.status(id, StatusCompleted)
+		require.Len(s, s.fleet.made(""), 100, "and nobody was called twice")
+	})
+}
+
 func TestInterrupt(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.start(Policy{Concurrency: 2}, Shape{}, "hang-1", "slow-2", "ok-3")

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -39,7 +38,7 @@ func (e *Engine) ReportHealth(ctx context.Context, id string, reports []HealthRe
 	if err := m.result(); err != nil || len(reports) == 0 {
 		return err
 	}
-	if done, err := e.reportToOwner(ctx, id, reports); done {
+	if done, err := e.reportToOwner(ctx, id, input{health: e.healthInput(reports)}); done {
 		return err
 	}
 	err := e.foldAlone(ctx, id, input{health: e.healthInput(reports)}, nil)
@@ -65,7 +64,7 @@ func (e *Engine) healthInput(reports []HealthReport) []healthReport {
 }
 
 // reportToOwner hands reports to the driver of this process, if there is one.
-func (e *Engine) reportToOwner(ctx context.Context, id string, reports []HealthReport) (done bool, err error) {
+func (e *Engine) reportToOwner(ctx context.Context, id string, in input) (done bool, err error) {
 	e.mu.Lock()
 	d := e.drivers[id]
 	e.mu.Unlock()
@@ -74,7 +73,7 @@ func (e *Engine) reportToOwner(ctx context.Context, id string, reports []HealthR
 	}
 	reply := make(chan error, 1)
 	posted := d.post(func(m *mail) {
-		m.input.health = append(m.input.health, e.healthInput(reports)...)
+		m.input.take(in)
 		m.reports = append(m.reports, func(err error) { reply <- err })
 	})
 	if !posted {
@@ -90,10 +89,6 @@ func (e *Engine) reportToOwner(ctx context.Context, id string, reports []HealthR
 
 // postReports leaves reports for the engine that drives the plan.
 func (e *Engine) postReports(ctx context.Context, id string, reports []HealthReport) error {
-	box, ok := e.store.(Inbox)
-	if !ok {
-		return fmt.Errorf("%w: another engine drives plan %s", ErrConflict, id)
-	}
 	now := e.now()
 	messages := make([]Message, len(reports))
 	for i, r := range reports {
@@ -106,31 +101,51 @@ func (e *Engine) postReports(ctx context.Context, id string, reports []HealthRep
 		}
 		messages[i] = Message{ID: uuid.NewString(), Body: body}
 	}
-	if err := box.Post(ctx, id, messages); err != nil {
+	if err := e.post(ctx, id, messages); err != nil {
 		return fmt.Errorf("ota: report health to plan %s: %w", id, err)
 	}
 	return nil
 }
 
-// readInbox fetches the reports that other engines have left for a plan.
-func (e *Engine) readInbox(ctx context.Context, id string, after uint64) ([]healthReport, error) {
+// post leaves messages for the engine that drives the plan.
+func (e *Engine) post(ctx context.Context, id string, messages []Message) error {
 	box, ok := e.store.(Inbox)
 	if !ok {
-		return nil, nil
+		return fmt.Errorf("%w: another engine drives plan %s", ErrConflict, id)
+	}
+	return box.Post(ctx, id, messages)
+}
+
+// readInbox fetches what other engines have left for a plan, and tells the number of the last message and whether there
+// may be more.
+func (e *Engine) readInbox(ctx context.Context, id string, after uint64) (in input, last uint64, more bool, err error) {
+	box, ok := e.store.(Inbox)
+	if !ok {
+		return in, after, false, nil
 	}
 	messages, err := box.Read(ctx, id, after, orderChunk)
 	if err != nil {
-		return nil, err
+		return in, after, false, err
 	}
-	out := make([]healthReport, 0, len(messages))
 	for _, msg := range messages {
-		var r HealthReport
-		if err := json.Unmarshal(msg.Body, &r); err != nil {
+		last = msg.Number
+		var o outcomeMessage
+		if err := json.Unmarshal(msg.Body, &o); err != nil {
 			continue // of a newer version; it is no report that this one could count
 		}
-		out = append(out, healthReport{
-			agent: r.Agent, healthy: r.Healthy, at: r.At.UnixNano(), reason: r.Reason, message: msg.Number,
+		if o.Outcome != nil {
+			r := o.Outcome.input(o.At)
+			r.message = msg.Number
+			in.reports = append(in.reports, r)
+			continue
+		}
+		var h HealthReport
+		if err := json.Unmarshal(msg.Body, &h); err != nil {
+			continue
+		}
+		in.health = append(in.health, healthReport{
+			agent: h.Agent, healthy: h.Healthy, at: h.At.UnixNano(), reason: h.Reason, message: msg.Number,
 		})
 	}
-	return slices.Clip(out), nil
+	return in, last, len(messages) == orderChunk, nil
 }

@@ -25,7 +25,10 @@ func TestMutants(t *testing.T) {
 	require.GreaterOrEqual(t, len(files), 30)
 	for _, f := range files {
 		m := readMutant(t, f)
-		t.Run(strings.TrimSuffix(filepath.Base(f), ".txt"), func(t *testing.T) { m.mustDie(t) })
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			m.mustDie(t)
+		})
 	}
 }
 

@@ -28,20 +28,24 @@ type pool struct {
 	work    sync.Cond
 	queue   []job
 	head    int
-	idle    int       // workers that wait
-	size    int       // workers that are not stuck in an abandoned call
-	workers []*worker // all of them
-	done    []outcome // not fetched by the owner yet
-	left    int       // abandoned calls that have not returned
-	resync  bool      // a call was not made, or is not accounted for
+	idle    int             // workers that wait
+	size    int             // workers that are not stuck in an abandoned call
+	workers []*worker       // all of them
+	done    []outcome       // not fetched by the owner yet
+	made    int             // calls that are waited for
+	left    int             // abandoned calls that have not returned
+	byRow   map[int]*worker // the busy ones by the ordinal of their job; nil until an outcome is reported
+	resync  bool            // a call was not made, or is not accounted for
 	closed  bool
 	groups  []*errgroup.Group
 }
 
 // worker is one goroutine of a pool.
 type worker struct {
+	place int // in workers
 	job   job
 	calls context.Context // parent of its call's context
+	call  *callContext    // that of its call
 	busy  bool
 	left  bool     // its call was left behind
 	late  *outcome // what that call answered in the end
@@ -79,7 +83,7 @@ func (p *pool) push(jobs []job, concurrency int) {
 
 // spawn adds a worker, in a further group when the last one is full.
 func (p *pool) spawn(concurrency int) {
-	w := &worker{}
+	w := &worker{place: len(p.workers)}
 	run := func() error { p.run(w); return nil }
 	p.size++
 	p.workers = append(p.workers, w)
@@ -102,7 +106,8 @@ func (p *pool) run(w *worker) {
 	var o outcome
 	have := false
 	for {
-		if !p.next(w, o, have) {
+		call := &callContext{clock: p.clock}
+		if !p.next(w, call, o, have) {
 			ended = true
 			if w.late != nil {
 				p.returned(*w.late)
@@ -111,13 +116,13 @@ func (p *pool) run(w *worker) {
 		}
 		have = false
 		if p.ok() {
-			o, have = w.job.execute(p.exec, w.calls, p.clock)
+			o, have = w.job.execute(p.exec, call)
 		}
 	}
 }
 
 // next gives back the outcome of one call and takes the next job, under one lock. False ends the worker.
-func (p *pool) next(w *worker, o outcome, have bool) bool {
+func (p *pool) next(w *worker, call *callContext, o outcome, have bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w.busy && !p.back(w, o, have) {
@@ -133,7 +138,12 @@ func (p *pool) next(w *worker, o outcome, have bool) bool {
 		p.work.Wait()
 		p.idle--
 	}
-	w.job, w.calls, w.busy = p.queue[p.head], p.calls, true
+	w.job, w.calls, w.call, w.busy = p.queue[p.head], p.calls, call, true
+	p.made++
+	call.parent, call.deadline = p.calls, w.job.attempt.Deadline
+	if p.byRow != nil {
+		p.byRow[w.job.ordinal] = w
+	}
 	p.queue[p.head] = job{}
 	p.head++
 	if p.head == len(p.queue) {
@@ -144,7 +154,13 @@ func (p *pool) next(w *worker, o outcome, have bool) bool {
 
 // back takes in how a worker's call ended, and reports whether the worker goes on: one that was left behind has been replaced.
 func (p *pool) back(w *worker, o outcome, have bool) bool {
-	w.busy = false
+	w.busy, w.call = false, nil
+	if !w.left {
+		p.made--
+	}
+	if p.byRow[w.job.ordinal] == w {
+		delete(p.byRow, w.job.ordinal)
+	}
 	switch {
 	case w.left:
 		p.left--
@@ -184,7 +200,37 @@ func (p *pool) died(w *worker) {
 }
 
 func (p *pool) remove(w *worker) {
-	p.workers = slices.DeleteFunc(p.workers, func(x *worker) bool { return x == w })
+	last := len(p.workers) - 1
+	p.workers[w.place] = p.workers[last]
+	p.workers[w.place].place = w.place
+	p.workers[last] = nil
+	p.workers = p.workers[:last]
+}
+
+// settle ends calls whose outcome was reported and committed, and leaves out those that were not made yet.
+func (p *pool) settle(calls []settledCall) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byRow == nil {
+		p.byRow = make(map[int]*worker, len(p.workers))
+		for _, w := range p.workers {
+			if w.busy {
+				p.byRow[w.job.ordinal] = w
+			}
+		}
+	}
+	for _, c := range calls {
+		if w := p.byRow[c.ordinal]; w != nil && w.job.attempt.Number == int(c.number) {
+			w.call.end()
+			continue
+		}
+		for i := p.head; i < len(p.queue); i++ {
+			if j := &p.queue[i]; j.ordinal == c.ordinal && j.attempt.Number == int(c.number) {
+				p.queue = slices.Delete(p.queue, i, i+1)
+				break
+			}
+		}
+	}
 }
 
 // put adds an outcome; the first one into an empty slice wakes the owner.
@@ -215,13 +261,7 @@ func (p *pool) ready() int {
 func (p *pool) out() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := len(p.queue) - p.head + len(p.done)
-	for _, w := range p.workers {
-		if w.busy && !w.left {
-			n++
-		}
-	}
-	return n
+	return len(p.queue) - p.head + len(p.done) + p.made
 }
 
 // abandon leaves behind the calls whose context ended more than after ago; ended is when all their contexts were ended
@@ -249,6 +289,7 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 			continue
 		}
 		w.left = true
+		p.made--
 		p.left++
 		p.strayed(w.job.ordinal)
 		p.size--

@@ -153,12 +153,17 @@ func (s *supervisor) wants(row *PlanRow) bool {
 	if s.started[row.ID] == row.Revision || row.newer() {
 		return false
 	}
+	return row.canMove()
+}
+
+// canMove reports whether a plan may have something to do for an owner.
+func (row *PlanRow) canMove() bool {
+	ordered := row.Control.OrderCount > row.Progress.Folded
 	switch statusOf(&row.Control, &row.Progress) {
 	case StatusPending:
-		return row.Control.OrderCount > row.Progress.Folded
+		return ordered
 	case StatusPaused:
-		return row.Control.OrderCount > row.Progress.Folded || row.Control.Rollback != nil || row.Progress.Owner == "" ||
-			!row.Control.Policy.Observe.None()
+		return ordered || row.Control.Rollback != nil || row.Progress.Owner == "" || !row.Control.Policy.Observe.None()
 	case StatusRunning, StatusPausing, StatusCanceling, StatusRollingBack:
 		return true
 	default:
@@ -173,6 +178,7 @@ func (s *supervisor) drive(ctx context.Context, d *driver) {
 	switch {
 	case errors.As(err, &left):
 		s.abandoned.Add(int64(left.Calls))
+	case errors.Is(err, errAtRest):
 	case err != nil && ctx.Err() == nil:
 		s.e.opt.Logger.WarnContext(ctx, "plan is driven no more", "plan", d.id, "error", err)
 	}

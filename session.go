@@ -32,6 +32,7 @@ type session struct {
 	held      input  // not acknowledged by a commit yet
 	committed bool   // something was committed since the shell last looked
 	starts    []job
+	settled   []settledCall
 	asks      []ask
 
 	agents  []AgentRow // reused
@@ -77,6 +78,7 @@ const maxRefusals = 4
 
 func (x *session) hold(in input) {
 	x.held.outcomes = append(x.held.outcomes, in.outcomes...)
+	x.held.reports = append(x.held.reports, in.reports...)
 	x.held.health = append(x.held.health, in.health...)
 	x.held.probes = append(x.held.probes, in.probes...)
 	x.held.inspects = append(x.held.inspects, in.inspects...)
@@ -85,6 +87,7 @@ func (x *session) hold(in input) {
 
 func (in *input) take(more input) {
 	in.outcomes = append(in.outcomes, more.outcomes...)
+	in.reports = append(in.reports, more.reports...)
 	in.health = append(in.health, more.health...)
 	in.probes = append(in.probes, more.probes...)
 	in.inspects = append(in.inspects, more.inspects...)
@@ -120,6 +123,9 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	if x.loaded && row.Epoch != x.epoch && (!x.raise || row.Progress.Owner != x.owner) {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, ErrFenced)
 	}
+	if !x.loaded && x.held.empty() && !row.canMove() {
+		return errAtRest // it came to rest after somebody had looked; nothing is to be taken over
+	}
 	x.loaded, x.epoch = true, row.Epoch
 	st := &state{
 		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, told: row.Status,
@@ -141,6 +147,8 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	x.st, x.revision = st, row.Revision
 	return nil
 }
+
+var errAtRest = errors.New("ota: the plan has come to rest")
 
 var errSchema = errors.New("written by a newer version of this library")
 
@@ -252,14 +260,17 @@ func (x *session) fetch(ctx context.Context, n need) error {
 			return err
 		}
 		st.give(page.Items, page.More)
-	case needIDs, needHealth:
+	case needIDs, needHealth, needReports:
 		page, err := x.store.Agents(ctx, x.plan, RowQuery{IDs: n.ids, Limit: len(n.ids)})
 		if err != nil {
 			return err
 		}
-		if n.kind == needHealth {
+		switch n.kind {
+		case needHealth:
 			st.found(n.ids, page.Items)
-		} else {
+		case needReports:
+			st.foundReports(n.ids, page.Items)
+		default:
 			st.give(page.Items, false)
 		}
 	}
@@ -368,7 +379,7 @@ func (x *session) refresh(ctx context.Context) error {
 // acknowledged forgets what the store now knows.
 func (x *session) acknowledged() {
 	x.held.outcomes = x.held.outcomes[:0]
-	x.held.health, x.held.probes, x.held.inspects, x.held.gates = nil, nil, nil, nil
+	x.held.reports, x.held.health, x.held.probes, x.held.inspects, x.held.gates = nil, nil, nil, nil, nil
 	x.alive, x.left = nil, nil
 }
 
@@ -380,6 +391,7 @@ func (x *session) handOut() (again bool) {
 		r.live = true
 		x.starts = append(x.starts, job{attempt: st.attempt(r, b.task), ordinal: b.ordinal})
 	}
+	x.settled = append(x.settled, st.fx.settled...)
 	for _, o := range st.probing.asks {
 		r := st.rows.at(o)
 		i := r.State.tasks() - 1
@@ -399,7 +411,7 @@ func (x *session) handOut() (again bool) {
 	st.forget()
 	again = st.fx.again
 	fx := &st.fx
-	*fx = change{step: fx.step + 1, log: fx.log, agents: fx.agents[:0], batches: fx.batches[:0], starts: fx.starts[:0]}
+	*fx = change{step: fx.step + 1, log: fx.log, agents: fx.agents[:0], batches: fx.batches[:0], starts: fx.starts[:0], settled: fx.settled[:0]}
 	fx.log.reset()
 	return again
 }

@@ -312,7 +312,7 @@ func (w *world) turn(p *process, id string, in input) {
 		case errors.Is(err, errSimCrash):
 			w.crash(p)
 			return
-		case errors.Is(err, ErrFenced):
+		case errors.Is(err, ErrFenced), errors.Is(err, errAtRest):
 			w.fenced(p, id)
 			return
 		case err != nil:

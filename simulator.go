@@ -19,7 +19,8 @@ type simulator struct {
 	opt    SimOptions
 	plans  []*simPlan // the plan, and its rollback plan once that was started
 	events simEvents
-	number int // of events so far
+	breach *Breach // the first that struck the plan, once it was answered
+	number int     // of events so far
 	calls  int
 }
 
@@ -171,8 +172,12 @@ func (s *simulator) rest() (SimStop, error) {
 	if st.status().Ended() {
 		return SimEnded, nil
 	}
-	if b := standing(&st.c, &st.p); !s.opt.Accept || b == nil || b.Reason == ReasonFault {
+	b := standing(&st.c, &st.p)
+	if !s.opt.Accept || b == nil || b.Reason == ReasonFault {
 		return SimPaused, nil
+	}
+	if s.breach == nil {
+		s.breach = b
 	}
 	if _, err := s.engine.Resume(s.ctx, p.id, Accept(st.p.Counts.Bad()), By{Actor: simActor}); err != nil {
 		return 0, err

@@ -50,6 +50,7 @@ type callsView struct {
 // input is what the shell has to tell: outcomes of calls, reports of health, answers to questions.
 type input struct {
 	outcomes []outcome
+	reports  []reported
 	health   []healthReport
 	probes   []probeAnswer
 	gates    []gateAnswer
@@ -57,7 +58,7 @@ type input struct {
 }
 
 func (in input) empty() bool {
-	return len(in.outcomes)+len(in.health)+len(in.gates)+len(in.probes)+len(in.inspects) == 0
+	return len(in.outcomes)+len(in.reports)+len(in.health)+len(in.gates)+len(in.probes)+len(in.inspects) == 0
 }
 
 // need is what the core must be given before it can go on.
@@ -77,6 +78,7 @@ const (
 	needFailed           // failed agents at ordinals from on, for a retry
 	needIDs              // the rows of these agents, for an order
 	needHealth           // the rows of these agents, for reports of health
+	needReports          // the rows of these agents, for reported outcomes
 )
 
 // change is what one step has changed, to be committed before anything it implies is done.
@@ -86,8 +88,9 @@ type change struct {
 	agents  []int // ordinals of changed rows
 	batches []int
 	starts  []started
-	bump    bool // a new breach
-	again   bool // there is more to do at once
+	settled []settledCall // outcomes were reported: their calls are over
+	bump    bool          // a new breach
+	again   bool          // there is more to do at once
 }
 
 // started is an attempt to call once its start is committed.

@@ -90,6 +90,15 @@ func creationOf(s *ota.Spec) map[string]any {
 	add("labels", s.Labels, len(s.Labels) > 0)
 	add("annotations", s.Annotations, len(s.Annotations) > 0)
 	add("batchSize", s.Shape.Size, s.Shape.Size != 0)
+	add("percent", s.Shape.Percent, s.Shape.Percent != 0)
+	add("canary", s.Shape.Canary, s.Shape.Canary != 0)
+	if g := s.Shape.Growth; g.First != 0 {
+		growth := map[string]any{"first": g.First, "max": g.Max}
+		if g.Factor != 0 {
+			growth["factor"] = g.Factor
+		}
+		body["growth"] = growth
+	}
 	add("shuffleSeed", s.Shape.Shuffle, s.Shape.Shuffle != 0)
 	batches := make([]map[string]any, len(s.Shape.Batches))
 	for i, b := range s.Shape.Batches {
@@ -105,5 +114,8 @@ func creationOf(s *ota.Spec) map[string]any {
 	wire := policyOf(p)
 	body["scope"], body["onBreach"], body["onAway"], body["reserve"] = wire.Scope, wire.OnBreach, wire.OnAway, wire.Reserve
 	body["hold"], body["observe"], body["retry"] = wire.Hold, wire.Observe, wire.Retry
+	body["batchLimit"], body["planLimit"], body["maxConsecutive"] = wire.BatchLimit, wire.PlanLimit, wire.MaxConsecutive
+	body["rate"], body["gate"] = wire.Rate, wire.Gate
+	add("windows", wire.Windows, len(wire.Windows) > 0)
 	return body
 }

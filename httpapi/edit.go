@@ -6,7 +6,7 @@ import (
 
 // fixed are fields of a plan that an edit cannot change, and says so.
 var fixed = []string{
-	"id", "name", "fromVersion", "fromRelease", "toVersion", "toRelease", "agentIds", "agents", "batchSize", "batches", "shuffleSeed",
+	"id", "name", "fromVersion", "fromRelease", "toVersion", "toRelease", "agentIds", "agents", "batchSize", "percent", "canary", "growth", "batches", "shuffleSeed",
 	"status", "currentBatch", "createdBy", "createdAt", "startedAt", "pausedAt", "pauseReason", "completedAt", "sourcePlanUuid",
 	"error", "labels", "annotations", "rollbackPlanUuid", "totalAgents", "warnings",
 }

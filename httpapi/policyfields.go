@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"maps"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
@@ -37,7 +38,8 @@ func (e *policyEdit) fields() fields {
 	var scope ota.Scope
 	var onBreach ota.Action
 	var onAway ota.AwayAction
-	return fields{
+	known := e.limits()
+	maps.Copy(known, fields{
 		"concurrency": e.with(
 			d.integer(1, 1_000_000, func(n int) { e.add(func(p *ota.Policy) { p.Concurrency = n }) }),
 			func(p *ota.Policy) { p.Concurrency = 0 }),
@@ -65,7 +67,8 @@ func (e *policyEdit) fields() fields {
 		"observe":         e.object(e.observing, func(p *ota.Policy) { p.Observe = ota.Observe{} }),
 		"retry":           e.object(e.retry, func(p *ota.Policy) { p.Retry = ota.Retry{} }),
 		"observeDuration": {read: e.observeDuration, null: func() { e.observe, e.reset = nil, true }},
-	}
+	})
+	return known
 }
 
 // limit is a field that is more than nothing, or "none".

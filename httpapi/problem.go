@@ -150,13 +150,16 @@ func (p *Problem) causes() []error {
 // Where a field of the Engine is called otherwise on the wire.
 var (
 	fieldNames = strings.NewReplacer(
-		"agents[", "agentIds[", "shape.size", "batchSize", "shape.batches", "batches", "shape.shuffle", "shuffleSeed", "by.reason", "reason",
+		"agents[", "agentIds[", "shape.size", "batchSize", "shape.batches", "batches", "shape.percent", "percent", "shape.canary", "canary", "shape.growth", "growth", "shape.shuffle", "shuffleSeed", "by.reason", "reason",
 	)
 	fieldIndex = regexp.MustCompile(`\[([^\]]*)\]`)
 )
 
 // pointerOf turns the Engine's name of a field, such as "agents[17].id", into a JSON Pointer, such as "/agentIds/17".
 func pointerOf(field string) string {
+	if field == "shape" {
+		return "/batchSize"
+	}
 	if field == "agents" {
 		return "/agentIds"
 	}

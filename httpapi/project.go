@@ -43,6 +43,8 @@ func policyOf(p *ota.Policy) Policy {
 		Observe: Observe{Duration(p.Observe.Wait), Duration(p.Observe.Stable), Duration(p.Observe.Retry), Duration(p.Observe.Probe)},
 		Retry:   Retry{p.Retry.Max, Duration(p.Retry.Backoff), Duration(p.Retry.MaxBackoff)}, AttemptLimit: Duration(p.AttemptLimit),
 		QueueLimit: Duration(p.QueueLimit), OnAway: p.OnAway, MaxAbandoned: p.MaxAbandoned,
+		Windows: windowsOf(p.Windows), BatchLimit: Duration(p.BatchLimit), PlanLimit: Duration(p.PlanLimit), MaxConsecutive: p.MaxConsecutive,
+		Rate: Rate{p.Rate.Starts, Duration(p.Rate.Per)}, Gate: Gate{Duration(p.Gate.Every), p.Gate.MaxInconclusive, p.Gate.MaxErrors},
 	}
 }
 
@@ -102,7 +104,7 @@ func faults(p *ota.Plan) string {
 		return ""
 	}
 	for _, b := range p.Breaches {
-		if b.Reason != ota.ReasonThreshold && b.Action != ota.ActionContinue {
+		if b.Reason != ota.ReasonThreshold && b.Reason != ota.ReasonConsecutive && b.Action != ota.ActionContinue {
 			return b.String()
 		}
 	}

@@ -55,6 +55,13 @@ type Policy struct {
 	QueueLimit   Duration       `json:"queueLimit"`
 	OnAway       ota.AwayAction `json:"onAway"`
 	MaxAbandoned int            `json:"maxAbandoned"`
+
+	Windows        []Window `json:"windows,omitempty"`
+	BatchLimit     Duration `json:"batchLimit"` // "0s": none
+	PlanLimit      Duration `json:"planLimit"`  // "0s": none
+	MaxConsecutive int      `json:"maxConsecutive"`
+	Rate           Rate     `json:"rate"`
+	Gate           Gate     `json:"gate"`
 }
 
 // Observe is ota.Observe on the wire. Its Wait and a plan's observeDuration are the same.

@@ -1,0 +1,42 @@
+package ota_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// Would the default policy do, if one gateway in fifty does not come back, and those on battery are slow? Two hundred
+// runs on fleets drawn at random, the same ones every time, say how likely it is to pause, and at what price.
+func ExampleTrials() {
+	agents := func(yield func(ota.Agent, error) bool) {
+		for i := range 100 {
+			power := [...]string{"mains", "battery"}[i%2]
+			if !yield(ota.Agent{ID: fmt.Sprintf("gateway-%02d", i), Labels: map[string]string{"power": power}}, nil) {
+				return
+			}
+		}
+	}
+	model := func(a ota.Agent) ota.AgentModel {
+		m := ota.AgentModel{Fails: 0.02, Latency: ota.Latency{Median: 2 * time.Minute, P99: 10 * time.Minute}}
+		if a.Labels["power"] == "battery" {
+			m.Latency = ota.Latency{Median: 5 * time.Minute, P99: 20 * time.Minute}
+		}
+		return m
+	}
+	spec := ota.Spec{Name: "Firmware 7.1", ToVersion: "7.1", Agents: agents}
+	r, err := ota.Trials(context.Background(), spec, model, ota.TrialOptions{Runs: 200, Seed: 1})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("completes in %.0f %% of runs, pauses in %.0f %%\n", 100*r.Completed(), 100*r.Breached())
+	fmt.Println("failed:", r.Failed().P50, "as a rule,", r.Failed().P99, "in a bad run")
+	fmt.Println("done after", r.Took().P50.Round(time.Minute), "as a rule")
+	// Output:
+	// completes in 84 % of runs, pauses in 16 %
+	// failed: 2 as a rule, 5 in a bad run
+	// done after 2h13m0s as a rule
+}

@@ -1,0 +1,96 @@
+package httpapi
+
+import (
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// Rate is ota.Rate on the wire.
+type Rate struct {
+	Starts int      `json:"starts"`
+	Per    Duration `json:"per"`
+}
+
+// Gate is ota.Gate on the wire.
+type Gate struct {
+	Every           Duration `json:"every"`
+	MaxInconclusive int      `json:"maxInconclusive"`
+	MaxErrors       int      `json:"maxErrors"`
+}
+
+// Window is ota.Window on the wire.
+type Window struct {
+	Days   []time.Weekday `json:"days,omitempty"` // 0 (Sunday) to 6
+	Start  Duration       `json:"start"`
+	Length Duration       `json:"length"`
+	Zone   string         `json:"zone,omitempty"`
+	Margin Duration       `json:"margin"`
+}
+
+func windowsOf(list []ota.Window) []Window {
+	var out []Window
+	for _, w := range list {
+		out = append(out, Window{w.Days, Duration(w.Start), Duration(w.Length), w.Zone, Duration(w.Margin)})
+	}
+	return out
+}
+
+// maxWindows bounds a list of windows.
+const maxWindows = 100
+
+// limits are the members of a policy that bound its time and pace.
+func (e *policyEdit) limits() fields {
+	return fields{
+		"batchLimit":     e.wait(func(p *ota.Policy) *time.Duration { return &p.BatchLimit }),
+		"planLimit":      e.wait(func(p *ota.Policy) *time.Duration { return &p.PlanLimit }),
+		"maxConsecutive": e.count(1_000_000, func(p *ota.Policy) *int { return &p.MaxConsecutive }),
+		"rate":           e.object(e.rate, func(p *ota.Policy) { p.Rate = ota.Rate{} }),
+		"gate":           e.object(e.gate, func(p *ota.Policy) { p.Gate = ota.Gate{} }),
+		"windows":        e.with(field{read: e.windows}, func(p *ota.Policy) { p.Windows = nil }),
+	}
+}
+
+func (e *policyEdit) count(most int, of func(*ota.Policy) *int) field {
+	return e.with(e.d.integer(0, most, func(n int) { e.add(func(p *ota.Policy) { *of(p) = n }) }), func(p *ota.Policy) { *of(p) = 0 })
+}
+
+func (e *policyEdit) rate() fields {
+	return fields{
+		"starts": e.count(1_000_000, func(p *ota.Policy) *int { return &p.Rate.Starts }),
+		"per":    e.wait(func(p *ota.Policy) *time.Duration { return &p.Rate.Per }),
+	}
+}
+
+func (e *policyEdit) gate() fields {
+	return fields{
+		"every":           e.wait(func(p *ota.Policy) *time.Duration { return &p.Gate.Every }),
+		"maxInconclusive": e.count(1_000_000, func(p *ota.Policy) *int { return &p.Gate.MaxInconclusive }),
+		"maxErrors":       e.count(1_000_000, func(p *ota.Policy) *int { return &p.Gate.MaxErrors }),
+	}
+}
+
+// windows replaces the whole list, as a merge patch does.
+func (e *policyEdit) windows() error {
+	list := []ota.Window{}
+	err := e.d.Array(func(i int) error {
+		if i == maxWindows {
+			return newProblem("invalid", "", Mistake{Pointer: e.d.Pointer(), Problem: "is one window too many", Allowed: "at most 100"})
+		}
+		var w ota.Window
+		err := e.d.object(fields{
+			"days": {read: func() error {
+				day := e.d.integer(0, 6, func(n int) { w.Days = append(w.Days, time.Weekday(n)) })
+				return e.d.Array(func(int) error { return day.read() })
+			}},
+			"start":  e.d.duration(nil, func(v time.Duration) { w.Start = v }),
+			"length": e.d.duration(nil, func(v time.Duration) { w.Length = v }),
+			"zone":   e.d.text(&w.Zone),
+			"margin": e.d.duration(nil, func(v time.Duration) { w.Margin = v }),
+		})
+		list = append(list, w)
+		return err
+	})
+	e.add(func(p *ota.Policy) { p.Windows = list })
+	return err
+}

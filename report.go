@@ -1,0 +1,212 @@
+package ota
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// OutcomeReport says how an attempt ended, when that is not what its call returns: see Waiting.
+type OutcomeReport struct {
+	Agent  string `json:"agent"`          // ID
+	Task   int    `json:"task,omitempty"` // Attempt.Task
+	Number int    `json:"number"`         // Attempt.Number
+	// Reason is what ReasonOf says of the outcome: ReasonSucceeded, ReasonError (it may be tried again), ReasonPermanent,
+	// ReasonRejected, ReasonUnreachable or ReasonThrottled.
+	Reason Reason `json:"reason"`
+	// Version is what the agent runs now, as in Result. A success with another version than the target is a failure.
+	Version string `json:"version,omitempty"`
+	// Unchanged says that the agent was certainly not changed by the attempt.
+	Unchanged bool `json:"unchanged,omitempty"`
+	// After is when a throttled agent may be asked again, from the report on; 0 means after a growing time.
+	After time.Duration `json:"after,omitempty"`
+	// Message is an error's text, or what Result.Message is; cut to 4 KiB.
+	Message string `json:"message,omitempty"`
+}
+
+// ReportOf is the report that says of an attempt what a call that returns res and err would say. A panic counts as
+// ReasonPermanent.
+func ReportOf(a Attempt, res Result, err error) OutcomeReport {
+	r := OutcomeReport{
+		Agent: a.Agent, Task: a.Task, Number: a.Number, Reason: ReasonSucceeded,
+		Version: res.Version, Unchanged: res.Unchanged, Message: res.Message,
+	}
+	if err != nil {
+		r.Reason, r.After, r.Unchanged = classify(err)
+		r.Version, r.Message = "", err.Error()
+	}
+	if r.Reason == ReasonPanic {
+		r.Reason = ReasonPermanent
+	}
+	r.Message = cutMessage(r.Message)
+	return r
+}
+
+// ParseKey takes an Attempt's Key apart, for reports of agents that were given nothing else. A text that is no key is a
+// *FieldError.
+func ParseKey(key string) (plan, agent string, task, number int, err error) {
+	bad := &FieldError{Field: "key", Value: shorten(key), Problem: "is no key of an attempt", Allowed: "plan/agent/task/number"}
+	plan, rest, _ := strings.Cut(key, "/")
+	i := strings.LastIndexByte(rest, '/')
+	if i < 0 {
+		return "", "", 0, 0, bad
+	}
+	k := strings.LastIndexByte(rest[:i], '/') // an agent's ID may have slashes in it
+	if k < 1 || plan == "" {
+		return "", "", 0, 0, bad
+	}
+	t, err := strconv.ParseUint(rest[k+1:i], 10, 31)
+	if err != nil {
+		return "", "", 0, 0, bad
+	}
+	n, err := strconv.ParseUint(rest[i+1:], 10, 31)
+	if err != nil || n == 0 {
+		return "", "", 0, 0, bad
+	}
+	return plan, rest[:k], int(t), int(n), nil
+}
+
+// ReportOutcomes tells a plan how attempts of it ended, and returns nil once what follows from all of them is committed:
+// only then should a sender forget its report, and it may send it again as often as it likes. The first outcome of an
+// attempt counts, however it came to be known; the same one again is nothing, and a different one, one for an attempt
+// that was given up, or one for an attempt that never was, is an event in the log and nothing else. The context of a
+// call that waits for the outcome then ends.
+//
+// It makes no difference which engine made the call, or whether that still runs: an attempt that a crash has interrupted
+// may be reported before it is called again. When another engine drives the plan (or, without a Leaser, drove it last)
+// the reports go to it through the Store, if that is an Inbox, and are waited for: until that engine has looked, which
+// its Poll bounds, or ctx ends. Without an Inbox ErrConflict is returned.
+func (e *Engine) ReportOutcomes(ctx context.Context, id string, reports []OutcomeReport) error {
+	if err := checkOutcomes(reports); err != nil || len(reports) == 0 {
+		return err
+	}
+	if err := e.reportOutcomes(ctx, id, reports); err != nil {
+		return fmt.Errorf("ota: report outcomes to plan %s: %w", id, err)
+	}
+	return nil
+}
+
+func (e *Engine) reportOutcomes(ctx context.Context, id string, reports []OutcomeReport) error {
+	wake, stop := e.hub.watch(id)
+	defer stop()
+	at := e.now()
+	for posted := false; ; {
+		in := input{reports: make([]reported, len(reports))}
+		for i := range reports {
+			in.reports[i] = reports[i].input(at)
+		}
+		done, err := e.reportToOwner(ctx, id, in)
+		if !done {
+			err = e.foldAlone(ctx, id, in, nil)
+		}
+		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrFenced) {
+			return err
+		}
+		if !posted {
+			if err := e.postOutcomes(ctx, id, at, reports); err != nil {
+				return err
+			}
+			posted = true
+		}
+		if open, err := e.anyOpen(ctx, id, reports); err != nil || !open {
+			return err
+		}
+		t := e.opt.Clock.Timer(e.opt.Poll)
+		select {
+		case <-wake:
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		t.Stop()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func checkOutcomes(reports []OutcomeReport) error {
+	var m mistakes
+	for i, r := range reports {
+		field := "reports[" + strconv.Itoa(i) + "]."
+		if r.Agent == "" {
+			m.agent(field+"agent", "", "is empty", "an agent's ID")
+		} else if problem := textProblem(r.Agent, maxText); problem != "" {
+			m.agent(field+"agent", strconv.Quote(shorten(r.Agent)), problem, textAllowed(maxText))
+		}
+		if r.Task < 0 {
+			m.agent(field+"task", strconv.Itoa(r.Task), "is negative", "0 or more")
+		}
+		if r.Number < 1 || int64(r.Number) > 1<<31 {
+			m.agent(field+"number", strconv.Itoa(r.Number), "is no number of an attempt", "1 or more")
+		}
+		if r.After < 0 || r.After > maxDuration {
+			m.agent(field+"after", r.After.String(), "is out of range", "0 or more, at most ten years")
+		}
+		switch r.Reason {
+		case ReasonSucceeded, ReasonError, ReasonPermanent, ReasonRejected, ReasonUnreachable, ReasonThrottled:
+		default:
+			m.agent(field+"reason", r.Reason.String(), "is no outcome that can be reported",
+				"succeeded, error, permanent, rejected, unreachable, throttled")
+		}
+	}
+	return m.result()
+}
+
+// outcomeMessage is how an OutcomeReport travels through an Inbox.
+type outcomeMessage struct {
+	Outcome *OutcomeReport `json:"outcome"`
+	At      time.Time      `json:"at"` // when it was reported
+}
+
+// postOutcomes leaves reports for the engine that drives the plan. The same report makes the same message, so that a
+// sender which repeats itself fills nothing.
+func (e *Engine) postOutcomes(ctx context.Context, id string, at time.Time, reports []OutcomeReport) error {
+	messages := make([]Message, len(reports))
+	for i := range reports {
+		r := reports[i]
+		r.Message = cutMessage(r.Message)
+		same, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		body, err := json.Marshal(outcomeMessage{Outcome: &r, At: at})
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(same)
+		messages[i] = Message{ID: "outcome-" + hex.EncodeToString(sum[:]), Body: body}
+	}
+	return e.post(ctx, id, messages)
+}
+
+// anyOpen reports whether an attempt that reports are about has no outcome yet.
+func (e *Engine) anyOpen(ctx context.Context, id string, reports []OutcomeReport) (bool, error) {
+	for len(reports) > 0 {
+		n := min(len(reports), orderChunk)
+		q := RowQuery{Limit: n}
+		for _, r := range reports[:n] {
+			q.IDs = append(q.IDs, r.Agent)
+		}
+		page, err := e.store.Agents(ctx, id, q)
+		if err != nil {
+			return false, err
+		}
+		states := make(map[string]*AgentState, n)
+		for i := range page.Items {
+			states[page.Items[i].Agent.ID] = &page.Items[i].State
+		}
+		for _, r := range reports[:n] {
+			if st := states[r.Agent]; st != nil && st.attemptOpen(r.Task, uint32(r.Number)) {
+				return true, nil
+			}
+		}
+		reports = reports[n:]
+	}
+	return false, nil
+}

@@ -1,0 +1,147 @@
+package ota
+
+import "time"
+
+// reported is an outcome that somebody has reported, for an agent whose row the shell has found.
+type reported struct {
+	outcome
+	message uint64 // of the inbox
+	found   bool   // its row was looked for; an ordinal of -1 then says that the plan has no such agent
+}
+
+// settledCall names a call for which nothing waits any more.
+type settledCall struct {
+	ordinal int
+	number  uint32
+}
+
+func (r *OutcomeReport) input(at time.Time) reported {
+	return reported{outcome: outcome{
+		agent: r.Agent, task: r.Task, number: uint32(r.Number), at: at.UnixNano(), reason: r.Reason, after: r.After,
+		unchanged: r.Unchanged || r.Reason == ReasonUnreachable || r.Reason == ReasonThrottled,
+		version:   r.Version, text: cutMessage(r.Message),
+	}}
+}
+
+// attemptOpen reports whether an attempt waits for its outcome: it is running, or waits to be repeated.
+func (a *AgentState) attemptOpen(task int, number uint32) bool {
+	if task >= a.tasks() {
+		return false
+	}
+	t := a.task(task)
+	return t.Number == number && (t.Status == TaskRunning || t.Status == TaskWaiting && t.Why == ReasonRepeat)
+}
+
+// foldReports takes in outcomes that were reported. It needs the rows of their agents.
+func (s *state) foldReports() need {
+	for len(s.in.reports) > 0 {
+		o := &s.in.reports[0]
+		s.p.Inbox = max(s.p.Inbox, o.message)
+		switch {
+		case !o.found:
+			return s.wantReports()
+		case o.ordinal < 0:
+			s.lateReport(&o.outcome)
+		default:
+			r := s.rows.at(o.ordinal)
+			if s.batch(r.Batch) == nil {
+				return need{kind: needBatch, from: r.Batch}
+			}
+			s.foldReport(r, &o.outcome)
+		}
+		s.in.reports = s.in.reports[1:]
+	}
+	return need{}
+}
+
+func (s *state) wantReports() need {
+	n := need{kind: needReports}
+	for i := range s.in.reports {
+		if !s.in.reports[i].found && len(n.ids) < orderChunk {
+			n.ids = append(n.ids, s.in.reports[i].agent)
+		}
+	}
+	return n
+}
+
+// foundReports takes in the rows that reported outcomes are about.
+func (s *state) foundReports(ids []string, rows []AgentRow) {
+	ordinals := make(map[string]int, len(ids))
+	for _, id := range ids {
+		ordinals[id] = -1
+	}
+	for _, row := range rows {
+		s.rows.add(row)
+		ordinals[row.Agent.ID] = row.Ordinal
+	}
+	for i := range s.in.reports {
+		if o, ok := ordinals[s.in.reports[i].agent]; ok {
+			s.in.reports[i].ordinal, s.in.reports[i].found = o, true
+		}
+	}
+}
+
+// foldReport takes in one reported outcome. The first outcome of an attempt counts, and ends its call.
+func (s *state) foldReport(r *resident, o *outcome) {
+	if !r.State.attemptOpen(o.task, o.number) {
+		if !r.State.shows(o, s.target(r)) {
+			s.lateReport(o)
+		}
+		if o.task < r.State.tasks() && o.number <= r.State.task(o.task).Number {
+			s.fx.settled = append(s.fx.settled, settledCall{o.ordinal, o.number})
+		}
+		return
+	}
+	t := r.State.task(o.task)
+	o.repeat = t.Why == ReasonRepeat
+	if t.Status == TaskWaiting {
+		s.queue.withdraw(o.ordinal)
+	}
+	slot := r.is(AgentOpen)
+	r.live, r.asks = false, false
+	s.become(r, o)
+	if !slot && r.is(AgentOpen) { // it had no slot, and gets none by a report
+		s.queue.withdraw(o.ordinal)
+		s.setFlag(r, AgentOpen, false)
+		s.requeue(r)
+	}
+	s.fx.settled = append(s.fx.settled, settledCall{o.ordinal, o.number})
+}
+
+func (s *state) lateReport(o *outcome) {
+	s.event(Event{Kind: EventLate, Batch: -1, Agent: o.agent, Task: o.task, Number: int(o.number), Reason: o.reason, Text: o.text})
+}
+
+// shows reports whether an outcome is the one that an agent's state shows already.
+func (a *AgentState) shows(o *outcome, target string) bool {
+	if o.task >= a.tasks() {
+		return false
+	}
+	t := a.task(o.task)
+	switch {
+	case t.Number != o.number:
+		return false
+	case o.reason != ReasonSucceeded:
+		return t.Why == o.reason
+	case o.version != "" && o.version != target:
+		return t.Why == ReasonWrongVersion && t.More != nil && t.More.Version == o.version
+	default:
+		return t.Status == TaskSucceeded
+	}
+}
+
+// withdraw takes an agent out of the queues of those that are started without their timer.
+func (q *queues) withdraw(ordinal int) {
+	for _, f := range []*fifo{&q.repeats, &q.partly, &q.back, &q.inspect} {
+		f.remove(ordinal)
+	}
+}
+
+func (f *fifo) remove(ordinal int) {
+	for i := f.head; i < len(f.items); i++ {
+		if f.items[i] == ordinal {
+			f.items = append(f.items[:i], f.items[i+1:]...)
+			return
+		}
+	}
+}
