@@ -4,6 +4,7 @@ package crashtest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
@@ -212,7 +213,7 @@ func (k *checker) fleet(lines []line) {
 				k.wrong("%s was called twice under epoch %d", key, l.Epoch)
 			}
 			calls[id] = true
-			if !contains(k.starts[key], l.Epoch) {
+			if !slices.Contains(k.starts[key], l.Epoch) {
 				k.wrong("%s was called under epoch %d, but committed under %v", key, l.Epoch, k.starts[key])
 			}
 			continue
@@ -239,15 +240,6 @@ func (k *checker) fleet(lines []line) {
 			k.wrong("%s was changed, and does not count as touched", a.ID)
 		}
 	}
-}
-
-func contains(all []uint64, n uint64) bool {
-	for _, x := range all {
-		if x == n {
-			return true
-		}
-	}
-	return false
 }
 
 // compare returns in what a plan differs from one with the same agents that nobody interrupted.

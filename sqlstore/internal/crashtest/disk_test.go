@@ -96,9 +96,9 @@ func (d *disk) powerOn(image string, f func(root string)) error {
 	if _, err := run("mount", "-o", "loop", image, root); err != nil {
 		return err
 	}
-	defer run("umount", root)
 	f(root)
-	return nil
+	_, err := run("umount", root)
+	return err
 }
 
 func run(name string, args ...string) (string, error) {

@@ -76,7 +76,7 @@ func startFleet(t testing.TB, latency time.Duration) *fleet {
 // shortDir is a temporary folder with a name that is short enough for sockets.
 func shortDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "crash")
+	dir, err := os.MkdirTemp("", "crash") //nolint:usetesting // the name of t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,9 +80,12 @@ func (k *killer) round(number int) {
 // life starts an engine and kills it. It reports false when the stories have ended first.
 func (k *killer) life(o order, number int) bool {
 	c := startChild(k.t, o)
-	limit := time.Duration(k.random.IntN(25+number)) * time.Millisecond // longer, so that a round ends on any machine
+	limit := time.Duration(k.random.IntN(25+2*number)) * time.Millisecond // longer, so that a round ends on any machine
 	if o.Schema != "" {
 		limit *= 2 // to connect takes a while
+	}
+	if raceEnabled {
+		limit *= 5
 	}
 	switch {
 	case o.Name == "":
@@ -185,7 +188,9 @@ func uninterrupted(t *testing.T, s story) history {
 		t.Fatal(err)
 	}
 	cancel()
-	<-driving
+	if err := <-driving; err != nil {
+		t.Fatal(err)
+	}
 	h := read(t, e, s.ID)
 	references.Store(id, h)
 	return h

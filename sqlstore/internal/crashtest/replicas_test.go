@@ -228,14 +228,13 @@ func (w *world) restartDatabase(plans int) {
 func (w *world) pauseAndResume() {
 	for w.sleep(30 * time.Millisecond) {
 		id := w.anyActive()
-		p, err := w.engine.Pause(w.ctx, id, operator)
-		if err != nil {
+		if _, err := w.engine.Pause(w.ctx, id, operator); err != nil {
 			continue
 		}
 		w.pauses++
 		w.sleep(time.Duration(10+rand.IntN(50)) * time.Millisecond)
 		for range 1000 {
-			p, err = w.engine.Plan(w.ctx, id)
+			p, err := w.engine.Plan(w.ctx, id)
 			if err == nil {
 				_, err = w.engine.Resume(w.ctx, id, ota.Accept(p.Counts.Bad()), operator)
 			}
