@@ -10,13 +10,13 @@ import (
 
 func TestPlansByStatusAndLabel(t *testing.T) {
 	inScene(t, func(s *scene) {
-		make := func(name string, labels map[string]string) string {
+		create := func(name string, labels map[string]string) string {
 			p, err := s.e.Create(s.ctx, Spec{Name: name, ToVersion: "2", Agents: AgentIDs(name), Labels: labels})
 			require.NoError(s, err)
 			time.Sleep(time.Second)
 			return p.ID
 		}
-		a, b, c := make("a", map[string]string{"app": "x"}), make("b", map[string]string{"app": "x", "env": "p"}), make("c", nil)
+		a, b, c := create("a", map[string]string{"app": "x"}), create("b", map[string]string{"app": "x", "env": "p"}), create("c", nil)
 		s.said(s.e.Start(s.ctx, b, By{}))
 		list := func(q PlanQuery) (ids []string) {
 			page, err := s.e.Plans(s.ctx, q)

@@ -206,7 +206,7 @@ func TestKeysComeApart(t *testing.T) {
 	a := Attempt{Plan: "p-1", Agent: "rack/7/a", Task: 2, Number: 13}
 	plan, agent, task, number, err := ParseKey(a.Key())
 	require.NoError(t, err)
-	require.Equal(t, a, Attempt{Plan: plan, Agent: agent, Task: task, Number: number})
+	require.Equal(t, Attempt{Plan: plan, Agent: agent, Task: task, Number: number}, a)
 	for _, bad := range []string{"", "p", "p/a", "p/a/1", "p//0/1", "/a/0/1", "p/a/x/1", "p/a/0/0", "p/a/-1/1", "p/a/0/99999999999"} {
 		_, _, _, _, err := ParseKey(bad)
 		require.ErrorIs(t, err, ErrInvalid, bad)

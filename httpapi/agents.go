@@ -84,7 +84,8 @@ func (d *decoder) report() (ota.HealthReport, error) {
 		"reason": d.text(&r.Reason),
 	})
 	if err == nil && (r.Agent == "" || !said) {
-		p := missing("agentId, healthy").(*Problem)
+		var p *Problem
+		errors.As(missing("agentId, healthy"), &p)
 		p.Errors[0].Pointer = at
 		return r, p
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -150,9 +151,7 @@ func (c *Client) say(ctx context.Context, id, verb string, by ota.By, body map[s
 // object is a body with the reason in it.
 func object(by ota.By, body map[string]any) io.Reader {
 	all := map[string]any{}
-	for k, v := range body {
-		all[k] = v
-	}
+	maps.Copy(all, body)
 	if by.Reason != "" {
 		all["reason"] = by.Reason
 	}

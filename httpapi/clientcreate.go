@@ -48,8 +48,8 @@ func (c *Client) Create(ctx context.Context, spec ota.Spec) (Plan, error) {
 // writeAgents writes the request: what comes before the agents, then one after another.
 func writeAgents(out io.Writer, head []byte, spec *ota.Spec) error {
 	w := bufio.NewWriterSize(out, chunk)
-	w.Write(head[:len(head)-1]) // the first error stays
-	w.WriteString(`,"agents":[`)
+	_, _ = w.Write(head[:len(head)-1]) // the first error stays, and Flush returns it
+	_, _ = w.WriteString(`,"agents":[`)
 	n := 0
 	for a, err := range spec.Agents {
 		if err != nil {
@@ -60,14 +60,14 @@ func writeAgents(out io.Writer, head []byte, spec *ota.Spec) error {
 			return err
 		}
 		if n > 0 {
-			w.WriteByte(',')
+			_ = w.WriteByte(',')
 		}
 		n++
 		if _, err := w.Write(b); err != nil {
 			return err
 		}
 	}
-	w.WriteString("]}")
+	_, _ = w.WriteString("]}")
 	return w.Flush()
 }
 

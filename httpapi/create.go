@@ -95,8 +95,11 @@ func (x *creation) required() error {
 		name  string
 		empty bool
 	}{
-		{"name", x.spec.Name == ""}, {"fromVersion", x.spec.FromVersion == ""}, {"toVersion", x.spec.ToVersion == ""},
-		{"toRelease", x.spec.ToRelease == ""}, {"agentIds", x.agents.Len() == 0},
+		{"name", x.spec.Name == ""},
+		{"fromVersion", x.spec.FromVersion == ""},
+		{"toVersion", x.spec.ToVersion == ""},
+		{"toRelease", x.spec.ToRelease == ""},
+		{"agentIds", x.agents.Len() == 0},
 	} {
 		if f.empty {
 			absent = append(absent, f.name)

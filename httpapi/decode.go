@@ -120,8 +120,8 @@ func (d *decoder) enum(v encoding.TextUnmarshaler, allowed string, set func()) f
 			return err
 		}
 		if v.UnmarshalText([]byte(s)) != nil {
-			d.refuse(s, "is unknown", allowed)
-			return nil
+			d.refuse(s, "is unknown", allowed) // kept for the answer, which names every mistake
+			return nil                         //nolint:nilerr // see above
 		}
 		set()
 		return nil

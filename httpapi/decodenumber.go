@@ -43,7 +43,7 @@ func (d *decoder) integer(least, most int, set func(int)) field {
 			}
 			if ferr != nil || math.Abs(f) > 1<<53 {
 				d.refuse(s, "is out of range", fmt.Sprintf("%d to %d", least, most))
-				return nil
+				return nil //nolint:nilerr // the refusal is kept for the answer, which names every mistake
 			}
 			n = int(f)
 		}
@@ -66,7 +66,7 @@ func (d *decoder) float(set func(float64)) field {
 		f, err := strconv.ParseFloat(s, 64)
 		if err != nil {
 			d.refuse(s, "is out of range", "")
-			return nil
+			return nil //nolint:nilerr // the refusal is kept for the answer, which names every mistake
 		}
 		set(f)
 		return nil

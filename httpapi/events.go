@@ -52,7 +52,7 @@ func watchPlan(c *call) error {
 	}
 	w := &watcher{c: c, plan: p.ID, after: after}
 	if err := w.send([]byte("retry: 1000\n\n")); err != nil {
-		return nil //nolint:nilerr // the client is gone
+		return nil
 	}
 	return w.follow(p)
 }
@@ -78,7 +78,7 @@ func (c *call) lastEventID() (uint64, error) {
 func (w *watcher) follow(p ota.Plan) error {
 	ctx := w.c.r.Context()
 	if err := w.recall(ctx); err != nil {
-		return nil //nolint:nilerr // see above
+		return nil
 	}
 	feed, leave := w.c.h.feeds.join(p.ID, p.Revision)
 	defer leave()
@@ -88,18 +88,18 @@ func (w *watcher) follow(p ota.Plan) error {
 		frames, behind, upTo, changed, failed := feed.after(w.after)
 		if behind {
 			if done, err := w.catchUp(ctx, upTo); done || err != nil {
-				return nil //nolint:nilerr // see above
+				return nil
 			}
 			continue
 		}
 		if len(frames) > 0 {
 			if done, err := w.frames(frames); done || err != nil {
-				return nil //nolint:nilerr // see above
+				return nil
 			}
 			continue
 		}
 		if failed != nil {
-			return nil //nolint:nilerr // see above
+			return nil
 		}
 		select {
 		case <-ctx.Done():

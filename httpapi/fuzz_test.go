@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -89,7 +90,7 @@ func FuzzTarget(f *testing.F) {
 		if strings.HasSuffix(path, "/events") {
 			return // it would follow for ever
 		}
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Method, r.URL.Path, r.URL.RawQuery = method, path, query
 		r.Header["If-Match"], r.Header["Idempotency-Key"], r.Header["Last-Event-Id"] = []string{header}, []string{header}, []string{header}
 		rec := httptest.NewRecorder()

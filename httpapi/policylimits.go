@@ -44,20 +44,21 @@ func (e *policyEdit) limits() fields {
 	return fields{
 		"batchLimit":     e.wait(func(p *ota.Policy) *time.Duration { return &p.BatchLimit }),
 		"planLimit":      e.wait(func(p *ota.Policy) *time.Duration { return &p.PlanLimit }),
-		"maxConsecutive": e.count(1_000_000, func(p *ota.Policy) *int { return &p.MaxConsecutive }),
+		"maxConsecutive": e.count(func(p *ota.Policy) *int { return &p.MaxConsecutive }),
 		"rate":           e.object(e.rate, func(p *ota.Policy) { p.Rate = ota.Rate{} }),
 		"gate":           e.object(e.gate, func(p *ota.Policy) { p.Gate = ota.Gate{} }),
 		"windows":        e.with(field{read: e.windows}, func(p *ota.Policy) { p.Windows = nil }),
 	}
 }
 
-func (e *policyEdit) count(most int, of func(*ota.Policy) *int) field {
-	return e.with(e.d.integer(0, most, func(n int) { e.add(func(p *ota.Policy) { *of(p) = n }) }), func(p *ota.Policy) { *of(p) = 0 })
+// count is a number of agents, starts or answers.
+func (e *policyEdit) count(of func(*ota.Policy) *int) field {
+	return e.with(e.d.integer(0, 1_000_000, func(n int) { e.add(func(p *ota.Policy) { *of(p) = n }) }), func(p *ota.Policy) { *of(p) = 0 })
 }
 
 func (e *policyEdit) rate() fields {
 	return fields{
-		"starts": e.count(1_000_000, func(p *ota.Policy) *int { return &p.Rate.Starts }),
+		"starts": e.count(func(p *ota.Policy) *int { return &p.Rate.Starts }),
 		"per":    e.wait(func(p *ota.Policy) *time.Duration { return &p.Rate.Per }),
 	}
 }
@@ -65,8 +66,8 @@ func (e *policyEdit) rate() fields {
 func (e *policyEdit) gate() fields {
 	return fields{
 		"every":           e.wait(func(p *ota.Policy) *time.Duration { return &p.Gate.Every }),
-		"maxInconclusive": e.count(1_000_000, func(p *ota.Policy) *int { return &p.Gate.MaxInconclusive }),
-		"maxErrors":       e.count(1_000_000, func(p *ota.Policy) *int { return &p.Gate.MaxErrors }),
+		"maxInconclusive": e.count(func(p *ota.Policy) *int { return &p.Gate.MaxInconclusive }),
+		"maxErrors":       e.count(func(p *ota.Policy) *int { return &p.Gate.MaxErrors }),
 	}
 }
 

@@ -20,7 +20,7 @@ func (c *call) ifMatch(present uint64) (uint64, error) {
 		}
 		return 0, nil
 	}
-	for _, tag := range strings.Split(strings.Join(lines, ","), ",") {
+	for tag := range strings.SplitSeq(strings.Join(lines, ","), ",") {
 		switch strings.TrimSpace(tag) {
 		case "*":
 			return 0, nil

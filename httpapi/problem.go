@@ -13,7 +13,7 @@ import (
 // Problem is a refusal: what the handler answers as application/problem+json (RFC 9457) and what Client returns. It
 // matches the sentinel of its Code, and errors.As finds the Engine's own error in it: *ota.StateError, *ota.BreachError,
 // *ota.ClaimError or *ota.FieldError.
-type Problem struct {
+type Problem struct { //nolint:errname // RFC 9457 calls it a problem, and it is no wrapper of one error
 	Type   string `json:"type"`             // "urn:ota:problem:" and Code
 	Title  string `json:"title"`            // the same for every problem with this Code
 	Status int    `json:"status"`           // the HTTP status
@@ -57,7 +57,7 @@ func (p *Problem) Error() string {
 	s := fmt.Sprintf("httpapi: %d %s: %s", p.Status, p.Code, cmp.Or(p.Detail, p.Title))
 	for _, m := range p.Errors {
 		if !strings.Contains(p.Detail, m.Problem) {
-			s += fmt.Sprintf("; %s %s", m.Pointer, m.Problem)
+			s = fmt.Sprintf("%s; %s %s", s, m.Pointer, m.Problem)
 		}
 	}
 	return s
@@ -88,7 +88,7 @@ func problemOf(err error) *Problem {
 	r := rowOf(err)
 	p := newProblem(r.code, "")
 	p.cause = err
-	switch r.err { //nolint:errorlint // they are the rows' own
+	switch r.err {
 	case ota.ErrNotFound, ota.ErrState, ota.ErrBreach, ota.ErrClaimed, ota.ErrNothing, ota.ErrConflict, ota.ErrExists, ota.ErrInvalid:
 		p.Detail = strings.TrimPrefix(err.Error(), "ota: ")
 	}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -62,9 +63,7 @@ func listTasks(c *call) error {
 	}
 	if out.Next != "" {
 		next := url.Values{}
-		for k, v := range c.query {
-			next[k] = v
-		}
+		maps.Copy(next, c.query)
 		next.Set("cursor", out.Next)
 		c.w.Header().Set("Link", "<?"+next.Encode()+`>; rel="next"`)
 	}

@@ -55,9 +55,9 @@ var hosts = map[string]struct {
 	}},
 }
 
-func own(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "own") }
+func own(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "own") }
 
-func page(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "page") }
+func page(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "page") }
 
 // The API works under a prefix in other people's routers, its refusals are its own, and the host's routes stay the host's.
 func TestHosts(t *testing.T) {

@@ -58,7 +58,7 @@ func get(lines []string, name string) (string, bool) {
 
 // Read reads a file.
 func Read(name string) ([]Exchange, error) {
-	b, err := os.ReadFile(name)
+	b, err := os.ReadFile(name) //nolint:gosec // a script of a test
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,5 @@
-package ota
+// Package mutants holds bugs, of this library's own past and of other systems, and the proof that the tests catch them.
+package mutants
 
 import (
 	"context"
@@ -13,14 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMutants proves that the tests bite. Each file in testdata/mutants plants one bug, of this library's own past or of
+// TestMutants proves that the tests bite. Each file in testdata plants one bug, of this library's own past or of
 // another system's, in one production file, by go build's -overlay, so that production code knows nothing of it; the tests
 // that the mutant names must then fail.
 func TestMutants(t *testing.T) {
 	if testing.Short() {
 		t.Skip("mutants are built once each, without the race detector")
 	}
-	files, err := filepath.Glob("testdata/mutants/*.txt")
+	files, err := filepath.Glob("testdata/*.txt")
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(files), 30)
 	for _, f := range files {
@@ -53,25 +54,26 @@ func readMutant(t *testing.T, path string) (m mutant) {
 }
 
 func (m mutant) mustDie(t *testing.T) {
-	source, err := os.ReadFile(m.file)
+	here, err := filepath.Abs(filepath.Join("..", "..", m.file))
+	require.NoError(t, err)
+	source, err := os.ReadFile(here)
 	require.NoError(t, err)
 	require.Equal(t, 1, strings.Count(string(source), m.old), "the place to change must be in %s once", m.file)
 	dir := t.TempDir()
 	patched := filepath.Join(dir, "patched.go")
 	require.NoError(t, os.WriteFile(patched, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600))
-	here, err := filepath.Abs(m.file)
-	require.NoError(t, err)
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{here: patched}})
 	require.NoError(t, err)
 	list := filepath.Join(dir, "overlay.json")
 	require.NoError(t, os.WriteFile(list, overlay, 0o600))
 	binary := filepath.Join(dir, "mutant.test")
-	out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", list, "-o", binary, ".").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", list, "-o", binary, "github.com/seed-19b57ce3/ota").CombinedOutput()
 	require.NoError(t, err, "the mutant does not build: %s", out)
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, "-test.run", m.test, "-test.count=1", "-test.timeout=50s")
+	cmd.Dir = filepath.Dir(here)
 	cmd.Env = append(os.Environ(), "OTA_SIM_SEEDS="+m.seeds)
 	out, err = cmd.CombinedOutput()
 	require.Error(t, err, "the mutant lives: %s\nnone of %s noticed", m.why, m.test)
