@@ -88,7 +88,7 @@ func problemOf(err error) *Problem {
 	r := rowOf(err)
 	p := newProblem(r.code, "")
 	p.cause = err
-	switch r.err {
+	switch r.err { //nolint:errorlint // they are the rows' own
 	case ota.ErrNotFound, ota.ErrState, ota.ErrBreach, ota.ErrClaimed, ota.ErrNothing, ota.ErrConflict, ota.ErrExists, ota.ErrInvalid:
 		p.Detail = strings.TrimPrefix(err.Error(), "ota: ")
 	}
