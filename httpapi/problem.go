@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
@@ -88,8 +89,7 @@ func problemOf(err error) *Problem {
 	r := rowOf(err)
 	p := newProblem(r.code, "")
 	p.cause = err
-	switch r.err { //nolint:errorlint // they are the rows' own
-	case ota.ErrNotFound, ota.ErrState, ota.ErrBreach, ota.ErrClaimed, ota.ErrNothing, ota.ErrConflict, ota.ErrExists, ota.ErrInvalid:
+	if slices.Contains([]error{ota.ErrNotFound, ota.ErrState, ota.ErrBreach, ota.ErrClaimed, ota.ErrNothing, ota.ErrConflict, ota.ErrExists, ota.ErrInvalid}, r.err) {
 		p.Detail = strings.TrimPrefix(err.Error(), "ota: ")
 	}
 	var state *ota.StateError
