@@ -255,7 +255,7 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	d.fail = 0
 	if x.committed {
 		x.committed = false
-		d.e.changed(d.id)
+		d.e.hub.tellPlan(d.id)
 	}
 	if x.st == nil { // refused again and again: what others said has to be looked at first
 		return wake, again, nil

@@ -43,15 +43,26 @@ func (h *hub) set(id string) map[chan struct{}]struct{} {
 	return h.plans[id]
 }
 
+// tell tells everybody.
 func (h *hub) tell(id string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, set := range []map[chan struct{}]struct{}{h.plans[id], h.any} {
-		for ch := range set {
-			select {
-			case ch <- struct{}{}:
-			default:
-			}
+	wake(h.plans[id])
+	wake(h.any)
+}
+
+// tellPlan tells those who wait for this plan: that it went on is nothing that others would look for.
+func (h *hub) tellPlan(id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	wake(h.plans[id])
+}
+
+func wake(set map[chan struct{}]struct{}) {
+	for ch := range set {
+		select {
+		case ch <- struct{}{}:
+		default:
 		}
 	}
 }

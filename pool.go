@@ -168,7 +168,8 @@ func (p *pool) back(w *worker, o outcome, have bool) bool {
 			o = w.job.outcome(p.clock.Now())
 		}
 		o.left = true
-		w.late = &o
+		late := o // a copy, so that only this rare case allocates
+		w.late = &late
 		p.put(o)
 		p.remove(w)
 		return false
