@@ -85,7 +85,8 @@
 //  2. After the commit that records a breach nothing starts until somebody decides. Failures during upgrade are outcomes of
 //     attempts, never of a timer. So at most M + C agents of a batch fail during upgrade between two decisions: M are tolerated, C
 //     are open. With Policy.Reserve it is M + 1. Agents that turn unhealthy after their upgrade are bounded only by the size
-//     of the batch. With the action [ActionContinue] nothing bounds either.
+//     of the batch. With the action [ActionContinue] nothing bounds either. A Retry that reopens an earlier batch is a decision too:
+//     agents of later batches that wait give their slots back then, and may fail besides.
 //  3. Counters equal the rows they count at every commit. No commit is without an event in the log, no change without a
 //     commit.
 //  4. Kill the process at any moment: afterwards no completed task runs again, none is lost, and the end is that of an

@@ -220,6 +220,9 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	m := d.fetch()
 	if m.link != nil {
 		d.links, d.tending = *m.link, false
+		if st := d.session.st; d.linked == nil && st != nil && st.c.Rollback != nil {
+			d.tendAt = time.Time{} // the other plan is there now, and is to be watched
+		}
 	}
 	x := d.session
 	if since := now.Sub(d.refreshed); since >= d.e.opt.Poll || since >= minRefresh && d.nudged.Load() {
