@@ -113,7 +113,7 @@ func axes(b *strings.Builder, x int, lo, length, highest float64, whole bool) {
 	if highest > 0 {
 		for i := range 3 {
 			y := bottom - (bottom-top)*i/2
-			text(b, x-6, y+4, "end", 11, fmt.Sprintf("%.0f %%", 100*highest*float64(i)/2))
+			text(b, x-6, y+4, "end", 11, fmt.Sprintf("%.2g %%", 100*highest*float64(i)/2))
 		}
 	}
 }
