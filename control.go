@@ -127,6 +127,12 @@ func (w *saying) start() error {
 	if err := w.legal(); err != nil {
 		return err
 	}
+	if p := &w.c.Policy; p.PlanLimit > 0 && neverOpens(p.Windows, w.now, w.now.Add(p.PlanLimit)) {
+		return &FieldError{
+			Field: "windows", Problem: "do not open before the plan's limit of " + p.PlanLimit.String() + " has passed",
+			Allowed: "a window that opens earlier, or a longer planLimit",
+		}
+	}
 	s := w.stamp()
 	w.c.Started = &s
 	w.event(Event{Kind: EventStarted, Batch: -1})

@@ -402,3 +402,17 @@ func BenchmarkWindowLimit(b *testing.B) {
 		}
 	}
 }
+
+// A plan that could never start anything before its limit passes is refused when it is started, by name.
+func TestAWindowThatOpensTooLate(t *testing.T) {
+	inScene(t, func(s *scene) {
+		late := []Window{{Start: 12 * time.Hour, Length: time.Hour}} // the bubble's clock begins at midnight UTC
+		p := s.create(Policy{PlanLimit: 12 * time.Hour, Windows: late}, Shape{}, "ok-1")
+		_, err := s.e.Start(s.ctx, p.ID, By{})
+		require.ErrorIs(s, err, ErrInvalid)
+		require.EqualError(s, err, "windows do not open before the plan's limit of 12h0m0s has passed; allowed: a window that opens earlier, or a longer planLimit")
+		s.stays(p.ID, StatusPending)
+		s.said(s.e.Edit(s.ctx, p.ID, func(p *Policy) { p.PlanLimit = 26 * time.Hour }, By{}))
+		s.said(s.e.Start(s.ctx, p.ID, By{}))
+	})
+}
