@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Int("sim.seeds", 0, "schedules to simulate; 0: 100,000, or 2,000 with -short")
+	simSeeds = flag.Int("sim.seeds", 0, "schedules to simulate; 0: 40,000, or 1,000 with -short")
 	simFirst = flag.Int("sim.first", 0, "the first seed")
 )
 
@@ -47,9 +47,9 @@ func playSeed(seed uint64) (failure string) {
 func TestSimulation(t *testing.T) {
 	first, n := *simFirst, *simSeeds
 	if n == 0 {
-		n = 100_000
+		n = 40_000
 		if testing.Short() {
-			n = 2_000
+			n = 1_000
 		}
 	}
 	if s := os.Getenv("OTA_SIM_SEEDS"); s != "" { // for the mutants: "first:count"
