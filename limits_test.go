@@ -3,6 +3,7 @@ package ota
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -125,6 +126,13 @@ func (g *gated) Gate(_ context.Context, _ Plan, b Batch) (GateVerdict, error) {
 	return v, nil
 }
 
+// questions are the batches that the gate was asked about.
+func (g *gated) questions() []Batch {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.asked)
+}
+
 // argo-rollouts#261: what nobody can tell has limits of its own and never passes.
 func TestGate(t *testing.T) {
 	play := func(t *testing.T, p Policy, answers []GateVerdict, f func(*scene, *gated, string)) {
@@ -140,11 +148,11 @@ func TestGate(t *testing.T) {
 	t.Run("passes", func(t *testing.T) {
 		play(t, Policy{Observe: Observe{Wait: time.Minute}}, nil, func(s *scene, g *gated, id string) {
 			s.after(30 * time.Second)
-			require.Empty(s, g.asked, "first it is observed")
+			require.Empty(s, g.questions(), "first it is observed")
 			s.after(5 * time.Minute)
 			s.stays(id, StatusCompleted)
-			require.Len(s, g.asked, 2, "the last batch too")
-			require.Equal(s, 2, g.asked[0].Counts.Succeeded)
+			require.Len(s, g.questions(), 2, "the last batch too")
+			require.Equal(s, 2, g.questions()[0].Counts.Succeeded)
 		})
 	})
 	t.Run("fails", func(t *testing.T) {
@@ -152,10 +160,10 @@ func TestGate(t *testing.T) {
 			s.after(time.Minute)
 			require.Equal(s, ReasonGateFailed, s.plan(id).Breaches[0].Reason)
 			s.stays(id, StatusPaused)
-			require.Len(s, g.asked, 1, "a paused plan asks nothing")
+			require.Len(s, g.questions(), 1, "a paused plan asks nothing")
 			s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
 			s.after(time.Minute)
-			require.Len(s, g.asked, 2, "Resume asks again")
+			require.Len(s, g.questions(), 2, "Resume asks again")
 			s.status(id, StatusPaused)
 			s.said(s.e.Resume(s.ctx, id, Accept(0), By{}))
 			s.after(time.Minute)
@@ -172,7 +180,7 @@ func TestGate(t *testing.T) {
 		i := GateInconclusive
 		play(t, Policy{Gate: Gate{Every: 10 * time.Second, MaxInconclusive: 2}}, []GateVerdict{i, i, i}, func(s *scene, g *gated, id string) {
 			s.after(15 * time.Second)
-			require.Len(s, g.asked, 2)
+			require.Len(s, g.questions(), 2)
 			require.Contains(s, s.reasons(id), "gate")
 			s.after(time.Minute)
 			p := s.plan(id)
