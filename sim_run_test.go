@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Int("sim.seeds", 0, "schedules to simulate; 0: 40,000, or 1,000 with -short")
+	simSeeds = flag.Int("sim.seeds", 0, "schedules to simulate; 0: 40,000, or 300 with -short")
 	simFirst = flag.Int("sim.first", 0, "the first seed")
 )
 
@@ -49,7 +49,7 @@ func TestSimulation(t *testing.T) {
 	if n == 0 {
 		n = 40_000
 		if testing.Short() {
-			n = 1_000
+			n = 300
 		}
 	}
 	if s := os.Getenv("OTA_SIM_SEEDS"); s != "" { // for the mutants: "first:count"
@@ -78,7 +78,11 @@ func TestSimulation(t *testing.T) {
 
 // TestSimulationRepeats plays the same seeds twice: the logs are equal, byte for byte.
 func TestSimulationRepeats(t *testing.T) {
-	for seed := range uint64(1000) {
+	n := uint64(1000)
+	if testing.Short() {
+		n = 50
+	}
+	for seed := range n {
 		a, b := simSchedule(seed).log(), simSchedule(seed).log()
 		if !bytes.Equal(a, b) {
 			t.Fatal("seed " + strconv.FormatUint(seed, 10) + " gives two different logs")
