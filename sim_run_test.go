@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Int("sim.seeds", 0, "schedules to simulate; 0: 40,000, or 300 with -short")
+	simSeeds = flag.Int("sim.seeds", 0, "schedules to simulate; 0: 100,000, or 2,000 with -short")
 	simFirst = flag.Int("sim.first", 0, "the first seed")
 )
 
@@ -47,9 +47,9 @@ func playSeed(seed uint64) (failure string) {
 func TestSimulation(t *testing.T) {
 	first, n := *simFirst, *simSeeds
 	if n == 0 {
-		n = 40_000
+		n = 100_000
 		if testing.Short() {
-			n = 300
+			n = 2_000
 		}
 	}
 	if s := os.Getenv("OTA_SIM_SEEDS"); s != "" { // for the mutants: "first:count"
@@ -78,11 +78,7 @@ func TestSimulation(t *testing.T) {
 
 // TestSimulationRepeats plays the same seeds twice: the logs are equal, byte for byte.
 func TestSimulationRepeats(t *testing.T) {
-	n := uint64(1000)
-	if testing.Short() {
-		n = 50
-	}
-	for seed := range n {
+	for seed := range uint64(1000) {
 		a, b := simSchedule(seed).log(), simSchedule(seed).log()
 		if !bytes.Equal(a, b) {
 			t.Fatal("seed " + strconv.FormatUint(seed, 10) + " gives two different logs")
