@@ -27,7 +27,7 @@ func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
 		spec.ID = "plan-" + uuid.NewString()
 	}
 	now := e.now()
-	d := newDraft(spec, &m)
+	d := newDraft(Resolved(ctx, spec, e.opt.Resolver), &m)
 	np := NewPlan{
 		ID: spec.ID, RequestKey: spec.RequestKey, Fingerprint: spec.Fingerprint,
 		Labels: cloneMap(spec.Labels), CreatedAt: now,
@@ -75,11 +75,12 @@ type draft struct {
 	cut      *cutter
 	seed     maphash.Seed
 	seen     map[uint64]struct{}
+	further  map[int]int // by batch: the tasks that its agents have besides their first
 	warnings []string
 }
 
 func newDraft(spec Spec, m *mistakes) *draft {
-	return &draft{spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
+	return &draft{spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}, further: map[int]int{}}
 }
 
 // rows yields the agents as rows. When it has yielded its last one without an error, the agents are fine.
@@ -97,7 +98,10 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 			if !ok || d.mistakes.err != nil {
 				continue // the plan is refused; the rest is read for its mistakes only
 			}
-			row := AgentRow{Ordinal: n - 1, Batch: batch, Agent: AgentSpec{ID: a.ID, Version: a.Version, Labels: cloneMap(a.Labels)}}
+			row := newRow(n-1, batch, AgentSpec{ID: a.ID, Version: a.Version, Labels: cloneMap(a.Labels), Tasks: keptTasks(a.Tasks)})
+			if further := len(row.State.Rest); further > 0 {
+				d.further[batch] += further
+			}
 			if !yield(row, nil) {
 				return
 			}
@@ -163,6 +167,9 @@ func (d *draft) check(i int, a Agent) {
 	if len(a.Labels) > 0 {
 		d.checkLabels(i, a.Labels)
 	}
+	if a.Tasks != nil {
+		d.checkTasks(i, a.Tasks)
+	}
 	// A 64-bit hash finds every duplicate. That two different IDs of a million share one, under a seed of this call only,
 	// happens once in thirty million plans, and is gone at the next try.
 	h := maphash.String(d.seed, a.ID)
@@ -184,6 +191,9 @@ func (d *draft) checkLabels(i int, labels map[string]string) {
 func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 	s, p := d.spec, d.spec.Policy.withDefaults()
 	batches := d.cut.rows()
+	for i, n := range d.further {
+		batches[i].Tasks.Pending += n
+	}
 	spec := PlanSpec{
 		Schema: Schema, Name: s.Name, FromVersion: s.FromVersion, FromRelease: s.FromRelease,
 		ToVersion: s.ToVersion, ToRelease: s.ToRelease, CreatedBy: s.CreatedBy, CreatedAt: now,

@@ -18,6 +18,9 @@ type Agent struct {
 	Version string
 	// Labels are the agent's, for example its zone; an Executor sees them in the Attempt.
 	Labels map[string]string
+	// Tasks are what is to be done on the agent, one after the other, in this order: 1 to 64, see Resolver for what they have to
+	// be. Nil means that Options.Resolver is asked, and without one that the agent has one task.
+	Tasks []TaskSpec
 }
 
 // AgentIDs returns agents that have nothing but their IDs, in the given order, for Spec.Agents.

@@ -52,6 +52,7 @@ func (e *Engine) Preview(ctx context.Context, spec Spec, call time.Duration) (Pr
 	if spec.Agents == nil {
 		return Preview{}, m.result()
 	}
+	spec = Resolved(ctx, spec, e.opt.Resolver)
 	var held []Agent
 	if call > 0 {
 		spec.Agents = keep(spec.Agents, &held)
