@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -75,12 +77,13 @@ type draft struct {
 	cut      *cutter
 	seed     maphash.Seed
 	seen     map[uint64]struct{}
-	further  map[int]int // by batch: the tasks that its agents have besides their first
+	further  map[int]int         // by batch: the tasks that its agents have besides their first
+	names    map[string]struct{} // of components
 	warnings []string
 }
 
 func newDraft(spec Spec, m *mistakes) *draft {
-	return &draft{spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}, further: map[int]int{}}
+	return &draft{spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}, further: map[int]int{}, names: map[string]struct{}{}}
 }
 
 // rows yields the agents as rows. When it has yielded its last one without an error, the agents are fine.
@@ -110,6 +113,10 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 			d.mistakes.add("agents", "", "are none", "at least one")
 		} else {
 			d.cut.check(d.mistakes)
+			if len(d.names) > maxComponents {
+				d.mistakes.add("agents", strconv.Itoa(len(d.names)), "is how many different names their components have",
+					strconv.Itoa(maxComponents)+" at most; tell installations apart by component.instance")
+			}
 			for _, b := range d.spec.Policy.Hold.Batches {
 				if b >= len(d.cut.first) && len(d.spec.Shape.Batches) == 0 {
 					d.mistakes.add("hold.batches", strconv.Itoa(b), "names no batch of the plan", fmt.Sprintf("1 to %d", len(d.cut.first)-1))
@@ -198,6 +205,7 @@ func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 		Schema: Schema, Name: s.Name, FromVersion: s.FromVersion, FromRelease: s.FromRelease,
 		ToVersion: s.ToVersion, ToRelease: s.ToRelease, CreatedBy: s.CreatedBy, CreatedAt: now,
 		Labels: cloneMap(s.Labels), Agents: d.cut.total, Batches: len(batches), Warnings: append(warnings, d.warnings...),
+		Components: slices.Sorted(maps.Keys(d.names)),
 	}
 	spec.Warnings = append(spec.Warnings, toleranceWarning(p, batches, d.cut.total)...)
 	if n := s.Shape.Canary; n > 0 && 2*n > d.cut.total {

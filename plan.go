@@ -94,13 +94,14 @@ type Plan struct {
 	Tasks       Counts            `json:"tasks"`   // its tasks by status
 	Touched     int               `json:"touched"` // agents that may have been changed
 	Paused      *Stamp            `json:"paused,omitempty"`
-	Breaches    []Breach          `json:"breaches,omitempty"` // those that stand
-	Source      string            `json:"source,omitempty"`   // of a rollback plan: the plan it takes back
-	Rollback    string            `json:"rollback,omitempty"` // its rollback plan, when it has one
-	Warnings    []string          `json:"warnings,omitempty"` // what is legal but deserves a look
-	Control     uint64            `json:"control"`            // changes with every verb and new breach, not with progress
-	Revision    uint64            `json:"revision"`           // number of its newest log record
-	Owner       string            `json:"owner,omitempty"`    // the engine that drove it last
+	Breaches    []Breach          `json:"breaches,omitempty"`   // those that stand
+	Components  []string          `json:"components,omitempty"` // names of the components that its tasks are about, in order
+	Source      string            `json:"source,omitempty"`     // of a rollback plan: the plan it takes back
+	Rollback    string            `json:"rollback,omitempty"`   // its rollback plan, when it has one
+	Warnings    []string          `json:"warnings,omitempty"`   // what is legal but deserves a look
+	Control     uint64            `json:"control"`              // changes with every verb and new breach, not with progress
+	Revision    uint64            `json:"revision"`             // number of its newest log record
+	Owner       string            `json:"owner,omitempty"`      // the engine that drove it last
 }
 
 // InFlight is how many agents have a call of the Executor out.

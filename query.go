@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -18,7 +19,7 @@ func planOf(row *PlanRow) Plan {
 		EndedAt: p.EndedAt, Labels: cloneMap(s.Labels), Annotations: cloneMap(c.Annotations),
 		Policy: c.Policy.withDefaults(), Status: st, Agents: s.Agents, Batches: s.Batches,
 		Batch: min(p.Batch, p.Reached), Counts: ended(p.Counts, st), Tasks: ended(p.Tasks, st), Touched: p.Touched,
-		Source: s.Source, Warnings: append([]string(nil), s.Warnings...), Owner: p.Owner,
+		Source: s.Source, Warnings: append([]string(nil), s.Warnings...), Owner: p.Owner, Components: slices.Clone(s.Components),
 		Control: row.ControlNumber, Revision: row.Revision,
 	}
 	if c.Started != nil {

@@ -39,7 +39,7 @@ type TaskSpec struct {
 //
 // Resolve returns the tasks of agent a, in the order in which they are to be done: 1 to 64 of them. A single zero TaskSpec is
 // the one task that an agent has without a Resolver; where there are several, each has a Component with a Name, and no two
-// have the same Name and Instance. An error, or a panic, ends Create with that error, and leaves nothing behind. spec is the Spec
+// have the same Name and Instance; a plan's components have at most 256 different names. An error, or a panic, ends Create with that error, and leaves nothing behind. spec is the Spec
 // being created; its maps and slices must not be changed, and its Agents not be read. Resolve is called by one goroutine at a
 // time within one Create, and by as many as there are Creates and Previews at once.
 type Resolver interface {
@@ -84,8 +84,10 @@ func resolvedAgents(ctx context.Context, spec Spec, r Resolver) iter.Seq2[Agent,
 	}
 }
 
-// maxTasks is how many tasks an agent may have.
-const maxTasks = 64
+const (
+	maxTasks      = 64  // of an agent
+	maxComponents = 256 // different names of components in a plan
+)
 
 // checkTasks adds the mistakes of the tasks of agent i.
 func (d *draft) checkTasks(i int, tasks []TaskSpec) {
@@ -115,6 +117,9 @@ func (d *draft) checkTasks(i int, tasks []TaskSpec) {
 			if problem := textProblem(text.value, maxText); problem != "" {
 				d.mistakes.agent(at+text.name, strconv.Quote(shorten(text.value)), problem, textAllowed(maxText))
 			}
+		}
+		if t.Component.Name != "" && len(d.names) <= maxComponents {
+			d.names[t.Component.Name] = struct{}{}
 		}
 		if len(tasks) > 1 && t.Component.Name == "" {
 			d.mistakes.agent(at+".component.name", "", "is empty", "1 to 255 bytes, where an agent has several tasks")
