@@ -29,6 +29,7 @@ type pool struct {
 	queue   []job
 	head    int
 	idle    int             // workers that wait
+	roused  bool            // one of them was woken, and does not have the lock yet
 	size    int             // workers that are not stuck in an abandoned call
 	workers []*worker       // all of them
 	done    []outcome       // not fetched by the owner yet
@@ -69,15 +70,21 @@ func (p *pool) push(jobs []job, concurrency int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.queue = append(p.queue, jobs...)
-	waiting := len(p.queue) - p.head
-	for range min(waiting, p.idle) {
-		p.work.Signal()
-	}
-	for range waiting - p.idle {
+	p.rouse()
+	for range len(p.queue) - p.head - p.idle {
 		if p.size >= concurrency {
 			return
 		}
 		p.spawn(concurrency)
+	}
+}
+
+// rouse wakes one worker when there is a job for it. The others are woken by one another, each once it has the lock: so a worker
+// that is back at once finds its next job itself, and a call that takes its time costs one wake-up.
+func (p *pool) rouse() {
+	if p.head < len(p.queue) && p.idle > 0 && !p.roused {
+		p.roused = true
+		p.work.Signal()
 	}
 }
 
@@ -137,6 +144,7 @@ func (p *pool) next(w *worker, call *callContext, o outcome, have bool) bool {
 		p.idle++
 		p.work.Wait()
 		p.idle--
+		p.roused = false
 	}
 	w.job, w.calls, w.call, w.busy = p.queue[p.head], p.calls, call, true
 	p.made++
@@ -149,6 +157,7 @@ func (p *pool) next(w *worker, call *callContext, o outcome, have bool) bool {
 	if p.head == len(p.queue) {
 		p.queue, p.head = p.queue[:0], 0
 	}
+	p.rouse()
 	return true
 }
 
