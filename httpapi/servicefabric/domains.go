@@ -29,7 +29,6 @@ type domains struct {
 	list    []domain
 	plan    *ota.Plan  // the plan at work: forward, or back; nil when there is none
 	running *ota.Batch // its batch that is in progress, or nil
-	bad     int        // failed agents
 }
 
 // domains reads them. Once an upgrade has ended, wherever, all are completed.

@@ -64,7 +64,7 @@ func Example() {
 	until := func(want string) {
 		for {
 			if s := call("GET", "GetUpgradeProgress", ""); s.UpgradeState == want {
-				fmt.Println(s.UpgradeState, s.NextUpgradeDomain)
+				fmt.Println(strings.TrimSpace(s.UpgradeState + " " + s.NextUpgradeDomain))
 				return
 			}
 			time.Sleep(time.Millisecond)

@@ -131,7 +131,7 @@ func TestDescriptions(t *testing.T) {
 // Nobody gets in without a credential, and the authorizer is asked about every call, with the application and its plan.
 func TestAccess(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 0, "ok-1", "ok-2")
+	w := newWorld(t, 0, "ok-1", "ok-2", "ok-3")
 	var asked []string
 	auth := httpapi.Tokens(map[string]string{"ann-token": "ann", "eve-token": "eve", "down-token": "down"})
 	auth.Authorize = func(_ context.Context, p httpapi.Principal, a httpapi.Access) error {
@@ -145,7 +145,7 @@ func TestAccess(t *testing.T) {
 			return nil
 		}
 	}
-	w.handler(servicefabric.Options{Inventory: apps(t, "ok-1", "ok-2"), Auth: auth})
+	w.handler(servicefabric.Options{Inventory: apps(t, "ok-1", "ok-2", "ok-3"), Auth: auth})
 	as := func(token, method, call, body string) (int, string) {
 		r := httptest.NewRequestWithContext(t.Context(), method, app+call+"?api-version=6.0", strings.NewReader(body))
 		if token != "" {

@@ -78,7 +78,7 @@ func (c *call) upgradeInstead(u *upgrade, d *description) error {
 	if err := d.validate(); err != nil {
 		return err
 	}
-	if _, _, err := d.lay(&u.app); err != nil {
+	if _, err := c.h.spec(u, d, c.who.Name); err != nil { // as it will be made later
 		return err
 	}
 	text, err := written(goal{Description: *d, Actor: c.who.Name})
@@ -129,7 +129,7 @@ func (h *Handler) launch(ctx context.Context, p *ota.Plan, g *goal) error {
 		next, err = h.follow(ctx, p, g)
 	}
 	switch {
-	case err != nil && refusalOf(err).status == http.StatusBadRequest: // it was checked before; the inventory must have changed
+	case err != nil && refusalOf(err).status == http.StatusBadRequest: // it was looked at before: the inventory has changed
 		h.opt.Logger.ErrorContext(ctx, "the upgrade that was waiting cannot be made", "application", g.Description.Name, "error", err)
 	case err != nil:
 		return stale(err)

@@ -127,6 +127,38 @@ func TestRollbackInterrupts(t *testing.T) {
 	w.all("", "ok-3")
 }
 
+// Whenever a rollback comes, what it answers is what happens: 200 and the agents are as before, or 400 and they are upgraded.
+func TestRollbackAtAnyTime(t *testing.T) {
+	t.Parallel()
+	answers := map[string]int{}
+	for i := range 60 {
+		t.Run("", func(t *testing.T) {
+			w := newWorld(t, 0, "ok-1", "ok-2")
+			w.post("Upgrade", describe("2", "UnmonitoredAuto"), "")
+			time.Sleep(time.Duration(i) * 50 * time.Microsecond)
+			_, code, _ := w.send(http.MethodPost, app+"RollbackUpgrade?api-version=6.0", "")
+			answers[code]++
+			switch code {
+			case "":
+				w.waitState("RollingBackCompleted")
+				for _, a := range []string{"ok-1", "ok-2"} {
+					if v := w.fleet.Version(a); v != "1.0.0" && v != "" {
+						t.Errorf("%s runs %s", a, v)
+					}
+				}
+			case "FABRIC_E_APPLICATION_NOT_UPGRADING":
+				w.waitState("RollingForwardCompleted")
+				w.all("2", "ok-1", "ok-2")
+			default:
+				t.Errorf("got %s", code)
+			}
+		})
+	}
+	if len(answers) != 2 {
+		t.Logf("every answer was the same: %v", answers)
+	}
+}
+
 // An upgrade that has touched nothing is rolled back by ending it.
 func TestRollbackOfNothing(t *testing.T) {
 	t.Parallel()
