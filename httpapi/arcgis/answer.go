@@ -20,7 +20,7 @@ const (
 )
 
 // refusal is an error as Esri's servers send it: with HTTP status 200.
-type refusal struct { //nolint:errname // it is what a client is told, and no sentinel or wrapper
+type refusal struct {
 	code    int
 	message string
 	details []string
@@ -32,7 +32,9 @@ func bad(message string, details ...string) *refusal {
 	return &refusal{code: http.StatusBadRequest, message: message, details: details}
 }
 
-var notFound = &refusal{code: http.StatusNotFound, message: "There is nothing at this path."}
+func notFound() error {
+	return &refusal{code: http.StatusNotFound, message: "There is nothing at this path."}
+}
 
 // refuse turns an error into its answer. An error that is not the client's is logged, and told without its text.
 func (c *call) refuse(err error) any {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,7 +68,13 @@ func Example() {
 		}
 	}
 	admin := server.URL + "/context/admin/system/upgrades"
-	read := func(resp *http.Response, err error) {
+	call := func(method, url, form string) {
+		r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(form))
+		if err != nil {
+			panic(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		resp, err := server.Client().Do(r)
 		if err != nil {
 			panic(err)
 		}
@@ -77,11 +83,11 @@ func Example() {
 			panic(err)
 		}
 	}
-	read(http.PostForm(admin+"/rollback", url.Values{"versionManifest": {`{"id":"pat_1_505"}`}, "f": {"json"}, "token": {"s3cret"}}))
+	call(http.MethodPost, admin+"/rollback", `versionManifest={"id":"pat_1_505"}&f=json&token=s3cret`)
 	fmt.Println(answer.Status.State, answer.Status.Messages)
 	for answer.Status.Code == 1 {
 		time.Sleep(10 * time.Millisecond)
-		read(http.Get(admin + "?f=json&token=s3cret"))
+		call(http.MethodGet, admin+"?f=json&token=s3cret", "")
 	}
 	fmt.Println(answer.Status.State, len(answer.Status.Messages), "messages")
 	// Unordered output:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (c *call) serve() (any, error) {
 	unread := c.read()
+	if unread != nil && c.ctx.Err() != nil { // the form never came: there is nobody to be verified
+		return nil, unread
+	}
 	if err := c.verify(unread); err != nil {
 		return nil, err
 	}
@@ -67,7 +71,7 @@ func (c *call) serve() (any, error) {
 	}
 	path, ok := strings.CutPrefix(c.r.URL.Path, c.h.Root())
 	if !ok || path != "" && path[0] != '/' {
-		return nil, notFound
+		return nil, notFound()
 	}
 	if err := c.allow(httpapi.ActionList, nil); err != nil {
 		return nil, err
@@ -89,7 +93,7 @@ func (c *call) serve() (any, error) {
 	if err := site.closed(); err != nil {
 		return nil, err
 	}
-	return nil, notFound
+	return nil, notFound()
 }
 
 // verify finds out who calls. The token of a POST is in its body, that of a GET in its query or header.
@@ -144,10 +148,8 @@ func (c *call) mayRead(p *ota.Plan) (bool, error) {
 
 // only refuses every other method.
 func (c *call) only(methods ...string) error {
-	for _, m := range methods {
-		if c.r.Method == m {
-			return nil
-		}
+	if slices.Contains(methods, c.r.Method) {
+		return nil
 	}
 	c.w.Header().Set("Allow", strings.Join(methods, ", "))
 	return &refusal{code: http.StatusMethodNotAllowed, message: "Method not allowed.", details: []string{"allowed: " + strings.Join(methods, ", ")}}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/arcgis"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -180,6 +181,36 @@ func TestSeveralSteps(t *testing.T) {
 		w.install("pat_5", "1.0.1", "1.0.5") // and on again
 		same(t, "versions to go back to", w.targets(), []string{"pat_1"})
 	})
+}
+
+// Two hosts that both run the job do it once, and leave read-only mode, also when one of them is slow.
+func TestTwoHosts(t *testing.T) {
+	for _, slow := range []time.Duration{0, 3 * time.Second, 9 * time.Second, time.Minute} {
+		inTime(t, func(t *testing.T, w *world) {
+			w.install("pat_1", "1.0", "1.1")
+			w.install("pat_2", "1.1", "1.2")
+			opt := w.opt
+			opt.ReadOnly = func(ctx context.Context, on bool) error {
+				time.Sleep(slow)
+				return w.site.set(ctx, on)
+			}
+			other, err := arcgis.New(w.engine, opt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			wg.Go(func() { _ = other.Run(ctx) })
+			w.back("pat_1")
+			r := w.finish()
+			time.Sleep(5 * time.Minute)
+			if r.Status.Code != 3 || w.site.on() || w.site.touched > 0 {
+				t.Errorf("slow by %v: %+v, read-only is %t, calls %v", slow, r.Status, w.site.on(), w.site.calls)
+			}
+			cancel()
+			wg.Wait()
+		})
+	}
 }
 
 // Who asked for the job says its verbs, also those that follow later.

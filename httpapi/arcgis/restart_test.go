@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/arcgis"
 )
 
 // mortal is a Store whose process dies at one write: what comes after it never reaches the disk.
@@ -114,8 +115,12 @@ func killAt(t *testing.T, at int, landed, forgets bool) (died bool) {
 		}
 		time.Sleep(time.Hour)
 		w.store = disk
+		unfinished, calls := w.peek().Status.Code == 1, len(w.site.calls)
 		w.start()
 		time.Sleep(3 * time.Second) // also for a rollback that was begun and not made
+		if now := w.site.calls[calls:]; unfinished && (len(now) == 0 || !now[0]) {
+			t.Errorf("%s: read-only mode was not switched on again: %v", name, now)
+		}
 	}
 	r := w.finish()
 	if r.Status.Code == 0 && !accepted { // it was never made
@@ -138,4 +143,17 @@ func killAt(t *testing.T, at int, landed, forgets bool) (died bool) {
 		}
 	}
 	return died
+}
+
+// peek is upgrades, asked of a host that runs nothing.
+func (w *world) peek() reply {
+	w.t.Helper()
+	e, err := ota.New(w.store, nil, ota.Options{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if w.h, err = arcgis.New(e, w.opt); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.upgrades()
 }
