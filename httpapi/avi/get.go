@@ -196,8 +196,12 @@ func (c *call) answerList(plans []ota.Plan, total int, sel selection, s shown) e
 		head += `,"next":` + string(next)
 	}
 	part := []byte(head + `,"results":[`)
+	comma := ""
 	for i := range plans {
 		o, err := c.look(&plans[i]).object(s)
+		if isHidden(err) {
+			continue // it was deleted meanwhile
+		}
 		if err != nil {
 			return err
 		}
@@ -205,13 +209,10 @@ func (c *call) answerList(plans []ota.Plan, total int, sel selection, s shown) e
 		if err != nil {
 			return err
 		}
-		if part = append(part, b...); i+1 < len(plans) {
-			part = append(part, ',')
-		}
-		if err := c.write(part); err != nil {
+		if err := c.write(append(append(part, comma...), b...)); err != nil {
 			return nil //nolint:nilerr // the client is gone
 		}
-		part = part[:0]
+		part, comma = part[:0], ","
 	}
 	_ = c.write(append(part, "]}\n"...))
 	return nil

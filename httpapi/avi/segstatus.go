@@ -92,11 +92,13 @@ func (l *look) refs(s map[string]any) error {
 		}
 	}
 	lists["se_disconnected_at_start"] = []any{}
-	err := l.agents([]ota.TaskStatus{ota.TaskFailed, ota.TaskSkipped, ota.TaskWaiting}, func(a *ota.AgentInfo) bool {
-		return !unreachable(a) || put("se_disconnected_at_start", a)
-	})
-	if err != nil {
-		return err
+	if n.Failed+n.Skipped+n.Waiting > 0 {
+		err := l.agents([]ota.TaskStatus{ota.TaskFailed, ota.TaskSkipped, ota.TaskWaiting}, func(a *ota.AgentInfo) bool {
+			return !unreachable(a) || put("se_disconnected_at_start", a)
+		})
+		if err != nil {
+			return err
+		}
 	}
 	if err := l.suspendedRefs(lists); err != nil {
 		return err
