@@ -158,11 +158,17 @@ func (w *world) send(method, path, body string, headers ...string) answer {
 	}
 	out := answer{status: a.StatusCode, header: a.Header, text: string(b)}
 	if len(b) > 0 {
-		d := json.NewDecoder(bytes.NewReader(b))
-		d.UseNumber()
-		if err := d.Decode(&out.body); err != nil {
-			w.t.Fatalf("%s %s: %v in %s", method, path, err, b)
-		}
+		out.body = decode(w.t, bytes.NewReader(b))
+	}
+	return out
+}
+
+func decode(t testing.TB, r io.Reader) (out map[string]any) {
+	t.Helper()
+	d := json.NewDecoder(r)
+	d.UseNumber()
+	if err := d.Decode(&out); err != nil {
+		t.Fatal(err)
 	}
 	return out
 }
