@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota/httpapi/internal/slowbody"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
 )
 
@@ -21,6 +22,7 @@ func (c *call) decode(limit int64, mayBeEmpty bool, sum hash.Hash, read func(*de
 		return nil, tooLarge(limit)
 	}
 	body := slowbody.New(c.w, c.r, limit, c.h.opt.Limits.Slow)
+	body := netlimit.NewBody(c.w, c.r, limit, c.h.opt.Limits.Slow)
 	defer body.Done()
 	var in io.Reader = body
 	if sum != nil {
