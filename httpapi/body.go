@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/seed-19b57ce3/ota/httpapi/internal/slowbody"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
 )
 
@@ -20,7 +20,7 @@ func (c *call) decode(limit int64, mayBeEmpty bool, sum hash.Hash, read func(*de
 	if c.r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	body := slowbody.New(c.w, c.r, limit, c.h.opt.Limits.Slow)
+	body := netlimit.NewBody(c.w, c.r, limit, c.h.opt.Limits.Slow)
 	defer body.Done()
 	var in io.Reader = body
 	if sum != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/slowbody"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
 )
 
@@ -27,7 +27,7 @@ func (c *call) body(known func(*decoder) fields) error {
 	if c.r.ContentLength > limits.Body {
 		return refuse(codeTooLarge, "The body is longer than %d bytes.", limits.Body)
 	}
-	body := slowbody.New(c.w, c.r, limits.Body, limits.Slow)
+	body := netlimit.NewBody(c.w, c.r, limits.Body, limits.Slow)
 	defer body.Done()
 	d := &decoder{strictjson.NewReader(body, strictjson.Limits{Depth: limits.Depth})}
 	if err := d.object(known(d)); err != nil {
