@@ -185,13 +185,16 @@ func TestSeveralSteps(t *testing.T) {
 
 // Two hosts that both run the job do it once, and leave read-only mode, also when one of them is slow.
 func TestTwoHosts(t *testing.T) {
-	for _, slow := range []time.Duration{0, 3 * time.Second, 9 * time.Second, time.Minute} {
+	for i, slow := range []time.Duration{0, 3 * time.Second, 9 * time.Second, time.Minute, time.Second} {
 		inTime(t, func(t *testing.T, w *world) {
 			w.install("pat_1", "1.0", "1.1")
 			w.install("pat_2", "1.1", "1.2")
 			opt := w.opt
 			opt.ReadOnly = func(ctx context.Context, on bool) error {
 				time.Sleep(slow)
+				if on && i == 4 {
+					return errors.New("not from here")
+				}
 				return w.site.set(ctx, on)
 			}
 			other, err := arcgis.New(w.engine, opt)
@@ -207,10 +210,27 @@ func TestTwoHosts(t *testing.T) {
 			if r.Status.Code != 3 || w.site.on() || w.site.touched > 0 {
 				t.Errorf("slow by %v: %+v, read-only is %t, calls %v", slow, r.Status, w.site.on(), w.site.calls)
 			}
+			same(t, "the log of a job that is done", w.upgrades().Status.Messages, r.Status.Messages)
 			cancel()
 			wg.Wait()
 		})
 	}
+}
+
+// A job whose work has begun does not fail because read-only mode cannot be switched on once more.
+func TestNotEnteredAgain(t *testing.T) {
+	inTime(t, func(t *testing.T, w *world) {
+		w.install("pat_1", "1.0", "1.1")
+		w.install("pat_2", "1.1", "1.2")
+		w.back("pat_1")
+		time.Sleep(time.Second)
+		w.stop()
+		w.site.failOn = 3
+		w.start()
+		if r := w.finish(); r.Status.Code != 3 || w.site.failOn > 0 || w.site.readOnly {
+			t.Errorf("got %+v, read-only is %t", r.Status, w.site.readOnly)
+		}
+	})
 }
 
 // Who asked for the job says its verbs, also those that follow later.
