@@ -111,8 +111,8 @@ func TestForged(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if r := w.upgrades(); r.Status.State != "no_upgrade" || len(w.site.calls) > 0 {
-			t.Errorf("got %+v, calls %v", r.Status, w.site.calls)
+		if r := w.upgrades(); r.Status.State != "no_upgrade" || len(w.site.log()) > 0 {
+			t.Errorf("got %+v, calls %v", r.Status, w.site.log())
 		}
 		same(t, "versions to go back to", w.targets(), []string{"pat_1"})
 	})
