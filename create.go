@@ -76,6 +76,7 @@ type draft struct {
 	seed     maphash.Seed
 	seen     map[uint64]struct{}
 	warnings []string
+	bare     int // agents without the budgeted label
 }
 
 func newDraft(spec Spec, m *mistakes) *draft {
@@ -93,6 +94,9 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 			}
 			n++
 			d.check(n-1, a)
+			if _, ok := a.Labels[d.spec.Policy.Budget.Label]; !ok {
+				d.bare++
+			}
 			batch, ok := d.cut.next()
 			if !ok || d.mistakes.err != nil {
 				continue // the plan is refused; the rest is read for its mistakes only
@@ -192,6 +196,9 @@ func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 	spec.Warnings = append(spec.Warnings, toleranceWarning(p, batches, d.cut.total)...)
 	if n := s.Shape.Canary; n > 0 && 2*n > d.cut.total {
 		spec.Warnings = append(spec.Warnings, fmt.Sprintf("the canary of %d agents is larger than the rest of %d", min(n, d.cut.total), max(0, d.cut.total-n)))
+	}
+	if l := p.Budget.Label; l != "" && d.bare > 0 {
+		spec.Warnings = append(spec.Warnings, fmt.Sprintf("%d of %d agents have no label %s: the budget counts them as agents of one value", d.bare, d.cut.total, l))
 	}
 	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), Template: s.Rollback}
 	return created(spec, c, batches, cmp.Or(s.Actor, s.CreatedBy), now), nil

@@ -39,8 +39,9 @@ type view struct {
 	now    int64
 	calls  callsView
 	held   int   // queued agents that hold a slot
-	back   int   // queued agents that were away and need one
-	barred int   // pending agents that may not start yet
+	fresh  int   // agents that need one, and may be looked at; 0 only when none could have one
+	inLine int   // agents whose lane has no room
+	barred int   // pending agents that may not start yet, because a call for them is out
 	wake   int64 // when the next timer is due; 0: none
 	probed bool  // every agent of the batch was asked since it was settled
 }
@@ -48,10 +49,10 @@ type view struct {
 func (s *state) view(now int64) view {
 	v := view{
 		status: s.status(), spec: &s.spec, c: &s.c, p: &s.p, now: now, calls: s.calls,
-		held: s.queue.held(), back: s.queue.back.len(), barred: s.queue.waitingBarred(), probed: s.probing.rounds > 0,
+		held: s.queue.held(), inLine: s.queue.lanes.inLine, barred: s.queue.waitingBarred(), probed: s.probing.rounds > 0,
 	}
 	if b := s.current(); b != nil {
-		v.b = &b.BatchRow
+		v.b, v.fresh = &b.BatchRow, s.queue.fresh(b)
 	}
 	if len(s.queue.timers) > 0 {
 		v.wake = s.queue.timers[0].at
@@ -156,7 +157,7 @@ func (v *view) decideOpen() decision {
 func (v *view) decideStart() decision {
 	all, fresh, wake := v.admission()
 	held := min(all, v.held)
-	fresh = min(fresh, all-held, v.back+v.b.Counts.Pending-v.barred)
+	fresh = min(fresh, all-held, v.fresh)
 	if held+fresh > 0 {
 		return decision{do: doStart, all: held + fresh, fresh: fresh}
 	}
@@ -197,6 +198,9 @@ func earlier(a, b int64) int64 {
 // needs rows it says so and is called again once it has them; what it has done so far is kept. wake is when to call it
 // again without an input.
 func (s *state) step(now time.Time) (n need, wake time.Time) {
+	if s.queue.lanes.budget != s.c.Policy.Budget {
+		s.enterBatch()
+	}
 	n = s.fold(now)
 	if n.kind == needNothing && !s.fx.again {
 		n, wake = s.decideAll(now)

@@ -19,6 +19,7 @@ var limits = []func(*view) room{
 	windowLimit,
 	concurrencyLimit,
 	reserveLimit,
+	budgetLimit,
 	rateLimit,
 }
 

@@ -42,6 +42,9 @@ type Policy struct {
 	// than tolerated can ever fail during upgrade. With nothing tolerated, agents go one at a time.
 	Reserve bool `json:"reserve,omitempty"`
 
+	// Budget bounds how many agents with one value of a label are open at once.
+	Budget Budget `json:"budget,omitzero"`
+
 	// Hold names the batches that wait for Promote before they begin.
 	Hold Hold `json:"hold,omitzero"`
 
@@ -258,6 +261,7 @@ func (p Policy) check(m *mistakes, batches int) {
 		}
 	}
 	p.checkEnums(m)
+	p.Budget.check(m)
 	if p.Reserve && p.OnBreach == ActionContinue {
 		m.add("reserve", "true", "does not go with going on after a breach: it would wait for ever", "with onBreach pause or rollback")
 	}

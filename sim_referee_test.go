@@ -23,7 +23,8 @@ type refPlan struct {
 	known    map[uint64]Breach // every breach that was ever recorded, by its number
 	accepted map[int]int       // failures there were at the last decision, by batch
 	starts   []time.Time
-	loose    bool // limits were edited: the bound on failures is not checked
+	open     map[string]bool // who held a slot at the last commit
+	loose    bool            // limits were edited: the bound on failures is not checked
 }
 
 type refAgent struct {
@@ -45,7 +46,7 @@ func (r *referee) created(ids ...string) {
 		if r.plans[id] != nil {
 			continue
 		}
-		p := &refPlan{id: id, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}}
+		p := &refPlan{id: id, open: map[string]bool{}, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}}
 		for _, row := range r.rows(id) {
 			p.agents[row.Agent.ID] = &refAgent{}
 			p.batchOf[row.Agent.ID] = row.Batch
@@ -140,9 +141,11 @@ func (r *referee) committed(before *PlanRow, c *Commit, rev uint64) {
 	r.closing(&rec, batches, rows, &after)
 	r.bounds(p, &after, rows, batches, &rec)
 	r.rate(p, before.Control.Policy, &rec)
+	r.budget(p, before.Control.Policy.Budget, rows, &rec)
 	r.limits(p, before, &after, &rec, batches)
 	r.ends(p, &after)
 	r.pauseStays(before, &after, c)
+	p.slots(rows)
 }
 
 // counters checks promise 3.
@@ -461,6 +464,35 @@ func (r *referee) rate(p *refPlan, pol Policy, rec *Record) {
 	}
 	if len(p.starts) > pol.Rate.Starts {
 		r.fail("plan %s started %d attempts in %s, its rate is %d", p.id, len(p.starts), pol.Rate.Per, pol.Rate.Starts)
+	}
+}
+
+// budget counts the open agents of each value of the budgeted label: nobody takes a slot above it.
+func (r *referee) budget(p *refPlan, b Budget, rows []AgentRow, rec *Record) {
+	if b.Label == "" {
+		return
+	}
+	open := map[string]int{}
+	for i := range rows {
+		if rows[i].State.Flags&AgentOpen != 0 {
+			open[rows[i].Agent.Labels[b.Label]]++
+		}
+	}
+	for _, e := range rec.Events {
+		if e.Kind != EventTaskStarted || p.open[e.Agent] {
+			continue
+		}
+		i := slices.IndexFunc(rows, func(a AgentRow) bool { return a.Agent.ID == e.Agent })
+		if value := rows[i].Agent.Labels[b.Label]; open[value] > b.Max {
+			r.fail("agent %s of %s took a slot, with %d open of %s %q; %d may be", e.Agent, p.id, open[value], b.Label, value, b.Max)
+		}
+	}
+}
+
+// slots remembers who holds a slot.
+func (p *refPlan) slots(rows []AgentRow) {
+	for i := range rows {
+		p.open[rows[i].Agent.ID] = rows[i].State.Flags&AgentOpen != 0
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -205,8 +206,23 @@ func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
 		ids[i] = fmt.Sprintf("a%02d", i)
 		behave[ids[i]] = ch.pick(16)
 	}
-	s.Agents = AgentIDs(ids...)
+	s.Agents = simAgents(ids)
+	switch ch.pick(4) {
+	case 0:
+		s.Policy.Budget = Budget{Label: "rack", Max: 1 + ch.pick(2)}
+	case 1:
+		s.Policy.Budget = Budget{Label: "nobody has it", Max: 1 + ch.pick(3)}
+	}
 	return s
+}
+
+// simAgents stand in three racks, one after the other.
+func simAgents(ids []string) iter.Seq2[Agent, error] {
+	var agents []Agent
+	for i, id := range ids {
+		agents = append(agents, Agent{ID: id, Labels: map[string]string{"rack": fmt.Sprint(3 * i / len(ids))}})
+	}
+	return listed(agents)
 }
 
 // step lets one thing happen.
@@ -499,7 +515,7 @@ func (w *world) verb(id string) {
 	w.verbs--
 	e, by := w.engine, By{Actor: "ann"}
 	var err error
-	switch w.choose.pick(14) {
+	switch w.choose.pick(15) {
 	case 0, 1:
 		_, err = e.Start(w.ctx, id, by)
 	case 2, 3:
@@ -538,6 +554,9 @@ func (w *world) verb(id string) {
 	case 13:
 		c := 1 + w.choose.pick(4)
 		_, err = e.Edit(w.ctx, id, func(p *Policy) { p.Concurrency = c }, by)
+	case 14:
+		b := Budget{Label: "rack", Max: 1 + w.choose.pick(3)}
+		_, err = e.Edit(w.ctx, id, func(p *Policy) { p.Budget = b }, by)
 	}
 	for _, ok := range []error{ErrState, ErrBreach, ErrInvalid, ErrNotFound, ErrNothing, ErrClaimed, ErrConflict} {
 		if err == nil || errors.Is(err, ok) {

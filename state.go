@@ -207,6 +207,7 @@ func (s *state) setFlag(r *resident, f AgentFlags, on bool) {
 	case AgentOpen:
 		b.Open += by
 		s.p.Open += by
+		s.queue.lanes.count(r, by)
 	case AgentTouched:
 		b.Changed += by
 		s.p.Touched += by
