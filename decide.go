@@ -41,6 +41,8 @@ type view struct {
 	held   int   // queued agents that hold a slot
 	fresh  int   // agents that need one, and may be looked at; 0 only when none could have one
 	inLine int   // agents whose lane has no room
+	asked  int   // agents that count as open because they are prechecked, those that are ready too
+	ready  int   // of asked: those that may be started
 	barred int   // pending agents that may not start yet, because a call for them is out
 	wake   int64 // when the next timer is due; 0: none
 	probed bool  // every agent of the batch was asked since it was settled
@@ -49,7 +51,8 @@ type view struct {
 func (s *state) view(now int64) view {
 	v := view{
 		status: s.status(), spec: &s.spec, c: &s.c, p: &s.p, now: now, calls: s.calls,
-		held: s.queue.held(), inLine: s.queue.lanes.inLine, barred: s.queue.waitingBarred(), probed: s.probing.rounds > 0,
+		held: s.queue.held(), inLine: s.queue.lanes.inLine,
+		asked: len(s.queue.checks.of), ready: s.queue.checks.ready.len(), barred: s.queue.waitingBarred(), probed: s.probing.rounds > 0,
 	}
 	if b := s.current(); b != nil {
 		v.b, v.fresh = &b.BatchRow, s.queue.fresh(b)
@@ -87,7 +90,8 @@ func (v *view) deadline() int64 {
 type decision struct {
 	do    deed
 	all   int   // of doStart: how many agents of any kind
-	fresh int   // and of those that hold no slot yet
+	ready int   // of them: those that hold no slot yet, and may start by their precheck
+	fresh int   // and those that hold no slot yet, whom nobody has looked at
 	wake  int64 // of doWait: when to look again; 0: only an input can help
 	gate  bool  // of doAsk: the gate is next
 }
@@ -157,9 +161,11 @@ func (v *view) decideOpen() decision {
 func (v *view) decideStart() decision {
 	all, fresh, wake := v.admission()
 	held := min(all, v.held)
-	fresh = min(fresh, all-held, v.fresh)
-	if held+fresh > 0 {
-		return decision{do: doStart, all: held + fresh, fresh: fresh}
+	fresh = min(fresh, all-held)
+	ready := min(fresh, v.ready)
+	fresh = min(max(fresh-v.asked, 0), v.fresh)
+	if n := held + ready + fresh; n > 0 {
+		return decision{do: doStart, all: n, ready: ready, fresh: fresh}
 	}
 	return decision{wake: earlier(wake, v.wake)}
 }
@@ -226,6 +232,9 @@ func (s *state) fold(now time.Time) need {
 		return n
 	}
 	s.foldInspects()
+	if n := s.foldPrechecks(); n.kind != needNothing {
+		return n
+	}
 	s.foldGates(now)
 	if n := s.foldHealth(); n.kind != needNothing {
 		return n
@@ -275,7 +284,7 @@ func (s *state) carryOut(d decision, now time.Time) need {
 		s.event(Event{Kind: EventBatchStarted, Batch: b.Index, Number: b.Size})
 		s.enterBatch()
 	case doStart:
-		return s.pick(d.all, d.fresh, now.UnixNano())
+		return s.pick(d, now.UnixNano())
 	case doSettle:
 		s.settle(b, now)
 	case doClose:
@@ -305,6 +314,9 @@ func (s *state) settle(b *batch, now time.Time) {
 
 func (s *state) close(b *batch, now time.Time) {
 	b.Status, b.ClosedAt = BatchCompleted, now
+	if p := s.c.Policy; p.Halve {
+		s.p.Halved = halved(s.p.Halved, p.Concurrency, b.Counts.Bad())
+	}
 	s.dirtyBatch(b)
 	s.event(Event{Kind: EventBatchCompleted, Batch: b.Index, Number: b.Counts.Bad()})
 }

@@ -17,8 +17,9 @@ type queues struct {
 	retries fifo        // due, and hold their slot
 	back    fifo        // are due, and need a slot: were away, or their batch was put off
 	next    int         // no row of the current batch before this ordinal is pending, but for barred and passed ones
-	passed  passed      // stand in line, though they are pending
+	passed  passed      // stand in line or are prechecked, though they are pending
 	lanes   lanes       // of those that need a slot
+	checks  checks      // those that are prechecked
 	barred  []bar       // agents whose abandoned call has not returned
 	inspect fifo        // lost attempts to ask the Inspector about
 	timers  timers      // of waiting agents of all batches
@@ -212,23 +213,30 @@ func (s *state) requeueRepeat(r *resident) {
 	}
 }
 
-// pick starts agents, as many as decide allows: all of any kind, and of those at most fresh that hold no slot yet. It
-// needs a page when the next pending agents are not in memory.
-func (s *state) pick(all, fresh int, now int64) need {
-	q := &s.queue
+// pick starts as many agents as was decided, or has them prechecked first. It needs a page when the next pending agents are
+// not in memory.
+func (s *state) pick(d decision, now int64) need {
+	q, held := &s.queue, d.all-d.ready-d.fresh
 	for _, f := range []*fifo{&q.repeats, &q.partly, &q.retries} {
-		for all > 0 && f.len() > 0 {
+		for held > 0 && f.len() > 0 {
 			if s.startWaiting(f.pop(), now) {
-				all--
+				held--
 			}
 		}
 	}
-	for fresh = min(fresh, all); fresh > 0; fresh-- {
+	if n := s.startChecked(d.ready, now); n.kind != needNothing {
+		return n
+	}
+	for range d.fresh {
 		r, n := s.candidate()
 		if r == nil {
 			return n
 		}
-		s.start(r, now)
+		if s.unchecked(r) {
+			s.precheck(r)
+		} else {
+			s.start(r, now)
+		}
 	}
 	if b := s.current(); q.next == b.First+b.Size && b.Counts.Pending > q.waitingBarred()+len(q.passed.in) {
 		s.fault(now, fmt.Sprintf("batch %d counts %d pending agents, but none is left", b.Index, b.Counts.Pending))
@@ -304,6 +312,7 @@ func (s *state) start(r *resident, now int64) {
 	s.setTask(r, i, TaskRunning)
 	s.setAgent(r, TaskRunning)
 	s.setFlag(r, AgentOpen, true)
+	s.keepPrevious(r, s.checked(r))
 	s.taskEvent(kind, r, i, t.Why, "")
 	b := s.current()
 	b.Cursor = s.queue.cursor()

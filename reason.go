@@ -70,6 +70,7 @@ const (
 	ReasonPlanEnded                        // the plan ended first
 	ReasonUntouched                        // the plan being rolled back never changed this agent
 	ReasonRepeat                           // the engine was restarted; the same attempt is called again
+	ReasonBlocked                          // the precheck gave a reason to leave the agent out
 )
 
 var reasons = map[Reason]struct{ word, sentence string }{
@@ -129,6 +130,7 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonPlanEnded:        {"plan_ended", "The plan ended first"},
 	ReasonUntouched:        {"untouched", "The plan being rolled back never changed the agent"},
 	ReasonRepeat:           {"repeat", "The engine was restarted; the same attempt is called again"},
+	ReasonBlocked:          {"blocked", "The precheck gave a reason to leave the agent out"},
 }
 
 // String returns the word, for example "concurrency".
