@@ -41,19 +41,28 @@ func (j *job) abandoned(at time.Time, why Reason) outcome {
 // callContext is the context of one call. A context with a deadline costs more than everything else that is done for a
 // call together, so the real one is made only when it is asked for. It belongs to this call alone: an Executor may keep it.
 type callContext struct {
-	parent   context.Context
-	deadline time.Time // zero: no limit
-	clock    clock.Clock
+	root     *callRoot
+	deadline int64 // Unix nanoseconds; 0: no limit
 
 	mu   sync.Mutex
-	real context.Context
+	real *realContext // nil until it is asked for
+}
+
+// callRoot is what the contexts of a plan's calls have in common.
+type callRoot struct {
+	context.Context // parent of them all
+	clock           clock.Clock
+}
+
+type realContext struct {
+	context.Context
 	stop func()
 }
 
 var _ context.Context = (*callContext)(nil)
 
 // Deadline is part of context.Context.
-func (c *callContext) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
+func (c *callContext) Deadline() (time.Time, bool) { return stamp(c.deadline), c.deadline != 0 }
 
 // Done is part of context.Context.
 func (c *callContext) Done() <-chan struct{} { return c.context().Done() }
@@ -67,21 +76,27 @@ func (c *callContext) Value(key any) any { return c.context().Value(key) }
 func (c *callContext) context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.real != nil {
-		return c.real
-	}
-	if c.deadline.IsZero() {
-		c.real, c.stop = context.WithCancel(c.parent)
-		return c.real
-	}
-	// The limit is the engine's clock's; a context's is the real one's. With the real clock the two are the same.
-	ctx, cancel := context.WithDeadline(c.parent, time.Now().Add(c.deadline.Sub(c.clock.Now())))
-	c.real, c.stop = ctx, cancel
-	if mock, ok := c.clock.(*clock.Mock); ok {
-		t := mock.AfterFunc(c.deadline.Sub(mock.Now()), cancel)
-		c.stop = func() { t.Stop(); cancel() }
+	if c.real == nil {
+		c.real = c.root.begin(c.deadline)
 	}
 	return c.real
+}
+
+// begin makes the real context of a call.
+func (r *callRoot) begin(deadline int64) *realContext {
+	if deadline == 0 {
+		ctx, cancel := context.WithCancel(r)
+		return &realContext{ctx, cancel}
+	}
+	// The limit is the engine's clock's; a context's is the real one's. With the real clock the two are the same.
+	left := stamp(deadline).Sub(r.clock.Now())
+	ctx, cancel := context.WithDeadline(r, time.Now().Add(left))
+	mock, ok := r.clock.(*clock.Mock)
+	if !ok {
+		return &realContext{ctx, cancel}
+	}
+	t := mock.AfterFunc(left, cancel)
+	return &realContext{ctx, func() { t.Stop(); cancel() }}
 }
 
 // end ends the context: the outcome of the call is known without it.
@@ -94,8 +109,8 @@ func (c *callContext) end() {
 func (c *callContext) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stop != nil {
-		c.stop()
+	if c.real != nil {
+		c.real.stop()
 	}
 }
 
@@ -104,8 +119,8 @@ func (c *callContext) release() {
 func (j *job) execute(x Executor, ctx *callContext) (o outcome, ok bool) {
 	res, err := execute(ctx, x, j.attempt)
 	ctx.release()
-	o = j.outcome(ctx.clock.Now())
-	return o, o.tell(res, err, context.Cause(ctx.parent), j.attempt.Deadline)
+	o = j.outcome(ctx.root.clock.Now())
+	return o, o.tell(res, err, context.Cause(ctx.root), j.attempt.Deadline)
 }
 
 // execute is the one place where a panic of an Executor is recovered.

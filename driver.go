@@ -281,11 +281,10 @@ func (d *driver) call(now time.Time) {
 		x.settled = x.settled[:0]
 	}
 	if len(x.starts) > 0 {
-		d.pool.push(x.starts, max(x.st.c.Policy.Concurrency, len(x.starts)))
 		if first := x.starts[0].attempt.Deadline; !first.IsZero() {
 			d.look = soonest(d.look, first.Add(d.e.opt.AbandonAfter))
 		}
-		x.starts = x.starts[:0]
+		x.starts = d.pool.push(x.starts, max(x.st.c.Policy.Concurrency, len(x.starts)))
 	}
 	for _, a := range x.asks {
 		d.asks.Go(func() { d.answer(a) })

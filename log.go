@@ -34,7 +34,7 @@ func (w *recordWriter) reset() {
 	w.events = 0
 }
 
-func (w *recordWriter) add(e Event) {
+func (w *recordWriter) add(e *Event) {
 	if len(w.buf) < recordHead {
 		w.reset()
 	}
@@ -90,8 +90,8 @@ func (w *recordWriter) finish(at time.Time, s Status) []byte {
 func encodeRecord(at time.Time, s Status, events ...Event) []byte {
 	var w recordWriter
 	w.reset()
-	for _, e := range events {
-		w.add(e)
+	for i := range events {
+		w.add(&events[i])
 	}
 	return w.finish(at, s)
 }

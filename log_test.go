@@ -44,11 +44,11 @@ func TestRecordIsStable(t *testing.T) {
 
 func TestRecordWriterKeepsItsBuffer(t *testing.T) {
 	var w recordWriter
-	w.add(someEvents[1])
+	w.add(&someEvents[1])
 	first := string(w.finish(time.Unix(0, noon), StatusRunning))
 	w.reset()
 	require.Zero(t, w.events)
-	if n := testing.AllocsPerRun(100, func() { w.reset(); w.add(someEvents[1]) }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { w.reset(); w.add(&someEvents[1]) }); n > 0 {
 		t.Errorf("a record allocates %v times", n)
 	}
 	require.Equal(t, first, string(w.finish(time.Unix(0, noon), StatusRunning)))

@@ -41,20 +41,15 @@ func (a *memAgents) state(ordinal int) *AgentState {
 	return &a.chunks[ordinal/memChunkSize].states[ordinal%memChunkSize]
 }
 
-func (a *memAgents) batch(ordinal int) int {
-	i := sort.Search(len(a.runs), func(i int) bool { return a.runs[i].first > ordinal })
-	return a.runs[i-1].batch
+// run is the index of the run that an agent is in.
+func (a *memAgents) run(ordinal int) int {
+	return sort.Search(len(a.runs), func(i int) bool { return a.runs[i].first > ordinal }) - 1
 }
 
-// row returns a copy of one row.
-func (a *memAgents) row(ordinal int) AgentRow {
+// copyRow copies one row, of which the batch is known, into row.
+func (a *memAgents) copyRow(row *AgentRow, ordinal, batch int) {
 	c, i := &a.chunks[ordinal/memChunkSize], ordinal%memChunkSize
-	row := AgentRow{
-		Ordinal: ordinal,
-		Batch:   a.batch(ordinal),
-		Agent:   AgentSpec{ID: c.ids[i]},
-		State:   c.states[i].clone(),
-	}
+	*row = AgentRow{Ordinal: ordinal, Batch: batch, Agent: AgentSpec{ID: c.ids[i]}, State: c.states[i].clone()}
 	if c.versions != nil {
 		row.Agent.Version = c.versions[i]
 	}
@@ -64,21 +59,41 @@ func (a *memAgents) row(ordinal int) AgentRow {
 	if c.labels != nil {
 		row.Agent.Labels = maps.Clone(c.labels[i])
 	}
-	return row
+}
+
+// span appends copies of the rows from one ordinal to before another.
+func (a *memAgents) span(rows []AgentRow, from, to int) []AgentRow {
+	if from >= to {
+		return rows
+	}
+	rows = slices.Grow(rows, to-from)
+	run := a.run(from)
+	for ordinal := from; ordinal < to; ordinal++ {
+		if run+1 < len(a.runs) && a.runs[run+1].first == ordinal {
+			run++
+		}
+		rows = rows[:len(rows)+1]
+		a.copyRow(&rows[len(rows)-1], ordinal, a.runs[run].batch)
+	}
+	return rows
 }
 
 // page returns the agents that q selects.
 func (a *memAgents) page(q RowQuery) Page[AgentRow] {
 	from, to := q.bounds(a.count)
 	limit := pageLimit(q.Limit)
-	var page Page[AgentRow]
+	page := Page[AgentRow]{Items: q.Buffer[:0]}
+	if len(q.Status)+len(q.IDs) == 0 && !q.Total {
+		end := min(to, from+limit)
+		return Page[AgentRow]{Items: a.span(page.Items, from, end), More: from < to && end < to}
+	}
 	take := func(ordinal int) (more bool) {
 		if len(q.Status) > 0 && !slices.Contains(q.Status, a.state(ordinal).Status) {
 			return true
 		}
 		page.Total++
 		if len(page.Items) < limit {
-			page.Items = append(page.Items, a.row(ordinal))
+			page.Items = a.span(page.Items, ordinal, ordinal+1)
 			return true
 		}
 		page.More = true
@@ -91,9 +106,6 @@ func (a *memAgents) page(q RowQuery) Page[AgentRow] {
 			}
 		}
 	} else {
-		if len(q.Status) == 0 {
-			page.Items = make([]AgentRow, 0, min(limit, max(to-from, 0)))
-		}
 		for ordinal := from; ordinal < to && take(ordinal); ordinal++ {
 		}
 	}

@@ -16,8 +16,8 @@ import (
 type pool struct {
 	exec  Executor
 	clock clock.Clock
-	calls context.Context // parent of the context of every call to be made
-	tell  func()          // wakes the owner
+	calls *callRoot // of every call to be made
+	tell  func()    // wakes the owner
 
 	strayed  func(ordinal int) // a call was left behind
 	returned func(outcome)     // a call that was left behind has returned
@@ -29,6 +29,7 @@ type pool struct {
 	queue   []job
 	head    int
 	idle    int             // workers that wait
+	roused  bool            // one of them was woken, and does not have the lock yet
 	size    int             // workers that are not stuck in an abandoned call
 	workers []*worker       // all of them
 	done    []outcome       // not fetched by the owner yet
@@ -44,15 +45,15 @@ type pool struct {
 type worker struct {
 	place int // in workers
 	job   job
-	calls context.Context // parent of its call's context
-	call  *callContext    // that of its call
+	calls *callRoot    // of its call
+	call  *callContext // that of its call
 	busy  bool
 	left  bool     // its call was left behind
 	late  *outcome // what that call answered in the end
 }
 
 func newPool(x Executor, ck clock.Clock, calls context.Context, tell func(), ok func() bool) *pool {
-	p := &pool{exec: x, clock: ck, calls: calls, tell: tell, ok: ok}
+	p := &pool{exec: x, clock: ck, calls: &callRoot{calls, ck}, tell: tell, ok: ok}
 	p.work.L = &p.mu
 	return p
 }
@@ -61,23 +62,34 @@ func newPool(x Executor, ck clock.Clock, calls context.Context, tell func(), ok 
 func (p *pool) renew(calls context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.calls = calls
+	p.calls = &callRoot{calls, p.clock}
 }
 
-// push hands attempts to the workers; it never blocks.
-func (p *pool) push(jobs []job, concurrency int) {
+// push hands attempts to the workers, and keeps the slice; it returns another one to be filled next. It never blocks.
+func (p *pool) push(jobs []job, concurrency int) (spare []job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queue = append(p.queue, jobs...)
-	waiting := len(p.queue) - p.head
-	for range min(waiting, p.idle) {
-		p.work.Signal()
+	if p.head == len(p.queue) {
+		p.queue, spare, p.head = jobs, p.queue[:0], 0
+	} else {
+		p.queue, spare = append(p.queue, jobs...), jobs[:0]
 	}
-	for range waiting - p.idle {
+	p.rouse()
+	for range len(p.queue) - p.head - p.idle {
 		if p.size >= concurrency {
-			return
+			break
 		}
 		p.spawn(concurrency)
+	}
+	return spare
+}
+
+// rouse wakes one worker when there is a job for it. The others are woken by one another, each once it has the lock: so a worker
+// that is back at once finds its next job itself, and a call that takes its time costs one wake-up.
+func (p *pool) rouse() {
+	if p.head < len(p.queue) && p.idle > 0 && !p.roused {
+		p.roused = true
+		p.work.Signal()
 	}
 }
 
@@ -106,7 +118,7 @@ func (p *pool) run(w *worker) {
 	var o outcome
 	have := false
 	for {
-		call := &callContext{clock: p.clock}
+		call := &callContext{}
 		if !p.next(w, call, o, have) {
 			ended = true
 			if w.late != nil {
@@ -137,18 +149,16 @@ func (p *pool) next(w *worker, call *callContext, o outcome, have bool) bool {
 		p.idle++
 		p.work.Wait()
 		p.idle--
+		p.roused = false
 	}
 	w.job, w.calls, w.call, w.busy = p.queue[p.head], p.calls, call, true
 	p.made++
-	call.parent, call.deadline = p.calls, w.job.attempt.Deadline
+	call.root, call.deadline = p.calls, nanos(w.job.attempt.Deadline)
 	if p.byRow != nil {
 		p.byRow[w.job.ordinal] = w
 	}
-	p.queue[p.head] = job{}
 	p.head++
-	if p.head == len(p.queue) {
-		p.queue, p.head = p.queue[:0], 0
-	}
+	p.rouse()
 	return true
 }
 

@@ -7,9 +7,9 @@ const (
 	pageSize = 1 << pageBits
 )
 
-// resident is a row held in memory.
+// resident is a row held in memory: of its page, or alone.
 type resident struct {
-	AgentRow
+	*AgentRow
 	step uint64 // the change in which it was last written
 	page *page  // nil for a row that was loaded alone
 	live bool   // a call for it is out in this process
@@ -20,8 +20,9 @@ type resident struct {
 type page struct {
 	first int
 	rows  []resident
-	busy  int // rows that are running or waiting
-	asked int // rows about whose health a question is out
+	read  []AgentRow // as the Store gave them; what rows point to
+	busy  int        // rows that are running or waiting
+	asked int        // rows about whose health a question is out
 }
 
 // residents are the rows in memory: whole pages, and single rows that were loaded by their IDs or after a crash.
@@ -53,7 +54,15 @@ func (rs *residents) at(ordinal int) *resident {
 	return nil
 }
 
-// addPage takes in the rows of one page. Rows that were held alone move into it, as they are.
+// buffer is room for the rows of a page to be read.
+func (rs *residents) buffer() []AgentRow {
+	if n := len(rs.spare); n > 0 {
+		return rs.spare[n-1].read[:0]
+	}
+	return make([]AgentRow, 0, pageSize)
+}
+
+// addPage takes in the rows of one page, and keeps the slice. Rows that were held alone move into it, as they are.
 func (rs *residents) addPage(rows []AgentRow) {
 	if len(rows) == 0 {
 		return
@@ -62,13 +71,12 @@ func (rs *residents) addPage(rows []AgentRow) {
 	if n := len(rs.spare); n > 0 {
 		p, rs.spare = rs.spare[n-1], rs.spare[:n-1]
 	}
-	p.first, p.busy, p.asked = rows[0].Ordinal, 0, 0
-	p.rows = p.rows[:0]
+	*p = page{first: rows[0].Ordinal, rows: p.rows[:0], read: rows}
 	if cap(p.rows) < len(rows) {
 		p.rows = make([]resident, 0, len(rows))
 	}
 	for i := range rows {
-		r := resident{AgentRow: rows[i]}
+		r := resident{AgentRow: &rows[i]}
 		if one, ok := rs.single[r.Ordinal]; ok {
 			r = *one
 			delete(rs.single, r.Ordinal)
@@ -96,7 +104,7 @@ func (rs *residents) add(row AgentRow) *resident {
 	if rs.single == nil {
 		rs.single = map[int]*resident{}
 	}
-	r := &resident{AgentRow: row}
+	r := &resident{AgentRow: &row}
 	rs.single[row.Ordinal] = r
 	return r
 }
@@ -166,6 +174,7 @@ func (rs *residents) drop(p *page, done int) {
 	}
 	if len(rs.spare) < 2 {
 		clear(p.rows)
+		clear(p.read)
 		rs.spare = append(rs.spare, p)
 	}
 }

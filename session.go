@@ -229,7 +229,7 @@ func (x *session) fetch(ctx context.Context, n need) error {
 	switch n.kind {
 	case needPage:
 		from := n.from &^ (pageSize - 1)
-		page, err := x.store.Agents(ctx, x.plan, RowQuery{From: from, To: from + pageSize, Limit: pageSize})
+		page, err := x.store.Agents(ctx, x.plan, RowQuery{From: from, To: from + pageSize, Limit: pageSize, Buffer: st.rows.buffer()})
 		if err != nil {
 			return err
 		}
@@ -291,7 +291,7 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 	}
 	x.agents, x.batches = x.agents[:0], x.batches[:0]
 	for _, o := range st.fx.agents {
-		x.agents = append(x.agents, st.rows.at(o).AgentRow)
+		x.agents = append(x.agents, *st.rows.at(o).AgentRow)
 	}
 	for _, i := range st.fx.batches {
 		x.batches = append(x.batches, st.batches[i].BatchRow)

@@ -289,13 +289,11 @@ func (w *world) somePlan() string {
 	return plans[w.choose.pick(len(plans))]
 }
 
-// plans are the first plan and its rollback plans, oldest first.
+// plans are the first plan and its rollback plans, oldest first. It looks into the store, for it is asked all the time.
 func (w *world) plans() []string {
-	page, err := w.store.MemStore.Plans(w.ctx, PlanQuery{})
-	w.must(err)
-	var out []string
-	for _, r := range slices.Backward(page.Items) {
-		out = append(out, r.ID)
+	out := make([]string, 0, 4)
+	for _, p := range w.store.order {
+		out = append(out, p.row.ID)
 	}
 	return out
 }
@@ -306,8 +304,7 @@ func (w *world) drive(p *process) {
 		if p.dead {
 			return
 		}
-		row, err := w.store.MemStore.Plan(w.ctx, id)
-		w.must(err)
+		row := w.row(id)
 		st := statusOf(&row.Control, &row.Progress)
 		if st == StatusPending && row.Control.OrderCount == row.Progress.Folded || st.Ended() && p.plans[id] == nil {
 			continue
@@ -328,8 +325,7 @@ func (w *world) session(p *process, id string) *session {
 
 func (w *world) turn(p *process, id string, in input) {
 	x := w.session(p, id)
-	row, err := w.store.MemStore.Plan(w.ctx, id)
-	w.must(err)
+	row := w.row(id)
 	if row.Source != "" || row.Control.Rollback != nil || undoing(&row.Control, &row.Progress) {
 		link, err := w.engine.tend(w.ctx, id)
 		if err != nil {
@@ -671,6 +667,7 @@ func (w *world) settle() {
 	}
 	p := w.procs[0]
 	changed := w.clock.t
+	const idle = 10 * time.Minute // after so long without a commit the clock jumps over what is only polled
 	for i := 0; w.clock.t.Sub(changed) < 2*time.Hour; i++ {
 		if i > 3000 {
 			panic("sim: not at rest after 3000 rounds\n" + w.describe())
@@ -684,20 +681,31 @@ func (w *world) settle() {
 		}
 		w.drive(p)
 		w.advance(p)
+		if w.clock.t.Sub(changed) > idle {
+			w.clock.t = w.clock.t.Add(20 * time.Minute)
+		}
 		if before != w.revisions() || len(p.calls) > 0 {
 			changed = w.clock.t
 		}
 	}
 }
 
-func (w *world) revisions() string {
-	var b bytes.Buffer
-	for _, id := range w.plans() {
-		row, err := w.store.MemStore.Plan(w.ctx, id)
-		w.must(err)
-		fmt.Fprint(&b, id, row.Revision, " ")
+// row is a plan's row as the store holds it; it is only looked at.
+func (w *world) row(id string) *PlanRow {
+	for _, p := range w.store.order {
+		if p.row.ID == id {
+			return &p.row
+		}
 	}
-	return b.String()
+	panic("sim: no plan " + id)
+}
+
+// revisions counts the commits of all plans.
+func (w *world) revisions() (n uint64) {
+	for _, p := range w.store.order {
+		n += p.row.Revision
+	}
+	return n
 }
 
 func (w *world) describe() string {

@@ -110,7 +110,7 @@ func (s *state) batch(i int) *batch {
 	return s.hot
 }
 
-func (s *state) event(e Event) { s.fx.log.add(e) }
+func (s *state) event(e Event) { s.fx.log.add(&e) }
 
 // taskEvent tells what became of a task.
 func (s *state) taskEvent(kind EventKind, r *resident, task int, why Reason, text string) {
@@ -118,7 +118,7 @@ func (s *state) taskEvent(kind EventKind, r *resident, task int, why Reason, tex
 	if kind == EventTaskStarted || kind == EventTaskRepeated {
 		e.Number = int(r.State.task(task).Number)
 	}
-	s.fx.log.add(e)
+	s.fx.log.add(&e)
 }
 
 // dirty puts a row into the change under way, once.

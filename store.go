@@ -227,6 +227,7 @@ type RowQuery struct {
 	IDs    []string     // agents: only these; at most 1,000
 	Limit  int          // at most this many; 0 means DefaultPage
 	Total  bool         // count all that match between From and To, too
+	Buffer []AgentRow   // agents: room of the caller's, which a Store may fill and return instead of new memory; it need not
 }
 
 // DefaultPage is the length of a page where a query names none.

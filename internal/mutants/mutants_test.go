@@ -78,4 +78,6 @@ func (m mutant) mustDie(t *testing.T) {
 	out, err = cmd.CombinedOutput()
 	require.Error(t, err, "the mutant lives: %s\nnone of %s noticed", m.why, m.test)
 	require.NotContains(t, string(out), "no tests to run")
+	require.NotContains(t, string(out), "test timed out", "the mutant hangs its tests; they must notice it, not wait")
+	require.NoError(t, ctx.Err(), "the mutant was ended by force")
 }
