@@ -118,7 +118,7 @@ func (ls *lanes) withdraw(ordinal int) {
 
 // budgetLimit only says what holds everybody who needs a slot: who may have one, the lanes know.
 func budgetLimit(v *view) room {
-	if v.inLine == 0 || v.fresh > 0 {
+	if v.inLine == 0 || v.fresh+v.ready > 0 {
 		return plenty
 	}
 	r := slots(0, ReasonBudget)

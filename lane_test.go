@@ -11,7 +11,7 @@ import (
 )
 
 func inRack(ordinal int, rack string) *resident {
-	return &resident{AgentRow: AgentRow{Ordinal: ordinal, Agent: AgentSpec{Labels: map[string]string{"rack": rack}}}}
+	return &resident{AgentRow: &AgentRow{Ordinal: ordinal, Agent: AgentSpec{Labels: map[string]string{"rack": rack}}}}
 }
 
 func TestLanes(t *testing.T) {

@@ -107,7 +107,7 @@ func (d *draft) attempts() iter.Seq2[Attempt, error] {
 				yield(Attempt{}, err)
 				return
 			}
-			if !yield(st.attempt(&resident{AgentRow: row}, 0), nil) {
+			if !yield(st.attempt(&resident{AgentRow: &row}, 0), nil) {
 				return
 			}
 		}

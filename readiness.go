@@ -91,7 +91,7 @@ func (e *Engine) pending(ctx context.Context, row *PlanRow) iter.Seq2[Attempt, e
 			}
 			for i := range page.Items {
 				q.From = page.Items[i].Ordinal + 1
-				r := &resident{AgentRow: page.Items[i]}
+				r := &resident{AgentRow: &page.Items[i]}
 				if !yield(st.attempt(r, r.State.active()), nil) {
 					return
 				}

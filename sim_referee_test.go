@@ -23,16 +23,10 @@ type refPlan struct {
 	known    map[uint64]Breach // every breach that was ever recorded, by its number
 	accepted map[int]int       // failures there were at the last decision, by batch
 	starts   []time.Time
-	open     map[string]bool // who held a slot at the last commit
-	checks   map[string]refCheck
-	halved   int  // how often Concurrency is halved
-	loose    bool // limits were edited: the bound on failures is not checked
-}
-
-// refCheck is the last precheck of an agent.
-type refCheck struct {
-	said Precheck
-	at   time.Time
+	open     map[string]bool      // who held a slot at the last commit
+	checks   map[string]time.Time // when an agent last said that it is ready
+	halved   int                  // how often Concurrency is halved
+	loose    bool                 // limits were edited: the bound on failures is not checked
 }
 
 type refAgent struct {
@@ -54,7 +48,7 @@ func (r *referee) created(ids ...string) {
 		if r.plans[id] != nil {
 			continue
 		}
-		p := &refPlan{id: id, open: map[string]bool{}, checks: map[string]refCheck{}, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}}
+		p := &refPlan{id: id, open: map[string]bool{}, checks: map[string]time.Time{}, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}}
 		for _, row := range r.rows(id) {
 			p.agents[row.Agent.ID] = &refAgent{}
 			p.batchOf[row.Agent.ID] = row.Batch
@@ -110,24 +104,24 @@ func (r *referee) was(agent string) string {
 	return "1"
 }
 
-// prechecked remembers an answer to the question before an agent starts.
+// prechecked remembers who may be started.
 func (r *referee) prechecked(id, agent string, said Precheck) {
-	r.plans[id].checks[agent] = refCheck{said, r.w.clock.t}
+	if said.State == PrecheckReady {
+		r.plans[id].checks[agent] = r.w.clock.t
+	}
 }
 
 // checks checks that an agent first starts only once it is ready, and that was said a minute ago at most; and that whoever was never
 // started was not touched.
 func (r *referee) checks(p *refPlan, rec *Record, rows []AgentRow) {
 	for _, e := range rec.Events {
-		c, asked := p.checks[e.Agent]
+		at, ready := p.checks[e.Agent]
 		switch {
 		case !r.w.checked || e.Kind != EventTaskStarted || e.Number != 1:
-		case !asked:
-			r.fail("agent %s of %s was started, and never asked", e.Agent, p.id)
-		case c.said.State != PrecheckReady:
-			r.fail("agent %s of %s was started, and had said that it is %s", e.Agent, p.id, c.said.State)
-		case rec.At.Sub(c.at) > time.Minute:
-			r.fail("agent %s of %s was started %s after it was asked", e.Agent, p.id, rec.At.Sub(c.at))
+		case !ready:
+			r.fail("agent %s of %s was started, and never said that it is ready", e.Agent, p.id)
+		case rec.At.Sub(at) > time.Minute:
+			r.fail("agent %s of %s was started %s after it was asked", e.Agent, p.id, rec.At.Sub(at))
 		}
 	}
 	for i := range rows {

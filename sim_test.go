@@ -541,7 +541,7 @@ func (w *world) reported(p *process) {
 		return
 	}
 	rows := w.referee.rows(id)
-	r := &resident{AgentRow: rows[w.choose.pick(len(rows))]}
+	r := &resident{AgentRow: &rows[w.choose.pick(len(rows))]}
 	st := &state{id: id, c: Control{}, spec: p.plans[id].spec(w)}
 	a := st.attempt(r, 0)
 	if a.Number == 0 {
