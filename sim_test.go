@@ -221,7 +221,7 @@ func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
 	return s
 }
 
-// simWindows open for ten minutes of every hour.
+// simWindows open for forty minutes of every hour: longer than settle jumps.
 func simWindows(at, margin time.Duration) []Window {
 	var all []Window
 	for hour := range 24 {
@@ -230,7 +230,7 @@ func simWindows(at, margin time.Duration) []Window {
 	return all
 }
 
-const simOpen = 10 * time.Minute
+const simOpen = 40 * time.Minute
 
 // simAgents stand in three racks, one after the other.
 func simAgents(ids []string) iter.Seq2[Agent, error] {
@@ -680,7 +680,9 @@ func (w *world) settle() {
 			w.deliverAsk(p)
 		}
 		w.drive(p)
-		w.advance(p)
+		if len(p.calls)+len(p.asks) == 0 { // they take less time than a window is open
+			w.advance(p)
+		}
 		if w.clock.t.Sub(changed) > idle {
 			w.clock.t = w.clock.t.Add(20 * time.Minute)
 		}
