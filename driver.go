@@ -77,6 +77,7 @@ func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	d.pool.strayed, d.pool.returned = func(ordinal int) { e.strays.add(id, ordinal) }, d.strayed
 	d.session.left = e.strays.of(id)
 	_, d.session.calls.prober = e.exec.(Prober)
+	_, d.session.calls.prechecker = e.exec.(Prechecker)
 	_, d.session.calls.inspector = e.exec.(Inspector)
 	_, d.session.calls.gater = e.exec.(Gater)
 	return d
