@@ -66,7 +66,7 @@ func (s *simulator) begin(spec Spec) error {
 }
 
 func (s *simulator) add(id string) {
-	p := &simPlan{id: id, session: newSession(s.engine.store, id, s.engine.opt.Name), due: true}
+	p := &simPlan{id: id, session: newSession(s.engine.store, id, s.engine.opt.Name, 0), due: true}
 	p.session.calls.prober = s.prober != nil
 	s.plans = append(s.plans, p)
 }
