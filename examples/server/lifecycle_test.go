@@ -38,7 +38,7 @@ func TestDocumentedCommands(t *testing.T) {
 	s := start(t, "-addr", "127.0.0.1:0", "-token", "T", "-latency", "200ms", "-db", filepath.Join(t.TempDir(), "ota.db"))
 	id := ""
 	for _, command := range commands {
-		out := s.curl(t, id, strings.Replace(command, "curl -N", "timeout 2 curl -N", 1))
+		out := s.curl(t, id, strings.Replace(command, "curl -N", "curl --max-time 5 -N", 1))
 		var p struct {
 			ID   string
 			Code string
@@ -77,14 +77,14 @@ func TestKill(t *testing.T) {
 }
 
 func killAndStart(t *testing.T, db string) {
-	const agents, kills = 120, 4
+	const agents, kills = 400, 4
 	args := []string{"-addr", "127.0.0.1:0", "-db", db, "-token", "T", "-latency", "100ms"}
 	s := start(t, args...)
 	args[1] = strings.TrimPrefix(s.url, "http://") // the same port from now on, so that the watcher finds it again
 	c := s.client()
 	p, err := c.Create(t.Context(), ota.Spec{
 		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(otatest.IDs("ok-", agents)...),
-		Shape: ota.Shape{Size: 30}, Policy: ota.Policy{Concurrency: 4},
+		Shape: ota.Shape{Size: 100}, Policy: ota.Policy{Concurrency: 4},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -125,6 +125,9 @@ func killAndStart(t *testing.T, db string) {
 	}
 	if p, err = c.Plan(t.Context(), p.ID); err != nil || p.Status != ota.StatusRunning {
 		t.Fatal("the plan is not running any more, so it was not in the middle:", p.Status, err)
+	}
+	if _, err := c.Edit(t.Context(), p.ID, map[string]any{"concurrency": 50}, ota.By{Reason: "it has been killed enough"}); err != nil {
+		t.Fatal(err)
 	}
 	for rec := range records {
 		if rec.Status.Ended() && rec.Status != ota.StatusCompleted {
