@@ -542,6 +542,31 @@ func (w *saying) edit(change func(*Policy)) error {
 		return err
 	}
 	w.c.Policy = next
+	if err := w.renewWarnings(); err != nil {
+		return err
+	}
 	w.event(Event{Kind: EventEdited, Batch: -1, Text: fmt.Sprintf(`{"before":%s,"after":%s}`, before, after)})
+	return nil
+}
+
+// renewWarnings says anew what deserves a look about the policy. How many agents lack another label than the one that
+// was budgeted before is not known without reading them all, and not told.
+func (w *saying) renewWarnings() error {
+	if w.c.Policy.Budget.Label != w.row.Control.Policy.Budget.Label {
+		w.c.Bare = 0
+	}
+	var batches []BatchRow
+	for from := 0; w.c.Policy.Scope == ScopeBatch; {
+		page, err := w.store.Batches(w.ctx, w.row.ID, RowQuery{From: from})
+		if err != nil {
+			return err
+		}
+		batches = append(batches, page.Items...)
+		if !page.More || len(page.Items) == 0 {
+			break
+		}
+		from = batches[len(batches)-1].Index + 1
+	}
+	w.c.Warnings = policyWarnings(w.c.Policy, batches, w.row.Spec.Agents, w.c.Bare)
 	return nil
 }

@@ -15,12 +15,15 @@ import (
 )
 
 // RollbackSpec is what may be different about a rollback plan. The zero value gives the name "Rollback of …" and the
-// source's labels and policy, without its list of held batches.
+// source's labels and present policy, without its list of held batches. Versions, agents and batches follow from the
+// source. A Spec may hold one, for the rollback that a breach asks for; CreateRollback and Rollback take their own, and
+// nothing of the Spec's.
 type RollbackSpec struct {
-	Name        string            `json:"name,omitempty"`
-	Labels      map[string]string `json:"labels,omitempty"` // besides the source's
-	Annotations map[string]string `json:"annotations,omitempty"`
-	Policy      *Policy           `json:"policy,omitempty"` // instead of the source's
+	Name        string            `json:"name,omitempty"`        // at most 255 bytes
+	Labels      map[string]string `json:"labels,omitempty"`      // besides the source's, or in their place; at most 64 of 255 bytes each
+	Annotations map[string]string `json:"annotations,omitempty"` // the source's are not taken over; at most 64, values of at most 64 KiB
+	// Policy is the whole policy, instead of the source's. To change one thing, begin with a copy of Plan.Policy.
+	Policy *Policy `json:"policy,omitempty"`
 	// Interrupt ends the contexts of the source's calls in flight when the rollback starts; otherwise they drain.
 	Interrupt bool `json:"interrupt,omitempty"`
 }
@@ -30,7 +33,9 @@ func (s RollbackSpec) check(m *mistakes) {
 	checkMap(m, "rollback.labels", s.Labels, maxText)
 	checkMap(m, "rollback.annotations", s.Annotations, maxAnnotation)
 	if s.Policy != nil {
+		m.in = "rollback.policy."
 		s.Policy.check(m, 0)
+		m.in = ""
 	}
 }
 
@@ -341,10 +346,7 @@ func (u *undo) take(src BatchRow, found []AgentRow, later []string) ([]AgentRow,
 	for i := range found {
 		r := &found[i]
 		spec := AgentSpec{ID: r.Agent.ID, Version: cmp.Or(r.Agent.Target, u.source.Spec.ToVersion), Labels: r.Agent.Labels}
-		spec.Target = cmp.Or(r.Agent.Version, u.source.Spec.FromVersion)
-		if r.State.More != nil && r.State.More.Previous != "" {
-			spec.Target = r.State.More.Previous
-		}
+		spec.Target = r.previous(&u.source.Spec)
 		switch {
 		case gone[r.Agent.ID]:
 			u.leave(&u.later, r.Agent.ID)

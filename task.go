@@ -54,6 +54,8 @@ func (p *Policy) becomes(o *outcome, t *TaskState, target string, touched, partl
 		return becoming{status: TaskFailed, why: o.reason, touched: !sure}
 	case ReasonUnreachable, ReasonThrottled:
 		return p.away(o, t, touched || o.repeat, partly, jitter)
+	case ReasonBlocked:
+		return becoming{status: TaskSkipped, why: o.reason}
 	case ReasonInterrupted:
 		return becoming{status: TaskUnknown, why: ReasonInterrupted, touched: true}
 	default: // permanent, rejected, panic, abandoned

@@ -150,7 +150,7 @@ func (p *Problem) causes() []error {
 // Where a field of the Engine is called otherwise on the wire.
 var (
 	fieldNames = strings.NewReplacer(
-		"agents[", "agentIds[", "shape.size", "batchSize", "shape.batches", "batches", "shape.percent", "percent", "shape.canary", "canary", "shape.growth", "growth", "shape.shuffle", "shuffleSeed", "by.reason", "reason",
+		"agents[", "agentIds[", "shape.size", "batchSize", "shape.batches", "batches", "shape.percent", "percent", "shape.canary", "canary", "shape.growth", "growth", "shape.shuffle", "shuffleSeed", "by.reason", "reason", "rollback.policy.", "rollback.",
 	)
 	fieldIndex = regexp.MustCompile(`\[([^\]]*)\]`)
 )
@@ -162,6 +162,12 @@ func pointerOf(field string) string {
 	}
 	if field == "agents" {
 		return "/agentIds"
+	}
+	if field == "call" {
+		return "callDuration" // a parameter
+	}
+	if rest, ok := strings.CutPrefix(field, "reports["); ok { // the body is the list
+		field = strings.NewReplacer("]", "", ".agent", ".agentId").Replace(rest)
 	}
 	field = fieldNames.Replace(field)
 	if strings.HasPrefix(field, "agentIds[") {
