@@ -68,8 +68,9 @@ type answer struct {
 	err error
 }
 
-func (e *Engine) newDriver(ctx context.Context, id string) *driver {
-	d := &driver{e: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: newSession(e.store, id, e.opt.Name)}
+func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
+	id := row.ID
+	d := &driver{e: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: newSession(e.store, id, e.opt.Name, row.Epoch)}
 	d.life, d.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
 	d.calls, d.endCalls = context.WithCancelCause(d.life)
 	d.pool = newPool(e.exec, e.opt.Clock, d.calls, d.wake, e.lease.ok)

@@ -126,6 +126,14 @@ func (c *Counts) of(s TaskStatus) *int {
 	}[s]
 }
 
+// Of is how many are counted with one status.
+func (c Counts) Of(s TaskStatus) int {
+	if s > TaskUnknown {
+		return 0
+	}
+	return *c.of(s)
+}
+
 // Total is how many are counted.
 func (c Counts) Total() int {
 	return c.Pending + c.Running + c.Waiting + c.Succeeded + c.Failed + c.Skipped + c.Canceled + c.Unknown

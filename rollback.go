@@ -32,13 +32,10 @@ func (s RollbackSpec) check(m *mistakes) {
 	checkText(m, "rollback.name", s.Name, maxText)
 	checkMap(m, "rollback.labels", s.Labels, maxText)
 	checkMap(m, "rollback.annotations", s.Annotations, maxAnnotation)
-	if s.Policy == nil {
-		return
-	}
-	var own mistakes
-	s.Policy.check(&own, 0)
-	for _, f := range FieldErrors(own.result()) {
-		m.add("rollback.policy."+f.Field, f.Value, f.Problem, f.Allowed)
+	if s.Policy != nil {
+		m.in = "rollback."
+		s.Policy.check(m, 0)
+		m.in = ""
 	}
 }
 

@@ -39,8 +39,9 @@ type session struct {
 	batches []BatchRow
 }
 
-func newSession(store Store, plan, owner string) *session {
-	return &session{store: store, plan: plan, owner: owner, raise: true}
+// newSession begins a session of a plan that may be taken over as it is: at that epoch, and at none that came after it.
+func newSession(store Store, plan, owner string, epoch uint64) *session {
+	return &session{store: store, plan: plan, owner: owner, epoch: epoch, raise: true}
 }
 
 // turn takes in what has happened and goes as far as it can: what is to be called and asked then waits in starts and
@@ -116,7 +117,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	if row.newer() {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, errSchema)
 	}
-	if x.loaded && row.Epoch != x.epoch && (!x.raise || row.Progress.Owner != x.owner) {
+	if row.Epoch != x.epoch && (!x.raise || row.Progress.Owner != x.owner) {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, ErrFenced)
 	}
 	if !x.loaded && x.held.empty() && !row.canMove() {

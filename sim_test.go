@@ -315,7 +315,7 @@ func (w *world) drive(p *process) {
 
 func (w *world) session(p *process, id string) *session {
 	if p.plans[id] == nil {
-		x := newSession(w.store, id, p.name)
+		x := newSession(w.store, id, p.name, w.row(id).Epoch)
 		x.calls.prober = !w.every
 		x.calls.gater, x.calls.prechecker = w.gated, w.checked
 		p.plans[id] = x

@@ -68,7 +68,7 @@ func (s *simulator) begin(spec Spec) error {
 }
 
 func (s *simulator) add(id string) {
-	p := &simPlan{id: id, session: newSession(s.engine.store, id, s.engine.opt.Name), due: true}
+	p := &simPlan{id: id, session: newSession(s.engine.store, id, s.engine.opt.Name, 0), due: true}
 	p.session.calls.prober, p.session.calls.prechecker = s.prober != nil, s.prechecker != nil
 	s.plans = append(s.plans, p)
 }

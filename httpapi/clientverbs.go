@@ -107,3 +107,14 @@ func (c *Client) ReportHealth(ctx context.Context, id string, reports []ota.Heal
 	_, err := c.do(ctx, request{method: http.MethodPost, path: planPath(id, "/health"), body: value(list)}, &out)
 	return err
 }
+
+// ReportOutcomes is Engine.ReportOutcomes: it returns nil once what follows from all reports is committed.
+func (c *Client) ReportOutcomes(ctx context.Context, id string, reports []ota.OutcomeReport) error {
+	list := make([]OutcomeReport, len(reports))
+	for i, r := range reports {
+		list[i] = OutcomeReport{r.Agent, r.Task, r.Number, r.Reason, r.Version, r.Unchanged, Duration(r.After), r.Message}
+	}
+	var out struct{}
+	_, err := c.do(ctx, request{method: http.MethodPost, path: planPath(id, "/reports"), body: value(list)}, &out)
+	return err
+}

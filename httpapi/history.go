@@ -63,7 +63,7 @@ func (c *call) collect(p *ota.Plan, q *historyQuery, out *List[History]) error {
 	}
 	n := 0
 	for _, s := range q.status {
-		n += count(&p.Tasks, s)
+		n += p.Tasks.Of(s)
 	}
 	before := out.Total
 	out.Total += n
@@ -93,27 +93,6 @@ func (c *call) collect(p *ota.Plan, q *historyQuery, out *List[History]) error {
 		if !found.More {
 			return nil
 		}
-	}
-}
-
-func count(n *ota.Counts, s ota.TaskStatus) int {
-	switch s {
-	case ota.TaskRunning:
-		return n.Running
-	case ota.TaskWaiting:
-		return n.Waiting
-	case ota.TaskSucceeded:
-		return n.Succeeded
-	case ota.TaskFailed:
-		return n.Failed
-	case ota.TaskSkipped:
-		return n.Skipped
-	case ota.TaskCanceled:
-		return n.Canceled
-	case ota.TaskUnknown:
-		return n.Unknown
-	default:
-		return n.Pending
 	}
 }
 

@@ -9,8 +9,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -206,6 +209,42 @@ func TestWatchAfterTheEnd(t *testing.T) {
 	}
 	if last.Status != ota.StatusRolledBack {
 		t.Errorf("the stream ended with %+v", last)
+	}
+}
+
+// A connection on which nothing comes any more, as when a server has vanished without a word, is given up for another one.
+func TestSilentServer(t *testing.T) {
+	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{})
+	p, err := c.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := url.Parse(c.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	gone := make(chan struct{})
+	var silent atomic.Int32
+	c.URL = serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if silent.Add(1) > 2 {
+			proxy.ServeHTTP(w, r)
+			return
+		}
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		gone <- struct{}{}
+	}))
+	c.Silence = 50 * time.Millisecond
+	go func() {
+		<-gone
+		<-gone
+		if _, err := e.Start(t.Context(), p.ID, ota.By{}); err != nil {
+			t.Error(err)
+		}
+	}()
+	if all := seen(t, c, p.ID, 0); len(all) < 3 {
+		t.Errorf("got the records %d", all)
 	}
 }
 

@@ -31,7 +31,7 @@ func planOf(p *ota.Plan) Plan {
 		out.Labels = map[string]string{}
 	}
 	var warning string
-	if out.ObserveDuration, warning = observeText(p); warning != "" {
+	if out.ObserveDuration, warning = observeText(&p.Policy, p.Annotations); warning != "" {
 		out.Warnings = append(slices.Clip(out.Warnings), warning)
 	}
 	return out
@@ -50,16 +50,16 @@ func policyOf(p *ota.Policy) Policy {
 
 // observeText is observeDuration as it was given, unless it was changed otherwise since; and a warning when it has no
 // effect because it is no duration.
-func observeText(p *ota.Plan) (text, warning string) {
-	text = p.Annotations[observeKey]
+func observeText(p *ota.Policy, annotations map[string]string) (text, warning string) {
+	text = annotations[observeKey]
 	d, ok := duration.Parse(text)
 	switch {
 	case text != "" && !ok:
 		return text, fmt.Sprintf("observeDuration %q is no duration and has no effect", text)
-	case text != "" && d == p.Policy.Observe.Wait:
+	case text != "" && d == p.Observe.Wait:
 		return text, ""
-	case p.Policy.Observe.Wait != 0:
-		return p.Policy.Observe.Wait.String(), ""
+	case p.Observe.Wait != 0:
+		return p.Observe.Wait.String(), ""
 	default:
 		return "", ""
 	}

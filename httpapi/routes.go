@@ -56,6 +56,8 @@ func (h *Handler) table() []route {
 		{Route{http.MethodGet, plan + "/tasks", "ListTasks", ActionRead}, listTasks, []string{"status", "batch", "agentId", "limit", "cursor"}, nil, 0, ""},
 		{Route{http.MethodGet, plan + "/events", "WatchPlan", ActionRead}, watchPlan, []string{"after"}, nil, 0, ""},
 		{Route{http.MethodPost, plan + "/health", "ReportHealth", ActionReport}, reportHealth, nil, nil, 0, ""},
+		{Route{http.MethodPost, plan + "/reports", "ReportOutcomes", ActionReport}, reportOutcomes, nil, nil, 0, ""},
+		{Route{http.MethodPost, base + "/plans/preview", "PreviewPlan", ActionCreate}, previewPlan, []string{"callDuration"}, nil, 0, ""},
 		{Route{http.MethodPost, base + "/plans/rollback", "CreateRollbackPlan", VerbAction(ota.VerbCreateRollback)}, createRollback, shown, nil, 0, ""},
 		{Route{http.MethodPost, plan + "/rollback", "RollbackPlan", VerbAction(ota.VerbRollback)}, rollbackPlan, shown, nil, 0, ""},
 		{Route{http.MethodGet, hist, "ListHistory", ActionList}, listHistory, []string{"planId", "component", "status", "limit", "offset"}, nil, 0, ""},

@@ -77,6 +77,10 @@ func newEngine(t *testing.T) *ota.Engine {
 
 // behave upgrades an agent as its ID's prefix says, in one second.
 func behave(ctx context.Context, a ota.Attempt) (ota.Result, error) {
+	if strings.HasPrefix(a.Agent, "wait-") {
+		<-ctx.Done() // until its outcome is reported
+		return ota.Result{}, ctx.Err()
+	}
 	select {
 	case <-ctx.Done():
 		return ota.Result{}, ctx.Err()
@@ -127,7 +131,7 @@ func (w *world) command(line string) {
 	case "if-match":
 		w.opt.RequireIfMatch = true
 	case "limits":
-		w.opt.Limits = httpapi.Limits{CreateBody: 400, Body: 200, Agents: 3, Named: 2, Depth: 4}
+		w.opt.Limits = httpapi.Limits{CreateBody: 400, Body: 200, Agents: 3, Named: 2, Preview: 2, Depth: 4}
 	case "owners": // bob may do everything to everybody's plans, ann to her own, eve may only read the plans that say so
 		w.opt.Auth.Authorize = func(_ context.Context, p httpapi.Principal, a httpapi.Access) error {
 			switch {

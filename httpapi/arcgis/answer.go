@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 )
 
 // The codes of errors that are no HTTP statuses.
@@ -84,7 +86,7 @@ func (c *call) chooseFormat() *refusal {
 
 // answer sends v in the format that was asked for.
 func (c *call) answer(v any) {
-	defer c.done()
+	defer netlimit.Restore(c.w, c.r)
 	h := c.w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -97,10 +99,10 @@ func (c *call) answer(v any) {
 			html.EscapeString(string(body)) + "</pre></body></html>\n")
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	c.extend(len(body))
+	netlimit.Extend(c.w, c.h.opt.Limits.Write+time.Duration(len(body)>>14)*time.Second)
 	c.w.WriteHeader(http.StatusOK)
 	if _, err := c.w.Write(body); err == nil {
-		_ = c.rc.Flush()
+		_ = http.NewResponseController(c.w).Flush() // before the deadline is taken back
 	}
 }
 

@@ -2,6 +2,7 @@ package arcgis_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/seed-19b57ce3/ota"
 )
@@ -94,6 +95,26 @@ func TestOtherMeans(t *testing.T) {
 		if r := w.upgrades(); r.Status.State != "no_upgrade" {
 			t.Errorf("got %+v", r.Status)
 		}
+	})
+}
+
+// A plan that somebody labels like a job is none: only a rollback plan begins one.
+func TestForged(t *testing.T) {
+	inTime(t, func(t *testing.T, w *world) {
+		w.install("pat_1", "1", "2")
+		p := w.install("pat_2", "2", "3")
+		_, err := w.engine.Create(t.Context(), ota.Spec{
+			Name: "forged", ToVersion: "4", Agents: ota.AgentIDs("x"), Labels: map[string]string{"arcgis.job": "rollback"},
+			Annotations: map[string]string{"arcgis.sources": p.ID},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if r := w.upgrades(); r.Status.State != "no_upgrade" || len(w.site.log()) > 0 {
+			t.Errorf("got %+v, calls %v", r.Status, w.site.log())
+		}
+		same(t, "versions to go back to", w.targets(), []string{"pat_1"})
 	})
 }
 

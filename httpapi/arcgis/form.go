@@ -10,9 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
+	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
 )
 
@@ -51,9 +51,9 @@ func (c *call) body() (string, *refusal) {
 		return "", bad("The parameters are to be sent as application/x-www-form-urlencoded.")
 	}
 	most := c.h.opt.Limits.Body
-	_ = c.rc.SetReadDeadline(time.Now().Add(c.h.opt.Limits.Slow))
-	defer func() { _ = c.rc.SetReadDeadline(time.Time{}) }()
-	b, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, most))
+	in := netlimit.NewBody(c.w, c.r, most, c.h.opt.Limits.Slow)
+	defer in.Done()
+	b, err := io.ReadAll(in)
 	var large *http.MaxBytesError
 	switch {
 	case err == nil:

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
@@ -42,7 +41,6 @@ type call struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	ctx    context.Context
-	rc     *http.ResponseController
 	format string
 	fields map[string]string
 	who    httpapi.Principal
@@ -50,7 +48,7 @@ type call struct {
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{h: h, w: w, r: r, ctx: r.Context(), rc: http.NewResponseController(w)}
+	c := &call{h: h, w: w, r: r, ctx: r.Context()}
 	v, err := c.serve()
 	if err != nil {
 		v = c.refuse(err)
@@ -153,16 +151,4 @@ func (c *call) only(methods ...string) error {
 	}
 	c.w.Header().Set("Allow", strings.Join(methods, ", "))
 	return &refusal{code: http.StatusMethodNotAllowed, message: "Method not allowed.", details: []string{"allowed: " + strings.Join(methods, ", ")}}
-}
-
-// extend sets the deadline of the writes that follow, for an answer of n bytes.
-func (c *call) extend(n int) {
-	_ = c.rc.SetWriteDeadline(time.Now().Add(c.h.opt.Limits.Write + time.Duration(n>>14)*time.Second))
-}
-
-// done takes the deadline back, which net/http itself does only where the host's server has a WriteTimeout.
-func (c *call) done() {
-	if s, ok := c.ctx.Value(http.ServerContextKey).(*http.Server); ok && s.WriteTimeout == 0 {
-		_ = c.rc.SetWriteDeadline(time.Time{})
-	}
 }

@@ -66,9 +66,9 @@ func TestRollback(t *testing.T) {
 				t.Errorf("message %d is %q, want %q", i, got, want)
 			}
 		}
-		same(t, "calls of the switch", w.site.calls, []bool{true, false})
-		if w.site.readOnly || w.site.touched > 0 {
-			t.Errorf("read-only is %t, %d touched outside of it", w.site.readOnly, w.site.touched)
+		same(t, "calls of the switch", w.site.log(), []bool{true, false})
+		if w.site.on() || w.site.outside() > 0 {
+			t.Errorf("read-only is %t, %d touched outside of it", w.site.on(), w.site.outside())
 		}
 		for _, m := range modules {
 			if v := w.fleet.Version("ok-" + m); v != "10.9.0.505" {
@@ -171,7 +171,7 @@ func TestSeveralSteps(t *testing.T) {
 				t.Errorf("message %d is earlier than the one before", i)
 			}
 		}
-		same(t, "calls of the switch", w.site.calls, []bool{true, false})
+		same(t, "calls of the switch", w.site.log(), []bool{true, false})
 		for id, v := range w.fleet.Versions() {
 			if v != "1.0.1" {
 				t.Errorf("%s runs %s", id, v)
@@ -185,13 +185,16 @@ func TestSeveralSteps(t *testing.T) {
 
 // Two hosts that both run the job do it once, and leave read-only mode, also when one of them is slow.
 func TestTwoHosts(t *testing.T) {
-	for _, slow := range []time.Duration{0, 3 * time.Second, 9 * time.Second, time.Minute} {
+	for i, slow := range []time.Duration{0, 3 * time.Second, 9 * time.Second, time.Minute, time.Second} {
 		inTime(t, func(t *testing.T, w *world) {
 			w.install("pat_1", "1.0", "1.1")
 			w.install("pat_2", "1.1", "1.2")
 			opt := w.opt
 			opt.ReadOnly = func(ctx context.Context, on bool) error {
 				time.Sleep(slow)
+				if on && i == 4 {
+					return errors.New("not from here")
+				}
 				return w.site.set(ctx, on)
 			}
 			other, err := arcgis.New(w.engine, opt)
@@ -204,13 +207,30 @@ func TestTwoHosts(t *testing.T) {
 			w.back("pat_1")
 			r := w.finish()
 			time.Sleep(5 * time.Minute)
-			if r.Status.Code != 3 || w.site.on() || w.site.touched > 0 {
-				t.Errorf("slow by %v: %+v, read-only is %t, calls %v", slow, r.Status, w.site.on(), w.site.calls)
+			if r.Status.Code != 3 || w.site.on() || w.site.outside() > 0 {
+				t.Errorf("slow by %v: %+v, read-only is %t, calls %v", slow, r.Status, w.site.on(), w.site.log())
 			}
+			same(t, "the log of a job that is done", w.upgrades().Status.Messages, r.Status.Messages)
 			cancel()
 			wg.Wait()
 		})
 	}
+}
+
+// A job whose work has begun does not fail because read-only mode cannot be switched on once more.
+func TestNotEnteredAgain(t *testing.T) {
+	inTime(t, func(t *testing.T, w *world) {
+		w.install("pat_1", "1.0", "1.1")
+		w.install("pat_2", "1.1", "1.2")
+		w.back("pat_1")
+		time.Sleep(time.Second)
+		w.stop()
+		w.site.failOn = 3
+		w.start()
+		if r := w.finish(); r.Status.Code != 3 || w.site.failOn > 0 || w.site.on() {
+			t.Errorf("got %+v, read-only is %t", r.Status, w.site.on())
+		}
+	})
 }
 
 // Who asked for the job says its verbs, also those that follow later.
@@ -273,8 +293,8 @@ func TestBreach(t *testing.T) {
 		if !strings.Contains(text, back.ID) || !strings.Contains(text, "1 agents failed: ok-apps") {
 			t.Errorf("got %q", text)
 		}
-		if w.site.readOnly || w.fleet.Version("ok-core") != "1.2" {
-			t.Errorf("read-only is %t, core runs %s", w.site.readOnly, w.fleet.Version("ok-core"))
+		if w.site.on() || w.fleet.Version("ok-core") != "1.2" {
+			t.Errorf("read-only is %t, core runs %s", w.site.on(), w.fleet.Version("ok-core"))
 		}
 		w.refused(w.post("/checkRollback"), 400, "plan "+back.ID) // until somebody looks
 
@@ -309,8 +329,8 @@ func TestNotEntered(t *testing.T) {
 			if r.Status.Code != 2 || !strings.Contains(r.Status.Messages[2].Message, "switch is ") {
 				t.Errorf("got %+v", r.Status)
 			}
-			same(t, "calls of the switch", w.site.calls, []bool{true, false, false, false}) // who knows how far it came
-			if w.fleet.Version("ok-apps") != "1.2" || w.site.touched > 0 {
+			same(t, "calls of the switch", w.site.log(), []bool{true, false, false, false}) // who knows how far it came
+			if w.fleet.Version("ok-apps") != "1.2" || w.site.outside() > 0 {
 				t.Error("something was touched")
 			}
 			if p, err := w.engine.Plan(t.Context(), p.ID); err != nil || p.Status != ota.StatusCompleted || p.Rollback != "" {
@@ -338,8 +358,8 @@ func TestNotLeft(t *testing.T) {
 			t.Errorf("got %+v", r.Status)
 		}
 		r = w.finish()
-		if r.Status.Code != 3 || w.site.readOnly || w.site.failOff != 0 {
-			t.Errorf("got %+v, read-only is %t", r.Status, w.site.readOnly)
+		if r.Status.Code != 3 || w.site.on() || w.site.failOff != 0 {
+			t.Errorf("got %+v, read-only is %t", r.Status, w.site.on())
 		}
 	})
 }
@@ -364,7 +384,7 @@ func TestCanceled(t *testing.T) {
 			if codes := r.codes(); when < 8*time.Second && (r.Status.Code != 2 || codes[len(codes)-2] != 9002 && codes[len(codes)-1] != 9002) {
 				t.Errorf("after %v: got %+v", when, r.Status)
 			}
-			if w.site.readOnly {
+			if w.site.on() {
 				t.Errorf("after %v: still in read-only mode", when)
 			}
 		})
@@ -392,7 +412,7 @@ func TestPaused(t *testing.T) {
 		if _, err := w.engine.Resume(t.Context(), page.Items[0].ID, ota.Decision{}, ota.By{}); err != nil {
 			t.Fatal(err)
 		}
-		if r := w.finish(); r.Status.Code != 3 || w.site.readOnly {
+		if r := w.finish(); r.Status.Code != 3 || w.site.on() {
 			t.Errorf("got %+v", r.Status)
 		}
 	})
@@ -411,7 +431,7 @@ func TestConflict(t *testing.T) {
 		w.back("pat_1")
 		r := w.finish()
 		same(t, "codes", r.codes(), []int{2072, 2168, 2165, 2270, 2287, 2288, 9004, 2166})
-		if r.Status.Code != 2 || !strings.Contains(r.Status.Messages[6].Message, other.ID) || w.site.readOnly {
+		if r.Status.Code != 2 || !strings.Contains(r.Status.Messages[6].Message, other.ID) || w.site.on() {
 			t.Errorf("got %+v", r.Status)
 		}
 		if p, err := w.engine.Plan(t.Context(), p.ID); err != nil || p.Status != ota.StatusCompleted || p.Rollback != "" {

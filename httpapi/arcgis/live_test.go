@@ -99,8 +99,8 @@ func TestCurl(t *testing.T) {
 		r = curl(admin + "?f=pjson&token=" + documented)
 	}
 	same(t, "codes", r.codes(), []int{2072, 2168, 2165, 2270, 2287, 2288, 2271, 2293, 2177, 2293, 2177, 2166, 2179, 2183, 2263, 2077, 2076})
-	if r.Status.State != "success" || site.on() || site.touched > 0 {
-		t.Errorf("got %+v, read-only is %t, %d touched outside of it", r.Status, site.on(), site.touched)
+	if r.Status.State != "success" || site.on() || site.outside() > 0 {
+		t.Errorf("got %+v, read-only is %t, %d touched outside of it", r.Status, site.on(), site.outside())
 	}
 	if r := curl(admin, "-d", "f=pjson&token="+documented); r.Status == nil || r.Status.Code != 3 {
 		t.Errorf("got %+v", r)

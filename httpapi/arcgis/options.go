@@ -39,9 +39,10 @@ type Options struct {
 
 // Limits bound what one request may cost. Zero fields mean the defaults.
 type Limits struct {
-	Body  int64         // bytes of a form; 0 means 1 MiB
-	Depth int           // of nested objects and arrays in a form's JSON; 0 means 32
-	Slow  time.Duration // how long a form may take to arrive; 0 means 30 s
+	Body  int64 // bytes of a form; 0 means 1 MiB
+	Depth int   // of nested objects and arrays in a form's JSON; 0 means 32
+	// Slow is how long a form may take to arrive, plus one second for every 16 KiB that did. 0 means 10 s.
+	Slow time.Duration
 	// Write is how long a client may take to accept an answer, plus one second for every 16 KiB of it. 0 means 15 s.
 	Write time.Duration
 }
@@ -49,7 +50,7 @@ type Limits struct {
 func (o Options) withDefaults() Options {
 	o.Limits.Body = cmp.Or(o.Limits.Body, 1<<20)
 	o.Limits.Depth = cmp.Or(o.Limits.Depth, 32)
-	o.Limits.Slow = cmp.Or(o.Limits.Slow, 30*time.Second)
+	o.Limits.Slow = cmp.Or(o.Limits.Slow, 10*time.Second)
 	o.Limits.Write = cmp.Or(o.Limits.Write, 15*time.Second)
 	o.Poll = cmp.Or(o.Poll, time.Second)
 	o.SwitchLimit = cmp.Or(o.SwitchLimit, 5*time.Minute)

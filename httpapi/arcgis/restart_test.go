@@ -115,10 +115,10 @@ func killAt(t *testing.T, at int, landed, forgets bool) (died bool) {
 		}
 		time.Sleep(time.Hour)
 		w.store = disk
-		unfinished, calls := w.peek().Status.Code == 1, len(w.site.calls)
+		unfinished, calls := w.peek().Status.Code == 1, len(w.site.log())
 		w.start()
 		time.Sleep(3 * time.Second) // also for a rollback that was begun and not made
-		if now := w.site.calls[calls:]; unfinished && (len(now) == 0 || !now[0]) {
+		if now := w.site.log()[calls:]; unfinished && (len(now) == 0 || !now[0]) {
 			t.Errorf("%s: read-only mode was not switched on again: %v", name, now)
 		}
 	}
@@ -130,8 +130,8 @@ func killAt(t *testing.T, at int, landed, forgets bool) (died bool) {
 		}
 		r = w.finish()
 	}
-	if r.Status.Code != 3 || w.site.readOnly || w.site.touched > 0 && !forgets {
-		t.Errorf("%s: %+v, read-only is %t, %d touched outside of it", name, r.Status, w.site.readOnly, w.site.touched)
+	if r.Status.Code != 3 || w.site.on() || w.site.outside() > 0 && !forgets {
+		t.Errorf("%s: %+v, read-only is %t, %d touched outside of it", name, r.Status, w.site.on(), w.site.outside())
 	}
 	codes := r.codes()
 	if len(codes) != 21 || codes[len(codes)-1] != 2076 {

@@ -62,6 +62,18 @@ func (o *organization) on() bool {
 	return o.readOnly
 }
 
+func (o *organization) log() []bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.calls)
+}
+
+func (o *organization) outside() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.touched
+}
+
 // guarded is the fleet, with an eye on read-only mode.
 type guarded struct {
 	*otatest.Fleet

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -213,6 +215,24 @@ func TestStoreDown(t *testing.T) {
 		if got := fmt.Sprint(status, " ", code); got != want || strings.Contains(message, "secret") {
 			t.Errorf("got %s %s, want %s", got, message, want)
 		}
+	}
+}
+
+// A client whose body does not come is told so, and the connection ends.
+func TestSlowBody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0, "ok-1")
+	w.handler(servicefabric.Options{Inventory: apps(t, "ok-1"), Limits: servicefabric.Limits{Slow: 50 * time.Millisecond}})
+	host := strings.TrimPrefix(w.listen(), "http://")
+	conn, err := net.Dial("tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST %sUpgrade?api-version=6.0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann-token\r\nContent-Length: 1000\r\n\r\n{", app)
+	answer, err := io.ReadAll(conn)
+	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 408 ") || !strings.Contains(string(answer), "FABRIC_E_TIMEOUT") {
+		t.Errorf("got %q, %v", answer, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package servicefabric
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
@@ -81,9 +82,7 @@ func (c *call) interrupt(u *upgrade, set map[string]string, remove []string, why
 		}
 	}
 	notes := map[string]string{}
-	for k, v := range set {
-		notes[k] = v
-	}
+	maps.Copy(notes, set)
 	if !u.goingBack() {
 		f, err := u.failing(c.ctx, h.engine, &ota.Breach{Batch: p.Batch, At: time.Now().UTC()})
 		if err != nil {
