@@ -98,7 +98,7 @@ func TestClientPreview(t *testing.T) {
 		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(names("a", 25)...),
 		Shape: ota.Shape{Canary: 1}, Policy: ota.Policy{Observe: ota.Observe{Wait: time.Minute}},
 	}
-	want, err := e.Preview(t.Context(), spec, time.Second)
+	want, err := e.Preview(t.Context(), spec, ota.PreviewOptions{Call: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

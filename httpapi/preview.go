@@ -26,7 +26,7 @@ func previewPlan(c *call) error {
 	if err := x.settle(); err != nil {
 		return err
 	}
-	p, err := c.h.engine.Preview(c.r.Context(), x.spec, one)
+	p, err := c.h.engine.Preview(c.r.Context(), x.spec, ota.PreviewOptions{Call: one})
 	if err != nil {
 		return x.explain(err)
 	}
@@ -51,12 +51,12 @@ func previewOf(p *ota.Preview, annotations map[string]string) Preview {
 	out := Preview{
 		TotalAgents: p.Agents, FailureThreshold: *p.Policy.FailureThreshold, Concurrency: p.Policy.Concurrency, ObserveDuration: text,
 		Policy: policyOf(&p.Policy), Batches: make([]PreviewBatch, len(p.Batches)), Warnings: append([]string{}, p.Warnings...),
-		Conflicts: []Conflict{}, TotalConflicts: p.ConflictCount, Duration: Duration(p.Takes),
+		Conflicts: []Conflict{}, TotalConflicts: p.Readiness.ConflictCount, Duration: Duration(p.Takes),
 	}
 	if warning != "" {
 		out.Warnings = append(slices.Clip(out.Warnings), warning)
 	}
-	for _, x := range p.Conflicts {
+	for _, x := range p.Readiness.Conflicts {
 		out.Conflicts = append(out.Conflicts, Conflict{AgentID: x.Agent, PlanID: x.Plan})
 	}
 	for i, b := range p.Batches {
