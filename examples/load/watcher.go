@@ -17,7 +17,6 @@ import (
 // watcher is one stream of events, read with as little as it takes: there are 10,000 of them.
 type watcher struct {
 	conn net.Conn
-	in   *bufio.Reader
 	last uint64 // ID of the last message
 }
 

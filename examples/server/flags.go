@@ -5,11 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/seed-19b57ce3/ota/examples/internal/planstore"
+	"github.com/seed-19b57ce3/ota/httpapi/servicefabric"
 )
 
 type config struct {
@@ -19,11 +18,11 @@ type config struct {
 	token   string
 	open    bool
 	latency time.Duration
-	apps    applications
+	apps    servicefabric.Apps
 }
 
 func parseFlags(args []string, usage io.Writer) (config, error) {
-	c := config{apps: applications{}}
+	c := config{apps: servicefabric.Apps{}}
 	fs := flag.NewFlagSet("server", flag.ContinueOnError)
 	fs.SetOutput(usage)
 	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "listen at this `host:port`; port 0 is chosen by the system")
@@ -49,34 +48,4 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 		return c, fmt.Errorf("-latency %v is negative", c.latency)
 	}
 	return c, nil
-}
-
-// applications are the agents of each Service Fabric application, by its name without "fabric:/".
-type applications map[string][]string
-
-// String implements flag.Value.
-func (a applications) String() string { return "" }
-
-// Set implements flag.Value.
-func (a applications) Set(s string) error {
-	name, list, _ := strings.Cut(s, "=")
-	switch {
-	case name == "" || strings.Trim(name, "/") != name || strings.Contains(name, "//"):
-		return fmt.Errorf("the name %q: want for example myapp or myapp/app1", name)
-	case strings.HasPrefix(name, "fabric:"):
-		return fmt.Errorf("the name %q: want it without fabric:/", name)
-	case a[name] != nil:
-		return fmt.Errorf("the application %s is there twice", name)
-	}
-	agents := strings.Split(list, ",")
-	for i, id := range agents {
-		if agents[i] = strings.TrimSpace(id); agents[i] == "" {
-			return errors.New("an agent's ID is empty: want NAME=agent,agent,…")
-		}
-		if slices.Contains(agents[:i], agents[i]) {
-			return fmt.Errorf("the agent %s is there twice", agents[i])
-		}
-	}
-	a[name] = agents
-	return nil
 }

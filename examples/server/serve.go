@@ -63,27 +63,6 @@ func run(ctx context.Context, c config, stdout, stderr io.Writer) (err error) {
 	return err
 }
 
-// site is what the server has besides its engine.
-type site struct {
-	handler http.Handler
-	loops   []func(context.Context) error // run beside the engine
-}
-
-// mount puts the APIs on one mux.
-func mount(engine *ota.Engine, c config, log *slog.Logger) (*site, error) {
-	auth := httpapi.Open()
-	if !c.open {
-		auth = httpapi.Tokens(map[string]string{c.token: "operator"})
-	}
-	mux := http.NewServeMux()
-	lifecycle, err := httpapi.New(engine, httpapi.Options{Auth: auth, Logger: log})
-	if err != nil {
-		return nil, err
-	}
-	httpapi.Mount(mux, lifecycle)
-	return &site{handler: mux}, nil
-}
-
 // serve answers requests until ctx ends. Those that are then under way have a moment to end; streams of events, which would not
 // end by themselves, are cut off after it, and their readers come back with their last event.
 func serve(ctx context.Context, listener net.Listener, h http.Handler, log *slog.Logger) error {

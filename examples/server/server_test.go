@@ -109,8 +109,8 @@ func (s *server) client() *httpapi.Client {
 	return &httpapi.Client{URL: s.url, Token: "T", HTTP: &http.Client{Transport: &http.Transport{}}}
 }
 
-// timedOut is what timeout(1) exits with.
-const timedOut = 124
+// timedOut is what curl exits with after its --max-time.
+const timedOut = 28
 
 // curl runs a command of the documentation: $H and $T are set, and so is $ID.
 func (s *server) curl(t *testing.T, id, command string) string {
