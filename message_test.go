@@ -65,7 +65,7 @@ func TestMessagesOfSpecs(t *testing.T) {
 		{"hold of one batch", func(s *Spec) { s.Policy.Hold.Batches = []int{1} }, "hold.batches (1) names no batch of the plan; allowed: none, since the plan has only its first batch"},
 		{"budget without a number", func(s *Spec) { s.Policy.Budget.Label = "rack" }, "budget.max (0) is out of range; allowed: 1 to 1000000"},
 		{"budget without a label", func(s *Spec) { s.Policy.Budget.Max = 3 }, "budget.label is missing; allowed: the name of a label of the agents"},
-		{"a template's policy", func(s *Spec) { s.Rollback = &RollbackSpec{Policy: &Policy{Concurrency: -1}} }, "rollback.policy.concurrency (-1) is out of range; allowed: 1 to 1000000; 0 means 5"},
+		{"a template's policy", func(s *Spec) { s.Rollback = &RollbackSpec{Policy: &Policy{Concurrency: -1}} }, "rollback.concurrency (-1) is out of range; allowed: 1 to 1000000; 0 means 5"},
 		{"hold none of a list", func(s *Spec) {
 			s.Shape.Batches = []BatchShape{{Size: 1}, {Size: 1}}
 			s.Policy.Hold.Batches = []int{-1}
