@@ -202,6 +202,6 @@ func TestALineLongerThanAPage(t *testing.T) {
 		s.after(10 * time.Minute)
 		s.status(p.ID, StatusCompleted)
 		require.Equal(s, n, s.plan(p.ID).Counts.Succeeded)
-		require.Equal(s, n, len(s.fleet.made("")), "every agent was called once")
+		require.Len(s, s.fleet.made(""), n, "every agent was called once")
 	})
 }

@@ -172,7 +172,11 @@ func (e *Engine) startRollback(ctx context.Context, row PlanRow, by By) (Plan, e
 	if _, err := e.sayRow(ctx, row.Source, VerbRollback, by, func(w *saying) error { return w.rollBack(row.ID) }); err != nil {
 		return Plan{}, err
 	}
-	return e.say(ctx, row.ID, VerbStart, by, (*saying).start)
+	p, err := e.say(ctx, row.ID, VerbStart, by, (*saying).start)
+	if errors.Is(err, ErrState) { // whoever drives the source has started it meanwhile, and it has gone on since
+		return e.Plan(ctx, row.ID)
+	}
+	return p, err
 }
 
 // rollBack makes the source roll back.

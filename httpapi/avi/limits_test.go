@@ -97,6 +97,9 @@ func TestClock(t *testing.T) {
 		}
 		start := func(s ota.Spec) string {
 			s.Name, s.FromVersion, s.ToVersion, s.Agents = "n", "1", "2", ota.AgentIDs("ok-"+s.ID)
+			if s.Policy.Concurrency == 1 {
+				s.Agents = ota.AgentIDs("ok-1"+s.ID, "ok-2"+s.ID)
+			}
 			p, err := e.Create(ctx, s)
 			if err == nil {
 				_, err = e.Start(ctx, p.ID, ota.By{})
@@ -109,10 +112,13 @@ func TestClock(t *testing.T) {
 		// The bubble's clock begins at midnight.
 		windowed := start(ota.Spec{ID: "w", Policy: ota.Policy{Windows: []ota.Window{{Start: 2 * time.Hour, Length: time.Hour}}}})
 		observed := start(ota.Spec{ID: "o", Policy: ota.Policy{Observe: ota.Observe{Wait: time.Hour, Probe: time.Minute}}})
+		closing := start(ota.Spec{ID: "c", Policy: ota.Policy{Windows: []ota.Window{{Length: 20 * time.Second}}, Concurrency: 1}})
 		time.Sleep(30 * time.Second)
+		expect(t, patch(closing, `{}`), map[string]string{"state.state": `"UPGRADE_FSM_IN_PROGRESS"`}) // it has closed, but a call is out
 		expect(t, patch(windowed, `{}`), map[string]string{"state.state": `"UPGRADE_FSM_WAITING"`, "duration": "30"})
 		expect(t, patch(observed, `{}`), map[string]string{"state.state": `"UPGRADE_FSM_IN_PROGRESS"`, "progress": "0"})
 		time.Sleep(time.Hour)
+		expect(t, patch(closing, `{}`), map[string]string{"state.state": `"UPGRADE_FSM_WAITING"`, "progress": "50"})
 		expect(t, patch(observed, `{}`), map[string]string{
 			"state.state": `"UPGRADE_FSM_IN_PROGRESS"`, "seg_status.state": `"SE_UPGRADE_IN_PROGRESS"`, "duration": "3630", "progress": "100",
 			"upgrade_events.0.sub_events.0.duration": "60",

@@ -173,7 +173,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func action(field, word string) string {
-	return fmt.Sprintf(`{"replace":{%q:{"se_group_options":{"action_on_error":"%s_UPGRADE_OPS_ON_ERROR"}}}}`, field, word)
+	return fmt.Sprintf(`{"replace":{%q:{"se_group_options":{"action_on_error":"%s_UPGRADE_OPS_ON_ERROR","disruptive":true}}}}`, field, word)
 }
 
 // action_on_error is the plan's own, before it is started and while it runs.
@@ -355,7 +355,7 @@ func TestForeignAnnotation(t *testing.T) {
 			s.Annotations[fmt.Sprintf("a%d", i)] = "x"
 		}
 	})
-	if a := w.patch(p.ID, action("params", "CONTINUE")); a.status != 200 {
+	if a := w.patch(p.ID, `{"params":{"se_group_options":{"action_on_error":"CONTINUE_UPGRADE_OPS_ON_ERROR"}}}`); a.status != 200 {
 		t.Errorf("%d %s", a.status, a.text)
 	}
 	if a := w.patch(p.ID, `{"name":"b"}`); a.status != 400 || !strings.Contains(a.text, "64 annotations") {

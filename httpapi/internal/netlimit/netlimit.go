@@ -52,6 +52,14 @@ func (b *Body) Done() {
 	}
 }
 
+// Unread gives a body that perhaps nobody will read this long to come: net/http reads it before it answers, and would wait for a
+// client that sends no more.
+func Unread(w http.ResponseWriter, r *http.Request, slow time.Duration) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(slow))
+	}
+}
+
 // Extend gives the client this long to take what is written next.
 func Extend(w http.ResponseWriter, d time.Duration) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d))
