@@ -124,3 +124,25 @@ func TestClientPreview(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A precheck over the wire is the Engine's.
+func TestClientPrecheck(t *testing.T) {
+	c, e := live(t, asked{ota.ExecutorFunc(quick)}, httpapi.Options{Strict: true})
+	p, err := c.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("ok-1", "full-1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Precheck(t.Context(), p.ID, "", ota.By{Control: p.Control()})
+	if err != nil || got.Allowed || len(got.Items) != 5 || got.Items[4].Passed {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if got, err = c.Precheck(t.Context(), p.ID, "agent-connectivity", ota.By{}); err != nil || !got.Allowed || len(got.Items) != 1 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if kept, err := e.Plan(t.Context(), p.ID); err != nil || kept.Readiness.Blocked != 1 || kept.Readiness.Actor != "ann" {
+		t.Errorf("got %+v, %v", kept.Readiness, err)
+	}
+	if _, err = c.Precheck(t.Context(), p.ID, "weather", ota.By{}); !errors.Is(err, ota.ErrInvalid) {
+		t.Errorf("got %v", err)
+	}
+}

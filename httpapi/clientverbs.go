@@ -118,3 +118,16 @@ func (c *Client) ReportOutcomes(ctx context.Context, id string, reports []ota.Ou
 	_, err := c.do(ctx, request{method: http.MethodPost, path: planPath(id, "/reports"), body: value(list)}, &out)
 	return err
 }
+
+// Precheck is Engine.Precheck: it asks about every agent that was not started, and returns when all have answered. item names
+// the one check that is wanted; empty means all.
+func (c *Client) Precheck(ctx context.Context, id, item string, by ota.By) (Precheck, error) {
+	body := map[string]any{}
+	if item != "" {
+		body["item"] = item
+	}
+	by.Reason = "" // a question needs none
+	var out Precheck
+	_, err := c.do(ctx, request{method: http.MethodPost, path: planPath(id, "/precheck"), by: by, body: object(by, body)}, &out)
+	return out, err
+}

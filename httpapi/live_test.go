@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os/exec"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -191,7 +192,8 @@ func TestWatchAfterTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := seen(t, c, p.ID, 0)
-	go func() {
+	var later sync.WaitGroup
+	later.Go(func() {
 		time.Sleep(100 * time.Millisecond) // a few heartbeats
 		if _, err := e.Annotate(t.Context(), p.ID, map[string]string{"a": "b"}, nil, ota.By{}); err != nil {
 			t.Error(err)
@@ -199,7 +201,7 @@ func TestWatchAfterTheEnd(t *testing.T) {
 		if _, err := c.Rollback(t.Context(), p.ID, nil, ota.By{}); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
 	var last ota.Record
 	for rec, err := range c.Watch(t.Context(), p.ID, uint64(len(all))) {
 		if err != nil {
@@ -207,6 +209,7 @@ func TestWatchAfterTheEnd(t *testing.T) {
 		}
 		last = rec
 	}
+	later.Wait() // the stream may end before the answer to what ended it has come
 	if last.Status != ota.StatusRolledBack {
 		t.Errorf("the stream ended with %+v", last)
 	}

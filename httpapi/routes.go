@@ -56,6 +56,7 @@ func (h *Handler) table() []route {
 		{Route{http.MethodGet, plan + "/tasks", "ListTasks", ActionRead}, listTasks, []string{"status", "batch", "agentId", "limit", "cursor"}, nil, 0, ""},
 		{Route{http.MethodGet, plan + "/events", "WatchPlan", ActionRead}, watchPlan, []string{"after"}, nil, 0, ""},
 		{Route{http.MethodPost, plan + "/health", "ReportHealth", ActionReport}, reportHealth, nil, nil, 0, ""},
+		{Route{http.MethodPost, plan + "/precheck", "Precheck", VerbAction(ota.VerbAnnotate)}, precheckPlan, nil, nil, 0, ""},
 		{Route{http.MethodPost, plan + "/reports", "ReportOutcomes", ActionReport}, reportOutcomes, nil, nil, 0, ""},
 		{Route{http.MethodPost, base + "/plans/preview", "PreviewPlan", ActionCreate}, previewPlan, []string{"callDuration"}, nil, 0, ""},
 		{Route{http.MethodPost, base + "/plans/rollback", "CreateRollbackPlan", VerbAction(ota.VerbCreateRollback)}, createRollback, shown, nil, 0, ""},

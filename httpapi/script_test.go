@@ -95,6 +95,21 @@ func behave(ctx context.Context, a ota.Attempt) (ota.Result, error) {
 	return ota.Result{Version: a.ToVersion}, nil
 }
 
+// asked tells of an agent what its ID's prefix says.
+type asked struct{ ota.Executor }
+
+func (asked) Precheck(_ context.Context, a ota.Attempt) (ota.Precheck, error) {
+	switch prefix, _, _ := strings.Cut(a.Agent, "-"); prefix {
+	case "away":
+		return ota.Precheck{State: ota.PrecheckAway, Reason: "no route to host"}, nil
+	case "full":
+		return ota.Precheck{State: ota.PrecheckBlocked, Reason: "disk full"}, nil
+	case "new":
+		return ota.Precheck{Version: a.ToVersion}, nil
+	}
+	return ota.Precheck{Version: a.FromVersion}, nil
+}
+
 func (w *world) mount() {
 	h, err := httpapi.New(w.engine, w.opt)
 	if err != nil {
@@ -144,6 +159,12 @@ func (w *world) command(line string) {
 		}
 	case "prefix":
 		w.opt.Prefix = words[1]
+	case "prechecker":
+		e, err := ota.New(ota.NewMemStore(), asked{ota.ExecutorFunc(behave)}, ota.Options{Name: "engine-1"})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.engine = e
 	case "run":
 		if _, err := w.engine.RunPlan(w.t.Context(), w.true(words[1])); err != nil {
 			w.t.Fatal(err)

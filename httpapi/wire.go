@@ -217,6 +217,20 @@ type PreviewBatch struct {
 	EndsAfter         *Duration `json:"endsAfter,omitempty"`   // likewise
 }
 
+// Precheck is what Precheck answers.
+type Precheck struct {
+	Allowed bool           `json:"allowed"` // every item has passed
+	Items   []PrecheckItem `json:"items"`
+}
+
+// PrecheckItem is one check: agent-connectivity, agent-version, agent-conflict, maintenance-window or executor.
+type PrecheckItem struct {
+	Name    string `json:"name"`
+	Passed  bool   `json:"passed"`
+	Message string `json:"message"` // what was found, with at most 32 agents by name
+	Fix     string `json:"fix"`     // what can be done about it; empty when it has passed
+}
+
 // History is the record of one task that has left pending.
 type History struct {
 	UUID        string `json:"uuid"` // "hist-" and hex digits
