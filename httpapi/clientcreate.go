@@ -149,7 +149,8 @@ func policyMembers(body map[string]any, p *ota.Policy) {
 	body["scope"], body["onBreach"], body["onAway"], body["reserve"] = wire.Scope, wire.OnBreach, wire.OnAway, wire.Reserve
 	body["hold"], body["observe"], body["retry"] = wire.Hold, wire.Observe, wire.Retry
 	body["batchLimit"], body["planLimit"], body["maxConsecutive"] = wire.BatchLimit, wire.PlanLimit, wire.MaxConsecutive
-	body["rate"], body["gate"] = wire.Rate, wire.Gate
+	body["rate"], body["gate"], body["halve"] = wire.Rate, wire.Gate, wire.Halve
+	add("budget", wire.Budget, wire.Budget != ota.Budget{})
 	add("windows", wire.Windows, len(wire.Windows) > 0)
 }
 
@@ -168,7 +169,7 @@ func rollbackOf(r *ota.RollbackSpec) map[string]any {
 		body["mode"] = "interrupt"
 	}
 	if p := r.Policy; p != nil {
-		for _, name := range []string{"concurrency", "failureThreshold", "attemptLimit", "queueLimit", "maxAbandoned", "windows"} {
+		for _, name := range []string{"concurrency", "failureThreshold", "attemptLimit", "queueLimit", "maxAbandoned", "windows", "budget"} {
 			body[name] = nil // the default, not the source's
 		}
 		policyMembers(body, p)

@@ -62,6 +62,9 @@ type Policy struct {
 	MaxConsecutive int      `json:"maxConsecutive"`
 	Rate           Rate     `json:"rate"`
 	Gate           Gate     `json:"gate"`
+
+	Halve  bool       `json:"halve"`
+	Budget ota.Budget `json:"budget,omitzero"` // left out: none
 }
 
 // Observe is ota.Observe on the wire. Its Wait and a plan's observeDuration are the same.
@@ -70,6 +73,7 @@ type Observe struct {
 	Stable Duration `json:"stable"`
 	Retry  Duration `json:"retry"`
 	Probe  Duration `json:"probe"`
+	ToEnd  bool     `json:"toEnd"`
 }
 
 // Retry is ota.Retry on the wire.
