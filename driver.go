@@ -333,7 +333,11 @@ func (d *driver) wait(ctx context.Context, draining bool, wake time.Time) {
 	if d.nudged.Load() {
 		poll = d.refreshed.Add(minRefresh)
 	}
-	t := d.e.opt.Clock.Timer(max(soonest(wake, poll).Sub(d.e.now()), 0))
+	left := soonest(wake, poll).Sub(d.e.now())
+	if left <= 0 {
+		return
+	}
+	t := d.e.opt.Clock.Timer(left)
 	defer t.Stop()
 	done := ctx.Done()
 	if draining {

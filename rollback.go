@@ -33,7 +33,7 @@ func (s RollbackSpec) check(m *mistakes) {
 	checkMap(m, "rollback.labels", s.Labels, maxText)
 	checkMap(m, "rollback.annotations", s.Annotations, maxAnnotation)
 	if s.Policy != nil {
-		m.in = "rollback.policy."
+		m.in = "rollback."
 		s.Policy.check(m, 0)
 		m.in = ""
 	}

@@ -150,7 +150,7 @@ func (p *Problem) causes() []error {
 // Where a field of the Engine is called otherwise on the wire.
 var (
 	fieldNames = strings.NewReplacer(
-		"agents[", "agentIds[", "shape.size", "batchSize", "shape.batches", "batches", "shape.percent", "percent", "shape.canary", "canary", "shape.growth", "growth", "shape.shuffle", "shuffleSeed", "by.reason", "reason", "rollback.policy.", "rollback.",
+		"agents[", "agentIds[", "shape.size", "batchSize", "shape.batches", "batches", "shape.percent", "percent", "shape.canary", "canary", "shape.growth", "growth", "shape.shuffle", "shuffleSeed", "by.reason", "reason",
 	)
 	fieldIndex = regexp.MustCompile(`\[([^\]]*)\]`)
 )
