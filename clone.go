@@ -19,6 +19,7 @@ func cloneOf[T any](p *T) *T {
 func (s PlanSpec) clone() PlanSpec {
 	s.Labels = maps.Clone(s.Labels)
 	s.Warnings = slices.Clone(s.Warnings)
+	s.Components = slices.Clone(s.Components)
 	return s
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -27,7 +29,7 @@ func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
 		spec.ID = "plan-" + uuid.NewString()
 	}
 	now := e.now()
-	d := newDraft(spec, &m)
+	d := newDraft(Resolved(ctx, spec, e.opt.Resolver), &m)
 	np := NewPlan{
 		ID: spec.ID, RequestKey: spec.RequestKey, Fingerprint: spec.Fingerprint,
 		Labels: cloneMap(spec.Labels), CreatedAt: now,
@@ -75,12 +77,14 @@ type draft struct {
 	cut      *cutter
 	seed     maphash.Seed
 	seen     map[uint64]struct{}
+	further  map[int]int         // by batch: the tasks that its agents have besides their first
+	names    map[string]struct{} // of components
 	warnings []string
 	bare     int // agents without the budgeted label
 }
 
 func newDraft(spec Spec, m *mistakes) *draft {
-	return &draft{spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
+	return &draft{spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}, further: map[int]int{}, names: map[string]struct{}{}}
 }
 
 // rows yields the agents as rows. When it has yielded its last one without an error, the agents are fine.
@@ -101,7 +105,10 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 			if !ok || d.mistakes.err != nil {
 				continue // the plan is refused; the rest is read for its mistakes only
 			}
-			row := AgentRow{Ordinal: n - 1, Batch: batch, Agent: AgentSpec{ID: a.ID, Version: a.Version, Labels: cloneMap(a.Labels)}}
+			row := newRow(n-1, batch, AgentSpec{ID: a.ID, Version: a.Version, Labels: cloneMap(a.Labels), Tasks: keptTasks(a.Tasks)})
+			if further := len(row.State.Rest); further > 0 {
+				d.further[batch] += further
+			}
 			if !yield(row, nil) {
 				return
 			}
@@ -110,6 +117,10 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 			d.mistakes.add("agents", "", "are none", "at least one")
 		} else {
 			d.cut.check(d.mistakes)
+			if len(d.names) > maxComponents {
+				d.mistakes.add("agents", strconv.Itoa(len(d.names)), "is how many different names their components have",
+					strconv.Itoa(maxComponents)+" at most; tell installations apart by component.instance")
+			}
 			for _, b := range d.spec.Policy.Hold.Batches {
 				if n := len(d.cut.first); b >= n && len(d.spec.Shape.Batches) == 0 {
 					allowed := holdable(n)
@@ -171,6 +182,9 @@ func (d *draft) check(i int, a Agent) {
 	if len(a.Labels) > 0 {
 		d.checkLabels(i, a.Labels)
 	}
+	if a.Tasks != nil {
+		d.checkTasks(i, a.Tasks)
+	}
 	// A 64-bit hash finds every duplicate. That two different IDs of a million share one, under a seed of this call only,
 	// happens once in thirty million plans, and is gone at the next try.
 	h := maphash.String(d.seed, a.ID)
@@ -192,10 +206,14 @@ func (d *draft) checkLabels(i int, labels map[string]string) {
 func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 	s, p := d.spec, d.spec.Policy.withDefaults()
 	batches := d.cut.rows()
+	for i, n := range d.further {
+		batches[i].Tasks.Pending += n
+	}
 	spec := PlanSpec{
 		Schema: Schema, Name: s.Name, FromVersion: s.FromVersion, FromRelease: s.FromRelease,
 		ToVersion: s.ToVersion, ToRelease: s.ToRelease, CreatedBy: s.CreatedBy, CreatedAt: now,
 		Labels: cloneMap(s.Labels), Agents: d.cut.total, Batches: len(batches), Warnings: append(warnings, d.warnings...),
+		Components: slices.Sorted(maps.Keys(d.names)),
 	}
 	if n := s.Shape.Canary; n > 0 && 2*n > d.cut.total {
 		spec.Warnings = append(spec.Warnings, fmt.Sprintf("the canary of %d agents is larger than the rest of %d", min(n, d.cut.total), max(0, d.cut.total-n)))

@@ -247,32 +247,33 @@ func (s *state) unhealthy(r *resident, at int64, reason string) {
 	}
 }
 
-// foldDoubts leaves out the agents of a rollback that were in flight when their plan was frozen and turned out untouched.
+// foldDoubts leaves out the tasks of a rollback that were in flight when their plan was frozen and turned out untouched, and
+// with its last task the agent.
 func (s *state) foldDoubts(now int64) need {
 	if !s.calls.source || s.p.Doubts >= s.spec.Doubtful {
 		return need{}
 	}
-	for _, o := range s.untouched {
-		r := s.rows.at(o)
+	for _, d := range s.untouched {
+		r := s.rows.at(d.ordinal)
 		if r == nil {
-			return need{kind: needPage, from: o}
+			return need{kind: needPage, from: d.ordinal}
 		}
 		if s.batch(r.Batch) == nil {
 			return need{kind: needBatch, from: r.Batch}
 		}
 	}
-	for _, o := range s.untouched {
-		r := s.rows.at(o)
-		if r.State.Status != TaskPending {
+	for _, d := range s.untouched {
+		r := s.rows.at(d.ordinal)
+		t := r.State.task(d.task)
+		if r.State.Status != TaskPending || t.Status != TaskPending {
 			continue
 		}
-		for i := range r.State.tasks() {
-			t := r.State.task(i)
-			t.Why, t.Ended = ReasonUntouched, now
-			s.setTask(r, i, TaskSkipped)
-			s.taskEvent(EventTaskSkipped, r, i, ReasonUntouched, "")
+		t.Why, t.Ended = ReasonUntouched, now
+		s.setTask(r, d.task, TaskSkipped)
+		s.taskEvent(EventTaskSkipped, r, d.task, ReasonUntouched, "")
+		if r.State.task(r.State.active()).Status.Settled() {
+			s.setAgent(r, TaskSkipped)
 		}
-		s.setAgent(r, TaskSkipped)
 	}
 	s.p.Doubts = s.spec.Doubtful
 	return need{}

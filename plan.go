@@ -19,6 +19,9 @@ type Agent struct {
 	Version string
 	// Labels are the agent's, for example its zone; an Executor sees them in the Attempt.
 	Labels map[string]string
+	// Tasks are what is to be done on the agent, one after the other, in this order: 1 to 64, see Resolver for what they have to
+	// be. Nil means that Options.Resolver is asked, and without one that the agent has one task.
+	Tasks []TaskSpec
 }
 
 // AgentIDs returns agents that have nothing but their IDs, in the given order, for Spec.Agents.
@@ -92,14 +95,15 @@ type Plan struct {
 	Tasks       Counts            `json:"tasks"`   // its tasks by status
 	Touched     int               `json:"touched"` // agents that may have been changed
 	Paused      *Stamp            `json:"paused,omitempty"`
-	Breaches    []Breach          `json:"breaches,omitempty"`  // those that stand
-	Source      string            `json:"source,omitempty"`    // of a rollback plan: the plan it takes back
-	Rollback    string            `json:"rollback,omitempty"`  // its rollback plan, when it has one
-	Warnings    []string          `json:"warnings,omitempty"`  // what is legal but deserves a look
-	Readiness   *Readiness        `json:"readiness,omitempty"` // what the last Precheck has found
-	Control     uint64            `json:"control"`             // changes with every verb and new breach, not with progress
-	Revision    uint64            `json:"revision"`            // number of its newest log record
-	Owner       string            `json:"owner,omitempty"`     // the engine that drove it last
+	Breaches    []Breach          `json:"breaches,omitempty"`   // those that stand
+	Components  []string          `json:"components,omitempty"` // names of the components that its tasks are about, in order
+	Source      string            `json:"source,omitempty"`     // of a rollback plan: the plan it takes back
+	Rollback    string            `json:"rollback,omitempty"`   // its rollback plan, when it has one
+	Warnings    []string          `json:"warnings,omitempty"`   // what is legal but deserves a look
+	Readiness   *Readiness        `json:"readiness,omitempty"`  // what the last Precheck has found
+	Control     uint64            `json:"control"`              // changes with every verb and new breach, not with progress
+	Revision    uint64            `json:"revision"`             // number of its newest log record
+	Owner       string            `json:"owner,omitempty"`      // the engine that drove it last
 }
 
 // InFlight is how many agents have a call of the Executor out.

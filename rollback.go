@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -345,28 +346,61 @@ func (u *undo) take(src BatchRow, found []AgentRow, later []string) ([]AgentRow,
 	var out []AgentRow
 	for i := range found {
 		r := &found[i]
-		spec := AgentSpec{ID: r.Agent.ID, Version: cmp.Or(r.Agent.Target, u.source.Spec.ToVersion), Labels: r.Agent.Labels}
-		spec.Target = r.previous(&u.source.Spec)
-		switch {
-		case gone[r.Agent.ID]:
+		if gone[r.Agent.ID] {
 			u.leave(&u.later, r.Agent.ID)
 			continue
-		case spec.Target == "":
-			u.leave(&u.unknown, r.Agent.ID)
+		}
+		spec, ok := u.undone(r)
+		if !ok {
 			continue
 		}
 		if r.State.Status == TaskRunning {
 			u.doubtful = u.total + 1 // those in flight come first, but an earlier batch that was reopened comes before them
 		}
-		out = append(out, AgentRow{Ordinal: u.total, Batch: b.Index, Agent: spec})
+		row := newRow(u.total, b.Index, spec)
+		b.Tasks.Pending += row.State.tasks()
+		out = append(out, row)
 		u.total++
 	}
 	b.Size = len(out)
-	b.Counts.Pending, b.Tasks.Pending = b.Size, b.Size
+	b.Counts.Pending = b.Size
 	if b.Size > 0 {
 		u.batches = append(u.batches, b)
 	}
 	return out, nil
+}
+
+// undone is an agent of the source as its rollback plan has it: with the tasks that may have changed it, the last one
+// first, each from where it was brought to back to where it was. It is not there when nothing of it has a version to go
+// back to.
+func (u *undo) undone(r *AgentRow) (spec AgentSpec, ok bool) {
+	src := &u.source.Spec
+	spec = AgentSpec{ID: r.Agent.ID, Version: cmp.Or(r.Agent.Target, src.ToVersion), Labels: r.Agent.Labels}
+	spec.Target = r.previous(src)
+	if len(r.Agent.Tasks) == 0 {
+		if spec.Target == "" {
+			u.leave(&u.unknown, r.Agent.ID)
+		}
+		return spec, spec.Target != ""
+	}
+	for i := len(r.Agent.Tasks) - 1; i >= 0; i-- {
+		if !r.State.touched(i) && r.State.task(i).Status != TaskRunning {
+			continue
+		}
+		t := src.task(&r.Agent, i)
+		back := TaskSpec{
+			Component: t.Component, FromVersion: t.ToVersion, FromRelease: t.ToRelease, ToVersion: t.FromVersion, ToRelease: t.FromRelease,
+		}
+		if len(r.Agent.Tasks) == 1 && spec.Target != "" && r.Agent.Tasks[i].FromVersion == "" {
+			back.ToVersion = spec.Target // what the agent itself has reported
+		}
+		if back.ToVersion == "" {
+			u.leave(&u.unknown, strings.TrimSuffix(r.Agent.ID+" "+t.Component.Name, " "))
+			continue
+		}
+		spec.Tasks = append(spec.Tasks, back)
+	}
+	return spec, len(spec.Tasks) > 0
 }
 
 func (u *undo) leave(list *[]string, id string) {
@@ -460,6 +494,7 @@ func (u *undo) finish(warnings []string) (Created, error) {
 		Schema: Schema, Name: cmp.Or(spec.Name, shorten255("Rollback of "+src.Name)), FromVersion: src.ToVersion, FromRelease: src.ToRelease,
 		ToVersion: src.FromVersion, ToRelease: src.FromRelease, CreatedBy: by.Actor, CreatedAt: now, Labels: u.labels(),
 		Agents: u.total, Batches: len(u.batches), Source: u.source.ID, Doubtful: u.doubtful, Warnings: warnings,
+		Components: slices.Clone(src.Components),
 	}, Control{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations)}, u.batches, by.Actor, now), nil
 }
 
@@ -467,9 +502,12 @@ func shorten255(s string) string { return s[:min(len(s), maxText)] }
 
 // linkState is what the driver of a rollback plan knows of its source.
 type linkState struct {
-	drained   bool  // nothing of the source is in flight or waits
-	untouched []int // doubtful agents of the rollback that turned out untouched
+	drained   bool    // nothing of the source is in flight or waits
+	untouched []doubt // doubtful tasks of the rollback that turned out untouched
 }
+
+// doubt is a task of a rollback that was in flight in the source when that was frozen.
+type doubt struct{ ordinal, task int }
 
 // tend does what is due between the two plans of a rollback, from the side of either: it finishes what a process that died
 // has begun, ends the source when its rollback has ended, and tells a rollback whether its source has drained.
@@ -567,36 +605,55 @@ func (e *Engine) tendRollback(ctx context.Context, row *PlanRow) (linkState, err
 		if err != nil || len(page.Items) == 0 {
 			return linkState{}, err
 		}
-		ordinals := map[string]int{}
+		rows := map[string]*AgentRow{}
 		q := RowQuery{Limit: orderChunk}
-		for _, r := range page.Items {
+		for i := range page.Items {
+			r := &page.Items[i]
 			from = r.Ordinal + 1
-			ordinals[r.Agent.ID] = r.Ordinal
+			rows[r.Agent.ID] = r
 			q.IDs = append(q.IDs, r.Agent.ID)
 		}
 		was, err := e.store.Agents(ctx, source.ID, q)
 		if err != nil {
 			return linkState{}, err
 		}
-		for _, r := range was.Items {
-			if r.State.Flags&AgentTouched == 0 {
-				st.untouched = append(st.untouched, ordinals[r.Agent.ID])
-			}
+		for i := range was.Items {
+			st.untouched = appendUntouched(st.untouched, rows[was.Items[i].Agent.ID], &was.Items[i])
 		}
 	}
-	slices.Sort(st.untouched)
+	slices.SortFunc(st.untouched, func(a, b doubt) int {
+		return cmp.Or(cmp.Compare(a.ordinal, b.ordinal), cmp.Compare(a.task, b.task))
+	})
 	return st, nil
+}
+
+// appendUntouched adds the tasks of an agent's row in the rollback that never touched it in the source. What is the same
+// task in both is told by its component.
+func appendUntouched(list []doubt, row, was *AgentRow) []doubt {
+	for k := range row.State.tasks() {
+		i := 0
+		if len(row.Agent.Tasks) > 0 {
+			i = slices.IndexFunc(was.Agent.Tasks, func(t TaskSpec) bool { return t.Component.same(row.Agent.Tasks[k].Component) })
+		}
+		if !was.State.touched(i) {
+			list = append(list, doubt{row.Ordinal, k})
+		}
+	}
+	return list
 }
 
 // created is the first state of a plan.
 func created(spec PlanSpec, c Control, batches []BatchRow, actor string, now time.Time) Created {
-	all := Counts{Pending: spec.Agents}
+	tasks := Counts{}
+	for i := range batches {
+		tasks.Pending += batches[i].Tasks.Pending
+	}
 	e := Event{
 		Kind: EventCreated, Batch: -1, Number: spec.Agents, Actor: actor,
 		Text: fmt.Sprintf("%d agents in %d batches", spec.Agents, spec.Batches),
 	}
 	return Created{
-		Spec: spec, Control: c, Progress: Progress{Schema: Schema, Counts: all, Tasks: all}, Status: StatusPending,
+		Spec: spec, Control: c, Progress: Progress{Schema: Schema, Counts: Counts{Pending: spec.Agents}, Tasks: tasks}, Status: StatusPending,
 		Batches: batches, Log: encodeRecord(now, StatusPending, e),
 	}
 }

@@ -19,6 +19,7 @@ type PlanSpec struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	Agents      int               `json:"agents"`
 	Batches     int               `json:"batches"`
+	Components  []string          `json:"components,omitempty"` // names of the components that its tasks are about, in order
 	Source      string            `json:"source,omitempty"`
 	Doubtful    int               `json:"doubtful,omitempty"` // of a rollback: no agent from this ordinal on may turn out untouched
 	Warnings    []string          `json:"warnings,omitempty"`
@@ -159,6 +160,7 @@ type AgentSpec struct {
 	Version string            `json:"version,omitempty"` // what it ran before the plan, when the Spec said so
 	Target  string            `json:"target,omitempty"`  // of a rollback: the version it goes back to; empty means the plan's
 	Labels  map[string]string `json:"labels,omitempty"`
+	Tasks   []TaskSpec        `json:"tasks,omitempty"` // as many as its state has; none for an agent with one task that its plan tells
 }
 
 // AgentState is what happens to an agent. A Store may keep it as the bytes that AppendBinary makes.
@@ -192,6 +194,7 @@ type TaskState struct {
 	Status  TaskStatus
 	Why     Reason    // how it ended, or why it waits
 	Tries   uint8     // tries of the retry budget used
+	Touched bool      `json:",omitempty"` // it may have changed the agent
 	Number  uint32    // how often it was started
 	Started int64     // its newest start
 	Ended   int64     // when it ended; while it waits, when it is due

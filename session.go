@@ -22,11 +22,11 @@ type session struct {
 	raise  bool   // the next load takes the ownership, under a new epoch
 	epoch  uint64 // the newest of which this session has known; a higher one that is not its own fences it off
 	loaded bool
-	alive  map[int]uint32
+	alive  map[int]callKey
 	left   []bar
 	calls  callsView
 
-	untouched []int // of a rollback: agents that turned out not to need it
+	untouched []doubt // of a rollback: tasks that turned out not to be needed
 
 	revision  uint64 // the newest this session has seen
 	held      input  // not acknowledged by a commit yet
@@ -96,14 +96,15 @@ func (x *session) drop() {
 	if x.st == nil {
 		return
 	}
-	x.alive = map[int]uint32{}
+	x.alive = map[int]callKey{}
 	x.st.rows.busyRows(func(r *resident) {
 		if r.live {
-			x.alive[r.Ordinal] = r.State.task(r.State.active()).Number
+			i := r.State.active()
+			x.alive[r.Ordinal] = callKey{i, r.State.task(i).Number}
 		}
 	})
 	for _, o := range x.held.outcomes {
-		x.alive[o.ordinal] = o.number
+		x.alive[o.ordinal] = callKey{o.task, o.number}
 	}
 	x.left, x.st = x.st.queue.barred, nil
 }
@@ -199,9 +200,10 @@ func (x *session) loadRows(ctx context.Context, st *state, now time.Time, from, 
 				continue
 			}
 			r := st.rows.add(row)
-			n, live := x.alive[r.Ordinal]
-			t := r.State.task(r.State.active())
-			r.live = live && n == t.Number && t.Status == TaskRunning
+			call, live := x.alive[r.Ordinal]
+			k := r.State.active()
+			t := r.State.task(k)
+			r.live = live && call == callKey{k, t.Number} && t.Status == TaskRunning
 			st.recovered(r, now.UnixNano())
 		}
 		if !page.More || q.From >= to {
@@ -431,11 +433,11 @@ func (s *state) forget() {
 
 // attempt is what an Executor is told about a task.
 func (s *state) attempt(r *resident, task int) Attempt {
-	t := r.State.task(task)
+	t, work := r.State.task(task), s.spec.task(&r.Agent, task)
 	a := Attempt{
-		Plan: s.id, Agent: r.Agent.ID, Task: task, Number: int(t.Number), Epoch: s.epoch,
-		FromVersion: s.previous(r), FromRelease: s.spec.FromRelease,
-		ToVersion: s.target(r), ToRelease: s.spec.ToRelease,
+		Plan: s.id, Agent: r.Agent.ID, Task: task, Component: work.Component, Number: int(t.Number), Epoch: s.epoch,
+		FromVersion: r.from(&s.spec, task), FromRelease: work.FromRelease,
+		ToVersion: work.ToVersion, ToRelease: work.ToRelease,
 		Repeat: t.Why == ReasonRepeat, Rollback: s.spec.Source != "",
 		Labels: r.Agent.Labels, Annotations: s.c.Annotations,
 	}

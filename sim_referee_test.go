@@ -29,9 +29,16 @@ type refPlan struct {
 	loose    bool                 // limits were edited: the bound on failures is not checked
 }
 
-type refAgent struct {
+type refAgent struct{ tasks []refTask }
+
+func (a *refAgent) started() bool {
+	return slices.ContainsFunc(a.tasks, func(t refTask) bool { return t.number > 0 })
+}
+
+type refTask struct {
 	running bool
 	done    bool // its last attempt succeeded and nobody put it back
+	spared  bool // it was left out of a rollback, since it had changed nothing
 	number  int
 	epoch   uint64 // of the newest commit of a start
 }
@@ -50,7 +57,7 @@ func (r *referee) created(ids ...string) {
 		}
 		p := &refPlan{id: id, open: map[string]bool{}, checks: map[string]time.Time{}, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}}
 		for _, row := range r.rows(id) {
-			p.agents[row.Agent.ID] = &refAgent{}
+			p.agents[row.Agent.ID] = &refAgent{tasks: make([]refTask, row.State.tasks())}
 			p.batchOf[row.Agent.ID] = row.Batch
 		}
 		r.plans[id] = p
@@ -80,28 +87,39 @@ func (r *referee) rollbackSet(id string) {
 	src := r.plans[row.Source]
 	in := map[string]bool{}
 	for _, a := range r.rows(id) {
-		in[a.Agent.ID] = true
-		if was := r.was(a.Agent.ID); a.Agent.Target != was {
-			r.fail("agent %s goes back to %q, it was at %s", a.Agent.ID, a.Agent.Target, was)
-		}
-		if src.agents[a.Agent.ID].number == 0 {
-			r.fail("the rollback holds %s, which was never started", a.Agent.ID)
+		r.goesBack(&a)
+		last := len(src.agents[a.Agent.ID].tasks)
+		for k := range a.State.tasks() {
+			name := a.Agent.component(k).Name
+			in[a.Agent.ID+name] = true
+			i := r.w.taskNamed(a.Agent.ID, name)
+			if src.agents[a.Agent.ID].tasks[i].number == 0 {
+				r.fail("the rollback holds task %d of %s, which was never started", i, a.Agent.ID)
+			}
+			if i >= last {
+				r.fail("the rollback takes task %d of %s back after task %d", i, a.Agent.ID, last)
+			}
+			last = i
 		}
 	}
 	for _, a := range r.rows(row.Source) {
-		sure := r.w.behave[a.Agent.ID] == 6 || r.w.behave[a.Agent.ID] == 7
-		if r.w.effects[a.Agent.ID] && !sure && !in[a.Agent.ID] && r.w.behave[a.Agent.ID] != 4 {
-			r.fail("the rollback forgets %s, which may have been changed", a.Agent.ID)
+		for k := range a.State.tasks() {
+			name := a.Agent.component(k).Name
+			b := r.w.behaviour(a.Agent.ID, name)
+			if sure := b == 6 || b == 7; r.w.effects[a.Agent.ID+name] && !sure && !in[a.Agent.ID+name] && b != 4 {
+				r.fail("the rollback forgets task %d of %s, which may have changed it", k, a.Agent.ID)
+			}
 		}
 	}
 }
 
 // was is the version that an agent had before the first plan, as far as that could know.
-func (r *referee) was(agent string) string {
-	if r.w.checked && r.w.behave[agent] == 14 {
+func (r *referee) was(agent, component string) string {
+	from, _ := componentVersions(component)
+	if r.w.checked && r.w.behave[agent] == 14 && r.w.tasks[agent] <= 1 && from == "1" {
 		return simPrevious
 	}
-	return "1"
+	return from
 }
 
 // prechecked remembers who may be started.
@@ -117,7 +135,7 @@ func (r *referee) checks(p *refPlan, rec *Record, rows []AgentRow) {
 	for _, e := range rec.Events {
 		at, ready := p.checks[e.Agent]
 		switch {
-		case !r.w.checked || e.Kind != EventTaskStarted || e.Number != 1:
+		case !r.w.checked || e.Kind != EventTaskStarted || e.Number != 1 || e.Task != 0: // an agent is asked before its first task
 		case !ready:
 			r.fail("agent %s of %s was started, and never said that it is ready", e.Agent, p.id)
 		case rec.At.Sub(at) > time.Minute:
@@ -125,7 +143,7 @@ func (r *referee) checks(p *refPlan, rec *Record, rows []AgentRow) {
 		}
 	}
 	for i := range rows {
-		if a := &rows[i]; a.State.Task.Number == 0 && a.State.Flags&AgentTouched != 0 {
+		if a := &rows[i]; a.State.Flags&AgentTouched != 0 && !p.agents[a.Agent.ID].started() {
 			r.fail("agent %s of %s was never started, and is touched", a.Agent.ID, p.id)
 		}
 	}
@@ -161,6 +179,22 @@ func (r *referee) halving(p *refPlan, pol Policy, rec *Record, open int) {
 	}
 }
 
+// goesBack checks that a rollback takes everything back to where it was.
+func (r *referee) goesBack(a *AgentRow) {
+	for _, t := range a.Agent.Tasks {
+		from, to := componentVersions(t.Component.Name)
+		if len(a.Agent.Tasks) == 1 {
+			from = r.was(a.Agent.ID, t.Component.Name)
+		}
+		if t.ToVersion != from || t.FromVersion != to {
+			r.fail("%s of agent %s goes from %q back to %q, it was at %s", t.Component.Name, a.Agent.ID, t.FromVersion, t.ToVersion, from)
+		}
+	}
+	if was := r.was(a.Agent.ID, ""); len(a.Agent.Tasks) == 0 && a.Agent.Target != was {
+		r.fail("agent %s goes back to %q, it was at %s", a.Agent.ID, a.Agent.Target, was)
+	}
+}
+
 // paused remembers that Pause has returned.
 func (r *referee) paused(id string, p Plan) { r.plans[id].pausedBy = true }
 
@@ -173,6 +207,19 @@ func (r *referee) called(p *process, id string, j job) {
 		t := row.State.task(j.attempt.Task)
 		if t.Number < uint32(j.attempt.Number) || t.Number == uint32(j.attempt.Number) && t.Status == TaskPending {
 			r.fail("call %s, but its start is not stored: %+v", j.attempt.Key(), *t)
+		}
+		for i := range j.attempt.Task {
+			if done := row.State.task(i); done.Status != TaskSucceeded && done.Why != ReasonUntouched {
+				r.fail("call %s, but task %d is %s", j.attempt.Key(), i, done.Status)
+			}
+		}
+		_, to := componentVersions(j.attempt.Component.Name)
+		from := r.was(row.Agent.ID, j.attempt.Component.Name)
+		if j.attempt.Rollback {
+			from, to = to, from
+		}
+		if row.Agent.component(j.attempt.Task) != j.attempt.Component || j.attempt.FromVersion != from || j.attempt.ToVersion != to {
+			r.fail("call %s brings %+v from %s to %s", j.attempt.Key(), j.attempt.Component, j.attempt.FromVersion, j.attempt.ToVersion)
 		}
 	}
 	for _, c := range p.calls {
@@ -222,17 +269,21 @@ func (r *referee) committed(before *PlanRow, c *Commit, rev uint64) {
 func (r *referee) counters(row *PlanRow, rows []AgentRow, batches []BatchRow) {
 	var all, tasks Counts
 	open, touched := 0, 0
-	per := make([]Counts, len(batches))
+	per, perTask := make([]Counts, len(batches)), make([]Counts, len(batches))
 	opens := make([]int, len(batches))
 	for i := range rows {
 		a := &rows[i]
-		want := refStatus(&a.State)
-		if a.State.Status != want {
-			r.fail("agent %s is %s, its tasks make it %s", a.Agent.ID, a.State.Status, want)
+		var is []TaskStatus
+		for k := range a.State.tasks() {
+			is = append(is, a.State.task(k).Status)
+			*tasks.of(is[k])++
+			*perTask[a.Batch].of(is[k])++
 		}
-		*all.of(want)++
-		*per[a.Batch].of(want)++
-		*tasks.of(a.State.Task.Status)++
+		if !fits(a.State.Status, is) {
+			r.fail("agent %s is %s, its tasks are %v", a.Agent.ID, a.State.Status, is)
+		}
+		*all.of(a.State.Status)++
+		*per[a.Batch].of(a.State.Status)++
 		if a.State.Flags&AgentAtTarget != 0 {
 			all.AtTarget++
 			per[a.Batch].AtTarget++
@@ -249,18 +300,15 @@ func (r *referee) counters(row *PlanRow, rows []AgentRow, batches []BatchRow) {
 		}
 	}
 	p := &row.Progress
-	if p.Counts != all || p.Tasks.Total() != tasks.Total() || p.Open != open || p.Touched != touched {
-		r.fail("plan %s counts %+v open %d touched %d; its rows are %+v open %d touched %d", row.ID, p.Counts, p.Open, p.Touched, all, open, touched)
+	if p.Counts != all || p.Tasks != tasks || p.Open != open || p.Touched != touched {
+		r.fail("plan %s counts %+v tasks %+v open %d touched %d; its rows are %+v tasks %+v open %d touched %d", row.ID, p.Counts, p.Tasks, p.Open, p.Touched, all, tasks, open, touched)
 	}
 	for i := range batches {
-		if batches[i].Counts != per[i] || batches[i].Open != opens[i] {
+		if batches[i].Counts != per[i] || batches[i].Tasks != perTask[i] || batches[i].Open != opens[i] {
 			r.fail("batch %d of %s counts %+v open %d; its rows are %+v open %d", i, row.ID, batches[i].Counts, batches[i].Open, per[i], opens[i])
 		}
 	}
 }
-
-// refStatus is what an agent is, read from its tasks.
-func refStatus(s *AgentState) TaskStatus { return s.Task.Status }
 
 // verbs follows what people said.
 func (r *referee) verbs(p *refPlan, before, after *PlanRow, rec *Record) {
@@ -306,27 +354,44 @@ func held(row *PlanRow) bool {
 // events checks promises 1, 2, 4 and 5 at every start.
 func (r *referee) events(p *refPlan, before, after *PlanRow, rec *Record, c *Commit, batches []BatchRow) {
 	for _, e := range rec.Events {
-		a := p.agents[e.Agent]
+		if e.Agent == "" || e.Kind == EventLate {
+			continue
+		}
+		t := &p.agents[e.Agent].tasks[e.Task]
 		switch e.Kind {
 		case EventTaskStarted, EventTaskRepeated:
-			r.start(p, a, before, after, e, c, batches)
+			r.order(p, e)
+			r.start(p, t, before, after, e, c, batches)
 		case EventTaskSucceeded:
-			a.running, a.done = false, true
+			t.running, t.done = false, true
 		case EventTaskFailed, EventTaskSkipped, EventTaskCanceled, EventTaskUnknown, EventTaskWaiting:
-			a.running = false
+			t.running = false
+			t.spared = e.Kind == EventTaskSkipped && e.Reason == ReasonUntouched
 			if e.Kind == EventTaskFailed && e.Reason == ReasonUnhealthy {
-				a.done = false
+				t.done = false
 			}
-			if a.done {
+			if t.done {
 				r.fail("agent %s of %s had succeeded, and a later outcome made it %s", e.Agent, p.id, e.Kind)
 			}
 		case EventTaskRetried:
-			a.done = false
+			t.done = false
 		}
 	}
 }
 
-func (r *referee) start(p *refPlan, a *refAgent, before, after *PlanRow, e Event, c *Commit, batches []BatchRow) {
+// order checks that a task starts once all before it are done, and while none of its agent runs.
+func (r *referee) order(p *refPlan, e Event) {
+	for i, t := range p.agents[e.Agent].tasks {
+		if i < e.Task && !t.done && !t.spared {
+			r.fail("task %d of agent %s was started before task %d was done", e.Task, e.Agent, i)
+		}
+		if i != e.Task && t.running {
+			r.fail("task %d of agent %s was started while task %d runs", e.Task, e.Agent, i)
+		}
+	}
+}
+
+func (r *referee) start(p *refPlan, a *refTask, before, after *PlanRow, e Event, c *Commit, batches []BatchRow) {
 	switch {
 	case !c.Owner:
 		r.fail("a verb started %s", e.Agent)
@@ -355,8 +420,8 @@ func (r *referee) start(p *refPlan, a *refAgent, before, after *PlanRow, e Event
 		src, err := r.w.store.MemStore.Plan(r.w.ctx, before.Source)
 		r.w.must(err)
 		for _, a := range r.rows(before.Source) {
-			if a.Agent.ID == e.Agent && a.State.Flags&AgentTouched == 0 {
-				r.fail("the rollback changes %s, which its source never changed", e.Agent)
+			if a.Agent.ID == e.Agent && !a.State.touched(r.sourceTask(p.id, e)) {
+				r.fail("the rollback changes task %d of %s, which its source never changed", e.Task, e.Agent)
 			}
 		}
 		if n := src.Progress.Counts; n.Running+n.Waiting > 0 {
@@ -364,6 +429,16 @@ func (r *referee) start(p *refPlan, a *refAgent, before, after *PlanRow, e Event
 		}
 	}
 	a.running, a.number, a.epoch = true, e.Number, after.Epoch
+}
+
+// sourceTask is which task of the source one of a rollback takes back.
+func (r *referee) sourceTask(id string, e Event) int {
+	for _, a := range r.rows(id) {
+		if a.Agent.ID == e.Agent {
+			return r.w.taskNamed(e.Agent, a.Agent.component(e.Task).Name)
+		}
+	}
+	return 0
 }
 
 // verdicts checks that a breach struck because more failed than tolerated, and that none is missing.
@@ -414,7 +489,7 @@ func (r *referee) closing(rec *Record, batches []BatchRow, rows []AgentRow, afte
 			}
 		case e.Kind == EventTaskFailed && e.Reason == ReasonUnhealthy:
 			for i := range rows {
-				if a := &rows[i]; a.Agent.ID == e.Agent && !after.Control.Policy.Observe.ToEnd && batches[a.Batch].Status == BatchCompleted && a.State.Task.Ended > batches[a.Batch].ClosedAt.UnixNano() {
+				if a := &rows[i]; a.Agent.ID == e.Agent && !after.Control.Policy.Observe.ToEnd && batches[a.Batch].Status == BatchCompleted && a.State.task(e.Task).Ended > batches[a.Batch].ClosedAt.UnixNano() {
 					r.fail("agent %s failed for a report from after its batch had closed", e.Agent)
 				}
 			}
@@ -452,7 +527,7 @@ func (r *referee) bounds(p *refPlan, after *PlanRow, rows []AgentRow, batches []
 		}
 		failed := 0
 		for k := range rows {
-			if a := &rows[k]; a.Batch == i && (a.State.Status == TaskFailed || a.State.Status == TaskUnknown) && a.State.Task.Why != ReasonUnhealthy {
+			if a := &rows[k]; a.Batch == i && (a.State.Status == TaskFailed || a.State.Status == TaskUnknown) && !turnedUnhealthy(&a.State) {
 				failed++
 			}
 		}
@@ -467,8 +542,10 @@ func (r *referee) bounds(p *refPlan, after *PlanRow, rows []AgentRow, batches []
 }
 
 func unhealthyIn(rows []AgentRow, batch int) bool {
-	return slices.ContainsFunc(rows, func(a AgentRow) bool { return a.Batch == batch && a.State.Task.Why == ReasonUnhealthy })
+	return slices.ContainsFunc(rows, func(a AgentRow) bool { return a.Batch == batch && turnedUnhealthy(&a.State) })
 }
+
+func turnedUnhealthy(a *AgentState) bool { return a.task(a.tasks()-1).Why == ReasonUnhealthy }
 
 // ends checks that an end stays.
 func (r *referee) ends(p *refPlan, after *PlanRow) {

@@ -80,7 +80,8 @@ type world struct {
 	plan    string
 	procs   []*process
 	behave  map[string]int
-	effects map[string]bool // agent IDs of the first plan that a call may have changed
+	effects map[string]bool // agent IDs and components of the first plan that a call may have changed
+	tasks   map[string]int  // how many components an agent has; 0: one task without a component
 	spec    Spec
 	every   bool // every choice is tried: few are offered
 	gated   bool // the fleet has a gate
@@ -113,7 +114,10 @@ type worldAsk struct {
 // newWorld is a random plan and fleet.
 func newWorld(ch chooser, agents, faults, verbs int) *world {
 	behave := map[string]int{}
-	w := worldOf(ch, randomSpec(ch, agents, behave), faults)
+	spec := randomSpec(ch, agents, behave)
+	tasks := randomTasks(&spec, behave)
+	w := worldOf(ch, spec, faults)
+	w.tasks = tasks
 	w.behave, w.verbs, w.gated, w.checked = behave, verbs, ch.pick(4) == 0, ch.pick(3) == 0
 	return w
 }
@@ -374,11 +378,17 @@ func (w *world) fenced(p *process, id string) {
 }
 
 func (w *world) handOut(p *process, id string, x *session) {
+	for _, over := range x.settled { // its outcome was reported: the call ends, and nobody listens to it
+		p.calls = slices.DeleteFunc(p.calls, func(c worldCall) bool {
+			return c.plan == id && !c.left && c.job.ordinal == over.ordinal && c.job.attempt.Task == over.call.task && c.job.attempt.Number == int(over.call.number)
+		})
+	}
+	x.settled = x.settled[:0]
 	for _, j := range x.starts {
 		w.referee.called(p, id, j)
 		p.calls = append(p.calls, worldCall{plan: id, job: j})
-		if id == w.plan && w.behave[j.attempt.Agent] != 3 { // not unreachable
-			w.effects[j.attempt.Agent] = true
+		if name := j.attempt.Component.Name; id == w.plan && w.behaviour(j.attempt.Agent, name) != 3 { // not unreachable
+			w.effects[j.attempt.Agent+name] = true
 		}
 	}
 	x.starts = x.starts[:0]
@@ -386,12 +396,6 @@ func (w *world) handOut(p *process, id string, x *session) {
 		p.asks = append(p.asks, worldAsk{plan: id, ask: a})
 	}
 	x.asks = x.asks[:0]
-	for _, over := range x.settled { // its outcome was reported: the call ends, and nobody listens to it
-		p.calls = slices.DeleteFunc(p.calls, func(c worldCall) bool {
-			return c.plan == id && !c.left && c.job.ordinal == over.ordinal && c.job.attempt.Number == int(over.number)
-		})
-	}
-	x.settled = x.settled[:0]
 	if x.st != nil && interrupting(&x.st.c) {
 		w.interrupt(p, id)
 	}
@@ -428,7 +432,7 @@ func (w *world) deliver(p *process) {
 		w.turn(p, c.plan, input{outcomes: []outcome{o}})
 		return
 	}
-	if w.behave[c.job.attempt.Agent] == 8 && w.choose.pick(2) == 0 && !c.job.attempt.Rollback {
+	if a := &c.job.attempt; w.behaviour(a.Agent, a.Component.Name) == 8 && w.choose.pick(2) == 0 && !c.job.attempt.Rollback {
 		o.reason, o.leaves = ReasonAbandoned, true
 		p.calls[i].left = true
 		w.turn(p, c.plan, input{outcomes: []outcome{o}})
@@ -456,10 +460,11 @@ func (w *world) deliver(p *process) {
 // answer is what the fleet says, by the agent's behaviour.
 func (w *world) answer(a Attempt) (Result, error) {
 	failed := errors.New("sim: it failed")
-	if a.Rollback && w.behave[a.Agent] != 9 {
+	b := w.behaviour(a.Agent, a.Component.Name)
+	if a.Rollback && b != 9 {
 		return Result{Version: a.ToVersion}, nil
 	}
-	switch w.behave[a.Agent] {
+	switch b {
 	case 0:
 		return Result{}, failed
 	case 1:
@@ -723,7 +728,7 @@ func (w *world) describe() string {
 			rec, err := decodeRecord(id, row)
 			w.must(err)
 			for _, e := range rec.Events {
-				fmt.Fprintf(&b, "  %d %s %s %s b%d %s #%d %s %s\n", rec.Revision, rec.At.Format("15:04:05"), rec.Status, e.Kind, e.Batch, e.Agent, e.Number, e.Reason, e.Text)
+				fmt.Fprintf(&b, "  %d %s %s %s b%d %s/%d #%d %s %s\n", rec.Revision, rec.At.Format("15:04:05"), rec.Status, e.Kind, e.Batch, e.Agent, e.Task, e.Number, e.Reason, e.Text)
 			}
 		}
 	}

@@ -26,7 +26,7 @@ type state struct {
 	gating, asksGate bool  // a question to the Gater is out, or is to be handed out
 	asks             []ask // questions to hand out; their attempts are filled in then
 	calls            callsView
-	untouched        []int // of a rollback: doubtful agents that turned out untouched
+	untouched        []doubt // of a rollback: doubtful tasks that turned out untouched
 	fx               change
 	toJudge          []int // batches whose failures changed, or whose limits were edited
 }
@@ -145,6 +145,28 @@ func (a *AgentState) task(i int) *TaskState {
 }
 
 func (a *AgentState) tasks() int { return 1 + len(a.Rest) }
+
+// touched reports whether task i may have changed the agent. Rows from before tasks told that have one task each, and tell
+// it of the agent.
+func (a *AgentState) touched(i int) bool {
+	return a.task(i).Touched || len(a.Rest) == 0 && a.Flags&AgentTouched != 0
+}
+
+// partly reports whether a task of the agent is done.
+func (a *AgentState) partly() bool {
+	for i := range a.Rest {
+		if a.Rest[i].Status == TaskSucceeded {
+			return true
+		}
+	}
+	return a.Task.Status == TaskSucceeded
+}
+
+// touch sets down that task i may have changed its agent.
+func (s *state) touch(r *resident, i int) {
+	r.State.task(i).Touched = true
+	s.setFlag(r, AgentTouched, true)
+}
 
 // setTask moves a task, and the counters with it.
 func (s *state) setTask(r *resident, i int, to TaskStatus) {

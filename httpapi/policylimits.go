@@ -48,10 +48,10 @@ func (e *policyEdit) limits() fields {
 		"halve": e.with(
 			e.d.truth(func(v bool) { e.add(func(p *ota.Policy) { p.Halve = v }) }),
 			func(p *ota.Policy) { p.Halve = false }),
-		"budget":         e.object(e.budget, func(p *ota.Policy) { p.Budget = ota.Budget{} }),
-		"rate":           e.object(e.rate, func(p *ota.Policy) { p.Rate = ota.Rate{} }),
-		"gate":           e.object(e.gate, func(p *ota.Policy) { p.Gate = ota.Gate{} }),
-		"windows":        e.with(field{read: e.windows}, func(p *ota.Policy) { p.Windows = nil }),
+		"budget":  e.object(e.budget, func(p *ota.Policy) { p.Budget = ota.Budget{} }),
+		"rate":    e.object(e.rate, func(p *ota.Policy) { p.Rate = ota.Rate{} }),
+		"gate":    e.object(e.gate, func(p *ota.Policy) { p.Gate = ota.Gate{} }),
+		"windows": e.with(field{read: e.windows}, func(p *ota.Policy) { p.Windows = nil }),
 	}
 }
 
