@@ -113,6 +113,11 @@ func TestClientRoundTrip(t *testing.T) {
 			}
 		},
 	}
+	for whole, i := reflect.ValueOf(spec.Policy), 0; i < whole.NumField(); i++ {
+		if name := whole.Type().Field(i).Name; whole.Field(i).IsZero() {
+			t.Errorf("this test says nothing of Policy.%s", name)
+		}
+	}
 	ctx := t.Context()
 	p, err := c.Create(ctx, spec)
 	if err != nil {

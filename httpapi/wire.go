@@ -175,6 +175,7 @@ type Blocker struct {
 	Sentence string     `json:"sentence"`
 	Until    Time       `json:"until,omitzero"` // when it clears by itself
 	Verb     string     `json:"verb,omitempty"` // what clears it
+	With     string     `json:"with,omitempty"` // with which decision, and what else clears it
 }
 
 // HealthReport is one element of what ReportHealth is given.
