@@ -80,6 +80,7 @@ type draft struct {
 	further  map[int]int         // by batch: the tasks that its agents have besides their first
 	names    map[string]struct{} // of components
 	warnings []string
+	bare     int // agents without the budgeted label
 }
 
 func newDraft(spec Spec, m *mistakes) *draft {
@@ -97,6 +98,9 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 			}
 			n++
 			d.check(n-1, a)
+			if _, ok := a.Labels[d.spec.Policy.Budget.Label]; !ok {
+				d.bare++
+			}
 			batch, ok := d.cut.next()
 			if !ok || d.mistakes.err != nil {
 				continue // the plan is refused; the rest is read for its mistakes only
@@ -118,8 +122,12 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 					strconv.Itoa(maxComponents)+" at most; tell installations apart by component.instance")
 			}
 			for _, b := range d.spec.Policy.Hold.Batches {
-				if b >= len(d.cut.first) && len(d.spec.Shape.Batches) == 0 {
-					d.mistakes.add("hold.batches", strconv.Itoa(b), "names no batch of the plan", fmt.Sprintf("1 to %d", len(d.cut.first)-1))
+				if n := len(d.cut.first); b >= n && len(d.spec.Shape.Batches) == 0 {
+					allowed := holdable(n)
+					if n > 1 {
+						allowed = fmt.Sprintf("1 to %d", n-1)
+					}
+					d.mistakes.add("hold.batches", strconv.Itoa(b), "names no batch of the plan", allowed)
 				}
 			}
 		}
@@ -207,12 +215,24 @@ func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 		Labels: cloneMap(s.Labels), Agents: d.cut.total, Batches: len(batches), Warnings: append(warnings, d.warnings...),
 		Components: slices.Sorted(maps.Keys(d.names)),
 	}
-	spec.Warnings = append(spec.Warnings, toleranceWarning(p, batches, d.cut.total)...)
 	if n := s.Shape.Canary; n > 0 && 2*n > d.cut.total {
 		spec.Warnings = append(spec.Warnings, fmt.Sprintf("the canary of %d agents is larger than the rest of %d", min(n, d.cut.total), max(0, d.cut.total-n)))
 	}
 	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), Template: s.Rollback}
+	if p.Budget.Label != "" {
+		c.Bare = d.bare
+	}
+	c.Warnings = policyWarnings(p, batches, d.cut.total, c.Bare)
 	return created(spec, c, batches, cmp.Or(s.Actor, s.CreatedBy), now), nil
+}
+
+// policyWarnings say what is legal about a policy but deserves a look. bare is how many agents lack the budgeted label.
+func policyWarnings(p Policy, batches []BatchRow, agents, bare int) []string {
+	w := toleranceWarning(p, batches, agents)
+	if bare > 0 {
+		w = append(w, fmt.Sprintf("%d of %d agents have no label %s: the budget counts them as agents of one value", bare, agents, p.Budget.Label))
+	}
+	return w
 }
 
 // toleranceWarning says where the threshold, once it is a number, tolerates nothing although it is not 0.

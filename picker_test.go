@@ -53,6 +53,52 @@ func TestBars(t *testing.T) {
 	require.False(t, q.unbar(3))
 }
 
+// What is folded again after a crash bars an agent no second time, or it would be barred for ever.
+func TestABarIsOne(t *testing.T) {
+	q := queues{}
+	q.bar(3)
+	q.bar(3)
+	require.True(t, q.unbar(3))
+	require.Negative(t, q.barredAt(3))
+}
+
+// An agent that waits for a later moment is not released by a timer of an earlier one.
+func TestAStaleTimerReleasesNobody(t *testing.T) {
+	r := &resident{AgentRow: &AgentRow{State: AgentState{Status: TaskWaiting, Task: TaskState{Status: TaskWaiting, Why: ReasonError, Ended: 20}}}}
+	s := &state{rows: residents{single: map[int]*resident{0: r}}}
+	s.queue.timers.push(timer{at: 10})
+	s.queue.timers.push(timer{at: 20})
+	require.Zero(t, s.foldTimers(15))
+	require.Zero(t, s.queue.back.len()+s.queue.held())
+	require.Zero(t, s.foldTimers(20))
+	require.Equal(t, 1, s.queue.back.len()+s.queue.held())
+}
+
+// An agent that was skipped after its wait was over, but before the plan could start it again, stays as it is.
+func TestSkippedInTheQueue(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.fleet.do = func(ctx context.Context, a Attempt) (Result, bool, error) { // one call keeps the plan from coming to rest
+			if a.Agent != "ok-1" {
+				return Result{}, false, nil
+			}
+			return Result{}, true, nap(ctx, 10*time.Minute)
+		}
+		id := s.start(Policy{Concurrency: 2, FailureThreshold: ptr(1.0), Retry: Retry{Max: 1, Backoff: 10 * time.Second}}, Shape{Size: 2}, "fail-0", "ok-1")
+		stop := s.run(s.e)
+		s.after(5 * time.Second)
+		s.said(s.e.Pause(s.ctx, id, By{}))
+		s.after(time.Minute) // its wait ends meanwhile
+		s.said(s.e.Skip(s.ctx, id, []string{"fail-0"}, By{}))
+		s.after(time.Second)
+		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		s.after(time.Hour)
+		s.status(id, StatusCompleted)
+		require.Len(s, s.fleet.made("fail-0"), 1)
+		require.Equal(s, TaskFailed, s.agent(id, "fail-0").Status)
+		require.NoError(s, stop())
+	})
+}
+
 // Repeats come first, then due retries, then those that were away, then the pending ones in their order.
 func TestPickOrder(t *testing.T) {
 	inScene(t, func(s *scene) {

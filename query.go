@@ -19,8 +19,8 @@ func planOf(row *PlanRow) Plan {
 		EndedAt: p.EndedAt, Labels: cloneMap(s.Labels), Annotations: cloneMap(c.Annotations),
 		Policy: c.Policy.withDefaults(), Status: st, Agents: s.Agents, Batches: s.Batches,
 		Batch: min(p.Batch, p.Reached), Counts: ended(p.Counts, st), Tasks: ended(p.Tasks, st), Touched: p.Touched,
-		Source: s.Source, Warnings: append([]string(nil), s.Warnings...), Owner: p.Owner, Components: slices.Clone(s.Components),
-		Control: row.ControlNumber, Revision: row.Revision,
+		Source: s.Source, Warnings: slices.Concat(s.Warnings, c.Warnings), Owner: p.Owner, Components: slices.Clone(s.Components),
+		Control: row.ControlNumber, Revision: row.Revision, Readiness: c.Readiness.clone(),
 	}
 	if c.Started != nil {
 		plan.StartedAt = c.Started.At
@@ -198,7 +198,7 @@ func derived(ask []TaskStatus) []TaskStatus {
 
 func agentOf(r *AgentRow, s *PlanSpec, st Status) AgentInfo {
 	a := AgentInfo{
-		ID: r.Agent.ID, Batch: r.Batch, Ordinal: r.Ordinal, Version: cmp.Or(r.Agent.Version, s.FromVersion),
+		ID: r.Agent.ID, Batch: r.Batch, Ordinal: r.Ordinal, Version: r.previous(s),
 		Labels: cloneMap(r.Agent.Labels), Status: r.State.Status,
 		Touched: r.State.Flags&AgentTouched != 0, AtTarget: r.State.Flags&AgentAtTarget != 0,
 		Unhealthy: r.State.Flags&AgentUnhealthy != 0,

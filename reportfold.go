@@ -141,13 +141,5 @@ func (q *queues) withdraw(ordinal int) {
 	for _, f := range []*fifo{&q.repeats, &q.partly, &q.back, &q.inspect} {
 		f.remove(ordinal)
 	}
-}
-
-func (f *fifo) remove(ordinal int) {
-	for i := f.head; i < len(f.items); i++ {
-		if f.items[i] == ordinal {
-			f.items = append(f.items[:i], f.items[i+1:]...)
-			return
-		}
-	}
+	q.lanes.withdraw(ordinal)
 }

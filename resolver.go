@@ -174,6 +174,14 @@ func (s *PlanSpec) task(a *AgentSpec, i int) TaskSpec {
 	return t
 }
 
+// from is the version that task i finds: what a precheck has told of its agent, where that has only this task.
+func (r *AgentRow) from(s *PlanSpec, i int) string {
+	if n := len(r.Agent.Tasks); n == 0 || n == 1 && r.Agent.Tasks[0].FromVersion == "" {
+		return r.previous(s)
+	}
+	return s.task(&r.Agent, i).FromVersion
+}
+
 // target is the version that task i brings its agent to.
 func (s *PlanSpec) target(a *AgentSpec, i int) string {
 	switch {

@@ -45,6 +45,9 @@ type Control struct {
 	Lifted      int               `json:"lifted,omitempty"`     // one more than the batch whose limit was lifted by Accept
 	Gated       int               `json:"gated,omitempty"`      // one more than the batch whose gate was passed by Accept
 	Undone      uint64            `json:"undone,omitempty"`     // breaches up to this number had their rollback made, or found nothing to undo
+	Warnings    []string          `json:"warnings,omitempty"`   // about the policy; Edit renews them
+	Bare        int               `json:"bare,omitempty"`       // agents without the label of the policy's budget
+	Readiness   *Readiness        `json:"readiness,omitempty"`  // what the last Precheck has found
 	Requests    []Request         `json:"requests,omitempty"`   // the newest verbs that carried a request ID
 }
 
@@ -101,6 +104,7 @@ type Progress struct {
 	Touched  int       `json:"touched"`         // agents that may have been changed
 	Accepted int       `json:"accepted,omitempty"`
 	Row      int       `json:"row,omitempty"`      // agents that failed in a row
+	Halved   int       `json:"halved,omitempty"`   // how often Concurrency is halved
 	RateAt   int64     `json:"rateAt,omitempty"`   // until when the rate is used up, Unix nanoseconds
 	Late     bool      `json:"late,omitempty"`     // that the plan's limit has passed was told
 	Breaches []Breach  `json:"breaches,omitempty"` // the newest; those above Control.Cleared stand

@@ -39,8 +39,9 @@ type session struct {
 	batches []BatchRow
 }
 
-func newSession(store Store, plan, owner string) *session {
-	return &session{store: store, plan: plan, owner: owner, raise: true}
+// newSession begins a session of a plan that may be taken over as it is: at that epoch, and at none that came after it.
+func newSession(store Store, plan, owner string, epoch uint64) *session {
+	return &session{store: store, plan: plan, owner: owner, epoch: epoch, raise: true}
 }
 
 // turn takes in what has happened and goes as far as it can: what is to be called and asked then waits in starts and
@@ -77,12 +78,7 @@ func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.
 const maxRefusals = 4
 
 func (x *session) hold(in input) {
-	x.held.outcomes = append(x.held.outcomes, in.outcomes...)
-	x.held.reports = append(x.held.reports, in.reports...)
-	x.held.health = append(x.held.health, in.health...)
-	x.held.probes = append(x.held.probes, in.probes...)
-	x.held.inspects = append(x.held.inspects, in.inspects...)
-	x.held.gates = append(x.held.gates, in.gates...)
+	x.held.take(in)
 }
 
 func (in *input) take(more input) {
@@ -92,6 +88,7 @@ func (in *input) take(more input) {
 	in.probes = append(in.probes, more.probes...)
 	in.inspects = append(in.inspects, more.inspects...)
 	in.gates = append(in.gates, more.gates...)
+	in.prechecks = append(in.prechecks, more.prechecks...)
 }
 
 // drop forgets the state in memory, but for what only this process can know: which calls are out.
@@ -121,7 +118,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	if row.newer() {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, errSchema)
 	}
-	if x.loaded && row.Epoch != x.epoch && (!x.raise || row.Progress.Owner != x.owner) {
+	if row.Epoch != x.epoch && (!x.raise || row.Progress.Owner != x.owner) {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, ErrFenced)
 	}
 	if !x.loaded && x.held.empty() && !row.canMove() {
@@ -380,8 +377,7 @@ func (x *session) refresh(ctx context.Context) error {
 
 // acknowledged forgets what the store now knows.
 func (x *session) acknowledged() {
-	x.held.outcomes = x.held.outcomes[:0]
-	x.held.reports, x.held.health, x.held.probes, x.held.inspects, x.held.gates = nil, nil, nil, nil, nil
+	x.held = input{outcomes: x.held.outcomes[:0]}
 	x.alive, x.left = nil, nil
 }
 
@@ -394,12 +390,11 @@ func (x *session) handOut() (again bool) {
 		x.starts = append(x.starts, job{attempt: st.attempt(r, b.task), ordinal: b.ordinal})
 	}
 	x.settled = append(x.settled, st.fx.settled...)
-	for _, o := range st.probing.asks {
-		r := st.rows.at(o)
-		i := r.State.tasks() - 1
-		x.asks = append(x.asks, ask{kind: askProbe, attempt: st.attempt(r, i), ordinal: o})
+	for _, a := range st.asks {
+		a.attempt = st.attempt(st.rows.at(a.ordinal), a.task)
+		x.asks = append(x.asks, a)
 	}
-	st.probing.asks = st.probing.asks[:0]
+	st.asks = st.asks[:0]
 	if st.asksGate {
 		st.asksGate = false
 		x.asks = append(x.asks, ask{kind: askGate, batch: st.p.Batch})
@@ -441,7 +436,7 @@ func (s *state) attempt(r *resident, task int) Attempt {
 	t, work := r.State.task(task), s.spec.task(&r.Agent, task)
 	a := Attempt{
 		Plan: s.id, Agent: r.Agent.ID, Task: task, Component: work.Component, Number: int(t.Number), Epoch: s.epoch,
-		FromVersion: work.FromVersion, FromRelease: work.FromRelease,
+		FromVersion: r.from(&s.spec, task), FromRelease: work.FromRelease,
 		ToVersion: work.ToVersion, ToRelease: work.ToRelease,
 		Repeat: t.Why == ReasonRepeat, Rollback: s.spec.Source != "",
 		Labels: r.Agent.Labels, Annotations: s.c.Annotations,

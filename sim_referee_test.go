@@ -23,7 +23,10 @@ type refPlan struct {
 	known    map[uint64]Breach // every breach that was ever recorded, by its number
 	accepted map[int]int       // failures there were at the last decision, by batch
 	starts   []time.Time
-	loose    bool // limits were edited: the bound on failures is not checked
+	open     map[string]bool      // who held a slot at the last commit
+	checks   map[string]time.Time // when an agent last said that it is ready
+	halved   int                  // how often Concurrency is halved
+	loose    bool                 // limits were edited: the bound on failures is not checked
 }
 
 type refAgent struct{ tasks []refTask }
@@ -52,7 +55,7 @@ func (r *referee) created(ids ...string) {
 		if r.plans[id] != nil {
 			continue
 		}
-		p := &refPlan{id: id, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}}
+		p := &refPlan{id: id, open: map[string]bool{}, checks: map[string]time.Time{}, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}}
 		for _, row := range r.rows(id) {
 			p.agents[row.Agent.ID] = &refAgent{tasks: make([]refTask, row.State.tasks())}
 			p.batchOf[row.Agent.ID] = row.Batch
@@ -110,15 +113,85 @@ func (r *referee) rollbackSet(id string) {
 	}
 }
 
+// was is the version that an agent had before the first plan, as far as that could know.
+func (r *referee) was(agent, component string) string {
+	from, _ := componentVersions(component)
+	if r.w.checked && r.w.behave[agent] == 14 && r.w.tasks[agent] <= 1 && from == "1" {
+		return simPrevious
+	}
+	return from
+}
+
+// prechecked remembers who may be started.
+func (r *referee) prechecked(id, agent string, said Precheck) {
+	if said.State == PrecheckReady {
+		r.plans[id].checks[agent] = r.w.clock.t
+	}
+}
+
+// checks checks that an agent first starts only once it is ready, and that was said a minute ago at most; and that whoever was never
+// started was not touched.
+func (r *referee) checks(p *refPlan, rec *Record, rows []AgentRow) {
+	for _, e := range rec.Events {
+		at, ready := p.checks[e.Agent]
+		switch {
+		case !r.w.checked || e.Kind != EventTaskStarted || e.Number != 1 || e.Task != 0: // an agent is asked before its first task
+		case !ready:
+			r.fail("agent %s of %s was started, and never said that it is ready", e.Agent, p.id)
+		case rec.At.Sub(at) > time.Minute:
+			r.fail("agent %s of %s was started %s after it was asked", e.Agent, p.id, rec.At.Sub(at))
+		}
+	}
+	for i := range rows {
+		if a := &rows[i]; a.State.Flags&AgentTouched != 0 && !p.agents[a.Agent.ID].started() {
+			r.fail("agent %s of %s was never started, and is touched", a.Agent.ID, p.id)
+		}
+	}
+}
+
+// windows checks that everything starts within a window, and its margin before the end.
+func (r *referee) windows(p *refPlan, pol Policy, rec *Record) {
+	if len(pol.Windows) == 0 {
+		return
+	}
+	w := pol.Windows[0]
+	since := (rec.At.Sub(rec.At.Truncate(time.Hour)) - w.Start%time.Hour + time.Hour) % time.Hour
+	for _, e := range rec.Events {
+		if (e.Kind == EventTaskStarted || e.Kind == EventTaskRepeated) && since >= simOpen-w.Margin {
+			r.fail("agent %s of %s was started at %s, outside of every window", e.Agent, p.id, rec.At.Format(time.TimeOnly))
+		}
+	}
+}
+
+// halving follows the batches: as many as Concurrency, halved, leaves may take a slot.
+func (r *referee) halving(p *refPlan, pol Policy, rec *Record, open int) {
+	for _, e := range rec.Events {
+		switch {
+		case !pol.Halve:
+		case e.Kind == EventTaskStarted && !p.open[e.Agent] && open > max(1, pol.Concurrency>>p.halved):
+			r.fail("plan %s has %d agents open, concurrency is %d, halved %d times", p.id, open, pol.Concurrency, p.halved)
+		case e.Kind != EventBatchCompleted:
+		case e.Number == 0:
+			p.halved = max(p.halved-1, 0)
+		case pol.Concurrency>>p.halved > 1:
+			p.halved++
+		}
+	}
+}
+
 // goesBack checks that a rollback takes everything back to where it was.
 func (r *referee) goesBack(a *AgentRow) {
 	for _, t := range a.Agent.Tasks {
-		if from, to := componentVersions(t.Component.Name); t.ToVersion != from || t.FromVersion != to {
+		from, to := componentVersions(t.Component.Name)
+		if len(a.Agent.Tasks) == 1 {
+			from = r.was(a.Agent.ID, t.Component.Name)
+		}
+		if t.ToVersion != from || t.FromVersion != to {
 			r.fail("%s of agent %s goes from %q back to %q, it was at %s", t.Component.Name, a.Agent.ID, t.FromVersion, t.ToVersion, from)
 		}
 	}
-	if len(a.Agent.Tasks) == 0 && a.Agent.Target != "1" {
-		r.fail("agent %s goes back to %q, it was at 1", a.Agent.ID, a.Agent.Target)
+	if was := r.was(a.Agent.ID, ""); len(a.Agent.Tasks) == 0 && a.Agent.Target != was {
+		r.fail("agent %s goes back to %q, it was at %s", a.Agent.ID, a.Agent.Target, was)
 	}
 }
 
@@ -140,7 +213,8 @@ func (r *referee) called(p *process, id string, j job) {
 				r.fail("call %s, but task %d is %s", j.attempt.Key(), i, done.Status)
 			}
 		}
-		from, to := componentVersions(j.attempt.Component.Name)
+		_, to := componentVersions(j.attempt.Component.Name)
+		from := r.was(row.Agent.ID, j.attempt.Component.Name)
 		if j.attempt.Rollback {
 			from, to = to, from
 		}
@@ -181,9 +255,14 @@ func (r *referee) committed(before *PlanRow, c *Commit, rev uint64) {
 	r.closing(&rec, batches, rows, &after)
 	r.bounds(p, &after, rows, batches, &rec)
 	r.rate(p, before.Control.Policy, &rec)
+	r.budget(p, before.Control.Policy.Budget, rows, &rec)
 	r.limits(p, before, &after, &rec, batches)
+	r.checks(p, &rec, rows)
+	r.windows(p, before.Control.Policy, &rec)
+	r.halving(p, before.Control.Policy, &rec, after.Progress.Open)
 	r.ends(p, &after)
 	r.pauseStays(before, &after, c)
+	p.slots(rows)
 }
 
 // counters checks promise 3.
@@ -290,6 +369,9 @@ func (r *referee) events(p *refPlan, before, after *PlanRow, rec *Record, c *Com
 			t.spared = e.Kind == EventTaskSkipped && e.Reason == ReasonUntouched
 			if e.Kind == EventTaskFailed && e.Reason == ReasonUnhealthy {
 				t.done = false
+			}
+			if t.done {
+				r.fail("agent %s of %s had succeeded, and a later outcome made it %s", e.Agent, p.id, e.Kind)
 			}
 		case EventTaskRetried:
 			t.done = false
@@ -407,7 +489,7 @@ func (r *referee) closing(rec *Record, batches []BatchRow, rows []AgentRow, afte
 			}
 		case e.Kind == EventTaskFailed && e.Reason == ReasonUnhealthy:
 			for i := range rows {
-				if a := &rows[i]; a.Agent.ID == e.Agent && batches[a.Batch].Status == BatchCompleted && a.State.task(e.Task).Ended > batches[a.Batch].ClosedAt.UnixNano() {
+				if a := &rows[i]; a.Agent.ID == e.Agent && !after.Control.Policy.Observe.ToEnd && batches[a.Batch].Status == BatchCompleted && a.State.task(e.Task).Ended > batches[a.Batch].ClosedAt.UnixNano() {
 					r.fail("agent %s failed for a report from after its batch had closed", e.Agent)
 				}
 			}
@@ -532,6 +614,35 @@ func (r *referee) rate(p *refPlan, pol Policy, rec *Record) {
 	}
 	if len(p.starts) > pol.Rate.Starts {
 		r.fail("plan %s started %d attempts in %s, its rate is %d", p.id, len(p.starts), pol.Rate.Per, pol.Rate.Starts)
+	}
+}
+
+// budget counts the open agents of each value of the budgeted label: nobody takes a slot above it.
+func (r *referee) budget(p *refPlan, b Budget, rows []AgentRow, rec *Record) {
+	if b.Label == "" {
+		return
+	}
+	open := map[string]int{}
+	for i := range rows {
+		if rows[i].State.Flags&AgentOpen != 0 {
+			open[rows[i].Agent.Labels[b.Label]]++
+		}
+	}
+	for _, e := range rec.Events {
+		if e.Kind != EventTaskStarted || p.open[e.Agent] {
+			continue
+		}
+		i := slices.IndexFunc(rows, func(a AgentRow) bool { return a.Agent.ID == e.Agent })
+		if value := rows[i].Agent.Labels[b.Label]; open[value] > b.Max {
+			r.fail("agent %s of %s took a slot, with %d open of %s %q; %d may be", e.Agent, p.id, open[value], b.Label, value, b.Max)
+		}
+	}
+}
+
+// slots remembers who holds a slot.
+func (p *refPlan) slots(rows []AgentRow) {
+	for i := range rows {
+		p.open[rows[i].Agent.ID] = rows[i].State.Flags&AgentOpen != 0
 	}
 }
 

@@ -15,10 +15,10 @@ func randomTasks(s *Spec, behave map[string]int) map[string]int {
 	tasks := map[string]int{}
 	agents := s.Agents
 	s.Agents = func(yield func(Agent, error) bool) {
-		for a := range agents {
+		for a, err := range agents {
 			tasks[a.ID] = (behave[a.ID] + len(tasks)) % 4
 			a.Tasks = componentTasks(tasks[a.ID])
-			if !yield(a, nil) {
+			if !yield(a, err) {
 				return
 			}
 		}

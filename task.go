@@ -61,6 +61,8 @@ func (p *Policy) becomes(o *outcome, t *TaskState, target string, was past, jitt
 	case ReasonUnreachable, ReasonThrottled:
 		was.touched, was.task = was.touched || o.repeat, was.task || o.repeat
 		return p.away(o, t, was, jitter)
+	case ReasonBlocked:
+		return becoming{status: TaskSkipped, why: o.reason}
 	case ReasonInterrupted:
 		return becoming{status: TaskUnknown, why: ReasonInterrupted, touched: true}
 	default: // permanent, rejected, panic, abandoned

@@ -9,8 +9,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
 )
 
@@ -20,8 +20,8 @@ func (c *call) decode(limit int64, mayBeEmpty bool, sum hash.Hash, read func(*de
 	if c.r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	body := &slowBody{call: c, body: http.MaxBytesReader(c.w, c.r.Body, limit), began: time.Now()}
-	defer body.done()
+	body := netlimit.NewBody(c.w, c.r, limit, c.h.opt.Limits.Slow)
+	defer body.Done()
 	var in io.Reader = body
 	if sum != nil {
 		in = io.TeeReader(in, sum)
@@ -97,29 +97,3 @@ var errSpool = errors.New("httpapi: temporary file")
 func tooLarge(limit int64) error {
 	return newProblem("too_large", "at most "+strconv.FormatInt(limit, 10)+" bytes")
 }
-
-// slowBody cuts off a client whose body drips in.
-type slowBody struct {
-	call  *call
-	body  io.Reader
-	began time.Time
-	read  int64
-	until time.Time
-}
-
-// slowRate is the bytes per second that a body has to come with once its grace is over.
-const slowRate = 16 << 10
-
-func (b *slowBody) Read(p []byte) (int, error) {
-	until := b.began.Add(b.call.h.opt.Limits.Slow + time.Duration(b.read/slowRate)*time.Second)
-	if !until.Equal(b.until) {
-		b.until = until
-		_ = b.call.rc.SetReadDeadline(until)
-	}
-	n, err := b.body.Read(p)
-	b.read += int64(n)
-	return n, err
-}
-
-// done takes the deadline back, so that it does not strike while the answer is written.
-func (b *slowBody) done() { _ = b.call.rc.SetReadDeadline(time.Time{}) }

@@ -9,9 +9,9 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 )
 
 // call is one request being served.
@@ -34,14 +34,9 @@ func (c *call) begin() {
 }
 
 // extend sets the deadline of the writes that follow. A connection that has no deadlines ignores it.
-func (c *call) extend() { _ = c.rc.SetWriteDeadline(time.Now().Add(c.h.opt.Limits.Write)) }
+func (c *call) extend() { netlimit.Extend(c.w, c.h.opt.Limits.Write) }
 
-// end takes the deadline back, which net/http itself does only where the host's server has a WriteTimeout.
-func (c *call) end() {
-	if s, ok := c.r.Context().Value(http.ServerContextKey).(*http.Server); ok && s.WriteTimeout == 0 {
-		_ = c.rc.SetWriteDeadline(time.Time{})
-	}
-}
+func (c *call) end() { netlimit.Restore(c.w, c.r) }
 
 // refuse answers with the problem that err is. When the answer has begun already it is cut off, so that nobody takes it
 // for a whole one.

@@ -66,7 +66,7 @@ func (c *call) collect(p *ota.Plan, q *historyQuery, out *List[History]) error {
 	before := out.Total
 	if counted {
 		for _, s := range q.status {
-			out.Total += count(&p.Tasks, s)
+			out.Total += p.Tasks.Of(s)
 		}
 		if out.Total <= q.offset || len(out.Items) == q.limit {
 			return nil
@@ -110,27 +110,6 @@ func (c *call) collect(p *ota.Plan, q *historyQuery, out *List[History]) error {
 // selects reports whether a task's record is asked for.
 func (q *historyQuery) selects(t *ota.Task) bool {
 	return slices.Contains(q.status, t.Status) && (q.component == "" || q.component == nameOf(t.Component))
-}
-
-func count(n *ota.Counts, s ota.TaskStatus) int {
-	switch s {
-	case ota.TaskRunning:
-		return n.Running
-	case ota.TaskWaiting:
-		return n.Waiting
-	case ota.TaskSucceeded:
-		return n.Succeeded
-	case ota.TaskFailed:
-		return n.Failed
-	case ota.TaskSkipped:
-		return n.Skipped
-	case ota.TaskCanceled:
-		return n.Canceled
-	case ota.TaskUnknown:
-		return n.Unknown
-	default:
-		return n.Pending
-	}
 }
 
 func historyOf(p *ota.Plan, a *ota.AgentInfo, i int) History {

@@ -120,14 +120,17 @@ func taskOf(p *ota.Plan, a *ota.AgentInfo, i int) Task {
 	if p.Source != "" {
 		out.TaskType = "rollback"
 	}
-	if a.Unhealthy {
-		out.RuntimeStatus = "unhealthy"
-	}
 	if t.Status == ota.TaskSucceeded && t.Version == "" {
 		out.ActualVersion = t.Target
 		if t.Target == p.ToVersion || c != (ota.Component{}) {
 			out.ActualRelease = t.TargetRelease
 		}
+	}
+	switch {
+	case a.Unhealthy:
+		out.RuntimeStatus = "unhealthy"
+	case out.ActualVersion != "":
+		out.RuntimeStatus = "running"
 	}
 	return out
 }

@@ -24,8 +24,27 @@ func Parse(s string) (time.Duration, bool) {
 	return d, err == nil && d >= 0
 }
 
-// ISO reads an ISO 8601 duration of weeks, days, hours, minutes and seconds, of which the last may have a fraction.
+// ISO reads an ISO 8601 duration of weeks, days, hours, minutes and seconds, of which the last may have a fraction. It
+// reports false for one beyond 292 years too.
 func ISO(s string) (time.Duration, bool) {
+	n, ok := iso(s)
+	if !ok || n >= math.MaxInt64 {
+		return 0, false
+	}
+	return time.Duration(n), true
+}
+
+// CappedISO is ISO, but cuts what is beyond 292 years to that.
+func CappedISO(s string) (time.Duration, bool) {
+	n, ok := iso(s)
+	if n >= math.MaxInt64 {
+		return math.MaxInt64, ok
+	}
+	return time.Duration(n), ok
+}
+
+// iso returns nanoseconds.
+func iso(s string) (float64, bool) {
 	rest, ok := strings.CutPrefix(s, "P")
 	if !ok || rest == "" {
 		return 0, false
@@ -66,8 +85,5 @@ func ISO(s string) (time.Duration, bool) {
 		total += v * float64(units[i].unit)
 		at, rest = i+1, rest[n+1:]
 	}
-	if total >= math.MaxInt64 {
-		return 0, false
-	}
-	return time.Duration(math.Round(total)), true
+	return math.Round(total), true
 }

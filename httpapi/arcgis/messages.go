@@ -1,0 +1,191 @@
+package arcgis
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// The states of a job and their codes. Those of a failed job are in no document.
+const (
+	stateNone, codeNone             = "no_upgrade", 0
+	stateInProgress, codeInProgress = "in_progress", 1
+	stateFailed, codeJobFailed      = "failed", 2
+	stateSuccess, codeSuccess       = "success", 3
+)
+
+// The codes of messages, in the order in which a job sends them.
+const (
+	codeBegun       = 2072
+	codeLaunched    = 2168
+	codeReadOnly    = 2165
+	codePreparing   = 2270
+	codeDiagnosing  = 2287
+	codeDiagnosed   = 2288
+	codeExecuting   = 2271
+	codeModule      = 2293 // for each module, then codeModuleDone
+	codeModuleDone  = 2177
+	codeWritable    = 2166
+	codePost        = 2179
+	codePostDone    = 2183
+	codePersisting  = 2263
+	codeCompleted   = 2077
+	codeRolledBack  = 2076
+	codeFailed      = 9001 // ours: a rollback plan has paused itself
+	codeCanceled    = 9002 // ours: a rollback plan was canceled
+	codeNotReadOnly = 9003 // ours: read-only mode could not be entered
+	codeNotPossible = 9004 // ours: the Engine refuses a step
+)
+
+// message is an entry of a job's log.
+type message struct {
+	Message string `json:"message"`
+	When    int64  `json:"when"` // epoch milliseconds
+	Code    int    `json:"code"`
+}
+
+// status is the answer of upgrades and rollback.
+type status struct {
+	State    string    `json:"state"`
+	Code     int       `json:"code"`
+	Messages []message `json:"messages"`
+}
+
+func (s status) wrap() any {
+	return struct {
+		Status status `json:"status"`
+	}{s}
+}
+
+// upgrades tells of the newest job.
+func (c *call) upgrades() (any, error) {
+	if err := c.only("GET", "HEAD", "POST"); err != nil {
+		return nil, err
+	}
+	j, err := c.h.newest(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	if j != nil {
+		if ok, err := c.mayRead(&j.head); err != nil {
+			return nil, err
+		} else if !ok {
+			j = nil
+		}
+	}
+	if j == nil {
+		return status{stateNone, codeNone, []message{}}.wrap(), nil
+	}
+	log, err := c.h.log(c.ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !j.done():
+		return status{stateInProgress, codeInProgress, log}.wrap(), nil
+	case j.failure != nil:
+		return status{stateFailed, codeJobFailed, log}.wrap(), nil
+	default:
+		return status{stateSuccess, codeSuccess, log}.wrap(), nil
+	}
+}
+
+// journal is a log being written: no entry is earlier than the one before it.
+type journal []message
+
+func (l *journal) add(code int, when int64, format string, args ...any) {
+	if n := len(*l); n > 0 {
+		when = max(when, (*l)[n-1].When)
+	}
+	*l = append(*l, message{Message: fmt.Sprintf(format, args...), When: when, Code: code})
+}
+
+// opening is what a job says before Run has seen it.
+func (j *job) opening() journal {
+	var l journal
+	begun := j.head.CreatedAt.UnixMilli()
+	l.add(codeBegun, begun, "Rollback from %s to %s begins.", j.from, j.to)
+	l.add(codeLaunched, begun, "The upgrader is launched.")
+	return l
+}
+
+// log is all that a job has said so far.
+func (h *Handler) log(ctx context.Context, j *job) (journal, error) {
+	l := j.opening()
+	if j.entered != 0 {
+		l.add(codeReadOnly, j.entered, "The system enters read-only mode.")
+		l.add(codePreparing, j.entered, "The rollback is being planned.")
+	}
+	if j.checked[1] != 0 {
+		l.add(codeDiagnosing, j.checked[0], "Pre-diagnostics begin.")
+		l.add(codeDiagnosed, j.checked[1], "Pre-diagnostics are complete.")
+	}
+	if !j.head.StartedAt.IsZero() {
+		l.add(codeExecuting, j.head.StartedAt.UnixMilli(), "The plan is being carried out.")
+	}
+	for _, p := range j.steps {
+		if p == nil || p.StartedAt.IsZero() {
+			continue
+		}
+		for b, err := range h.engine.Batches(ctx, p.ID, 0) {
+			if err != nil {
+				return nil, err
+			}
+			l.module(p, &b)
+		}
+	}
+	if f := j.failure; f != nil {
+		l.add(f.Code, f.When, "%s", f.Message)
+	}
+	if j.left != 0 && j.entered != 0 {
+		l.add(codeWritable, j.left, "The system leaves read-only mode.")
+	}
+	if j.left != 0 && j.failure == nil {
+		l.closing(j)
+	}
+	return l, nil
+}
+
+// module tells of one batch.
+func (l *journal) module(p *ota.Plan, b *ota.Batch) {
+	began := cmp.Or(b.StartedAt, b.SettledAt, b.CompletedAt)
+	if began.IsZero() {
+		return
+	}
+	name := cmp.Or(b.Name, fmt.Sprintf("batch %d of %d", b.Index+1, p.Batches))
+	l.add(codeModule, began.UnixMilli(), "Module %s: rollback begins.", name)
+	for i := range p.Breaches {
+		if p.Breaches[i].Batch == b.Index {
+			return
+		}
+	}
+	if b.Status == ota.BatchObserving || b.Status == ota.BatchCompleted {
+		ended := cmp.Or(b.SettledAt, b.CompletedAt)
+		took := ended.Sub(began)
+		l.add(codeModuleDone, ended.UnixMilli(), "Module %s: rolled back after %d millis (~ %d minutes).", name, took.Milliseconds(), int(took.Minutes()))
+	}
+}
+
+// closing is what a job says when it has succeeded.
+func (l *journal) closing(j *job) {
+	last := j.steps[len(j.steps)-1]
+	completed := int64(0)
+	if last != nil {
+		completed = last.EndedAt.UnixMilli()
+	}
+	l.add(codePost, completed, "Post-upgrade operations begin.")
+	l.add(codePostDone, completed, "Post-upgrade operations are complete.")
+	l.add(codePersisting, completed, "The state of the rollback is being persisted.")
+	took := time.Duration(max(0, j.left-j.head.CreatedAt.UnixMilli())) * time.Millisecond
+	l.add(codeCompleted, j.left, "Rollback from %s to %s is complete, after %s.", j.from, j.to, clockText(took))
+	l.add(codeRolledBack, j.left, "The deployment is back at %[2]s, from %[1]s.", j.from, j.to)
+}
+
+// clockText writes a duration as 00hr:06min:45sec:968millisec.
+func clockText(d time.Duration) string {
+	ms := d.Milliseconds()
+	return fmt.Sprintf("%02dhr:%02dmin:%02dsec:%03dmillisec", ms/3_600_000, ms/60_000%60, ms/1000%60, ms%1000)
+}

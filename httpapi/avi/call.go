@@ -1,0 +1,143 @@
+package avi
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
+)
+
+// call is one request being served.
+type call struct {
+	h    *Handler
+	w    http.ResponseWriter
+	r    *http.Request
+	who  httpapi.Principal
+	id   string // from the path
+	sent bool   // the answer has begun
+}
+
+func (c *call) begin() {
+	c.w.Header().Set("Cache-Control", "no-store")
+	c.w.Header().Set("X-Content-Type-Options", "nosniff")
+	c.w.Header().Set("Content-Type", "application/json")
+}
+
+func (c *call) end() { netlimit.Restore(c.w, c.r) }
+
+// refuse answers with what err is. An answer that has begun already is cut off, so that nobody takes it for a whole one.
+func (c *call) refuse(err error) {
+	if c.sent {
+		c.h.opt.Logger.WarnContext(c.r.Context(), "answer cut off", "path", c.r.URL.Path, "error", err)
+		panic(http.ErrAbortHandler)
+	}
+	r := refusalOf(err)
+	header := c.w.Header()
+	switch r.status {
+	case http.StatusServiceUnavailable:
+		c.h.opt.Logger.ErrorContext(c.r.Context(), "request failed", "path", c.r.URL.Path, "error", err)
+		header.Set("Retry-After", "1")
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", `Bearer realm="ota"`)
+	case http.StatusMethodNotAllowed:
+		header.Set("Allow", r.allow)
+	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
+		header.Set("Connection", "close")
+	}
+	b, err := json.Marshal(map[string]string{"error": r.text})
+	if err != nil {
+		panic(err) // a text always encodes
+	}
+	c.answer(r.status, append(b, '\n'))
+}
+
+// answer sends a whole answer.
+func (c *call) answer(status int, b []byte) {
+	c.w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	c.w.WriteHeader(status)
+	_ = c.write(b) // nobody is left to be told
+}
+
+// write sends a part of an answer and has it accepted in time.
+func (c *call) write(b []byte) error {
+	c.sent = true
+	netlimit.Extend(c.w, c.h.opt.Write)
+	if _, err := c.w.Write(b); err != nil {
+		return err
+	}
+	if err := http.NewResponseController(c.w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+// read reads the body as one JSON value.
+func (c *call) read(value func(*strictjson.Reader) error) error {
+	body := netlimit.NewBody(c.w, c.r, c.h.opt.Body, c.h.opt.Slow)
+	defer body.Done()
+	r := strictjson.NewReader(body, strictjson.Limits{})
+	err := value(r)
+	if err == nil {
+		err = r.End()
+	}
+	if err != nil {
+		return unreadable(err)
+	}
+	return nil
+}
+
+// readAll reads the body as it is.
+func (c *call) readAll() ([]byte, error) {
+	body := netlimit.NewBody(c.w, c.r, c.h.opt.Body, c.h.opt.Slow)
+	defer body.Done()
+	b, err := io.ReadAll(body)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	return b, nil
+}
+
+// allow asks whether the principal may do this to a plan; p is nil where there is none.
+func (c *call) allow(action httpapi.Action, p *ota.Plan) error {
+	return c.h.opt.Auth.Allow(c.r.Context(), c.who, httpapi.Access{Action: action, Plan: p, Tenant: c.r.Header.Get("X-Avi-Tenant")})
+}
+
+// plan finds a plan that the principal may read, by its ID with or without "plan-".
+func (c *call) plan(id string) (ota.Plan, error) {
+	const prefix = "plan-"
+	if !legalID(id) {
+		return ota.Plan{}, errNotFound
+	}
+	other := prefix + id
+	if len(id) > len(prefix) && id[:len(prefix)] == prefix {
+		other = id[len(prefix):]
+	}
+	p, err := c.h.engine.Plan(c.r.Context(), id)
+	if errors.Is(err, ota.ErrNotFound) {
+		p, err = c.h.engine.Plan(c.r.Context(), other)
+	}
+	if err != nil {
+		return p, err
+	}
+	return p, c.allow(httpapi.ActionRead, &p)
+}
+
+func legalID(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '~', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}

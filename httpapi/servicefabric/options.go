@@ -1,0 +1,103 @@
+package servicefabric
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi"
+)
+
+// Options are the settings of a Handler. Auth and Inventory are required.
+type Options struct {
+	// Auth decides who may do what, as in package httpapi. Required: a handler is never open by silence, see httpapi.Open.
+	// The credential is a bearer token, or whatever Verify reads from the request, such as a client certificate. Tenant of
+	// an Access is the application's full name. Starting an upgrade asks for httpapi.ActionCreate, reading its progress
+	// for ActionRead, and the other calls for the verbs rollback, promote and edit.
+	Auth httpapi.Auth
+	// Inventory knows the applications. Required.
+	Inventory Inventory
+	// Concurrency is the most agents of an upgrade that may be open at once. 0 means all of a domain: it is the unit.
+	Concurrency int
+	// Limits bound what is accepted.
+	Limits Limits
+	// Poll is how often Run looks whether an upgrade that waits for a rollback may start. 0 means 250 ms.
+	Poll time.Duration
+	// Logger receives what clients are not told: why something was answered by 503. Nil means none.
+	Logger *slog.Logger
+}
+
+// Limits bound what one request may cost. Zero fields mean the defaults.
+type Limits struct {
+	Body  int64 // bytes of a body; 0 means 1 MiB. What is kept of a description must fit 64 KiB
+	Depth int   // of nested objects and arrays; 0 means 32
+	// Slow is how long a body may take to arrive, plus one second for every 16 KiB that did. 0 means 10 s.
+	Slow time.Duration
+	// Write is how long a client may take to accept an answer. 0 means 15 s.
+	Write time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	o.Limits.Body = cmp.Or(o.Limits.Body, 1<<20)
+	o.Limits.Depth = cmp.Or(o.Limits.Depth, 32)
+	o.Limits.Slow = cmp.Or(o.Limits.Slow, 10*time.Second)
+	o.Limits.Write = cmp.Or(o.Limits.Write, 15*time.Second)
+	o.Poll = cmp.Or(o.Poll, 250*time.Millisecond)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func (o Options) check() error {
+	var errs []error
+	if o.Auth.Verify == nil {
+		errs = append(errs, &ota.FieldError{
+			Field: "auth", Problem: "is missing", Allowed: "for example httpapi.Tokens(…), or httpapi.Open() to let everybody in",
+		})
+	}
+	if o.Inventory == nil {
+		errs = append(errs, &ota.FieldError{Field: "inventory", Problem: "is missing", Allowed: "for example servicefabric.Apps"})
+	}
+	for _, n := range []struct {
+		field string
+		value int64
+	}{
+		{"concurrency", int64(o.Concurrency)},
+		{"limits.body", o.Limits.Body},
+		{"limits.depth", int64(o.Limits.Depth)},
+		{"limits.slow", int64(o.Limits.Slow)},
+		{"limits.write", int64(o.Limits.Write)},
+		{"poll", int64(o.Poll)},
+	} {
+		if n.value < 0 {
+			errs = append(errs, &ota.FieldError{Field: n.field, Problem: "is negative", Allowed: "more than 0; 0 means the default"})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Handler serves the calls of one Engine. It is safe for concurrent use.
+type Handler struct {
+	engine *ota.Engine
+	opt    Options
+
+	mu     sync.Mutex
+	open   map[string]uint64 // by their IDs, plans that may have something to be finished; when each was last said to
+	tracks uint64
+}
+
+// New returns a Handler that serves engine. It starts nothing; Run does what happens after an answer.
+func New(engine *ota.Engine, options Options) (*Handler, error) {
+	if engine == nil {
+		return nil, &ota.FieldError{Field: "engine", Problem: "is missing", Allowed: "an *ota.Engine"}
+	}
+	if err := options.check(); err != nil {
+		return nil, fmt.Errorf("servicefabric: %w", err)
+	}
+	return &Handler{engine: engine, opt: options.withDefaults(), open: map[string]uint64{}}, nil
+}
