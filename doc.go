@@ -17,7 +17,8 @@
 // One word is one thing, everywhere: in Go, in the log, in errors.
 //
 //	Agent      what is upgraded, known by its ID; what concurrency and thresholds count
-//	Task       the work on one component of an agent; an agent has one
+//	Task       the work on one component of an agent; an agent has one, or those that a Resolver tells, done
+//	           one after the other
 //	Batch      the agents that are upgraded before the next batch may start
 //	Plan       an ordered list of batches from one version to another, with its limits
 //	Start      the commit that makes a task running; not the call that follows it
