@@ -14,6 +14,8 @@ func (d *driver) answer(a ask) {
 		d.answerInspect(a)
 	case askGate:
 		d.answerGate(a)
+	case askPrecheck:
+		d.answerPrecheck(a)
 	}
 }
 

@@ -23,6 +23,8 @@ type job struct {
 	ordinal int
 }
 
+func (j *job) key() callKey { return callKey{j.attempt.Task, uint32(j.attempt.Number)} }
+
 // outcome begins the outcome of a job.
 func (j *job) outcome(at time.Time) outcome {
 	return outcome{

@@ -19,6 +19,7 @@ func cloneOf[T any](p *T) *T {
 func (s PlanSpec) clone() PlanSpec {
 	s.Labels = maps.Clone(s.Labels)
 	s.Warnings = slices.Clone(s.Warnings)
+	s.Components = slices.Clone(s.Components)
 	return s
 }
 
@@ -64,8 +65,19 @@ func (c Control) clone() Control {
 		c.Orders[i].Agents = slices.Clone(c.Orders[i].Agents)
 		c.Orders[i].Batches = slices.Clone(c.Orders[i].Batches)
 	}
+	c.Warnings = slices.Clone(c.Warnings)
+	c.Readiness = c.Readiness.clone()
 	c.Requests = slices.Clone(c.Requests)
 	return c
+}
+
+func (r *Readiness) clone() *Readiness {
+	r = cloneOf(r)
+	if r != nil {
+		r.Findings = slices.Clone(r.Findings)
+		r.Conflicts = slices.Clone(r.Conflicts)
+	}
+	return r
 }
 
 func (p Progress) clone() Progress {

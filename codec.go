@@ -12,6 +12,8 @@ import (
 //
 //	state: schema status flags parts task [previous unhealthy] [how many further tasks, those tasks]
 //	task:  parts status why [tries] [number] [started] [ended, as the distance from started] [version error away]
+//
+// That a task is touched is a bit of its parts and nothing else.
 
 // The bits of a state's parts.
 const (
@@ -27,6 +29,7 @@ const (
 	taskStarted
 	taskEnded
 	taskMore
+	taskTouched
 	taskParts // all bits from here on are unknown
 )
 
@@ -86,6 +89,9 @@ func (t *TaskState) append(b []byte) ([]byte, error) {
 	if t.Ended != 0 {
 		b[at] |= taskEnded
 		b = binary.AppendVarint(b, t.Ended-t.Started) // wraps around, and back when it is read
+	}
+	if t.Touched {
+		b[at] |= taskTouched
 	}
 	if t.More != nil {
 		b[at] |= taskMore
@@ -216,6 +222,7 @@ func (d *decoder) task() TaskState {
 	if parts&taskEnded != 0 {
 		t.Ended = t.Started + d.varint()
 	}
+	t.Touched = parts&taskTouched != 0
 	if parts&taskMore != 0 {
 		t.More = &TaskMore{Version: d.text(), Error: d.text(), Away: d.varint()}
 	}

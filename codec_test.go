@@ -53,6 +53,15 @@ var codecCases = []struct {
 			"20e048301020200058e",
 	},
 	{
+		"between two tasks, of which the first changed it",
+		AgentState{
+			Status: TaskWaiting, Flags: AgentTouched | AgentOpen,
+			Task: TaskState{Status: TaskSucceeded, Why: ReasonSucceeded, Touched: true, Number: 1, Started: 1, Ended: 2},
+			Rest: []TaskState{{}},
+		},
+		"010203022e038001020201000000",
+	},
+	{
 		"times at the ends of the range",
 		AgentState{Task: TaskState{Started: math.MinInt64, Ended: math.MaxInt64}, More: &AgentMore{}},
 		"010000010c0000ffffffffffffffffff01010000",
@@ -115,7 +124,7 @@ func TestAgentStateRefusals(t *testing.T) {
 		"another schema":        "02000000000000",
 		"an unknown status":     "01080000000000",
 		"unknown parts":         "01000004000000",
-		"unknown task parts":    "01000000200000",
+		"unknown task parts":    "01000000400000",
 		"more than was written": "0100000000000000",
 		"a count too high":      "01000002000000ffffffff0f",
 		"a text too long":       "01000001000000ffffffffffffffffff0161",

@@ -21,7 +21,7 @@ func BenchmarkCore(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
 				e, id := benchPlan(b, ids)
-				x := newSession(e.store, id, "bench")
+				x := newSession(e.store, id, "bench", 0)
 				b.StartTimer()
 				began := time.Now()
 				if p := playCore(b, x); p.Counts.Succeeded != n {

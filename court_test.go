@@ -177,6 +177,7 @@ func (c *court) judgeEvents(was, is *snapshot, rec Record, wrong wrongFunc) {
 			if a.State.Flags&AgentTouched != 0 && b.State.Flags&AgentTouched == 0 {
 				wrong("agent %s is not touched any more", b.Agent.ID)
 			}
+			c.judgeTasks(a, b, wrong)
 		}
 	}
 	for i := range is.batches {
@@ -192,6 +193,31 @@ func (c *court) judgeEvents(was, is *snapshot, rec Record, wrong wrongFunc) {
 	a.At, b.At = time.Time{}, time.Time{}
 	if !changed && reflect.DeepEqual(a, b) && !kinds[EventLate] && !kinds[EventStatus] {
 		wrong("nothing was changed by %v", rec.Events)
+	}
+}
+
+// judgeTasks checks what must hold of the tasks of an agent whenever it changes: they are done in order, one at a time.
+func (c *court) judgeTasks(was, is *AgentRow, wrong wrongFunc) {
+	touched := false
+	for i := range is.State.tasks() {
+		before, after := was.State.task(i), is.State.task(i)
+		touched = touched || after.Touched
+		if before.Touched && !after.Touched {
+			wrong("task %d of agent %s is not touched any more", i, is.Agent.ID)
+		}
+		if before.Status == TaskSucceeded && after.Status != TaskSucceeded && after.Why != ReasonUnhealthy {
+			wrong("task %d of agent %s succeeded, and is %s now", i, is.Agent.ID, after.Status)
+		}
+		if i > 0 && (busy(after.Status) || after.Status == TaskSucceeded || bad(after.Status)) {
+			for k := range i {
+				if t := is.State.task(k); t.Status != TaskSucceeded && !(t.Status == TaskSkipped && t.Why == ReasonUntouched) {
+					wrong("task %d of agent %s is %s, while task %d is %s", i, is.Agent.ID, after.Status, k, t.Status)
+				}
+			}
+		}
+	}
+	if touched != (is.State.Flags&AgentTouched != 0) {
+		wrong("agent %s is touched: %t, its tasks say %t", is.Agent.ID, !touched, touched)
 	}
 }
 
@@ -249,23 +275,45 @@ func (c *court) close() {
 	page, _ := c.MemStore.Plans(context.Background(), PlanQuery{Limit: 1 << 20})
 	for _, row := range page.Items {
 		s := c.take(row.ID)
-		at := map[string]TaskStatus{}
+		at := map[string][]TaskStatus{} // by agent
+		for _, a := range s.agents {
+			at[a.Agent.ID] = make([]TaskStatus, a.State.tasks())
+		}
 		for i, r := range c.records(row.ID) {
 			if r.Revision != uint64(i)+1 {
 				c.t.Errorf("court: plan %s: record %d has revision %d", row.ID, i+1, r.Revision)
 			}
 			for _, e := range r.Events {
 				if to, ok := eventLeads[e.Kind]; ok {
-					at[e.Agent] = to
+					at[e.Agent][e.Task] = to
 				}
 			}
 		}
 		for _, a := range s.agents {
-			if at[a.Agent.ID] != a.State.Status {
-				c.t.Errorf("court: plan %s: agent %s is %s, its events say %s", row.ID, a.Agent.ID, a.State.Status, at[a.Agent.ID])
+			for i, want := range at[a.Agent.ID] {
+				if is := a.State.task(i).Status; is != want {
+					c.t.Errorf("court: plan %s: task %d of agent %s is %s, its events say %s", row.ID, i, a.Agent.ID, is, want)
+				}
+			}
+			if !fits(a.State.Status, at[a.Agent.ID]) {
+				c.t.Errorf("court: plan %s: agent %s is %s, its tasks are %v", row.ID, a.Agent.ID, a.State.Status, at[a.Agent.ID])
 			}
 		}
 	}
+}
+
+// fits reports whether an agent with these tasks may have this status.
+func fits(is TaskStatus, tasks []TaskStatus) bool {
+	for _, s := range []TaskStatus{TaskRunning, TaskWaiting, TaskFailed, TaskUnknown} { // one of them is enough
+		if slices.Contains(tasks, s) {
+			return is == s
+		}
+	}
+	if !slices.Contains(tasks, TaskPending) {
+		return is == tasks[len(tasks)-1]
+	}
+	started := slices.ContainsFunc(tasks, func(s TaskStatus) bool { return s != TaskPending })
+	return is == TaskPending || started && is == TaskWaiting // put back, or between two tasks
 }
 
 var eventLeads = map[EventKind]TaskStatus{

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -27,7 +29,7 @@ func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
 		spec.ID = "plan-" + uuid.NewString()
 	}
 	now := e.now()
-	d := newDraft(spec, &m)
+	d := newDraft(Resolved(ctx, spec, e.opt.Resolver), &m)
 	np := NewPlan{
 		ID: spec.ID, RequestKey: spec.RequestKey, Fingerprint: spec.Fingerprint,
 		Labels: cloneMap(spec.Labels), CreatedAt: now,
@@ -75,11 +77,14 @@ type draft struct {
 	cut      *cutter
 	seed     maphash.Seed
 	seen     map[uint64]struct{}
+	further  map[int]int         // by batch: the tasks that its agents have besides their first
+	names    map[string]struct{} // of components
 	warnings []string
+	bare     int // agents without the budgeted label
 }
 
 func newDraft(spec Spec, m *mistakes) *draft {
-	return &draft{spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
+	return &draft{spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}, further: map[int]int{}, names: map[string]struct{}{}}
 }
 
 // rows yields the agents as rows. When it has yielded its last one without an error, the agents are fine.
@@ -93,11 +98,17 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 			}
 			n++
 			d.check(n-1, a)
+			if _, ok := a.Labels[d.spec.Policy.Budget.Label]; !ok {
+				d.bare++
+			}
 			batch, ok := d.cut.next()
 			if !ok || d.mistakes.err != nil {
 				continue // the plan is refused; the rest is read for its mistakes only
 			}
-			row := AgentRow{Ordinal: n - 1, Batch: batch, Agent: AgentSpec{ID: a.ID, Version: a.Version, Labels: cloneMap(a.Labels)}}
+			row := newRow(n-1, batch, AgentSpec{ID: a.ID, Version: a.Version, Labels: cloneMap(a.Labels), Tasks: keptTasks(a.Tasks)})
+			if further := len(row.State.Rest); further > 0 {
+				d.further[batch] += further
+			}
 			if !yield(row, nil) {
 				return
 			}
@@ -106,9 +117,17 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 			d.mistakes.add("agents", "", "are none", "at least one")
 		} else {
 			d.cut.check(d.mistakes)
+			if len(d.names) > maxComponents {
+				d.mistakes.add("agents", strconv.Itoa(len(d.names)), "is how many different names their components have",
+					strconv.Itoa(maxComponents)+" at most; tell installations apart by component.instance")
+			}
 			for _, b := range d.spec.Policy.Hold.Batches {
-				if b >= len(d.cut.first) && len(d.spec.Shape.Batches) == 0 {
-					d.mistakes.add("hold.batches", strconv.Itoa(b), "names no batch of the plan", fmt.Sprintf("1 to %d", len(d.cut.first)-1))
+				if n := len(d.cut.first); b >= n && len(d.spec.Shape.Batches) == 0 {
+					allowed := holdable(n)
+					if n > 1 {
+						allowed = fmt.Sprintf("1 to %d", n-1)
+					}
+					d.mistakes.add("hold.batches", strconv.Itoa(b), "names no batch of the plan", allowed)
 				}
 			}
 		}
@@ -163,6 +182,9 @@ func (d *draft) check(i int, a Agent) {
 	if len(a.Labels) > 0 {
 		d.checkLabels(i, a.Labels)
 	}
+	if a.Tasks != nil {
+		d.checkTasks(i, a.Tasks)
+	}
 	// A 64-bit hash finds every duplicate. That two different IDs of a million share one, under a seed of this call only,
 	// happens once in thirty million plans, and is gone at the next try.
 	h := maphash.String(d.seed, a.ID)
@@ -184,17 +206,33 @@ func (d *draft) checkLabels(i int, labels map[string]string) {
 func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 	s, p := d.spec, d.spec.Policy.withDefaults()
 	batches := d.cut.rows()
+	for i, n := range d.further {
+		batches[i].Tasks.Pending += n
+	}
 	spec := PlanSpec{
 		Schema: Schema, Name: s.Name, FromVersion: s.FromVersion, FromRelease: s.FromRelease,
 		ToVersion: s.ToVersion, ToRelease: s.ToRelease, CreatedBy: s.CreatedBy, CreatedAt: now,
 		Labels: cloneMap(s.Labels), Agents: d.cut.total, Batches: len(batches), Warnings: append(warnings, d.warnings...),
+		Components: slices.Sorted(maps.Keys(d.names)),
 	}
-	spec.Warnings = append(spec.Warnings, toleranceWarning(p, batches, d.cut.total)...)
 	if n := s.Shape.Canary; n > 0 && 2*n > d.cut.total {
 		spec.Warnings = append(spec.Warnings, fmt.Sprintf("the canary of %d agents is larger than the rest of %d", min(n, d.cut.total), max(0, d.cut.total-n)))
 	}
 	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), Template: s.Rollback}
+	if p.Budget.Label != "" {
+		c.Bare = d.bare
+	}
+	c.Warnings = policyWarnings(p, batches, d.cut.total, c.Bare)
 	return created(spec, c, batches, cmp.Or(s.Actor, s.CreatedBy), now), nil
+}
+
+// policyWarnings say what is legal about a policy but deserves a look. bare is how many agents lack the budgeted label.
+func policyWarnings(p Policy, batches []BatchRow, agents, bare int) []string {
+	w := toleranceWarning(p, batches, agents)
+	if bare > 0 {
+		w = append(w, fmt.Sprintf("%d of %d agents have no label %s: the budget counts them as agents of one value", bare, agents, p.Budget.Label))
+	}
+	return w
 }
 
 // toleranceWarning says where the threshold, once it is a number, tolerates nothing although it is not 0.

@@ -39,8 +39,11 @@ type view struct {
 	now    int64
 	calls  callsView
 	held   int   // queued agents that hold a slot
-	back   int   // queued agents that were away and need one
-	barred int   // pending agents that may not start yet
+	fresh  int   // agents that need one, and may be looked at; 0 only when none could have one
+	inLine int   // agents whose lane has no room
+	asked  int   // agents that count as open because they are prechecked, those that are ready too
+	ready  int   // of asked: those that may be started
+	barred int   // pending agents that may not start yet, because a call for them is out
 	wake   int64 // when the next timer is due; 0: none
 	probed bool  // every agent of the batch was asked since it was settled
 }
@@ -48,10 +51,11 @@ type view struct {
 func (s *state) view(now int64) view {
 	v := view{
 		status: s.status(), spec: &s.spec, c: &s.c, p: &s.p, now: now, calls: s.calls,
-		held: s.queue.held(), back: s.queue.back.len(), barred: s.queue.waitingBarred(), probed: s.probing.rounds > 0,
+		held: s.queue.held(), inLine: s.queue.lanes.inLine,
+		asked: len(s.queue.checks.of), ready: s.queue.checks.ready.len(), barred: s.queue.waitingBarred(), probed: s.probing.rounds > 0,
 	}
 	if b := s.current(); b != nil {
-		v.b = &b.BatchRow
+		v.b, v.fresh = &b.BatchRow, s.queue.fresh(b)
 	}
 	if len(s.queue.timers) > 0 {
 		v.wake = s.queue.timers[0].at
@@ -86,7 +90,8 @@ func (v *view) deadline() int64 {
 type decision struct {
 	do    deed
 	all   int   // of doStart: how many agents of any kind
-	fresh int   // and of those that hold no slot yet
+	ready int   // of them: those that hold no slot yet, and may start by their precheck
+	fresh int   // and those that hold no slot yet, whom nobody has looked at
 	wake  int64 // of doWait: when to look again; 0: only an input can help
 	gate  bool  // of doAsk: the gate is next
 }
@@ -156,9 +161,11 @@ func (v *view) decideOpen() decision {
 func (v *view) decideStart() decision {
 	all, fresh, wake := v.admission()
 	held := min(all, v.held)
-	fresh = min(fresh, all-held, v.back+v.b.Counts.Pending-v.barred)
-	if held+fresh > 0 {
-		return decision{do: doStart, all: held + fresh, fresh: fresh}
+	fresh = min(fresh, all-held)
+	ready := min(fresh, v.ready)
+	fresh = min(max(fresh-v.asked, 0), v.fresh)
+	if n := held + ready + fresh; n > 0 {
+		return decision{do: doStart, all: n, ready: ready, fresh: fresh}
 	}
 	return decision{wake: earlier(wake, v.wake)}
 }
@@ -197,6 +204,9 @@ func earlier(a, b int64) int64 {
 // needs rows it says so and is called again once it has them; what it has done so far is kept. wake is when to call it
 // again without an input.
 func (s *state) step(now time.Time) (n need, wake time.Time) {
+	if s.queue.lanes.budget != s.c.Policy.Budget {
+		s.enterBatch()
+	}
 	n = s.fold(now)
 	if n.kind == needNothing && !s.fx.again {
 		n, wake = s.decideAll(now)
@@ -222,6 +232,9 @@ func (s *state) fold(now time.Time) need {
 		return n
 	}
 	s.foldInspects()
+	if n := s.foldPrechecks(); n.kind != needNothing {
+		return n
+	}
 	s.foldGates(now)
 	if n := s.foldHealth(); n.kind != needNothing {
 		return n
@@ -271,7 +284,7 @@ func (s *state) carryOut(d decision, now time.Time) need {
 		s.event(Event{Kind: EventBatchStarted, Batch: b.Index, Number: b.Size})
 		s.enterBatch()
 	case doStart:
-		return s.pick(d.all, d.fresh, now.UnixNano())
+		return s.pick(d, now.UnixNano())
 	case doSettle:
 		s.settle(b, now)
 	case doClose:
@@ -301,6 +314,9 @@ func (s *state) settle(b *batch, now time.Time) {
 
 func (s *state) close(b *batch, now time.Time) {
 	b.Status, b.ClosedAt = BatchCompleted, now
+	if p := s.c.Policy; p.Halve {
+		s.p.Halved = halved(s.p.Halved, p.Concurrency, b.Counts.Bad())
+	}
 	s.dirtyBatch(b)
 	s.event(Event{Kind: EventBatchCompleted, Batch: b.Index, Number: b.Counts.Bad()})
 }

@@ -49,7 +49,7 @@ func TestStatusOf(t *testing.T) {
 func someView(change func(*view)) *view {
 	p := Policy{Concurrency: 4, FailureThreshold: ptr(0.2)}.withDefaults()
 	v := &view{
-		status: StatusRunning, spec: &PlanSpec{Agents: 20, Batches: 2}, now: noon,
+		status: StatusRunning, spec: &PlanSpec{Agents: 20, Batches: 2}, now: noon, fresh: 10,
 		c: &Control{Started: &Stamp{}, Policy: p}, p: &Progress{Counts: Counts{Pending: 20}},
 		b: &BatchRow{Size: 10, Status: BatchRunning, Counts: Counts{Pending: 10}},
 	}
@@ -86,6 +86,9 @@ func TestLimits(t *testing.T) {
 		{"reserve", func(v *view) { v.c.Policy.Reserve = true }, -1, 3, ReasonNone},
 		{"reserve, one failed", func(v *view) { v.c.Policy.Reserve, v.b.Counts.Failed = true, 1 }, -1, 2, ReasonNone},
 		{"reserve, one failed and accepted", func(v *view) { v.c.Policy.Reserve, v.b.Counts.Failed, v.b.Accepted = true, 1, 1 }, -1, 3, ReasonNone},
+		{"budget", func(v *view) { v.inLine, v.fresh, v.c.Policy.Budget = 7, 0, Budget{"rack", 2} }, -1, 0, ReasonBudget},
+		{"budget, one of the lane is prechecked and ready", func(v *view) { v.inLine, v.fresh, v.asked, v.ready, v.c.Policy.Budget = 7, 0, 1, 1, Budget{"rack", 1} }, -1, 4, ReasonNone},
+		{"budget, another lane has room", func(v *view) { v.inLine, v.c.Policy.Budget = 7, Budget{"rack", 2} }, -1, 4, ReasonNone},
 		{"reserve, all open", func(v *view) { v.c.Policy.Reserve, v.p.Open, v.b.Open = true, 3, 3 }, -1, 0, ReasonReserve},
 	} {
 		v := someView(c.change)
@@ -158,13 +161,13 @@ func TestDecide(t *testing.T) {
 		want   decision
 	}{
 		{"starts", func(*view) {}, decision{do: doStart, all: 4, fresh: 4}},
-		{"no more than there are", func(v *view) { v.b.Counts.Pending = 2 }, decision{do: doStart, all: 2, fresh: 2}},
+		{"no more than there are", func(v *view) { v.b.Counts.Pending, v.fresh = 2, 2 }, decision{do: doStart, all: 2, fresh: 2}},
 		{"those that hold a slot go first", func(v *view) { v.held, v.p.Open = 3, 3 }, decision{do: doStart, all: 4, fresh: 1}},
 		{"held ones pass a full house", func(v *view) { v.held, v.p.Open = 3, 4 }, decision{do: doStart, all: 3}},
 		{"held ones do not pass a pause", func(v *view) { v.held, v.status, v.c.Paused = 3, StatusPaused, &Stamp{} }, decision{}},
-		{"barred ones do not count", func(v *view) { v.b.Counts.Pending, v.barred = 2, 2 }, decision{}},
-		{"those that were away need a slot", func(v *view) { v.b.Counts.Pending, v.back = 0, 2; v.b.Counts.Waiting = 2 }, decision{do: doStart, all: 2, fresh: 2}},
-		{"wakes for the next timer", func(v *view) { v.b.Counts = Counts{Waiting: 1}; v.wake = noon + 5 }, decision{wake: noon + 5}},
+		{"barred ones do not count", func(v *view) { v.b.Counts.Pending, v.barred, v.fresh = 2, 2, 0 }, decision{}},
+		{"those of full lanes do not count", func(v *view) { v.inLine, v.fresh = 10, 0 }, decision{}},
+		{"wakes for the next timer", func(v *view) { v.b.Counts, v.fresh = Counts{Waiting: 1}, 0; v.wake = noon + 5 }, decision{wake: noon + 5}},
 		{"opens", func(v *view) { v.b.Status = BatchPending }, decision{do: doOpen}},
 		{"opens nothing that may not start", func(v *view) { v.b.Status, v.calls.draining = BatchPending, true }, decision{}},
 		{"settles", func(v *view) { v.b.Counts = Counts{Succeeded: 9, Failed: 1} }, decision{do: doSettle}},

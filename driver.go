@@ -68,14 +68,16 @@ type answer struct {
 	err error
 }
 
-func (e *Engine) newDriver(ctx context.Context, id string) *driver {
-	d := &driver{e: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: newSession(e.store, id, e.opt.Name)}
+func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
+	id := row.ID
+	d := &driver{e: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: newSession(e.store, id, e.opt.Name, row.Epoch)}
 	d.life, d.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
 	d.calls, d.endCalls = context.WithCancelCause(d.life)
 	d.pool = newPool(e.exec, e.opt.Clock, d.calls, d.wake, e.lease.ok)
 	d.pool.strayed, d.pool.returned = func(ordinal int) { e.strays.add(id, ordinal) }, d.strayed
 	d.session.left = e.strays.of(id)
 	_, d.session.calls.prober = e.exec.(Prober)
+	_, d.session.calls.prechecker = e.exec.(Prechecker)
 	_, d.session.calls.inspector = e.exec.(Inspector)
 	_, d.session.calls.gater = e.exec.(Gater)
 	return d
@@ -331,7 +333,11 @@ func (d *driver) wait(ctx context.Context, draining bool, wake time.Time) {
 	if d.nudged.Load() {
 		poll = d.refreshed.Add(minRefresh)
 	}
-	t := d.e.opt.Clock.Timer(max(soonest(wake, poll).Sub(d.e.now()), 0))
+	left := soonest(wake, poll).Sub(d.e.now())
+	if left <= 0 {
+		return
+	}
+	t := d.e.opt.Clock.Timer(left)
 	defer t.Stop()
 	done := ctx.Done()
 	if draining {

@@ -34,6 +34,9 @@ type Options struct {
 	// Name names this engine among those that share the Store; two engines must not share a name. An engine that comes back
 	// under its old name, for example after a crash, takes its plans back at once. Empty means a random name.
 	Name string
+	// Resolver tells which tasks the agents of new plans have. Nil means one task for each agent whose Tasks the Spec does not
+	// give.
+	Resolver Resolver
 	// Logger receives what operators should see. Nil means none.
 	Logger *slog.Logger
 	// Clock is the source of time. Nil means the real one.

@@ -513,6 +513,9 @@ func TestQueueLimit(t *testing.T) {
 			id := s.start(Policy{QueueLimit: time.Hour, OnAway: c.away, FailureThreshold: ptr(1.0)}, Shape{}, "away-1")
 			s.run(s.e)
 			s.after(30 * time.Minute)
+			for s.agent(id, "away-1").Status == TaskRunning { // it is being asked at this very moment
+				s.after(time.Second)
+			}
 			require.Contains(s, s.explain(id).Sentence(), "1 agents of batch 0 wait for their next attempt")
 			s.said(s.e.Pause(s.ctx, id, By{}))
 			s.after(8 * time.Hour)

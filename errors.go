@@ -85,12 +85,13 @@ const maxNamed = 32
 // mistakes collects every mistake of one input, so that one answer shows them all.
 type mistakes struct {
 	err   *multierror.Error
+	in    string // comes before the names of fields
 	named int
 	more  int
 }
 
 func (m *mistakes) add(field, value, problem, allowed string) {
-	m.err = multierror.Append(m.err, &FieldError{Field: field, Value: shorten(value), Problem: problem, Allowed: allowed})
+	m.err = multierror.Append(m.err, &FieldError{Field: m.in + field, Value: shorten(value), Problem: problem, Allowed: allowed})
 }
 
 // agent is add for mistakes that a fleet may make a million times.

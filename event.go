@@ -65,6 +65,7 @@ const (
 	EventHealth      // a report that changed whether an agent counts as healthy
 	EventLate        // a report or an outcome that came too late to count
 	EventGate        // the Gater has answered; Number is its verdict, Text what it said
+	EventPrechecked  // Precheck; Number of agents are blocked or away, Text is the counts
 )
 
 var eventNames = []string{
@@ -73,6 +74,7 @@ var eventNames = []string{
 	"rollback_completed", "rollback_off", "plan_status", "plan_owned", "breach", "batch_started", "batch_observing",
 	"batch_completed", "batch_reopened", "batch_canceled", "task_started", "task_repeated", "task_succeeded",
 	"task_failed", "task_skipped", "task_canceled", "task_unknown", "task_waiting", "task_retried", "health", "late", "gate",
+	"plan_prechecked",
 }
 
 // String returns the kind as it is written on the wire, for example "task_started".

@@ -9,7 +9,7 @@ import (
 
 // Executor upgrades one agent. It is the one thing that every user brings.
 //
-// Execute brings the agent of a to a.ToVersion and returns when the outcome is known. A nil error means success. Any
+// Execute brings the agent of a (where its tasks have components, a.Component of it) to a.ToVersion and returns when the outcome is known. A nil error means success. Any
 // other error is a failure that may be tried again, if the plan's policy has a try left, unless it is marked by
 // Permanent, Rejected, Unreachable or Throttled. A panic is a failed attempt, and ends nothing else.
 //
@@ -31,11 +31,12 @@ func (f ExecutorFunc) Execute(ctx context.Context, a Attempt) (Result, error) { 
 // Attempt is one start of a task: what the Executor is asked to do. It is a value; the strings and maps in it are shared
 // and must not be changed.
 type Attempt struct {
-	Plan        string // ID of the plan
-	Agent       string // ID of the agent
-	Task        int    // which task of the agent, from 0
-	Number      int    // which start of this task, from 1
-	FromVersion string // what the agent ran before the plan touched it, as far as known
+	Plan        string    // ID of the plan
+	Agent       string    // ID of the agent
+	Task        int       // which task of the agent, from 0
+	Component   Component // what the task is about; zero where nothing was said of it
+	Number      int       // which start of this task, from 1
+	FromVersion string    // what the agent, or the component, ran before the plan touched it, as far as known
 	FromRelease string
 	ToVersion   string
 	ToRelease   string

@@ -126,6 +126,7 @@ func (v *view) explain() []Blocker {
 	for _, limit := range limits {
 		if r := limit(v); r.All == 0 || r.New == 0 {
 			add(r.Why, r.Until, r.Verb, r.Text)
+			out[len(out)-1].With = r.With
 		}
 	}
 	if v.b != nil {
@@ -151,6 +152,9 @@ func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
 		if v.barred > 0 {
 			add(ReasonAbandonedCall, 0, 0, fmt.Sprintf("%d agents of batch %d", v.barred, v.b.Index))
 		}
+		if n := v.asked - v.ready; n > 0 {
+			add(ReasonInquiry, 0, 0, fmt.Sprintf("asking %d agents of batch %d how they are", n, v.b.Index))
+		}
 		if n := v.b.Counts.Waiting; n > 0 {
 			add(ReasonBackoff, v.wake, 0, fmt.Sprintf("%d agents of batch %d wait for their next attempt", n, v.b.Index))
 		}
@@ -168,6 +172,7 @@ type Blocker struct {
 	Text   string    `json:"text,omitempty"` // with the numbers and names of this case
 	Until  time.Time `json:"until,omitzero"` // when it clears by itself; zero: it does not
 	Verb   Verb      `json:"verb,omitempty"` // what clears it; zero: nothing that can be said
+	With   string    `json:"with,omitempty"` // with which decision, and what else clears it
 }
 
 // String returns one sentence.
@@ -181,6 +186,9 @@ func (b Blocker) String() string {
 	}
 	if b.Verb != 0 {
 		s += "; cleared by " + b.Verb.String()
+		if b.With != "" {
+			s += " " + b.With
+		}
 	}
 	return s
 }

@@ -21,6 +21,11 @@ type AgentModel struct {
 	// Fails is the probability that the agent does not get along with the release: it fails at every attempt of the run,
 	// in a way that may be tried again. 0 to 1.
 	Fails float64
+	// Group names what the agent has in common with others, a kind of hardware for example. GroupFails is the probability
+	// that the release does not get along with that: then all agents of the group fail in the run, as Fails says. It is
+	// to be the same for all of them. 0 to 1; an empty Group has no such cause.
+	Group      string
+	GroupFails float64
 	// Flaky is the probability that a single attempt of an agent that does fails all the same. 0 to 1.
 	Flaky float64
 	// Latency is how long a call takes.
@@ -46,9 +51,12 @@ func (l Latency) draw(r *rand.Rand) time.Duration {
 }
 
 func (m AgentModel) check(bad *mistakes, agent string) {
-	for name, p := range map[string]float64{"fails": m.Fails, "flaky": m.Flaky} {
-		if !(p >= 0 && p <= 1) {
-			bad.agent("model."+name, strconv.FormatFloat(p, 'g', -1, 64), "is out of range for agent "+shorten(agent), "0 to 1")
+	for _, f := range []struct {
+		name string
+		p    float64
+	}{{"fails", m.Fails}, {"flaky", m.Flaky}, {"groupFails", m.GroupFails}} {
+		if !(f.p >= 0 && f.p <= 1) {
+			bad.agent("model."+f.name, strconv.FormatFloat(f.p, 'g', -1, 64), "is out of range for agent "+shorten(agent), "0 to 1")
 		}
 	}
 	if m.Latency.Median < 0 || m.Latency.Median > maxDuration {
@@ -57,6 +65,16 @@ func (m AgentModel) check(bad *mistakes, agent string) {
 	if l := m.Latency; l.P99 != 0 && (l.P99 < l.Median || l.P99 > maxDuration) {
 		bad.agent("model.latency.p99", l.P99.String(), "is out of range for agent "+shorten(agent), "the median or more, at most ten years")
 	}
+}
+
+// groupFails draws once for all agents of a group in a run.
+func (m AgentModel) groupFails(run uint64) bool {
+	if m.Group == "" {
+		return false
+	}
+	h := fnv.New64a()
+	h.Write([]byte("group " + m.Group))
+	return rand.New(rand.NewPCG(run, h.Sum64())).Float64() < m.GroupFails
 }
 
 // drawing is the fleet that runs are drawn from.
@@ -100,7 +118,7 @@ func (d *drawing) fleet(seed, run uint64) SimFleet {
 		m := d.models[a.Agent]
 		source := rand.NewPCG(seed^run*0x9e3779b97f4a7c15, m.hash)
 		r := rand.New(source)
-		fails := r.Float64() < m.Fails
+		fails := r.Float64() < m.Fails || m.groupFails(seed^run*0x9e3779b97f4a7c15)
 		source.Seed(r.Uint64(), uint64(a.Task)<<33|uint64(a.Number)<<1)
 		if a.Rollback {
 			source.Seed(r.Uint64(), 1)

@@ -53,15 +53,17 @@ func (s *state) become(r *resident, o *outcome) {
 	if o.reason != ReasonSucceeded {
 		jitter = jitterOf(s.id, r.Agent.ID, o.task, o.number)
 	}
-	b := s.c.Policy.becomes(o, t, s.target(r), r.is(AgentTouched), o.task > 0, jitter)
+	target := s.spec.target(&r.Agent, o.task)
+	was := past{touched: r.is(AgentTouched), task: r.State.touched(o.task), partly: r.State.partly()}
+	b := s.c.Policy.becomes(o, t, target, was, jitter)
 	t.Why, t.Ended = b.why, o.at
 	if b.tried {
 		t.Tries++
 	}
 	if b.touched {
-		s.setFlag(r, AgentTouched, true)
+		s.touch(r, o.task)
 	}
-	s.keepMore(t, o, b, s.target(r))
+	s.keepMore(t, o, b, target)
 	s.setTask(r, o.task, b.status)
 	switch b.status {
 	case TaskWaiting:
@@ -71,24 +73,16 @@ func (s *state) become(r *resident, o *outcome) {
 		s.nextTask(r, o.task)
 	case TaskSkipped:
 		s.taskEvent(EventTaskSkipped, r, o.task, b.why, cutMessage(o.text))
-		s.endAgent(r, TaskSkipped, o.at)
+		s.endAgent(r, TaskSkipped, b.why, o.at)
 	case TaskUnknown:
 		s.p.Row++
 		s.taskEvent(EventTaskUnknown, r, o.task, b.why, cutMessage(o.text))
-		s.endAgent(r, TaskUnknown, o.at)
+		s.endAgent(r, TaskUnknown, ReasonAgentFailed, o.at)
 	default:
 		s.p.Row++
 		s.taskEvent(EventTaskFailed, r, o.task, b.why, failText(o, b))
-		s.endAgent(r, TaskFailed, o.at)
+		s.endAgent(r, TaskFailed, ReasonAgentFailed, o.at)
 	}
-}
-
-// target is the version that an agent is brought to.
-func (s *state) target(r *resident) string {
-	if r.Agent.Target != "" {
-		return r.Agent.Target
-	}
-	return s.spec.ToVersion
 }
 
 func failText(o *outcome, b becoming) string {
@@ -147,11 +141,11 @@ func (s *state) nextTask(r *resident, task int) {
 	}
 }
 
-// endAgent ends an agent by one of its tasks; what is left of it is skipped, or canceled with its plan.
-func (s *state) endAgent(r *resident, to TaskStatus, at int64) {
-	rest, kind, why := TaskSkipped, EventTaskSkipped, ReasonAgentFailed
+// endAgent ends an agent by one of its tasks; what is left of it is skipped, or canceled with its plan, for this reason.
+func (s *state) endAgent(r *resident, to TaskStatus, why Reason, at int64) {
+	rest, kind := TaskSkipped, EventTaskSkipped
 	if to == TaskCanceled {
-		rest, kind, why = TaskCanceled, EventTaskCanceled, ReasonPlanEnded
+		rest, kind = TaskCanceled, EventTaskCanceled
 	}
 	for i := range r.State.tasks() {
 		if t := r.State.task(i); t.Status == TaskPending {
@@ -210,7 +204,7 @@ func (s *state) recovered(r *resident, now int64) {
 	}
 	s.setTask(r, i, TaskWaiting)
 	s.setAgent(r, TaskWaiting)
-	s.setFlag(r, AgentTouched, true)
+	s.touch(r, i)
 	s.setFlag(r, AgentOpen, r.Batch == s.p.Batch)
 	t.Why, t.Ended = ReasonRepeat, now
 	s.taskEvent(EventTaskWaiting, r, i, ReasonRepeat, "")
@@ -252,20 +246,20 @@ func (s *state) sweep(now int64, most int) {
 		t.Ended = now
 		switch {
 		case t.Status == TaskPending: // an earlier task of this agent is done
-			s.endAgent(r, TaskCanceled, now)
+			s.endAgent(r, TaskCanceled, ReasonPlanEnded, now)
 		case t.Why != ReasonRepeat && t.More != nil && t.More.Away != 0 && !r.is(AgentTouched):
 			t.Why = ReasonPlanEnded
 			s.setTask(r, i, TaskCanceled)
 			s.taskEvent(EventTaskCanceled, r, i, ReasonPlanEnded, "")
-			s.endAgent(r, TaskCanceled, now)
+			s.endAgent(r, TaskCanceled, ReasonPlanEnded, now)
 		case t.Why == ReasonRepeat:
 			s.setTask(r, i, TaskUnknown)
 			s.taskEvent(EventTaskUnknown, r, i, ReasonInterrupted, "")
-			s.endAgent(r, TaskUnknown, now)
+			s.endAgent(r, TaskUnknown, ReasonPlanEnded, now)
 		default:
 			s.setTask(r, i, TaskFailed)
 			s.taskEvent(EventTaskFailed, r, i, t.Why, lastError(t))
-			s.endAgent(r, TaskFailed, now)
+			s.endAgent(r, TaskFailed, ReasonAgentFailed, now)
 		}
 	})
 }
@@ -377,24 +371,24 @@ func (s *state) skip(r *resident, o Order, now int64) {
 	i := r.State.active()
 	t := r.State.task(i)
 	switch {
-	case t.Status == TaskPending && r.State.Status == TaskPending,
+	case t.Status == TaskPending, // of an agent between two tasks too
 		t.Status == TaskWaiting && t.More != nil && t.More.Away != 0 && !r.is(AgentTouched):
 		for k := range r.State.tasks() {
 			if t := r.State.task(k); !t.Status.Settled() {
 				t.Why, t.Ended = ReasonOperator, now
 				s.setTask(r, k, TaskSkipped)
+				s.event(Event{
+					Kind: EventTaskSkipped, Batch: r.Batch, Agent: r.Agent.ID, Task: k, Reason: ReasonOperator,
+					Actor: o.By.Actor, Text: o.By.Reason,
+				})
 			}
 		}
-		s.event(Event{
-			Kind: EventTaskSkipped, Batch: r.Batch, Agent: r.Agent.ID, Task: i, Reason: ReasonOperator,
-			Actor: o.By.Actor, Text: o.By.Reason,
-		})
 		s.setAgent(r, TaskSkipped)
 	case t.Status == TaskWaiting && t.Why != ReasonRepeat:
 		t.Ended = now
 		s.setTask(r, i, TaskFailed)
 		s.taskEvent(EventTaskFailed, r, i, t.Why, lastError(t))
-		s.endAgent(r, TaskFailed, now)
+		s.endAgent(r, TaskFailed, ReasonAgentFailed, now)
 	}
 }
 
@@ -409,7 +403,7 @@ func (s *state) retry(r *resident) {
 		if !bad(t.Status) && !(t.Status == TaskSkipped && t.Why == ReasonAgentFailed) {
 			continue
 		}
-		*t = TaskState{Status: t.Status, Number: t.Number}
+		*t = TaskState{Status: t.Status, Number: t.Number, Touched: t.Touched}
 		s.setTask(r, i, TaskPending)
 		s.taskEvent(EventTaskRetried, r, i, ReasonNone, "")
 	}

@@ -8,6 +8,7 @@ import "time"
 // ask is a question.
 type ask struct {
 	kind    askKind
+	task    int     // of the agent
 	attempt Attempt // what it is about
 	ordinal int
 	number  uint32
@@ -17,9 +18,10 @@ type ask struct {
 type askKind uint8
 
 const (
-	askProbe   askKind = iota + 1 // is the agent healthy?
-	askInspect                    // what became of the attempt?
-	askGate                       // was the batch good enough?
+	askProbe    askKind = iota + 1 // is the agent healthy?
+	askInspect                     // what became of the attempt?
+	askGate                        // was the batch good enough?
+	askPrecheck                    // may the agent be started?
 )
 
 // probeAnswer is what a Prober said, or that it did not know.
@@ -56,7 +58,6 @@ type probing struct {
 	active  bool
 	next    int // ordinal to ask next
 	out     int // questions that are not answered yet
-	asks    []int
 }
 
 // probe goes on with the round of questions, and says when the next one is due.
@@ -73,7 +74,10 @@ func (s *state) probe(now int64) (n need, due int64) {
 		if due := pr.started + every; pr.started != 0 && now < due {
 			return need{}, due
 		}
-		*pr = probing{rounds: pr.rounds, started: now, active: true, next: b.First, out: pr.out, asks: pr.asks[:0]}
+		*pr = probing{rounds: pr.rounds, started: now, active: true, next: b.First, out: pr.out}
+		if s.c.Policy.Observe.ToEnd {
+			pr.next = 0
+		}
 	}
 	for end := b.First + b.Size; pr.next < end && pr.out < s.c.Policy.Concurrency; pr.next++ {
 		r := s.rows.at(pr.next)
@@ -83,7 +87,7 @@ func (s *state) probe(now int64) (n need, due int64) {
 		if r.State.Status == TaskSucceeded {
 			pr.out++
 			s.rows.asking(r, true)
-			pr.asks = append(pr.asks, r.Ordinal)
+			s.asks = append(s.asks, ask{kind: askProbe, ordinal: r.Ordinal, task: r.State.tasks() - 1})
 		}
 	}
 	if pr.next == b.First+b.Size && pr.out == 0 {
@@ -163,14 +167,14 @@ func (s *state) found(ids []string, rows []AgentRow) {
 }
 
 // health takes in one report. It counts when its time lies between the agent's success and the end of the batch's
-// observation, once; otherwise it is an event and nothing else.
+// observation, or the plan's end if so set, once; otherwise it is an event and nothing else.
 func (s *state) health(r *resident, healthy bool, at int64, reason string) {
 	b := s.batch(r.Batch)
 	switch {
 	case r.State.Status != TaskSucceeded, !judged(s.status()):
 		s.late(r.Agent.ID, healthy, reason)
 		return
-	case at < r.State.task(r.State.tasks()-1).Ended, b.Status == BatchCompleted && at > nanos(b.ClosedAt):
+	case at < r.State.task(r.State.tasks()-1).Ended, b.Status == BatchCompleted && at > nanos(b.ClosedAt) && !s.c.Policy.Observe.ToEnd:
 		s.late(r.Agent.ID, healthy, reason)
 		return
 	}
@@ -243,32 +247,33 @@ func (s *state) unhealthy(r *resident, at int64, reason string) {
 	}
 }
 
-// foldDoubts leaves out the agents of a rollback that were in flight when their plan was frozen and turned out untouched.
+// foldDoubts leaves out the tasks of a rollback that were in flight when their plan was frozen and turned out untouched, and
+// with its last task the agent.
 func (s *state) foldDoubts(now int64) need {
 	if !s.calls.source || s.p.Doubts >= s.spec.Doubtful {
 		return need{}
 	}
-	for _, o := range s.untouched {
-		r := s.rows.at(o)
+	for _, d := range s.untouched {
+		r := s.rows.at(d.ordinal)
 		if r == nil {
-			return need{kind: needPage, from: o}
+			return need{kind: needPage, from: d.ordinal}
 		}
 		if s.batch(r.Batch) == nil {
 			return need{kind: needBatch, from: r.Batch}
 		}
 	}
-	for _, o := range s.untouched {
-		r := s.rows.at(o)
-		if r.State.Status != TaskPending {
+	for _, d := range s.untouched {
+		r := s.rows.at(d.ordinal)
+		t := r.State.task(d.task)
+		if r.State.Status != TaskPending || t.Status != TaskPending {
 			continue
 		}
-		for i := range r.State.tasks() {
-			t := r.State.task(i)
-			t.Why, t.Ended = ReasonUntouched, now
-			s.setTask(r, i, TaskSkipped)
-			s.taskEvent(EventTaskSkipped, r, i, ReasonUntouched, "")
+		t.Why, t.Ended = ReasonUntouched, now
+		s.setTask(r, d.task, TaskSkipped)
+		s.taskEvent(EventTaskSkipped, r, d.task, ReasonUntouched, "")
+		if r.State.task(r.State.active()).Status.Settled() {
+			s.setAgent(r, TaskSkipped)
 		}
-		s.setAgent(r, TaskSkipped)
 	}
 	s.p.Doubts = s.spec.Doubtful
 	return need{}

@@ -1,7 +1,9 @@
 package ota
 
 import (
+	"fmt"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -19,6 +21,7 @@ var limits = []func(*view) room{
 	windowLimit,
 	concurrencyLimit,
 	reserveLimit,
+	budgetLimit,
 	rateLimit,
 }
 
@@ -28,6 +31,7 @@ type room struct {
 	Why      Reason // why not more
 	Until    int64  // when that clears by itself, Unix nanoseconds; 0: it does not
 	Verb     Verb   // what clears it; 0: nothing anybody can say
+	With     string // with which decision, and what else clears it
 	Text     string
 }
 
@@ -62,9 +66,23 @@ func by(s Stamp) string {
 
 func breachLimit(v *view) room {
 	if b := standing(v.c, v.p); b != nil {
-		return none(ReasonBreached, VerbResume, b.String())
+		r := none(ReasonBreached, VerbResume, b.String())
+		r.With = decisions[b.Reason]
+		if v.spec.Source == "" && v.p.Touched > 0 {
+			r.With = strings.TrimPrefix(r.With+", or by rollback", ", ")
+		}
+		return r
 	}
 	return plenty
+}
+
+// decisions are what Resume needs to hear about a breach, where it needs to hear anything.
+var decisions = map[Reason]string{
+	ReasonThreshold:     "with accept, raise or retry",
+	ReasonPlanLimit:     "with accept, or after an edit of the limit",
+	ReasonBatchLimit:    "with accept, or after an edit of the limit",
+	ReasonGateFailed:    "with accept, or plainly to ask again",
+	ReasonGateUndecided: "with accept, or plainly to ask again",
 }
 
 func cancelLimit(v *view) room {
@@ -128,7 +146,32 @@ func windowLimit(v *view) room {
 }
 
 func concurrencyLimit(v *view) room {
-	return slots(v.c.Policy.Concurrency-v.p.Open, ReasonConcurrency)
+	most := v.c.Policy.Concurrency
+	r := slots(v.concurrency()-v.p.Open, ReasonConcurrency)
+	if n := v.concurrency(); n < most {
+		r.Text = fmt.Sprintf("%d instead of %d, after batches with failures", n, most)
+	}
+	return r
+}
+
+// concurrency is what batches with failures have left of the policy's, where it is halved after them.
+func (v *view) concurrency() int {
+	if !v.c.Policy.Halve {
+		return v.c.Policy.Concurrency
+	}
+	return max(v.c.Policy.Concurrency>>v.p.Halved, 1)
+}
+
+// halved is how often concurrency is halved once a batch has closed, in which so many agents failed.
+func halved(before, concurrency, failed int) int {
+	switch {
+	case failed == 0:
+		return max(before-1, 0)
+	case concurrency>>before > 1:
+		return before + 1
+	default:
+		return before
+	}
 }
 
 func reserveLimit(v *view) room {

@@ -26,6 +26,7 @@ type memChunk struct {
 	versions []string            // nil when none of them has one
 	targets  []string            // likewise
 	labels   []map[string]string // nil when none of them has any; equal ones are one map, which nobody changes
+	tasks    [][]TaskSpec        // nil when none of them has any
 }
 
 // memRun says that the agents from ordinal first on, up to the next run, are in batch.
@@ -58,6 +59,9 @@ func (a *memAgents) copyRow(row *AgentRow, ordinal, batch int) {
 	}
 	if c.labels != nil {
 		row.Agent.Labels = maps.Clone(c.labels[i])
+	}
+	if c.tasks != nil {
+		row.Agent.Tasks = slices.Clone(c.tasks[i])
 	}
 }
 
@@ -159,6 +163,7 @@ func (b *memBuilder) add(row *AgentRow) error {
 	c.states = append(c.states, row.State.clone())
 	c.versions = addSparse(c.versions, len(c.ids), row.Agent.Version, row.Agent.Version != "")
 	c.targets = addSparse(c.targets, len(c.ids), row.Agent.Target, row.Agent.Target != "")
+	c.tasks = addSparse(c.tasks, len(c.ids), slices.Clone(row.Agent.Tasks), len(row.Agent.Tasks) > 0)
 	c.labels = addSparse(c.labels, len(c.ids), b.intern(row.Agent.Labels), len(row.Agent.Labels) > 0)
 	b.count++
 	if !b.index.add(&b.memAgents, row.Ordinal) {

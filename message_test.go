@@ -62,6 +62,10 @@ func TestMessagesOfSpecs(t *testing.T) {
 		{"away", func(s *Spec) { s.Policy.OnAway = 7 }, "onAway (7) is unknown; allowed: fail, skip"},
 		{"hold first", func(s *Spec) { s.Policy.Hold.Batches = []int{0} }, "hold.batches (0) names the first batch, which needs only Start; allowed: 1 or more"},
 		{"hold none", func(s *Spec) { s.Shape.Size = 1; s.Policy.Hold.Batches = []int{2} }, "hold.batches (2) names no batch of the plan; allowed: 1 to 1"},
+		{"hold of one batch", func(s *Spec) { s.Policy.Hold.Batches = []int{1} }, "hold.batches (1) names no batch of the plan; allowed: none, since the plan has only its first batch"},
+		{"budget without a number", func(s *Spec) { s.Policy.Budget.Label = "rack" }, "budget.max (0) is out of range; allowed: 1 to 1000000"},
+		{"budget without a label", func(s *Spec) { s.Policy.Budget.Max = 3 }, "budget.label is missing; allowed: the name of a label of the agents"},
+		{"a template's policy", func(s *Spec) { s.Rollback = &RollbackSpec{Policy: &Policy{Concurrency: -1}} }, "rollback.concurrency (-1) is out of range; allowed: 1 to 1000000; 0 means 5"},
 		{"hold none of a list", func(s *Spec) {
 			s.Shape.Batches = []BatchShape{{Size: 1}, {Size: 1}}
 			s.Policy.Hold.Batches = []int{-1}
@@ -223,7 +227,7 @@ func TestMessagesOfVerbs(t *testing.T) {
 				_, err := s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency = -1 }, By{})
 				return err
 			},
-			`hold.batches (1) names no batch of the plan; allowed: 1 to the last batch's index`: func() error {
+			`hold.batches (1) names no batch of the plan; allowed: none, since the plan has only its first batch`: func() error {
 				_, err := s.e.Edit(s.ctx, id, func(p *Policy) { p.Hold.Batches = []int{1} }, By{})
 				return err
 			},
@@ -253,6 +257,38 @@ func TestMessagesOfOptions(t *testing.T) {
 	lease (1ns) is too short; allowed: 100ms or more; 0 means 5s
 	poll (-1ns) is negative; allowed: more than 0; 0 means 1s
 	abandonAfter (-1ns) is negative; allowed: more than 0; 0 means 5s`)
+}
+
+// However a map is ranged over, the mistakes in it come in one order.
+func TestMistakesOfAMapInOrder(t *testing.T) {
+	labels := map[string]string{}
+	for i := range 20 {
+		labels[fmt.Sprintf("k%02d", i)] = "\x00"
+	}
+	e, err := New(NewMemStore(), nil, Options{})
+	require.NoError(t, err)
+	_, err = e.Create(t.Context(), Spec{Name: "n", ToVersion: "2", Agents: AgentIDs("a"), Labels: labels})
+	all := FieldErrors(err)
+	require.Len(t, all, 20)
+	for i, f := range all {
+		require.Equal(t, fmt.Sprintf("labels[k%02d]", i), f.Field)
+	}
+}
+
+// What an edit changes about the warnings is seen at once.
+func TestEditRenewsWarnings(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.create(Policy{Budget: Budget{Label: "rack", Max: 1}}, Shape{}, names("ok", 13)...).ID
+		tolerates := "failureThreshold 0.1 tolerates 0 of 3 agents in batch 1: the first failure there is a breach"
+		bare := "13 of 13 agents have no label rack: the budget counts them as agents of one value"
+		require.Equal(s, []string{tolerates, bare}, s.plan(id).Warnings)
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.FailureThreshold = ptr(0.5) }, By{}))
+		require.Equal(s, []string{bare}, s.plan(id).Warnings)
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.FailureThreshold, p.Budget = ptr(0.05), Budget{} }, By{}))
+		require.Equal(s, []string{"failureThreshold 0.05 tolerates 0 of 10 agents in batch 0: the first failure there is a breach"}, s.plan(id).Warnings)
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.Scope, p.FailureThreshold = ScopePlan, ptr(0.08) }, By{}))
+		require.Empty(s, s.plan(id).Warnings)
+	})
 }
 
 func TestWarnings(t *testing.T) {

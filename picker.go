@@ -16,7 +16,10 @@ type queues struct {
 	partly  fifo        // hold their slot
 	retries fifo        // due, and hold their slot
 	back    fifo        // are due, and need a slot: were away, or their batch was put off
-	next    int         // no row of the current batch before this ordinal is pending, but for barred ones
+	next    int         // no row of the current batch before this ordinal is pending, but for barred and passed ones
+	passed  passed      // stand in line or are prechecked, though they are pending
+	lanes   lanes       // of those that need a slot
+	checks  checks      // those that are prechecked
 	barred  []bar       // agents whose abandoned call has not returned
 	inspect fifo        // lost attempts to ask the Inspector about
 	timers  timers      // of waiting agents of all batches
@@ -46,6 +49,20 @@ func (f *fifo) pop() int {
 		f.items, f.head = f.items[:0], 0
 	}
 	return o
+}
+
+// insert keeps a queue of ascending ordinals ascending. It nearly always goes to the end.
+func (f *fifo) insert(ordinal int) {
+	i, _ := slices.BinarySearch(f.items[f.head:], ordinal)
+	f.items = slices.Insert(f.items, f.head+i, ordinal)
+}
+
+func (f *fifo) remove(ordinal int) bool {
+	i := slices.Index(f.items[f.head:], ordinal)
+	if i >= 0 {
+		f.items = slices.Delete(f.items, f.head+i, f.head+i+1)
+	}
+	return i >= 0
 }
 
 // timer is a moment at which an agent is to be looked at again.
@@ -118,13 +135,22 @@ func (q *queues) unbar(ordinal int) bool {
 
 // cursor is what a restart may begin its search for pending agents at.
 func (q *queues) cursor() int {
-	c := q.next
+	c := q.passed.lowest(q.next)
 	for _, b := range q.barred {
 		if b.pending {
 			c = min(c, b.ordinal)
 		}
 	}
 	return c
+}
+
+// fresh is how many agents that need a slot may be looked at: 0 only when there is none that could have one.
+func (q *queues) fresh(b *batch) int {
+	n := q.back.len() + len(q.lanes.roomy)
+	if q.next < b.First+b.Size && q.lanes.inLine < lookAhead {
+		n += b.Counts.Pending
+	}
+	return n
 }
 
 // held is how many queued agents hold a slot already.
@@ -135,7 +161,7 @@ func (s *state) enterBatch() {
 	q := &s.queue
 	q.timers = slices.DeleteFunc(q.timers, func(t timer) bool { return !t.health })
 	heap.Init(&q.timers)
-	*q = queues{barred: q.barred, timers: q.timers, given: q.given, more: q.more}
+	*q = queues{barred: q.barred, timers: q.timers, given: q.given, more: q.more, lanes: newLanes(s.c.Policy.Budget)}
 	for i := range q.barred {
 		q.barred[i].pending = false
 	}
@@ -144,7 +170,12 @@ func (s *state) enterBatch() {
 		return
 	}
 	q.next = max(b.Cursor, b.First)
-	s.rows.busyRows(func(r *resident) { s.requeue(r) })
+	s.rows.busyRows(func(r *resident) {
+		if r.is(AgentOpen) {
+			q.lanes.count(r, 1)
+		}
+		s.requeue(r)
+	})
 }
 
 // requeue puts one busy row where it belongs.
@@ -182,44 +213,76 @@ func (s *state) requeueRepeat(r *resident) {
 	}
 }
 
-// pick starts agents, as many as decide allows: all of any kind, and of those at most fresh that hold no slot yet. It
-// needs a page when the next pending agents are not in memory.
-func (s *state) pick(all, fresh int, now int64) need {
-	q := &s.queue
+// pick starts as many agents as was decided, or has them prechecked first. It needs a page when the next pending agents are
+// not in memory.
+func (s *state) pick(d decision, now int64) need {
+	q, held := &s.queue, d.all-d.ready-d.fresh
 	for _, f := range []*fifo{&q.repeats, &q.partly, &q.retries} {
-		for all > 0 && f.len() > 0 {
+		for held > 0 && f.len() > 0 {
 			if s.startWaiting(f.pop(), now) {
-				all--
+				held--
 			}
 		}
 	}
-	for fresh = min(fresh, all); fresh > 0 && q.back.len() > 0; {
-		if s.startWaiting(q.back.pop(), now) {
-			fresh--
-		}
+	if n := s.startChecked(d.ready, now); n.kind != needNothing {
+		return n
 	}
-	b := s.current()
-	end := b.First + b.Size
-	for fresh > 0 && b.Counts.Pending > 0 && q.next < end {
-		r := s.rows.at(q.next)
+	for range d.fresh {
+		r, n := s.candidate()
 		if r == nil {
-			return need{kind: needPage, from: q.next}
+			return n
 		}
-		q.next++
-		if r.State.Status != TaskPending {
-			continue
+		if s.unchecked(r) {
+			s.precheck(r)
+		} else {
+			s.start(r, now)
 		}
-		if i := q.barredAt(r.Ordinal); i >= 0 {
-			q.barred[i].pending = true
-			continue
-		}
-		s.start(r, now)
-		fresh--
 	}
-	if q.next == end && b.Counts.Pending > q.waitingBarred() {
+	if b := s.current(); q.next == b.First+b.Size && b.Counts.Pending > q.waitingBarred()+len(q.passed.in) {
 		s.fault(now, fmt.Sprintf("batch %d counts %d pending agents, but none is left", b.Index, b.Counts.Pending))
 	}
 	return need{}
+}
+
+// candidate takes the next agent that needs a slot out of its queue: the first in the line of a lane that has room again,
+// one that was away, the next pending one. It is nil when there is none, or a page is needed.
+func (s *state) candidate() (*resident, need) {
+	q, b := &s.queue, s.current()
+	for l := q.lanes.first(); l != nil; l = q.lanes.first() {
+		o := l.line.items[l.line.head]
+		r := s.rows.at(o)
+		if r == nil {
+			return nil, need{kind: needPage, from: o}
+		}
+		q.lanes.leave()
+		q.passed.remove(o)
+		if r.State.Status == TaskPending || r.State.Status == TaskWaiting {
+			return r, need{}
+		}
+	}
+	for q.back.len() > 0 {
+		r := s.rows.at(q.back.pop())
+		if r != nil && r.State.Status == TaskWaiting && !q.lanes.stand(r) {
+			return r, need{}
+		}
+	}
+	for b.Counts.Pending > 0 && q.next < b.First+b.Size && q.lanes.inLine < lookAhead {
+		r := s.rows.at(q.next)
+		if r == nil {
+			return nil, need{kind: needPage, from: q.next}
+		}
+		q.next++
+		switch i := q.barredAt(r.Ordinal); {
+		case r.State.Status != TaskPending, q.passed.has(r.Ordinal):
+		case i >= 0:
+			q.barred[i].pending = true
+		case q.lanes.stand(r):
+			q.passed.add(r.Ordinal)
+		default:
+			return r, need{}
+		}
+	}
+	return nil, need{}
 }
 
 // startWaiting starts a queued agent, unless it was skipped while it was in the queue.
@@ -249,6 +312,7 @@ func (s *state) start(r *resident, now int64) {
 	s.setTask(r, i, TaskRunning)
 	s.setAgent(r, TaskRunning)
 	s.setFlag(r, AgentOpen, true)
+	s.keepPrevious(r, s.checked(r))
 	s.taskEvent(kind, r, i, t.Why, "")
 	b := s.current()
 	b.Cursor = s.queue.cursor()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 	"unicode"
@@ -18,6 +19,9 @@ type Agent struct {
 	Version string
 	// Labels are the agent's, for example its zone; an Executor sees them in the Attempt.
 	Labels map[string]string
+	// Tasks are what is to be done on the agent, one after the other, in this order: 1 to 64, see Resolver for what they have to
+	// be. Nil means that Options.Resolver is asked, and without one that the agent has one task.
+	Tasks []TaskSpec
 }
 
 // AgentIDs returns agents that have nothing but their IDs, in the given order, for Spec.Agents.
@@ -91,13 +95,15 @@ type Plan struct {
 	Tasks       Counts            `json:"tasks"`   // its tasks by status
 	Touched     int               `json:"touched"` // agents that may have been changed
 	Paused      *Stamp            `json:"paused,omitempty"`
-	Breaches    []Breach          `json:"breaches,omitempty"` // those that stand
-	Source      string            `json:"source,omitempty"`   // of a rollback plan: the plan it takes back
-	Rollback    string            `json:"rollback,omitempty"` // its rollback plan, when it has one
-	Warnings    []string          `json:"warnings,omitempty"` // what is legal but deserves a look
-	Control     uint64            `json:"control"`            // changes with every verb and new breach, not with progress
-	Revision    uint64            `json:"revision"`           // number of its newest log record
-	Owner       string            `json:"owner,omitempty"`    // the engine that drove it last
+	Breaches    []Breach          `json:"breaches,omitempty"`   // those that stand
+	Components  []string          `json:"components,omitempty"` // names of the components that its tasks are about, in order
+	Source      string            `json:"source,omitempty"`     // of a rollback plan: the plan it takes back
+	Rollback    string            `json:"rollback,omitempty"`   // its rollback plan, when it has one
+	Warnings    []string          `json:"warnings,omitempty"`   // what is legal but deserves a look
+	Readiness   *Readiness        `json:"readiness,omitempty"`  // what the last Precheck has found
+	Control     uint64            `json:"control"`              // changes with every verb and new breach, not with progress
+	Revision    uint64            `json:"revision"`             // number of its newest log record
+	Owner       string            `json:"owner,omitempty"`      // the engine that drove it last
 }
 
 // InFlight is how many agents have a call of the Executor out.
@@ -122,6 +128,14 @@ func (c *Counts) of(s TaskStatus) *int {
 		&c.Pending, &c.Running, &c.Waiting, &c.Succeeded,
 		&c.Failed, &c.Skipped, &c.Canceled, &c.Unknown,
 	}[s]
+}
+
+// Of is how many are counted with one status.
+func (c Counts) Of(s TaskStatus) int {
+	if s > TaskUnknown {
+		return 0
+	}
+	return *c.of(s)
 }
 
 // Total is how many are counted.
@@ -250,12 +264,12 @@ func checkMap(m *mistakes, field string, pairs map[string]string, most int) {
 		m.add(field, strconv.Itoa(len(pairs)), "has too many entries", "at most 64")
 		return
 	}
-	for k, v := range pairs {
+	for _, k := range slices.Sorted(maps.Keys(pairs)) {
 		if k == "" {
 			m.add(field, "", "has an empty key", "1 to 255 bytes")
 		}
 		checkText(m, field, k, maxText)
-		checkText(m, field+"["+shorten(k)+"]", v, most)
+		checkText(m, field+"["+shorten(k)+"]", pairs[k], most)
 	}
 }
 

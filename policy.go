@@ -38,9 +38,16 @@ type Policy struct {
 	// OnBreach is what happens when more fail than tolerated.
 	OnBreach Action `json:"onBreach"`
 
+	// Halve halves Concurrency after every batch in which an agent failed, down to 1, and doubles it again, up to
+	// Concurrency, after every batch in which none did.
+	Halve bool `json:"halve,omitempty"`
+
 	// Reserve starts an agent only if failed + open stays within the tolerated number, so that at most one agent more
 	// than tolerated can ever fail during upgrade. With nothing tolerated, agents go one at a time.
 	Reserve bool `json:"reserve,omitempty"`
+
+	// Budget bounds how many agents with one value of a label are open at once.
+	Budget Budget `json:"budget,omitzero"`
 
 	// Hold names the batches that wait for Promote before they begin.
 	Hold Hold `json:"hold,omitzero"`
@@ -171,6 +178,9 @@ type Observe struct {
 	Retry time.Duration `json:"retry,omitempty"`
 	// Probe is the time between two rounds of questions to a Prober. 0 means DefaultProbe.
 	Probe time.Duration `json:"probe,omitempty"`
+	// ToEnd goes on watching the agents of batches that have passed, until the plan ends: a report that one of them is
+	// unhealthy counts, at once, whatever Retry says, and each observation of a later batch asks about them too.
+	ToEnd bool `json:"toEnd,omitempty"`
 }
 
 // None reports whether nothing is observed.
@@ -258,6 +268,7 @@ func (p Policy) check(m *mistakes, batches int) {
 		}
 	}
 	p.checkEnums(m)
+	p.Budget.check(m)
 	if p.Reserve && p.OnBreach == ActionContinue {
 		m.add("reserve", "true", "does not go with going on after a breach: it would wait for ever", "with onBreach pause or rollback")
 	}
@@ -266,7 +277,7 @@ func (p Policy) check(m *mistakes, batches int) {
 		case b == 0:
 			m.add("hold.batches", "0", "names the first batch, which needs only Start", "1 or more")
 		case b < 0 || batches > 0 && b >= batches:
-			m.add("hold.batches", strconv.Itoa(b), "names no batch of the plan", "1 to the last batch's index")
+			m.add("hold.batches", strconv.Itoa(b), "names no batch of the plan", holdable(batches))
 		}
 	}
 	for _, d := range []struct {
@@ -310,6 +321,14 @@ func (p Policy) check(m *mistakes, batches int) {
 	if p.MaxAbandoned < 0 {
 		m.add("maxAbandoned", strconv.Itoa(p.MaxAbandoned), "is negative", "1 or more; 0 means the concurrency")
 	}
+}
+
+// holdable says which batches may be held; of how many is 0 where that is not known.
+func holdable(batches int) string {
+	if batches == 1 {
+		return "none, since the plan has only its first batch"
+	}
+	return "1 to the last batch's index"
 }
 
 func (p Policy) checkEnums(m *mistakes) {

@@ -100,7 +100,8 @@ func TestEnumsAsText(t *testing.T) {
 	roundTrip(t, BatchCanceled)
 	roundTrip(t, TaskUnknown)
 	roundTrip(t, VerbRollback)
-	roundTrip(t, EventGate)
+	roundTrip(t, EventPrechecked)
+	roundTrip(t, PrecheckAway)
 	roundTrip(t, GateInconclusive)
 	for r := range reasons {
 		b, err := r.MarshalText()

@@ -231,12 +231,12 @@ func (p *pool) settle(calls []settledCall) {
 		}
 	}
 	for _, c := range calls {
-		if w := p.byRow[c.ordinal]; w != nil && w.job.attempt.Number == int(c.number) {
+		if w := p.byRow[c.ordinal]; w != nil && w.job.key() == c.call {
 			w.call.end()
 			continue
 		}
 		for i := p.head; i < len(p.queue); i++ {
-			if j := &p.queue[i]; j.ordinal == c.ordinal && j.attempt.Number == int(c.number) {
+			if j := &p.queue[i]; j.ordinal == c.ordinal && j.key() == c.call {
 				p.queue = slices.Delete(p.queue, i, i+1)
 				break
 			}

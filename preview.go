@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -17,11 +18,10 @@ type Preview struct {
 	Batches []PreviewBatch `json:"batches"`
 	// Warnings are the plan's: what is legal but deserves a look.
 	Warnings []string `json:"warnings,omitempty"`
-	// Conflicts are agents that plans hold which are under way now: the first 32 found. Where the Store is a Claimer, Start
-	// would refuse such a plan; what these plans have done by then, and what others will have begun, nobody knows yet.
-	Conflicts []Conflict `json:"conflicts,omitempty"`
-	// ConflictCount is how many such agents there are, counted once for each plan that holds them.
-	ConflictCount int `json:"conflictCount,omitempty"`
+	// Readiness tells of conflicts: agents that plans hold which are under way now. Where the Store is a Claimer, Start
+	// would refuse such a plan; what these plans have done by then, and what others will have begun, nobody knows yet. It
+	// tells when the next window opens, and, if that was asked for, what a Prechecker says of the agents.
+	Readiness Readiness `json:"readiness"`
 	// Takes is how long the plan takes at least, or 0 when no length of a call was given.
 	Takes time.Duration `json:"takes,omitempty"`
 }
@@ -38,58 +38,81 @@ type PreviewBatch struct {
 	Ends   time.Duration `json:"ends,omitempty"`
 }
 
+// PreviewOptions are what a Preview looks at besides the Spec. The zero value asks no agent and tells no times.
+type PreviewOptions struct {
+	// Call, when more than 0, is how long a call of the Executor takes: the plan is then simulated on a fleet where every
+	// call takes that long and succeeds, and held batches are promoted at once, which gives the earliest times. Agents are
+	// held in memory only then. At most ten years.
+	Call time.Duration
+	// Precheck asks the Prechecker about every agent, at most Concurrency at once. It means nothing where the Executor is
+	// none.
+	Precheck bool
+}
+
 // Preview shows what Create would make of a Spec, and writes nothing. It returns the error that Create would return for a
-// Spec that is refused; whether its ID and its request key are free is not looked at. call, when more than 0, is how
-// long a call of the Executor takes: the plan is then simulated on a fleet where every call takes that long and
-// succeeds, and held batches are promoted at once, which gives the earliest times. Agents are held in memory only then. A fleet
-// with failures is for Simulate, and for Trials.
+// Spec that is refused; whether its ID and its request key are free is not looked at. A fleet with failures is for
+// Simulate, and for Trials.
 //
 // It reads the Store once for each plan under way and every 1,000 agents.
-func (e *Engine) Preview(ctx context.Context, spec Spec, call time.Duration) (Preview, error) {
+func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions) (Preview, error) {
 	var m mistakes
 	spec.check(&m)
-	checkDuration(&m, "call", call, maxDuration, "0 or more, at most ten years")
+	checkDuration(&m, "call", options.Call, maxDuration, "0 or more, at most ten years")
 	if spec.Agents == nil {
 		return Preview{}, m.result()
 	}
+	spec = Resolved(ctx, spec, e.opt.Resolver)
 	var held []Agent
-	if call > 0 {
+	if options.Call > 0 {
 		spec.Agents = keep(spec.Agents, &held)
 	}
-	c := conflictSearch{engine: e}
-	if err := c.begin(ctx); err != nil {
-		return Preview{}, fmt.Errorf("ota: preview: %w", err)
-	}
 	d := newDraft(spec, &m)
-	for row, err := range d.rows() {
-		if err == nil {
-			err = c.add(ctx, row.Agent.ID)
-		}
-		if err != nil {
-			return Preview{}, fmt.Errorf("ota: preview plan %q: %w", shorten(spec.Name), err)
-		}
+	r := e.newReadiness(ctx, spec.Policy)
+	if !options.Precheck || m.err != nil {
+		r.asker = nil
 	}
-	if err := c.ask(ctx); err != nil {
-		return Preview{}, fmt.Errorf("ota: preview: %w", err)
+	if err := r.ask(d.attempts()); err != nil {
+		return Preview{}, fmt.Errorf("ota: preview plan %q: %w", shorten(spec.Name), err)
 	}
 	made, err := d.finish(e.warnings(), e.now())
 	if err != nil {
 		return Preview{}, err
 	}
 	p := Preview{
-		Agents: made.Spec.Agents, Policy: made.Control.Policy, Warnings: made.Spec.Warnings,
-		Conflicts: c.found, ConflictCount: c.total,
+		Agents: made.Spec.Agents, Policy: made.Control.Policy, Warnings: slices.Concat(made.Spec.Warnings, made.Control.Warnings), Readiness: r.found,
+	}
+	if limit := p.Policy.PlanLimit; limit > 0 && neverOpens(p.Policy.Windows, r.found.At, r.found.At.Add(limit)) {
+		p.Warnings = append(p.Warnings, "no window opens before planLimit has passed, if the plan is started now: Start would refuse it")
 	}
 	for _, b := range made.Batches {
 		p.Batches = append(p.Batches, PreviewBatch{
 			Index: b.Index, Name: b.Name, Size: b.Size, Tolerated: Tolerated(*p.Policy.FailureThreshold, b.Size),
 		})
 	}
-	if call > 0 {
+	if options.Call > 0 {
 		spec.Agents = listed(held)
-		err = p.earliest(ctx, spec, call, e.now())
+		err = p.earliest(ctx, spec, options.Call, e.now())
 	}
 	return p, err
+}
+
+// attempts yields an attempt for every agent of a plan that is to be.
+func (d *draft) attempts() iter.Seq2[Attempt, error] {
+	s := &d.spec
+	st := &state{id: s.ID, c: Control{Annotations: s.Annotations, Policy: s.Policy.withDefaults()}, spec: PlanSpec{
+		FromVersion: s.FromVersion, FromRelease: s.FromRelease, ToVersion: s.ToVersion, ToRelease: s.ToRelease,
+	}}
+	return func(yield func(Attempt, error) bool) {
+		for row, err := range d.rows() {
+			if err != nil {
+				yield(Attempt{}, err)
+				return
+			}
+			if !yield(st.attempt(&resident{AgentRow: &row}, 0), nil) {
+				return
+			}
+		}
+	}
 }
 
 // earliest fills in the times.
@@ -139,6 +162,7 @@ func listed(agents []Agent) iter.Seq2[Agent, error] {
 // conflictSearch looks for agents in plans that are under way.
 type conflictSearch struct {
 	engine *Engine
+	but    []string // plans that are no conflict
 	plans  []string
 	ids    []string
 	found  []Conflict
@@ -153,7 +177,9 @@ func (c *conflictSearch) begin(ctx context.Context) error {
 			return err
 		}
 		for _, row := range page.Items {
-			c.plans = append(c.plans, row.ID)
+			if !slices.Contains(c.but, row.ID) {
+				c.plans = append(c.plans, row.ID)
+			}
 		}
 		if !page.More || len(page.Items) == 0 {
 			return nil

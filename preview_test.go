@@ -14,7 +14,7 @@ func TestAPreviewWritesNothing(t *testing.T) {
 			Name: "x", ToVersion: "2", Agents: AgentIDs(names("a", 25)...), Shape: Shape{Size: 9},
 			Policy: Policy{Concurrency: 3, Observe: Observe{Wait: time.Minute}, Hold: Hold{Every: true}},
 		}
-		p, err := s.e.Preview(s.ctx, spec, 10*time.Second)
+		p, err := s.e.Preview(s.ctx, spec, PreviewOptions{Call: 10 * time.Second})
 		require.NoError(s, err)
 		require.Equal(s, 25, p.Agents)
 		require.Equal(s, DefaultAttemptLimit, p.Policy.AttemptLimit)
@@ -25,8 +25,8 @@ func TestAPreviewWritesNothing(t *testing.T) {
 			{Index: 2, Size: 7, Begins: 180 * time.Second, Ends: 270 * time.Second},
 		}, p.Batches)
 		require.Equal(s, 270*time.Second, p.Takes)
-		require.Equal(s, 25, p.ConflictCount)
-		require.Equal(s, Conflict{Agent: "a-000", Plan: busy}, p.Conflicts[0])
+		require.Equal(s, 25, p.Readiness.ConflictCount)
+		require.Equal(s, Conflict{Agent: "a-000", Plan: busy}, p.Readiness.Conflicts[0])
 		page, err := s.e.store.Plans(s.ctx, PlanQuery{})
 		require.NoError(s, err)
 		require.Len(s, page.Items, 1, "nothing was made")
@@ -37,10 +37,10 @@ func TestAPreviewOfManyAgents(t *testing.T) {
 	inScene(t, func(s *scene) {
 		all := ids("a", 2500)
 		s.start(Policy{}, Shape{}, all...)
-		p, err := s.e.Preview(s.ctx, Spec{Name: "x", ToVersion: "2", Agents: AgentIDs(all...)}, 0)
+		p, err := s.e.Preview(s.ctx, Spec{Name: "x", ToVersion: "2", Agents: AgentIDs(all...)}, PreviewOptions{})
 		require.NoError(s, err)
-		require.Equal(s, 2500, p.ConflictCount)
-		require.Len(s, p.Conflicts, 32)
+		require.Equal(s, 2500, p.Readiness.ConflictCount)
+		require.Len(s, p.Readiness.Conflicts, 32)
 		require.Zero(s, p.Takes)
 		require.Equal(s, 1, p.Batches[249].Tolerated)
 	})
@@ -56,7 +56,7 @@ func TestAPreviewRefusesWhatCreateRefuses(t *testing.T) {
 			{Name: "x", ToVersion: "2", Agents: AgentIDs("a", "b"), Shape: Shape{Batches: []BatchShape{{Size: 1}}}},
 			{Name: "x", ToVersion: "2", Agents: AgentIDs("a"), Policy: Policy{Concurrency: -1, Hold: Hold{Batches: []int{7}}}},
 		} {
-			_, previewed := s.e.Preview(s.ctx, spec, 0)
+			_, previewed := s.e.Preview(s.ctx, spec, PreviewOptions{})
 			_, created := s.e.Create(s.ctx, spec)
 			require.NotEmpty(s, FieldErrors(created))
 			require.Equal(s, FieldErrors(created), FieldErrors(previewed))

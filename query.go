@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -18,8 +19,8 @@ func planOf(row *PlanRow) Plan {
 		EndedAt: p.EndedAt, Labels: cloneMap(s.Labels), Annotations: cloneMap(c.Annotations),
 		Policy: c.Policy.withDefaults(), Status: st, Agents: s.Agents, Batches: s.Batches,
 		Batch: min(p.Batch, p.Reached), Counts: ended(p.Counts, st), Tasks: ended(p.Tasks, st), Touched: p.Touched,
-		Source: s.Source, Warnings: append([]string(nil), s.Warnings...), Owner: p.Owner,
-		Control: row.ControlNumber, Revision: row.Revision,
+		Source: s.Source, Warnings: slices.Concat(s.Warnings, c.Warnings), Owner: p.Owner, Components: slices.Clone(s.Components),
+		Control: row.ControlNumber, Revision: row.Revision, Readiness: c.Readiness.clone(),
 	}
 	if c.Started != nil {
 		plan.StartedAt = c.Started.At
@@ -135,20 +136,25 @@ type AgentInfo struct {
 	Touched   bool              `json:"touched"`  // it may have been changed
 	AtTarget  bool              `json:"atTarget"` // it succeeded without being changed
 	Unhealthy bool              `json:"unhealthy,omitempty"`
-	Tasks     []Task            `json:"tasks"` // never empty
+	Tasks     []Task            `json:"tasks"` // in the order in which they are done; never empty
 }
 
 // Task is a task of an agent as it stands.
 type Task struct {
-	Status    TaskStatus `json:"status"`
-	Reason    Reason     `json:"reason"`             // how it ended, or why it waits
-	Attempts  int        `json:"attempts"`           // how often it was started
-	StartedAt time.Time  `json:"startedAt,omitzero"` // the last time
-	EndedAt   time.Time  `json:"endedAt,omitzero"`
-	DueAt     time.Time  `json:"dueAt,omitzero"`    // while it waits: when its next attempt is due
-	Target    string     `json:"target"`            // the version it is brought to
-	Version   string     `json:"version,omitempty"` // what the agent reported, where that is not the target
-	Error     string     `json:"error,omitempty"`   // of the last failed attempt
+	Component     Component  `json:"component,omitzero"` // what it is about; zero where nothing was said of it
+	From          string     `json:"from,omitempty"`     // the version that was there before the plan, as far as known
+	FromRelease   string     `json:"fromRelease,omitempty"`
+	Target        string     `json:"target"` // the version it is brought to
+	TargetRelease string     `json:"targetRelease,omitempty"`
+	Status        TaskStatus `json:"status"`
+	Reason        Reason     `json:"reason"`             // how it ended, or why it waits
+	Touched       bool       `json:"touched"`            // it may have changed the agent: a rollback takes it back
+	Attempts      int        `json:"attempts"`           // how often it was started
+	StartedAt     time.Time  `json:"startedAt,omitzero"` // the last time
+	EndedAt       time.Time  `json:"endedAt,omitzero"`
+	DueAt         time.Time  `json:"dueAt,omitzero"`    // while it waits: when its next attempt is due
+	Version       string     `json:"version,omitempty"` // what the agent reported, where that is not the target
+	Error         string     `json:"error,omitempty"`   // of the last failed attempt
 }
 
 // Agents returns one page of a plan's agents, in order. The next page begins at the ordinal after the last one's.
@@ -192,7 +198,7 @@ func derived(ask []TaskStatus) []TaskStatus {
 
 func agentOf(r *AgentRow, s *PlanSpec, st Status) AgentInfo {
 	a := AgentInfo{
-		ID: r.Agent.ID, Batch: r.Batch, Ordinal: r.Ordinal, Version: cmp.Or(r.Agent.Version, s.FromVersion),
+		ID: r.Agent.ID, Batch: r.Batch, Ordinal: r.Ordinal, Version: r.previous(s),
 		Labels: cloneMap(r.Agent.Labels), Status: r.State.Status,
 		Touched: r.State.Flags&AgentTouched != 0, AtTarget: r.State.Flags&AgentAtTarget != 0,
 		Unhealthy: r.State.Flags&AgentUnhealthy != 0,
@@ -201,7 +207,8 @@ func agentOf(r *AgentRow, s *PlanSpec, st Status) AgentInfo {
 		a.Status = TaskCanceled
 	}
 	for i := range r.State.tasks() {
-		t := taskOf(r.State.task(i), cmp.Or(r.Agent.Target, s.ToVersion))
+		t := taskOf(r.State.task(i), s.task(&r.Agent, i))
+		t.Touched = r.State.touched(i)
 		if gone(st) && t.Status == TaskPending {
 			t.Status = TaskCanceled
 		}
@@ -210,9 +217,11 @@ func agentOf(r *AgentRow, s *PlanSpec, st Status) AgentInfo {
 	return a
 }
 
-func taskOf(t *TaskState, target string) Task {
+func taskOf(t *TaskState, work TaskSpec) Task {
 	out := Task{
-		Status: t.Status, Reason: t.Why, Attempts: int(t.Number), StartedAt: stamp(t.Started), Target: target,
+		Component: work.Component, From: work.FromVersion, FromRelease: work.FromRelease,
+		Target: work.ToVersion, TargetRelease: work.ToRelease,
+		Status: t.Status, Reason: t.Why, Touched: t.Touched, Attempts: int(t.Number), StartedAt: stamp(t.Started),
 	}
 	switch {
 	case t.Status == TaskWaiting:
@@ -226,7 +235,7 @@ func taskOf(t *TaskState, target string) Task {
 	return out
 }
 
-// FailedSpec returns a Spec for a new plan of the agents of a plan that failed, with its versions and policy. Use it where
+// FailedSpec returns a Spec for a new plan of the agents of a plan that failed, with its versions, tasks and policy. Use it where
 // Retry is too late: when the plan has ended.
 func (e *Engine) FailedSpec(ctx context.Context, id string) (Spec, error) {
 	p, err := e.Plan(ctx, id)
@@ -239,14 +248,18 @@ func (e *Engine) FailedSpec(ctx context.Context, id string) (Spec, error) {
 		Agents: func(yield func(Agent, error) bool) {
 			q := RowQuery{Status: []TaskStatus{TaskFailed, TaskUnknown}}
 			for {
-				page, err := e.Agents(ctx, id, q)
+				page, err := e.store.Agents(ctx, id, q)
 				if err != nil {
-					yield(Agent{}, err)
+					yield(Agent{}, fmt.Errorf("ota: agents of plan %s: %w", id, err))
 					return
 				}
-				for _, a := range page.Items {
-					q.From = a.Ordinal + 1
-					if !yield(Agent{ID: a.ID, Version: a.Version, Labels: a.Labels}, nil) {
+				for _, r := range page.Items {
+					q.From = r.Ordinal + 1
+					a := Agent{ID: r.Agent.ID, Version: cmp.Or(r.Agent.Version, p.FromVersion), Labels: r.Agent.Labels, Tasks: r.Agent.Tasks}
+					if a.Tasks == nil && r.Agent.Target != "" {
+						a.Tasks = []TaskSpec{{ToVersion: r.Agent.Target, ToRelease: p.ToRelease}}
+					}
+					if !yield(a, nil) {
 						return
 					}
 				}

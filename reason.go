@@ -35,6 +35,7 @@ const (
 	ReasonGate                 // the gate after the batch has not passed
 	ReasonEvidence             // the canary changed no agent, so it proves nothing
 	ReasonWindow               // no maintenance window is open
+	ReasonBudget               // as many agents with the same label are open as the policy allows
 )
 
 // What struck: the reason of a Breach.
@@ -69,6 +70,7 @@ const (
 	ReasonPlanEnded                        // the plan ended first
 	ReasonUntouched                        // the plan being rolled back never changed this agent
 	ReasonRepeat                           // the engine was restarted; the same attempt is called again
+	ReasonBlocked                          // the precheck gave a reason to leave the agent out
 )
 
 var reasons = map[Reason]struct{ word, sentence string }{
@@ -106,6 +108,7 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonGateFailed:       {"gate_failed", "The gate after the batch failed"},
 	ReasonGateUndecided:    {"gate_undecided", "The gate after the batch came to no answer"},
 	ReasonWindow:           {"window", "No maintenance window is open"},
+	ReasonBudget:           {"budget", "As many agents with one value of a label are open as the policy allows"},
 	ReasonThreshold:        {"threshold", "Failure threshold exceeded"},
 	ReasonTooManyAbandoned: {"too_many_abandoned", "Too many calls were abandoned"},
 	ReasonFault:            {"fault", "A part of the executor broke its contract"},
@@ -127,6 +130,7 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonPlanEnded:        {"plan_ended", "The plan ended first"},
 	ReasonUntouched:        {"untouched", "The plan being rolled back never changed the agent"},
 	ReasonRepeat:           {"repeat", "The engine was restarted; the same attempt is called again"},
+	ReasonBlocked:          {"blocked", "The precheck gave a reason to leave the agent out"},
 }
 
 // String returns the word, for example "concurrency".

@@ -12,7 +12,13 @@ type reported struct {
 // settledCall names a call for which nothing waits any more.
 type settledCall struct {
 	ordinal int
-	number  uint32
+	call    callKey
+}
+
+// callKey tells the calls for one agent apart.
+type callKey struct {
+	task   int
+	number uint32
 }
 
 func (r *OutcomeReport) input(at time.Time) reported {
@@ -84,11 +90,11 @@ func (s *state) foundReports(ids []string, rows []AgentRow) {
 // foldReport takes in one reported outcome. The first outcome of an attempt counts, and ends its call.
 func (s *state) foldReport(r *resident, o *outcome) {
 	if !r.State.attemptOpen(o.task, o.number) {
-		if !r.State.shows(o, s.target(r)) {
+		if !r.State.shows(o, s.spec.target(&r.Agent, o.task)) {
 			s.lateReport(o)
 		}
 		if o.task < r.State.tasks() && o.number <= r.State.task(o.task).Number {
-			s.fx.settled = append(s.fx.settled, settledCall{o.ordinal, o.number})
+			s.fx.settled = append(s.fx.settled, settledCall{o.ordinal, callKey{o.task, o.number}})
 		}
 		return
 	}
@@ -105,7 +111,7 @@ func (s *state) foldReport(r *resident, o *outcome) {
 		s.setFlag(r, AgentOpen, false)
 		s.requeue(r)
 	}
-	s.fx.settled = append(s.fx.settled, settledCall{o.ordinal, o.number})
+	s.fx.settled = append(s.fx.settled, settledCall{o.ordinal, callKey{o.task, o.number}})
 }
 
 func (s *state) lateReport(o *outcome) {
@@ -135,13 +141,5 @@ func (q *queues) withdraw(ordinal int) {
 	for _, f := range []*fifo{&q.repeats, &q.partly, &q.back, &q.inspect} {
 		f.remove(ordinal)
 	}
-}
-
-func (f *fifo) remove(ordinal int) {
-	for i := f.head; i < len(f.items); i++ {
-		if f.items[i] == ordinal {
-			f.items = append(f.items[:i], f.items[i+1:]...)
-			return
-		}
-	}
+	q.lanes.withdraw(ordinal)
 }

@@ -1,26 +1,24 @@
 package ota
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-	"maps"
-	"slices"
 	"strconv"
-	"time"
 
 	"github.com/google/uuid"
 )
 
 // RollbackSpec is what may be different about a rollback plan. The zero value gives the name "Rollback of …" and the
-// source's labels and policy, without its list of held batches.
+// source's labels and present policy, without its list of held batches. Versions, agents and batches follow from the
+// source. A Spec may hold one, for the rollback that a breach asks for; CreateRollback and Rollback take their own, and
+// nothing of the Spec's.
 type RollbackSpec struct {
-	Name        string            `json:"name,omitempty"`
-	Labels      map[string]string `json:"labels,omitempty"` // besides the source's
-	Annotations map[string]string `json:"annotations,omitempty"`
-	Policy      *Policy           `json:"policy,omitempty"` // instead of the source's
+	Name        string            `json:"name,omitempty"`        // at most 255 bytes
+	Labels      map[string]string `json:"labels,omitempty"`      // besides the source's, or in their place; at most 64 of 255 bytes each
+	Annotations map[string]string `json:"annotations,omitempty"` // the source's are not taken over; at most 64, values of at most 64 KiB
+	// Policy is the whole policy, instead of the source's. To change one thing, begin with a copy of Plan.Policy.
+	Policy *Policy `json:"policy,omitempty"`
 	// Interrupt ends the contexts of the source's calls in flight when the rollback starts; otherwise they drain.
 	Interrupt bool `json:"interrupt,omitempty"`
 }
@@ -30,7 +28,9 @@ func (s RollbackSpec) check(m *mistakes) {
 	checkMap(m, "rollback.labels", s.Labels, maxText)
 	checkMap(m, "rollback.annotations", s.Annotations, maxAnnotation)
 	if s.Policy != nil {
+		m.in = "rollback."
 		s.Policy.check(m, 0)
+		m.in = ""
 	}
 }
 
@@ -167,7 +167,11 @@ func (e *Engine) startRollback(ctx context.Context, row PlanRow, by By) (Plan, e
 	if _, err := e.sayRow(ctx, row.Source, VerbRollback, by, func(w *saying) error { return w.rollBack(row.ID) }); err != nil {
 		return Plan{}, err
 	}
-	return e.say(ctx, row.ID, VerbStart, by, (*saying).start)
+	p, err := e.say(ctx, row.ID, VerbStart, by, (*saying).start)
+	if errors.Is(err, ErrState) { // whoever drives the source has started it meanwhile, and it has gone on since
+		return e.Plan(ctx, row.ID)
+	}
+	return p, err
 }
 
 // rollBack makes the source roll back.
@@ -228,369 +232,4 @@ func (e *Engine) rolledBack(ctx context.Context, source, id string) error {
 		return nil
 	})
 	return err
-}
-
-// undo is a rollback plan being made: it reads the source's batches, the current one first and then from the last to the
-// first, and within each those in flight first, then in reverse order of completion. One batch is held in memory at a time.
-type undo struct {
-	e        *Engine
-	ctx      context.Context
-	source   *PlanRow
-	batches  []BatchRow
-	total    int
-	doubtful int
-	unknown  []string // agents without a version to go back to
-	later    []string // agents that a later plan has touched
-	left     int      // how many were left out
-}
-
-func (u *undo) rows() iter.Seq2[AgentRow, error] {
-	return func(yield func(AgentRow, error) bool) {
-		later, err := u.e.laterPlans(u.ctx, u.source)
-		if err != nil {
-			yield(AgentRow{}, err)
-			return
-		}
-		for _, i := range u.order() {
-			agents, err := u.batch(i, later)
-			if err != nil {
-				yield(AgentRow{}, err)
-				return
-			}
-			for k := range agents {
-				if !yield(agents[k], nil) {
-					return
-				}
-			}
-		}
-		if u.total == 0 {
-			yield(AgentRow{}, ErrNothing)
-		}
-	}
-}
-
-func (u *undo) order() []int {
-	p := &u.source.Progress
-	current := min(p.Batch, u.source.Spec.Batches-1)
-	order := []int{current}
-	for i := p.Reached; i >= 0; i-- {
-		if i != current {
-			order = append(order, i)
-		}
-	}
-	return order
-}
-
-// batch reads the agents of one batch of the source that are to be taken back.
-func (u *undo) batch(i int, later []string) ([]AgentRow, error) {
-	page, err := u.e.store.Batches(u.ctx, u.source.ID, RowQuery{From: i, To: i + 1})
-	if err != nil || len(page.Items) == 0 {
-		return nil, err
-	}
-	src := page.Items[0]
-	var found []AgentRow
-	for q := (RowQuery{From: src.First, To: src.First + src.Size}); ; {
-		page, err := u.e.store.Agents(u.ctx, u.source.ID, q)
-		if err != nil {
-			return nil, err
-		}
-		found = slices.Grow(found, len(page.Items))
-		for _, r := range page.Items {
-			q.From = r.Ordinal + 1
-			if r.State.Flags&AgentTouched != 0 || r.State.Status == TaskRunning {
-				found = append(found, r)
-			}
-		}
-		if !page.More {
-			break
-		}
-	}
-	slices.SortStableFunc(found, func(a, b AgentRow) int {
-		return cmp.Or(-cmp.Compare(inFlight(&a), inFlight(&b)), -cmp.Compare(lastEnd(&a), lastEnd(&b)))
-	})
-	return u.take(src, found, later)
-}
-
-func inFlight(r *AgentRow) int {
-	if r.State.Status == TaskRunning {
-		return 1
-	}
-	return 0
-}
-
-func lastEnd(r *AgentRow) int64 {
-	end := r.State.Task.Ended
-	for i := range r.State.Rest {
-		end = max(end, r.State.Rest[i].Ended)
-	}
-	return end
-}
-
-// take makes rows of the rollback plan from rows of its source.
-func (u *undo) take(src BatchRow, found []AgentRow, later []string) ([]AgentRow, error) {
-	gone, err := u.touchedLater(found, later)
-	if err != nil {
-		return nil, err
-	}
-	b := BatchRow{Index: len(u.batches), Name: src.Name, First: u.total, Cursor: u.total}
-	var out []AgentRow
-	for i := range found {
-		r := &found[i]
-		spec := AgentSpec{ID: r.Agent.ID, Version: cmp.Or(r.Agent.Target, u.source.Spec.ToVersion), Labels: r.Agent.Labels}
-		spec.Target = cmp.Or(r.Agent.Version, u.source.Spec.FromVersion)
-		if r.State.More != nil && r.State.More.Previous != "" {
-			spec.Target = r.State.More.Previous
-		}
-		switch {
-		case gone[r.Agent.ID]:
-			u.leave(&u.later, r.Agent.ID)
-			continue
-		case spec.Target == "":
-			u.leave(&u.unknown, r.Agent.ID)
-			continue
-		}
-		if r.State.Status == TaskRunning {
-			u.doubtful = u.total + 1 // those in flight come first, but an earlier batch that was reopened comes before them
-		}
-		out = append(out, AgentRow{Ordinal: u.total, Batch: b.Index, Agent: spec})
-		u.total++
-	}
-	b.Size = len(out)
-	b.Counts.Pending, b.Tasks.Pending = b.Size, b.Size
-	if b.Size > 0 {
-		u.batches = append(u.batches, b)
-	}
-	return out, nil
-}
-
-func (u *undo) leave(list *[]string, id string) {
-	u.left++
-	if len(*list) < maxNamed {
-		*list = append(*list, id)
-	}
-}
-
-// touchedLater tells which of these agents one of the later plans may have changed.
-func (u *undo) touchedLater(rows []AgentRow, later []string) (map[string]bool, error) {
-	gone := map[string]bool{}
-	for _, plan := range later {
-		for chunk := range slices.Chunk(rows, orderChunk) {
-			q := RowQuery{Limit: len(chunk)}
-			for i := range chunk {
-				q.IDs = append(q.IDs, chunk[i].Agent.ID)
-			}
-			page, err := u.e.store.Agents(u.ctx, plan, q)
-			if err != nil {
-				return nil, err
-			}
-			for _, r := range page.Items {
-				if r.State.Flags&AgentTouched != 0 {
-					gone[r.Agent.ID] = true
-				}
-			}
-		}
-	}
-	return gone, nil
-}
-
-// laterPlans lists the plans, started after the source, that may have changed agents of it since. An active source holds its claims, so there
-// are none; a plan that was rolled back, and its rollback plan, have left no trace.
-func (e *Engine) laterPlans(ctx context.Context, source *PlanRow) ([]string, error) {
-	if source.Progress.End == StatusUnknown && source.Control.Cancel == nil || source.Control.Started == nil {
-		return nil, nil
-	}
-	var later []string
-	for q := (PlanQuery{}); ; {
-		page, err := e.store.Plans(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		for i := range page.Items {
-			r := &page.Items[i]
-			started := r.Control.Started
-			switch {
-			case r.ID == source.ID, r.Source != "", started == nil, started.At.Before(source.Control.Started.At):
-			case r.Progress.Touched == 0, statusOf(&r.Control, &r.Progress) == StatusRolledBack:
-			default:
-				later = append(later, r.ID)
-			}
-		}
-		q.Offset += len(page.Items)
-		if !page.More {
-			return later, nil
-		}
-	}
-}
-
-func (u *undo) labels() map[string]string {
-	labels := map[string]string{}
-	maps.Copy(labels, u.source.Spec.Labels)
-	maps.Copy(labels, u.source.Control.Rollback.Spec.Labels)
-	return labels
-}
-
-func (u *undo) finish(warnings []string) (Created, error) {
-	src, spec := &u.source.Spec, u.source.Control.Rollback.Spec
-	p := u.source.Control.Policy
-	p.Hold.Batches = nil
-	if spec.Policy != nil {
-		p = *spec.Policy
-	}
-	p = p.withDefaults()
-	now := u.e.now()
-	for _, w := range []struct {
-		ids  []string
-		what string
-	}{{u.unknown, "have no known version to go back to"}, {u.later, "were changed by a later plan"}} {
-		if len(w.ids) > 0 {
-			warnings = append(warnings, fmt.Sprintf("agents left out because they %s: %v", w.what, w.ids))
-		}
-	}
-	if n := u.left - len(u.unknown) - len(u.later); n > 0 {
-		warnings = append(warnings, fmt.Sprintf("%d more agents were left out", n))
-	}
-	by := u.source.Control.Rollback.Frozen
-	return created(PlanSpec{
-		Schema: Schema, Name: cmp.Or(spec.Name, shorten255("Rollback of "+src.Name)), FromVersion: src.ToVersion, FromRelease: src.ToRelease,
-		ToVersion: src.FromVersion, ToRelease: src.FromRelease, CreatedBy: by.Actor, CreatedAt: now, Labels: u.labels(),
-		Agents: u.total, Batches: len(u.batches), Source: u.source.ID, Doubtful: u.doubtful, Warnings: warnings,
-	}, Control{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations)}, u.batches, by.Actor, now), nil
-}
-
-func shorten255(s string) string { return s[:min(len(s), maxText)] }
-
-// linkState is what the driver of a rollback plan knows of its source.
-type linkState struct {
-	drained   bool  // nothing of the source is in flight or waits
-	untouched []int // doubtful agents of the rollback that turned out untouched
-}
-
-// tend does what is due between the two plans of a rollback, from the side of either: it finishes what a process that died
-// has begun, ends the source when its rollback has ended, and tells a rollback whether its source has drained.
-func (e *Engine) tend(ctx context.Context, id string) (linkState, error) {
-	row, err := e.store.Plan(ctx, id)
-	if err != nil {
-		return linkState{}, err
-	}
-	if row.Source != "" {
-		return e.tendRollback(ctx, &row)
-	}
-	return linkState{}, e.tendSource(ctx, &row)
-}
-
-func (e *Engine) tendSource(ctx context.Context, row *PlanRow) error {
-	ref := row.Control.Rollback
-	if ref == nil {
-		if !undoing(&row.Control, &row.Progress) {
-			return nil
-		}
-		return e.rollBackByItself(ctx, row)
-	}
-	if !ref.Done.IsZero() {
-		return nil
-	}
-	r, err := e.ensureRollback(ctx, row)
-	if err != nil {
-		if errors.Is(err, ErrNothing) {
-			return nil
-		}
-		return err
-	}
-	switch st := statusOf(&r.Control, &r.Progress); {
-	case st == StatusCompleted:
-		return e.rolledBack(ctx, row.ID, r.ID)
-	case st == StatusCanceled:
-		return e.rollbackOff(ctx, row.ID, r.ID, "rollback plan "+r.ID+" was canceled")
-	case st == StatusPending && ref.Started != nil:
-		_, err := e.startRollback(ctx, r, By{Actor: ref.Started.Actor, Reason: ref.Started.Reason})
-		return err
-	case st == StatusPending && undoing(&row.Control, &row.Progress):
-		_, err := e.startRollback(ctx, r, breachedBy(row))
-		return err
-	}
-	return nil
-}
-
-// rollBackByItself carries out the rollback that a breach asked for.
-func (e *Engine) rollBackByItself(ctx context.Context, row *PlanRow) error {
-	by := breachedBy(row)
-	var spec RollbackSpec
-	if t := row.Control.Template; t != nil {
-		spec = *t
-	}
-	_, err := e.Rollback(ctx, row.ID, spec, by)
-	if !errors.Is(err, ErrNothing) {
-		return err
-	}
-	_, err = e.sayRow(ctx, row.ID, VerbRollback, by, func(w *saying) error {
-		if w.c.Undone >= w.row.Progress.Struck {
-			return nil
-		}
-		w.c.Undone = w.row.Progress.Struck
-		w.event(Event{Kind: EventRollbackOff, Batch: -1, Text: "nothing to roll back"})
-		return nil
-	})
-	return err
-}
-
-// breachedBy is who says the verbs that follow from a breach.
-func breachedBy(row *PlanRow) By {
-	by := By{Actor: "ota"}
-	if b := standing(&row.Control, &row.Progress); b != nil {
-		by.Reason = shorten255(b.String())
-	}
-	return by
-}
-
-// tendRollback looks whether the source has drained, and which agents that were in flight then turned out untouched.
-func (e *Engine) tendRollback(ctx context.Context, row *PlanRow) (linkState, error) {
-	source, err := e.store.Plan(ctx, row.Source)
-	if err != nil {
-		return linkState{}, err
-	}
-	if err := e.tendSource(ctx, &source); err != nil {
-		return linkState{}, err
-	}
-	p := &source.Progress
-	st := linkState{drained: p.Counts.Running+p.Counts.Waiting == 0}
-	if !st.drained || row.Progress.Doubts >= row.Spec.Doubtful {
-		return st, nil
-	}
-	for from := 0; from < row.Spec.Doubtful; {
-		page, err := e.store.Agents(ctx, row.ID, RowQuery{From: from, To: row.Spec.Doubtful, Limit: orderChunk})
-		if err != nil || len(page.Items) == 0 {
-			return linkState{}, err
-		}
-		ordinals := map[string]int{}
-		q := RowQuery{Limit: orderChunk}
-		for _, r := range page.Items {
-			from = r.Ordinal + 1
-			ordinals[r.Agent.ID] = r.Ordinal
-			q.IDs = append(q.IDs, r.Agent.ID)
-		}
-		was, err := e.store.Agents(ctx, source.ID, q)
-		if err != nil {
-			return linkState{}, err
-		}
-		for _, r := range was.Items {
-			if r.State.Flags&AgentTouched == 0 {
-				st.untouched = append(st.untouched, ordinals[r.Agent.ID])
-			}
-		}
-	}
-	slices.Sort(st.untouched)
-	return st, nil
-}
-
-// created is the first state of a plan.
-func created(spec PlanSpec, c Control, batches []BatchRow, actor string, now time.Time) Created {
-	all := Counts{Pending: spec.Agents}
-	e := Event{
-		Kind: EventCreated, Batch: -1, Number: spec.Agents, Actor: actor,
-		Text: fmt.Sprintf("%d agents in %d batches", spec.Agents, spec.Batches),
-	}
-	return Created{
-		Spec: spec, Control: c, Progress: Progress{Schema: Schema, Counts: all, Tasks: all}, Status: StatusPending,
-		Batches: batches, Log: encodeRecord(now, StatusPending, e),
-	}
 }

@@ -335,3 +335,48 @@ func TestFailedSpec(t *testing.T) {
 		require.Contains(s, s.agents(p.ID), "fail-2")
 	})
 }
+
+// overtaken is a Store that lets somebody act as soon as a plan is rolling back, before who said so hears of it.
+type overtaken struct {
+	*MemStore
+	source string
+	act    func()
+}
+
+func (o *overtaken) Commit(ctx context.Context, c Commit) (uint64, error) {
+	rev, err := o.MemStore.Commit(ctx, c)
+	if act := o.act; err == nil && act != nil && c.Plan == o.source && c.Status == StatusRollingBack {
+		o.act = nil
+		act()
+	}
+	return rev, err
+}
+
+// Whoever drives the source starts its rollback plan too. That it was faster, and has even finished, is no error.
+func TestRollbackThatIsDoneAtOnce(t *testing.T) {
+	store := &overtaken{MemStore: NewMemStore()}
+	fast := func(_ context.Context, a Attempt) (Result, error) { return Result{Version: a.ToVersion}, nil }
+	e, err := New(store, ExecutorFunc(fast), Options{})
+	require.NoError(t, err)
+	p, err := e.Create(t.Context(), Spec{Name: "n", FromVersion: "1", ToVersion: "2", Agents: AgentIDs("a", "b")})
+	require.NoError(t, err)
+	_, err = e.Start(t.Context(), p.ID, By{})
+	require.NoError(t, err)
+	_, err = e.RunPlan(t.Context(), p.ID)
+	require.NoError(t, err)
+	store.source = p.ID
+	store.act = func() {
+		other, err := New(store, ExecutorFunc(fast), Options{})
+		require.NoError(t, err)
+		source, err := other.Plan(t.Context(), p.ID)
+		require.NoError(t, err)
+		_, err = other.Start(t.Context(), source.Rollback, By{})
+		require.NoError(t, err)
+		_, err = other.RunPlan(t.Context(), source.Rollback)
+		require.NoError(t, err)
+	}
+	back, err := e.Rollback(t.Context(), p.ID, RollbackSpec{}, By{})
+	require.NoError(t, err)
+	require.Nil(t, store.act, "nobody was faster")
+	require.Equal(t, StatusCompleted, back.Status)
+}

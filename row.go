@@ -19,6 +19,7 @@ type PlanSpec struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	Agents      int               `json:"agents"`
 	Batches     int               `json:"batches"`
+	Components  []string          `json:"components,omitempty"` // names of the components that its tasks are about, in order
 	Source      string            `json:"source,omitempty"`
 	Doubtful    int               `json:"doubtful,omitempty"` // of a rollback: no agent from this ordinal on may turn out untouched
 	Warnings    []string          `json:"warnings,omitempty"`
@@ -44,6 +45,9 @@ type Control struct {
 	Lifted      int               `json:"lifted,omitempty"`     // one more than the batch whose limit was lifted by Accept
 	Gated       int               `json:"gated,omitempty"`      // one more than the batch whose gate was passed by Accept
 	Undone      uint64            `json:"undone,omitempty"`     // breaches up to this number had their rollback made, or found nothing to undo
+	Warnings    []string          `json:"warnings,omitempty"`   // about the policy; Edit renews them
+	Bare        int               `json:"bare,omitempty"`       // agents without the label of the policy's budget
+	Readiness   *Readiness        `json:"readiness,omitempty"`  // what the last Precheck has found
 	Requests    []Request         `json:"requests,omitempty"`   // the newest verbs that carried a request ID
 }
 
@@ -100,6 +104,7 @@ type Progress struct {
 	Touched  int       `json:"touched"`         // agents that may have been changed
 	Accepted int       `json:"accepted,omitempty"`
 	Row      int       `json:"row,omitempty"`      // agents that failed in a row
+	Halved   int       `json:"halved,omitempty"`   // how often Concurrency is halved
 	RateAt   int64     `json:"rateAt,omitempty"`   // until when the rate is used up, Unix nanoseconds
 	Late     bool      `json:"late,omitempty"`     // that the plan's limit has passed was told
 	Breaches []Breach  `json:"breaches,omitempty"` // the newest; those above Control.Cleared stand
@@ -155,6 +160,7 @@ type AgentSpec struct {
 	Version string            `json:"version,omitempty"` // what it ran before the plan, when the Spec said so
 	Target  string            `json:"target,omitempty"`  // of a rollback: the version it goes back to; empty means the plan's
 	Labels  map[string]string `json:"labels,omitempty"`
+	Tasks   []TaskSpec        `json:"tasks,omitempty"` // as many as its state has; none for an agent with one task that its plan tells
 }
 
 // AgentState is what happens to an agent. A Store may keep it as the bytes that AppendBinary makes.
@@ -188,6 +194,7 @@ type TaskState struct {
 	Status  TaskStatus
 	Why     Reason    // how it ended, or why it waits
 	Tries   uint8     // tries of the retry budget used
+	Touched bool      `json:",omitempty"` // it may have changed the agent
 	Number  uint32    // how often it was started
 	Started int64     // its newest start
 	Ended   int64     // when it ended; while it waits, when it is due

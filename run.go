@@ -107,15 +107,15 @@ func (s *supervisor) nudge(id string) bool {
 
 // look lists the plans that can move, and starts drivers for those that have none.
 func (s *supervisor) look(ctx context.Context) error {
-	owners, err := s.e.owners(ctx)
-	if err != nil {
-		return err
-	}
 	q := PlanQuery{
 		Status: []Status{StatusRunning, StatusPausing, StatusPaused, StatusCanceling, StatusRollingBack, StatusPending},
 	}
 	for {
 		page, err := s.e.store.Plans(ctx, q)
+		if err != nil {
+			return err
+		}
+		owners, err := s.e.owners(ctx) // after the plans: who owns one of them has been alive at least until then
 		if err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func (s *supervisor) consider(ctx context.Context, row *PlanRow, owners []string
 	if s.e.drivers[row.ID] != nil {
 		return
 	}
-	d := s.e.newDriver(ctx, row.ID)
+	d := s.e.newDriver(ctx, row)
 	s.e.drivers[row.ID] = d
 	s.wg.Go(func() { s.drive(ctx, d) })
 }
@@ -287,8 +287,20 @@ func (r *foreground) run(ctx context.Context) (Plan, error) {
 	}
 }
 
+// other reads the plan at the other end of a rollback.
+func (r *foreground) other(ctx context.Context, row *PlanRow) (PlanRow, error) {
+	switch ref := row.Control.Rollback; {
+	case ref != nil:
+		return r.e.store.Plan(ctx, ref.ID)
+	case row.Source != "":
+		return r.e.store.Plan(ctx, row.Source)
+	}
+	return PlanRow{}, ErrNotFound
+}
+
 // drivePlans starts the drivers that are missing, and reports whether the plan itself has one.
 func (r *foreground) drivePlans(ctx context.Context, row *PlanRow) (bool, error) {
+	other, otherErr := r.other(ctx, row)
 	owners, err := r.e.owners(ctx)
 	if err != nil {
 		return false, err
@@ -297,14 +309,8 @@ func (r *foreground) drivePlans(ctx context.Context, row *PlanRow) (bool, error)
 		return false, errOwned(row)
 	}
 	r.consider(ctx, row, owners)
-	other := row.Source
-	if ref := row.Control.Rollback; ref != nil {
-		other = ref.ID
-	}
-	if other != "" {
-		if o, err := r.e.store.Plan(ctx, other); err == nil {
-			r.consider(ctx, &o, owners)
-		}
+	if otherErr == nil {
+		r.consider(ctx, &other, owners)
 	}
 	r.mu.Lock()
 	fenced := r.fenced[row.ID]

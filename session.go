@@ -22,11 +22,11 @@ type session struct {
 	raise  bool   // the next load takes the ownership, under a new epoch
 	epoch  uint64 // the newest of which this session has known; a higher one that is not its own fences it off
 	loaded bool
-	alive  map[int]uint32
+	alive  map[int]callKey
 	left   []bar
 	calls  callsView
 
-	untouched []int // of a rollback: agents that turned out not to need it
+	untouched []doubt // of a rollback: tasks that turned out not to be needed
 
 	revision  uint64 // the newest this session has seen
 	held      input  // not acknowledged by a commit yet
@@ -39,8 +39,9 @@ type session struct {
 	batches []BatchRow
 }
 
-func newSession(store Store, plan, owner string) *session {
-	return &session{store: store, plan: plan, owner: owner, raise: true}
+// newSession begins a session of a plan that may be taken over as it is: at that epoch, and at none that came after it.
+func newSession(store Store, plan, owner string, epoch uint64) *session {
+	return &session{store: store, plan: plan, owner: owner, epoch: epoch, raise: true}
 }
 
 // turn takes in what has happened and goes as far as it can: what is to be called and asked then waits in starts and
@@ -77,12 +78,7 @@ func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.
 const maxRefusals = 4
 
 func (x *session) hold(in input) {
-	x.held.outcomes = append(x.held.outcomes, in.outcomes...)
-	x.held.reports = append(x.held.reports, in.reports...)
-	x.held.health = append(x.held.health, in.health...)
-	x.held.probes = append(x.held.probes, in.probes...)
-	x.held.inspects = append(x.held.inspects, in.inspects...)
-	x.held.gates = append(x.held.gates, in.gates...)
+	x.held.take(in)
 }
 
 func (in *input) take(more input) {
@@ -92,6 +88,7 @@ func (in *input) take(more input) {
 	in.probes = append(in.probes, more.probes...)
 	in.inspects = append(in.inspects, more.inspects...)
 	in.gates = append(in.gates, more.gates...)
+	in.prechecks = append(in.prechecks, more.prechecks...)
 }
 
 // drop forgets the state in memory, but for what only this process can know: which calls are out.
@@ -99,14 +96,15 @@ func (x *session) drop() {
 	if x.st == nil {
 		return
 	}
-	x.alive = map[int]uint32{}
+	x.alive = map[int]callKey{}
 	x.st.rows.busyRows(func(r *resident) {
 		if r.live {
-			x.alive[r.Ordinal] = r.State.task(r.State.active()).Number
+			i := r.State.active()
+			x.alive[r.Ordinal] = callKey{i, r.State.task(i).Number}
 		}
 	})
 	for _, o := range x.held.outcomes {
-		x.alive[o.ordinal] = o.number
+		x.alive[o.ordinal] = callKey{o.task, o.number}
 	}
 	x.left, x.st = x.st.queue.barred, nil
 }
@@ -120,7 +118,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	if row.newer() {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, errSchema)
 	}
-	if x.loaded && row.Epoch != x.epoch && (!x.raise || row.Progress.Owner != x.owner) {
+	if row.Epoch != x.epoch && (!x.raise || row.Progress.Owner != x.owner) {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, ErrFenced)
 	}
 	if !x.loaded && x.held.empty() && !row.canMove() {
@@ -202,9 +200,10 @@ func (x *session) loadRows(ctx context.Context, st *state, now time.Time, from, 
 				continue
 			}
 			r := st.rows.add(row)
-			n, live := x.alive[r.Ordinal]
-			t := r.State.task(r.State.active())
-			r.live = live && n == t.Number && t.Status == TaskRunning
+			call, live := x.alive[r.Ordinal]
+			k := r.State.active()
+			t := r.State.task(k)
+			r.live = live && call == callKey{k, t.Number} && t.Status == TaskRunning
 			st.recovered(r, now.UnixNano())
 		}
 		if !page.More || q.From >= to {
@@ -378,8 +377,7 @@ func (x *session) refresh(ctx context.Context) error {
 
 // acknowledged forgets what the store now knows.
 func (x *session) acknowledged() {
-	x.held.outcomes = x.held.outcomes[:0]
-	x.held.reports, x.held.health, x.held.probes, x.held.inspects, x.held.gates = nil, nil, nil, nil, nil
+	x.held = input{outcomes: x.held.outcomes[:0]}
 	x.alive, x.left = nil, nil
 }
 
@@ -392,12 +390,11 @@ func (x *session) handOut() (again bool) {
 		x.starts = append(x.starts, job{attempt: st.attempt(r, b.task), ordinal: b.ordinal})
 	}
 	x.settled = append(x.settled, st.fx.settled...)
-	for _, o := range st.probing.asks {
-		r := st.rows.at(o)
-		i := r.State.tasks() - 1
-		x.asks = append(x.asks, ask{kind: askProbe, attempt: st.attempt(r, i), ordinal: o})
+	for _, a := range st.asks {
+		a.attempt = st.attempt(st.rows.at(a.ordinal), a.task)
+		x.asks = append(x.asks, a)
 	}
-	st.probing.asks = st.probing.asks[:0]
+	st.asks = st.asks[:0]
 	if st.asksGate {
 		st.asksGate = false
 		x.asks = append(x.asks, ask{kind: askGate, batch: st.p.Batch})
@@ -436,16 +433,13 @@ func (s *state) forget() {
 
 // attempt is what an Executor is told about a task.
 func (s *state) attempt(r *resident, task int) Attempt {
-	t := r.State.task(task)
+	t, work := r.State.task(task), s.spec.task(&r.Agent, task)
 	a := Attempt{
-		Plan: s.id, Agent: r.Agent.ID, Task: task, Number: int(t.Number), Epoch: s.epoch,
-		FromVersion: r.Agent.Version, FromRelease: s.spec.FromRelease,
-		ToVersion: s.target(r), ToRelease: s.spec.ToRelease,
+		Plan: s.id, Agent: r.Agent.ID, Task: task, Component: work.Component, Number: int(t.Number), Epoch: s.epoch,
+		FromVersion: r.from(&s.spec, task), FromRelease: work.FromRelease,
+		ToVersion: work.ToVersion, ToRelease: work.ToRelease,
 		Repeat: t.Why == ReasonRepeat, Rollback: s.spec.Source != "",
 		Labels: r.Agent.Labels, Annotations: s.c.Annotations,
-	}
-	if a.FromVersion == "" {
-		a.FromVersion = s.spec.FromVersion
 	}
 	if limit := s.c.Policy.AttemptLimit; limit != NoLimit && t.Status == TaskRunning {
 		a.Deadline = stamp(t.Started + int64(limit))

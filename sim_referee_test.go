@@ -23,12 +23,22 @@ type refPlan struct {
 	known    map[uint64]Breach // every breach that was ever recorded, by its number
 	accepted map[int]int       // failures there were at the last decision, by batch
 	starts   []time.Time
-	loose    bool // limits were edited: the bound on failures is not checked
+	open     map[string]bool      // who held a slot at the last commit
+	checks   map[string]time.Time // when an agent last said that it is ready
+	halved   int                  // how often Concurrency is halved
+	loose    bool                 // limits were edited: the bound on failures is not checked
 }
 
-type refAgent struct {
+type refAgent struct{ tasks []refTask }
+
+func (a *refAgent) started() bool {
+	return slices.ContainsFunc(a.tasks, func(t refTask) bool { return t.number > 0 })
+}
+
+type refTask struct {
 	running bool
 	done    bool // its last attempt succeeded and nobody put it back
+	spared  bool // it was left out of a rollback, since it had changed nothing
 	number  int
 	epoch   uint64 // of the newest commit of a start
 }
@@ -45,9 +55,9 @@ func (r *referee) created(ids ...string) {
 		if r.plans[id] != nil {
 			continue
 		}
-		p := &refPlan{id: id, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}}
+		p := &refPlan{id: id, open: map[string]bool{}, checks: map[string]time.Time{}, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}}
 		for _, row := range r.rows(id) {
-			p.agents[row.Agent.ID] = &refAgent{}
+			p.agents[row.Agent.ID] = &refAgent{tasks: make([]refTask, row.State.tasks())}
 			p.batchOf[row.Agent.ID] = row.Batch
 		}
 		r.plans[id] = p
@@ -77,19 +87,111 @@ func (r *referee) rollbackSet(id string) {
 	src := r.plans[row.Source]
 	in := map[string]bool{}
 	for _, a := range r.rows(id) {
-		in[a.Agent.ID] = true
-		if a.Agent.Target != "1" {
-			r.fail("agent %s goes back to %q, it was at 1", a.Agent.ID, a.Agent.Target)
-		}
-		if src.agents[a.Agent.ID].number == 0 {
-			r.fail("the rollback holds %s, which was never started", a.Agent.ID)
+		r.goesBack(&a)
+		last := len(src.agents[a.Agent.ID].tasks)
+		for k := range a.State.tasks() {
+			name := a.Agent.component(k).Name
+			in[a.Agent.ID+name] = true
+			i := r.w.taskNamed(a.Agent.ID, name)
+			if src.agents[a.Agent.ID].tasks[i].number == 0 {
+				r.fail("the rollback holds task %d of %s, which was never started", i, a.Agent.ID)
+			}
+			if i >= last {
+				r.fail("the rollback takes task %d of %s back after task %d", i, a.Agent.ID, last)
+			}
+			last = i
 		}
 	}
 	for _, a := range r.rows(row.Source) {
-		sure := r.w.behave[a.Agent.ID] == 6 || r.w.behave[a.Agent.ID] == 7
-		if r.w.effects[a.Agent.ID] && !sure && !in[a.Agent.ID] && r.w.behave[a.Agent.ID] != 4 {
-			r.fail("the rollback forgets %s, which may have been changed", a.Agent.ID)
+		for k := range a.State.tasks() {
+			name := a.Agent.component(k).Name
+			b := r.w.behaviour(a.Agent.ID, name)
+			if sure := b == 6 || b == 7; r.w.effects[a.Agent.ID+name] && !sure && !in[a.Agent.ID+name] && b != 4 {
+				r.fail("the rollback forgets task %d of %s, which may have changed it", k, a.Agent.ID)
+			}
 		}
+	}
+}
+
+// was is the version that an agent had before the first plan, as far as that could know.
+func (r *referee) was(agent, component string) string {
+	from, _ := componentVersions(component)
+	if r.w.checked && r.w.behave[agent] == 14 && r.w.tasks[agent] <= 1 && from == "1" {
+		return simPrevious
+	}
+	return from
+}
+
+// prechecked remembers who may be started.
+func (r *referee) prechecked(id, agent string, said Precheck) {
+	if said.State == PrecheckReady {
+		r.plans[id].checks[agent] = r.w.clock.t
+	}
+}
+
+// checks checks that an agent first starts only once it is ready, and that was said a minute ago at most; and that whoever was never
+// started was not touched.
+func (r *referee) checks(p *refPlan, rec *Record, rows []AgentRow) {
+	for _, e := range rec.Events {
+		at, ready := p.checks[e.Agent]
+		switch {
+		case !r.w.checked || e.Kind != EventTaskStarted || e.Number != 1 || e.Task != 0: // an agent is asked before its first task
+		case !ready:
+			r.fail("agent %s of %s was started, and never said that it is ready", e.Agent, p.id)
+		case rec.At.Sub(at) > time.Minute:
+			r.fail("agent %s of %s was started %s after it was asked", e.Agent, p.id, rec.At.Sub(at))
+		}
+	}
+	for i := range rows {
+		if a := &rows[i]; a.State.Flags&AgentTouched != 0 && !p.agents[a.Agent.ID].started() {
+			r.fail("agent %s of %s was never started, and is touched", a.Agent.ID, p.id)
+		}
+	}
+}
+
+// windows checks that everything starts within a window, and its margin before the end.
+func (r *referee) windows(p *refPlan, pol Policy, rec *Record) {
+	if len(pol.Windows) == 0 {
+		return
+	}
+	w := pol.Windows[0]
+	since := (rec.At.Sub(rec.At.Truncate(time.Hour)) - w.Start%time.Hour + time.Hour) % time.Hour
+	for _, e := range rec.Events {
+		if (e.Kind == EventTaskStarted || e.Kind == EventTaskRepeated) && since >= simOpen-w.Margin {
+			r.fail("agent %s of %s was started at %s, outside of every window", e.Agent, p.id, rec.At.Format(time.TimeOnly))
+		}
+	}
+}
+
+// halving follows the batches: as many as Concurrency, halved, leaves may take a slot.
+func (r *referee) halving(p *refPlan, pol Policy, rec *Record, open int) {
+	for _, e := range rec.Events {
+		switch {
+		case !pol.Halve:
+		case e.Kind == EventTaskStarted && !p.open[e.Agent] && open > max(1, pol.Concurrency>>p.halved):
+			r.fail("plan %s has %d agents open, concurrency is %d, halved %d times", p.id, open, pol.Concurrency, p.halved)
+		case e.Kind != EventBatchCompleted:
+		case e.Number == 0:
+			p.halved = max(p.halved-1, 0)
+		case pol.Concurrency>>p.halved > 1:
+			p.halved++
+		}
+	}
+}
+
+// goesBack checks that a rollback takes everything back to where it was.
+func (r *referee) goesBack(a *AgentRow) {
+	for _, t := range a.Agent.Tasks {
+		from, to := componentVersions(t.Component.Name)
+		if len(a.Agent.Tasks) == 1 {
+			from = r.was(a.Agent.ID, t.Component.Name)
+		}
+		if t.ToVersion != from || t.FromVersion != to {
+			r.fail("%s of agent %s goes from %q back to %q, it was at %s", t.Component.Name, a.Agent.ID, t.FromVersion, t.ToVersion, from)
+		}
+	}
+	if was := r.was(a.Agent.ID, ""); len(a.Agent.Tasks) == 0 && a.Agent.Target != was {
+		r.fail("agent %s goes back to %q, it was at %s", a.Agent.ID, a.Agent.Target, was)
 	}
 }
 
@@ -105,6 +207,19 @@ func (r *referee) called(p *process, id string, j job) {
 		t := row.State.task(j.attempt.Task)
 		if t.Number < uint32(j.attempt.Number) || t.Number == uint32(j.attempt.Number) && t.Status == TaskPending {
 			r.fail("call %s, but its start is not stored: %+v", j.attempt.Key(), *t)
+		}
+		for i := range j.attempt.Task {
+			if done := row.State.task(i); done.Status != TaskSucceeded && done.Why != ReasonUntouched {
+				r.fail("call %s, but task %d is %s", j.attempt.Key(), i, done.Status)
+			}
+		}
+		_, to := componentVersions(j.attempt.Component.Name)
+		from := r.was(row.Agent.ID, j.attempt.Component.Name)
+		if j.attempt.Rollback {
+			from, to = to, from
+		}
+		if row.Agent.component(j.attempt.Task) != j.attempt.Component || j.attempt.FromVersion != from || j.attempt.ToVersion != to {
+			r.fail("call %s brings %+v from %s to %s", j.attempt.Key(), j.attempt.Component, j.attempt.FromVersion, j.attempt.ToVersion)
 		}
 	}
 	for _, c := range p.calls {
@@ -140,26 +255,35 @@ func (r *referee) committed(before *PlanRow, c *Commit, rev uint64) {
 	r.closing(&rec, batches, rows, &after)
 	r.bounds(p, &after, rows, batches, &rec)
 	r.rate(p, before.Control.Policy, &rec)
+	r.budget(p, before.Control.Policy.Budget, rows, &rec)
 	r.limits(p, before, &after, &rec, batches)
+	r.checks(p, &rec, rows)
+	r.windows(p, before.Control.Policy, &rec)
+	r.halving(p, before.Control.Policy, &rec, after.Progress.Open)
 	r.ends(p, &after)
 	r.pauseStays(before, &after, c)
+	p.slots(rows)
 }
 
 // counters checks promise 3.
 func (r *referee) counters(row *PlanRow, rows []AgentRow, batches []BatchRow) {
 	var all, tasks Counts
 	open, touched := 0, 0
-	per := make([]Counts, len(batches))
+	per, perTask := make([]Counts, len(batches)), make([]Counts, len(batches))
 	opens := make([]int, len(batches))
 	for i := range rows {
 		a := &rows[i]
-		want := refStatus(&a.State)
-		if a.State.Status != want {
-			r.fail("agent %s is %s, its tasks make it %s", a.Agent.ID, a.State.Status, want)
+		var is []TaskStatus
+		for k := range a.State.tasks() {
+			is = append(is, a.State.task(k).Status)
+			*tasks.of(is[k])++
+			*perTask[a.Batch].of(is[k])++
 		}
-		*all.of(want)++
-		*per[a.Batch].of(want)++
-		*tasks.of(a.State.Task.Status)++
+		if !fits(a.State.Status, is) {
+			r.fail("agent %s is %s, its tasks are %v", a.Agent.ID, a.State.Status, is)
+		}
+		*all.of(a.State.Status)++
+		*per[a.Batch].of(a.State.Status)++
 		if a.State.Flags&AgentAtTarget != 0 {
 			all.AtTarget++
 			per[a.Batch].AtTarget++
@@ -176,18 +300,15 @@ func (r *referee) counters(row *PlanRow, rows []AgentRow, batches []BatchRow) {
 		}
 	}
 	p := &row.Progress
-	if p.Counts != all || p.Tasks.Total() != tasks.Total() || p.Open != open || p.Touched != touched {
-		r.fail("plan %s counts %+v open %d touched %d; its rows are %+v open %d touched %d", row.ID, p.Counts, p.Open, p.Touched, all, open, touched)
+	if p.Counts != all || p.Tasks != tasks || p.Open != open || p.Touched != touched {
+		r.fail("plan %s counts %+v tasks %+v open %d touched %d; its rows are %+v tasks %+v open %d touched %d", row.ID, p.Counts, p.Tasks, p.Open, p.Touched, all, tasks, open, touched)
 	}
 	for i := range batches {
-		if batches[i].Counts != per[i] || batches[i].Open != opens[i] {
+		if batches[i].Counts != per[i] || batches[i].Tasks != perTask[i] || batches[i].Open != opens[i] {
 			r.fail("batch %d of %s counts %+v open %d; its rows are %+v open %d", i, row.ID, batches[i].Counts, batches[i].Open, per[i], opens[i])
 		}
 	}
 }
-
-// refStatus is what an agent is, read from its tasks.
-func refStatus(s *AgentState) TaskStatus { return s.Task.Status }
 
 // verbs follows what people said.
 func (r *referee) verbs(p *refPlan, before, after *PlanRow, rec *Record) {
@@ -233,24 +354,44 @@ func held(row *PlanRow) bool {
 // events checks promises 1, 2, 4 and 5 at every start.
 func (r *referee) events(p *refPlan, before, after *PlanRow, rec *Record, c *Commit, batches []BatchRow) {
 	for _, e := range rec.Events {
-		a := p.agents[e.Agent]
+		if e.Agent == "" || e.Kind == EventLate {
+			continue
+		}
+		t := &p.agents[e.Agent].tasks[e.Task]
 		switch e.Kind {
 		case EventTaskStarted, EventTaskRepeated:
-			r.start(p, a, before, after, e, c, batches)
+			r.order(p, e)
+			r.start(p, t, before, after, e, c, batches)
 		case EventTaskSucceeded:
-			a.running, a.done = false, true
+			t.running, t.done = false, true
 		case EventTaskFailed, EventTaskSkipped, EventTaskCanceled, EventTaskUnknown, EventTaskWaiting:
-			a.running = false
+			t.running = false
+			t.spared = e.Kind == EventTaskSkipped && e.Reason == ReasonUntouched
 			if e.Kind == EventTaskFailed && e.Reason == ReasonUnhealthy {
-				a.done = false
+				t.done = false
+			}
+			if t.done {
+				r.fail("agent %s of %s had succeeded, and a later outcome made it %s", e.Agent, p.id, e.Kind)
 			}
 		case EventTaskRetried:
-			a.done = false
+			t.done = false
 		}
 	}
 }
 
-func (r *referee) start(p *refPlan, a *refAgent, before, after *PlanRow, e Event, c *Commit, batches []BatchRow) {
+// order checks that a task starts once all before it are done, and while none of its agent runs.
+func (r *referee) order(p *refPlan, e Event) {
+	for i, t := range p.agents[e.Agent].tasks {
+		if i < e.Task && !t.done && !t.spared {
+			r.fail("task %d of agent %s was started before task %d was done", e.Task, e.Agent, i)
+		}
+		if i != e.Task && t.running {
+			r.fail("task %d of agent %s was started while task %d runs", e.Task, e.Agent, i)
+		}
+	}
+}
+
+func (r *referee) start(p *refPlan, a *refTask, before, after *PlanRow, e Event, c *Commit, batches []BatchRow) {
 	switch {
 	case !c.Owner:
 		r.fail("a verb started %s", e.Agent)
@@ -279,8 +420,8 @@ func (r *referee) start(p *refPlan, a *refAgent, before, after *PlanRow, e Event
 		src, err := r.w.store.MemStore.Plan(r.w.ctx, before.Source)
 		r.w.must(err)
 		for _, a := range r.rows(before.Source) {
-			if a.Agent.ID == e.Agent && a.State.Flags&AgentTouched == 0 {
-				r.fail("the rollback changes %s, which its source never changed", e.Agent)
+			if a.Agent.ID == e.Agent && !a.State.touched(r.sourceTask(p.id, e)) {
+				r.fail("the rollback changes task %d of %s, which its source never changed", e.Task, e.Agent)
 			}
 		}
 		if n := src.Progress.Counts; n.Running+n.Waiting > 0 {
@@ -288,6 +429,16 @@ func (r *referee) start(p *refPlan, a *refAgent, before, after *PlanRow, e Event
 		}
 	}
 	a.running, a.number, a.epoch = true, e.Number, after.Epoch
+}
+
+// sourceTask is which task of the source one of a rollback takes back.
+func (r *referee) sourceTask(id string, e Event) int {
+	for _, a := range r.rows(id) {
+		if a.Agent.ID == e.Agent {
+			return r.w.taskNamed(e.Agent, a.Agent.component(e.Task).Name)
+		}
+	}
+	return 0
 }
 
 // verdicts checks that a breach struck because more failed than tolerated, and that none is missing.
@@ -338,7 +489,7 @@ func (r *referee) closing(rec *Record, batches []BatchRow, rows []AgentRow, afte
 			}
 		case e.Kind == EventTaskFailed && e.Reason == ReasonUnhealthy:
 			for i := range rows {
-				if a := &rows[i]; a.Agent.ID == e.Agent && batches[a.Batch].Status == BatchCompleted && a.State.Task.Ended > batches[a.Batch].ClosedAt.UnixNano() {
+				if a := &rows[i]; a.Agent.ID == e.Agent && !after.Control.Policy.Observe.ToEnd && batches[a.Batch].Status == BatchCompleted && a.State.task(e.Task).Ended > batches[a.Batch].ClosedAt.UnixNano() {
 					r.fail("agent %s failed for a report from after its batch had closed", e.Agent)
 				}
 			}
@@ -376,7 +527,7 @@ func (r *referee) bounds(p *refPlan, after *PlanRow, rows []AgentRow, batches []
 		}
 		failed := 0
 		for k := range rows {
-			if a := &rows[k]; a.Batch == i && (a.State.Status == TaskFailed || a.State.Status == TaskUnknown) && a.State.Task.Why != ReasonUnhealthy {
+			if a := &rows[k]; a.Batch == i && (a.State.Status == TaskFailed || a.State.Status == TaskUnknown) && !turnedUnhealthy(&a.State) {
 				failed++
 			}
 		}
@@ -391,8 +542,10 @@ func (r *referee) bounds(p *refPlan, after *PlanRow, rows []AgentRow, batches []
 }
 
 func unhealthyIn(rows []AgentRow, batch int) bool {
-	return slices.ContainsFunc(rows, func(a AgentRow) bool { return a.Batch == batch && a.State.Task.Why == ReasonUnhealthy })
+	return slices.ContainsFunc(rows, func(a AgentRow) bool { return a.Batch == batch && turnedUnhealthy(&a.State) })
 }
+
+func turnedUnhealthy(a *AgentState) bool { return a.task(a.tasks()-1).Why == ReasonUnhealthy }
 
 // ends checks that an end stays.
 func (r *referee) ends(p *refPlan, after *PlanRow) {
@@ -461,6 +614,35 @@ func (r *referee) rate(p *refPlan, pol Policy, rec *Record) {
 	}
 	if len(p.starts) > pol.Rate.Starts {
 		r.fail("plan %s started %d attempts in %s, its rate is %d", p.id, len(p.starts), pol.Rate.Per, pol.Rate.Starts)
+	}
+}
+
+// budget counts the open agents of each value of the budgeted label: nobody takes a slot above it.
+func (r *referee) budget(p *refPlan, b Budget, rows []AgentRow, rec *Record) {
+	if b.Label == "" {
+		return
+	}
+	open := map[string]int{}
+	for i := range rows {
+		if rows[i].State.Flags&AgentOpen != 0 {
+			open[rows[i].Agent.Labels[b.Label]]++
+		}
+	}
+	for _, e := range rec.Events {
+		if e.Kind != EventTaskStarted || p.open[e.Agent] {
+			continue
+		}
+		i := slices.IndexFunc(rows, func(a AgentRow) bool { return a.Agent.ID == e.Agent })
+		if value := rows[i].Agent.Labels[b.Label]; open[value] > b.Max {
+			r.fail("agent %s of %s took a slot, with %d open of %s %q; %d may be", e.Agent, p.id, open[value], b.Label, value, b.Max)
+		}
+	}
+}
+
+// slots remembers who holds a slot.
+func (p *refPlan) slots(rows []AgentRow) {
+	for i := range rows {
+		p.open[rows[i].Agent.ID] = rows[i].State.Flags&AgentOpen != 0
 	}
 }
 

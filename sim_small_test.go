@@ -37,18 +37,19 @@ func (e *enumerator) next() bool {
 	return false
 }
 
-// small is a plan of 3 agents in 2 batches, every outcome of every call, in every order, with a process that dies or loses
+// small is a plan of 3 agents in 2 batches, the first with this many components, every outcome of every call, in every order, with a process that dies or loses
 // an answer at any commit, and Pause and Resume at any moment.
-func small(e *enumerator, faults int, verbs bool, policy Policy) (failure string) {
+func small(e *enumerator, faults int, verbs bool, policy Policy, tasks int) (failure string) {
 	defer func() {
 		if p := recover(); p != nil {
 			buf := make([]byte, 8<<10)
 			failure = fmt.Sprintf("path %v: %v\n%s", e.path, p, buf[:runtime.Stack(buf, false)])
 		}
 	}()
-	spec := Spec{ID: "plan", Name: "small", FromVersion: "1", ToVersion: "2", Shape: Shape{Size: 2}, Policy: policy, Agents: AgentIDs("a00", "a01", "a02")}
+	spec := Spec{ID: "plan", Name: "small", FromVersion: "1", ToVersion: "2", Shape: Shape{Size: 2}, Policy: policy}
+	spec.Agents = listed([]Agent{{ID: "a00", Tasks: componentTasks(tasks)}, {ID: "a01"}, {ID: "a02"}})
 	w := worldOf(e, spec, faults)
-	w.every = true
+	w.every, w.tasks = true, map[string]int{"a00": tasks}
 	for _, id := range []string{"a00", "a01", "a02"} {
 		w.behave[id] = 15
 	}
@@ -102,13 +103,16 @@ func TestSmallPlansExhaustively(t *testing.T) {
 		faults int
 		verbs  bool
 		policy Policy
+		tasks  int
 	}{
-		{"one crash, tolerates half", 1, false, Policy{Concurrency: 2, FailureThreshold: &half}},
-		{"one crash, tolerates nothing, one at a time", 1, false, Policy{Concurrency: 1, FailureThreshold: &zero}},
-		{"one crash, reserves", 1, false, Policy{Concurrency: 2, FailureThreshold: &zero, Reserve: true}},
-		{"one crash and a pause", 1, true, Policy{Concurrency: 2, FailureThreshold: &half}},
-		{"one crash, rolls back", 1, false, Policy{Concurrency: 2, FailureThreshold: &zero, OnBreach: ActionRollback}},
-		{"two crashes, observes", 2, false, Policy{Concurrency: 2, FailureThreshold: &half, Observe: Observe{Wait: time.Minute}}},
+		{"one crash, tolerates half", 1, false, Policy{Concurrency: 2, FailureThreshold: &half}, 0},
+		{"one crash, tolerates nothing, one at a time", 1, false, Policy{Concurrency: 1, FailureThreshold: &zero}, 0},
+		{"one crash, reserves", 1, false, Policy{Concurrency: 2, FailureThreshold: &zero, Reserve: true}, 0},
+		{"one crash and a pause", 1, true, Policy{Concurrency: 2, FailureThreshold: &half}, 0},
+		{"one crash, rolls back", 1, false, Policy{Concurrency: 2, FailureThreshold: &zero, OnBreach: ActionRollback}, 0},
+		{"one crash, two tasks, rolls back", 1, false, Policy{Concurrency: 2, FailureThreshold: &zero, OnBreach: ActionRollback}, 2},
+		{"one crash and a pause, two tasks, one at a time", 1, true, Policy{Concurrency: 1, FailureThreshold: &half}, 2},
+		{"two crashes, observes", 2, false, Policy{Concurrency: 2, FailureThreshold: &half, Observe: Observe{Wait: time.Minute}}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if testing.Short() && c.faults > 1 {
@@ -116,7 +120,7 @@ func TestSmallPlansExhaustively(t *testing.T) {
 			}
 			e, n := &enumerator{}, 0
 			for ok := true; ok; ok = e.next() {
-				if failure := small(e, c.faults, c.verbs, c.policy); failure != "" {
+				if failure := small(e, c.faults, c.verbs, c.policy, c.tasks); failure != "" {
 					t.Fatal(failure)
 				}
 				n++

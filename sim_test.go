@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -79,10 +80,12 @@ type world struct {
 	plan    string
 	procs   []*process
 	behave  map[string]int
-	effects map[string]bool // agent IDs of the first plan that a call may have changed
+	effects map[string]bool // agent IDs and components of the first plan that a call may have changed
+	tasks   map[string]int  // how many components an agent has; 0: one task without a component
 	spec    Spec
 	every   bool // every choice is tried: few are offered
 	gated   bool // the fleet has a gate
+	checked bool // the fleet has a precheck
 	quiet   bool // no faults, no verbs: everything must come to an end
 	crashes int
 }
@@ -111,8 +114,11 @@ type worldAsk struct {
 // newWorld is a random plan and fleet.
 func newWorld(ch chooser, agents, faults, verbs int) *world {
 	behave := map[string]int{}
-	w := worldOf(ch, randomSpec(ch, agents, behave), faults)
-	w.behave, w.verbs, w.gated = behave, verbs, ch.pick(4) == 0
+	spec := randomSpec(ch, agents, behave)
+	tasks := randomTasks(&spec, behave)
+	w := worldOf(ch, spec, faults)
+	w.tasks = tasks
+	w.behave, w.verbs, w.gated, w.checked = behave, verbs, ch.pick(4) == 0, ch.pick(3) == 0
 	return w
 }
 
@@ -205,8 +211,38 @@ func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
 		ids[i] = fmt.Sprintf("a%02d", i)
 		behave[ids[i]] = ch.pick(16)
 	}
-	s.Agents = AgentIDs(ids...)
+	s.Agents = simAgents(ids)
+	if s.Policy.PlanLimit == 0 && ch.pick(4) == 0 {
+		s.Policy.Windows = simWindows(time.Duration(ch.pick(60))*time.Minute, time.Duration(ch.pick(3))*time.Minute)
+	}
+	s.Policy.Observe.ToEnd, s.Policy.Halve = ch.pick(3) == 0, ch.pick(4) == 0
+	switch ch.pick(4) {
+	case 0:
+		s.Policy.Budget = Budget{Label: "rack", Max: 1 + ch.pick(2)}
+	case 1:
+		s.Policy.Budget = Budget{Label: "nobody has it", Max: 1 + ch.pick(3)}
+	}
 	return s
+}
+
+// simWindows open for forty minutes of every hour: longer than settle jumps.
+func simWindows(at, margin time.Duration) []Window {
+	var all []Window
+	for hour := range 24 {
+		all = append(all, Window{Start: time.Duration(hour)*time.Hour + at, Length: simOpen, Margin: margin})
+	}
+	return all
+}
+
+const simOpen = 40 * time.Minute
+
+// simAgents stand in three racks, one after the other.
+func simAgents(ids []string) iter.Seq2[Agent, error] {
+	var agents []Agent
+	for i, id := range ids {
+		agents = append(agents, Agent{ID: id, Labels: map[string]string{"rack": fmt.Sprint(3 * i / len(ids))}})
+	}
+	return listed(agents)
 }
 
 // step lets one thing happen.
@@ -220,7 +256,11 @@ func (w *world) step() {
 	case k == 6 && w.verbs > 0 && !w.quiet:
 		w.verb(w.somePlan())
 	case k == 7 && w.verbs > 0 && !w.quiet:
-		w.report(p)
+		if w.choose.pick(2) == 0 {
+			w.reported(p)
+		} else {
+			w.report(p)
+		}
 	case k == 8:
 		w.advance(p)
 	case k == 9 && w.faults > 0 && !w.quiet && w.choose.pick(6) == 0:
@@ -279,9 +319,9 @@ func (w *world) drive(p *process) {
 
 func (w *world) session(p *process, id string) *session {
 	if p.plans[id] == nil {
-		x := newSession(w.store, id, p.name)
+		x := newSession(w.store, id, p.name, w.row(id).Epoch)
 		x.calls.prober = !w.every
-		x.calls.gater = w.gated
+		x.calls.gater, x.calls.prechecker = w.gated, w.checked
 		p.plans[id] = x
 	}
 	return p.plans[id]
@@ -338,11 +378,17 @@ func (w *world) fenced(p *process, id string) {
 }
 
 func (w *world) handOut(p *process, id string, x *session) {
+	for _, over := range x.settled { // its outcome was reported: the call ends, and nobody listens to it
+		p.calls = slices.DeleteFunc(p.calls, func(c worldCall) bool {
+			return c.plan == id && !c.left && c.job.ordinal == over.ordinal && c.job.attempt.Task == over.call.task && c.job.attempt.Number == int(over.call.number)
+		})
+	}
+	x.settled = x.settled[:0]
 	for _, j := range x.starts {
 		w.referee.called(p, id, j)
 		p.calls = append(p.calls, worldCall{plan: id, job: j})
-		if id == w.plan && w.behave[j.attempt.Agent] != 3 { // not unreachable
-			w.effects[j.attempt.Agent] = true
+		if name := j.attempt.Component.Name; id == w.plan && w.behaviour(j.attempt.Agent, name) != 3 { // not unreachable
+			w.effects[j.attempt.Agent+name] = true
 		}
 	}
 	x.starts = x.starts[:0]
@@ -386,7 +432,7 @@ func (w *world) deliver(p *process) {
 		w.turn(p, c.plan, input{outcomes: []outcome{o}})
 		return
 	}
-	if w.behave[c.job.attempt.Agent] == 8 && w.choose.pick(2) == 0 && !c.job.attempt.Rollback {
+	if a := &c.job.attempt; w.behaviour(a.Agent, a.Component.Name) == 8 && w.choose.pick(2) == 0 && !c.job.attempt.Rollback {
 		o.reason, o.leaves = ReasonAbandoned, true
 		p.calls[i].left = true
 		w.turn(p, c.plan, input{outcomes: []outcome{o}})
@@ -414,10 +460,11 @@ func (w *world) deliver(p *process) {
 // answer is what the fleet says, by the agent's behaviour.
 func (w *world) answer(a Attempt) (Result, error) {
 	failed := errors.New("sim: it failed")
-	if a.Rollback && w.behave[a.Agent] != 9 {
+	b := w.behaviour(a.Agent, a.Component.Name)
+	if a.Rollback && b != 9 {
 		return Result{Version: a.ToVersion}, nil
 	}
-	switch w.behave[a.Agent] {
+	switch b {
 	case 0:
 		return Result{}, failed
 	case 1:
@@ -452,9 +499,69 @@ func (w *world) deliverAsk(p *process) {
 		w.turn(p, a.plan, input{gates: []gateAnswer{{batch: a.ask.batch, verdict: GateVerdict(w.choose.pick(4))}}})
 		return
 	}
+	if a.ask.kind == askPrecheck {
+		said := w.precheck(a.ask.attempt)
+		reply := said.answer(a.ask, 0, w.clock.t)
+		w.referee.prechecked(a.plan, a.ask.attempt.Agent, said)
+		w.turn(p, a.plan, input{prechecks: []precheckAnswer{reply}})
+		return
+	}
 	healthy := w.behave[a.ask.attempt.Agent] != 10 || a.ask.attempt.Rollback
 	reply := probeAnswer{ordinal: a.ask.ordinal, at: w.clock.t.UnixNano(), known: true, health: Health{Healthy: healthy}}
 	w.turn(p, a.plan, input{probes: []probeAnswer{reply}})
+}
+
+// precheck is what an agent says before it is started, by its behaviour.
+func (w *world) precheck(a Attempt) Precheck {
+	p := Precheck{}
+	switch w.behave[a.Agent] {
+	case 11:
+		p.State = PrecheckAtTarget
+	case 12:
+		p.State, p.Reason = PrecheckBlocked, "sim"
+	case 13:
+		p.State = PrecheckAway
+	case 14:
+		p.Version = simPrevious
+	default:
+		if w.choose.pick(8) == 0 {
+			p.State = PrecheckAway
+		}
+	}
+	if a.Rollback && p.State != PrecheckAway {
+		p = Precheck{}
+	}
+	p, _ = precheckSaid(a, p, nil)
+	return p
+}
+
+// simPrevious is the version that some agents report before they are upgraded.
+const simPrevious = "0.9"
+
+// reported tells a plan how an attempt ended, whether its call is out, was lost, or was never made.
+func (w *world) reported(p *process) {
+	w.verbs--
+	id := w.somePlan()
+	if p.plans[id] == nil {
+		return
+	}
+	rows := w.referee.rows(id)
+	r := &resident{AgentRow: &rows[w.choose.pick(len(rows))]}
+	st := &state{id: id, c: Control{}, spec: p.plans[id].spec(w)}
+	a := st.attempt(r, 0)
+	if a.Number == 0 {
+		return
+	}
+	res, err := w.answer(a)
+	report := ReportOf(a, res, err)
+	w.turn(p, id, input{reports: []reported{report.input(w.clock.t)}})
+}
+
+// spec is that of the session's plan.
+func (x *session) spec(w *world) PlanSpec {
+	row, err := w.store.MemStore.Plan(w.ctx, x.plan)
+	w.must(err)
+	return row.Spec
 }
 
 // report tells a plan that some agent is unhealthy, now or a while ago.
@@ -495,7 +602,7 @@ func (w *world) verb(id string) {
 	w.verbs--
 	e, by := w.engine, By{Actor: "ann"}
 	var err error
-	switch w.choose.pick(14) {
+	switch w.choose.pick(15) {
 	case 0, 1:
 		_, err = e.Start(w.ctx, id, by)
 	case 2, 3:
@@ -534,6 +641,9 @@ func (w *world) verb(id string) {
 	case 13:
 		c := 1 + w.choose.pick(4)
 		_, err = e.Edit(w.ctx, id, func(p *Policy) { p.Concurrency = c }, by)
+	case 14:
+		b := Budget{Label: "rack", Max: 1 + w.choose.pick(3)}
+		_, err = e.Edit(w.ctx, id, func(p *Policy) { p.Budget = b }, by)
 	}
 	for _, ok := range []error{ErrState, ErrBreach, ErrInvalid, ErrNotFound, ErrNothing, ErrClaimed, ErrConflict} {
 		if err == nil || errors.Is(err, ok) {
@@ -575,7 +685,9 @@ func (w *world) settle() {
 			w.deliverAsk(p)
 		}
 		w.drive(p)
-		w.advance(p)
+		if len(p.calls)+len(p.asks) == 0 { // they take less time than a window is open
+			w.advance(p)
+		}
 		if w.clock.t.Sub(changed) > idle {
 			w.clock.t = w.clock.t.Add(20 * time.Minute)
 		}
@@ -616,7 +728,7 @@ func (w *world) describe() string {
 			rec, err := decodeRecord(id, row)
 			w.must(err)
 			for _, e := range rec.Events {
-				fmt.Fprintf(&b, "  %d %s %s %s b%d %s #%d %s %s\n", rec.Revision, rec.At.Format("15:04:05"), rec.Status, e.Kind, e.Batch, e.Agent, e.Number, e.Reason, e.Text)
+				fmt.Fprintf(&b, "  %d %s %s %s b%d %s/%d #%d %s %s\n", rec.Revision, rec.At.Format("15:04:05"), rec.Status, e.Kind, e.Batch, e.Agent, e.Task, e.Number, e.Reason, e.Text)
 			}
 		}
 	}

@@ -12,8 +12,9 @@ type simEvent struct {
 	number  int // of all events: at one moment they come in the order in which they were caused
 	plan    *simPlan
 	outcome outcome
-	probe   *probeAnswer // instead of outcome
-	returns bool         // of a call that was abandoned: it returns some day
+	probe   *probeAnswer    // instead of outcome
+	check   *precheckAnswer // instead of outcome
+	returns bool            // of a call that was abandoned: it returns some day
 }
 
 // call asks the fleet how a call ends, and sends the outcome on its way: the outcome that the driver's calls would have.
@@ -55,6 +56,10 @@ func (j *job) returned(at time.Time, res Result, err error) outcome {
 
 // ask asks the fleet how an agent is, and sends the answer on its way.
 func (s *simulator) ask(p *simPlan, a ask) {
+	if a.kind == askPrecheck {
+		s.askPrecheck(p, a)
+		return
+	}
 	h := s.prober.SimulateHealth(a.attempt, s.clock.now)
 	if h.Latency > askLimit {
 		h.Latency, h.Err = askLimit, context.DeadlineExceeded
@@ -63,6 +68,17 @@ func (s *simulator) ask(p *simPlan, a ask) {
 	s.send(&simEvent{at: at, plan: p, probe: &probeAnswer{
 		ordinal: a.ordinal, at: at.UnixNano(), known: h.Err == nil, health: h.Health,
 	}})
+}
+
+func (s *simulator) askPrecheck(p *simPlan, a ask) {
+	c := s.prechecker.SimulatePrecheck(a.attempt, s.clock.now)
+	if c.Latency > askLimit {
+		c.Latency, c.Err = askLimit, context.DeadlineExceeded
+	}
+	at := s.clock.now.Add(max(c.Latency, 0))
+	said, after := precheckSaid(a.attempt, c.Precheck, c.Err)
+	answer := said.answer(a, after, at)
+	s.send(&simEvent{at: at, plan: p, check: &answer})
 }
 
 func (s *simulator) send(e *simEvent) {
@@ -79,6 +95,10 @@ func (s *simulator) deliver() {
 		p.due = true
 		if e.probe != nil {
 			p.in.probes = append(p.in.probes, *e.probe)
+			continue
+		}
+		if e.check != nil {
+			p.in.prechecks = append(p.in.prechecks, *e.check)
 			continue
 		}
 		p.in.outcomes = append(p.in.outcomes, e.outcome)

@@ -39,6 +39,19 @@ type SimProber interface {
 	SimulateHealth(a Attempt, at time.Time) SimHealth
 }
 
+// SimPrechecker is a SimFleet that can tell how an agent is before anything is done to it, as a Prechecker does.
+type SimPrechecker interface {
+	// SimulatePrecheck tells how a question about the agent of a, asked at the given virtual time, would be answered.
+	SimulatePrecheck(a Attempt, at time.Time) SimPrecheck
+}
+
+// SimPrecheck is the answer to one question before an agent is started.
+type SimPrecheck struct {
+	Latency  time.Duration // from the question to its answer; nothing is known when it takes longer than a question may
+	Precheck Precheck
+	Err      error // nobody knows how the agent is
+}
+
 // SimHealth is the answer to one question in a simulation.
 type SimHealth struct {
 	Latency time.Duration // from the question to its answer; nothing is known when it takes longer than a question may

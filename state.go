@@ -23,9 +23,10 @@ type state struct {
 	in      input // what is not folded yet
 
 	probing          probing
-	gating, asksGate bool // a question to the Gater is out, or is to be handed out
+	gating, asksGate bool  // a question to the Gater is out, or is to be handed out
+	asks             []ask // questions to hand out; their attempts are filled in then
 	calls            callsView
-	untouched        []int // of a rollback: doubtful agents that turned out untouched
+	untouched        []doubt // of a rollback: doubtful tasks that turned out untouched
 	fx               change
 	toJudge          []int // batches whose failures changed, or whose limits were edited
 }
@@ -39,26 +40,28 @@ type batch struct {
 
 // callsView is what the core is told about the world around it; it is never stored.
 type callsView struct {
-	draining  bool // the engine is shutting down
-	leaseOut  bool // the lease is nearly out
-	prober    bool // the executor is a Prober
-	inspector bool // the executor is an Inspector
-	gater     bool // the executor is a Gater
-	source    bool // the source of this rollback has nothing in flight
+	draining   bool // the engine is shutting down
+	leaseOut   bool // the lease is nearly out
+	prober     bool // the executor is a Prober
+	prechecker bool // the executor is a Prechecker
+	inspector  bool // the executor is an Inspector
+	gater      bool // the executor is a Gater
+	source     bool // the source of this rollback has nothing in flight
 }
 
 // input is what the shell has to tell: outcomes of calls, reports of health, answers to questions.
 type input struct {
-	outcomes []outcome
-	reports  []reported
-	health   []healthReport
-	probes   []probeAnswer
-	gates    []gateAnswer
-	inspects []inspectAnswer
+	outcomes  []outcome
+	reports   []reported
+	health    []healthReport
+	probes    []probeAnswer
+	gates     []gateAnswer
+	inspects  []inspectAnswer
+	prechecks []precheckAnswer
 }
 
 func (in input) empty() bool {
-	return len(in.outcomes)+len(in.reports)+len(in.health)+len(in.gates)+len(in.probes)+len(in.inspects) == 0
+	return len(in.outcomes)+len(in.reports)+len(in.health)+len(in.gates)+len(in.probes)+len(in.inspects)+len(in.prechecks) == 0
 }
 
 // need is what the core must be given before it can go on.
@@ -143,6 +146,28 @@ func (a *AgentState) task(i int) *TaskState {
 
 func (a *AgentState) tasks() int { return 1 + len(a.Rest) }
 
+// touched reports whether task i may have changed the agent. Rows from before tasks told that have one task each, and tell
+// it of the agent.
+func (a *AgentState) touched(i int) bool {
+	return a.task(i).Touched || len(a.Rest) == 0 && a.Flags&AgentTouched != 0
+}
+
+// partly reports whether a task of the agent is done.
+func (a *AgentState) partly() bool {
+	for i := range a.Rest {
+		if a.Rest[i].Status == TaskSucceeded {
+			return true
+		}
+	}
+	return a.Task.Status == TaskSucceeded
+}
+
+// touch sets down that task i may have changed its agent.
+func (s *state) touch(r *resident, i int) {
+	r.State.task(i).Touched = true
+	s.setFlag(r, AgentTouched, true)
+}
+
 // setTask moves a task, and the counters with it.
 func (s *state) setTask(r *resident, i int, to TaskStatus) {
 	t := r.State.task(i)
@@ -207,6 +232,7 @@ func (s *state) setFlag(r *resident, f AgentFlags, on bool) {
 	case AgentOpen:
 		b.Open += by
 		s.p.Open += by
+		s.queue.lanes.count(r, by)
 	case AgentTouched:
 		b.Changed += by
 		s.p.Touched += by

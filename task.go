@@ -33,16 +33,22 @@ type becoming struct {
 	freeSlot bool  // while it waits, it holds no slot
 }
 
-// becomes is the table: outcome × tries → what becomes of the task. touched and partly are facts about the agent before
-// this outcome: that it may have been changed already, and that an earlier task of it is done.
-func (p *Policy) becomes(o *outcome, t *TaskState, target string, touched, partly bool, jitter uint64) becoming {
+// past is what is known of an agent before an outcome of one of its tasks.
+type past struct {
+	touched bool // it may have been changed already
+	task    bool // by this task
+	partly  bool // a task of it is done
+}
+
+// becomes is the table: outcome × tries → what becomes of the task.
+func (p *Policy) becomes(o *outcome, t *TaskState, target string, was past, jitter uint64) becoming {
 	sure := o.unchanged && !o.repeat // a lost first call may have had its effect
 	switch o.reason {
 	case ReasonSucceeded:
 		if o.version != "" && o.version != target {
 			return becoming{status: TaskFailed, why: ReasonWrongVersion, touched: true}
 		}
-		if sure && !touched {
+		if sure && !was.task {
 			return becoming{status: TaskSucceeded, why: ReasonAtTarget}
 		}
 		return becoming{status: TaskSucceeded, why: ReasonSucceeded, touched: true}
@@ -53,7 +59,10 @@ func (p *Policy) becomes(o *outcome, t *TaskState, target string, touched, partl
 		}
 		return becoming{status: TaskFailed, why: o.reason, touched: !sure}
 	case ReasonUnreachable, ReasonThrottled:
-		return p.away(o, t, touched || o.repeat, partly, jitter)
+		was.touched, was.task = was.touched || o.repeat, was.task || o.repeat
+		return p.away(o, t, was, jitter)
+	case ReasonBlocked:
+		return becoming{status: TaskSkipped, why: o.reason}
 	case ReasonInterrupted:
 		return becoming{status: TaskUnknown, why: ReasonInterrupted, touched: true}
 	default: // permanent, rejected, panic, abandoned
@@ -63,17 +72,17 @@ func (p *Policy) becomes(o *outcome, t *TaskState, target string, touched, partl
 
 // away is the part of the table for an agent that did not answer. It is given up only by such an answer, never by a timer: so a
 // plan that was paused over a weekend fails nobody.
-func (p *Policy) away(o *outcome, t *TaskState, touched, partly bool, jitter uint64) becoming {
+func (p *Policy) away(o *outcome, t *TaskState, was past, jitter uint64) becoming {
 	since := o.at
 	if t.More != nil && t.More.Away != 0 {
 		since = t.More.Away
 	}
 	absent := time.Duration(o.at - since)
 	if p.QueueLimit != NoLimit && absent >= p.QueueLimit {
-		if p.OnAway == AwaySkipped && !touched {
+		if p.OnAway == AwaySkipped && !was.touched {
 			return becoming{status: TaskSkipped, why: o.reason}
 		}
-		return becoming{status: TaskFailed, why: o.reason, touched: touched}
+		return becoming{status: TaskFailed, why: o.reason, touched: was.task}
 	}
 	wait := o.after
 	if wait == 0 {
@@ -82,7 +91,7 @@ func (p *Policy) away(o *outcome, t *TaskState, touched, partly bool, jitter uin
 	}
 	return becoming{
 		status: TaskWaiting, why: o.reason, due: o.at + int64(wait),
-		touched: touched, freeSlot: !touched && !partly,
+		touched: was.task, freeSlot: !was.touched && !was.partly,
 	}
 }
 

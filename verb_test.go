@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -176,6 +177,7 @@ func TestVerbsTwice(t *testing.T) {
 		inScene(t, func(s *scene) {
 			id := s.in(status)
 			s.said(say(s, id))
+			synctest.Wait() // the engine takes it in
 			before := s.plan(id).Revision
 			s.said(say(s, id))
 			require.Equal(s, before, s.plan(id).Revision)

@@ -172,7 +172,7 @@ func TestAReportTakesALostAttemptOutOfTheQueue(t *testing.T) {
 		s.after(time.Second)
 		require.NoError(s, stop())
 		s.said(s.e.Pause(s.ctx, id, By{}))
-		x := newSession(s.store, id, "one")
+		x := newSession(s.store, id, "one", 0)
 		turn := func(in input) {
 			_, _, err := x.turn(s.ctx, time.Now(), in)
 			require.NoError(s, err)

@@ -20,6 +20,23 @@ var companionCases = []testCase{
 		}
 		e.unmoved("Health is a question: it changes nothing", a, before, a.ToVersion)
 	}},
+	{"PrecheckChangesNothing", func(e *env) {
+		p, ok := e.exec.(ota.Prechecker)
+		if !ok {
+			e.skip("the executor is no ota.Prechecker")
+		}
+		a := e.attempt("plan", 0)
+		first := a
+		first.Number = 0
+		before := e.effects(a.Agent)
+		for range 3 {
+			said, err := p.Precheck(e.ctx, first)
+			e.ok("Precheck answers for an agent that can be upgraded", err)
+			e.that("an agent that can be upgraded is ready, and reports the version that it runs, or none",
+				said.State == ota.PrecheckReady && (said.Version == "" || said.Version == a.FromVersion), "got %+v", said)
+		}
+		e.unmoved("Precheck is a question: it changes nothing", a, before, a.FromVersion)
+	}},
 	{"InspectChangesNothing", func(e *env) {
 		x := e.inspector()
 		a := e.attempt("plan", 0)

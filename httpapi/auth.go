@@ -52,10 +52,10 @@ type Action string
 
 // The actions that are no verbs.
 const (
-	ActionCreate   Action = "create"   // make a plan; Access.Plan is nil
+	ActionCreate   Action = "create"   // make a plan, or preview one; Access.Plan is nil
 	ActionList     Action = "list"     // list plans; Access.Plan is nil. What is listed is asked for by ActionRead, one by one
 	ActionRead     Action = "read"     // see a plan and everything of it
-	ActionReport   Action = "report"   // report the health of agents
+	ActionReport   Action = "report"   // report the health of agents, or how attempts ended
 	ActionDescribe Action = "describe" // read the description of the API itself
 )
 

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/seed-19b57ce3/ota"
 )
@@ -31,6 +32,9 @@ type Client struct {
 	Token string
 	// HTTP makes the requests. Nil means http.DefaultClient. Its Timeout, if set, also ends a Watch now and then, which goes on by itself.
 	HTTP *http.Client
+	// Silence is how long a Watch waits for anything, the server's heartbeats included, before it takes the connection for
+	// broken and makes another one. 0 means 1 min, which is four heartbeats.
+	Silence time.Duration
 }
 
 // request is one request of a Client.

@@ -99,9 +99,9 @@ func TestClientRoundTrip(t *testing.T) {
 		Shape: ota.Shape{Batches: []ota.BatchShape{{Name: "canary", Size: 1}, {Size: 2}}},
 		Policy: ota.Policy{
 			Concurrency: 7, FailureThreshold: &threshold, Scope: ota.ScopePlan, OnBreach: ota.ActionRollback, Reserve: true,
-			Hold: ota.Hold{Every: true, Batches: []int{1}}, Observe: ota.Observe{Wait: time.Minute, Stable: time.Hour, Retry: time.Second, Probe: time.Millisecond},
+			Hold: ota.Hold{Every: true, Batches: []int{1}}, Observe: ota.Observe{ToEnd: true, Wait: time.Minute, Stable: time.Hour, Retry: time.Second, Probe: time.Millisecond},
 			Retry: ota.Retry{Max: 3, Backoff: time.Second, MaxBackoff: time.Minute}, AttemptLimit: ota.NoLimit, QueueLimit: 90 * time.Minute,
-			OnAway: ota.AwaySkipped, MaxAbandoned: 9, BatchLimit: time.Hour, PlanLimit: 24 * time.Hour, MaxConsecutive: 4,
+			OnAway: ota.AwaySkipped, MaxAbandoned: 9, BatchLimit: time.Hour, PlanLimit: 24 * time.Hour, MaxConsecutive: 4, Halve: true, Budget: ota.Budget{Label: "rack", Max: 2},
 			Rate: ota.Rate{Starts: 10, Per: time.Minute}, Gate: ota.Gate{Every: time.Second, MaxInconclusive: 2, MaxErrors: 3},
 			Windows: []ota.Window{{Days: []time.Weekday{1, 6}, Start: 22 * time.Hour, Length: 8 * time.Hour, Zone: "Europe/Berlin", Margin: time.Hour}},
 		},
@@ -112,6 +112,11 @@ func TestClientRoundTrip(t *testing.T) {
 				}
 			}
 		},
+	}
+	for whole, i := reflect.ValueOf(spec.Policy), 0; i < whole.NumField(); i++ {
+		if name := whole.Type().Field(i).Name; whole.Field(i).IsZero() {
+			t.Errorf("this test says nothing of Policy.%s", name)
+		}
 	}
 	ctx := t.Context()
 	p, err := c.Create(ctx, spec)

@@ -6,24 +6,46 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
+	"time"
 
 	"github.com/seed-19b57ce3/ota"
 )
 
 // Create is Engine.Create. The agents are sent while they are read; the plan comes back without its batches. An error that they
 // yield is returned, and nothing is made. Spec.RequestKey is the Idempotency-Key; ID, Fingerprint and Actor are the server's and must be empty.
-func (c *Client) Create(ctx context.Context, spec ota.Spec) (Plan, error) {
+func (c *Client) Create(ctx context.Context, spec ota.Spec) (p Plan, err error) {
+	q := request{method: http.MethodPost, path: "/upgrade-plans", query: without("batches"), by: ota.By{Request: spec.RequestKey}}
+	err = sendSpec(q, &spec, func(q request) error {
+		p, err = c.plan(ctx, q)
+		return err
+	})
+	return p, err
+}
+
+// Preview is Engine.Preview. The spec is sent as by Create, and its RequestKey is not looked at.
+func (c *Client) Preview(ctx context.Context, spec ota.Spec, call time.Duration) (p Preview, err error) {
+	q := request{method: http.MethodPost, path: "/plans/preview", query: url.Values{"callDuration": {call.String()}}}
+	err = sendSpec(q, &spec, func(q request) error {
+		_, err := c.do(ctx, q, &p)
+		return err
+	})
+	return p, err
+}
+
+// sendSpec has a request sent whose body is a spec.
+func sendSpec(q request, spec *ota.Spec, send func(request) error) error {
 	for field, s := range map[string]string{"id": spec.ID, "fingerprint": spec.Fingerprint, "actor": spec.Actor} {
 		if s != "" {
-			return Plan{}, &ota.FieldError{Field: field, Value: shorten(s), Problem: "is chosen by the server", Allowed: "empty"}
+			return &ota.FieldError{Field: field, Value: shorten(s), Problem: "is chosen by the server", Allowed: "empty"}
 		}
 	}
 	if spec.Agents == nil {
-		return Plan{}, &ota.FieldError{Field: "agents", Problem: "are missing", Allowed: "at least one"}
+		return &ota.FieldError{Field: "agents", Problem: "are missing", Allowed: "at least one"}
 	}
-	head, err := json.Marshal(creationOf(&spec))
+	head, err := json.Marshal(creationOf(spec))
 	if err != nil {
-		return Plan{}, err
+		return err
 	}
 	in, out := io.Pipe()
 	defer in.Close()
@@ -31,18 +53,17 @@ func (c *Client) Create(ctx context.Context, spec ota.Spec) (Plan, error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		failed = writeAgents(out, head, &spec)
+		failed = writeAgents(out, head, spec)
 		out.CloseWithError(failed)
 	}()
-	p, err := c.plan(ctx, request{
-		method: http.MethodPost, path: "/upgrade-plans", query: without("batches"), by: ota.By{Request: spec.RequestKey}, body: in,
-	})
+	q.body = in
+	err = send(q)
 	in.Close()
 	<-done
 	if err != nil && failed != nil && failed != io.ErrClosedPipe { //nolint:errorlint // the pipe never wraps it
-		return p, failed
+		return failed
 	}
-	return p, err
+	return err
 }
 
 // writeAgents writes the request: what comes before the agents, then one after another.
@@ -105,7 +126,20 @@ func creationOf(s *ota.Spec) map[string]any {
 		batches[i] = map[string]any{"name": b.Name, "size": b.Size}
 	}
 	add("batches", batches, len(batches) > 0)
-	p := &s.Policy
+	policyMembers(body, &s.Policy)
+	if r := s.Rollback; r != nil {
+		body["rollback"] = rollbackOf(r)
+	}
+	return body
+}
+
+// policyMembers adds a policy to a request's members.
+func policyMembers(body map[string]any, p *ota.Policy) {
+	add := func(name string, v any, given bool) {
+		if given {
+			body[name] = v
+		}
+	}
 	add("concurrency", p.Concurrency, p.Concurrency != 0)
 	add("failureThreshold", p.FailureThreshold, p.FailureThreshold != nil)
 	add("attemptLimit", Duration(p.AttemptLimit), p.AttemptLimit != 0)
@@ -115,7 +149,30 @@ func creationOf(s *ota.Spec) map[string]any {
 	body["scope"], body["onBreach"], body["onAway"], body["reserve"] = wire.Scope, wire.OnBreach, wire.OnAway, wire.Reserve
 	body["hold"], body["observe"], body["retry"] = wire.Hold, wire.Observe, wire.Retry
 	body["batchLimit"], body["planLimit"], body["maxConsecutive"] = wire.BatchLimit, wire.PlanLimit, wire.MaxConsecutive
-	body["rate"], body["gate"] = wire.Rate, wire.Gate
+	body["rate"], body["gate"], body["halve"] = wire.Rate, wire.Gate, wire.Halve
+	add("budget", wire.Budget, wire.Budget != ota.Budget{})
 	add("windows", wire.Windows, len(wire.Windows) > 0)
+}
+
+// rollbackOf is a RollbackSpec as a request. A policy is sent whole.
+func rollbackOf(r *ota.RollbackSpec) map[string]any {
+	body := map[string]any{}
+	for name, m := range map[string]map[string]string{"labels": r.Labels, "annotations": r.Annotations} {
+		if len(m) > 0 {
+			body[name] = m
+		}
+	}
+	if r.Name != "" {
+		body["name"] = r.Name
+	}
+	if r.Interrupt {
+		body["mode"] = "interrupt"
+	}
+	if p := r.Policy; p != nil {
+		for _, name := range []string{"concurrency", "failureThreshold", "attemptLimit", "queueLimit", "maxAbandoned", "windows", "budget"} {
+			body[name] = nil // the default, not the source's
+		}
+		policyMembers(body, p)
+	}
 	return body
 }

@@ -107,3 +107,27 @@ func (c *Client) ReportHealth(ctx context.Context, id string, reports []ota.Heal
 	_, err := c.do(ctx, request{method: http.MethodPost, path: planPath(id, "/health"), body: value(list)}, &out)
 	return err
 }
+
+// ReportOutcomes is Engine.ReportOutcomes: it returns nil once what follows from all reports is committed.
+func (c *Client) ReportOutcomes(ctx context.Context, id string, reports []ota.OutcomeReport) error {
+	list := make([]OutcomeReport, len(reports))
+	for i, r := range reports {
+		list[i] = OutcomeReport{r.Agent, r.Task, r.Number, r.Reason, r.Version, r.Unchanged, Duration(r.After), r.Message}
+	}
+	var out struct{}
+	_, err := c.do(ctx, request{method: http.MethodPost, path: planPath(id, "/reports"), body: value(list)}, &out)
+	return err
+}
+
+// Precheck is Engine.Precheck: it asks about every agent that was not started, and returns when all have answered. item names
+// the one check that is wanted; empty means all.
+func (c *Client) Precheck(ctx context.Context, id, item string, by ota.By) (Precheck, error) {
+	body := map[string]any{}
+	if item != "" {
+		body["item"] = item
+	}
+	by.Reason = "" // a question needs none
+	var out Precheck
+	_, err := c.do(ctx, request{method: http.MethodPost, path: planPath(id, "/precheck"), by: by, body: object(by, body)}, &out)
+	return out, err
+}

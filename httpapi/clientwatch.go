@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,6 +50,11 @@ func (c *Client) Watch(ctx context.Context, id string, after uint64) iter.Seq2[o
 
 // watch is one connection. It reports done when nothing is to be yielded any more.
 func (c *Client) watch(ctx context.Context, id string, after *uint64, yield func(ota.Record, error) bool) (done bool, err error) {
+	ctx, hangUp := context.WithCancel(ctx)
+	defer hangUp()
+	patience := cmp.Or(c.Silence, time.Minute)
+	silence := time.AfterFunc(patience, hangUp) // a peer that has vanished says nothing, not even that
+	defer silence.Stop()
 	h := http.Header{"Accept": {"text/event-stream"}}
 	if *after > 0 {
 		h.Set("Last-Event-ID", strconv.FormatUint(*after, 10))
@@ -61,7 +67,9 @@ func (c *Client) watch(ctx context.Context, id string, after *uint64, yield func
 	in := bufio.NewReaderSize(resp.Body, 64<<10)
 	ended := false
 	for {
+		silence.Reset(patience)
 		line, err := in.ReadString('\n')
+		silence.Stop()
 		if errors.Is(err, io.EOF) && line == "" {
 			return ended, nil
 		}

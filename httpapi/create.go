@@ -22,6 +22,8 @@ type creation struct {
 	agents  spool.Spool
 	given   string // by which field the agents were given
 	records bool   // as "agents"
+	most    int    // how many there may be
+	undo    undoEdit
 }
 
 // createPlan is CreateGraduatedPlan.
@@ -33,7 +35,7 @@ func createPlan(c *call) error {
 	if err != nil {
 		return err
 	}
-	x := &creation{c: c, agents: spool.Spool{Dir: c.h.opt.TempDir}}
+	x := &creation{c: c, agents: spool.Spool{Dir: c.h.opt.TempDir}, most: c.h.opt.Limits.Agents}
 	defer x.agents.Close()
 	if x.spec.RequestKey, err = c.requestKey(); err != nil {
 		return err
@@ -82,6 +84,10 @@ func (x *creation) read(d *decoder) error {
 		"shuffleSeed": d.integer(1, 1<<53, func(n int) { s.Shape.Shuffle = uint64(n) }),
 		"labels":      d.pairs(func(m map[string]string) { s.Labels = m }),
 		"annotations": d.pairs(func(m map[string]string) { s.Annotations = m }),
+		"rollback": {read: func() error {
+			x.undo.given = true
+			return d.object(x.undo.fields(d))
+		}},
 	})
 	if err := d.object(known); err != nil {
 		return err
@@ -129,7 +135,7 @@ func (x *creation) agentIDs() error {
 	if !x.once("agentIds") {
 		return x.d.Skip()
 	}
-	return x.d.names(x.c.h.opt.Limits.Agents, func(id string) error { return x.add(ota.Agent{ID: id}) })
+	return x.d.names(x.most, func(id string) error { return x.add(ota.Agent{ID: id}) })
 }
 
 // agentRecords reads agents of which more is known than their IDs.
@@ -139,7 +145,7 @@ func (x *creation) agentRecords() error {
 	}
 	x.records = true
 	return x.d.Array(func(i int) error {
-		if i == x.c.h.opt.Limits.Agents {
+		if i == x.most {
 			return newProblem("invalid", "", Mistake{Pointer: x.d.Pointer(), Problem: "is one agent too many", Allowed: fmt.Sprintf("at most %d", i)})
 		}
 		var a ota.Agent
@@ -152,6 +158,15 @@ func (x *creation) agentRecords() error {
 		}
 		return x.add(a)
 	})
+}
+
+// foreign refuses annotations that are this package's own.
+func (d *decoder) foreign(pointer string, annotations map[string]string) {
+	for k := range annotations {
+		if strings.HasPrefix(k, ownKeys) {
+			d.refuseAt(pointer, k, "is reserved", "keys without the prefix "+ownKeys)
+		}
+	}
 }
 
 // maxBatches bounds an explicit list of batches.
@@ -173,14 +188,19 @@ func (x *creation) batches() error {
 }
 
 func (x *creation) create() (ota.Plan, error) {
-	s := &x.spec
-	for k := range s.Annotations {
-		if strings.HasPrefix(k, ownKeys) {
-			x.d.refuseAt("/annotations", k, "is reserved", "keys without the prefix "+ownKeys)
-		}
-	}
-	if err := x.d.valid(); err != nil {
+	if err := x.settle(); err != nil {
 		return ota.Plan{}, err
+	}
+	p, err := x.c.h.engine.Create(x.c.r.Context(), x.spec)
+	return p, x.explain(err)
+}
+
+// settle completes the spec.
+func (x *creation) settle() error {
+	s := &x.spec
+	x.d.foreign("/annotations", s.Annotations)
+	if err := x.d.valid(); err != nil {
+		return err
 	}
 	x.policy.settle()
 	x.policy.apply(&s.Policy)
@@ -190,13 +210,16 @@ func (x *creation) create() (ota.Plan, error) {
 		}
 		s.Annotations[observeKey] = *t
 	}
+	if x.undo.given {
+		x.undo.settle(&s.Policy)
+		s.Rollback = &x.undo.spec
+	}
 	s.Actor = x.c.who.Name
 	if s.CreatedBy == "" {
 		s.CreatedBy = x.c.who.Name
 	}
 	s.Agents = x.agents.All()
-	p, err := x.c.h.engine.Create(x.c.r.Context(), *s)
-	return p, x.explain(err)
+	return nil
 }
 
 // explain puts an error of Create in the words of the request.

@@ -64,6 +64,9 @@ func FuzzRetry(f *testing.F)    { fuzz(f, "verbs", "POST", "/upgrade-plans/p/ret
 func FuzzRollback(f *testing.F) { fuzz(f, "rollback", "POST", "/plans/rollback") }
 func FuzzUndo(f *testing.F)     { fuzz(f, "rollback", "POST", "/upgrade-plans/p/rollback") }
 func FuzzHealth(f *testing.F)   { fuzz(f, "health", "POST", "/upgrade-plans/p/health") }
+func FuzzReports(f *testing.F)  { fuzz(f, "reports", "POST", "/upgrade-plans/p/reports") }
+func FuzzPrecheck(f *testing.F) { fuzz(f, "precheck", "POST", "/upgrade-plans/p/precheck") }
+func FuzzPreview(f *testing.F)  { fuzz(f, "preview", "POST", "/plans/preview") }
 
 // FuzzTarget sends whole paths and queries.
 func FuzzTarget(f *testing.F) {

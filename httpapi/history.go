@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
@@ -58,20 +59,25 @@ func listHistory(c *call) error {
 
 // collect adds what a plan has of the page, and its number of records to the total.
 func (c *call) collect(p *ota.Plan, q *historyQuery, out *List[History]) error {
-	if q.component != "" && q.component != componentName {
+	if q.component != "" && q.component != componentName && !slices.Contains(p.Components, q.component) {
 		return nil
 	}
-	n := 0
-	for _, s := range q.status {
-		n += count(&p.Tasks, s)
-	}
+	counted := q.component == "" || len(p.Components) == 0 // the counters know how many records there are
 	before := out.Total
-	out.Total += n
-	if out.Total <= q.offset || len(out.Items) == q.limit {
-		return nil
+	if counted {
+		for _, s := range q.status {
+			out.Total += p.Tasks.Of(s)
+		}
+		if out.Total <= q.offset || len(out.Items) == q.limit {
+			return nil
+		}
 	}
-	skip := max(q.offset-before, 0)
-	for rows := (ota.RowQuery{Status: q.status, Limit: page}); ; {
+	rows := ota.RowQuery{Limit: page}
+	if p.Tasks.Total() == p.Agents {
+		rows.Status = q.status // a task of another status would be an agent of another
+	}
+	at := before // how many records are before the next one
+	for {
 		found, err := c.h.engine.Agents(c.r.Context(), p.ID, rows)
 		if err != nil {
 			return err
@@ -80,48 +86,37 @@ func (c *call) collect(p *ota.Plan, q *historyQuery, out *List[History]) error {
 			a := &found.Items[i]
 			rows.From = a.Ordinal + 1
 			for k := range a.Tasks {
-				if skip > 0 {
-					skip--
+				if !q.selects(&a.Tasks[k]) {
 					continue
 				}
-				out.Items = append(out.Items, historyOf(p, a, k))
-				if len(out.Items) == q.limit {
-					return nil
+				if at++; at > q.offset && len(out.Items) < q.limit {
+					out.Items = append(out.Items, historyOf(p, a, k))
 				}
+			}
+			if counted && len(out.Items) == q.limit {
+				return nil
 			}
 		}
 		if !found.More {
-			return nil
+			break
 		}
 	}
+	if !counted {
+		out.Total = at
+	}
+	return nil
 }
 
-func count(n *ota.Counts, s ota.TaskStatus) int {
-	switch s {
-	case ota.TaskRunning:
-		return n.Running
-	case ota.TaskWaiting:
-		return n.Waiting
-	case ota.TaskSucceeded:
-		return n.Succeeded
-	case ota.TaskFailed:
-		return n.Failed
-	case ota.TaskSkipped:
-		return n.Skipped
-	case ota.TaskCanceled:
-		return n.Canceled
-	case ota.TaskUnknown:
-		return n.Unknown
-	default:
-		return n.Pending
-	}
+// selects reports whether a task's record is asked for.
+func (q *historyQuery) selects(t *ota.Task) bool {
+	return slices.Contains(q.status, t.Status) && (q.component == "" || q.component == nameOf(t.Component))
 }
 
 func historyOf(p *ota.Plan, a *ota.AgentInfo, i int) History {
 	t := &a.Tasks[i]
 	h := History{
-		UUID: "hist-" + taskKey{p.ID, a.Ordinal, i}.String(), PlanID: p.ID, PlanName: p.Name, FromVersion: a.Version, ToVersion: t.Target,
-		FromRelease: p.FromRelease, ToRelease: p.ToRelease, Component: componentName, AgentID: a.ID, Status: "completed",
+		UUID: "hist-" + taskKey{p.ID, a.Ordinal, i}.String(), PlanID: p.ID, PlanName: p.Name, FromVersion: t.From, ToVersion: t.Target,
+		FromRelease: t.FromRelease, ToRelease: t.TargetRelease, Component: nameOf(t.Component), AgentID: a.ID, Status: "completed",
 		Logs: t.Error, StartedAt: Time{t.StartedAt}, CompletedAt: Time{t.EndedAt},
 	}
 	switch t.Status {

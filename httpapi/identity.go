@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"crypto/sha1" //nolint:gosec // what version 5 of RFC 9562 is made of; nothing is secured by it
 	"encoding/hex"
 	"strconv"
@@ -13,9 +14,28 @@ import (
 // Who a component is, is derived from its names: the same names give the same UUIDs, on every machine and for good.
 var identitySpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("github.com/seed-19b57ce3/ota/component"))
 
+// componentName is the name of a component of which nothing is known.
 const componentName = "agent"
 
 var componentUUID = identity("component:", componentName)
+
+func nameOf(c ota.Component) string { return cmp.Or(c.Name, componentName) }
+
+// uuidOf is what the Resolver said, when that is a UUID in any of its spellings, and else derived from name.
+func uuidOf(said, kind, name string) string {
+	if said != "" {
+		if u, err := uuid.Parse(said); err == nil {
+			return hex.EncodeToString(u[:])
+		}
+		if kind == "component:" {
+			name = said
+		}
+	}
+	if kind == "component:" && name == componentName {
+		return componentUUID
+	}
+	return identity(kind, name)
+}
 
 // identity returns 32 hex digits of a UUIDv5: uuid.NewSHA1 without its allocations, which a million tasks would feel.
 func identity(kind, name string) string {
@@ -85,28 +105,32 @@ func parseTaskKey(s string) (taskKey, bool) {
 // taskOf is one task of an agent on the wire.
 func taskOf(p *ota.Plan, a *ota.AgentInfo, i int) Task {
 	t := &a.Tasks[i]
-	name, component := componentName, componentUUID
-	if i > 0 { // an agent's further components have no names of their own
-		name += "-" + strconv.Itoa(i)
-		component = identity("component:", name)
+	c := t.Component
+	name := nameOf(c)
+	instance := a.ID + "\x00" + name
+	if c.Instance != "" {
+		instance += "\x00" + c.Instance
 	}
 	out := Task{
-		ComponentUUID: component, ComponentInstanceUUID: identity("instance:", a.ID+"\x00"+name),
+		ComponentUUID: uuidOf(c.ID, "component:", name), ComponentInstanceUUID: uuidOf(c.Instance, "instance:", instance),
 		LifecycleTaskUUID: "task-" + taskKey{p.ID, a.Ordinal, i}.String(), ComponentName: name, TaskType: "update",
-		Status: statusWord(t.Status), NodeUUID: identity("node:", a.ID), LCAUUID: identity("lca:", a.ID), AgentID: a.ID,
-		ActualVersion: t.Version,
+		Status: statusWord(t.Status), NodeUUID: uuidOf(c.Node, "node:", cmp.Or(c.Node, a.ID)),
+		LCAUUID: uuidOf(c.Owner, "lca:", cmp.Or(c.Owner, a.ID)), AgentID: a.ID, ActualVersion: t.Version,
 	}
 	if p.Source != "" {
 		out.TaskType = "rollback"
 	}
-	if a.Unhealthy {
-		out.RuntimeStatus = "unhealthy"
-	}
 	if t.Status == ota.TaskSucceeded && t.Version == "" {
 		out.ActualVersion = t.Target
-		if t.Target == p.ToVersion {
-			out.ActualRelease = p.ToRelease
+		if t.Target == p.ToVersion || c != (ota.Component{}) {
+			out.ActualRelease = t.TargetRelease
 		}
+	}
+	switch {
+	case a.Unhealthy:
+		out.RuntimeStatus = "unhealthy"
+	case out.ActualVersion != "":
+		out.RuntimeStatus = "running"
 	}
 	return out
 }

@@ -9,8 +9,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os/exec"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -188,7 +192,8 @@ func TestWatchAfterTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := seen(t, c, p.ID, 0)
-	go func() {
+	var later sync.WaitGroup
+	later.Go(func() {
 		time.Sleep(100 * time.Millisecond) // a few heartbeats
 		if _, err := e.Annotate(t.Context(), p.ID, map[string]string{"a": "b"}, nil, ota.By{}); err != nil {
 			t.Error(err)
@@ -196,7 +201,7 @@ func TestWatchAfterTheEnd(t *testing.T) {
 		if _, err := c.Rollback(t.Context(), p.ID, nil, ota.By{}); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
 	var last ota.Record
 	for rec, err := range c.Watch(t.Context(), p.ID, uint64(len(all))) {
 		if err != nil {
@@ -204,8 +209,45 @@ func TestWatchAfterTheEnd(t *testing.T) {
 		}
 		last = rec
 	}
+	later.Wait() // the stream may end before the answer to what ended it has come
 	if last.Status != ota.StatusRolledBack {
 		t.Errorf("the stream ended with %+v", last)
+	}
+}
+
+// A connection on which nothing comes any more, as when a server has vanished without a word, is given up for another one.
+func TestSilentServer(t *testing.T) {
+	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{})
+	p, err := c.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := url.Parse(c.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	gone := make(chan struct{})
+	var silent atomic.Int32
+	c.URL = serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if silent.Add(1) > 2 {
+			proxy.ServeHTTP(w, r)
+			return
+		}
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		gone <- struct{}{}
+	}))
+	c.Silence = 50 * time.Millisecond
+	go func() {
+		<-gone
+		<-gone
+		if _, err := e.Start(t.Context(), p.ID, ota.By{}); err != nil {
+			t.Error(err)
+		}
+	}()
+	if all := seen(t, c, p.ID, 0); len(all) < 3 {
+		t.Errorf("got the records %d", all)
 	}
 }
 

@@ -37,6 +37,7 @@ type Limits struct {
 	Body       int64 // bytes of any other body; 0 means 1 MiB
 	Agents     int   // agents of one plan; 0 means 2,000,000
 	Named      int   // agents named by one skip or retry, reports in one body; 0 means 10,000
+	Preview    int   // agents of one preview, which is held in memory; 0 means 100,000
 	Depth      int   // of nested objects and arrays; 0 means 32
 	// Slow is how long a body may take to arrive, plus one second for every 16 KiB that did. 0 means 10 s.
 	Slow time.Duration
@@ -54,6 +55,7 @@ func (o Options) withDefaults() Options {
 	l.Body = cmp.Or(l.Body, 1<<20)
 	l.Agents = cmp.Or(l.Agents, 2_000_000)
 	l.Named = cmp.Or(l.Named, 10_000)
+	l.Preview = cmp.Or(l.Preview, 100_000)
 	l.Depth = cmp.Or(l.Depth, 32)
 	l.Slow = cmp.Or(l.Slow, 10*time.Second)
 	l.Write = cmp.Or(l.Write, 15*time.Second)
@@ -79,7 +81,7 @@ func (o Options) check() error {
 	}
 	l := o.Limits
 	for field, bad := range map[string]bool{
-		"createBody": l.CreateBody < 0, "body": l.Body < 0, "agents": l.Agents < 0, "named": l.Named < 0, "depth": l.Depth < 0,
+		"createBody": l.CreateBody < 0, "body": l.Body < 0, "agents": l.Agents < 0, "named": l.Named < 0, "preview": l.Preview < 0, "depth": l.Depth < 0,
 		"slow": l.Slow < 0, "write": l.Write < 0, "watchers": l.Watchers < 0, "heartbeat": l.Heartbeat < 0,
 	} {
 		if bad {

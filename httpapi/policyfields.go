@@ -115,6 +115,8 @@ func (e *policyEdit) observing() fields {
 		"stable": e.wait(func(p *ota.Policy) *time.Duration { return &p.Observe.Stable }),
 		"retry":  e.wait(func(p *ota.Policy) *time.Duration { return &p.Observe.Retry }),
 		"probe":  e.wait(func(p *ota.Policy) *time.Duration { return &p.Observe.Probe }),
+		"toEnd": e.with(e.d.truth(func(v bool) { e.add(func(p *ota.Policy) { p.Observe.ToEnd = v }) }),
+			func(p *ota.Policy) { p.Observe.ToEnd = false }),
 	}
 }
 

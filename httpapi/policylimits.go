@@ -45,15 +45,33 @@ func (e *policyEdit) limits() fields {
 		"batchLimit":     e.wait(func(p *ota.Policy) *time.Duration { return &p.BatchLimit }),
 		"planLimit":      e.wait(func(p *ota.Policy) *time.Duration { return &p.PlanLimit }),
 		"maxConsecutive": e.count(func(p *ota.Policy) *int { return &p.MaxConsecutive }),
-		"rate":           e.object(e.rate, func(p *ota.Policy) { p.Rate = ota.Rate{} }),
-		"gate":           e.object(e.gate, func(p *ota.Policy) { p.Gate = ota.Gate{} }),
-		"windows":        e.with(field{read: e.windows}, func(p *ota.Policy) { p.Windows = nil }),
+		"halve": e.with(
+			e.d.truth(func(v bool) { e.add(func(p *ota.Policy) { p.Halve = v }) }),
+			func(p *ota.Policy) { p.Halve = false }),
+		"budget":  e.object(e.budget, func(p *ota.Policy) { p.Budget = ota.Budget{} }),
+		"rate":    e.object(e.rate, func(p *ota.Policy) { p.Rate = ota.Rate{} }),
+		"gate":    e.object(e.gate, func(p *ota.Policy) { p.Gate = ota.Gate{} }),
+		"windows": e.with(field{read: e.windows}, func(p *ota.Policy) { p.Windows = nil }),
 	}
 }
 
 // count is a number of agents, starts or answers.
 func (e *policyEdit) count(of func(*ota.Policy) *int) field {
 	return e.with(e.d.integer(0, 1_000_000, func(n int) { e.add(func(p *ota.Policy) { *of(p) = n }) }), func(p *ota.Policy) { *of(p) = 0 })
+}
+
+func (e *policyEdit) budget() fields {
+	var label string
+	text := e.d.text(&label)
+	return fields{
+		"label": e.with(field{read: func() error {
+			err := text.read()
+			v := label
+			e.add(func(p *ota.Policy) { p.Budget.Label = v })
+			return err
+		}}, func(p *ota.Policy) { p.Budget.Label = "" }),
+		"max": e.count(func(p *ota.Policy) *int { return &p.Budget.Max }),
+	}
 }
 
 func (e *policyEdit) rate() fields {

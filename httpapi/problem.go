@@ -163,6 +163,12 @@ func pointerOf(field string) string {
 	if field == "agents" {
 		return "/agentIds"
 	}
+	if field == "call" {
+		return "callDuration" // a parameter
+	}
+	if rest, ok := strings.CutPrefix(field, "reports["); ok { // the body is the list
+		field = strings.NewReplacer("]", "", ".agent", ".agentId").Replace(rest)
+	}
 	field = fieldNames.Replace(field)
 	if strings.HasPrefix(field, "agentIds[") {
 		field = strings.TrimSuffix(field, ".id")

@@ -31,7 +31,7 @@ func planOf(p *ota.Plan) Plan {
 		out.Labels = map[string]string{}
 	}
 	var warning string
-	if out.ObserveDuration, warning = observeText(p); warning != "" {
+	if out.ObserveDuration, warning = observeText(&p.Policy, p.Annotations); warning != "" {
 		out.Warnings = append(slices.Clip(out.Warnings), warning)
 	}
 	return out
@@ -40,26 +40,27 @@ func planOf(p *ota.Plan) Plan {
 func policyOf(p *ota.Policy) Policy {
 	return Policy{
 		Scope: p.Scope, OnBreach: p.OnBreach, Reserve: p.Reserve, Hold: p.Hold,
-		Observe: Observe{Duration(p.Observe.Wait), Duration(p.Observe.Stable), Duration(p.Observe.Retry), Duration(p.Observe.Probe)},
+		Observe: Observe{Duration(p.Observe.Wait), Duration(p.Observe.Stable), Duration(p.Observe.Retry), Duration(p.Observe.Probe), p.Observe.ToEnd},
 		Retry:   Retry{p.Retry.Max, Duration(p.Retry.Backoff), Duration(p.Retry.MaxBackoff)}, AttemptLimit: Duration(p.AttemptLimit),
 		QueueLimit: Duration(p.QueueLimit), OnAway: p.OnAway, MaxAbandoned: p.MaxAbandoned,
 		Windows: windowsOf(p.Windows), BatchLimit: Duration(p.BatchLimit), PlanLimit: Duration(p.PlanLimit), MaxConsecutive: p.MaxConsecutive,
 		Rate: Rate{p.Rate.Starts, Duration(p.Rate.Per)}, Gate: Gate{Duration(p.Gate.Every), p.Gate.MaxInconclusive, p.Gate.MaxErrors},
+		Halve: p.Halve, Budget: p.Budget,
 	}
 }
 
 // observeText is observeDuration as it was given, unless it was changed otherwise since; and a warning when it has no
 // effect because it is no duration.
-func observeText(p *ota.Plan) (text, warning string) {
-	text = p.Annotations[observeKey]
+func observeText(p *ota.Policy, annotations map[string]string) (text, warning string) {
+	text = annotations[observeKey]
 	d, ok := duration.Parse(text)
 	switch {
 	case text != "" && !ok:
 		return text, fmt.Sprintf("observeDuration %q is no duration and has no effect", text)
-	case text != "" && d == p.Policy.Observe.Wait:
+	case text != "" && d == p.Observe.Wait:
 		return text, ""
-	case p.Policy.Observe.Wait != 0:
-		return p.Policy.Observe.Wait.String(), ""
+	case p.Observe.Wait != 0:
+		return p.Observe.Wait.String(), ""
 	default:
 		return "", ""
 	}

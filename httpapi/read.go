@@ -52,7 +52,7 @@ func explainPlan(c *call) error {
 	}
 	out := Explanation{PlanID: p.ID, Status: x.Status, CurrentBatch: p.Batch, Sentence: x.Sentence(), Blockers: []Blocker{}}
 	for _, b := range x.Blockers {
-		blocker := Blocker{Reason: b.Reason, Sentence: b.String(), Until: Time{b.Until}}
+		blocker := Blocker{Reason: b.Reason, Sentence: b.String(), Until: Time{b.Until}, With: b.With}
 		if b.Verb != 0 {
 			blocker.Verb = b.Verb.String()
 		}

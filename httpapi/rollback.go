@@ -2,44 +2,64 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
 )
 
-// rollbackRequest is a request for a rollback plan.
-type rollbackRequest struct {
-	source string
-	reason string
+// undoEdit is what a request says of a rollback plan: where it is to differ from its source.
+type undoEdit struct {
+	given  bool
 	policy policyEdit
 	spec   ota.RollbackSpec
 }
 
-// fields are what may be said of a rollback plan: the document's two fields, and where it is to differ from its source.
-func (x *rollbackRequest) fields(d *decoder) fields {
+// fields are what may be said of a rollback plan, besides its source.
+func (x *undoEdit) fields(d *decoder) fields {
 	x.policy.d = d
 	known := x.policy.fields()
-	known["sourcePlanUuid"] = d.text(&x.source)
-	known["reason"] = d.text(&x.reason)
 	known["name"] = d.text(&x.spec.Name)
 	known["labels"] = d.pairs(func(m map[string]string) { x.spec.Labels = m })
+	at := d.Pointer()
+	known["annotations"] = d.pairs(func(m map[string]string) {
+		d.foreign(at+"/annotations", m)
+		x.spec.Annotations = m
+	})
 	known["mode"] = d.mode(&x.spec.Interrupt)
 	return known
 }
 
-// settle fills the spec in for a source. The policy is the source's, but for what the request says.
-func (x *rollbackRequest) settle(source *ota.Plan) {
+// settle fills the spec in. The policy is the source's, but for what the request says.
+func (x *undoEdit) settle(source *ota.Policy) {
 	x.policy.settle()
 	if len(x.policy.changes) > 0 {
-		p := source.Policy
+		p := *source
 		p.Hold.Batches = nil // they name the source's batches
 		x.policy.apply(&p)
 		x.spec.Policy = &p
 	}
 	if t := x.policy.observe; t != nil {
-		x.spec.Annotations = map[string]string{observeKey: *t}
+		if x.spec.Annotations == nil {
+			x.spec.Annotations = map[string]string{}
+		}
+		x.spec.Annotations[observeKey] = *t
 	}
+}
+
+// rollbackRequest is a request for a rollback plan.
+type rollbackRequest struct {
+	undoEdit
+	source string
+	reason string
+}
+
+func (x *rollbackRequest) fields(d *decoder) fields {
+	known := x.undoEdit.fields(d)
+	known["sourcePlanUuid"] = d.text(&x.source)
+	known["reason"] = d.text(&x.reason)
+	return known
 }
 
 // createRollback is CreateRollbackPlan: the plan is made, and waits to be started.
@@ -112,9 +132,16 @@ func (c *call) rollback(d *decoder, source string, v ota.Verb, x *rollbackReques
 	if err := d.valid(); err != nil {
 		return src, nil, err
 	}
-	x.settle(&src)
+	x.settle(&src.Policy)
 	by.Reason = x.reason
 	p, err := do(c.r.Context(), src.ID, x.spec, by)
+	if errors.Is(err, ota.ErrInvalid) { // the whole body is about the rollback
+		made := problemOf(err)
+		for i := range made.Errors {
+			made.Errors[i].Pointer = strings.TrimPrefix(made.Errors[i].Pointer, "/rollback")
+		}
+		return p, nil, made
+	}
 	if err != nil {
 		return p, nil, refused(by, err)
 	}

@@ -77,6 +77,10 @@ func newEngine(t *testing.T) *ota.Engine {
 
 // behave upgrades an agent as its ID's prefix says, in one second.
 func behave(ctx context.Context, a ota.Attempt) (ota.Result, error) {
+	if strings.HasPrefix(a.Agent, "wait-") {
+		<-ctx.Done() // until its outcome is reported
+		return ota.Result{}, ctx.Err()
+	}
 	select {
 	case <-ctx.Done():
 		return ota.Result{}, ctx.Err()
@@ -89,6 +93,21 @@ func behave(ctx context.Context, a ota.Attempt) (ota.Result, error) {
 		return ota.Result{}, ota.Unreachable(errors.New("no route to host"))
 	}
 	return ota.Result{Version: a.ToVersion}, nil
+}
+
+// asked tells of an agent what its ID's prefix says.
+type asked struct{ ota.Executor }
+
+func (asked) Precheck(_ context.Context, a ota.Attempt) (ota.Precheck, error) {
+	switch prefix, _, _ := strings.Cut(a.Agent, "-"); prefix {
+	case "away":
+		return ota.Precheck{State: ota.PrecheckAway, Reason: "no route to host"}, nil
+	case "full":
+		return ota.Precheck{State: ota.PrecheckBlocked, Reason: "disk full"}, nil
+	case "new":
+		return ota.Precheck{Version: a.ToVersion}, nil
+	}
+	return ota.Precheck{Version: a.FromVersion}, nil
 }
 
 func (w *world) mount() {
@@ -127,7 +146,7 @@ func (w *world) command(line string) {
 	case "if-match":
 		w.opt.RequireIfMatch = true
 	case "limits":
-		w.opt.Limits = httpapi.Limits{CreateBody: 400, Body: 200, Agents: 3, Named: 2, Depth: 4}
+		w.opt.Limits = httpapi.Limits{CreateBody: 400, Body: 200, Agents: 3, Named: 2, Preview: 2, Depth: 4}
 	case "owners": // bob may do everything to everybody's plans, ann to her own, eve may only read the plans that say so
 		w.opt.Auth.Authorize = func(_ context.Context, p httpapi.Principal, a httpapi.Access) error {
 			switch {
@@ -140,6 +159,12 @@ func (w *world) command(line string) {
 		}
 	case "prefix":
 		w.opt.Prefix = words[1]
+	case "prechecker":
+		e, err := ota.New(ota.NewMemStore(), asked{ota.ExecutorFunc(behave)}, ota.Options{Name: "engine-1"})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.engine = e
 	case "run":
 		if _, err := w.engine.RunPlan(w.t.Context(), w.true(words[1])); err != nil {
 			w.t.Fatal(err)

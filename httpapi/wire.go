@@ -62,6 +62,9 @@ type Policy struct {
 	MaxConsecutive int      `json:"maxConsecutive"`
 	Rate           Rate     `json:"rate"`
 	Gate           Gate     `json:"gate"`
+
+	Halve  bool       `json:"halve"`
+	Budget ota.Budget `json:"budget,omitzero"` // left out: none
 }
 
 // Observe is ota.Observe on the wire. Its Wait and a plan's observeDuration are the same.
@@ -70,6 +73,7 @@ type Observe struct {
 	Stable Duration `json:"stable"`
 	Retry  Duration `json:"retry"`
 	Probe  Duration `json:"probe"`
+	ToEnd  bool     `json:"toEnd"`
 }
 
 // Retry is ota.Retry on the wire.
@@ -101,7 +105,7 @@ type Task struct {
 	NodeUUID              string `json:"nodeUuid"`
 	LCAUUID               string `json:"lcaUuid"`
 	AgentID               string `json:"agentId"`
-	RuntimeStatus         string `json:"runtimeStatus,omitempty"` // "unhealthy" once it was reported so
+	RuntimeStatus         string `json:"runtimeStatus,omitempty"` // "running" once its version is known, "unhealthy" once it was reported so
 	ActualVersion         string `json:"actualVersion,omitempty"`
 	ActualRelease         string `json:"actualRelease,omitempty"`
 }
@@ -171,6 +175,7 @@ type Blocker struct {
 	Sentence string     `json:"sentence"`
 	Until    Time       `json:"until,omitzero"` // when it clears by itself
 	Verb     string     `json:"verb,omitempty"` // what clears it
+	With     string     `json:"with,omitempty"` // with which decision, and what else clears it
 }
 
 // HealthReport is one element of what ReportHealth is given.
@@ -179,6 +184,56 @@ type HealthReport struct {
 	Healthy bool      `json:"healthy"`
 	At      time.Time `json:"at,omitzero"`
 	Reason  string    `json:"reason,omitempty"`
+}
+
+// OutcomeReport is one element of what ReportOutcomes is given: how an attempt ended that its Executor waits for.
+type OutcomeReport struct {
+	AgentID   string     `json:"agentId"`
+	Task      int        `json:"task,omitempty"` // which of the agent's tasks, from 0
+	Number    int        `json:"number"`         // which attempt, from 1
+	Outcome   ota.Reason `json:"outcome"`        // succeeded, error, permanent, rejected, unreachable or throttled
+	Version   string     `json:"version,omitempty"`
+	Unchanged bool       `json:"unchanged,omitempty"`
+	After     Duration   `json:"after,omitempty"` // throttled: when it may be tried again; 0 means after a growing time
+	Message   string     `json:"message,omitempty"`
+}
+
+// Preview is what PreviewPlan answers: what a plan would be.
+type Preview struct {
+	TotalAgents      int     `json:"totalAgents"`
+	FailureThreshold float64 `json:"failureThreshold"`
+	Concurrency      int     `json:"concurrency"`
+	ObserveDuration  string  `json:"observeDuration,omitempty"`
+	Policy
+	Batches        []PreviewBatch `json:"batches"`
+	Warnings       []string       `json:"warnings"`
+	Conflicts      []Conflict     `json:"conflicts"`          // agents that active plans hold now, at most 32
+	TotalConflicts int            `json:"totalConflicts"`     // how many there are
+	Duration       Duration       `json:"duration,omitempty"` // how long it takes at least; with callDuration only
+}
+
+// PreviewBatch is a batch that would be.
+type PreviewBatch struct {
+	BatchIndex        int       `json:"batchIndex"`
+	Name              string    `json:"name,omitempty"`
+	Agents            int       `json:"agents"` // how many
+	ToleratedFailures int       `json:"toleratedFailures"`
+	BeginsAfter       *Duration `json:"beginsAfter,omitempty"` // from the plan's start on, at the earliest; with callDuration only
+	EndsAfter         *Duration `json:"endsAfter,omitempty"`   // likewise
+}
+
+// Precheck is what Precheck answers.
+type Precheck struct {
+	Allowed bool           `json:"allowed"` // every item has passed
+	Items   []PrecheckItem `json:"items"`
+}
+
+// PrecheckItem is one check: agent-connectivity, agent-version, agent-conflict, maintenance-window or executor.
+type PrecheckItem struct {
+	Name    string `json:"name"`
+	Passed  bool   `json:"passed"`
+	Message string `json:"message"` // what was found, with at most 32 agents by name
+	Fix     string `json:"fix"`     // what can be done about it; empty when it has passed
 }
 
 // History is the record of one task that has left pending.

@@ -47,7 +47,7 @@ func ExampleSimulate() {
 	// +25h0m0s plan_status paused
 	// +37h0m0s batch_completed batch 2
 	// paused after 37h0m0s: 28 of 30 agents succeeded, 2 failed, 30 calls
-	//   A breach stands and needs a decision: Failure threshold exceeded: 2 of 10 failed in batch 2, tolerates 1; cleared by resume
+	//   A breach stands and needs a decision: Failure threshold exceeded: 2 of 10 failed in batch 2, tolerates 1; cleared by resume with accept, raise or retry, or by rollback
 	// It would pause after 25h0m0s: Failure threshold exceeded: 2 of 10 failed in batch 2, tolerates 1.
 	// fail-1 fails: agent fail-1 did not install 1.3.0
 	// fail-2 fails: agent fail-2 did not install 1.3.0

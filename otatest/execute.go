@@ -58,7 +58,7 @@ func (f *Fleet) answer(a ota.Attempt) ota.SimCall {
 func (f *Fleet) install(a ota.Attempt, c *ota.SimCall) {
 	if was := f.version(a); c.Err == nil {
 		c.Result.Unchanged = was == c.Result.Version
-		f.versions[a.Agent] = c.Result.Version
+		f.versions[versionKey(a.Agent, a.Component)] = c.Result.Version
 	}
 }
 

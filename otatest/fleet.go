@@ -14,6 +14,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,7 +45,7 @@ type Fleet struct {
 	mu       sync.Mutex
 	set      map[string]Behaviour // by agent
 	back     map[string]Behaviour // by agent, in rollback plans
-	versions map[string]string    // by agent
+	versions map[string]string    // by agent, or by key of its component
 	effects  map[string]*effect   // by key
 	calls    []Call
 	released chan struct{} // closed by Release
@@ -115,11 +116,30 @@ func (f *Fleet) Version(id string) string {
 	return f.versions[id]
 }
 
-// Versions returns the version of every agent that was ever asked for, by ID.
+// ComponentVersion returns the version that a component of an agent runs now, told by its Name and Instance; empty when
+// nobody has asked for it yet. A component runs a version of its own, apart from its agent's.
+func (f *Fleet) ComponentVersion(id string, c ota.Component) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.versions[versionKey(id, c)]
+}
+
+// Versions returns the version of every agent that was ever asked for, by ID. Components are not in it.
 func (f *Fleet) Versions() map[string]string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return maps.Clone(f.versions)
+	all := maps.Clone(f.versions)
+	maps.DeleteFunc(all, func(key, _ string) bool { return strings.Contains(key, separator) })
+	return all
+}
+
+const separator = "\x00" // which is in no ID and no name
+
+func versionKey(id string, c ota.Component) string {
+	if c.Name == "" && c.Instance == "" {
+		return id
+	}
+	return id + separator + c.Name + separator + c.Instance
 }
 
 // behaviour is how an agent behaves in an attempt. f.mu is held.
@@ -133,12 +153,13 @@ func (f *Fleet) behaviour(a ota.Attempt) Behaviour {
 	return BehaviourOf(a.Agent)
 }
 
-// version is what the agent of a runs now. f.mu is held.
+// version is what the agent of a, or the component, runs now. f.mu is held.
 func (f *Fleet) version(a ota.Attempt) string {
-	v, known := f.versions[a.Agent]
+	key := versionKey(a.Agent, a.Component)
+	v, known := f.versions[key]
 	if !known {
 		v = a.FromVersion
-		f.versions[a.Agent] = v
+		f.versions[key] = v
 	}
 	return v
 }

@@ -64,6 +64,6 @@ func one(ctx context.Context, q querier, query string, args []any, dest ...any) 
 type agentRecord struct {
 	ordinal, batch, status int
 	id, version, target    string
-	labels                 *string // JSON; nil for none
+	labels, tasks          *string // JSON; nil for none
 	state                  []byte
 }

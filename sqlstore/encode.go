@@ -46,7 +46,42 @@ var batchColumns = []string{
 	"tasks_pending", "tasks_running", "tasks_waiting", "tasks_succeeded", "tasks_failed", "tasks_skipped",
 	"tasks_canceled", "tasks_unknown", "tasks_at_target",
 	"open", "changed", "unhealthy", "accepted", "continued",
-	"started_at", "settled_at", "healthy_since", "closed_at",
+	"started_at", "settled_at", "healthy_since", "closed_at", "more",
+}
+
+// batchMore is what few batches have, as JSON in one column; NULL where a batch has nothing of it. Numbers and truths only:
+// encoding it cannot fail.
+type batchMore struct {
+	Canary       bool  `json:"canary,omitempty"`
+	PausedFor    int64 `json:"pausedFor,omitempty"` // nanoseconds
+	Late         bool  `json:"late,omitempty"`
+	Gate         uint8 `json:"gate,omitempty"`
+	GateAt       int64 `json:"gateAt,omitempty"` // Unix nanoseconds
+	Inconclusive int   `json:"inconclusive,omitempty"`
+	GateErrors   int   `json:"gateErrors,omitempty"`
+}
+
+func moreOf(b *ota.BatchRow) any {
+	m := batchMore{
+		Canary: b.Canary, PausedFor: int64(b.PausedFor), Late: b.Late,
+		Gate: uint8(b.Gate), Inconclusive: b.Inconclusive, GateErrors: b.GateErrors,
+	}
+	if !b.GateAt.IsZero() {
+		m.GateAt = b.GateAt.UnixNano()
+	}
+	if m == (batchMore{}) {
+		return nil
+	}
+	text, _ := encode(m)
+	return text
+}
+
+func (m *batchMore) into(b *ota.BatchRow) {
+	b.Canary, b.PausedFor, b.Late, b.Gate = m.Canary, time.Duration(m.PausedFor), m.Late, ota.GateVerdict(m.Gate)
+	b.Inconclusive, b.GateErrors = m.Inconclusive, m.GateErrors
+	if m.GateAt != 0 {
+		b.GateAt = fromNanos(&m.GateAt)
+	}
 }
 
 func batchValues(b *ota.BatchRow) []any {
@@ -56,21 +91,27 @@ func batchValues(b *ota.BatchRow) []any {
 		c.Pending, c.Running, c.Waiting, c.Succeeded, c.Failed, c.Skipped, c.Canceled, c.Unknown, c.AtTarget,
 		t.Pending, t.Running, t.Waiting, t.Succeeded, t.Failed, t.Skipped, t.Canceled, t.Unknown, t.AtTarget,
 		b.Open, b.Changed, b.Unhealthy, b.Accepted, asInt(b.Continued),
-		nanos(b.StartedAt), nanos(b.SettledAt), nanos(b.HealthySince), nanos(b.ClosedAt),
+		nanos(b.StartedAt), nanos(b.SettledAt), nanos(b.HealthySince), nanos(b.ClosedAt), moreOf(b),
 	}
 }
 
 func scanBatch(scan scanFunc) (b ota.BatchRow, err error) {
 	var status, continued int64
 	var started, settled, healthy, closed *int64
+	var more []byte
 	c, t := &b.Counts, &b.Tasks
 	err = scan(
 		&b.Index, &b.Name, &b.First, &b.Size, &status, &b.Cursor,
 		&c.Pending, &c.Running, &c.Waiting, &c.Succeeded, &c.Failed, &c.Skipped, &c.Canceled, &c.Unknown, &c.AtTarget,
 		&t.Pending, &t.Running, &t.Waiting, &t.Succeeded, &t.Failed, &t.Skipped, &t.Canceled, &t.Unknown, &t.AtTarget,
 		&b.Open, &b.Changed, &b.Unhealthy, &b.Accepted, &continued,
-		&started, &settled, &healthy, &closed,
+		&started, &settled, &healthy, &closed, &more,
 	)
+	if err == nil && more != nil {
+		var m batchMore
+		err = decode(more, &m)
+		m.into(&b)
+	}
 	b.Status, b.Continued = ota.BatchStatus(status), continued != 0
 	b.StartedAt, b.SettledAt = fromNanos(started), fromNanos(settled)
 	b.HealthySince, b.ClosedAt = fromNanos(healthy), fromNanos(closed)
@@ -90,17 +131,29 @@ func encodeAgent(a *ota.AgentRow) (r agentRecord, err error) {
 		}
 		r.labels = &text
 	}
+	if len(a.Agent.Tasks) > 0 {
+		text, err := encode(a.Agent.Tasks)
+		if err != nil {
+			return r, err
+		}
+		r.tasks = &text
+	}
 	r.state, err = a.State.AppendBinary(nil)
 	return r, err
 }
 
 func scanAgent(scan scanFunc) (a ota.AgentRow, err error) {
-	var labels, state []byte
-	if err := scan(&a.Ordinal, &a.Batch, &a.Agent.ID, &a.Agent.Version, &a.Agent.Target, &labels, &state); err != nil {
+	var labels, tasks, state []byte
+	if err := scan(&a.Ordinal, &a.Batch, &a.Agent.ID, &a.Agent.Version, &a.Agent.Target, &labels, &tasks, &state); err != nil {
 		return a, err
 	}
 	if labels != nil {
 		if err := decode(labels, &a.Agent.Labels); err != nil {
+			return a, err
+		}
+	}
+	if tasks != nil {
+		if err := decode(tasks, &a.Agent.Tasks); err != nil {
 			return a, err
 		}
 	}

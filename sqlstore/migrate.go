@@ -64,7 +64,7 @@ func migrationsOf(name string) (list []migration, first string, err error) {
 }
 
 // latest is the newest version of the tables.
-const latest = 2
+const latest = 3
 
 // Latest returns the version of the tables that this package works with.
 func Latest() int { return latest }

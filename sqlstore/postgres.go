@@ -145,10 +145,10 @@ func (d *postgres) insertAgents(ctx context.Context, tx querier, number int64, r
 	if d.schema != "" {
 		table = pgx.Identifier{d.schema, d.prefix + "agents"}
 	}
-	columns := []string{"plan", "ordinal", "batch", "status", "id", "version", "target", "labels", "state"}
+	columns := []string{"plan", "ordinal", "batch", "status", "id", "version", "target", "labels", "tasks", "state"}
 	_, err := tx.(pgRun).q.(pgx.Tx).CopyFrom(ctx, table, columns, pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
 		r := &rows[i]
-		return []any{number, r.ordinal, r.batch, r.status, r.id, r.version, r.target, r.labels, r.state}, nil
+		return []any{number, r.ordinal, r.batch, r.status, r.id, r.version, r.target, r.labels, r.tasks, r.state}, nil
 	}))
 	return err
 }

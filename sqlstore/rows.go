@@ -48,7 +48,7 @@ func (s *Store) Agents(ctx context.Context, plan string, q ota.RowQuery) (page o
 	if len(q.IDs) > 0 {
 		where, args = where+` AND id IN {texts $4}`, append(args, s.db.list(q.IDs))
 	}
-	query := fmt.Sprintf(`SELECT ordinal, batch, id, version, target, labels, state FROM ota_agents%s ORDER BY ordinal LIMIT %d`,
+	query := fmt.Sprintf(`SELECT ordinal, batch, id, version, target, labels, tasks, state FROM ota_agents%s ORDER BY ordinal LIMIT %d`,
 		where, limit+1)
 	err = s.db.query(ctx, query, args, func(scan scanFunc) error {
 		row, err := scanAgent(scan)

@@ -46,15 +46,15 @@ func (t *sqliteTx) query(ctx context.Context, query string, args []any, row func
 
 // insertAgents adds them many rows at a time.
 func (d *sqlite) insertAgents(ctx context.Context, tx querier, number int64, rows []agentRecord) error {
-	const at, columns = 100, 9
+	const at, columns = 100, 10
 	for len(rows) > 0 {
 		n := min(at, len(rows))
 		args := make([]any, 0, n*columns)
 		for _, r := range rows[:n] {
-			args = append(args, number, r.ordinal, r.batch, r.status, r.id, r.version, r.target, r.labels, r.state)
+			args = append(args, number, r.ordinal, r.batch, r.status, r.id, r.version, r.target, r.labels, r.tasks, r.state)
 		}
-		query := `INSERT INTO ota_agents (plan, ordinal, batch, status, id, version, target, labels, state) VALUES ` +
-			strings.Repeat(`(?,?,?,?,?,?,?,?,?),`, n-1) + `(?,?,?,?,?,?,?,?,?)`
+		query := `INSERT INTO ota_agents (plan, ordinal, batch, status, id, version, target, labels, tasks, state) VALUES ` +
+			strings.Repeat(`(?,?,?,?,?,?,?,?,?,?),`, n-1) + `(?,?,?,?,?,?,?,?,?,?)`
 		if _, err := tx.exec(ctx, query, args...); err != nil {
 			return err
 		}

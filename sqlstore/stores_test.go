@@ -4,15 +4,25 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/sqlstore/internal/pgtest"
+	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	if file := os.Getenv(driveEnv); file != "" {
+		if err := drive(file); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	pgtest.Main(m)
+}
 
 // place is where a test's store is: opened again, it has the same plans.
 type place struct {

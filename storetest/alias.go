@@ -24,6 +24,7 @@ var aliasCases = []testCase{
 			p.agents[i].State.Rest[0].Number = 999
 			if p.agents[i].Agent.Labels != nil {
 				p.agents[i].Agent.Labels["zone"] = "changed"
+				p.agents[i].Agent.Tasks[0].ToVersion = "changed"
 			}
 		}
 		scribble(p.created.Log)
@@ -115,6 +116,7 @@ func scribbleAll(x *everything) {
 	for i := range x.Agents {
 		if x.Agents[i].Agent.Labels != nil {
 			x.Agents[i].Agent.Labels["zone"] = "scribbled"
+			x.Agents[i].Agent.Tasks[0].ToVersion = "scribbled"
 		}
 		for j := range x.Agents[i].State.Rest {
 			x.Agents[i].State.Rest[j].Number = 999

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"time"
+
 	"github.com/seed-19b57ce3/ota"
 )
 
@@ -212,7 +214,8 @@ func (e *env) changing(n int) ota.Commit {
 	c.Batches = []ota.BatchRow{{
 		Index: 2, Name: "batch 4", First: 4, Size: 2, Status: ota.BatchRunning, Cursor: 5, Open: 1,
 		Counts: ota.Counts{Waiting: 1, Pending: 1}, Tasks: ota.Counts{Waiting: 1, Pending: 3}, StartedAt: e.now(n), SettledAt: e.now(n), HealthySince: e.now(n),
-		ClosedAt: e.now(n),
+		ClosedAt: e.now(n), Changed: n, Unhealthy: n + 1, Accepted: n + 2, Continued: true, Canary: true, PausedFor: time.Duration(n + 3),
+		Late: true, Gate: ota.GateFail, GateAt: e.now(n), Inconclusive: n + 4, GateErrors: n + 5,
 	}}
 	c.Agents = []ota.AgentRow{{Ordinal: 1, State: e.busy(n)}, {Ordinal: 4, State: e.busy(n + 1)}}
 	return c

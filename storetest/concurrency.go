@@ -63,7 +63,7 @@ var concurrencyCases = []testCase{
 		c := e.owner("big")
 		for i := range big.agents {
 			c.Agents = append(c.Agents, ota.AgentRow{Ordinal: i, State: ota.AgentState{Status: ota.TaskSkipped}})
-			big.agents[i].State.Status = ota.TaskSkipped
+			big.agents[i].State = ota.AgentState{Status: ota.TaskSkipped}
 		}
 		verb := e.verb("p")
 		result := make(chan error, 1)

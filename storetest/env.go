@@ -88,7 +88,7 @@ func (e *env) sample(id string, agents, size int) *sample {
 			Spec: ota.PlanSpec{
 				Schema: ota.Schema, Name: "plan " + id, FromVersion: "1.0", ToVersion: "2.0", CreatedBy: "ann",
 				CreatedAt: e.now(0), Labels: map[string]string{"app": id, "ring": "1"}, Agents: agents,
-				Batches: (agents + size - 1) / size, Warnings: []string{"tolerates none"},
+				Batches: (agents + size - 1) / size, Warnings: []string{"tolerates none"}, Components: []string{"cache", "proxy"},
 			},
 			Control: ota.Control{
 				Schema: ota.Schema, Annotations: map[string]string{"note": "as made"},
@@ -108,6 +108,8 @@ func (e *env) sample(id string, agents, size int) *sample {
 			row.Agent.Version = fmt.Sprintf("1.%d", i)
 			row.Agent.Target = fmt.Sprintf("0.%d", i)
 			row.Agent.Labels = map[string]string{"zone": fmt.Sprint("z", i%2)}
+			row.Agent.Tasks = tasksOf(i)
+			row.State.Rest = make([]ota.TaskState, len(row.Agent.Tasks)-1)
 		}
 		p.agents = append(p.agents, row)
 	}
@@ -120,6 +122,20 @@ func (e *env) sample(id string, agents, size int) *sample {
 	}
 	p.plan.Finish = func() (ota.Created, error) { return p.created, nil }
 	return p
+}
+
+// tasksOf is three tasks, one of which says nothing.
+func tasksOf(n int) []ota.TaskSpec {
+	return []ota.TaskSpec{
+		{
+			Component: ota.Component{
+				Name: "proxy", ID: "c-1", Instance: fmt.Sprint("i-", n), Node: fmt.Sprint("n-", n), Owner: fmt.Sprint("o-", n),
+			},
+			FromVersion: "1.1", FromRelease: "a", ToVersion: "2.1", ToRelease: "b",
+		},
+		{Component: ota.Component{Name: "cache"}},
+		{},
+	}
 }
 
 // rows yields the agents, as a Create reads them.

@@ -32,7 +32,7 @@ var pagingCases = []testCase{
 		for range 3 {
 			got := e.allAgents("p", 17, nil)
 			for i := range min(len(got), 6) {
-				got[i].State = ota.AgentState{} // what the owner changes
+				got[i].State = p.agents[i].State // what the owner changes
 			}
 			e.same(ruleAgents, got, p.agents)
 		}

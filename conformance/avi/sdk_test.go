@@ -198,7 +198,7 @@ func TestPatch(t *testing.T) {
 	refused(t, err, 400, "/remove is none of add, replace and delete")
 	// The document's own body: an object, and nothing in it.
 	answer, err := cl.AviSession.RestRequest(http.MethodPatch, "api/upgradestatusinfo/"+id, map[string]any{}, "", nil)
-	if err != nil || answer.StatusCode != 200 {
+	if err != nil || answer.StatusCode != http.StatusOK {
 		t.Fatalf("got %+v, %v", answer, err)
 	}
 	_ = answer.Body.Close()

@@ -162,7 +162,7 @@ func TestRollback(t *testing.T) {
 		t.Error(err)
 	}
 	info = w.state(sdk.UpgradeStateRollingBackCompleted)
-	if *info.TargetApplicationTypeVersion != "1.0.0" || info.FailureReason != sdk.FailureReasonInterrupted || !strings.HasPrefix(*info.FailureTimestampUtc, "20") {
+	if *info.TargetApplicationTypeVersion != "1.0.0" || info.FailureReason != sdk.Interrupted || !strings.HasPrefix(*info.FailureTimestampUtc, "20") {
 		t.Errorf("got %+v", info)
 	}
 	for _, id := range []string{"ok-01", "ok-02", "ok-06", "ok-07"} {
@@ -198,7 +198,7 @@ func TestMonitored(t *testing.T) {
 	w.refused(w.start("2", sdk.UpgradeModeMonitored, &sdk.MonitoringPolicyDescription{UpgradeDomainTimeoutInMilliseconds: ptr("PT1M")}), 400, "FABRIC_E_APPLICATION_UPGRADE_VALIDATION_ERROR")
 	w.refused(w.start("2", sdk.UpgradeModeMonitored, policy), 0, "")
 	info := w.state(sdk.UpgradeStateRollingBackCompleted)
-	if info.FailureReason != sdk.FailureReasonHealthCheck || *info.UpgradeDomainProgressAtFailure.DomainName != "UD1" ||
+	if info.FailureReason != sdk.HealthCheck || *info.UpgradeDomainProgressAtFailure.DomainName != "UD1" ||
 		*(*info.UpgradeDomainProgressAtFailure.NodeUpgradeProgressList)[0].NodeName != "sick-2" {
 		t.Errorf("got %+v", info)
 	}

@@ -22,6 +22,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/examples/internal/planstore"
 )
 
 // agentCommand makes this program an agent: what the fleet consists of.
@@ -77,7 +79,7 @@ func parseFlags(args []string) (config, error) {
 	fs.IntVar(&c.concurrency, "concurrency", 5, "how many agents are upgraded at once")
 	fs.IntVar(&c.batch, "batch", 10, "how many agents a batch has")
 	fs.Uint64Var(&c.seed, "seed", 31, "decides which machines are old ones")
-	fs.StringVar(&c.db, "db", "", "keep the plans in this SQLite `file`, or in PostgreSQL at postgres://… (default in memory); needs -dir")
+	fs.StringVar(&c.db, "db", "", planstore.Usage+"; needs -dir")
 	fs.BoolVar(&c.resume, "resume", false, "go on where a run with the same -db, -dir and fleet was interrupted")
 	fs.BoolVar(&c.verbose, "v", false, "print every event")
 	if err := fs.Parse(args); err != nil {

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
 const asProgram = "OTA_QUICKSTART_TEST"
@@ -22,7 +24,7 @@ func TestMain(m *testing.M) {
 		main()
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	pgtest.Main(m)
 }
 
 // quickstart is the program, started by a test.

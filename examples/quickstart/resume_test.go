@@ -6,13 +6,27 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
 // Killed at any moment and run again, the quickstart goes on with the same plans, and all agents agree in the end.
 func TestResume(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	args := []string{"-agents", "12", "-batch", "6", "-db", filepath.Join(dir, "plans.db"), "-dir", filepath.Join(dir, "fleet")}
+	for name, db := range map[string]func(t *testing.T) string{
+		"SQLite":     func(t *testing.T) string { return filepath.Join(t.TempDir(), "plans.db") },
+		"PostgreSQL": func(t *testing.T) string { return pgtest.Empty(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			resumes(t, db(t))
+		})
+	}
+}
+
+func resumes(t *testing.T, db string) {
+	t.Helper()
+	args := []string{"-agents", "12", "-batch", "6", "-db", db, "-dir", filepath.Join(t.TempDir(), "fleet")}
 	moments := []int{0, 400, 900, 1500, 1200, 2200, 600, 1700} // of some ten seconds that the story takes
 	if testing.Short() {
 		moments = moments[3:6]

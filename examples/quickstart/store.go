@@ -6,23 +6,20 @@ import (
 	"fmt"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/sqlstore"
+	"github.com/seed-19b57ce3/ota/examples/internal/planstore"
 )
 
 // openStore opens where the plans are kept: SQLite or PostgreSQL as -db says, or memory.
 func openStore(ctx context.Context, c config) (store ota.Store, closeStore func(), err error) {
-	if c.db == "" {
-		return ota.NewMemStore(), func() {}, nil
-	}
-	s, err := sqlstore.Open(ctx, c.db, sqlstore.Options{})
+	store, done, err := planstore.Open(ctx, c.db)
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err = s.Plan(ctx, planID("1.3.0")); err == nil && !c.resume {
+	if _, err = store.Plan(ctx, planID("1.3.0")); err == nil && !c.resume {
 		err = fmt.Errorf("%s has this story already: go on with -resume, or name another database", c.db)
 	}
 	if err != nil && !errors.Is(err, ota.ErrNotFound) {
-		return nil, nil, errors.Join(err, s.Close())
+		return nil, nil, errors.Join(err, done())
 	}
-	return s, func() { _ = s.Close() }, nil
+	return store, func() { _ = done() }, nil
 }

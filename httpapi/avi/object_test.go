@@ -108,6 +108,33 @@ func TestRolledBack(t *testing.T) {
 	})
 }
 
+// The past of a node is what plans with its label did, the oldest first, and at most 20 of them.
+func TestHistory(t *testing.T) {
+	w := newWorld(t, avi.Options{})
+	var ids []string
+	for i := range 22 {
+		node := func(s *ota.Spec) { s.Labels = map[string]string{"node": "grp1"} }
+		p := w.plan([]string{"ok-" + strconv.Itoa(i)}, node)
+		if i == 21 {
+			if _, err := w.engine.Cancel(t.Context(), p.ID, false, ota.By{}); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			w.start(p.ID, ota.StatusCompleted)
+		}
+		if a := w.patch(p.ID, `{"patch_version":"6p`+strconv.Itoa(i)+`"}`); a.status != 200 {
+			t.Fatal(a.text)
+		}
+		ids = append(ids, p.ID)
+	}
+	w.plan([]string{"ok-x"}, func(s *ota.Spec) { s.Labels = map[string]string{"node": "grp2"} })
+	expect(t, w.get(ids[0]), map[string]string{
+		"history.0.seg_status.se_group_uuid": js(ids[2]), "history.0.patch_version": `"6p2"`, "history.0.state.state": `"UPGRADE_FSM_COMPLETED"`,
+		"history.19.seg_status.se_group_uuid": js(ids[21]), "history.19.state.state": `"UPGRADE_FSM_ABORTED"`, "history.19.start_time": "null",
+		"history.19.version": `"1.2.0"`, "history.20": "null",
+	})
+}
+
 // Each status has its word.
 func TestStates(t *testing.T) {
 	w := newWorld(t, avi.Options{})

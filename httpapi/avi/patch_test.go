@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/avi"
@@ -172,7 +173,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func action(field, word string) string {
-	return fmt.Sprintf(`{"replace":{%q:{"se_group_options":{"action_on_error":"%s_UPGRADE_OPS_ON_ERROR"}}}}`, field, word)
+	return fmt.Sprintf(`{"replace":{%q:{"se_group_options":{"action_on_error":"%s_UPGRADE_OPS_ON_ERROR","disruptive":true}}}}`, field, word)
 }
 
 // action_on_error is the plan's own, before it is started and while it runs.
@@ -210,19 +211,8 @@ func TestActionOnError(t *testing.T) {
 		t.Errorf("kept: %s", q.Annotations["avi.kept"])
 	}
 	// And it is what happens: the last agent fails, and the plan rolls back.
-	for next := range 3 {
-		if _, err := w.engine.Promote(t.Context(), p.ID, next+1, ota.By{}); err == nil {
-			break
-		}
-	}
-	for {
-		q, err := w.engine.Plan(t.Context(), p.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if q.Batch == 2 && q.Counts.Succeeded == 3 {
-			break
-		}
+	for at(w.get(p.ID), "state", "state") != "UPGRADE_FSM_WAITING" {
+		time.Sleep(5 * time.Millisecond)
 	}
 	if _, err := w.engine.Promote(t.Context(), p.ID, 3, ota.By{}); err != nil {
 		t.Fatal(err)
@@ -365,7 +355,7 @@ func TestForeignAnnotation(t *testing.T) {
 			s.Annotations[fmt.Sprintf("a%d", i)] = "x"
 		}
 	})
-	if a := w.patch(p.ID, action("params", "CONTINUE")); a.status != 200 {
+	if a := w.patch(p.ID, `{"params":{"se_group_options":{"action_on_error":"CONTINUE_UPGRADE_OPS_ON_ERROR"}}}`); a.status != 200 {
 		t.Errorf("%d %s", a.status, a.text)
 	}
 	if a := w.patch(p.ID, `{"name":"b"}`); a.status != 400 || !strings.Contains(a.text, "64 annotations") {

@@ -1,6 +1,7 @@
 package avi
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -109,37 +110,63 @@ func (l *look) refs(s map[string]any) error {
 	return nil
 }
 
-// suspendedRefs adds the failed agents that a decision is needed about, and those that were accepted at a resume. The Engine
-// knows of the latter how many there are in a batch; they are those that failed first.
+// suspendedRefs adds the failed agents that a decision is needed about, and those that were accepted at a resume.
 func (l *look) suspendedRefs(lists map[string][]any) error {
 	suspend, skip := []any{}, []any{}
-	byBatch := map[int][]ota.AgentInfo{}
-	if l.plan.Counts.Bad() > 0 {
-		if err := l.agents([]ota.TaskStatus{ota.TaskFailed, ota.TaskUnknown}, func(a *ota.AgentInfo) bool {
-			byBatch[a.Batch] = append(byBatch[a.Batch], *a)
-			return true
-		}); err != nil {
-			return err
-		}
+	failed, err := l.failed()
+	if err != nil {
+		return err
+	}
+	accepted, err := l.accepted(failed)
+	if err != nil {
+		return err
 	}
 	stopped := suspended(l.plan)
-	for index, failed := range byBatch {
-		b, err := l.batch(index)
-		if err != nil {
-			return err
-		}
-		slices.SortStableFunc(failed, func(x, y ota.AgentInfo) int { return x.Tasks[0].EndedAt.Compare(y.Tasks[0].EndedAt) })
-		for i := range failed {
-			switch {
-			case i < b.Accepted && len(skip) < maxRefs:
-				skip = append(skip, agentRef(failed[i].ID))
-			case i >= b.Accepted && stopped && len(suspend) < maxRefs:
-				suspend = append(suspend, agentRef(failed[i].ID))
-			}
+	for i := range failed {
+		switch {
+		case accepted[failed[i].Ordinal]:
+			skip = append(skip, agentRef(failed[i].ID))
+		case stopped:
+			suspend = append(suspend, agentRef(failed[i].ID))
 		}
 	}
-	lists["se_upgrade_suspended"], lists["se_upgrade_skip_suspended"] = suspend, skip
+	lists["se_upgrade_suspended"], lists["se_upgrade_skip_suspended"] = suspend[:min(len(suspend), maxRefs)], skip[:min(len(skip), maxRefs)]
 	return nil
+}
+
+// failed are the agents that failed, in the plan's order.
+func (l *look) failed() (failed []ota.AgentInfo, err error) {
+	if l.plan.Counts.Bad() == 0 {
+		return nil, nil
+	}
+	err = l.agents([]ota.TaskStatus{ota.TaskFailed, ota.TaskUnknown}, func(a *ota.AgentInfo) bool {
+		failed = append(failed, *a)
+		return true
+	})
+	return failed, err
+}
+
+// accepted are the ordinals of the failed agents that were accepted. The Engine knows how many there are in a batch: they are those
+// that failed first.
+func (l *look) accepted(failed []ota.AgentInfo) (map[int]bool, error) {
+	failed = slices.Clone(failed)
+	slices.SortStableFunc(failed, func(x, y ota.AgentInfo) int {
+		return cmp.Or(cmp.Compare(x.Batch, y.Batch), x.Tasks[0].EndedAt.Compare(y.Tasks[0].EndedAt))
+	})
+	out := map[int]bool{}
+	left := 0
+	for i := range failed {
+		if i == 0 || failed[i].Batch != failed[i-1].Batch {
+			b, err := l.batch(failed[i].Batch)
+			if err != nil {
+				return nil, err
+			}
+			left = b.Accepted
+		}
+		out[failed[i].Ordinal] = left > 0
+		left--
+	}
+	return out, nil
 }
 
 // agents calls f for the agents in these statuses, in the plan's order, until it returns false or maxRows were seen.

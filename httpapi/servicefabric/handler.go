@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 )
 
 // Mount registers h on mux so that it coexists with every other pattern of the host: method by method. It takes everything
@@ -56,6 +57,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
+	netlimit.Unread(w, r, h.opt.Limits.Slow) // until somebody reads it
 	if err := c.serve(); err != nil {
 		c.refuse(err)
 	}
@@ -198,13 +200,10 @@ func (c *call) answer(status int, v any) {
 	}
 	c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	c.w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-	rc := http.NewResponseController(c.w)
-	_ = rc.SetWriteDeadline(time.Now().Add(c.h.opt.Limits.Write))
+	netlimit.Extend(c.w, c.h.opt.Limits.Write)
+	defer netlimit.Restore(c.w, c.r)
 	c.w.WriteHeader(status)
 	if _, err := c.w.Write(b); err == nil {
-		_ = rc.Flush()
-	}
-	if s, ok := c.r.Context().Value(http.ServerContextKey).(*http.Server); ok && s.WriteTimeout == 0 {
-		_ = rc.SetWriteDeadline(time.Time{})
+		_ = http.NewResponseController(c.w).Flush() // while the deadline stands
 	}
 }

@@ -52,7 +52,7 @@ func (v *description) threshold() float64 {
 // probeEvery is the time between two questions about health: the Engine's default, or less where a change would be noticed too
 // late.
 func probeEvery(m monitoring) time.Duration {
-	every := time.Duration(ota.DefaultProbe)
+	every := ota.DefaultProbe
 	for _, d := range []time.Duration{m.stable, m.retry} {
 		if d > 0 {
 			every = min(every, d/4)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -213,6 +215,33 @@ func TestStoreDown(t *testing.T) {
 		if got := fmt.Sprint(status, " ", code); got != want || strings.Contains(message, "secret") {
 			t.Errorf("got %s %s, want %s", got, message, want)
 		}
+	}
+}
+
+// A client whose body does not come gets its answer all the same, and the connection ends.
+func TestSlowBody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0, "ok-1")
+	w.handler(servicefabric.Options{Inventory: apps(t, "ok-1"), Limits: servicefabric.Limits{Slow: 50 * time.Millisecond}})
+	host := strings.TrimPrefix(w.listen(), "http://")
+	for _, c := range []struct{ call, begin, want string }{
+		{"Upgrade", "{", "HTTP/1.1 408 "},
+		{"Upgrade", "x", "HTTP/1.1 400 "},
+		{"RollbackUpgrade", "", "HTTP/1.1 400 "},
+	} {
+		conn, err := net.Dial("tcp", host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "POST %s%s?api-version=6.0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann-token\r\nContent-Length: 1000\r\n\r\n%s", app, c.call, c.begin)
+		answer, err := io.ReadAll(conn)
+		if err != nil || !strings.HasPrefix(string(answer), c.want) || !strings.Contains(string(answer), `{"Error":{"Code":"`) {
+			t.Errorf("%s %q: got %q, %v", c.call, c.begin, answer, err)
+		}
+		conn.Close()
 	}
 }
 

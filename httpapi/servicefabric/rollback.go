@@ -3,6 +3,7 @@ package servicefabric
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
@@ -81,9 +82,7 @@ func (c *call) interrupt(u *upgrade, set map[string]string, remove []string, why
 		}
 	}
 	notes := map[string]string{}
-	for k, v := range set {
-		notes[k] = v
-	}
+	maps.Copy(notes, set)
 	if !u.goingBack() {
 		f, err := u.failing(c.ctx, h.engine, &ota.Breach{Batch: p.Batch, At: time.Now().UTC()})
 		if err != nil {
@@ -101,7 +100,13 @@ func (c *call) interrupt(u *upgrade, set map[string]string, remove []string, why
 	if p.Status == ota.StatusRollingBack {
 		return c.unhold(u, set)
 	}
-	return stale(h.undo(c.ctx, &p, hold, by))
+	err := stale(h.undo(c.ctx, &p, hold, by))
+	if errors.Is(err, errAgain) { // Run may have seen the annotation, and been faster
+		if q, err := h.engine.Plan(c.ctx, p.ID); err == nil && (q.Status == ota.StatusRollingBack || q.Status.Ended()) {
+			return nil
+		}
+	}
+	return err
 }
 
 // annotate writes what differs, if nobody has said anything to the plan since it was read.

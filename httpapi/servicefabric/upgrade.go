@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -282,10 +282,10 @@ func (h *Handler) spec(u *upgrade, d *description, actor string) (ota.Spec, erro
 func (v *description) attemptNotes() map[string]string {
 	notes := map[string]string{}
 	if v.ForceRestart != nil {
-		notes[keyForceRestart] = fmt.Sprint(*v.ForceRestart)
+		notes[keyForceRestart] = strconv.FormatBool(*v.ForceRestart)
 	}
 	if v.UpgradeReplicaSetCheckTimeoutInSeconds != nil {
-		notes[keyCheckTimeout] = fmt.Sprint(*v.UpgradeReplicaSetCheckTimeoutInSeconds)
+		notes[keyCheckTimeout] = strconv.FormatInt(*v.UpgradeReplicaSetCheckTimeoutInSeconds, 10)
 	}
 	return notes
 }

@@ -2,6 +2,7 @@ package servicefabric_test
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"strings"
 	"sync"
@@ -218,7 +219,7 @@ func TestGoalDropped(t *testing.T) {
 	if _, err := w.engine.Cancel(t.Context(), p.Rollback, true, ota.By{}); err != nil {
 		t.Fatal(err)
 	}
-	s = w.waitState("Failed") // its rollback was given up
+	w.waitState("Failed") // its rollback was given up
 	w.post("RollbackUpgrade", "", "FABRIC_E_APPLICATION_NOT_UPGRADING")
 	w.fleet.SetRollback("ok-1", otatest.OK)
 	w.post("Upgrade", describe("4", "UnmonitoredAuto"), "")
@@ -299,6 +300,40 @@ func TestAtOnce(t *testing.T) {
 	a, b := describe("3", "UnmonitoredAuto"), describe("4", "UnmonitoredAuto")
 	if got := codes("Upgrade", a, b); got[""] != 2 {
 		t.Errorf("goals: %v", got)
+	}
+}
+
+// late is a store in which making a plan takes so long that two requests find nothing pending.
+type late struct{ *ota.MemStore }
+
+func (s late) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.AgentRow, error]) error {
+	time.Sleep(50 * time.Millisecond)
+	return s.MemStore.Create(ctx, p, agents)
+}
+
+// Two different upgrades at the same instant: one begins, and the other one follows it.
+func TestTwoAtOnce(t *testing.T) {
+	t.Parallel()
+	w := &world{t: t, fleet: otatest.NewFleet(otatest.Options{})}
+	var err error
+	if w.engine, err = ota.New(late{ota.NewMemStore()}, w.fleet, ota.Options{DrainTimeout: -1}); err != nil {
+		t.Fatal(err)
+	}
+	w.run(w.engine.Run)
+	w.handler(servicefabric.Options{Inventory: apps(t, "ok-1", "ok-2", "ok-3")})
+	w.run(w.h.Run)
+	var wg sync.WaitGroup
+	for _, version := range []string{"2", "3"} {
+		wg.Go(func() {
+			if _, code, message := w.send(http.MethodPost, app+"Upgrade?api-version=6.0", describe(version, "UnmonitoredManual")); code != "" {
+				t.Errorf("%s: got %s %s", version, code, message)
+			}
+		})
+	}
+	wg.Wait()
+	w.wait("at the second", func(*state) bool { return len(w.plans()) == 2 && w.plans()[0].Counts.Succeeded == 1 })
+	if p := w.plans(); p[0].FromVersion != "1.0.0" || p[1].FromVersion != "1.0.0" || p[0].ToVersion == p[1].ToVersion {
+		t.Errorf("got %+v", p)
 	}
 }
 

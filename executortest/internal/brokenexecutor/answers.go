@@ -76,6 +76,17 @@ func (m *Machines) Health(_ context.Context, a ota.Attempt) (ota.Health, error) 
 	return ota.Health{Healthy: !m.gloomy}, nil
 }
 
+// Precheck implements ota.Prechecker.
+func (m *Machines) Precheck(_ context.Context, a ota.Attempt) (ota.Precheck, error) {
+	if m.eager {
+		m.change(a.Agent, a.ToVersion)
+	}
+	if m.content {
+		return ota.Precheck{State: ota.PrecheckAtTarget}, nil
+	}
+	return ota.Precheck{Version: a.FromVersion}, nil
+}
+
 // Inspect implements ota.Inspector.
 func (m *Machines) Inspect(_ context.Context, a ota.Attempt) (ota.Inspection, error) {
 	if m.meddles {

@@ -41,6 +41,8 @@ type faults struct {
 	panics     bool // panics at a repeat
 	heals      bool // Health reinstalls
 	gloomy     bool // Health says no
+	eager      bool // Precheck installs
+	content    bool // Precheck says that everything is at the target
 	meddles    bool // Inspect installs
 	makesUp    bool // Inspect says Done of everything
 	pessimist  bool // Inspect says Failed of everything

@@ -3,6 +3,7 @@
 package netlimit
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -17,6 +18,7 @@ type Body struct {
 	began time.Time
 	read  int64
 	until time.Time
+	whole bool // it was read to its end
 }
 
 // rate is the bytes per second that a body has to come with once its grace is over.
@@ -38,11 +40,25 @@ func (b *Body) Read(p []byte) (int, error) {
 	}
 	n, err := b.body.Read(p)
 	b.read += int64(n)
+	b.whole = b.whole || errors.Is(err, io.EOF)
 	return n, err
 }
 
-// Done takes the deadline back, so that it does not strike while the answer is written.
-func (b *Body) Done() { _ = b.rc.SetReadDeadline(time.Time{}) }
+// Done takes the deadline back once the body was read to its end, so that it does not strike while the answer is made. Else it
+// stays: net/http reads on before it closes the connection, and would wait for a client that sends no more.
+func (b *Body) Done() {
+	if b.whole {
+		_ = b.rc.SetReadDeadline(time.Time{})
+	}
+}
+
+// Unread gives a body that perhaps nobody will read this long to come: net/http reads it before it answers, and would wait for a
+// client that sends no more.
+func Unread(w http.ResponseWriter, r *http.Request, slow time.Duration) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(slow))
+	}
+}
 
 // Extend gives the client this long to take what is written next.
 func Extend(w http.ResponseWriter, d time.Duration) {

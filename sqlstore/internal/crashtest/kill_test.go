@@ -14,7 +14,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/sqlstore"
-	"github.com/seed-19b57ce3/ota/sqlstore/internal/pgtest"
+	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
 // Engines are killed at random moments, a thousand times, and started again: nothing that was done is done again,

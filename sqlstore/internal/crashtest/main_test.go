@@ -9,7 +9,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/seed-19b57ce3/ota/sqlstore/internal/pgtest"
+	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
 var (

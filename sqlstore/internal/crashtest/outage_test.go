@@ -10,7 +10,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/sqlstore"
-	"github.com/seed-19b57ce3/ota/sqlstore/internal/pgtest"
+	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
 // The database goes away while calls are in flight, and comes back after seconds: nothing is called that is not

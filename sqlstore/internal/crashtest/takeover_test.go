@@ -11,7 +11,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/sqlstore"
-	"github.com/seed-19b57ce3/ota/sqlstore/internal/pgtest"
+	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
 // A plan whose owner dies is taken over by a replica that lives, within one lease and a second.

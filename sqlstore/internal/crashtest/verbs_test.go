@@ -16,7 +16,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/sqlstore"
-	"github.com/seed-19b57ce3/ota/sqlstore/internal/pgtest"
+	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
 // What many clients of several engines on one database said and heard can be put in one order, in which every answer is

@@ -1,5 +1,5 @@
 // Package pgtest gives tests a PostgreSQL of their own: one cluster per test binary, in a temporary folder, on a unix
-// socket, run as an unprivileged user when the tests run as root.
+// socket, run as an unprivileged user when the tests run as root. It is for tests only.
 //
 // OTA_TEST_POSTGRES, when set, is the URL of a server to use instead.
 package pgtest
@@ -66,6 +66,21 @@ func Schema(t testing.TB) (dsn, schema string) {
 		}
 	})
 	return dsn, schema
+}
+
+// Empty returns the URL of a server on which tables are made in a schema that only t uses, and that is dropped after it.
+func Empty(t testing.TB) string {
+	t.Helper()
+	dsn, schema := Schema(t)
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(t.Context(), fmt.Sprintf(`CREATE SCHEMA %q`, schema)); err != nil {
+		t.Fatal(err)
+	}
+	return With(dsn, "search_path", fmt.Sprintf("%q", schema))
 }
 
 // With returns the URL with one more parameter.

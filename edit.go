@@ -1,0 +1,83 @@
+package ota
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+func (w *saying) annotate(set map[string]string, remove []string) error {
+	if err := w.legal(); err != nil {
+		return err
+	}
+	next := maps.Clone(w.c.Annotations)
+	if next == nil {
+		next = map[string]string{}
+	}
+	maps.Copy(next, set)
+	for _, k := range remove {
+		delete(next, k)
+	}
+	var m mistakes
+	checkMap(&m, "annotations", next, maxAnnotation)
+	if err := m.result(); err != nil || maps.Equal(next, w.c.Annotations) {
+		return err
+	}
+	w.c.Annotations = next
+	keys := append(slices.Sorted(maps.Keys(set)), remove...)
+	w.event(Event{Kind: EventAnnotated, Batch: -1, Text: strings.Join(keys, ", ")})
+	return nil
+}
+
+// edit replaces the policy. The owner judges the plan by it at once.
+func (w *saying) edit(change func(*Policy)) error {
+	if err := w.legal(); err != nil {
+		return err
+	}
+	next := w.c.Policy.withDefaults()
+	change(&next)
+	var m mistakes
+	next.check(&m, w.row.Spec.Batches)
+	if err := m.result(); err != nil {
+		return err
+	}
+	next = next.withDefaults()
+	before, err := json.Marshal(w.c.Policy)
+	if err != nil {
+		return err
+	}
+	after, err := json.Marshal(next)
+	if err != nil || string(before) == string(after) {
+		return err
+	}
+	w.c.Policy = next
+	if err := w.renewWarnings(); err != nil {
+		return err
+	}
+	w.event(Event{Kind: EventEdited, Batch: -1, Text: fmt.Sprintf(`{"before":%s,"after":%s}`, before, after)})
+	return nil
+}
+
+// renewWarnings says anew what deserves a look about the policy. How many agents lack another label than the one that
+// was budgeted before is not known without reading them all, and not told.
+func (w *saying) renewWarnings() error {
+	if w.c.Policy.Budget.Label != w.row.Control.Policy.Budget.Label {
+		w.c.Bare = 0
+	}
+	var batches []BatchRow
+	for from := 0; w.c.Policy.Scope == ScopeBatch; {
+		page, err := w.store.Batches(w.ctx, w.row.ID, RowQuery{From: from})
+		if err != nil {
+			return err
+		}
+		batches = append(batches, page.Items...)
+		if !page.More || len(page.Items) == 0 {
+			break
+		}
+		from = batches[len(batches)-1].Index + 1
+	}
+	w.c.Warnings = policyWarnings(w.c.Policy, batches, w.row.Spec.Agents, w.c.Bare)
+	return nil
+}

@@ -1,0 +1,36 @@
+package ota_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// At most one node of a rack is down at a time. The racks are listed one after the other; they are upgraded side by side all the same.
+func ExampleBudget() {
+	var nodes []ota.Agent
+	for i := range 12 {
+		nodes = append(nodes, ota.Agent{ID: fmt.Sprintf("node-%02d", i), Labels: map[string]string{"rack": fmt.Sprint("r", i/4)}})
+	}
+	spec := ota.Spec{
+		Name: "Nodes 5.2", ToVersion: "5.2", Shape: ota.Shape{Size: 12},
+		Policy: ota.Policy{Concurrency: 8, Budget: ota.Budget{Label: "rack", Max: 1}},
+		Agents: func(yield func(ota.Agent, error) bool) {
+			for _, n := range nodes {
+				if !yield(n, nil) {
+					return
+				}
+			}
+		},
+	}
+	fleet := ota.SimFleetFunc(func(a ota.Attempt, _ time.Time) ota.SimCall {
+		return ota.SimCall{Latency: time.Minute, Result: ota.Result{Version: a.ToVersion}}
+	})
+	sim, err := ota.Simulate(context.Background(), spec, fleet, ota.SimOptions{})
+	check(err)
+	fmt.Println(sim.Plan.Status, "after", sim.Took())
+	// Output:
+	// completed after 4m0s
+}

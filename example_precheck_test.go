@@ -1,0 +1,115 @@
+package ota_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// tills are asked before they are upgraded.
+type tills struct{}
+
+func (tills) Execute(_ context.Context, a ota.Attempt) (ota.Result, error) {
+	return ota.Result{Version: a.ToVersion}, nil
+}
+
+func (tills) Precheck(_ context.Context, a ota.Attempt) (ota.Precheck, error) {
+	switch {
+	case strings.HasPrefix(a.Agent, "new-"):
+		return ota.Precheck{Version: a.ToVersion}, nil
+	case strings.HasPrefix(a.Agent, "sale-"):
+		return ota.Precheck{State: ota.PrecheckBlocked, Reason: "a sale is under way"}, nil
+	}
+	return ota.Precheck{Version: "1.1.9"}, nil
+}
+
+// Before an agent is upgraded it is asked what it runs, and whether anything speaks against it.
+func ExamplePrechecker() {
+	ctx := context.Background()
+	engine, err := ota.New(ota.NewMemStore(), tills{}, ota.Options{})
+	check(err)
+	plan := started(ctx, engine, ota.Shape{}, ota.Policy{}, "till-1", "new-2", "sale-3")
+	_, err = engine.RunPlan(ctx, plan.ID)
+	check(err)
+	page, err := engine.Agents(ctx, plan.ID, ota.RowQuery{})
+	check(err)
+	for _, a := range page.Items {
+		fmt.Println(a.ID, a.Status, a.Tasks[0].Reason, a.Version)
+	}
+	// Output:
+	// till-1 succeeded succeeded 1.1.9
+	// new-2 succeeded at_target 1.2.0
+	// sale-3 skipped blocked 1.2.0
+}
+
+// All agents of a plan are asked at once, to see what would become of it. Nothing but the answer is kept.
+func ExampleEngine_Precheck() {
+	ctx := context.Background()
+	engine, err := ota.New(ota.NewMemStore(), tills{}, ota.Options{})
+	check(err)
+	plan, err := engine.Create(ctx, ota.Spec{Name: "Tills 7.1", ToVersion: "7.1", Agents: ota.AgentIDs("till-1", "new-2", "sale-3")})
+	check(err)
+	plan, err = engine.Precheck(ctx, plan.ID, ota.By{Actor: "ann"})
+	check(err)
+	fmt.Println(plan.Status, plan.Readiness)
+	for _, f := range plan.Readiness.Findings {
+		fmt.Println(f.Agent, f.State, f.Reason)
+	}
+	// Output:
+	// pending 3 asked: 1 ready, 1 at the target, 1 blocked, 0 away; 0 conflicts
+	// sale-3 blocked a sale is under way
+}
+
+// What would become of a Spec, before it is a plan.
+func ExampleEngine_Preview() {
+	ctx := context.Background()
+	engine, err := ota.New(ota.NewMemStore(), tills{}, ota.Options{})
+	check(err)
+	spec := ota.Spec{
+		Name: "Tills 7.1", ToVersion: "7.1", Agents: ota.AgentIDs("till-1", "till-2", "till-3", "new-4", "sale-5"),
+		Shape:  ota.Shape{Size: 2, Canary: 1},
+		Policy: ota.Policy{Concurrency: 1, Observe: ota.Observe{Wait: time.Hour}},
+	}
+	preview, err := engine.Preview(ctx, spec, ota.PreviewOptions{Call: 10 * time.Minute, Precheck: true})
+	check(err)
+	for _, b := range preview.Batches {
+		fmt.Printf("batch %d: %d agents, tolerates %d, %v to %v\n", b.Index, b.Size, b.Tolerated, b.Begins, b.Ends)
+	}
+	fmt.Println(preview.Warnings[0])
+	fmt.Println(preview.Readiness)
+	// Output:
+	// batch 0: 1 agents, tolerates 0, 0s to 1h10m0s
+	// batch 1: 2 agents, tolerates 0, 1h10m0s to 2h30m0s
+	// batch 2: 2 agents, tolerates 0, 2h30m0s to 3h50m0s
+	// failureThreshold 0.1 tolerates 0 of 1 agents in batch 0: the first failure there is a breach
+	// 5 asked: 3 ready, 1 at the target, 1 blocked, 0 away; 0 conflicts
+}
+
+// After a batch in which something failed half as many agents are upgraded at once, until a batch goes well again.
+func ExamplePolicy_halve() {
+	one := 1.0
+	spec := ota.Spec{
+		Name: "Nodes 5.2", ToVersion: "5.2", Agents: ota.AgentIDs("bad-1", "n-2", "n-3", "n-4", "n-5", "n-6", "n-7", "n-8", "n-9", "n-10", "n-11", "n-12"),
+		Shape:  ota.Shape{Size: 4},
+		Policy: ota.Policy{Concurrency: 4, FailureThreshold: &one, Halve: true},
+	}
+	fleet := ota.SimFleetFunc(func(a ota.Attempt, _ time.Time) ota.SimCall {
+		c := ota.SimCall{Latency: time.Minute, Result: ota.Result{Version: a.ToVersion}}
+		if strings.HasPrefix(a.Agent, "bad-") {
+			c.Err = fmt.Errorf("out of memory")
+		}
+		return c
+	})
+	sim, err := ota.Simulate(context.Background(), spec, fleet, ota.SimOptions{})
+	check(err)
+	for _, b := range sim.Batches {
+		fmt.Println(b.CompletedAt.Sub(b.StartedAt))
+	}
+	// Output:
+	// 1m0s
+	// 2m0s
+	// 1m0s
+}

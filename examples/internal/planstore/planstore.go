@@ -1,0 +1,25 @@
+// Package planstore opens where the programs of this module keep their plans: what their flag -db says.
+package planstore
+
+import (
+	"context"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/sqlstore"
+)
+
+// Usage describes the flag.
+const Usage = "keep the plans in this SQLite `file`, or in PostgreSQL at postgres://… (default in memory)"
+
+// Open opens PostgreSQL for a postgres:// URL, memory for an empty name, and a SQLite file otherwise, which it makes when it
+// is missing. The caller closes what it opened.
+func Open(ctx context.Context, db string) (store ota.Store, closeStore func() error, err error) {
+	if db == "" {
+		return ota.NewMemStore(), func() error { return nil }, nil
+	}
+	s, err := sqlstore.Open(ctx, db, sqlstore.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, s.Close, nil
+}

@@ -1,0 +1,164 @@
+// Load measures what watchers and readers cost a server: in one process an engine with the lifecycle API, in this one those
+// who use it. It prints what it measured, and fails when a promise of docs/http.md does not hold. It wants the machine for itself,
+// and some minutes.
+//
+//	go run ./examples/load            # all of it
+//	go run ./examples/load watchers   # 10,000 watchers of one plan that makes some five records a second
+//	go run ./examples/load slow       # watchers that do not read, of a plan that goes as fast as it can
+//	go run ./examples/load summary    # what reading a summary costs beside a handler that does nothing but write
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi"
+)
+
+// scenarios are what is measured, in this order.
+var scenarios = []struct {
+	name string
+	run  func(context.Context, *target) error
+}{
+	{"watchers", watchers},
+	{"slow", slowWatchers},
+	{"summary", summary},
+}
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == serveCommand {
+		fail(serve())
+		return
+	}
+	for _, s := range scenarios {
+		if len(os.Args) > 1 && os.Args[1] != s.name {
+			continue
+		}
+		fmt.Println(s.name)
+		fail(against(s.run))
+	}
+}
+
+func fail(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+}
+
+// target is the server under load: a process of its own.
+type target struct {
+	url string
+	*httpapi.Client
+}
+
+// against starts a server for one scenario.
+func against(run func(context.Context, *target) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], serveCommand)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe() // the server ends with it
+	if err != nil {
+		return err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err == nil {
+		url := strings.TrimSpace(line)
+		err = run(ctx, &target{url, &httpapi.Client{URL: url, HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}})
+	}
+	return errors.Join(err, in.Close(), cmd.Wait())
+}
+
+// stats asks the server what it has used; it collects its garbage first.
+func (t *target) stats(ctx context.Context) (stats, error) {
+	var s stats
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, t.url+"/stats", nil)
+	if err != nil {
+		return s, err
+	}
+	resp, err := t.HTTP.Do(r)
+	if err != nil {
+		return s, err
+	}
+	defer resp.Body.Close()
+	return s, json.NewDecoder(resp.Body).Decode(&s)
+}
+
+// create makes a plan of n agents.
+func (t *target) create(ctx context.Context, prefix string, n, concurrency int) (string, error) {
+	all := 1.0
+	p, err := t.Create(ctx, ota.Spec{
+		Name: prefix, FromVersion: "1", ToVersion: "2", ToRelease: "2", Shape: ota.Shape{Size: n},
+		Policy: ota.Policy{Concurrency: concurrency, FailureThreshold: &all},
+		Agents: func(yield func(ota.Agent, error) bool) {
+			for i := range n {
+				if !yield(ota.Agent{ID: fmt.Sprint(prefix, i)}, nil) {
+					return
+				}
+			}
+		},
+	})
+	return p.ID, err
+}
+
+// pace is how a plan went.
+type pace struct {
+	records uint64
+	starts  int
+	took    time.Duration // from the first start to the last one
+}
+
+func (p pace) perSecond() float64 { return float64(p.starts) / p.took.Seconds() }
+
+// drive starts a plan and waits for its end.
+func (t *target) drive(ctx context.Context, id string) error {
+	if _, err := t.Start(ctx, id, ota.By{}); err != nil {
+		return err
+	}
+	for {
+		s, err := t.Summary(ctx, id)
+		if err != nil || s.Status.Ended() {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// paceOf reads from a plan's log how it went.
+func (t *target) paceOf(ctx context.Context, id string) (pace, error) {
+	var p pace
+	var first time.Time
+	for rec, err := range t.Watch(ctx, id, 0) {
+		if err != nil {
+			return p, err
+		}
+		p.records = rec.Revision
+		for _, e := range rec.Events {
+			if e.Kind != ota.EventTaskStarted {
+				continue
+			}
+			if p.starts++; first.IsZero() {
+				first = rec.At
+			}
+			p.took = rec.At.Sub(first)
+		}
+	}
+	return p, nil
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/seed-19b57ce3/ota/examples/internal/planstore"
+	"github.com/seed-19b57ce3/ota/httpapi/servicefabric"
+)
+
+type config struct {
+	addr    string
+	db      string
+	name    string
+	token   string
+	open    bool
+	latency time.Duration
+	apps    servicefabric.Apps
+}
+
+func parseFlags(args []string, usage io.Writer) (config, error) {
+	c := config{apps: servicefabric.Apps{}}
+	fs := flag.NewFlagSet("server", flag.ContinueOnError)
+	fs.SetOutput(usage)
+	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "listen at this `host:port`; port 0 is chosen by the system")
+	fs.StringVar(&c.db, "db", "", planstore.Usage)
+	fs.StringVar(&c.name, "name", "server", "what this server is called among those that share the database: each needs a `name` of its own")
+	fs.StringVar(&c.token, "token", "", "the `token` that callers show; required, unless -open")
+	fs.BoolVar(&c.open, "open", false, "let everybody in, without a token")
+	fs.DurationVar(&c.latency, "latency", 50*time.Millisecond, "how long an agent takes")
+	fs.Var(c.apps, "app", "a Service Fabric application, as `NAME=agent,agent,…` without fabric:/ before the name; may be repeated")
+	if err := fs.Parse(args); err != nil {
+		return c, err
+	}
+	switch {
+	case fs.NArg() > 0:
+		return c, fmt.Errorf("it takes no arguments, got %q", fs.Args())
+	case c.token == "" && !c.open:
+		return c, errors.New("-token is missing: callers have to show it; -open lets everybody in instead")
+	case c.token != "" && c.open:
+		return c, errors.New("-token and -open exclude each other")
+	case c.name == "":
+		return c, errors.New("-name is empty")
+	case c.latency < 0:
+		return c, fmt.Errorf("-latency %v is negative", c.latency)
+	}
+	return c, nil
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/otatest"
+	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
+)
+
+// The commands of docs/http.md, one after the other as they stand there.
+func TestDocumentedCommands(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("there is no curl")
+	}
+	text, err := os.ReadFile("../../docs/http.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, part, _ := strings.Cut(string(text), "\n## With curl\n")
+	part, _, _ = strings.Cut(part, "\n## Two people")
+	var commands []string
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(part, -1) {
+		commands = append(commands, strings.Split(strings.ReplaceAll(strings.TrimSpace(block[1]), "\\\n", ""), "\n")...)
+	}
+	s := start(t, "-addr", "127.0.0.1:0", "-token", "T", "-latency", "200ms", "-db", filepath.Join(t.TempDir(), "ota.db"))
+	id := ""
+	for _, command := range commands {
+		out := s.curl(t, id, strings.Replace(command, "curl -N", "curl --max-time 5 -N", 1))
+		var p struct {
+			ID   string
+			Code string
+		}
+		switch {
+		case strings.Contains(command, "/events"):
+			if !strings.Contains(out, "id: 1\n") || !strings.Contains(out, `"kind":"batch_observing"`) {
+				t.Errorf("%s\ngot %s", command, out)
+			}
+			continue
+		case json.Unmarshal([]byte(out), &p) != nil, p.Code != "":
+			t.Errorf("%s\ngot %s", command, out)
+		}
+		if id == "" {
+			id = p.ID // of the first answer that has one: the preview has none
+		}
+	}
+	if len(commands) < 7 {
+		t.Errorf("docs/http.md has %d commands", len(commands))
+	}
+	s.stop(t)
+}
+
+// Killed in the middle of a plan and started again, as often as one likes, the server goes on with it, and who watches sees every
+// event once.
+func TestKill(t *testing.T) {
+	for name, db := range map[string]func(*testing.T) string{
+		"SQLite":     func(t *testing.T) string { return filepath.Join(t.TempDir(), "ota.db") },
+		"PostgreSQL": func(t *testing.T) string { return pgtest.Empty(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			killAndStart(t, db(t))
+		})
+	}
+}
+
+func killAndStart(t *testing.T, db string) {
+	const agents, kills = 400, 4
+	args := []string{"-addr", "127.0.0.1:0", "-db", db, "-token", "T", "-latency", "100ms"}
+	s := start(t, args...)
+	args[1] = strings.TrimPrefix(s.url, "http://") // the same port from now on, so that the watcher finds it again
+	c := s.client()
+	p, err := c.Create(t.Context(), ota.Spec{
+		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(otatest.IDs("ok-", agents)...),
+		Shape: ota.Shape{Size: 100}, Policy: ota.Policy{Concurrency: 4},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := make(chan ota.Record, 1000)
+	go func() {
+		defer close(records)
+		for rec, err := range c.Watch(t.Context(), p.ID, 0) {
+			if t.Context().Err() != nil {
+				return
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			records <- rec
+		}
+	}()
+	if _, err := c.Start(t.Context(), p.ID, ota.By{}); err != nil {
+		t.Fatal(err)
+	}
+	for range kills {
+		time.Sleep(100*time.Millisecond + rand.N(500*time.Millisecond))
+		s.kill(t)
+		killed := time.Now()
+		s = start(t, args...)
+		for rec := range records { // what it commits first takes the plan over
+			if rec.Status.Ended() {
+				t.Fatal("the plan ended before it was killed in the middle")
+			}
+			if rec.At.After(killed) && slices.ContainsFunc(rec.Events, func(e ota.Event) bool { return e.Kind == ota.EventOwned }) {
+				if took := rec.At.Sub(s.since); took > 2*time.Second {
+					t.Errorf("it took %v to go on", took)
+				}
+				break
+			}
+		}
+	}
+	if p, err = c.Plan(t.Context(), p.ID); err != nil || p.Status != ota.StatusRunning {
+		t.Fatal("the plan is not running any more, so it was not in the middle:", p.Status, err)
+	}
+	if _, err := c.Edit(t.Context(), p.ID, map[string]any{"concurrency": 50}, ota.By{Reason: "it has been killed enough"}); err != nil {
+		t.Fatal(err)
+	}
+	for rec := range records {
+		if rec.Status.Ended() && rec.Status != ota.StatusCompleted {
+			t.Errorf("it ended as %s", rec.Status)
+		}
+	}
+	whole(t, c, p.ID, agents)
+	s.stop(t)
+}
+
+// whole checks that a completed plan's log has each event once.
+func whole(t *testing.T, c *httpapi.Client, id string, agents int) {
+	t.Helper()
+	n := uint64(0)
+	ended, started := map[string]int{}, map[string]int{}
+	for rec, err := range c.Watch(t.Context(), id, 0) {
+		if n++; err != nil || rec.Revision != n {
+			t.Fatalf("record %d is number %d: %v", n, rec.Revision, err)
+		}
+		for _, e := range rec.Events {
+			switch e.Kind {
+			case ota.EventTaskStarted:
+				started[e.Agent]++
+			case ota.EventTaskSucceeded:
+				ended[e.Agent]++
+			}
+		}
+	}
+	for _, agent := range otatest.IDs("ok-", agents) {
+		if started[agent] != 1 || ended[agent] != 1 {
+			t.Errorf("%s was started %d times and succeeded %d times", agent, started[agent], ended[agent])
+		}
+	}
+	sum, err := c.Summary(t.Context(), id)
+	if err != nil || sum.CompletedCount != agents || sum.Status != ota.StatusCompleted {
+		t.Errorf("got %+v, %v", sum, err)
+	}
+}
+
+// A server that is told to stop does so, with watchers, with agents at work and with one that does not listen.
+func TestStop(t *testing.T) {
+	t.Parallel()
+	s := start(t, "-addr", "127.0.0.1:0", "-open", "-latency", "1m")
+	c := s.client()
+	p, err := c.Create(t.Context(), ota.Spec{
+		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("ok-1", "stuck-1"),
+	})
+	if err == nil {
+		_, err = c.Start(t.Context(), p.ID, ota.By{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Get(s.url + "/api/v1/lifecycle/upgrade-plans/" + p.ID + "/events")
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatal(resp, err)
+	}
+	defer resp.Body.Close()
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		if p, err := c.Summary(t.Context(), p.ID); err == nil && p.RunningCount == 2 {
+			break
+		} else if time.Since(began) > 10*time.Second {
+			t.Fatal(p, err)
+		}
+	}
+	s.stop(t)
+	if !strings.Contains(s.logged(), "left behind") {
+		t.Errorf("it logged %q", s.logged())
+	}
+}
+
+func TestToken(t *testing.T) {
+	t.Parallel()
+	s := start(t, "-addr", "127.0.0.1:0", "-token", "T")
+	for token, want := range map[string]int{"T": 200, "": 401, "t": 401} {
+		r, err := http.NewRequest(http.MethodGet, s.url+"/api/v1/lifecycle/upgrade-plans", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("with the token %q: %s", token, resp.Status)
+		}
+	}
+	again := exec.Command(os.Args[0], "-addr", strings.TrimPrefix(s.url, "http://"), "-token", "T")
+	again.Env = append(os.Environ(), asProgram+"=1")
+	if out, err := again.CombinedOutput(); err == nil || !strings.Contains(string(out), "address already in use") {
+		t.Errorf("a second one on the same port: %v, %s", err, out)
+	}
+	s.stop(t)
+}
+
+func TestFlags(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ args, want string }{
+		{"", "-token is missing"},
+		{"-token T -open", "exclude each other"},
+		{"-open x", "no arguments"},
+		{"-open -latency -1s", "is negative"},
+		{"-open -name=", "-name is empty"},
+		{"-open -app a", "has no agents"},
+		{"-open -app a=", "is empty or there twice"},
+		{"-open -app =x", "is no name"},
+		{"-open -app a=x -app a=y", "is there twice"},
+	} {
+		var usage strings.Builder
+		if _, err := parseFlags(strings.Fields(c.args), &usage); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: got %v, want %q", c.args, err, c.want)
+		}
+	}
+	c, err := parseFlags(strings.Fields("-open -app myapp/app1=a,b -app b=c"), nil)
+	if err != nil || len(c.apps) != 2 || len(c.apps["fabric:/myapp/app1"].UpgradeDomains) != 2 {
+		t.Errorf("got %v, %v", c.apps, err)
+	}
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
+)
+
+const asProgram = "OTA_SERVER_TEST"
+
+// TestMain makes the test binary the server when a test starts it again as that.
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		os.Exit(0)
+	}
+	pgtest.Main(m)
+}
+
+// server is the program, started by a test.
+type server struct {
+	*exec.Cmd
+	url    string
+	since  time.Time // when it said that it listens
+	stdout io.Reader
+	mu     sync.Mutex
+	log    bytes.Buffer
+}
+
+// start starts the server and waits until it listens.
+func start(t *testing.T, args ...string) *server {
+	t.Helper()
+	s := &server{Cmd: exec.Command(os.Args[0], args...)}
+	s.Env = append(os.Environ(), asProgram+"=1")
+	s.Stderr = s
+	s.WaitDelay = 10 * time.Second
+	out, err := s.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Process.Kill() })
+	r := bufio.NewReader(out)
+	line, err := r.ReadString('\n')
+	s.since, s.stdout = time.Now(), r
+	s.url = strings.TrimSuffix(strings.TrimPrefix(line, "listening on "), "\n")
+	if err != nil || !strings.HasPrefix(s.url, "http://127.0.0.1:") || strings.HasSuffix(s.url, ":0") {
+		_ = s.Wait()
+		t.Fatalf("it printed %q, %v\n%s", line, err, s.logged())
+	}
+	return s
+}
+
+// Write takes in what the server logs.
+func (s *server) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log.Write(b)
+}
+
+func (s *server) logged() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log.String()
+}
+
+// stop ends the server as a service manager does, and checks that it takes that well.
+func (s *server) stop(t *testing.T) {
+	t.Helper()
+	began := time.Now()
+	if err := s.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	rest, _ := io.ReadAll(s.stdout)
+	if err := s.Wait(); err != nil {
+		t.Errorf("it ended with %v\n%s", err, s.logged())
+	}
+	if took := time.Since(began); took > 2*drain {
+		t.Errorf("it took %v to stop", took)
+	}
+	if len(rest) > 0 {
+		t.Errorf("on standard output it also printed %q", rest)
+	}
+}
+
+// kill ends the server like a crash.
+func (s *server) kill(t *testing.T) {
+	t.Helper()
+	if err := s.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Wait()
+}
+
+func (s *server) client() *httpapi.Client {
+	return &httpapi.Client{URL: s.url, Token: "T", HTTP: &http.Client{Transport: &http.Transport{}}}
+}
+
+// timedOut is what curl exits with after its --max-time.
+const timedOut = 28
+
+// curl runs a command of the documentation: $H and $T are set, and so is $ID.
+func (s *server) curl(t *testing.T, id, command string) string {
+	t.Helper()
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.ReplaceAll(command, "curl ", "curl -sS "))
+	cmd.Env = append(os.Environ(), "H="+s.url, "T=T", "ID="+id)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil && cmd.ProcessState.ExitCode() != timedOut {
+		t.Fatalf("%s: %v: %s", command, err, stderr.String())
+	}
+	return string(out)
+}

@@ -1,0 +1,148 @@
+package httpapi_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi"
+)
+
+// What a Client says of an automatic rollback is what that rollback plan has.
+func TestClientRollbackTemplate(t *testing.T) {
+	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{Strict: true})
+	none, all := 0.0, 1.0
+	policy := ota.Policy{
+		Concurrency: 7, FailureThreshold: &all, Scope: ota.ScopePlan, Observe: ota.Observe{Probe: time.Second},
+		AttemptLimit: ota.NoLimit, QueueLimit: 90 * time.Minute, MaxAbandoned: 9, Rate: ota.Rate{Starts: 1000, Per: time.Minute},
+	}
+	p, err := c.Create(t.Context(), ota.Spec{
+		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("ok-1", "fail-1"), Labels: map[string]string{"a": "b"},
+		Policy: ota.Policy{FailureThreshold: &none, OnBreach: ota.ActionRollback, Concurrency: 1, MaxConsecutive: 8, BatchLimit: time.Hour},
+		Rollback: &ota.RollbackSpec{
+			Name: "back", Labels: map[string]string{"c": "d"}, Annotations: map[string]string{"e": "f"}, Policy: &policy, Interrupt: true,
+		},
+	})
+	if err == nil {
+		_, err = c.Start(t.Context(), p.ID, ota.By{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := e.Wait(t.Context(), p.ID)
+	if err != nil || done.Status != ota.StatusRolledBack {
+		t.Fatal(done.Status, err)
+	}
+	back, err := e.Plan(t.Context(), done.Rollback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back.Name != "back" || !reflect.DeepEqual(back.Labels, map[string]string{"a": "b", "c": "d"}) ||
+		!reflect.DeepEqual(back.Annotations, map[string]string{"e": "f"}) || !reflect.DeepEqual(back.Policy, policy) {
+		t.Errorf("got %+v", back)
+	}
+}
+
+// An outcome that is reported over the wire ends the attempt that waits for it.
+func TestClientReportOutcomes(t *testing.T) {
+	begun := make(chan ota.Attempt, 2)
+	c, e := live(t, ota.Waiting(func(_ context.Context, a ota.Attempt) error {
+		begun <- a
+		return nil
+	}), httpapi.Options{Strict: true})
+	all := 1.0
+	p, err := c.Create(t.Context(), ota.Spec{
+		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("a", "b"), Policy: ota.Policy{FailureThreshold: &all},
+	})
+	if err == nil {
+		_, err = c.Start(t.Context(), p.ID, ota.By{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]ota.OutcomeReport{}
+	for range 2 {
+		r := ota.ReportOf(<-begun, ota.Result{Version: "2"}, nil)
+		if r.Agent == "b" {
+			r.Version, r.Reason, r.Unchanged, r.Message = "", ota.ReasonRejected, true, "not today"
+		}
+		want[r.Agent] = r
+		if err := c.ReportOutcomes(t.Context(), p.ID, []ota.OutcomeReport{r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if done, err := e.Wait(t.Context(), p.ID); err != nil || done.Counts.Succeeded != 1 || done.Counts.Failed != 1 || done.Touched != 1 {
+		t.Errorf("got %+v, %v", done, err)
+	}
+	for task, err := range c.Tasks(t.Context(), p.ID) {
+		if r := want[task.AgentID]; err != nil || task.Reason != r.Reason || task.ActualVersion != r.Version || task.Error != r.Message {
+			t.Errorf("got %+v, %v, want %+v", task, err, r)
+		}
+	}
+	bad := ota.OutcomeReport{Agent: "a", Number: 1, Reason: ota.ReasonThreshold}
+	if err := c.ReportOutcomes(t.Context(), p.ID, []ota.OutcomeReport{bad}); !errors.Is(err, ota.ErrInvalid) {
+		t.Errorf("got %v", err)
+	}
+	if err := c.ReportOutcomes(t.Context(), "none", []ota.OutcomeReport{want["a"]}); !errors.Is(err, ota.ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A preview over the wire is the Engine's.
+func TestClientPreview(t *testing.T) {
+	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{Strict: true})
+	spec := ota.Spec{
+		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(names("a", 25)...),
+		Shape: ota.Shape{Canary: 1}, Policy: ota.Policy{Observe: ota.Observe{Wait: time.Minute}},
+	}
+	want, err := e.Preview(t.Context(), spec, ota.PreviewOptions{Call: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Preview(t.Context(), spec, time.Second)
+	if err != nil || got.TotalAgents != 25 || len(got.Batches) != len(want.Batches) || time.Duration(got.Duration) != want.Takes ||
+		got.ObserveDuration != "1m0s" || len(got.Warnings) != len(want.Warnings) {
+		t.Fatalf("got %+v, %v, want %+v", got, err, want)
+	}
+	for i, b := range want.Batches {
+		if x := got.Batches[i]; x.BatchIndex != i || x.Agents != b.Size || x.ToleratedFailures != b.Tolerated ||
+			time.Duration(*x.BeginsAfter) != b.Begins || time.Duration(*x.EndsAfter) != b.Ends {
+			t.Errorf("got %+v, want %+v", x, b)
+		}
+	}
+	if list, err := c.Plans(t.Context(), httpapi.PlanQuery{}); err != nil || list.Total != 0 {
+		t.Errorf("there are %d plans, %v", list.Total, err)
+	}
+	if got, err = c.Preview(t.Context(), spec, 0); err != nil || got.Duration != 0 || got.Batches[0].EndsAfter != nil {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	spec.Agents = ota.AgentIDs("a", "a")
+	if _, err := c.Preview(t.Context(), spec, 0); !errors.Is(err, ota.ErrInvalid) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A precheck over the wire is the Engine's.
+func TestClientPrecheck(t *testing.T) {
+	c, e := live(t, asked{ota.ExecutorFunc(quick)}, httpapi.Options{Strict: true})
+	p, err := c.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("ok-1", "full-1")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.Precheck(t.Context(), p.ID, "", ota.By{Control: p.Control()})
+	if err != nil || got.Allowed || len(got.Items) != 5 || got.Items[4].Passed {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if got, err = c.Precheck(t.Context(), p.ID, "agent-connectivity", ota.By{}); err != nil || !got.Allowed || len(got.Items) != 1 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if kept, err := e.Plan(t.Context(), p.ID); err != nil || kept.Readiness.Blocked != 1 || kept.Readiness.Actor != "ann" {
+		t.Errorf("got %+v, %v", kept.Readiness, err)
+	}
+	if _, err = c.Precheck(t.Context(), p.ID, "weather", ota.By{}); !errors.Is(err, ota.ErrInvalid) {
+		t.Errorf("got %v", err)
+	}
+}

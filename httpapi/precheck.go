@@ -1,0 +1,130 @@
+package httpapi
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// The checks of a precheck.
+const (
+	checkConnectivity = "agent-connectivity"
+	checkVersion      = "agent-version"
+	checkConflict     = "agent-conflict"
+	checkWindow       = "maintenance-window"
+	checkExecutor     = "executor"
+)
+
+var checkNames = []string{checkConnectivity, checkVersion, checkConflict, checkWindow, checkExecutor}
+
+// precheckPlan is Precheck: it asks the Executor about every agent that was not started, and answers when all have answered. Nothing
+// of the plan changes but the record of what was found.
+func precheckPlan(c *call) error {
+	item := ""
+	d, err := c.body(true, func(d *decoder) error { return d.object(fields{"item": d.text(&item)}) })
+	if err != nil {
+		return err
+	}
+	if item != "" && !slices.Contains(checkNames, item) {
+		d.refuseAt("/item", item, "is no check", strings.Join(checkNames, ", "))
+	}
+	p, by, err := c.verb(c.id, ota.VerbAnnotate)
+	if err != nil {
+		return err
+	}
+	if err := d.valid(); err != nil {
+		return err
+	}
+	if p, err = c.h.engine.Precheck(c.r.Context(), p.ID, by); err != nil {
+		return refused(by, err)
+	}
+	c.w.Header().Set("ETag", etag(p.Control))
+	return c.json(precheckOf(p.Readiness, item))
+}
+
+// precheckOf is what was found as a list of checks, or of the one that was asked for.
+func precheckOf(r *ota.Readiness, item string) Precheck {
+	out := Precheck{Allowed: true, Items: []PrecheckItem{}}
+	for _, x := range []PrecheckItem{connectivity(r), versions(r), conflicts(r), windows(r), executor(r)} {
+		if item == "" || item == x.Name {
+			out.Items = append(out.Items, x)
+			out.Allowed = out.Allowed && x.Passed
+		}
+	}
+	return out
+}
+
+func connectivity(r *ota.Readiness) PrecheckItem {
+	x := PrecheckItem{Name: checkConnectivity, Passed: r.Away == 0, Message: asked(r, r.Asked-r.Away, "answered")}
+	if !x.Passed {
+		x.Message += found(r, ota.PrecheckAway)
+		x.Fix = "Bring the agents back, or skip them; the plan asks them again later by itself."
+	}
+	return x
+}
+
+func versions(r *ota.Readiness) PrecheckItem {
+	x := PrecheckItem{Name: checkVersion, Passed: r.Asked == 0 || r.AtTarget < r.Asked, Message: asked(r, r.AtTarget, "are at the target already")}
+	if !x.Passed {
+		x.Fix = "There is nothing to do: cancel the plan."
+	}
+	return x
+}
+
+func conflicts(r *ota.Readiness) PrecheckItem {
+	x := PrecheckItem{Name: checkConflict, Passed: r.ConflictCount == 0, Message: fmt.Sprintf("%d agents belong to other active plans", r.ConflictCount)}
+	if !x.Passed {
+		for _, c := range r.Conflicts {
+			x.Message += fmt.Sprintf("; %s: %s", c.Agent, c.Plan)
+		}
+		x.Fix = "Wait until those plans have ended, or cancel them."
+	}
+	return x
+}
+
+func windows(r *ota.Readiness) PrecheckItem {
+	switch {
+	case r.NextOpen.Equal(r.At):
+		return PrecheckItem{Name: checkWindow, Passed: true, Message: "agents may be started now"}
+	case r.NextOpen.IsZero():
+		return PrecheckItem{Name: checkWindow, Message: "no window opens any more", Fix: "Edit the windows."}
+	default:
+		return PrecheckItem{
+			Name: checkWindow, Message: "the next window opens at " + r.NextOpen.UTC().Format("2006-01-02T15:04:05Z"),
+			Fix: "Wait for it, or edit the windows.",
+		}
+	}
+}
+
+func executor(r *ota.Readiness) PrecheckItem {
+	x := PrecheckItem{Name: checkExecutor, Passed: r.Blocked == 0, Message: asked(r, r.Blocked, "are to be left out")}
+	if !x.Passed {
+		x.Message += found(r, ota.PrecheckBlocked)
+		x.Fix = "See to what the agents say, or let the plan skip them."
+	}
+	return x
+}
+
+// asked is a count of the agents that were asked about.
+func asked(r *ota.Readiness, n int, what string) string {
+	if r.Asked == 0 {
+		return "no agent was asked: none is left, or there is nobody to ask"
+	}
+	return fmt.Sprintf("%d of %d agents %s", n, r.Asked, what)
+}
+
+// found names the agents that were found in a state, as far as they are known.
+func found(r *ota.Readiness, state ota.PrecheckState) string {
+	var b strings.Builder
+	for _, f := range r.Findings {
+		if f.State == state {
+			b.WriteString("; " + f.Agent)
+			if f.Reason != "" {
+				b.WriteString(": " + f.Reason)
+			}
+		}
+	}
+	return b.String()
+}

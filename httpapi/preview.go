@@ -1,0 +1,70 @@
+package httpapi
+
+import (
+	"slices"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/spool"
+)
+
+// previewPlan is PreviewPlan: what the same body would make of CreateGraduatedPlan. Nothing is written.
+func previewPlan(c *call) error {
+	if err := c.h.opt.Auth.Allow(c.r.Context(), c.who, Access{Action: ActionCreate}); err != nil {
+		return err
+	}
+	one, err := c.length("callDuration")
+	if err != nil {
+		return err
+	}
+	x := &creation{c: c, agents: spool.Spool{Dir: c.h.opt.TempDir}, most: c.h.opt.Limits.Preview}
+	defer x.agents.Close()
+	if _, err = c.decode(c.h.opt.Limits.CreateBody, false, nil, x.read); err != nil {
+		return err
+	}
+	if err := x.settle(); err != nil {
+		return err
+	}
+	p, err := c.h.engine.Preview(c.r.Context(), x.spec, ota.PreviewOptions{Call: one})
+	if err != nil {
+		return x.explain(err)
+	}
+	return c.json(previewOf(&p, x.spec.Annotations))
+}
+
+// length reads a parameter that is a length of time.
+func (c *call) length(name string) (time.Duration, error) {
+	values := c.query[name]
+	if len(values) == 0 {
+		return 0, nil
+	}
+	d, ok := duration.Parse(values[0])
+	if !ok || len(values) > 1 {
+		return 0, newProblem("malformed", "", Mistake{Pointer: name, Problem: "is no duration", Value: shorten(values[0]), Allowed: durations})
+	}
+	return d, nil
+}
+
+func previewOf(p *ota.Preview, annotations map[string]string) Preview {
+	text, warning := observeText(&p.Policy, annotations)
+	out := Preview{
+		TotalAgents: p.Agents, FailureThreshold: *p.Policy.FailureThreshold, Concurrency: p.Policy.Concurrency, ObserveDuration: text,
+		Policy: policyOf(&p.Policy), Batches: make([]PreviewBatch, len(p.Batches)), Warnings: append([]string{}, p.Warnings...),
+		Conflicts: []Conflict{}, TotalConflicts: p.Readiness.ConflictCount, Duration: Duration(p.Takes),
+	}
+	if warning != "" {
+		out.Warnings = append(slices.Clip(out.Warnings), warning)
+	}
+	for _, x := range p.Readiness.Conflicts {
+		out.Conflicts = append(out.Conflicts, Conflict{AgentID: x.Agent, PlanID: x.Plan})
+	}
+	for i, b := range p.Batches {
+		out.Batches[i] = PreviewBatch{BatchIndex: b.Index, Name: b.Name, Agents: b.Size, ToleratedFailures: b.Tolerated}
+		if b.Ends > 0 {
+			begins, ends := Duration(b.Begins), Duration(b.Ends)
+			out.Batches[i].BeginsAfter, out.Batches[i].EndsAfter = &begins, &ends
+		}
+	}
+	return out
+}

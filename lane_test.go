@@ -1,0 +1,208 @@
+package ota
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func inRack(ordinal int, rack string) *resident {
+	return &resident{AgentRow: &AgentRow{Ordinal: ordinal, Agent: AgentSpec{Labels: map[string]string{"rack": rack}}}}
+}
+
+func TestLanes(t *testing.T) {
+	ls := newLanes(Budget{Label: "rack", Max: 2})
+	for i := range 2 {
+		require.False(t, ls.stand(inRack(i, "a")), "there is room")
+		ls.count(inRack(i, "a"), 1)
+	}
+	require.False(t, ls.stand(inRack(9, "b")), "another lane has room of its own")
+	for i := range 3 {
+		require.True(t, ls.stand(inRack(2+i, "a")))
+	}
+	require.Equal(t, 3, ls.inLine)
+	require.Nil(t, ls.first(), "nobody has left")
+	ls.count(inRack(0, "a"), -1)
+	require.True(t, ls.stand(inRack(5, "a")), "nobody overtakes those in line")
+	require.Equal(t, 2, ls.first().line.pop(), "the first comes first")
+	ls.inLine--
+	ls.count(inRack(2, "a"), 1)
+	require.Nil(t, ls.first())
+	ls.withdraw(4)
+	require.Equal(t, 2, ls.inLine)
+
+	ls = newLanes(Budget{})
+	require.False(t, ls.stand(inRack(0, "a")), "no budget")
+}
+
+// Lanes are served in turns, so that a long line does not hold up a short one.
+func TestLanesTakeTurns(t *testing.T) {
+	ls := newLanes(Budget{Label: "rack", Max: 3})
+	for i, rack := range []string{"a", "b"} {
+		for range 3 {
+			ls.count(inRack(0, rack), 1)
+		}
+		for k := range 3 {
+			require.True(t, ls.stand(inRack(10*i+k, rack)))
+		}
+	}
+	for _, rack := range []string{"a", "b"} {
+		for range 3 {
+			ls.count(inRack(0, rack), -1)
+		}
+	}
+	var order []int
+	for l := ls.first(); l != nil; l = ls.first() {
+		order = append(order, l.line.items[l.line.head])
+		ls.leave()
+	}
+	require.Equal(t, []int{0, 10, 1, 11, 2, 12}, order)
+}
+
+func TestPassed(t *testing.T) {
+	var p passed
+	require.Equal(t, 7, p.lowest(7))
+	for _, o := range []int{3, 5, 9, 4} {
+		p.add(o)
+	}
+	require.Equal(t, 3, p.lowest(10))
+	p.remove(3)
+	p.remove(5)
+	require.Equal(t, 4, p.lowest(10))
+	require.Equal(t, 2, p.lowest(2))
+	p.remove(4)
+	p.remove(9)
+	require.Equal(t, 10, p.lowest(10))
+}
+
+// racks yields n agents whose racks follow one another in runs of the given length.
+func racks(n, run, racks int) iter.Seq2[Agent, error] {
+	return func(yield func(Agent, error) bool) {
+		for i := range n {
+			a := Agent{ID: fmt.Sprintf("ok-%05d", i), Labels: map[string]string{"rack": fmt.Sprint(i / run % racks)}}
+			if !yield(a, nil) {
+				return
+			}
+		}
+	}
+}
+
+// counted is scripted, and counts how many calls are out for each rack.
+func (s *scripted) countRacks() (most map[string]int, all *int) {
+	out, n := map[string]int{}, 0
+	most, all = map[string]int{}, new(int)
+	s.do = func(ctx context.Context, a Attempt) (Result, bool, error) {
+		count := func(by int) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			rack := a.Labels["rack"]
+			out[rack] += by
+			n += by
+			most[rack], *all = max(most[rack], out[rack]), max(*all, n)
+		}
+		count(1)
+		defer count(-1)
+		return Result{Version: "2"}, true, nap(ctx, time.Second)
+	}
+	return most, all
+}
+
+func TestAFullRackHoldsUpNoOther(t *testing.T) {
+	inScene(t, func(s *scene) {
+		most, all := s.fleet.countRacks()
+		spec := Spec{
+			Name: "x", FromVersion: "1", ToVersion: "2", Agents: racks(60, 20, 3), Shape: Shape{Size: 60},
+			Policy: Policy{Concurrency: 6, Budget: Budget{Label: "rack", Max: 2}},
+		}
+		p, err := s.e.Create(s.ctx, spec)
+		require.NoError(s, err)
+		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		s.run(s.e)
+		s.after(10*time.Second + time.Millisecond)
+		s.status(p.ID, StatusCompleted)
+		require.Equal(s, map[string]int{"0": 2, "1": 2, "2": 2}, most)
+		require.Equal(s, 6, *all, "racks are upgraded side by side, although they follow one another")
+	})
+}
+
+func TestALabelBudgetExplainsItself(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.fleet.countRacks()
+		spec := Spec{
+			Name: "x", FromVersion: "1", ToVersion: "2", Agents: racks(20, 20, 1), Shape: Shape{Size: 20},
+			Policy: Policy{Concurrency: 10, Budget: Budget{Label: "rack", Max: 3}},
+		}
+		p, err := s.e.Create(s.ctx, spec)
+		require.NoError(s, err)
+		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		s.run(s.e)
+		s.after(500 * time.Millisecond)
+		x := s.explain(p.ID)
+		require.Equal(s, "As many agents with one value of a label are open as the policy allows: 17 agents wait for others with the same rack, of which 3 may be open", x.Sentence())
+		s.said(s.e.Edit(s.ctx, p.ID, func(p *Policy) { p.Budget.Max = 8 }, By{}))
+		s.after(100 * time.Millisecond)
+		require.Equal(s, 8, s.plan(p.ID).InFlight(), "an edit counts at once")
+		s.said(s.e.Edit(s.ctx, p.ID, func(p *Policy) { p.Budget = Budget{Label: "row", Max: 1} }, By{}))
+		s.after(2 * time.Second)
+		require.Equal(s, 1, s.plan(p.ID).InFlight(), "nobody has that label: they share the empty value")
+		s.said(s.e.Edit(s.ctx, p.ID, func(p *Policy) { p.Budget = Budget{} }, By{}))
+		s.after(3 * time.Second)
+		s.status(p.ID, StatusCompleted)
+	})
+}
+
+// With Reserve, retries and agents that were away, a budget of one still comes to an end, also over a restart.
+func TestALabelBudgetAndEverythingElse(t *testing.T) {
+	inScene(t, func(s *scene) {
+		one := 1.0
+		var agents []Agent
+		for i := range 24 {
+			kind := []string{"ok", "flaky", "busy", "same", "fail", "ok"}[i%6]
+			agents = append(agents, Agent{ID: fmt.Sprintf("%s-%02d", kind, i), Labels: map[string]string{"rack": fmt.Sprint(i % 2)}})
+		}
+		spec := Spec{
+			Name: "x", FromVersion: "1", ToVersion: "2", Agents: listed(agents), Shape: Shape{Size: 12},
+			Policy: Policy{Concurrency: 5, Reserve: true, FailureThreshold: &one, Retry: Retry{Max: 1, Backoff: time.Second}, QueueLimit: 3 * time.Minute, Budget: Budget{Label: "rack", Max: 1}},
+		}
+		p, err := s.e.Create(s.ctx, spec)
+		require.NoError(s, err)
+		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		stop := s.run(s.e)
+		s.after(4500 * time.Millisecond)
+		require.NoError(s, stop())
+		s.run(s.engine(s.store, s.fleet, "two"))
+		s.after(time.Hour)
+		s.status(p.ID, StatusCompleted)
+		require.LessOrEqual(s, s.fleet.most, 2)
+		require.Equal(s, 24, s.plan(p.ID).Counts.Total()-s.plan(p.ID).Counts.Pending)
+	})
+}
+
+// More agents than a page holds stand in line, and their rows are read again when their turn comes.
+func TestALineLongerThanAPage(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.store.blind = true
+		n := 5 * pageSize
+		spec := Spec{
+			Name: "x", FromVersion: "1", ToVersion: "2", Agents: racks(n, n/2, 2), Shape: Shape{Size: n},
+			Policy: Policy{Concurrency: 300, Budget: Budget{Label: "rack", Max: 100}},
+		}
+		s.fleet.latency = time.Second
+		p, err := s.e.Create(s.ctx, spec)
+		require.NoError(s, err)
+		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		stop := s.run(s.e)
+		s.after(20 * time.Second)
+		require.NoError(s, stop())
+		s.run(s.engine(s.store, s.fleet, "two"))
+		s.after(10 * time.Minute)
+		s.status(p.ID, StatusCompleted)
+		require.Equal(s, n, s.plan(p.ID).Counts.Succeeded)
+		calls := len(s.fleet.made(""))
+		require.Equal(s, n, calls, "every agent was called once")
+	})
+}

@@ -1,0 +1,174 @@
+package ota
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Readiness is what was found by asking a Prechecker about many agents, and by looking at the plans and windows around
+// them.
+type Readiness struct {
+	At    time.Time `json:"at,omitzero"`     // when it was asked
+	Actor string    `json:"actor,omitempty"` // who asked
+	// Asked is how many agents were asked about: none when the Executor is no Prechecker. Each is counted in one of the
+	// four that follow.
+	Asked    int `json:"asked"`
+	Ready    int `json:"ready"`
+	AtTarget int `json:"atTarget"`
+	Blocked  int `json:"blocked"`
+	Away     int `json:"away"` // they do not answer, or the Prechecker gave an error
+	// Findings are the first 32 agents that are blocked or away.
+	Findings []Finding `json:"findings,omitempty"`
+	// Conflicts are agents that other plans hold which are under way now: the first 32 found. ConflictCount is how many
+	// there are, counted once for each plan that holds them.
+	Conflicts     []Conflict `json:"conflicts,omitempty"`
+	ConflictCount int        `json:"conflictCount,omitempty"`
+	// NextOpen is when a maintenance window lets agents be started: At itself when one is open, or there is none; zero
+	// when none opens any more.
+	NextOpen time.Time `json:"nextOpen,omitzero"`
+}
+
+// Finding is an agent that could not be upgraded now.
+type Finding struct {
+	Agent  string        `json:"agent"` // ID
+	State  PrecheckState `json:"state"`
+	Reason string        `json:"reason,omitempty"` // cut to 255 bytes
+}
+
+// Clear reports whether nothing stands in the way: no agent is blocked, away, or held by another plan, and a window is
+// open.
+func (r Readiness) Clear() bool {
+	return r.Blocked+r.Away+r.ConflictCount == 0 && r.NextOpen.Equal(r.At)
+}
+
+// String returns the counts, for example "10 asked: 7 ready, 1 at the target, 2 blocked, 0 away; 0 conflicts".
+func (r Readiness) String() string {
+	return fmt.Sprintf("%d asked: %d ready, %d at the target, %d blocked, %d away; %d conflicts",
+		r.Asked, r.Ready, r.AtTarget, r.Blocked, r.Away, r.ConflictCount)
+}
+
+// Precheck asks the Prechecker, where the Executor is one, about every agent of a plan that was not started, at most
+// Concurrency at once, and looks for plans that hold them. It is a question, in any status: nothing but its result is
+// kept, with the plan, as Plan.Readiness. The plan asks again before it starts an agent, whatever this has found. It
+// takes as long as the answers do; when ctx ends first nothing is kept, and its error is returned.
+func (e *Engine) Precheck(ctx context.Context, id string, by By) (Plan, error) {
+	row, err := e.store.Plan(ctx, id)
+	if err != nil {
+		return Plan{}, fmt.Errorf("ota: precheck plan %s: %w", id, err)
+	}
+	r := e.newReadiness(ctx, row.Control.Policy)
+	if !gone(statusOf(&row.Control, &row.Progress)) {
+		err = r.ask(e.pending(ctx, &row), row.ID, row.Source)
+	}
+	if err != nil {
+		return Plan{}, fmt.Errorf("ota: precheck plan %s: %w", id, err)
+	}
+	r.found.Actor = by.Actor
+	return e.say(ctx, id, VerbAnnotate, by, func(w *saying) error { return w.found(r.found) })
+}
+
+// found keeps what was found, as an annotation is kept: in any status.
+func (w *saying) found(found Readiness) error {
+	w.c.Readiness = &found
+	w.events = append(w.events, Event{Kind: EventPrechecked, Batch: -1, Number: found.Blocked + found.Away, Actor: w.by.Actor, Text: found.String()})
+	return nil
+}
+
+// pending yields an attempt for every agent of a plan that was not started.
+func (e *Engine) pending(ctx context.Context, row *PlanRow) iter.Seq2[Attempt, error] {
+	st := &state{id: row.ID, spec: row.Spec, c: row.Control, epoch: row.Epoch}
+	return func(yield func(Attempt, error) bool) {
+		for q := (RowQuery{Status: []TaskStatus{TaskPending}}); ; {
+			page, err := e.store.Agents(ctx, row.ID, q)
+			if err != nil {
+				yield(Attempt{}, err)
+				return
+			}
+			for i := range page.Items {
+				q.From = page.Items[i].Ordinal + 1
+				r := &resident{AgentRow: &page.Items[i]}
+				if !yield(st.attempt(r, r.State.active()), nil) {
+					return
+				}
+			}
+			if !page.More {
+				return
+			}
+		}
+	}
+}
+
+// readiness is a Readiness being found.
+type readiness struct {
+	e     *Engine
+	asker Prechecker // nil: nobody can be asked
+	ctx   context.Context
+	most  int // questions at once
+
+	mu    sync.Mutex
+	found Readiness
+}
+
+func (e *Engine) newReadiness(ctx context.Context, p Policy) *readiness {
+	r := &readiness{e: e, ctx: ctx, most: p.withDefaults().Concurrency}
+	r.asker, _ = e.exec.(Prechecker)
+	now := e.now()
+	r.found.At, r.found.NextOpen = now, p.NextOpen(now)
+	return r
+}
+
+// ask asks about agents, and looks who holds them other than the plans named.
+func (r *readiness) ask(agents iter.Seq2[Attempt, error], but ...string) error {
+	c := conflictSearch{engine: r.e, but: but}
+	if err := c.begin(r.ctx); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(r.ctx)
+	g.SetLimit(r.most)
+	var failed error
+	for a, err := range agents {
+		if err == nil {
+			err = c.add(r.ctx, a.Agent)
+		}
+		if failed = err; failed != nil || ctx.Err() != nil {
+			break
+		}
+		if r.asker != nil {
+			g.Go(func() error { return r.one(ctx, a) })
+		}
+	}
+	if err := g.Wait(); failed == nil {
+		failed = err
+	}
+	if failed == nil && r.ctx.Err() != nil {
+		failed = context.Cause(r.ctx)
+	}
+	if failed == nil {
+		failed = c.ask(r.ctx)
+	}
+	r.found.Conflicts, r.found.ConflictCount = c.found, c.total
+	return failed
+}
+
+// one asks about one agent.
+func (r *readiness) one(ctx context.Context, a Attempt) error {
+	limited, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	p, _ := precheck(limited, r.asker, a)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.found.Asked++
+	*[...]*int{&r.found.Ready, &r.found.AtTarget, &r.found.Blocked, &r.found.Away}[p.State]++
+	if p.State >= PrecheckBlocked && len(r.found.Findings) < maxNamed {
+		r.found.Findings = append(r.found.Findings, Finding{Agent: a.Agent, State: p.State, Reason: shorten255(p.Reason)})
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+package ota
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Decision is how Resume answers a breach. The zero value is no decision: it suffices when nothing exceeds its limit any
+// more.
+type Decision struct {
+	kind      decisionKind
+	failed    int
+	threshold float64
+}
+
+type decisionKind uint8
+
+const (
+	decideNothing decisionKind = iota
+	decideAccept
+	decideRaise
+	decideRetry
+)
+
+// Accept accepts the failures there are: failed is the count of the whole plan that the caller has seen. When more have failed by now, Resume
+// is refused with the new count. As many agents as the threshold tolerates may then fail on top of them.
+func Accept(failed int) Decision { return Decision{kind: decideAccept, failed: failed} }
+
+// Raise edits the plan's failure threshold. Resume is refused when what failed exceeds the new one too.
+func Raise(threshold float64) Decision { return Decision{kind: decideRaise, threshold: threshold} }
+
+// RetryFailed puts every failed agent of the plan back, to be upgraded again before anything else goes on.
+func RetryFailed() Decision { return Decision{kind: decideRetry} }
+
+func (d Decision) String() string {
+	switch d.kind {
+	case decideAccept:
+		return "accept " + strconv.Itoa(d.failed)
+	case decideRaise:
+		return "raise the threshold to " + strconv.FormatFloat(d.threshold, 'g', -1, 64)
+	case decideRetry:
+		return "retry the failed"
+	default:
+		return ""
+	}
+}
+
+func (w *saying) resume(d Decision) error {
+	st := w.status()
+	if st == StatusRunning {
+		return nil
+	}
+	if err := w.legal(); err != nil {
+		return err
+	}
+	if w.frozen() {
+		return w.refuse("rollback plan " + w.c.Rollback.ID + " exists; cancel it first")
+	}
+	if d.kind == decideRaise {
+		if err := w.raise(d.threshold); err != nil {
+			return err
+		}
+	}
+	if err := w.answer(d); err != nil {
+		return err
+	}
+	if since := pausedSince(&w.c, &w.row.Progress); !since.IsZero() {
+		w.c.PausedFor += max(0, w.now.Sub(since))
+	}
+	w.exact = w.c.Cleared < w.row.Progress.Struck || d.kind == decideAccept
+	w.c.Cleared, w.c.Paused = w.row.Progress.Struck, nil
+	w.event(Event{Kind: EventResumed, Batch: -1, Text: d.String()})
+	return nil
+}
+
+func (w *saying) raise(threshold float64) error {
+	var m mistakes
+	p := w.c.Policy
+	p.FailureThreshold = &threshold
+	p.check(&m, w.row.Spec.Batches)
+	if err := m.result(); err != nil {
+		return err
+	}
+	w.c.Policy = p
+	return nil
+}
+
+// answer checks that d answers every breach that stands.
+func (w *saying) answer(d Decision) error {
+	p := &w.row.Progress
+	var exceeded []int
+	for i := range p.Breaches {
+		b := p.Breaches[i]
+		if b.Number <= w.c.Cleared {
+			continue
+		}
+		if b.Reason != ReasonThreshold {
+			if err := w.answerOther(d, b); err != nil {
+				return err
+			}
+			continue
+		}
+		over, err := w.exceeds(b)
+		if err != nil {
+			return err
+		}
+		if over {
+			exceeded = append(exceeded, b.Batch)
+			if d.kind == decideNothing || d.kind == decideRaise || d.kind == decideAccept && p.Counts.Bad() > d.failed {
+				return &BreachError{Plan: w.row.ID, Breach: b, Failed: p.Counts.Bad()}
+			}
+		}
+	}
+	switch {
+	case d.kind == decideRetry && p.Counts.Bad() > 0:
+		w.order(OrderRetry, nil, nil)
+	case d.kind == decideAccept && len(exceeded) > 0:
+		w.order(OrderAccept, nil, exceeded)
+	}
+	return nil
+}
+
+// answerOther answers a breach that is no matter of counting: a limit of time needs Edit or Accept, which lifts it; a gate
+// is asked again unless Accept passes it; the others need nothing.
+func (w *saying) answerOther(d Decision, b Breach) error {
+	accept := d.kind == decideAccept
+	c := w.c
+	c.PausedFor += max(0, w.now.Sub(pausedSince(&w.row.Control, &w.row.Progress)))
+	switch b.Reason {
+	case ReasonPlanLimit:
+		if at := planDeadline(&c); at.IsZero() || w.now.Before(at) {
+			return nil
+		}
+		w.c.LiftedPlan = accept
+	case ReasonBatchLimit:
+		row, err := w.batch(b.Batch)
+		if err != nil {
+			return err
+		}
+		if at := batchDeadline(&c, &row); at.IsZero() || w.now.Before(at) {
+			return nil
+		}
+		if accept {
+			w.c.Lifted = b.Batch + 1
+		}
+	case ReasonGateFailed, ReasonGateUndecided:
+		if accept {
+			w.c.Gated = b.Batch + 1
+		}
+		return nil
+	default:
+		return nil
+	}
+	if !accept {
+		return &BreachError{Plan: w.row.ID, Breach: b, Failed: w.row.Progress.Counts.Bad()}
+	}
+	return nil
+}
+
+// batch reads one batch as it is now.
+func (w *saying) batch(i int) (BatchRow, error) {
+	page, err := w.store.Batches(w.ctx, w.row.ID, RowQuery{From: i, To: i + 1})
+	if err != nil {
+		return BatchRow{}, err
+	}
+	if len(page.Items) == 0 {
+		return BatchRow{}, fmt.Errorf("%w: batch %d of plan %s", ErrNotFound, i, w.row.ID)
+	}
+	return page.Items[0], nil
+}
+
+// exceeds reports whether what failed still exceeds what is tolerated, where b struck.
+func (w *saying) exceeds(b Breach) (bool, error) {
+	threshold := *w.c.Policy.FailureThreshold
+	if b.Batch < 0 {
+		p := &w.row.Progress
+		return p.Counts.Bad()-p.Accepted > Tolerated(threshold, w.row.Spec.Agents), nil
+	}
+	row, err := w.batch(b.Batch)
+	return row.Counts.Bad()-row.Accepted > Tolerated(threshold, row.Size), err
+}
+
+// pausedSince is when a plan that is pausing or paused stopped starting; zero for any other.
+func pausedSince(c *Control, p *Progress) time.Time {
+	var since time.Time
+	first := func(t time.Time) {
+		if !t.IsZero() && (since.IsZero() || t.Before(since)) {
+			since = t
+		}
+	}
+	if c.Paused != nil {
+		first(c.Paused.At)
+	}
+	if b := standing(c, p); b != nil {
+		first(b.At)
+	}
+	if c.Rollback != nil {
+		first(c.Rollback.Frozen.At)
+	}
+	return since
+}

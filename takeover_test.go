@@ -1,0 +1,63 @@
+package ota
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// takenStore has another engine take a plan at the worst moment: after somebody has asked who is alive, before he looks at the plans.
+type takenStore struct {
+	*MemStore
+	once sync.Once
+	take func()
+}
+
+func (s *takenStore) Plans(ctx context.Context, q PlanQuery) (Page[PlanRow], error) {
+	s.once.Do(s.take)
+	return s.MemStore.Plans(ctx, q)
+}
+
+// An engine that has come up since the living were counted keeps its plan.
+func TestAFreshOwnerIsLeftAlone(t *testing.T) {
+	inScene(t, func(s *scene) {
+		mem := NewMemStore()
+		seed := s.engine(mem, s.fleet, "seed")
+		p, err := seed.Create(s.ctx, Spec{Name: "taken", ToVersion: "2", Agents: AgentIDs("ok-1")})
+		require.NoError(s, err)
+		id := p.ID
+		_, err = seed.Start(s.ctx, id, By{})
+		require.NoError(s, err)
+		store := &takenStore{MemStore: mem, take: func() {
+			require.NoError(s, mem.Renew(s.ctx, "fresh", time.Hour))
+			_, _, err := newSession(mem, id, "fresh", 0).turn(s.ctx, time.Now(), input{})
+			require.NoError(s, err)
+		}}
+		stop := s.run(s.engine(store, s.fleet, "one"))
+		s.after(30 * time.Minute)
+		row, err := mem.Plan(s.ctx, id)
+		require.NoError(s, err)
+		require.Equal(s, "fresh", row.Progress.Owner)
+		require.EqualValues(s, 1, row.Epoch)
+		require.NoError(s, stop())
+	})
+}
+
+// Of two engines that saw the same plan without an owner, the second does not take it from the first.
+func TestOnlyTheFirstTakesAPlan(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{}, Shape{}, "ok-0")
+		first, second := newSession(s.store, id, "first", 0), newSession(s.store, id, "second", 0)
+		_, _, err := first.turn(s.ctx, time.Now(), input{})
+		require.NoError(s, err)
+		_, _, err = second.turn(s.ctx, time.Now(), input{})
+		require.ErrorIs(s, err, ErrFenced)
+		row, err := s.store.Plan(s.ctx, id)
+		require.NoError(s, err)
+		require.Equal(s, "first", row.Progress.Owner)
+		require.EqualValues(s, 1, row.Epoch)
+	})
+}

@@ -1,0 +1,168 @@
+package ota
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// linkState is what the driver of a rollback plan knows of its source.
+type linkState struct {
+	drained   bool    // nothing of the source is in flight or waits
+	untouched []doubt // doubtful tasks of the rollback that turned out untouched
+}
+
+// doubt is a task of a rollback that was in flight in the source when that was frozen.
+type doubt struct{ ordinal, task int }
+
+// tend does what is due between the two plans of a rollback, from the side of either: it finishes what a process that died
+// has begun, ends the source when its rollback has ended, and tells a rollback whether its source has drained.
+func (e *Engine) tend(ctx context.Context, id string) (linkState, error) {
+	row, err := e.store.Plan(ctx, id)
+	if err != nil {
+		return linkState{}, err
+	}
+	if row.Source != "" {
+		return e.tendRollback(ctx, &row)
+	}
+	return linkState{}, e.tendSource(ctx, &row)
+}
+
+func (e *Engine) tendSource(ctx context.Context, row *PlanRow) error {
+	ref := row.Control.Rollback
+	if ref == nil {
+		if !undoing(&row.Control, &row.Progress) {
+			return nil
+		}
+		return e.rollBackByItself(ctx, row)
+	}
+	if !ref.Done.IsZero() {
+		return nil
+	}
+	r, err := e.ensureRollback(ctx, row)
+	if err != nil {
+		if errors.Is(err, ErrNothing) {
+			return nil
+		}
+		return err
+	}
+	switch st := statusOf(&r.Control, &r.Progress); {
+	case st == StatusCompleted:
+		return e.rolledBack(ctx, row.ID, r.ID)
+	case st == StatusCanceled:
+		return e.rollbackOff(ctx, row.ID, r.ID, "rollback plan "+r.ID+" was canceled")
+	case st == StatusPending && ref.Started != nil:
+		_, err := e.startRollback(ctx, r, By{Actor: ref.Started.Actor, Reason: ref.Started.Reason})
+		return err
+	case st == StatusPending && undoing(&row.Control, &row.Progress):
+		_, err := e.startRollback(ctx, r, breachedBy(row))
+		return err
+	}
+	return nil
+}
+
+// rollBackByItself carries out the rollback that a breach asked for.
+func (e *Engine) rollBackByItself(ctx context.Context, row *PlanRow) error {
+	by := breachedBy(row)
+	var spec RollbackSpec
+	if t := row.Control.Template; t != nil {
+		spec = *t
+	}
+	_, err := e.Rollback(ctx, row.ID, spec, by)
+	if !errors.Is(err, ErrNothing) {
+		return err
+	}
+	_, err = e.sayRow(ctx, row.ID, VerbRollback, by, func(w *saying) error {
+		if w.c.Undone >= w.row.Progress.Struck {
+			return nil
+		}
+		w.c.Undone = w.row.Progress.Struck
+		w.event(Event{Kind: EventRollbackOff, Batch: -1, Text: "nothing to roll back"})
+		return nil
+	})
+	return err
+}
+
+// breachedBy is who says the verbs that follow from a breach.
+func breachedBy(row *PlanRow) By {
+	by := By{Actor: "ota"}
+	if b := standing(&row.Control, &row.Progress); b != nil {
+		by.Reason = shorten255(b.String())
+	}
+	return by
+}
+
+// tendRollback looks whether the source has drained, and which agents that were in flight then turned out untouched.
+func (e *Engine) tendRollback(ctx context.Context, row *PlanRow) (linkState, error) {
+	source, err := e.store.Plan(ctx, row.Source)
+	if err != nil {
+		return linkState{}, err
+	}
+	if err := e.tendSource(ctx, &source); err != nil {
+		return linkState{}, err
+	}
+	p := &source.Progress
+	st := linkState{drained: p.Counts.Running+p.Counts.Waiting == 0}
+	if !st.drained || row.Progress.Doubts >= row.Spec.Doubtful {
+		return st, nil
+	}
+	for from := 0; from < row.Spec.Doubtful; {
+		page, err := e.store.Agents(ctx, row.ID, RowQuery{From: from, To: row.Spec.Doubtful, Limit: orderChunk})
+		if err != nil || len(page.Items) == 0 {
+			return linkState{}, err
+		}
+		rows := map[string]*AgentRow{}
+		q := RowQuery{Limit: orderChunk}
+		for i := range page.Items {
+			r := &page.Items[i]
+			from = r.Ordinal + 1
+			rows[r.Agent.ID] = r
+			q.IDs = append(q.IDs, r.Agent.ID)
+		}
+		was, err := e.store.Agents(ctx, source.ID, q)
+		if err != nil {
+			return linkState{}, err
+		}
+		for i := range was.Items {
+			st.untouched = appendUntouched(st.untouched, rows[was.Items[i].Agent.ID], &was.Items[i])
+		}
+	}
+	slices.SortFunc(st.untouched, func(a, b doubt) int {
+		return cmp.Or(cmp.Compare(a.ordinal, b.ordinal), cmp.Compare(a.task, b.task))
+	})
+	return st, nil
+}
+
+// appendUntouched adds the tasks of an agent's row in the rollback that never touched it in the source. What is the same
+// task in both is told by its component.
+func appendUntouched(list []doubt, row, was *AgentRow) []doubt {
+	for k := range row.State.tasks() {
+		i := 0
+		if len(row.Agent.Tasks) > 0 {
+			i = slices.IndexFunc(was.Agent.Tasks, func(t TaskSpec) bool { return t.Component.same(row.Agent.Tasks[k].Component) })
+		}
+		if !was.State.touched(i) {
+			list = append(list, doubt{row.Ordinal, k})
+		}
+	}
+	return list
+}
+
+// created is the first state of a plan.
+func created(spec PlanSpec, c Control, batches []BatchRow, actor string, now time.Time) Created {
+	tasks := Counts{}
+	for i := range batches {
+		tasks.Pending += batches[i].Tasks.Pending
+	}
+	e := Event{
+		Kind: EventCreated, Batch: -1, Number: spec.Agents, Actor: actor,
+		Text: fmt.Sprintf("%d agents in %d batches", spec.Agents, spec.Batches),
+	}
+	return Created{
+		Spec: spec, Control: c, Progress: Progress{Schema: Schema, Counts: Counts{Pending: spec.Agents}, Tasks: tasks}, Status: StatusPending,
+		Batches: batches, Log: encodeRecord(now, StatusPending, e),
+	}
+}

@@ -1,0 +1,271 @@
+package ota
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// undo is a rollback plan being made: it reads the source's batches, the current one first and then from the last to the
+// first, and within each those in flight first, then in reverse order of completion. One batch is held in memory at a time.
+type undo struct {
+	e        *Engine
+	ctx      context.Context
+	source   *PlanRow
+	batches  []BatchRow
+	total    int
+	doubtful int
+	unknown  []string // agents without a version to go back to
+	later    []string // agents that a later plan has touched
+	left     int      // how many were left out
+}
+
+func (u *undo) rows() iter.Seq2[AgentRow, error] {
+	return func(yield func(AgentRow, error) bool) {
+		later, err := u.e.laterPlans(u.ctx, u.source)
+		if err != nil {
+			yield(AgentRow{}, err)
+			return
+		}
+		for _, i := range u.order() {
+			agents, err := u.batch(i, later)
+			if err != nil {
+				yield(AgentRow{}, err)
+				return
+			}
+			for k := range agents {
+				if !yield(agents[k], nil) {
+					return
+				}
+			}
+		}
+		if u.total == 0 {
+			yield(AgentRow{}, ErrNothing)
+		}
+	}
+}
+
+func (u *undo) order() []int {
+	p := &u.source.Progress
+	current := min(p.Batch, u.source.Spec.Batches-1)
+	order := []int{current}
+	for i := p.Reached; i >= 0; i-- {
+		if i != current {
+			order = append(order, i)
+		}
+	}
+	return order
+}
+
+// batch reads the agents of one batch of the source that are to be taken back.
+func (u *undo) batch(i int, later []string) ([]AgentRow, error) {
+	page, err := u.e.store.Batches(u.ctx, u.source.ID, RowQuery{From: i, To: i + 1})
+	if err != nil || len(page.Items) == 0 {
+		return nil, err
+	}
+	src := page.Items[0]
+	var found []AgentRow
+	for q := (RowQuery{From: src.First, To: src.First + src.Size}); ; {
+		page, err := u.e.store.Agents(u.ctx, u.source.ID, q)
+		if err != nil {
+			return nil, err
+		}
+		found = slices.Grow(found, len(page.Items))
+		for _, r := range page.Items {
+			q.From = r.Ordinal + 1
+			if r.State.Flags&AgentTouched != 0 || r.State.Status == TaskRunning {
+				found = append(found, r)
+			}
+		}
+		if !page.More {
+			break
+		}
+	}
+	slices.SortStableFunc(found, func(a, b AgentRow) int {
+		return cmp.Or(-cmp.Compare(inFlight(&a), inFlight(&b)), -cmp.Compare(lastEnd(&a), lastEnd(&b)))
+	})
+	return u.take(src, found, later)
+}
+
+func inFlight(r *AgentRow) int {
+	if r.State.Status == TaskRunning {
+		return 1
+	}
+	return 0
+}
+
+func lastEnd(r *AgentRow) int64 {
+	end := r.State.Task.Ended
+	for i := range r.State.Rest {
+		end = max(end, r.State.Rest[i].Ended)
+	}
+	return end
+}
+
+// take makes rows of the rollback plan from rows of its source.
+func (u *undo) take(src BatchRow, found []AgentRow, later []string) ([]AgentRow, error) {
+	gone, err := u.touchedLater(found, later)
+	if err != nil {
+		return nil, err
+	}
+	b := BatchRow{Index: len(u.batches), Name: src.Name, First: u.total, Cursor: u.total}
+	var out []AgentRow
+	for i := range found {
+		r := &found[i]
+		if gone[r.Agent.ID] {
+			u.leave(&u.later, r.Agent.ID)
+			continue
+		}
+		spec, ok := u.undone(r)
+		if !ok {
+			continue
+		}
+		if r.State.Status == TaskRunning {
+			u.doubtful = u.total + 1 // those in flight come first, but an earlier batch that was reopened comes before them
+		}
+		row := newRow(u.total, b.Index, spec)
+		b.Tasks.Pending += row.State.tasks()
+		out = append(out, row)
+		u.total++
+	}
+	b.Size = len(out)
+	b.Counts.Pending = b.Size
+	if b.Size > 0 {
+		u.batches = append(u.batches, b)
+	}
+	return out, nil
+}
+
+// undone is an agent of the source as its rollback plan has it: with the tasks that may have changed it, the last one
+// first, each from where it was brought to back to where it was. It is not there when nothing of it has a version to go
+// back to.
+func (u *undo) undone(r *AgentRow) (spec AgentSpec, ok bool) {
+	src := &u.source.Spec
+	spec = AgentSpec{ID: r.Agent.ID, Version: cmp.Or(r.Agent.Target, src.ToVersion), Labels: r.Agent.Labels}
+	spec.Target = r.previous(src)
+	if len(r.Agent.Tasks) == 0 {
+		if spec.Target == "" {
+			u.leave(&u.unknown, r.Agent.ID)
+		}
+		return spec, spec.Target != ""
+	}
+	for i, task := range slices.Backward(r.Agent.Tasks) {
+		if !r.State.touched(i) && r.State.task(i).Status != TaskRunning {
+			continue
+		}
+		t := src.task(&r.Agent, i)
+		back := TaskSpec{
+			Component: t.Component, FromVersion: t.ToVersion, FromRelease: t.ToRelease, ToVersion: t.FromVersion, ToRelease: t.FromRelease,
+		}
+		if len(r.Agent.Tasks) == 1 && spec.Target != "" && task.FromVersion == "" {
+			back.ToVersion = spec.Target // what the agent itself has reported
+		}
+		if back.ToVersion == "" {
+			u.leave(&u.unknown, strings.TrimSuffix(r.Agent.ID+" "+t.Component.Name, " "))
+			continue
+		}
+		spec.Tasks = append(spec.Tasks, back)
+	}
+	return spec, len(spec.Tasks) > 0
+}
+
+func (u *undo) leave(list *[]string, id string) {
+	u.left++
+	if len(*list) < maxNamed {
+		*list = append(*list, id)
+	}
+}
+
+// touchedLater tells which of these agents one of the later plans may have changed.
+func (u *undo) touchedLater(rows []AgentRow, later []string) (map[string]bool, error) {
+	gone := map[string]bool{}
+	for _, plan := range later {
+		for chunk := range slices.Chunk(rows, orderChunk) {
+			q := RowQuery{Limit: len(chunk)}
+			for i := range chunk {
+				q.IDs = append(q.IDs, chunk[i].Agent.ID)
+			}
+			page, err := u.e.store.Agents(u.ctx, plan, q)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range page.Items {
+				if r.State.Flags&AgentTouched != 0 {
+					gone[r.Agent.ID] = true
+				}
+			}
+		}
+	}
+	return gone, nil
+}
+
+// laterPlans lists the plans, started after the source, that may have changed agents of it since. An active source holds its claims, so there
+// are none; a plan that was rolled back, and its rollback plan, have left no trace.
+func (e *Engine) laterPlans(ctx context.Context, source *PlanRow) ([]string, error) {
+	if source.Progress.End == StatusUnknown && source.Control.Cancel == nil || source.Control.Started == nil {
+		return nil, nil
+	}
+	var later []string
+	for q := (PlanQuery{}); ; {
+		page, err := e.store.Plans(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page.Items {
+			r := &page.Items[i]
+			started := r.Control.Started
+			switch {
+			case r.ID == source.ID, r.Source != "", started == nil, started.At.Before(source.Control.Started.At):
+			case r.Progress.Touched == 0, statusOf(&r.Control, &r.Progress) == StatusRolledBack:
+			default:
+				later = append(later, r.ID)
+			}
+		}
+		q.Offset += len(page.Items)
+		if !page.More {
+			return later, nil
+		}
+	}
+}
+
+func (u *undo) labels() map[string]string {
+	labels := map[string]string{}
+	maps.Copy(labels, u.source.Spec.Labels)
+	maps.Copy(labels, u.source.Control.Rollback.Spec.Labels)
+	return labels
+}
+
+func (u *undo) finish(warnings []string) (Created, error) {
+	src, spec := &u.source.Spec, u.source.Control.Rollback.Spec
+	p := u.source.Control.Policy
+	p.Hold.Batches = nil
+	if spec.Policy != nil {
+		p = *spec.Policy
+	}
+	p = p.withDefaults()
+	now := u.e.now()
+	for _, w := range []struct {
+		ids  []string
+		what string
+	}{{u.unknown, "have no known version to go back to"}, {u.later, "were changed by a later plan"}} {
+		if len(w.ids) > 0 {
+			warnings = append(warnings, fmt.Sprintf("agents left out because they %s: %v", w.what, w.ids))
+		}
+	}
+	if n := u.left - len(u.unknown) - len(u.later); n > 0 {
+		warnings = append(warnings, fmt.Sprintf("%d more agents were left out", n))
+	}
+	by := u.source.Control.Rollback.Frozen
+	return created(PlanSpec{
+		Schema: Schema, Name: cmp.Or(spec.Name, shorten255("Rollback of "+src.Name)), FromVersion: src.ToVersion, FromRelease: src.ToRelease,
+		ToVersion: src.FromVersion, ToRelease: src.FromRelease, CreatedBy: by.Actor, CreatedAt: now, Labels: u.labels(),
+		Agents: u.total, Batches: len(u.batches), Source: u.source.ID, Doubtful: u.doubtful, Warnings: warnings,
+		Components: slices.Clone(src.Components),
+	}, Control{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations)}, u.batches, by.Actor, now), nil
+}
+
+func shorten255(s string) string { return s[:min(len(s), maxText)] }
