@@ -51,13 +51,18 @@ func TestDocumentedTransitions(t *testing.T) {
 	}
 }
 
-// Every field of a Policy, every reason and every default is in docs/policies.md.
+// Every field of a Policy with an example, every reason and every default is in docs/policies.md.
 func TestDocumentedPolicies(t *testing.T) {
 	t.Parallel()
 	text := readDoc(t, "docs/policies.md")
 	for _, name := range fieldsOf(reflect.TypeFor[Policy](), "") {
 		if !strings.Contains(text, "`"+name+"`") {
 			t.Errorf("the field %s is not documented", name)
+		}
+	}
+	for line := range strings.Lines(text) {
+		if cells := cellsOf(line); len(cells) == 6 && strings.HasPrefix(cells[0], "`") && !strings.Contains(cells[5], "example_") {
+			t.Errorf("%s has no example", cells[0])
 		}
 	}
 	for _, r := range constantsOf(t, "reason.go", "Reason") {
