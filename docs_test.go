@@ -61,8 +61,8 @@ func TestDocumentedPolicies(t *testing.T) {
 		}
 	}
 	for line := range strings.Lines(text) {
-		if cells := cellsOf(line); len(cells) == 6 && strings.HasPrefix(cells[0], "`") && !strings.Contains(cells[5], "example_") {
-			t.Errorf("%s has no example", cells[0])
+		if strings.HasPrefix(line, "| `") && strings.HasSuffix(line, "| |\n") {
+			t.Errorf("there is no example in the row %s", line)
 		}
 	}
 	for _, r := range constantsOf(t, "reason.go", "Reason") {
