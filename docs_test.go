@@ -51,13 +51,18 @@ func TestDocumentedTransitions(t *testing.T) {
 	}
 }
 
-// Every field of a Policy, every reason and every default is in docs/policies.md.
+// Every field of a Policy with an example, every reason and every default is in docs/policies.md.
 func TestDocumentedPolicies(t *testing.T) {
 	t.Parallel()
 	text := readDoc(t, "docs/policies.md")
 	for _, name := range fieldsOf(reflect.TypeFor[Policy](), "") {
 		if !strings.Contains(text, "`"+name+"`") {
 			t.Errorf("the field %s is not documented", name)
+		}
+	}
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "| `") && strings.HasSuffix(line, "| |\n") {
+			t.Errorf("there is no example in the row %s", line)
 		}
 	}
 	for _, r := range constantsOf(t, "reason.go", "Reason") {

@@ -92,6 +92,17 @@ func (c *Client) CreateRollback(ctx context.Context, source, observeDuration str
 	return out, err
 }
 
+// Downgrade makes a plan that brings components to the versions named; agents may be empty where the server has an
+// Inventory. more are further members of the request, as for CreateRollback; a batchSize and an observeDuration are required.
+func (c *Client) Downgrade(ctx context.Context, name string, components []DowngradeComponent, agents []string, more map[string]any) (Plan, error) {
+	body := map[string]any{"name": name, "components": components}
+	if len(agents) > 0 {
+		body["agentIds"] = agents
+	}
+	maps.Copy(body, more)
+	return c.plan(ctx, request{method: http.MethodPost, path: "/plans/downgrade", query: without("batches"), body: value(body)})
+}
+
 // Rollback is Engine.Rollback: the plan that is returned is the rollback plan. more is as for CreateRollback.
 func (c *Client) Rollback(ctx context.Context, id string, more map[string]any, by ota.By) (Plan, error) {
 	return c.say(ctx, id, "rollback", by, more)

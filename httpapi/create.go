@@ -28,6 +28,18 @@ type creation struct {
 
 // createPlan is CreateGraduatedPlan.
 func createPlan(c *call) error {
+	x := newCreation(c)
+	defer x.agents.Close()
+	return x.answer(x.read, x.create)
+}
+
+func newCreation(c *call) creation {
+	return creation{c: c, agents: spool.Spool{Dir: c.h.opt.TempDir}, most: c.h.opt.Limits.Agents}
+}
+
+// answer makes the plan that a request asks for.
+func (x *creation) answer(read func(*decoder) error, create func() (ota.Plan, error)) error {
+	c := x.c
 	if err := c.h.opt.Auth.Allow(c.r.Context(), c.who, Access{Action: ActionCreate}); err != nil {
 		return err
 	}
@@ -35,8 +47,6 @@ func createPlan(c *call) error {
 	if err != nil {
 		return err
 	}
-	x := &creation{c: c, agents: spool.Spool{Dir: c.h.opt.TempDir}, most: c.h.opt.Limits.Agents}
-	defer x.agents.Close()
 	if x.spec.RequestKey, err = c.requestKey(); err != nil {
 		return err
 	}
@@ -44,13 +54,13 @@ func createPlan(c *call) error {
 	if x.spec.RequestKey != "" {
 		sum = sha256.New()
 	}
-	if _, err = c.decode(c.h.opt.Limits.CreateBody, false, sum, x.read); err != nil {
+	if _, err = c.decode(c.h.opt.Limits.CreateBody, false, sum, read); err != nil {
 		return err
 	}
 	if sum != nil {
 		x.spec.Fingerprint = hex.EncodeToString(sum.Sum(nil))
 	}
-	p, err := x.create()
+	p, err := create()
 	if err != nil {
 		return err
 	}

@@ -54,19 +54,20 @@ func fuzz(f *testing.F, file, method, path string) {
 	})
 }
 
-func FuzzCreate(f *testing.F)   { fuzz(f, "create", "POST", "/upgrade-plans") }
-func FuzzEdit(f *testing.F)     { fuzz(f, "edit", "PATCH", "/upgrade-plans/p") }
-func FuzzResume(f *testing.F)   { fuzz(f, "verbs", "POST", "/upgrade-plans/p/resume") }
-func FuzzPromote(f *testing.F)  { fuzz(f, "verbs", "POST", "/upgrade-plans/p/promote") }
-func FuzzCancel(f *testing.F)   { fuzz(f, "verbs", "POST", "/upgrade-plans/p/cancel") }
-func FuzzSkip(f *testing.F)     { fuzz(f, "verbs", "POST", "/upgrade-plans/p/skip") }
-func FuzzRetry(f *testing.F)    { fuzz(f, "verbs", "POST", "/upgrade-plans/p/retry") }
-func FuzzRollback(f *testing.F) { fuzz(f, "rollback", "POST", "/plans/rollback") }
-func FuzzUndo(f *testing.F)     { fuzz(f, "rollback", "POST", "/upgrade-plans/p/rollback") }
-func FuzzHealth(f *testing.F)   { fuzz(f, "health", "POST", "/upgrade-plans/p/health") }
-func FuzzReports(f *testing.F)  { fuzz(f, "reports", "POST", "/upgrade-plans/p/reports") }
-func FuzzPrecheck(f *testing.F) { fuzz(f, "precheck", "POST", "/upgrade-plans/p/precheck") }
-func FuzzPreview(f *testing.F)  { fuzz(f, "preview", "POST", "/plans/preview") }
+func FuzzCreate(f *testing.F)    { fuzz(f, "create", "POST", "/upgrade-plans") }
+func FuzzEdit(f *testing.F)      { fuzz(f, "edit", "PATCH", "/upgrade-plans/p") }
+func FuzzResume(f *testing.F)    { fuzz(f, "verbs", "POST", "/upgrade-plans/p/resume") }
+func FuzzPromote(f *testing.F)   { fuzz(f, "verbs", "POST", "/upgrade-plans/p/promote") }
+func FuzzCancel(f *testing.F)    { fuzz(f, "verbs", "POST", "/upgrade-plans/p/cancel") }
+func FuzzSkip(f *testing.F)      { fuzz(f, "verbs", "POST", "/upgrade-plans/p/skip") }
+func FuzzRetry(f *testing.F)     { fuzz(f, "verbs", "POST", "/upgrade-plans/p/retry") }
+func FuzzRollback(f *testing.F)  { fuzz(f, "rollback", "POST", "/plans/rollback") }
+func FuzzUndo(f *testing.F)      { fuzz(f, "rollback", "POST", "/upgrade-plans/p/rollback") }
+func FuzzHealth(f *testing.F)    { fuzz(f, "health", "POST", "/upgrade-plans/p/health") }
+func FuzzReports(f *testing.F)   { fuzz(f, "reports", "POST", "/upgrade-plans/p/reports") }
+func FuzzPrecheck(f *testing.F)  { fuzz(f, "precheck", "POST", "/upgrade-plans/p/precheck") }
+func FuzzDowngrade(f *testing.F) { fuzz(f, "downgrade", "POST", "/plans/downgrade") }
+func FuzzPreview(f *testing.F)   { fuzz(f, "preview", "POST", "/plans/preview") }
 
 // FuzzTarget sends whole paths and queries.
 func FuzzTarget(f *testing.F) {

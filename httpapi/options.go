@@ -23,6 +23,8 @@ type Options struct {
 	Strict bool
 	// RequireIfMatch refuses every verb without an If-Match header, with 428.
 	RequireIfMatch bool
+	// Inventory knows where components are installed, for CreateDowngradePlan. Nil means that its requests name agents.
+	Inventory Inventory
 	// Limits bound what is accepted.
 	Limits Limits
 	// TempDir is where the agents of large bodies are kept until their plan is made. Empty means the system's.

@@ -59,6 +59,7 @@ func (h *Handler) table() []route {
 		{Route{http.MethodPost, plan + "/precheck", "Precheck", VerbAction(ota.VerbAnnotate)}, precheckPlan, nil, nil, 0, ""},
 		{Route{http.MethodPost, plan + "/reports", "ReportOutcomes", ActionReport}, reportOutcomes, nil, nil, 0, ""},
 		{Route{http.MethodPost, base + "/plans/preview", "PreviewPlan", ActionCreate}, previewPlan, []string{"callDuration"}, nil, 0, ""},
+		{Route{http.MethodPost, base + "/plans/downgrade", "CreateDowngradePlan", ActionCreate}, createDowngrade, shown, nil, 0, ""},
 		{Route{http.MethodPost, base + "/plans/rollback", "CreateRollbackPlan", VerbAction(ota.VerbCreateRollback)}, createRollback, shown, nil, 0, ""},
 		{Route{http.MethodPost, plan + "/rollback", "RollbackPlan", VerbAction(ota.VerbRollback)}, rollbackPlan, shown, nil, 0, ""},
 		{Route{http.MethodGet, hist, "ListHistory", ActionList}, listHistory, []string{"planId", "component", "status", "limit", "offset"}, nil, 0, ""},

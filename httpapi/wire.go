@@ -178,6 +178,13 @@ type Blocker struct {
 	With     string     `json:"with,omitempty"` // with which decision, and what else clears it
 }
 
+// DowngradeComponent is a component of CreateDowngradePlan, and where it is to go. All of it is required.
+type DowngradeComponent struct {
+	ComponentUUID string `json:"componentUuid"`
+	ToVersion     string `json:"toVersion"`
+	ToRelease     string `json:"toRelease"`
+}
+
 // HealthReport is one element of what ReportHealth is given.
 type HealthReport struct {
 	AgentID string    `json:"agentId"`

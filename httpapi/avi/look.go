@@ -60,6 +60,7 @@ func init() { // a field may show others
 		"upgrade_events":        (*look).events,
 		"se_upgrade_events":     (*look).failures,
 		"history":               (*look).history,
+		"upgrade_readiness":     (*look).readiness,
 	}
 }
 

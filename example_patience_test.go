@@ -1,0 +1,95 @@
+package ota_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// weather is a simulated fleet: bad- agents fail, away- agents do not answer, hang- agents do not return until their
+// context ends, stuck- agents not even then. Everybody else takes a minute.
+type weather struct{}
+
+func (weather) SimulateCall(a ota.Attempt, _ time.Time) ota.SimCall {
+	call := ota.SimCall{Latency: time.Minute, Result: ota.Result{Version: a.ToVersion}}
+	switch kind, _, _ := strings.Cut(a.Agent, "-"); kind {
+	case "bad":
+		call.Err = ota.Permanent(errors.New("disk full"))
+	case "away":
+		call.Err = ota.Unreachable(errors.New("no route to host"))
+	case "hang":
+		call.Latency = ota.NoLimit
+	case "stuck":
+		call.Latency, call.IgnoresContext = ota.NoLimit, true
+	}
+	return call
+}
+
+// SimulateHealth makes weather an ota.SimProber: faint- agents are unwell for their first five minutes.
+func (weather) SimulateHealth(a ota.Attempt, at time.Time) ota.SimHealth {
+	minute := at.Sub(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
+	return ota.SimHealth{Health: ota.Health{Healthy: !strings.HasPrefix(a.Agent, "faint-") || minute > 6*time.Minute}}
+}
+
+func weathered(p ota.Policy, agents ...string) *ota.Simulation {
+	spec := ota.Spec{Name: "patience", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs(agents...), Shape: ota.Shape{Size: 4}, Policy: p}
+	sim, err := ota.Simulate(context.Background(), spec, weather{}, ota.SimOptions{})
+	check(err)
+	return sim
+}
+
+// One of four is too many for a batch at a quarter less, and few enough for a plan of eight.
+func ExampleScope() {
+	fifth := 0.2
+	agents := []string{"bad-1", "a", "b", "c", "d", "e", "f", "g"}
+	for _, scope := range []ota.Scope{ota.ScopeBatch, ota.ScopePlan} {
+		sim := weathered(ota.Policy{Scope: scope, FailureThreshold: &fifth}, agents...)
+		fmt.Println(scope, sim.Plan.Status)
+	}
+	// Output:
+	// batch paused
+	// plan completed
+}
+
+// An agent that is away is asked again until QueueLimit has passed since its first silence; then it fails, or is skipped.
+func ExampleAwayAction() {
+	for _, action := range []ota.AwayAction{ota.AwayFails, ota.AwaySkipped} {
+		sim := weathered(ota.Policy{QueueLimit: 30 * time.Minute, OnAway: action}, "a", "b", "c", "away-1")
+		fmt.Println(action, sim.Plan.Status, sim.Plan.Counts.Failed, "failed", sim.Plan.Counts.Skipped, "skipped")
+	}
+	// Output:
+	// fail paused 1 failed 0 skipped
+	// skip completed 0 failed 1 skipped
+}
+
+// A call may take AttemptLimit; then its context ends. A call that ignores that is left behind, and too many of those are a
+// breach of their own.
+func ExamplePolicy_attemptLimit() {
+	all := 1.0
+	policy := ota.Policy{AttemptLimit: 10 * time.Minute, FailureThreshold: &all, MaxAbandoned: 1}
+	sim := weathered(policy, "a", "hang-1", "b", "c")
+	fmt.Println(sim.Plan.Status, "after", sim.Took(), "-", sim.Failed[0].ID, sim.Failed[0].Tasks[0].Reason)
+	sim = weathered(policy, "a", "stuck-1", "stuck-2", "b")
+	fmt.Println(sim.Plan.Status, "-", sim.Plan.Breaches[0].Reason)
+	// Output:
+	// completed after 10m0s - hang-1 timeout
+	// paused - too_many_abandoned
+}
+
+// Stable wants a batch to have been well for so long at the end, and Retry gives an unwell agent so long to recover.
+func ExampleObserve_recovering() {
+	policy := ota.Policy{Observe: ota.Observe{Wait: 5 * time.Minute, Probe: time.Minute}}
+	sim := weathered(policy, "a", "b", "c", "faint-1")
+	fmt.Println(sim.Plan.Status, "-", sim.Failed[0].ID, sim.Failed[0].Tasks[0].Reason)
+
+	policy.Observe.Retry, policy.Observe.Stable = 10*time.Minute, 20*time.Minute
+	sim = weathered(policy, "a", "b", "c", "faint-1")
+	fmt.Println(sim.Plan.Status, "after", sim.Took())
+	// Output:
+	// paused - faint-1 unhealthy
+	// completed after 27m0s
+}
