@@ -387,10 +387,14 @@ func soonest(a, b time.Time) time.Time {
 
 // sayAll carries out verbs on their way to the plan.
 func (d *driver) sayAll(ctx context.Context, now time.Time, all []said) {
+	if len(all) == 0 {
+		return
+	}
 	x := d.session
+	stale := x.refresh(ctx) // others may have said something: even a verb that changes nothing is answered by the plan as it is
 	for _, s := range all {
-		var err error
-		if x.st == nil { // so that a verb sees nothing that is not committed
+		err := stale
+		if err == nil && x.st == nil { // so that a verb sees nothing that is not committed
 			_, _, err = x.turn(ctx, now, input{})
 		}
 		if err == nil && x.st != nil {

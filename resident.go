@@ -54,12 +54,12 @@ func (rs *residents) at(ordinal int) *resident {
 	return nil
 }
 
-// buffer is room for the rows of a page to be read.
+// buffer is room for the rows of a page to be read: that of a page that is not needed any more, or none.
 func (rs *residents) buffer() []AgentRow {
 	if n := len(rs.spare); n > 0 {
 		return rs.spare[n-1].read[:0]
 	}
-	return make([]AgentRow, 0, pageSize)
+	return nil
 }
 
 // addPage takes in the rows of one page, and keeps the slice. Rows that were held alone move into it, as they are.

@@ -61,3 +61,24 @@ func TestOnlyTheFirstTakesAPlan(t *testing.T) {
 		require.EqualValues(s, 1, row.Epoch)
 	})
 }
+
+// A plan that another replica has resumed is paused again by the one that drives it, although that one still believes it paused.
+func TestAVerbSeesWhatOthersSaid(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.fleet.latency = time.Minute
+		id := s.start(Policy{Concurrency: 1}, Shape{}, names("ok", 9)...)
+		stop := s.run(s.e)
+		s.after(time.Second)
+		other := s.engine(s.store, nil, "two")
+		for range 3 {
+			s.said(s.e.Pause(s.ctx, id, By{}))
+			s.said(other.Resume(s.ctx, id, Decision{}, By{}))
+			s.said(s.e.Pause(s.ctx, id, By{}))
+			row, err := s.store.Plan(s.ctx, id)
+			require.NoError(s, err)
+			require.NotNil(s, row.Control.Paused, "it was told that the plan is paused")
+			s.said(other.Resume(s.ctx, id, Decision{}, By{}))
+		}
+		require.NoError(s, stop())
+	})
+}
