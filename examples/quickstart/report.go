@@ -88,6 +88,8 @@ func disagreement(r ota.AgentInfo, now, before answer) []string {
 		return nil
 	case r.Status == ota.TaskFailed && now.Version != target:
 		return nil
+	case r.Status == ota.TaskWaiting: // its attempt was cut off, and the plan was paused before another began: either version is right
+		return nil
 	default:
 		return []string{fmt.Sprintf("%s is on record as %s at %s, but runs %s", r.ID, r.Status, target, now)}
 	}

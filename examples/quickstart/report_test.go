@@ -26,6 +26,8 @@ func TestDisagreement(t *testing.T) {
 		{"left alone", ota.TaskPending, false, at("1", 7), true},
 		{"left alone on record only", ota.TaskPending, false, at("2", 8), false},
 		{"restarted in secret", ota.TaskPending, false, at("1", 8), false},
+		{"cut off when it was done", ota.TaskWaiting, true, at("2", 8), true},
+		{"cut off before", ota.TaskWaiting, true, at("1", 8), true},
 		{"at work", ota.TaskRunning, true, at("2", 8), false},
 	} {
 		r := ota.AgentInfo{ID: "a", Version: "1", Status: c.status, Touched: c.touched, Tasks: []ota.Task{{Target: "2"}}}
