@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"time"
+
+	"github.com/seed-19b57ce3/ota/bench/internal/record"
+)
+
+// longest is how long one measurement may take: one that hangs must not cost the others.
+const longest = 6 * time.Minute
+
+// spawn takes a measurement in a process of its own, so that none inherits the memory of another, and none that fails
+// takes the others along.
+func (o options) spawn(ctx context.Context, m measurement) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self, "-child", m.name, "-rounds", strconv.Itoa(o.rounds), "-out", o.out,
+		"-quick="+strconv.FormatBool(o.quick)) //nolint:gosec // the program is this one
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 20 * time.Second
+	cmd.Stderr = os.Stderr
+	err = cmd.Run()
+	if ctx.Err() != nil {
+		return fmt.Errorf("not done after %v", longest)
+	}
+	return err
+}
+
+// measure takes the measurement that o names, here, and saves it.
+func (o options) measure(ctx context.Context) error {
+	m, err := find(o.child)
+	if err != nil {
+		return err
+	}
+	t := &trial{rounds: o.rounds, quick: o.quick}
+	if o.quick {
+		t.rounds = min(t.rounds, 2)
+	}
+	if t.folder, err = os.MkdirTemp("", "bench"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(t.folder)
+	if err := os.Chmod(t.folder, 0o755); err != nil { //nolint:gosec // servers run as other users
+		return err
+	}
+	began := time.Now()
+	t.Result = record.Result{Name: m.name, What: m.what, Quick: o.quick, Taken: began.UTC(), Machine: record.ThisMachine()}
+	if err := m.run(ctx, t); err != nil {
+		return err
+	}
+	t.Took = time.Since(began).Seconds()
+	return t.Save(o.out)
+}

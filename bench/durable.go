@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/bench/internal/fleet"
+	"github.com/seed-19b57ce3/ota/bench/internal/peer/groupcommit"
+	"github.com/seed-19b57ce3/ota/bench/internal/place"
+	"github.com/seed-19b57ce3/ota/sqlstore"
+)
+
+// The sides of what is durable. A task of the engine is two transitions, a start and an outcome; a task of the floor is one row.
+const (
+	sideEngine500 = "engine at 500"
+	sideWaiters   = "64 writers, group commit"
+	sideFull      = "groups of 64, nobody waiting"
+)
+
+// durable drives a plan whose every start and outcome is committed before it counts, at concurrency 64 and 500, beside a group
+// commit by hand of as many rows of the same table, with a log record as large as the engine's.
+func durable(ctx context.Context, t *trial, d place.Database) error {
+	n := t.size(50_000, 5_000)
+	rows, err := typical(ctx, d)
+	if err != nil {
+		return err
+	}
+	err = t.each(func() error {
+		for _, s := range []struct {
+			name  string
+			write func(int, int, func([]int32) error) (uint64, error)
+		}{{sideWaiters, groupcommit.Run}, {sideFull, groupcommit.Full}} {
+			if err := t.takeRaw(ctx, d, s.name, 2*n, rows, s.write); err != nil {
+				return err
+			}
+		}
+		if err := t.takeDurable(ctx, d, sideEngine, fleet.Plan{ID: t.id("p64"), Agents: n}, 0); err != nil {
+			return err
+		}
+		return t.takeDurable(ctx, d, sideEngine500, fleet.Plan{ID: t.id("p500"), Agents: n, Concurrency: 500}, 0)
+	})
+	if err != nil {
+		return err
+	}
+	at64, at500, floor, full := side{sideEngine, 0}, side{sideEngine500, 0}, side{sideWaiters, 0}, side{sideFull, 0}
+	t.figure("transitions at 64, against rows of a group commit of 64 writers", "x", twice(t.ratio(at64, floor, rate)), 0, 0.9)
+	t.figure("transitions at 64, against full groups of 64 with nobody waiting", "x", twice(t.ratio(at64, full, rate)), 0, 0)
+	t.figure("transitions at 500, against the group commit of 64 writers", "x", twice(t.ratio(at500, floor, rate)), 0, 1.2)
+	t.figure("flushes per task at 64", "", t.of(at64, flushes), 0.07, 0)
+	t.figure("commits per task at 64", "", t.of(at64, commits), 0, 0)
+	t.figure("flushes per task at 500", "", t.of(at500, flushes), 0, 0)
+	t.figure("tasks per second at 64", "/s", t.of(at64, rate), 0, 0)
+	t.figure("processor time per task at 64, server included", "us", micros(t.of(at64, cpuPerTask)), 0, 0)
+	return nil
+}
+
+// twice makes transitions of tasks.
+func twice(values []float64) []float64 {
+	for i := range values {
+		values[i] *= 2
+	}
+	return values
+}
+
+func micros(values []float64) []float64 {
+	for i := range values {
+		values[i] *= 1e6
+	}
+	return values
+}
+
+// id returns a plan's ID of this round.
+func (t *trial) id(name string) string { return fmt.Sprintf("%s-%d", name, t.round) }
+
+// takeDurable makes a plan on the database, and drives it through a store of its own.
+func (t *trial) takeDurable(ctx context.Context, d place.Database, name string, p fleet.Plan, vary int) error {
+	err := through(ctx, d, func(s *sqlstore.Store) error {
+		_, err := fleet.Start(ctx, s, fleet.Noop, p)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s, err := d.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	e, err := ota.New(s, fleet.Noop, ota.Options{Name: "bench"})
+	if err != nil {
+		return err
+	}
+	_, err = t.take(work{
+		side: name, x: vary, tasks: p.Agents, meter: d.Meter(),
+		do:    func() (uint64, error) { return fleet.Run(ctx, e, p) },
+		after: func() error { return errors.Join(s.Close(), d.Settle(ctx)) },
+	})
+	return err
+}
+
+// through does something with a store that is closed afterwards.
+func through(ctx context.Context, d place.Database, f func(s *sqlstore.Store) error) error {
+	s, err := d.Open(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(s), s.Close(), d.Settle(ctx))
+}
+
+// floorPlan is the plan whose rows the floor writes.
+var floorPlan = fleet.Plan{ID: "floor", Agents: 100_000}
+
+// sizes are what the rows and records of an engine's commits are like.
+type sizes struct {
+	state []byte // of an agent that succeeded
+	log   int    // bytes of the log for each transition
+}
+
+// typical makes the floor's plan, drives a small one, and looks at what that left behind.
+func typical(ctx context.Context, d place.Database) (z sizes, err error) {
+	err = through(ctx, d, func(s *sqlstore.Store) error {
+		z, err = typicalOf(ctx, s)
+		return err
+	})
+	return z, err
+}
+
+func typicalOf(ctx context.Context, s *sqlstore.Store) (z sizes, err error) {
+	e, err := fleet.Start(ctx, s, fleet.Noop, floorPlan)
+	if err != nil {
+		return z, err
+	}
+	p := fleet.Plan{ID: "typical", Agents: 10_000}
+	if err := fleet.Add(ctx, e, p); err != nil {
+		return z, err
+	}
+	if _, err := fleet.Run(ctx, e, p); err != nil {
+		return z, err
+	}
+	page, err := s.Agents(ctx, p.ID, ota.RowQuery{Limit: 1})
+	if err != nil {
+		return z, err
+	}
+	if z.state, err = page.Items[0].State.AppendBinary(nil); err != nil {
+		return z, err
+	}
+	for after, more := uint64(0), true; more; {
+		records, err := s.Log(ctx, p.ID, after, 0)
+		if err != nil {
+			return z, err
+		}
+		for _, r := range records {
+			z.log += len(r.Data)
+		}
+		after, more = after+uint64(len(records)), len(records) == ota.DefaultPage
+	}
+	z.log /= 2 * p.Agents
+	return z, nil
+}
+
+// takeRaw writes rows of the floor's plan by hand.
+func (t *trial) takeRaw(ctx context.Context, d place.Database, name string, rows int, z sizes,
+	write func(group, rows int, commit func([]int32) error) (uint64, error),
+) error {
+	raw, err := d.Raw(ctx)
+	if err != nil {
+		return err
+	}
+	defer raw.Close()
+	if err := raw.Plan(ctx, floorPlan.ID); err != nil {
+		return err
+	}
+	log := make([]byte, z.log*64)
+	for i := range log {
+		log[i] = byte(i * 7) // nothing that compresses to nothing
+	}
+	_, err = t.take(work{
+		side: name, tasks: rows, meter: d.Meter(),
+		do: func() (uint64, error) {
+			return write(64, rows, func(ordinals []int32) error {
+				for i := range ordinals {
+					ordinals[i] %= int32(floorPlan.Agents)
+				}
+				return raw.Commit(ctx, ordinals, z.state, log[:z.log*len(ordinals)])
+			})
+		},
+		after: func() error { raw.Close(); return d.Settle(ctx) },
+	})
+	return err
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/bench/internal/fleet"
+	"github.com/seed-19b57ce3/ota/bench/internal/meter"
+)
+
+// held looks at what lives on the heap: before a plan is made on MemStore, once it is made and started, at most while it runs, and
+// once it is done. What grows between the second and the last is the log, for the rows do not grow. IDs have 13 bytes.
+func held(ctx context.Context, t *trial) error {
+	sizes := []int{10_000, 100_000, 1_000_000}
+	if t.quick {
+		sizes = []int{2_000, 20_000}
+	}
+	for _, n := range sizes {
+		if err := t.each(func() error { return t.takeHeld(ctx, n) }); err != nil {
+			return err
+		}
+	}
+	last := side{sideEngine, sizes[len(sizes)-1]}
+	t.figure("MemStore, bytes per agent besides its ID and the log", "B", t.of(last, extra("store")), 100, 0)
+	t.figure("its log, bytes per agent", "B", t.of(last, extra("log")), 64, 0)
+	t.figure("most while it runs, bytes per agent, all of it", "B", t.of(last, extra("peak")), 0, 0)
+	return nil
+}
+
+func (t *trial) takeHeld(ctx context.Context, n int) error {
+	p := fleet.Plan{ID: "plan", Agents: n}
+	const id = float64(len("plan") + 9)
+	before := meter.Live()
+	s := ota.NewMemStore()
+	e, err := fleet.Start(ctx, s, fleet.Noop, p)
+	if err != nil {
+		return err
+	}
+	made := meter.Live()
+	peak := meter.WatchLive()
+	sample, err := t.take(work{side: sideEngine, x: n, tasks: n, do: func() (uint64, error) { return fleet.Run(ctx, e, p) }})
+	most := peak()
+	if err != nil {
+		return err
+	}
+	done := meter.Live()
+	runtime.KeepAlive(s)
+	runtime.KeepAlive(e)
+	per := func(bytes, less uint64) float64 { return (float64(bytes) - float64(less)) / float64(n) }
+	sample.Extra = map[string]float64{"store": per(made, before) - id, "log": per(done, made), "peak": per(most, before)}
+	return nil
+}

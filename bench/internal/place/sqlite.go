@@ -1,0 +1,168 @@
+package place
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"path/filepath"
+
+	"github.com/seed-19b57ce3/ota/bench/internal/meter"
+	"github.com/seed-19b57ce3/ota/sqlstore"
+	_ "modernc.org/sqlite" // the driver that sqlstore uses, too
+)
+
+// SQLite is a Database of files in a folder.
+type SQLite struct {
+	folder  string
+	version string
+	files   int
+}
+
+// NewSQLite returns the files of a folder, with one that is fresh.
+func NewSQLite(ctx context.Context, folder string) (*SQLite, error) {
+	d := &SQLite{folder: folder}
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(folder, "version"))
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	if err := db.QueryRowContext(ctx, `SELECT sqlite_version()`).Scan(&d.version); err != nil {
+		return nil, err
+	}
+	return d, d.Fresh(ctx)
+}
+
+// Name implements Database.
+func (d *SQLite) Name() string { return "SQLite" }
+
+// Version implements Database.
+func (d *SQLite) Version() string { return d.version }
+
+// Fresh implements Database.
+func (d *SQLite) Fresh(context.Context) error {
+	d.files++
+	return nil
+}
+
+func (d *SQLite) file() string { return filepath.Join(d.folder, fmt.Sprintf("%d.db", d.files)) }
+
+// Open implements Database.
+func (d *SQLite) Open(ctx context.Context) (*sqlstore.Store, error) { return d.Address().Open(ctx) }
+
+// Address implements Database.
+func (d *SQLite) Address() Address { return Address{DSN: d.file()} }
+
+// Meter implements Database. The flushes are those of the disk: nobody else tells how many SQLite made.
+func (d *SQLite) Meter() meter.Meter { return meter.Meter{Flushes: meter.Device(d.folder)} }
+
+// Settle implements Database: there is nothing to wait for.
+func (d *SQLite) Settle(context.Context) error { return nil }
+
+// Close implements Database; the files go with their folder.
+func (d *SQLite) Close() {}
+
+// Raw implements Database, with the settings that sqlstore has.
+func (d *SQLite) Raw(ctx context.Context) (Raw, error) {
+	db, err := sql.Open("sqlite", "file:"+d.file()+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"+
+		"&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-16000)&_txlock=immediate")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	return &rawSQLite{db: db}, db.PingContext(ctx)
+}
+
+type rawSQLite struct {
+	db            *sql.DB
+	plan          int64
+	agent, record *sql.Stmt
+	records       int
+}
+
+func (r *rawSQLite) Plan(ctx context.Context, id string) (err error) {
+	if err = r.db.QueryRowContext(ctx, `SELECT number FROM ota_plans WHERE id = ?`, id).Scan(&r.plan); err != nil {
+		return err
+	}
+	if err = r.db.QueryRowContext(ctx, `SELECT coalesce(max(revision), 0) FROM ota_log WHERE plan = ?`, nobodysLog).Scan(&r.records); err != nil {
+		return err
+	}
+	if r.agent, err = r.db.PrepareContext(ctx, `UPDATE ota_agents SET status = 3, state = ? WHERE plan = ? AND ordinal = ?`); err != nil {
+		return err
+	}
+	r.record, err = r.db.PrepareContext(ctx, `INSERT INTO ota_log (plan, revision, request, data) VALUES (?, ?, '', ?)`)
+	return err
+}
+
+func (r *rawSQLite) Commit(ctx context.Context, ordinals []int32, state, log []byte) error {
+	tx, err := r.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	update := tx.StmtContext(ctx, r.agent)
+	for _, n := range ordinals {
+		if _, err := update.ExecContext(ctx, state, r.plan, n); err != nil {
+			return err
+		}
+	}
+	r.records++
+	if _, err := tx.StmtContext(ctx, r.record).ExecContext(ctx, nobodysLog, r.records, log); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func (r *rawSQLite) Read(ctx context.Context) (n int, err error) {
+	rows, err := r.db.QueryContext(ctx, `SELECT ordinal, batch, id, version, target, labels, tasks, state FROM ota_agents WHERE plan = ? ORDER BY ordinal`, r.plan)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for ; rows.Next(); n++ {
+		var a agent
+		if err := rows.Scan(a.dest()...); err != nil {
+			return n, err
+		}
+	}
+	return n, rows.Err()
+}
+
+// agent is a row as it is read.
+type agent struct {
+	ordinal, batch      int
+	id, version, target string
+	labels, tasks       []byte
+	state               []byte
+}
+
+func (a *agent) dest() []any {
+	return []any{&a.ordinal, &a.batch, &a.id, &a.version, &a.target, &a.labels, &a.tasks, &a.state}
+}
+
+func (r *rawSQLite) Insert(ctx context.Context, agents int, name func(i int) string) error {
+	const chunk = 2000
+	insert, err := r.db.PrepareContext(ctx, `INSERT INTO ota_agents (plan, ordinal, batch, status, id, version, target, labels, tasks, state) VALUES (?, ?, ?, 0, ?, '', '', NULL, NULL, x'')`)
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	for first := 0; first < agents; first += chunk {
+		tx, err := r.db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		row := tx.StmtContext(ctx, insert)
+		for i := first; i < min(first+chunk, agents); i++ {
+			if _, err := row.ExecContext(ctx, nobodysAgents, i, i/10_000, name(i)); err != nil {
+				_ = tx.Rollback()
+				return err
+			}
+		}
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *rawSQLite) Close() { _ = r.db.Close() }

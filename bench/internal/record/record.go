@@ -1,0 +1,111 @@
+// Package record is what a measurement leaves behind: every sample as it was taken, and the figures drawn from them. A
+// result is one JSON file.
+package record
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Result is one measurement.
+type Result struct {
+	Name    string    `json:"name"`
+	What    string    `json:"what"`
+	Quick   bool      `json:"quick,omitempty"` // a smoke run: its figures say nothing
+	Taken   time.Time `json:"taken"`
+	Took    float64   `json:"took"` // seconds, preparations included
+	Machine Machine   `json:"machine"`
+	Figures []Figure  `json:"figures"`
+	Samples []Sample  `json:"samples"`
+}
+
+// Sample is one side of one round.
+type Sample struct {
+	Round   int       `json:"round"` // from 1; 0 is a sample that is not part of the rounds
+	Side    string    `json:"side"`
+	X       int       `json:"x,omitempty"`     // what varies, where something does: agents, or batches
+	At      time.Time `json:"at"`              // when it began
+	Tasks   int       `json:"tasks"`           // what was done: agents upgraded, jobs worked, rows written
+	Seconds float64   `json:"seconds"`         // by the clock on the wall
+	CPU     float64   `json:"cpu"`             // seconds of this process
+	Server  float64   `json:"server"`          // seconds of the processes of the database or broker; 0 where there is none
+	Allocs  uint64    `json:"allocs"`          // allocations of this process
+	Bytes   uint64    `json:"bytes"`           // bytes allocated by this process
+	Commits uint64    `json:"commits"`         // durable or not; 0 where that is not known
+	Flushes int64     `json:"flushes"`         // of the disk, or of PostgreSQL's WAL
+	Extra   Extra     `json:"extra,omitempty"` // what only this measurement has
+}
+
+// Extra are numbers by their name.
+type Extra map[string]float64
+
+// Figure is one number drawn from the samples: the median over the rounds, and between what it lay.
+type Figure struct {
+	Name   string   `json:"name"`
+	Unit   string   `json:"unit"` // "x" is a ratio
+	Value  float64  `json:"value"`
+	Low    float64  `json:"low"`
+	High   float64  `json:"high"`
+	Rounds int      `json:"rounds"`
+	Most   *float64 `json:"most,omitempty"`  // the target: at most this
+	Least  *float64 `json:"least,omitempty"` // the target: at least this
+}
+
+// Reached reports whether the figure is what was aimed at. A figure without a target always is.
+func (f Figure) Reached() bool {
+	return (f.Most == nil || f.Value <= *f.Most) && (f.Least == nil || f.Value >= *f.Least)
+}
+
+// Of returns the figure of the values of each round.
+func Of(name, unit string, values []float64) Figure {
+	s := slices.Sorted(slices.Values(values))
+	if len(s) == 0 {
+		return Figure{Name: name, Unit: unit}
+	}
+	return Figure{Name: name, Unit: unit, Value: Median(s), Low: s[0], High: s[len(s)-1], Rounds: len(s)}
+}
+
+// Median is the median of values, which need not be sorted.
+func Median(values []float64) float64 {
+	s := slices.Sorted(slices.Values(values))
+	if len(s) == 0 {
+		return 0
+	}
+	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
+}
+
+// Save writes the result into a folder, as NAME.json.
+func (r *Result) Save(folder string) error {
+	text, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(folder, 0o750); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, r.Name+".json"), append(text, '\n'), 0o600)
+}
+
+// Load reads every result of a folder, by name.
+func Load(folder string) (map[string]*Result, error) {
+	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	results := map[string]*Result{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		r := &Result{}
+		if err := json.Unmarshal(text, r); err != nil {
+			return nil, err
+		}
+		results[r.Name] = r
+	}
+	return results, nil
+}

@@ -1,0 +1,79 @@
+// Command bench measures what docs/performance.md says: the engine against the floor of what it stands on, and against what
+// one would use instead, in turn, on this machine.
+//
+//	cd bench && GOWORK=off go run .
+//
+// It needs PostgreSQL's and Redis's programs, starts servers of its own in a temporary folder, and takes some
+// 25 minutes. Every measurement is a process of its own and leaves one file in results; GOWORK=off go run ./page then draws the
+// plots and fills in the tables of the page.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"time"
+)
+
+type options struct {
+	only   string
+	rounds int
+	out    string
+	quick  bool
+	list   bool
+	child  string
+	pauser string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.only, "only", "", "a regular `expression`: measure only what has a name that it matches")
+	flag.IntVar(&o.rounds, "rounds", 5, "how many rounds every figure is the median of")
+	flag.StringVar(&o.out, "out", "results", "the `folder` for the results")
+	flag.BoolVar(&o.quick, "quick", false, "a smoke run: everything small, two rounds; its figures say nothing")
+	flag.BoolVar(&o.list, "list", false, "only say what would be measured")
+	flag.StringVar(&o.child, "child", "", "used by bench itself: measure this, here")
+	flag.StringVar(&o.pauser, "pauser", "", "used by bench itself: pause plans on the store of this `name`")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := o.run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func (o options) run(ctx context.Context) error {
+	if o.child != "" {
+		return o.measure(ctx)
+	}
+	only, err := regexp.Compile(o.only)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, m := range measurements {
+		if !only.MatchString(m.name) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "%s: %s\n", m.name, m.what)
+		if o.list {
+			continue
+		}
+		began := time.Now()
+		if err := o.spawn(ctx, m); err != nil {
+			fmt.Fprintf(os.Stderr, "  FAILED: %v\n", err)
+			failed = append(failed, fmt.Errorf("%s: %w", m.name, err))
+		}
+		fmt.Fprintf(os.Stderr, "  took %v\n", time.Since(began).Round(time.Second))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(failed...)
+}
