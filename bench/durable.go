@@ -44,10 +44,11 @@ func durable(ctx context.Context, t *trial, d place.Database) error {
 	if err != nil {
 		return err
 	}
+	// A task is two transitions.
 	at64, at500, floor, full := side{sideEngine, 0}, side{sideEngine500, 0}, side{sideWaiters, 0}, side{sideFull, 0}
-	t.figure("transitions at 64, against rows of a group commit of 64 writers", "x", twice(t.ratio(at64, floor, rate)), 0, 0.9)
-	t.figure("transitions at 64, against full groups of 64 with nobody waiting", "x", twice(t.ratio(at64, full, rate)), 0, 0)
-	t.figure("transitions at 500, against the group commit of 64 writers", "x", twice(t.ratio(at500, floor, rate)), 0, 1.2)
+	t.figure("transitions at 64, against rows of a group commit of 64 writers", "x", scaled(t.ratio(at64, floor, rate), 2), 0, 0.9)
+	t.figure("transitions at 64, against full groups of 64 with nobody waiting", "x", scaled(t.ratio(at64, full, rate), 2), 0, 0)
+	t.figure("transitions at 500, against the group commit of 64 writers", "x", scaled(t.ratio(at500, floor, rate), 2), 0, 1.2)
 	t.figure("flushes per task at 64", "", t.of(at64, flushes), 0.07, 0)
 	t.figure("commits per task at 64", "", t.of(at64, commits), 0, 0)
 	t.figure("flushes per task at 500", "", t.of(at500, flushes), 0, 0)
@@ -56,27 +57,12 @@ func durable(ctx context.Context, t *trial, d place.Database) error {
 	return nil
 }
 
-// twice makes transitions of tasks.
-func twice(values []float64) []float64 {
-	for i := range values {
-		values[i] *= 2
-	}
-	return values
-}
-
-func micros(values []float64) []float64 {
-	for i := range values {
-		values[i] *= 1e6
-	}
-	return values
-}
-
 // id returns a plan's ID of this round.
 func (t *trial) id(name string) string { return fmt.Sprintf("%s-%d", name, t.round) }
 
 // takeDurable makes a plan on the database, and drives it through a store of its own.
 func (t *trial) takeDurable(ctx context.Context, d place.Database, name string, p fleet.Plan, vary int) error {
-	err := through(ctx, d, func(s *sqlstore.Store) error {
+	err := through(ctx, d, func(s ota.Store) error {
 		_, err := fleet.Start(ctx, s, fleet.Noop, p)
 		return err
 	})
@@ -95,13 +81,17 @@ func (t *trial) takeDurable(ctx context.Context, d place.Database, name string, 
 	_, err = t.take(work{
 		side: name, x: vary, tasks: p.Agents, meter: d.Meter(),
 		do:    func() (uint64, error) { return fleet.Run(ctx, e, p) },
-		after: func() error { return errors.Join(s.Close(), d.Settle(ctx)) },
+		after: closeAndSettle(ctx, d, s),
 	})
 	return err
 }
 
+func closeAndSettle(ctx context.Context, d place.Database, s *sqlstore.Store) func() error {
+	return func() error { return errors.Join(s.Close(), d.Settle(ctx)) }
+}
+
 // through does something with a store that is closed afterwards.
-func through(ctx context.Context, d place.Database, f func(s *sqlstore.Store) error) error {
+func through(ctx context.Context, d place.Database, f func(s ota.Store) error) error {
 	s, err := d.Open(ctx)
 	if err != nil {
 		return err
@@ -120,14 +110,14 @@ type sizes struct {
 
 // typical makes the floor's plan, drives a small one, and looks at what that left behind.
 func typical(ctx context.Context, d place.Database) (z sizes, err error) {
-	err = through(ctx, d, func(s *sqlstore.Store) error {
+	err = through(ctx, d, func(s ota.Store) error {
 		z, err = typicalOf(ctx, s)
 		return err
 	})
 	return z, err
 }
 
-func typicalOf(ctx context.Context, s *sqlstore.Store) (z sizes, err error) {
+func typicalOf(ctx context.Context, s ota.Store) (z sizes, err error) {
 	e, err := fleet.Start(ctx, s, fleet.Noop, floorPlan)
 	if err != nil {
 		return z, err

@@ -20,6 +20,16 @@ var measurements = []measurement{
 	{"held", "memory held per agent", held},
 	{"durable-sqlite", "durable on SQLite, against a group commit by hand", onDatabase(sqlite, durable)},
 	{"durable-postgres", "durable on PostgreSQL, against a group commit by hand", onDatabase(postgres, durable)},
+	{"growth-sqlite", "cost per agent on SQLite as fleet and batches grow", onDatabase(sqlite, growthDurable)},
+	{"growth-postgres", "cost per agent on PostgreSQL as fleet and batches grow", onDatabase(postgres, growthDurable)},
+	{"held-sqlite", "what the engine holds of a plan on SQLite", onDatabase(sqlite, heldDurable)},
+	{"plans-memory", "a hundred plans at once on MemStore", plansMemory},
+	{"plans-sqlite", "a hundred plans at once on SQLite", onDatabase(sqlite, plansDurable)},
+	{"plans-postgres", "a hundred plans at once on PostgreSQL", onDatabase(postgres, plansDurable)},
+	{"resume-sqlite", "a killed plan of a million goes on, on SQLite", onDatabase(sqlite, resume)},
+	{"resume-postgres", "a killed plan of a million goes on, on PostgreSQL", onDatabase(postgres, resume)},
+	{"create-sqlite", "a plan of a million is made on SQLite", onDatabase(sqlite, create)},
+	{"create-postgres", "a plan of a million is made on PostgreSQL", onDatabase(postgres, create)},
 }
 
 func find(name string) (measurement, error) {

@@ -75,6 +75,7 @@ func label(s record.Sample) string {
 }
 
 // What is asked of a sample.
+func seconds(s record.Sample) float64    { return s.Seconds }
 func perTask(s record.Sample) float64    { return s.Seconds / float64(s.Tasks) }
 func rate(s record.Sample) float64       { return float64(s.Tasks) / s.Seconds }
 func cpuPerTask(s record.Sample) float64 { return (s.CPU + s.Server) / float64(s.Tasks) }
@@ -113,6 +114,16 @@ func (t *trial) ratio(a, b side, f func(record.Sample) float64) []float64 {
 	}
 	return values
 }
+
+// scaled multiplies every value.
+func scaled(values []float64, by float64) []float64 {
+	for i := range values {
+		values[i] *= by
+	}
+	return values
+}
+
+func micros(values []float64) []float64 { return scaled(values, 1e6) }
 
 // A figure is drawn from the rounds; most and least are the target, 0 being none.
 func (t *trial) figure(name, unit string, values []float64, most, least float64) {

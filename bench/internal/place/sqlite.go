@@ -3,7 +3,10 @@ package place
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/seed-19b57ce3/ota/bench/internal/meter"
@@ -40,6 +43,11 @@ func (d *SQLite) Version() string { return d.version }
 
 // Fresh implements Database.
 func (d *SQLite) Fresh(context.Context) error {
+	for _, end := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(d.file() + end); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	d.files++
 	return nil
 }

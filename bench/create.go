@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/bench/internal/fleet"
+	"github.com/seed-19b57ce3/ota/bench/internal/place"
+)
+
+const (
+	sideCreate = "Create"
+	sideInsert = "bulk insert"
+	sideStart  = "Start"
+)
+
+// create makes a plan of a million agents, beside the insert of as many rows into the same table by hand, each on a fresh
+// database. What Start costs, which claims every agent, is measured, too.
+func create(ctx context.Context, t *trial, d place.Database) error {
+	n := t.size(1_000_000, 20_000)
+	err := t.each(func() error {
+		if err := t.takeInsert(ctx, d, n); err != nil {
+			return err
+		}
+		return t.takeCreate(ctx, d, n)
+	})
+	if err != nil {
+		return err
+	}
+	made, floor := side{sideCreate, 0}, side{sideInsert, 0}
+	t.figure("agents per second of Create, against a bulk insert by hand", "x", t.ratio(made, floor, rate), 0, 0.7)
+	t.figure("Create", "us/agent", micros(t.of(made, perTask)), 0, 0)
+	t.figure("Start, which claims the agents", "us/agent", micros(t.of(side{sideStart, 0}, perTask)), 0, 0)
+	return nil
+}
+
+func (t *trial) takeInsert(ctx context.Context, d place.Database, n int) error {
+	if err := d.Fresh(ctx); err != nil {
+		return err
+	}
+	if err := through(ctx, d, func(ota.Store) error { return nil }); err != nil { // it makes the tables
+		return err
+	}
+	raw, err := d.Raw(ctx)
+	if err != nil {
+		return err
+	}
+	defer raw.Close()
+	_, err = t.take(work{
+		side: sideInsert, tasks: n, meter: d.Meter(),
+		do: func() (uint64, error) {
+			return 0, raw.Insert(ctx, n, func(i int) string { return fmt.Sprintf("plan-%08d", i) })
+		},
+		after: func() error { raw.Close(); return d.Settle(ctx) },
+	})
+	return err
+}
+
+func (t *trial) takeCreate(ctx context.Context, d place.Database, n int) error {
+	if err := d.Fresh(ctx); err != nil {
+		return err
+	}
+	s, err := d.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	e, err := ota.New(s, nil, ota.Options{})
+	if err != nil {
+		return err
+	}
+	p := fleet.Plan{ID: "plan", Agents: n}
+	_, err = t.take(work{side: sideCreate, tasks: n, meter: d.Meter(), do: func() (uint64, error) {
+		_, err := e.Create(ctx, p.Spec())
+		return 0, err
+	}})
+	if err != nil {
+		return err
+	}
+	_, err = t.take(work{
+		side: sideStart, tasks: n, meter: d.Meter(),
+		do: func() (uint64, error) {
+			_, err := e.Start(ctx, p.ID, ota.By{})
+			return 1, err
+		},
+		after: closeAndSettle(ctx, d, s),
+	})
+	return err
+}
