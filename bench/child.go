@@ -23,11 +23,20 @@ func (o options) spawn(ctx context.Context, m measurement) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
+	folder, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	if err := os.Chmod(folder, 0o755); err != nil { //nolint:gosec // servers run as other users
+		return err
+	}
 	cmd := exec.CommandContext(ctx, self, "-child", m.name, "-rounds", strconv.Itoa(o.rounds), "-out", o.out,
 		"-quick="+strconv.FormatBool(o.quick)) //nolint:gosec // the program is this one
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 20 * time.Second
 	cmd.Stderr = os.Stderr
+	cmd.Env = append(os.Environ(), "TMPDIR="+folder) // so that nothing is left behind, whatever happens to it
 	err = cmd.Run()
 	if ctx.Err() != nil {
 		return fmt.Errorf("not done after %v", longest)
@@ -45,13 +54,10 @@ func (o options) measure(ctx context.Context) error {
 	if o.quick {
 		t.rounds = min(t.rounds, 2)
 	}
-	if t.folder, err = os.MkdirTemp("", "bench"); err != nil {
+	if t.folder, err = os.MkdirTemp("", "files"); err != nil {
 		return err
 	}
 	defer os.RemoveAll(t.folder)
-	if err := os.Chmod(t.folder, 0o755); err != nil { //nolint:gosec // servers run as other users
-		return err
-	}
 	began := time.Now()
 	t.Result = record.Result{Name: m.name, What: m.what, Quick: o.quick, Taken: began.UTC(), Machine: record.ThisMachine()}
 	if err := m.run(ctx, t); err != nil {

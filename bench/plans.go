@@ -72,7 +72,9 @@ func (t *trial) takePlansFresh(ctx context.Context, d place.Database, name strin
 	return t.takePlans(ctx, s, work{side: name, meter: d.Meter(), after: closeAndSettle(ctx, d, s)}, plans, agents)
 }
 
-func planOf(i, agents int) fleet.Plan { return fleet.Plan{ID: fmt.Sprintf("plan%03d", i), Agents: agents} }
+func planOf(i, agents int) fleet.Plan {
+	return fleet.Plan{ID: fmt.Sprintf("plan%03d", i), Agents: agents}
+}
 
 func addPlans(ctx context.Context, s ota.Store, plans, agents int) error {
 	e, err := ota.New(s, nil, ota.Options{})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/bench/internal/fleet"
@@ -59,10 +58,10 @@ func halfWay(ctx context.Context, d place.Database, p fleet.Plan) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var calls atomic.Int64
-	e, err := cutOff(s, func() {
+	e, err := cutOff(s, func(ctx context.Context) {
 		if calls.Add(1) > int64(p.Agents/2) {
 			cancel()
-			select {}
+			<-ctx.Done()
 		}
 	})
 	if err != nil {
@@ -75,18 +74,17 @@ func halfWay(ctx context.Context, d place.Database, p fleet.Plan) error {
 	return unlessCanceled(err)
 }
 
-// cutOff returns an engine that gives nothing time to end, and whose calls are calls of f.
-func cutOff(s ota.Store, f func()) (*ota.Engine, error) {
-	call := ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) {
-		f()
-		return ota.Result{}, nil
+// cutOff returns an engine that gives its calls, which are calls of f, no time to end: what is out stays running in the store.
+func cutOff(s ota.Store, f func(ctx context.Context)) (*ota.Engine, error) {
+	call := ota.ExecutorFunc(func(ctx context.Context, _ ota.Attempt) (ota.Result, error) {
+		f(ctx)
+		return ota.Result{}, ctx.Err()
 	})
-	return ota.New(s, call, ota.Options{Name: "bench", DrainTimeout: -1, AbandonAfter: time.Millisecond})
+	return ota.New(s, call, ota.Options{Name: "bench", DrainTimeout: -1})
 }
 
 func unlessCanceled(err error) error {
-	var abandoned *ota.AbandonedError
-	if errors.Is(err, context.Canceled) || errors.As(err, &abandoned) {
+	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
@@ -120,12 +118,12 @@ func (t *trial) takeResume(ctx context.Context, d place.Database, p fleet.Plan, 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	first := make(chan struct{}, 1)
-	e, err := cutOff(s, func() {
+	e, err := cutOff(s, func(ctx context.Context) {
 		select {
 		case first <- struct{}{}:
 		default:
 		}
-		select {}
+		<-ctx.Done()
 	})
 	if err != nil {
 		return err
