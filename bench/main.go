@@ -37,7 +37,7 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "a smoke run: everything small, two rounds; its figures say nothing")
 	flag.BoolVar(&o.list, "list", false, "only say what would be measured")
 	flag.StringVar(&o.child, "child", "", "used by bench itself: measure this, here")
-	flag.StringVar(&o.pauser, "pauser", "", "used by bench itself: pause plans on the store of this `name`")
+	flag.StringVar(&o.pauser, "pauser", "", "used by bench itself: pause a plan, as this `JSON` says")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -49,6 +49,9 @@ func main() {
 }
 
 func (o options) run(ctx context.Context) error {
+	if o.pauser != "" {
+		return o.pause(ctx)
+	}
 	if o.child != "" {
 		return o.measure(ctx)
 	}

@@ -30,6 +30,13 @@ var measurements = []measurement{
 	{"resume-postgres", "a killed plan of a million goes on, on PostgreSQL", onDatabase(postgres, resume)},
 	{"create-sqlite", "a plan of a million is made on SQLite", onDatabase(sqlite, create)},
 	{"create-postgres", "a plan of a million is made on PostgreSQL", onDatabase(postgres, create)},
+	{"explain-sqlite", "Explain and summary, small plan and large, on SQLite", onDatabase(sqlite, explain)},
+	{"explain-postgres", "Explain and summary, small plan and large, on PostgreSQL", onDatabase(postgres, explain)},
+	{"breach", "starts after a breach with 1,000 in flight", breach},
+	{"pause-memory", "Pause under full load on MemStore", pauseMemory},
+	{"pause-sqlite", "Pause under full load on SQLite", onDatabase(sqlite, pauseDurable)},
+	{"pause-postgres", "Pause under full load on PostgreSQL", onDatabase(postgres, pauseDurable)},
+	{"http", "a plan of a million over HTTP, against encoding/json", overHTTP},
 }
 
 func find(name string) (measurement, error) {

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/bench/internal/meter"
+	"github.com/seed-19b57ce3/ota/httpapi"
+)
+
+const (
+	sidePost      = "POST of a plan"
+	sideUnmarshal = "json.Unmarshal of its body"
+	sideGet       = "GET of a plan"
+	sideMarshal   = "json.Marshal of its answer"
+	sideDecode    = "json.Unmarshal of its answer"
+	sidePeak      = "heap"
+)
+
+// overHTTP makes a plan of a million agents on MemStore through the handler, and reads it back, beside what encoding/json takes
+// for the same bytes. The heap is looked at apart, with a tenth of the agents and with all of them.
+func overHTTP(ctx context.Context, t *trial) error {
+	n := t.size(1_000_000, 20_000)
+	body := requestOf(n)
+	var answer bytes.Buffer
+	if err := t.roundTrip(ctx, body, io.Discard, nil); err != nil { // the first one pays for what is made once
+		return err
+	}
+	err := t.each(func() error {
+		if err := t.takeUnmarshal(sideUnmarshal, n, body, &request{}); err != nil {
+			return err
+		}
+		answer.Reset()
+		if err := t.roundTrip(ctx, body, &answer, t.takeRequest(n)); err != nil {
+			return err
+		}
+		plan := &httpapi.Plan{}
+		if err := t.takeUnmarshal(sideDecode, n, answer.Bytes(), plan); err != nil {
+			return err
+		}
+		_, err := t.take(work{side: sideMarshal, tasks: n, do: func() (uint64, error) {
+			text, err := json.Marshal(plan)
+			if err == nil && len(text) < answer.Len()/2 {
+				err = errors.New("it is not the same document")
+			}
+			return 0, err
+		}})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, n := range []int{n / 10, n} {
+		if err := t.takePeaks(ctx, n); err != nil {
+			return err
+		}
+	}
+	t.figure("creating it, against json.Unmarshal of the same bytes", "x", t.ratio(side{sidePost, 0}, side{sideUnmarshal, 0}, perTask), 2, 0)
+	t.figure("reading it back, against json.Marshal of the same bytes", "x", t.ratio(side{sideGet, 0}, side{sideMarshal, 0}, perTask), 2, 0)
+	for _, s := range []string{sidePost, sideGet} {
+		few, many := t.peak(s, n/10), t.peak(s, n)
+		t.figure("extra heap, "+s, "MB", []float64{many / 1e6}, 0, 0)
+		t.figure("the same, less that at a tenth of the agents", "MB", []float64{(many - few) / 1e6}, 8, 0)
+	}
+	return nil
+}
+
+// request is the part of a creation's body that is large.
+type request struct {
+	Name      string   `json:"name"`
+	AgentIDs  []string `json:"agentIds"`
+	BatchSize int      `json:"batchSize"`
+}
+
+func requestOf(n int) []byte {
+	var b bytes.Buffer
+	b.WriteString(`{"name":"large","fromVersion":"1","toVersion":"2","toRelease":"2","batchSize":10000,"agentIds":["agent-00000000"`)
+	for i := 1; i < n; i++ {
+		fmt.Fprintf(&b, `,"agent-%08d"`, i)
+	}
+	b.WriteString(`]}`)
+	return b.Bytes()
+}
+
+func (t *trial) takeUnmarshal(name string, n int, text []byte, into any) error {
+	_, err := t.take(work{side: name, tasks: n, do: func() (uint64, error) { return 0, json.Unmarshal(text, into) }})
+	return err
+}
+
+// takeRequest returns what takes the cost of a request.
+func (t *trial) takeRequest(n int) func(name string, do func() error) error {
+	return func(name string, do func() error) error {
+		_, err := t.take(work{side: name, tasks: n, do: func() (uint64, error) { return 0, do() }})
+		return err
+	}
+}
+
+// roundTrip makes a plan of the body, and writes it, as it is read back, to w. each, if any, is given both requests.
+func (t *trial) roundTrip(ctx context.Context, body []byte, w io.Writer, each func(name string, do func() error) error) error {
+	if each == nil {
+		each = func(_ string, do func() error) error { return do() }
+	}
+	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	if err != nil {
+		return err
+	}
+	h, err := httpapi.New(e, httpapi.Options{Auth: httpapi.Open(), TempDir: t.folder})
+	if err != nil {
+		return err
+	}
+	var made bytes.Buffer
+	err = each(sidePost, func() error {
+		return send(ctx, h, http.MethodPost, "?batches=false", bytes.NewReader(body), &made)
+	})
+	if err != nil {
+		return err
+	}
+	var p httpapi.Plan
+	if err := json.Unmarshal(made.Bytes(), &p); err != nil {
+		return err
+	}
+	return each(sideGet, func() error { return send(ctx, h, http.MethodGet, "/"+p.ID, nil, w) })
+}
+
+// send lets the handler answer into w.
+func send(ctx context.Context, h http.Handler, method, path string, body io.Reader, w io.Writer) error {
+	a := &answer{header: http.Header{}, Writer: w}
+	h.ServeHTTP(a, httptest.NewRequestWithContext(ctx, method, "/api/v1/lifecycle/upgrade-plans"+path, body))
+	if a.status != 0 && a.status/100 != 2 {
+		return fmt.Errorf("%s %s: status %d", method, path, a.status)
+	}
+	return nil
+}
+
+// answer is an http.ResponseWriter.
+type answer struct {
+	io.Writer
+	header http.Header
+	status int
+}
+
+// Header implements http.ResponseWriter.
+func (a *answer) Header() http.Header { return a.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answer) WriteHeader(status int) { a.status = status }
+
+// takePeaks keeps how much the heap grew at most, beyond what the plan itself takes afterwards.
+func (t *trial) takePeaks(ctx context.Context, n int) error {
+	body := requestOf(n)
+	return t.roundTrip(ctx, body, io.Discard, func(name string, do func() error) error {
+		before, peak := meter.Live(), meter.WatchLive()
+		if err := t.takeRequest(n)(sidePeak, do); err != nil {
+			return err
+		}
+		most, after := peak(), meter.Live()
+		s := &t.Samples[len(t.Samples)-1]
+		s.X = n
+		s.Extra = map[string]float64{name: float64(most) - float64(max(after, before))}
+		return nil
+	})
+}
+
+func (t *trial) peak(name string, n int) float64 {
+	for _, s := range t.Samples {
+		if v, ok := s.Extra[name]; ok && s.X == n {
+			return v
+		}
+	}
+	return 0
+}
