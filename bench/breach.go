@@ -89,7 +89,9 @@ func (c *breachCount) see(r ota.Record) {
 	for _, e := range r.Events {
 		switch e.Kind {
 		case ota.EventBreach:
-			c.breached, c.atBreach = true, c.flying
+			if !c.breached {
+				c.breached, c.atBreach = true, c.flying
+			}
 		case ota.EventTaskStarted, ota.EventTaskRepeated:
 			c.flying++
 			if c.breached {

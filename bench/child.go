@@ -31,8 +31,8 @@ func (o options) spawn(ctx context.Context, m measurement) error {
 	if err := os.Chmod(folder, 0o755); err != nil { //nolint:gosec // servers run as other users
 		return err
 	}
-	cmd := exec.CommandContext(ctx, self, "-child", m.name, "-rounds", strconv.Itoa(o.rounds), "-out", o.out,
-		"-quick="+strconv.FormatBool(o.quick)) //nolint:gosec // the program is this one
+	args := []string{"-child", m.name, "-rounds", strconv.Itoa(o.rounds), "-out", o.out, "-quick=" + strconv.FormatBool(o.quick)}
+	cmd := exec.CommandContext(ctx, self, args...) //nolint:gosec // the program is this one
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 20 * time.Second
 	cmd.Stderr = os.Stderr

@@ -40,10 +40,10 @@ func main() {
 	flag.StringVar(&o.pauser, "pauser", "", "used by bench itself: pause a plan, as this `JSON` says")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := o.run(ctx); err != nil {
+	err := o.run(ctx)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
-		stop()
 		os.Exit(1)
 	}
 }

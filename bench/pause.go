@@ -61,11 +61,11 @@ func (l *latencies) since(began time.Time, counts bool) {
 
 // pauseMemory pauses and resumes a plan under full load on MemStore.
 func pauseMemory(ctx context.Context, t *trial) error {
-	n, times := t.size(1_000_000, 100_000), t.size(200, 20)
+	n, times := t.size(1_000_000, 100_000), t.size(60, 5)
 	err := t.each(func() error {
 		s := timedMemStore{ota.NewMemStore(), &latencies{}}
 		p := fleet.Plan{ID: "plan", Agents: n}
-		return t.takePauses(ctx, s, s.commits, sideHere, p, func(e *ota.Engine) ([]float64, error) { return pauses(ctx, e, p.ID, times) })
+		return t.takePauses(ctx, s, s.commits, sideHere, p, func(e *ota.Engine) ([]float64, error) { return pauses(ctx, e, p.ID, times, 10*time.Millisecond) })
 	})
 	t.pauseFigures(sideHere)
 	return err
@@ -73,7 +73,7 @@ func pauseMemory(ctx context.Context, t *trial) error {
 
 // pauseDurable does the same on a database, from the process that drives the plan and from another one.
 func pauseDurable(ctx context.Context, t *trial, d place.Database) error {
-	n, times := t.size(100_000, 10_000), t.size(200, 20)
+	n, times := t.size(200_000, 10_000), t.size(100, 5)
 	err := t.each(func() error {
 		for _, name := range []string{sideHere, sideThere} {
 			if err := d.Fresh(ctx); err != nil {
@@ -84,7 +84,7 @@ func pauseDurable(ctx context.Context, t *trial, d place.Database) error {
 				timed := timedSQLStore{s.(*sqlstore.Store), &latencies{}} //nolint:forcetypeassert // through opens nothing else
 				return t.takePauses(ctx, timed, timed.commits, name, p, func(e *ota.Engine) ([]float64, error) {
 					if name == sideHere {
-						return pauses(ctx, e, p.ID, times)
+						return pauses(ctx, e, p.ID, times, settled)
 					}
 					return pausesElsewhere(ctx, d, p.ID, times)
 				})
@@ -143,11 +143,14 @@ func (t *trial) takePauses(ctx context.Context, s ota.Store, commits *latencies,
 	return nil
 }
 
-// pauses pauses and resumes a plan so many times, each after it ran for a few milliseconds, and returns how long each Pause
-// took until it was durable. It stops early when the plan is done.
-func pauses(ctx context.Context, e *ota.Engine, id string, times int) (took []float64, err error) {
+// settled is how long a plan on a database is left alone after Resume, so that it is under full load again.
+const settled = 30 * time.Millisecond
+
+// pauses pauses and resumes a plan so many times, each after it ran for the given time and up to twice that, and returns
+// how long each Pause took until it was durable. It stops early when the plan is done.
+func pauses(ctx context.Context, e *ota.Engine, id string, times int, run time.Duration) (took []float64, err error) {
 	for range times {
-		time.Sleep(time.Duration(1+rand.IntN(3)) * time.Millisecond)
+		time.Sleep(run + rand.N(run))
 		began := time.Now()
 		if _, err := e.Pause(ctx, id, ota.By{}); err != nil {
 			if p, look := e.Plan(ctx, id); look == nil && p.Status == ota.StatusCompleted && len(took) > 0 {
@@ -204,7 +207,7 @@ func (o options) pause(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	took, err := pauses(ctx, e, job.Plan, job.Times)
+	took, err := pauses(ctx, e, job.Plan, job.Times, settled)
 	if err != nil {
 		return err
 	}

@@ -108,13 +108,16 @@ func (r *rawSQLite) Commit(ctx context.Context, ordinals []int32, state, log []b
 	}
 	defer tx.Rollback()
 	update := tx.StmtContext(ctx, r.agent)
+	defer update.Close()
 	for _, n := range ordinals {
 		if _, err := update.ExecContext(ctx, state, r.plan, n); err != nil {
 			return err
 		}
 	}
 	r.records++
-	if _, err := tx.StmtContext(ctx, r.record).ExecContext(ctx, nobodysLog, r.records, log); err != nil {
+	insert := tx.StmtContext(ctx, r.record)
+	defer insert.Close()
+	if _, err := insert.ExecContext(ctx, nobodysLog, r.records, log); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -155,22 +158,28 @@ func (r *rawSQLite) Insert(ctx context.Context, agents int, name func(i int) str
 	}
 	defer insert.Close()
 	for first := 0; first < agents; first += chunk {
-		tx, err := r.db.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		row := tx.StmtContext(ctx, insert)
-		for i := first; i < min(first+chunk, agents); i++ {
-			if _, err := row.ExecContext(ctx, nobodysAgents, i, i/10_000, name(i)); err != nil {
-				_ = tx.Rollback()
-				return err
-			}
-		}
-		if err := tx.Commit(); err != nil {
+		if err := r.insert(ctx, insert, first, min(first+chunk, agents), name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// insert is one transaction.
+func (r *rawSQLite) insert(ctx context.Context, statement *sql.Stmt, first, end int, name func(i int) string) error {
+	tx, err := r.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	row := tx.StmtContext(ctx, statement)
+	defer row.Close()
+	for i := first; i < end; i++ {
+		if _, err := row.ExecContext(ctx, nobodysAgents, i, i/10_000, name(i)); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
 }
 
 func (r *rawSQLite) Close() { _ = r.db.Close() }
