@@ -46,7 +46,7 @@ func (o options) spawn(ctx context.Context, m measurement) error {
 
 // measure takes the measurement that o names, here, and saves it.
 func (o options) measure(ctx context.Context) error {
-	m, err := find(o.child)
+	m, order, err := find(o.child)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (o options) measure(ctx context.Context) error {
 	}
 	defer os.RemoveAll(t.folder)
 	began := time.Now()
-	t.Result = record.Result{Name: m.name, What: m.what, Quick: o.quick, Taken: began.UTC(), Machine: record.ThisMachine()}
+	t.Result = record.Result{Name: m.name, What: m.what, Order: order, Quick: o.quick, Taken: began.UTC(), Machine: record.ThisMachine()}
 	if err := m.run(ctx, t); err != nil {
 		return err
 	}

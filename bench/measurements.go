@@ -39,11 +39,11 @@ var measurements = []measurement{
 	{"http", "a plan of a million over HTTP, against encoding/json", overHTTP},
 }
 
-func find(name string) (measurement, error) {
-	for _, m := range measurements {
+func find(name string) (m measurement, order int, err error) {
+	for i, m := range measurements {
 		if m.name == name {
-			return m, nil
+			return m, i, nil
 		}
 	}
-	return measurement{}, fmt.Errorf("there is no measurement %q", name)
+	return m, 0, fmt.Errorf("there is no measurement %q", name)
 }

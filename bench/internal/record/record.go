@@ -14,6 +14,7 @@ import (
 type Result struct {
 	Name    string    `json:"name"`
 	What    string    `json:"what"`
+	Order   int       `json:"order"`           // among all measurements
 	Quick   bool      `json:"quick,omitempty"` // a smoke run: its figures say nothing
 	Taken   time.Time `json:"taken"`
 	Took    float64   `json:"took"` // seconds, preparations included

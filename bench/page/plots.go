@@ -1,0 +1,151 @@
+package main
+
+import (
+	"image/color"
+	"os"
+	"path/filepath"
+
+	"github.com/seed-19b57ce3/ota/bench/internal/record"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	vgdraw "gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// picture is one plot: something per agent, against the size of the fleet or the number of batches.
+type picture struct {
+	file, title, x, y string
+	lines             []line
+}
+
+// line is one side of one measurement.
+type line struct {
+	name        string
+	measurement string
+	side        string
+	y           func(record.Sample) float64
+}
+
+const (
+	fleetAxis = "agents in the plan"
+	batchAxis = "batches in the plan"
+)
+
+func micros(s record.Sample) float64  { return 1e6 * s.Seconds / float64(s.Tasks) }
+func allocated(s record.Sample) float64   { return float64(s.Bytes) / float64(s.Tasks) }
+func commits(s record.Sample) float64 { return float64(s.Commits) / float64(s.Tasks) }
+func flushes(s record.Sample) float64 { return float64(s.Flushes) / float64(s.Tasks) }
+
+func extra(name string) func(record.Sample) float64 {
+	return func(s record.Sample) float64 { return s.Extra[name] }
+}
+
+// byFleet and byBatches are the engine's lines, one for each kind of store.
+func byFleet(y func(record.Sample) float64) []line {
+	return []line{
+		{"MemStore", "growth-agents", "engine", y},
+		{"SQLite", "growth-sqlite", "engine", y},
+		{"PostgreSQL", "growth-postgres", "engine", y},
+	}
+}
+
+func byBatches(y func(record.Sample) float64) []line {
+	return []line{
+		{"MemStore", "growth-batches", "engine", y},
+		{"SQLite", "growth-sqlite", "engine, by batches", y},
+		{"PostgreSQL", "growth-postgres", "engine, by batches", y},
+	}
+}
+
+func pictures() []picture {
+	return []picture{
+		{"time-fleet", "Time per agent", fleetAxis, "microseconds", byFleet(micros)},
+		{"time-batches", "Time per agent", batchAxis, "microseconds", append(byBatches(micros), line{"bare errgroups", "growth-batches", "errgroup", micros})},
+		{"memory-fleet", "Memory held per agent, MemStore", fleetAxis, "bytes", []line{
+			{"rows and claims, without IDs", "held", "engine", extra("store")},
+			{"the log of a run", "held", "engine", extra("log")},
+			{"most while it runs, with IDs", "held", "engine", extra("peak")},
+		}},
+		{"memory-batches", "Memory allocated per agent over a run", batchAxis, "bytes", byBatches(allocated)},
+		{"commits-fleet", "Commits per agent", fleetAxis, "commits", byFleet(commits)},
+		{"commits-batches", "Commits per agent", batchAxis, "commits", byBatches(commits)},
+		{"flushes-fleet", "Flushes per agent", fleetAxis, "flushes", byFleet(flushes)[1:]},
+		{"flushes-batches", "Flushes per agent", batchAxis, "flushes", byBatches(flushes)[1:]},
+	}
+}
+
+func draw(all resultSet, folder string) error {
+	if err := os.MkdirAll(folder, 0o750); err != nil {
+		return err
+	}
+	for _, p := range pictures() {
+		if err := p.draw(all, filepath.Join(folder, p.file+".svg")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var colours = []color.RGBA{{0x1b, 0x6c, 0xa8, 0xff}, {0xd1, 0x49, 0x5b, 0xff}, {0x2f, 0x85, 0x5a, 0xff}, {0x80, 0x80, 0x80, 0xff}}
+
+var shapes = []vgdraw.GlyphDrawer{vgdraw.CircleGlyph{}, vgdraw.SquareGlyph{}, vgdraw.TriangleGlyph{}, vgdraw.CrossGlyph{}}
+
+func (p picture) draw(all resultSet, file string) error {
+	g := plot.New()
+	g.BackgroundColor = color.White
+	g.Title.Text, g.X.Label.Text, g.Y.Label.Text = p.title, p.x, p.y
+	g.X.Scale, g.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	g.Y.Scale, g.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	g.Add(plotter.NewGrid())
+	g.Legend.Top = true
+	found := false
+	for i, l := range p.lines {
+		points := l.points(all)
+		if len(points) == 0 {
+			continue
+		}
+		found = true
+		path, dots, err := plotter.NewLinePoints(points)
+		if err != nil {
+			return err
+		}
+		path.Color, path.Width = colours[i], vg.Points(1.5)
+		dots.Color, dots.Shape, dots.Radius = colours[i], shapes[i], vg.Points(3)
+		g.Add(path, dots)
+		g.Legend.Add(l.name, path, dots)
+	}
+	if !found {
+		return nil // not measured yet
+	}
+	p.frame(g)
+	c := vgsvg.New(14*vg.Centimeter, 9*vg.Centimeter)
+	g.Draw(vgdraw.New(c))
+	out, err := os.Create(file) //nolint:gosec // a name of this file
+	if err != nil {
+		return err
+	}
+	if _, err := c.WriteTo(out); err != nil {
+		_ = out.Close()
+		return err
+	}
+	return out.Close()
+}
+
+// frame leaves room above for the legend, and shows at least one power of ten, so that what is flat looks flat.
+func (p picture) frame(g *plot.Plot) {
+	g.Y.Max *= 4
+	if g.Y.Max/g.Y.Min < 40 {
+		g.Y.Min = g.Y.Max / 40
+	}
+}
+
+// points are the medians of the line's samples.
+func (l line) points(all resultSet) (points plotter.XYs) {
+	for _, o := range sidesOf(all.of(l.measurement)) {
+		if y := o.median(l.y); o.side == l.side && y > 0 {
+			points = append(points, plotter.XY{X: float64(o.x), Y: y})
+		}
+	}
+	return points
+}
