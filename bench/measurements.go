@@ -22,6 +22,7 @@ var measurements = []measurement{
 	{"durable-postgres", "durable on PostgreSQL, against a group commit by hand", onDatabase(postgres, durable)},
 	{"river", "on PostgreSQL, against River", againstRiver},
 	{"asynq", "on SQLite, against asynq on Redis", againstAsynq},
+	{"swarm", "in memory and on SQLite, against SwarmKit's updater", againstSwarm},
 	{"growth-sqlite", "cost per agent on SQLite as fleet and batches grow", onDatabase(sqlite, growthDurable)},
 	{"growth-postgres", "cost per agent on PostgreSQL as fleet and batches grow", onDatabase(postgres, growthDurable)},
 	{"held-sqlite", "what the engine holds of a plan on SQLite", onDatabase(sqlite, heldDurable)},

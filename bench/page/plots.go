@@ -32,10 +32,10 @@ const (
 	batchAxis = "batches in the plan"
 )
 
-func micros(s record.Sample) float64  { return 1e6 * s.Seconds / float64(s.Tasks) }
-func allocated(s record.Sample) float64   { return float64(s.Bytes) / float64(s.Tasks) }
-func commits(s record.Sample) float64 { return float64(s.Commits) / float64(s.Tasks) }
-func flushes(s record.Sample) float64 { return float64(s.Flushes) / float64(s.Tasks) }
+func micros(s record.Sample) float64    { return 1e6 * s.Seconds / float64(s.Tasks) }
+func allocated(s record.Sample) float64 { return float64(s.Bytes) / float64(s.Tasks) }
+func commits(s record.Sample) float64   { return float64(s.Commits) / float64(s.Tasks) }
+func flushes(s record.Sample) float64   { return float64(s.Flushes) / float64(s.Tasks) }
 
 func extra(name string) func(record.Sample) float64 {
 	return func(s record.Sample) float64 { return s.Extra[name] }
