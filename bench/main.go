@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"syscall"
 	"time"
 )
 
@@ -39,7 +40,7 @@ func main() {
 	flag.StringVar(&o.child, "child", "", "used by bench itself: measure this, here")
 	flag.StringVar(&o.pauser, "pauser", "", "used by bench itself: pause a plan, as this `JSON` says")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := o.run(ctx)
 	stop()
 	if err != nil {

@@ -2,11 +2,13 @@ package main
 
 import (
 	"image/color"
+	"math"
 	"os"
 	"path/filepath"
 
 	"github.com/seed-19b57ce3/ota/bench/internal/record"
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	vgdraw "gonum.org/v1/plot/vg/draw"
@@ -89,19 +91,24 @@ func draw(all resultSet, folder string) error {
 
 var colours = []color.RGBA{{0x1b, 0x6c, 0xa8, 0xff}, {0xd1, 0x49, 0x5b, 0xff}, {0x2f, 0x85, 0x5a, 0xff}, {0x80, 0x80, 0x80, 0xff}}
 
+// look is which colour and shape a line has where it has not the first: a store looks the same in every plot.
+var look = map[string]int{"SQLite": 1, "the log of a run": 1, "PostgreSQL": 2, "most while it runs, with IDs": 2, "bare errgroups": 3}
+
 var shapes = []vgdraw.GlyphDrawer{vgdraw.CircleGlyph{}, vgdraw.SquareGlyph{}, vgdraw.TriangleGlyph{}, vgdraw.CrossGlyph{}}
 
 func (p picture) draw(all resultSet, file string) error {
+	plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
 	g := plot.New()
 	g.BackgroundColor = color.White
 	g.Title.Text, g.X.Label.Text, g.Y.Label.Text = p.title, p.x, p.y
-	g.X.Scale, g.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-	g.Y.Scale, g.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	g.X.Scale, g.X.Tick.Marker = plot.LogScale{}, powers{}
+	g.Y.Scale, g.Y.Tick.Marker = plot.LogScale{}, powers{}
 	g.Add(plotter.NewGrid())
-	g.Legend.Top = true
+	g.Legend.Top, g.Legend.Left = true, true
+	g.Legend.YOffs = -vg.Points(4)
 	found := false
-	for i, l := range p.lines {
-		points := l.points(all)
+	for _, l := range p.lines {
+		points, i := l.points(all), look[l.name]
 		if len(points) == 0 {
 			continue
 		}
@@ -134,10 +141,30 @@ func (p picture) draw(all resultSet, file string) error {
 
 // frame leaves room above for the legend, and shows at least one power of ten, so that what is flat looks flat.
 func (p picture) frame(g *plot.Plot) {
-	g.Y.Max *= 4
-	if g.Y.Max/g.Y.Min < 40 {
-		g.Y.Min = g.Y.Max / 40
+	g.X.Max *= 1.5
+	g.Y.Max *= 8
+	if g.Y.Max/g.Y.Min < 100 {
+		g.Y.Min = g.Y.Max / 100
 	}
+}
+
+// powers are the ticks of a logarithmic axis, of which those at powers of ten have a label.
+type powers struct{}
+
+// Ticks implements plot.Ticker.
+func (powers) Ticks(least, most float64) (ticks []plot.Tick) {
+	for power := math.Pow10(int(math.Floor(math.Log10(least)))); power <= most; power *= 10 {
+		for digit := 1.0; digit < 10; digit++ {
+			if v := digit * power; v >= least*0.999 && v <= most {
+				t := plot.Tick{Value: v}
+				if digit == 1 {
+					t.Label = number(v)
+				}
+				ticks = append(ticks, t)
+			}
+		}
+	}
+	return ticks
 }
 
 // points are the medians of the line's samples.

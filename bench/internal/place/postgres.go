@@ -91,10 +91,13 @@ func (d *Postgres) Settle(ctx context.Context) error {
 	for range 100 {
 		var others int
 		err := d.admin.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`).Scan(&others)
-		if err != nil || others == 0 {
+		if err != nil {
 			return err
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // also once they are gone: the server has yet to collect their processes
+		if others == 0 {
+			return nil
+		}
 	}
 	return errors.New("sessions are still open")
 }
