@@ -62,10 +62,7 @@ func benchEngine(b *testing.B, p place, raw func(testing.TB, *Store) func(*ota.C
 
 func startPlan(tb testing.TB, s ota.Store, id string, agents, batch int) *ota.Engine {
 	tb.Helper()
-	e, err := ota.New(s, ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) { return ota.Result{}, nil }), ota.Options{})
-	if err != nil {
-		tb.Fatal(err)
-	}
+	e := engineOf(tb, s)
 	spec := ota.Spec{
 		ID: id, Name: id, ToVersion: "2", Agents: fleetOf(id, agents), Shape: ota.Shape{Size: batch},
 		Policy: ota.Policy{Concurrency: 64},
@@ -74,6 +71,16 @@ func startPlan(tb testing.TB, s ota.Store, id string, agents, batch int) *ota.En
 		tb.Fatal(err)
 	}
 	if _, err := e.Start(tb.Context(), id, ota.By{}); err != nil {
+		tb.Fatal(err)
+	}
+	return e
+}
+
+// engineOf returns an engine whose agents take no time.
+func engineOf(tb testing.TB, s ota.Store) *ota.Engine {
+	tb.Helper()
+	e, err := ota.New(s, ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) { return ota.Result{}, nil }), ota.Options{})
+	if err != nil {
 		tb.Fatal(err)
 	}
 	return e
