@@ -236,7 +236,7 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 			d.e.opt.Logger.WarnContext(ctx, "plan could not be read", "plan", d.id, "error", err)
 		}
 	}
-	x.calls.draining, x.calls.leaseOut = draining, !d.e.lease.ok()
+	x.calls.draining, x.calls.leaseOut = draining, !d.e.lease.ok(d.e.opt.Clock.Now())
 	x.calls.source, x.untouched = d.links.drained, d.links.untouched
 	d.sayAll(ctx, now, m.said)
 	began := time.Now()
@@ -282,8 +282,8 @@ func (d *driver) call(now time.Time) {
 		x.settled = x.settled[:0]
 	}
 	if len(x.starts) > 0 {
-		if first := x.starts[0].attempt.Deadline; !first.IsZero() {
-			d.look = soonest(d.look, first.Add(d.e.opt.AbandonAfter))
+		if first := x.starts[0].deadline; first != 0 {
+			d.look = soonest(d.look, stamp(first).Add(d.e.opt.AbandonAfter))
 		}
 		x.starts = d.pool.push(x.starts, max(x.st.c.Policy.Concurrency, len(x.starts)))
 	}
