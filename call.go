@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -58,8 +58,7 @@ type callContext struct {
 	root     *callRoot
 	deadline int64 // Unix nanoseconds; 0: no limit
 
-	mu   sync.Mutex
-	real *realContext // nil until it is asked for
+	real atomic.Pointer[realContext] // nil until it is asked for
 }
 
 // callRoot is what the contexts of a plan's calls have in common.
@@ -88,12 +87,14 @@ func (c *callContext) Err() error { return c.context().Err() }
 func (c *callContext) Value(key any) any { return c.context().Value(key) }
 
 func (c *callContext) context() context.Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.real == nil {
-		c.real = c.root.begin(c.deadline)
+	if made := c.real.Load(); made != nil {
+		return made
 	}
-	return c.real
+	made := c.root.begin(c.deadline)
+	if !c.real.CompareAndSwap(nil, made) { // somebody else was first
+		made.stop()
+	}
+	return c.real.Load()
 }
 
 // begin makes the real context of a call.
@@ -121,10 +122,8 @@ func (c *callContext) end() {
 
 // release frees what the call's context held, once the call has returned.
 func (c *callContext) release() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.real != nil {
-		c.real.stop()
+	if made := c.real.Load(); made != nil {
+		made.stop()
 	}
 }
 
@@ -135,7 +134,11 @@ func (j *job) execute(x Executor) (o outcome, at time.Time, ok bool) {
 	j.call.release()
 	at = j.call.root.clock.Now()
 	o = j.outcome(at)
-	return o, at, o.tell(res, err, context.Cause(j.call.root), j.deadline)
+	var ended error
+	if err != nil {
+		ended = context.Cause(j.call.root)
+	}
+	return o, at, o.tell(res, err, ended, j.deadline)
 }
 
 // execute is the one place where a panic of an Executor is recovered.

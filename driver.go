@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/benbjohnson/clock"
 )
 
 // driver is the shell around one plan's core: it owns nothing but goroutines. One goroutine, in run, owns the session; all others
@@ -40,7 +42,8 @@ type driver struct {
 	tending bool
 	tendAt  time.Time
 
-	look  time.Time // when to look for calls to abandon
+	look  time.Time    // when to look for calls to abandon
+	timer *clock.Timer // of wait
 	spare []outcome
 	slow  bool   // the last turn took long: commits are dear
 	inbox uint64 // the last message read
@@ -337,15 +340,19 @@ func (d *driver) wait(ctx context.Context, draining bool, wake time.Time) {
 	if left <= 0 {
 		return
 	}
-	t := d.e.opt.Clock.Timer(left)
-	defer t.Stop()
+	if d.timer == nil {
+		d.timer = d.e.opt.Clock.Timer(left)
+	} else {
+		d.timer.Reset(left)
+	}
+	defer d.timer.Stop()
 	done := ctx.Done()
 	if draining {
 		done = nil
 	}
 	select {
 	case <-d.ready:
-	case <-t.C:
+	case <-d.timer.C:
 	case <-done:
 	case <-d.linked:
 		d.tendAt = time.Time{}

@@ -294,7 +294,8 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 	}
 	x.agents, x.batches = x.agents[:0], x.batches[:0]
 	for _, o := range st.fx.agents {
-		x.agents = append(x.agents, *st.rows.at(o).AgentRow)
+		r := st.rows.at(o)
+		x.agents = append(x.agents, AgentRow{Ordinal: o, Batch: r.Batch, State: r.State})
 	}
 	for _, i := range st.fx.batches {
 		x.batches = append(x.batches, st.batches[i].BatchRow)
