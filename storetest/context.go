@@ -73,12 +73,12 @@ var contextCases = []testCase{
 			ctx, cancel := context.WithTimeout(e.ctx, time.Duration(i*i)*20*time.Microsecond)
 			_, err := e.store.Commit(ctx, c)
 			cancel()
-			after := e.plan("p")
+			after, agents := e.settled("p", ota.RowQuery{Limit: 5000})
 			landed := after.Revision == before.Revision+1
 			e.that(rule, landed || err != nil, "got no error at revision %d", after.Revision)
 			e.that(rule, landed == (after.ProgressNumber == before.ProgressNumber+1), "got revision %d, Progress number %d after %d and %d",
 				after.Revision, after.ProgressNumber, before.Revision, before.ProgressNumber)
-			for _, row := range e.agents("p", ota.RowQuery{Limit: 5000}) {
+			for _, row := range agents {
 				e.that(rule, uint64(row.State.Task.Number) == after.Progress.Inbox, "got row %d of commit %d, the plan of commit %d",
 					row.Ordinal, row.State.Task.Number, after.Progress.Inbox)
 			}

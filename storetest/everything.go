@@ -38,6 +38,16 @@ func (e *env) agents(id string, q ota.RowQuery) []ota.AgentRow {
 	return page.Items
 }
 
+// settled reads a plan and its agents as they are at one revision: a commit that was cut off may still land meanwhile.
+func (e *env) settled(id string, q ota.RowQuery) (ota.PlanRow, []ota.AgentRow) {
+	for {
+		before, agents, after := e.plan(id), e.agents(id, q), e.plan(id)
+		if before.Revision == after.Revision {
+			return after, agents
+		}
+	}
+}
+
 // absent expects that nothing of a plan is to be seen.
 func (e *env) absent(rule, id string) {
 	_, err := e.store.Plan(e.ctx, id)
