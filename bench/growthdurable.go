@@ -10,7 +10,7 @@ import (
 
 // growthDurable drives fleets of growing size, and one fleet in more and more batches, each on a fresh database.
 func growthDurable(ctx context.Context, t *trial, d place.Database) error {
-	agents, batches, n := []int{2_000, 20_000, 200_000}, []int{1, 5, 50, 500, 5_000}, 50_000
+	agents, batches, n := []int{1_000, 10_000, 100_000}, []int{1, 3, 30, 300, 3_000}, 30_000
 	if t.quick {
 		agents, batches, n = []int{500, 2_000}, []int{1, 20, 200}, 2_000
 	}

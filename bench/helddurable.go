@@ -11,7 +11,7 @@ import (
 
 // heldDurable looks at the heap while plans run on a database, each in one batch, which is the worst there is.
 func heldDurable(ctx context.Context, t *trial, d place.Database) error {
-	sizes := []int{20_000, 200_000}
+	sizes := []int{20_000, 100_000}
 	if t.quick {
 		sizes = []int{1_000, 4_000}
 	}

@@ -21,6 +21,7 @@ const (
 	sideGet       = "GET of a plan"
 	sideMarshal   = "json.Marshal of its answer"
 	sideDecode    = "json.Unmarshal of its answer"
+	sideRefused   = "POST that is refused at its end"
 	sidePeak      = "heap"
 )
 
@@ -64,10 +65,12 @@ func overHTTP(ctx context.Context, t *trial) error {
 	}
 	t.figure("creating it, against json.Unmarshal of the same bytes", "x", t.ratio(side{sidePost, 0}, side{sideUnmarshal, 0}, perTask), 2, 0)
 	t.figure("reading it back, against json.Marshal of the same bytes", "x", t.ratio(side{sideGet, 0}, side{sideMarshal, 0}, perTask), 2, 0)
-	for _, s := range []string{sidePost, sideGet} {
-		few, many := t.peak(s, n/10), t.peak(s, n)
-		t.figure("extra heap, "+s, "MB", []float64{many / 1e6}, 0, 0)
-		t.figure("the same, less that at a tenth of the agents", "MB", []float64{(many - few) / 1e6}, 8, 0)
+	for _, s := range []struct {
+		side string
+		most float64 // MB: an answer of a million agents is 300
+	}{{sideRefused, 16}, {sideGet, 16}, {sidePost, 0}} {
+		t.figure("extra heap, "+s.side, "MB", []float64{t.peak(s.side, n) / 1e6}, s.most, 0)
+		t.figure(fmt.Sprintf("the same at %d agents", n/10), "MB", []float64{t.peak(s.side, n/10) / 1e6}, 0, 0)
 	}
 	return nil
 }
@@ -152,20 +155,40 @@ func (a *answer) Header() http.Header { return a.header }
 // WriteHeader implements http.ResponseWriter.
 func (a *answer) WriteHeader(status int) { a.status = status }
 
-// takePeaks keeps how much the heap grew at most, beyond what the plan itself takes afterwards.
+// takePeaks keeps how much the heap grew at most, beyond what the plan itself takes afterwards: of both requests, and of one
+// that is refused once it was read, which costs what reading costs, and nothing of what making a plan does.
 func (t *trial) takePeaks(ctx context.Context, n int) error {
 	body := requestOf(n)
-	return t.roundTrip(ctx, body, io.Discard, func(name string, do func() error) error {
-		before, peak := meter.Live(), meter.WatchLive()
-		if err := t.takeRequest(n)(sidePeak, do); err != nil {
-			return err
+	if err := t.roundTrip(ctx, body, io.Discard, func(name string, do func() error) error { return t.takePeak(n, name, do) }); err != nil {
+		return err
+	}
+	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	if err != nil {
+		return err
+	}
+	h, err := httpapi.New(e, httpapi.Options{Auth: httpapi.Open(), TempDir: t.folder})
+	if err != nil {
+		return err
+	}
+	return t.takePeak(n, sideRefused, func() error {
+		err := send(ctx, h, http.MethodPost, "", bytes.NewReader(append(body, 'x')), io.Discard)
+		if err == nil {
+			return errors.New("it was not refused")
 		}
-		most, after := peak(), meter.Live()
-		s := &t.Samples[len(t.Samples)-1]
-		s.X = n
-		s.Extra = map[string]float64{name: float64(most) - float64(max(after, before))}
 		return nil
 	})
+}
+
+func (t *trial) takePeak(n int, name string, do func() error) error {
+	before, peak := meter.Live(), meter.WatchLive()
+	if err := t.takeRequest(n)(sidePeak, do); err != nil {
+		return err
+	}
+	most, after := peak(), meter.Live()
+	s := &t.Samples[len(t.Samples)-1]
+	s.X = n
+	s.Extra = map[string]float64{name: float64(most) - float64(max(after, before))}
+	return nil
 }
 
 func (t *trial) peak(name string, n int) float64 {

@@ -16,7 +16,7 @@ const (
 
 // plansMemory drives a hundred plans at once on one MemStore, beside one plan of as many agents.
 func plansMemory(ctx context.Context, t *trial) error {
-	n := t.size(10_000, 200)
+	n := t.size(3_000, 200)
 	err := t.each(func() error {
 		for _, s := range []struct {
 			side           string

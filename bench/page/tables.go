@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -27,7 +29,7 @@ func fill(file string, tables map[string]string) error {
 		}
 		page = slices.Concat(before, []byte(begin+table+end), after)
 	}
-	return os.WriteFile(file, page, 0o600)
+	return os.WriteFile(file, page, 0o600) //nolint:gosec // the caller's page
 }
 
 // targets is the table of the figures that have one.
@@ -142,7 +144,7 @@ func machine(all resultSet) string {
 	m := all[0].Machine
 	first, last := all[0].Taken, all[0].Taken
 	servers := map[string]string{}
-	took := 0.0
+	took, rounds := 0.0, math.MaxInt
 	for _, r := range all {
 		took += r.Took
 		if r.Taken.Before(first) {
@@ -151,8 +153,14 @@ func machine(all resultSet) string {
 		if r.Taken.After(last) {
 			last = r.Taken
 		}
-		for name, version := range r.Machine.Servers {
-			servers[name] = version
+		maps.Copy(servers, r.Machine.Servers)
+		for _, f := range r.Figures {
+			if f.Rounds > 1 {
+				rounds = min(rounds, f.Rounds)
+			}
+		}
+		if !hasRounds(r) {
+			rounds = 1
 		}
 	}
 	var b strings.Builder
@@ -163,7 +171,18 @@ func machine(all resultSet) string {
 		}
 	}
 	fmt.Fprintf(&b, "; measured from %s to %s UTC, in %.0f minutes.\n", first.UTC().Format("2006-01-02 15:04"), last.UTC().Format("15:04"), took/60)
+	if rounds < enough {
+		b.WriteString("\n**Preliminary**: some of it was measured in fewer than five rounds.\n")
+	}
 	return b.String()
+}
+
+// enough is how many rounds make a figure that can be relied on.
+const enough = 5
+
+// hasRounds reports whether some figure of a result is drawn from several rounds.
+func hasRounds(r *record.Result) bool {
+	return slices.ContainsFunc(r.Figures, func(f record.Figure) bool { return f.Rounds > 1 })
 }
 
 func value(v float64, unit string) string {

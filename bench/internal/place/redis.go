@@ -35,8 +35,11 @@ func NewRedis(ctx context.Context, folder string) (*Redis, error) {
 			r.version = v
 		}
 	}
-	r.server = exec.CommandContext(ctx, "redis-server", "--port", "0", "--unixsocket", r.Socket(), "--dir", folder,
-		"--appendonly", "yes", "--appendfsync", "always", "--save", "", "--daemonize", "no") //nolint:gosec // a folder of ours
+	args := []string{
+		"--port", "0", "--unixsocket", r.Socket(), "--dir", folder,
+		"--appendonly", "yes", "--appendfsync", "always", "--save", "", "--daemonize", "no",
+	}
+	r.server = exec.CommandContext(ctx, "redis-server", args...) //nolint:gosec // a folder of ours
 	var output bytes.Buffer
 	r.server.Stdout, r.server.Stderr = &output, &output
 	r.server.Cancel = func() error { return r.server.Process.Signal(os.Interrupt) }
