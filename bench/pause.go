@@ -61,11 +61,11 @@ func (l *latencies) since(began time.Time, counts bool) {
 
 // pauseMemory pauses and resumes a plan under full load on MemStore.
 func pauseMemory(ctx context.Context, t *trial) error {
-	n, times := t.size(1_000_000, 100_000), t.size(60, 5)
+	n, times := t.size(1_000_000, 100_000), t.size(200, 5)
 	err := t.each(func() error {
 		s := timedMemStore{ota.NewMemStore(), &latencies{}}
 		p := fleet.Plan{ID: "plan", Agents: n}
-		return t.takePauses(ctx, s, s.commits, sideHere, p, func(e *ota.Engine) ([]float64, error) { return pauses(ctx, e, p.ID, times, 10*time.Millisecond) })
+		return t.takePauses(ctx, s, s.commits, sideHere, p, func(e *ota.Engine) ([]float64, error) { return pauses(ctx, e, p.ID, times, 3*time.Millisecond) })
 	})
 	t.pauseFigures(sideHere)
 	return err
@@ -73,7 +73,7 @@ func pauseMemory(ctx context.Context, t *trial) error {
 
 // pauseDurable does the same on a database, from the process that drives the plan and from another one.
 func pauseDurable(ctx context.Context, t *trial, d place.Database) error {
-	n, times := t.size(200_000, 10_000), t.size(100, 5)
+	n, times := t.size(120_000, 10_000), t.size(120, 5)
 	err := t.each(func() error {
 		for _, name := range []string{sideHere, sideThere} {
 			if err := d.Fresh(ctx); err != nil {
@@ -138,13 +138,13 @@ func (t *trial) takePauses(ctx context.Context, s ota.Store, commits *latencies,
 	sample.Tasks = len(took)
 	slices.Sort(took)
 	sample.Extra = map[string]float64{
-		"p50": record.Median(took), "p99": took[len(took)*99/100], "commit": record.Median(commits.took), "commits": float64(len(commits.took)),
+		"p50": record.Median(took), "p99": took[(len(took)*99-1)/100], "commit": record.Median(commits.took), "commits": float64(len(commits.took)),
 	}
 	return nil
 }
 
 // settled is how long a plan on a database is left alone after Resume, so that it is under full load again.
-const settled = 30 * time.Millisecond
+const settled = 20 * time.Millisecond
 
 // pauses pauses and resumes a plan so many times, each after it ran for the given time and up to twice that, and returns
 // how long each Pause took until it was durable. It stops early when the plan is done.
