@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // Client speaks to a Handler elsewhere. Its methods mean what those of *ota.Engine mean, and its refusals are *Problem
@@ -113,7 +114,7 @@ func readProblem(resp *http.Response) error {
 	p := &Problem{}
 	t, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if t != "application/problem+json" || json.Unmarshal(b, p) != nil || p.Code == "" {
-		p = &Problem{Status: resp.StatusCode, Title: resp.Status, Detail: shorten(string(b))}
+		p = &Problem{Status: resp.StatusCode, Title: resp.Status, Detail: wire.Shorten(string(b))}
 		if resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests {
 			p.cause = ErrUnavailable
 		}

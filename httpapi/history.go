@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // What a record's status may be, as statuses of tasks.
@@ -32,7 +33,7 @@ func listHistory(c *call) error {
 	q.status = append(append(q.status, historyStatus["running"]...), historyStatus["completed"]...)
 	if word := c.query.Get("status"); word != "" {
 		if q.status = historyStatus[word]; q.status == nil {
-			return newProblem("malformed", "", Mistake{Pointer: "status", Problem: "is no status of a record", Value: shorten(word), Allowed: "running, completed"})
+			return newProblem("malformed", "", Mistake{Pointer: "status", Problem: "is no status of a record", Value: wire.Shorten(word), Allowed: "running, completed"})
 		}
 	}
 	q.component = c.query.Get("component")
@@ -136,7 +137,7 @@ func historyOf(p *ota.Plan, a *ota.AgentInfo, i int) History {
 
 // historyLogs is GetHistoryLogs. It reads the plan's log, so it costs more than a page of the list.
 func historyLogs(c *call) error {
-	unknown := newProblem("not_found", "there is no record "+shorten(c.id))
+	unknown := newProblem("not_found", "there is no record "+wire.Shorten(c.id))
 	digits, ok := strings.CutPrefix(c.id, "hist-")
 	if !ok {
 		return unknown
