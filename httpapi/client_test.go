@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
 )
 
 // What Engine refuses, Client refuses by the same error, with the same fields.
@@ -83,7 +84,7 @@ func TestClientErrors(t *testing.T) {
 	if _, err = c.Create(ctx, ota.Spec{Name: "n", Agents: func(yield func(ota.Agent, error) bool) { yield(ota.Agent{}, broken) }}); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
-	away := httpapi.Client{URL: serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))}
+	away := httpapi.Client{URL: testserver.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))}
 	if _, err := away.Plan(ctx, "x"); !errors.Is(err, httpapi.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}

@@ -20,27 +20,8 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
 )
-
-// serve listens on a real port and returns the server's URL.
-func serve(t testing.TB, h http.Handler) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httpapi.RecommendedServer("", h)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = s.Serve(l)
-	}()
-	t.Cleanup(func() {
-		_ = s.Close()
-		<-done
-	})
-	return "http://" + l.Addr().String()
-}
 
 // quick upgrades an agent at once, or fails it.
 func quick(_ context.Context, a ota.Attempt) (ota.Result, error) {
@@ -57,21 +38,13 @@ func live(t testing.TB, x ota.Executor, opt httpapi.Options) (*httpapi.Client, *
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- e.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	testserver.Run(t, e.Run)
 	opt.Auth = httpapi.Tokens(tokens)
 	h, err := httpapi.New(e, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &httpapi.Client{URL: serve(t, h), Token: "ann-token", HTTP: &http.Client{Transport: &http.Transport{}}}, e
+	return &httpapi.Client{URL: testserver.Serve(t, h), Token: "ann-token", HTTP: &http.Client{Transport: &http.Transport{}}}, e
 }
 
 // The documents' own commands, but for host and token.
@@ -229,7 +202,7 @@ func TestSilentServer(t *testing.T) {
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	gone := make(chan struct{})
 	var silent atomic.Int32
-	c.URL = serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c.URL = testserver.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if silent.Add(1) > 2 {
 			proxy.ServeHTTP(w, r)
 			return

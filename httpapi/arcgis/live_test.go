@@ -9,17 +9,16 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/arcgis"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -44,19 +43,9 @@ func live(t *testing.T, limits arcgis.Limits) (url string, e *ota.Engine, site *
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{any...}", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the host's own") })
 	arcgis.Mount(mux, h)
-	server := httptest.NewUnstartedServer(nil)
-	server.Config = httpapi.RecommendedServer("", mux)
-	server.Start()
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = e.Run(ctx) })
-	wg.Go(func() { _ = h.Run(ctx) })
-	t.Cleanup(func() {
-		server.Close()
-		cancel()
-		wg.Wait()
-	})
-	return server.URL, e, site
+	testserver.Run(t, e.Run)
+	testserver.Run(t, h.Run)
+	return testserver.Serve(t, mux), e, site
 }
 
 // The document's request, byte by byte, sent by curl to a real server with a real fleet; then the siblings', until the job is

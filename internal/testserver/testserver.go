@@ -1,6 +1,6 @@
-// Package server is what all clients of this module are tested against: an Engine that runs, the simulated fleet, and a
-// server on a real port.
-package server
+// Package testserver is what tests of the HTTP APIs need of a host: an Engine that runs, the simulated fleet, and a server on a real
+// port, until the test has ended.
+package testserver
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 )
 
 // Engine returns an Engine over a fleet whose agents take the given time, and runs it until the test has ended.
-func Engine(t *testing.T, latency time.Duration) (*ota.Engine, *otatest.Fleet) {
+func Engine(t testing.TB, latency time.Duration) (*ota.Engine, *otatest.Fleet) {
 	t.Helper()
 	fleet := otatest.NewFleet(otatest.Options{Latency: latency})
 	e, err := ota.New(ota.NewMemStore(), fleet, ota.Options{DrainTimeout: -1})
@@ -27,7 +27,7 @@ func Engine(t *testing.T, latency time.Duration) (*ota.Engine, *otatest.Fleet) {
 }
 
 // Run runs the loop of an Engine or of a handler until the test has ended.
-func Run(t *testing.T, loop func(context.Context) error) {
+func Run(t testing.TB, loop func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -40,10 +40,10 @@ func Run(t *testing.T, loop func(context.Context) error) {
 	})
 }
 
-// Serve listens on a port of this machine until the test has ended, and returns "host:port".
-func Serve(t *testing.T, h http.Handler) string {
+// Serve listens on a port of this machine until the test has ended, and returns the server's URL.
+func Serve(t testing.TB, h http.Handler) string {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,5 +57,5 @@ func Serve(t *testing.T, h http.Handler) string {
 		_ = s.Close()
 		<-done
 	})
-	return l.Addr().String()
+	return "http://" + l.Addr().String()
 }
