@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/examples/internal/program"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/otatest"
 	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
@@ -194,8 +195,8 @@ func TestStop(t *testing.T) {
 		}
 	}
 	s.stop(t)
-	if !strings.Contains(s.logged(), "left behind") {
-		t.Errorf("it logged %q", s.logged())
+	if !strings.Contains(s.log.String(), "left behind") {
+		t.Errorf("it logged %q", s.log.String())
 	}
 }
 
@@ -219,8 +220,7 @@ func TestToken(t *testing.T) {
 			t.Errorf("with the token %q: %s", token, resp.Status)
 		}
 	}
-	again := exec.Command(os.Args[0], "-addr", strings.TrimPrefix(s.url, "http://"), "-token", "T")
-	again.Env = append(os.Environ(), asProgram+"=1")
+	again := program.Command("-addr", strings.TrimPrefix(s.url, "http://"), "-token", "T")
 	if out, err := again.CombinedOutput(); err == nil || !strings.Contains(string(out), "address already in use") {
 		t.Errorf("a second one on the same port: %v, %s", err, out)
 	}
