@@ -28,6 +28,7 @@ type call struct {
 }
 
 func (c *call) begin() {
+	netlimit.Unread(c.w, c.r, c.h.opt.Limits.Slow) // until somebody reads it
 	c.rc = http.NewResponseController(c.w)
 	h := c.w.Header()
 	h.Set("Cache-Control", "no-store")

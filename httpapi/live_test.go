@@ -294,6 +294,29 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
+// A client whose body does not come, and is not needed, is answered in time all the same, and the connection ends.
+func TestUnreadBody(t *testing.T) {
+	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{Limits: httpapi.Limits{Slow: 50 * time.Millisecond, CreateBody: 10}})
+	p, err := e.Create(t.Context(), ota.Spec{ID: "p", Name: "n", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs("a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []struct{ method, path, want string }{
+		{"GET", "/upgrade-plans", "HTTP/1.1 200 "},
+		{"GET", "/upgrade-plans/" + p.ID, "HTTP/1.1 200 "},
+		{"GET", "/upgrade-plans/" + p.ID + "/summary", "HTTP/1.1 200 "},
+		{"GET", "/openapi.json", "HTTP/1.1 200 "},
+		{"GET", "/nothing", "HTTP/1.1 404 "},
+		{"PUT", "/upgrade-plans", "HTTP/1.1 405 "},
+		{"POST", "/upgrade-plans", "HTTP/1.1 413 "}, // it is announced as too large
+	} {
+		answer := testserver.Stall(t, c.URL, r.method, "/api/v1/lifecycle"+r.path, http.Header{"Authorization": {"Bearer ann-token"}}, "")
+		if !strings.HasPrefix(answer, r.want) {
+			t.Errorf("%s %s: got %q", r.method, r.path, answer)
+		}
+	}
+}
+
 func names(prefix string, n int) []string {
 	out := make([]string, n)
 	for i := range out {

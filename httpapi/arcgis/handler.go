@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
@@ -45,6 +46,7 @@ type call struct {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{h: h, w: w, r: r, ctx: r.Context()}
+	netlimit.Unread(w, r, h.opt.Limits.Slow) // until somebody reads it
 	v, err := c.serve()
 	if err != nil {
 		v = c.refuse(err)

@@ -128,6 +128,21 @@ func TestSlowForm(t *testing.T) {
 	}
 }
 
+// A client whose form does not come, and is not needed, is answered in time all the same, and the connection ends.
+func TestUnreadForm(t *testing.T) {
+	url, _, _ := live(t, arcgis.Limits{Slow: 50 * time.Millisecond})
+	for _, c := range []struct{ method, path, typ, want string }{
+		{"GET", "?f=json&token=" + documented, "", "no_upgrade"},
+		{"GET", "/nothing?f=json&token=" + documented, "", "404"},
+		{"POST", "/rollback?f=json", "application/json", "x-www-form-urlencoded"},
+	} {
+		answer := testserver.Stall(t, url, c.method, "/context/admin/system/upgrades"+c.path, http.Header{"Content-Type": {c.typ}}, "")
+		if !strings.HasPrefix(answer, "HTTP/1.1 200 ") || !strings.Contains(answer, c.want) {
+			t.Errorf("%s %s: got %q", c.method, c.path, answer)
+		}
+	}
+}
+
 // The commands of the documentation do what it says.
 func TestDocumentedCommands(t *testing.T) {
 	text, err := os.ReadFile("../../docs/arcgis.md")

@@ -25,6 +25,7 @@ type call struct {
 }
 
 func (c *call) begin() {
+	netlimit.Unread(c.w, c.r, c.h.opt.Slow) // until somebody reads it
 	c.w.Header().Set("Cache-Control", "no-store")
 	c.w.Header().Set("X-Content-Type-Options", "nosniff")
 	c.w.Header().Set("Content-Type", "application/json")

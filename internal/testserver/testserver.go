@@ -4,8 +4,11 @@ package testserver
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,4 +61,30 @@ func Serve(t testing.TB, h http.Handler) string {
 		<-done
 	})
 	return "http://" + l.Addr().String()
+}
+
+// Stall sends a request whose body ends early, or never begins, and returns what is answered until the server closes the connection.
+func Stall(t testing.TB, url, method, path string, header http.Header, body string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var lines strings.Builder
+	err = header.Write(&lines)
+	if err == nil {
+		err = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n%s\r\n%s", method, path, lines.String(), body)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		t.Errorf("%s %s: %v after %q", method, path, err, answer)
+	}
+	return string(answer)
 }
