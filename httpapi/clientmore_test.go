@@ -17,7 +17,7 @@ func TestClientRollbackTemplate(t *testing.T) {
 	none, all := 0.0, 1.0
 	policy := ota.Policy{
 		Concurrency: 7, FailureThreshold: &all, Scope: ota.ScopePlan, Observe: ota.Observe{Probe: time.Second},
-		AttemptLimit: ota.NoLimit, QueueLimit: 90 * time.Minute, MaxAbandoned: 9, Rate: ota.Rate{Starts: 1000, Per: time.Minute},
+		AttemptLimit: ota.NoLimit, QueueLimit: 90 * time.Minute, MaxAbandoned: 9, Rate: ota.Rate{Starts: 1000, Per: time.Minute}, Gate: ota.Gate{Every: time.Hour},
 	}
 	p, err := c.Create(t.Context(), ota.Spec{
 		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("ok-1", "fail-1"), Labels: map[string]string{"a": "b"},
@@ -31,6 +31,11 @@ func TestClientRollbackTemplate(t *testing.T) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	r := p.Rollback
+	if r == nil || r.Name != "back" || r.Labels["c"] != "d" || r.Annotations["e"] != "f" || r.Mode != "interrupt" ||
+		r.RollbackPolicy == nil || r.Concurrency != 7 || r.FailureThreshold != 1 || r.Scope != ota.ScopePlan || r.Gate.Every != httpapi.Duration(time.Hour) {
+		t.Errorf("the answer says %+v of the rollback", r)
 	}
 	done, err := e.Wait(t.Context(), p.ID)
 	if err != nil || done.Status != ota.StatusRolledBack {

@@ -35,6 +35,7 @@ type Plan struct {
 	Labels           map[string]string `json:"labels"`
 	Annotations      map[string]string `json:"annotations,omitempty"`
 	RollbackPlanUUID string            `json:"rollbackPlanUuid,omitempty"` // the ID of its rollback plan
+	Rollback         *RollbackTemplate `json:"rollback,omitempty"`         // as its creation said it
 	TotalAgents      int               `json:"totalAgents"`
 	Policy
 	Warnings []string `json:"warnings,omitempty"` // what is legal but deserves a look
@@ -65,6 +66,23 @@ type Policy struct {
 
 	Halve  bool       `json:"halve"`
 	Budget ota.Budget `json:"budget,omitzero"` // left out: none
+}
+
+// RollbackTemplate is how a plan is rolled back when a breach says so, with the names of the request that said it.
+type RollbackTemplate struct {
+	Name            string            `json:"name,omitempty"`            // empty: "Rollback of …"
+	Labels          map[string]string `json:"labels,omitempty"`          // besides the plan's
+	Annotations     map[string]string `json:"annotations,omitempty"`     // instead of the plan's
+	Mode            string            `json:"mode"`                      // what becomes of calls in flight: "drain" or "interrupt"
+	ObserveDuration string            `json:"observeDuration,omitempty"` // as it was given, else what the policy has
+	*RollbackPolicy                   // nil: the plan's own, as it is when it is rolled back
+}
+
+// RollbackPolicy is the whole policy of a rollback, in a RollbackTemplate: the plan's when it was made, but for what the request said.
+type RollbackPolicy struct {
+	FailureThreshold float64 `json:"failureThreshold"`
+	Concurrency      int     `json:"concurrency"`
+	Policy
 }
 
 // Observe is ota.Observe on the wire. Its Wait and a plan's observeDuration are the same.
