@@ -70,12 +70,17 @@ func TestClientReportOutcomes(t *testing.T) {
 	}
 	want := map[string]ota.OutcomeReport{}
 	for range 2 {
-		r := ota.ReportOf(<-begun, ota.Result{Version: "2"}, nil)
-		if r.Agent == "b" {
-			r.Version, r.Reason, r.Unchanged, r.Message = "", ota.ReasonRejected, true, "not today"
+		a := <-begun
+		r := ota.ReportOf(a, ota.Result{Version: "2"}, nil)
+		if a.Agent == "b" { // it knows the key only
+			no := ota.Unchanged(ota.Rejected(errors.New("not today")))
+			r = ota.ReportOf(a, ota.Result{}, no)
+			err = c.ReportOutcome(t.Context(), a.Key(), ota.Result{}, no)
+		} else {
+			err = c.ReportOutcomes(t.Context(), p.ID, []ota.OutcomeReport{r})
 		}
 		want[r.Agent] = r
-		if err := c.ReportOutcomes(t.Context(), p.ID, []ota.OutcomeReport{r}); err != nil {
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -86,6 +91,12 @@ func TestClientReportOutcomes(t *testing.T) {
 		if r := want[task.AgentID]; err != nil || task.Reason != r.Reason || task.ActualVersion != r.Version || task.Error != r.Message {
 			t.Errorf("got %+v, %v, want %+v", task, err, r)
 		}
+	}
+	if err := c.ReportOutcome(t.Context(), "a/1", ota.Result{}, nil); !errors.Is(err, ota.ErrInvalid) {
+		t.Errorf("got %v", err)
+	}
+	if err := c.ReportOutcome(t.Context(), "none/a/0/1", ota.Result{}, nil); !errors.Is(err, ota.ErrNotFound) {
+		t.Errorf("got %v", err)
 	}
 	bad := ota.OutcomeReport{Agent: "a", Number: 1, Reason: ota.ReasonThreshold}
 	if err := c.ReportOutcomes(t.Context(), p.ID, []ota.OutcomeReport{bad}); !errors.Is(err, ota.ErrInvalid) {

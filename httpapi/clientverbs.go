@@ -123,8 +123,30 @@ func (c *Client) ReportHealth(ctx context.Context, id string, reports []ota.Heal
 func (c *Client) ReportOutcomes(ctx context.Context, id string, reports []ota.OutcomeReport) error {
 	list := make([]OutcomeReport, len(reports))
 	for i, r := range reports {
-		list[i] = OutcomeReport{r.Agent, r.Task, r.Number, r.Reason, r.Version, r.Unchanged, Duration(r.After), r.Message}
+		list[i] = outcomeOf(r)
+		list[i].AgentID, list[i].Task, list[i].Number = r.Agent, r.Task, r.Number
 	}
+	return c.report(ctx, id, list)
+}
+
+// ReportOutcome is ReportOutcomes of one attempt, for an agent that was given nothing but the attempt's Key: it says what a
+// call of the Executor that returns res and err would say.
+func (c *Client) ReportOutcome(ctx context.Context, key string, res ota.Result, err error) error {
+	plan, _, _, _, bad := ota.ParseKey(key)
+	if bad != nil {
+		return bad
+	}
+	r := outcomeOf(ota.ReportOf(ota.Attempt{}, res, err))
+	r.Key = key
+	return c.report(ctx, plan, []OutcomeReport{r})
+}
+
+// outcomeOf is a report on the wire, but for which attempt it is about.
+func outcomeOf(r ota.OutcomeReport) OutcomeReport {
+	return OutcomeReport{Outcome: r.Reason, Version: r.Version, Unchanged: r.Unchanged, After: Duration(r.After), Message: r.Message}
+}
+
+func (c *Client) report(ctx context.Context, id string, list []OutcomeReport) error {
 	var out struct{}
 	_, err := c.do(ctx, request{method: http.MethodPost, path: planPath(id, "/reports"), body: value(list)}, &out)
 	return err

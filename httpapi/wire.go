@@ -211,12 +211,14 @@ type HealthReport struct {
 	Reason  string    `json:"reason,omitempty"`
 }
 
-// OutcomeReport is one element of what ReportOutcomes is given: how an attempt ended that its Executor waits for.
+// OutcomeReport is one element of what ReportOutcomes is given: how an attempt ended that its Executor waits for. The attempt is
+// named by its Key alone, or by AgentID, Task and Number.
 type OutcomeReport struct {
-	AgentID   string     `json:"agentId"`
-	Task      int        `json:"task,omitempty"` // which of the agent's tasks, from 0
-	Number    int        `json:"number"`         // which attempt, from 1
-	Outcome   ota.Reason `json:"outcome"`        // succeeded, error, permanent, rejected, unreachable or throttled
+	Key       string     `json:"key,omitempty"` // ota.Attempt.Key
+	AgentID   string     `json:"agentId,omitempty"`
+	Task      int        `json:"task,omitempty"`   // which of the agent's tasks, from 0
+	Number    int        `json:"number,omitempty"` // which attempt, from 1
+	Outcome   ota.Reason `json:"outcome"`          // succeeded, error, permanent, rejected, unreachable or throttled
 	Version   string     `json:"version,omitempty"`
 	Unchanged bool       `json:"unchanged,omitempty"`
 	After     Duration   `json:"after,omitempty"` // throttled: when it may be tried again; 0 means after a growing time
