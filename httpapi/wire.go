@@ -184,6 +184,7 @@ type Explanation struct {
 	Status       ota.Status `json:"status"`
 	CurrentBatch int        `json:"currentBatch"`
 	Sentence     string     `json:"sentence"` // the first blocker, or what the plan is doing
+	Legal        []ota.Verb `json:"legal"`    // what may be said to the plan now; everything else would be refused, or change nothing
 	Blockers     []Blocker  `json:"blockers"` // not empty while the plan has not ended and makes no progress
 }
 
