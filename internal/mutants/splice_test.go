@@ -1,0 +1,126 @@
+package mutants
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/printer"
+	"go/token"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// switchFile is added to the package: it chooses the one mutant that is alive in a run.
+const switchFile = `package ota
+
+import "os"
+
+var mutant = os.Getenv("` + switchName + `")
+`
+
+const switchName = "OTA_MUTANT"
+
+// build makes one test binary that holds all mutants, by go build's -overlay. Every function that a mutant changes gets a
+// twin with the change, and begins by asking whether it is the twin's turn: so a hundred mutants cost one build.
+func build(t *testing.T, all []mutant) (binary string) {
+	t.Helper()
+	dir := t.TempDir()
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	require.NoError(t, err)
+	replace := map[string]string{}
+	put := func(file, text string) {
+		patched := filepath.Join(dir, file)
+		require.NoError(t, os.WriteFile(patched, []byte(text), 0o600))
+		replace[filepath.Join(root, file)] = patched
+	}
+	byFile := map[string][]mutant{}
+	for _, m := range all {
+		byFile[m.file] = append(byFile[m.file], m)
+	}
+	for file, list := range byFile {
+		source, err := os.ReadFile(filepath.Join(root, file))
+		require.NoError(t, err)
+		put(file, splice(t, string(source), list))
+	}
+	put("mutant_switch.go", switchFile)
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	require.NoError(t, err)
+	list := filepath.Join(dir, "overlay.json")
+	require.NoError(t, os.WriteFile(list, overlay, 0o600))
+	binary = filepath.Join(dir, "mutants.test")
+	out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", list, "-o", binary, "github.com/seed-19b57ce3/ota").CombinedOutput()
+	require.NoError(t, err, "a mutant does not build: %s", out)
+	return binary
+}
+
+// splice adds the twins of one file's mutants to its source.
+func splice(t *testing.T, source string, list []mutant) string {
+	t.Helper()
+	fset := token.NewFileSet()
+	file, err := parser.ParseFile(fset, "", source, 0)
+	require.NoError(t, err)
+	at := func(p token.Pos) int { return fset.Position(p).Offset }
+	turns := map[int]string{} // what is to be said where a function's body begins
+	var twins strings.Builder
+	for _, m := range list {
+		require.Equal(t, 1, strings.Count(source, m.old), "%s: the place to change must be in %s once", m.name, m.file)
+		place := strings.Index(source, m.old)
+		i := slices.IndexFunc(file.Decls, func(d ast.Decl) bool {
+			f, ok := d.(*ast.FuncDecl)
+			return ok && at(f.Body.Lbrace) < place && place+len(m.old) <= at(f.Body.Rbrace)
+		})
+		require.GreaterOrEqual(t, i, 0, "%s: the place to change must be in the body of one function of %s", m.name, m.file)
+		f := file.Decls[i].(*ast.FuncDecl)
+		twin := f.Name.Name + "_" + strings.ReplaceAll(m.name, "-", "_")
+		body := strings.Replace(source[at(f.Body.Lbrace):at(f.Body.End())], m.old, m.new, 1)
+		turns[at(f.Body.Lbrace)+1] += turn(f, m.name, twin)
+		fmt.Fprintf(&twins, "\n%s %s\n", head(t, fset, f, twin), body)
+	}
+	for _, place := range slices.Backward(slices.Sorted(maps.Keys(turns))) {
+		source = source[:place] + turns[place] + source[place:]
+	}
+	return source + twins.String()
+}
+
+// turn is the statement that calls a function's twin instead.
+func turn(f *ast.FuncDecl, mutant, twin string) string {
+	var args []string
+	for _, p := range f.Type.Params.List {
+		for _, n := range p.Names {
+			arg := n.Name
+			if _, ok := p.Type.(*ast.Ellipsis); ok {
+				arg += "..."
+			}
+			args = append(args, arg)
+		}
+	}
+	if f.Recv != nil {
+		twin = f.Recv.List[0].Names[0].Name + "." + twin
+	}
+	call := twin + "(" + strings.Join(args, ", ") + ")"
+	if f.Type.Results == nil {
+		call += "; return"
+	} else {
+		call = "return " + call
+	}
+	return fmt.Sprintf(" if mutant == %q { %s };", mutant, call)
+}
+
+// head prints a function's declaration under another name, without its body.
+func head(t *testing.T, fset *token.FileSet, f *ast.FuncDecl, name string) string {
+	t.Helper()
+	twin := *f
+	twin.Name, twin.Body, twin.Doc = ast.NewIdent(name), nil, nil
+	var b bytes.Buffer
+	require.NoError(t, printer.Fprint(&b, fset, &twin))
+	return b.String()
+}
