@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -20,6 +21,8 @@ type historyQuery struct {
 	status        []ota.TaskStatus
 	component     string
 	limit, offset int
+	plan          string // its ID; empty: all plans
+	read          int    // agents of plans of which only some tasks are about the component
 }
 
 // listHistory is ListHistory: one record for each task that has left pending, by plan, newest plan first, then in the
@@ -39,8 +42,8 @@ func listHistory(c *call) error {
 	q.component = c.query.Get("component")
 	out := List[History]{Items: []History{}, Limit: q.limit, Offset: q.offset}
 	collect := func(p *ota.Plan) error { return c.collect(p, &q, &out) }
-	if id := c.query.Get("planId"); id != "" {
-		p, err := c.plan(id, ActionRead)
+	if q.plan = c.query.Get("planId"); q.plan != "" {
+		p, err := c.plan(q.plan, ActionRead)
 		if err == nil {
 			err = collect(&p)
 		}
@@ -72,6 +75,8 @@ func (c *call) collect(p *ota.Plan, q *historyQuery, out *List[History]) error {
 		if out.Total <= q.offset || len(out.Items) == q.limit {
 			return nil
 		}
+	} else if err := c.bounded(p, q); err != nil {
+		return err
 	}
 	rows := ota.RowQuery{Limit: page}
 	if p.Tasks.Total() == p.Agents {
@@ -106,6 +111,18 @@ func (c *call) collect(p *ota.Plan, q *historyQuery, out *List[History]) error {
 		out.Total = at
 	}
 	return nil
+}
+
+// bounded counts the agents of a plan that are to be read for the sake of a component, and refuses what would read too many.
+func (c *call) bounded(p *ota.Plan, q *historyQuery) error {
+	most := c.h.opt.Limits.Search
+	if q.read += p.Agents; q.plan != "" || q.read <= most {
+		return nil
+	}
+	return newProblem("invalid", "", Mistake{
+		Pointer: "component", Problem: "is in too many plans", Value: wire.Shorten(q.component),
+		Allowed: fmt.Sprintf("with planId; or, without one, plans with at most %d agents together", most),
+	})
 }
 
 // selects reports whether a task's record is asked for.

@@ -38,6 +38,7 @@ type Limits struct {
 	Agents     int   // agents of one plan; 0 means 2,000,000
 	Named      int   // agents named by one skip or retry, reports in one body; 0 means 10,000
 	Preview    int   // agents of one preview, which is held in memory; 0 means 100,000
+	Search     int   // agents that are read for one ListHistory by component over all plans; 0 means 1,000,000
 	Depth      int   // of nested objects and arrays; 0 means 32
 	// Slow is how long a body may take to arrive, plus one second for every 16 KiB that did. 0 means 10 s.
 	Slow time.Duration
@@ -56,6 +57,7 @@ func (o Options) withDefaults() Options {
 	l.Agents = cmp.Or(l.Agents, 2_000_000)
 	l.Named = cmp.Or(l.Named, 10_000)
 	l.Preview = cmp.Or(l.Preview, 100_000)
+	l.Search = cmp.Or(l.Search, 1_000_000)
 	l.Depth = cmp.Or(l.Depth, setting.Depth)
 	l.Slow = cmp.Or(l.Slow, setting.Slow)
 	l.Write = cmp.Or(l.Write, setting.Write)
@@ -75,6 +77,7 @@ func (o Options) check() error {
 	m.Negative("limits.agents", int64(l.Agents))
 	m.Negative("limits.named", int64(l.Named))
 	m.Negative("limits.preview", int64(l.Preview))
+	m.Negative("limits.search", int64(l.Search))
 	m.Negative("limits.depth", int64(l.Depth))
 	m.Negative("limits.slow", int64(l.Slow))
 	m.Negative("limits.write", int64(l.Write))
