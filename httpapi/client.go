@@ -22,7 +22,7 @@ import (
 
 // Client speaks to a Handler elsewhere. Its methods mean what those of *ota.Engine mean, and its refusals are *Problem
 // values that match the same sentinels: errors.Is(err, ota.ErrState) holds on both sides of the wire. It is safe for
-// concurrent use, and retries nothing but Watch.
+// concurrent use, and retries nothing but Watch. Plans are named by their IDs, with or without "plan-".
 //
 // Of an ota.By, Reason goes with the request, Request is its Idempotency-Key (1 to 128 visible ASCII characters) and
 // Control its If-Match; the actor is whoever Token belongs to.

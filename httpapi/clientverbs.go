@@ -22,10 +22,10 @@ func (c *Client) Pause(ctx context.Context, id string, by ota.By) (Plan, error) 
 type Decision struct {
 	Word             string  // "accept", "retry" or "raise"
 	Failed           int     // with accept: the count that was seen
-	FailureThreshold float64 // with raise
+	FailureThreshold float64 // with raise: the new one, 0 to 1
 }
 
-// Resume is Engine.Resume.
+// Resume is Engine.Resume. Over a breach that needs a decision it returns a *Problem in which errors.As finds an *ota.BreachError.
 func (c *Client) Resume(ctx context.Context, id string, d Decision, by ota.By) (Plan, error) {
 	body := map[string]any{}
 	switch d.Word {
@@ -41,7 +41,7 @@ func (c *Client) Resume(ctx context.Context, id string, d Decision, by ota.By) (
 	return c.say(ctx, id, "resume", by, body)
 }
 
-// Cancel is Engine.Cancel.
+// Cancel is Engine.Cancel: calls in flight are interrupted, or may end.
 func (c *Client) Cancel(ctx context.Context, id string, interrupt bool, by ota.By) (Plan, error) {
 	mode := "drain"
 	if interrupt {
@@ -63,7 +63,7 @@ func (c *Client) Skip(ctx context.Context, id string, agents []string, by ota.By
 	return c.say(ctx, id, "skip", by, map[string]any{"agentIds": append([]string{}, agents...)})
 }
 
-// Retry is Engine.Retry.
+// Retry is Engine.Retry. No agents mean all that failed.
 func (c *Client) Retry(ctx context.Context, id string, agents []string, by ota.By) (Plan, error) {
 	if len(agents) == 0 {
 		return c.say(ctx, id, "retry", by, nil)

@@ -87,7 +87,7 @@ func (o Options) check() error {
 }
 
 // New returns a Handler that serves engine. It starts nothing, and there is nothing to close: what follows plans for streams
-// of events ends with the last stream.
+// of events ends with the last stream. An error matches ota.ErrInvalid and names every setting that is not legal.
 func New(engine *ota.Engine, options Options) (*Handler, error) {
 	if err := cmp.Or(setting.Engine(engine), options.check()); err != nil {
 		return nil, err

@@ -17,20 +17,20 @@ type Plan struct {
 	ToVersion        string     `json:"toVersion"`
 	FromRelease      string     `json:"fromRelease"`
 	ToRelease        string     `json:"toRelease"`
-	Batches          []Batch    `json:"batches"` // in order; left out by ?batches=false
-	FailureThreshold float64    `json:"failureThreshold"`
-	Concurrency      int        `json:"concurrency"`
+	Batches          []Batch    `json:"batches"`          // in order; left out by ?batches=false
+	FailureThreshold float64    `json:"failureThreshold"` // the largest fraction of failed agents that is tolerated, 0 to 1
+	Concurrency      int        `json:"concurrency"`      // the most agents that are open at once
 	Status           ota.Status `json:"status"`
 	CurrentBatch     int        `json:"currentBatch"` // index; the last one reached when the plan has ended
 	CreatedBy        string     `json:"createdBy"`
 	CreatedAt        Time       `json:"createdAt"`
 	StartedAt        Time       `json:"startedAt,omitzero"`
-	PausedAt         Time       `json:"pausedAt,omitzero"`        // while pausing or paused
-	PauseReason      string     `json:"pauseReason,omitempty"`    // while pausing or paused
-	CompletedAt      Time       `json:"completedAt,omitzero"`     // when it ended, however
-	SourcePlanUUID   string     `json:"sourcePlanUuid,omitempty"` // of a rollback plan: the ID of the plan it takes back
-	Error            string     `json:"error,omitempty"`          // paused by a fault: what it was
-	ObserveDuration  string     `json:"observeDuration,omitempty"`
+	PausedAt         Time       `json:"pausedAt,omitzero"`         // while pausing or paused
+	PauseReason      string     `json:"pauseReason,omitempty"`     // while pausing or paused
+	CompletedAt      Time       `json:"completedAt,omitzero"`      // when it ended, however
+	SourcePlanUUID   string     `json:"sourcePlanUuid,omitempty"`  // of a rollback plan: the ID of the plan it takes back
+	Error            string     `json:"error,omitempty"`           // paused by a fault: what it was
+	ObserveDuration  string     `json:"observeDuration,omitempty"` // how long batches are observed, as it was given; text that is no duration has no effect
 
 	Labels           map[string]string `json:"labels"`
 	Annotations      map[string]string `json:"annotations,omitempty"`
@@ -44,7 +44,8 @@ type Plan struct {
 	ETag string `json:"-"`
 }
 
-// Policy is the part of a plan's policy that the documents do not have. Its fields lie beside theirs.
+// Policy is the part of a plan's policy that the documents do not have. Its fields lie beside theirs, and mean what those of
+// ota.Policy mean; defaults are filled in.
 type Policy struct {
 	Scope        ota.Scope      `json:"scope"`
 	OnBreach     ota.Action     `json:"onBreach"`
@@ -107,9 +108,9 @@ type Batch struct {
 	Name              string          `json:"name,omitempty"`
 	AgentIDs          []string        `json:"agentIds"` // in the plan's order
 	Status            ota.BatchStatus `json:"status"`
-	FailedCount       int             `json:"failedCount"` // agents, not tasks
-	ToleratedFailures int             `json:"toleratedFailures"`
-	Tasks             []Task          `json:"tasks"` // by agent; left out by ?tasks=false
+	FailedCount       int             `json:"failedCount"`       // agents, not tasks
+	ToleratedFailures int             `json:"toleratedFailures"` // agents of it that may fail; with the scope "plan" it is the plan that counts
+	Tasks             []Task          `json:"tasks"`             // by agent; left out by ?tasks=false
 }
 
 // Task is a task on the wire, in a batch. UUIDs are 32 hex digits.
@@ -208,7 +209,7 @@ type DowngradeComponent struct {
 type HealthReport struct {
 	AgentID string    `json:"agentId"`
 	Healthy bool      `json:"healthy"`
-	At      time.Time `json:"at,omitzero"`
+	At      time.Time `json:"at,omitzero"` // when it was so; zero means now
 	Reason  string    `json:"reason,omitempty"`
 }
 
@@ -217,13 +218,13 @@ type HealthReport struct {
 type OutcomeReport struct {
 	Key       string     `json:"key,omitempty"` // ota.Attempt.Key
 	AgentID   string     `json:"agentId,omitempty"`
-	Task      int        `json:"task,omitempty"`   // which of the agent's tasks, from 0
-	Number    int        `json:"number,omitempty"` // which attempt, from 1
-	Outcome   ota.Reason `json:"outcome"`          // succeeded, error, permanent, rejected, unreachable or throttled
-	Version   string     `json:"version,omitempty"`
-	Unchanged bool       `json:"unchanged,omitempty"`
-	After     Duration   `json:"after,omitempty"` // throttled: when it may be tried again; 0 means after a growing time
-	Message   string     `json:"message,omitempty"`
+	Task      int        `json:"task,omitempty"`      // which of the agent's tasks, from 0
+	Number    int        `json:"number,omitempty"`    // which attempt, from 1
+	Outcome   ota.Reason `json:"outcome"`             // succeeded, error, permanent, rejected, unreachable or throttled
+	Version   string     `json:"version,omitempty"`   // what the agent runs now
+	Unchanged bool       `json:"unchanged,omitempty"` // it was certainly not changed
+	After     Duration   `json:"after,omitempty"`     // throttled: when it may be tried again; 0 means after a growing time
+	Message   string     `json:"message,omitempty"`   // cut to 4 KiB
 }
 
 // Preview is what PreviewPlan answers: what a plan would be.

@@ -75,7 +75,8 @@ func (o Options) check() error {
 	return m.In("arcgis")
 }
 
-// New returns a Handler that serves engine. It starts nothing: jobs move only while Run, and the Engine's Run, are called.
+// New returns a Handler that serves engine. It starts nothing: jobs move only while Run, and the Engine's Run, are called. An error matches
+// ota.ErrInvalid and names every setting that is not legal.
 func New(engine *ota.Engine, options Options) (*Handler, error) {
 	if err := cmp.Or(setting.Engine(engine), options.check()); err != nil {
 		return nil, err

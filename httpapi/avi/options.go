@@ -58,7 +58,8 @@ func (o Options) check() error {
 	return m.In("avi")
 }
 
-// New returns a Handler that serves engine. It starts nothing; see Run.
+// New returns a Handler that serves engine. It starts nothing; see Run. An error matches
+// ota.ErrInvalid and names every setting that is not legal.
 func New(engine *ota.Engine, options Options) (*Handler, error) {
 	if err := cmp.Or(setting.Engine(engine), options.check()); err != nil {
 		return nil, err

@@ -75,7 +75,8 @@ type Handler struct {
 	tracks uint64
 }
 
-// New returns a Handler that serves engine. It starts nothing; Run does what happens after an answer.
+// New returns a Handler that serves engine. It starts nothing; Run does what happens after an answer. An error matches
+// ota.ErrInvalid and names every setting that is not legal.
 func New(engine *ota.Engine, options Options) (*Handler, error) {
 	if err := cmp.Or(setting.Engine(engine), options.check()); err != nil {
 		return nil, err

@@ -46,7 +46,7 @@ func Run(t testing.TB, loop func(context.Context) error) {
 // Serve listens on a port of this machine until the test has ended, and returns the server's URL.
 func Serve(t testing.TB, h http.Handler) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func Serve(t testing.TB, h http.Handler) string {
 // Stall sends a request whose body ends early, or never begins, and returns what is answered until the server closes the connection.
 func Stall(t testing.TB, url, method, path string, header http.Header, body string) string {
 	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
