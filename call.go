@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -17,19 +17,31 @@ var (
 	errFencedOff   = errors.New("ota: another engine owns the plan now")
 )
 
-// job is a call of the Executor to be made.
+// job is a call of the Executor to be made. It is small, as it is copied on its way to a worker; the attempt is put together there.
 type job struct {
-	attempt Attempt
-	ordinal int
+	like     *Attempt // all that is not told below: the same for every agent of which there is nothing to tell but its ID and labels
+	agent    string
+	labels   map[string]string
+	ordinal  int
+	deadline int64 // Unix nanoseconds; 0: no limit
+	number   uint32
+	repeat   bool
+	call     *callContext // given by the pool
 }
 
-func (j *job) key() callKey { return callKey{j.attempt.Task, uint32(j.attempt.Number)} }
+// attempt is what the Executor is told.
+func (j *job) attempt() Attempt {
+	a := *j.like
+	a.Agent, a.Labels, a.Number, a.Repeat, a.Deadline = j.agent, j.labels, int(j.number), j.repeat, stamp(j.deadline)
+	return a
+}
+
+func (j *job) key() callKey { return callKey{j.like.Task, j.number} }
 
 // outcome begins the outcome of a job.
 func (j *job) outcome(at time.Time) outcome {
 	return outcome{
-		ordinal: j.ordinal, agent: j.attempt.Agent, task: j.attempt.Task, number: uint32(j.attempt.Number),
-		repeat: j.attempt.Repeat, at: at.UnixNano(),
+		ordinal: j.ordinal, agent: j.agent, task: j.like.Task, number: j.number, repeat: j.repeat, at: at.UnixNano(),
 	}
 }
 
@@ -46,8 +58,7 @@ type callContext struct {
 	root     *callRoot
 	deadline int64 // Unix nanoseconds; 0: no limit
 
-	mu   sync.Mutex
-	real *realContext // nil until it is asked for
+	real atomic.Pointer[realContext] // nil until it is asked for
 }
 
 // callRoot is what the contexts of a plan's calls have in common.
@@ -76,12 +87,14 @@ func (c *callContext) Err() error { return c.context().Err() }
 func (c *callContext) Value(key any) any { return c.context().Value(key) }
 
 func (c *callContext) context() context.Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.real == nil {
-		c.real = c.root.begin(c.deadline)
+	if made := c.real.Load(); made != nil {
+		return made
 	}
-	return c.real
+	made := c.root.begin(c.deadline)
+	if !c.real.CompareAndSwap(nil, made) { // somebody else was first
+		made.stop()
+	}
+	return c.real.Load()
 }
 
 // begin makes the real context of a call.
@@ -109,20 +122,23 @@ func (c *callContext) end() {
 
 // release frees what the call's context held, once the call has returned.
 func (c *callContext) release() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.real != nil {
-		c.real.stop()
+	if made := c.real.Load(); made != nil {
+		made.stop()
 	}
 }
 
-// execute makes the call and tells its outcome. ok is false when nothing is known: the engine's own shutdown or fencing
-// ended the call.
-func (j *job) execute(x Executor, ctx *callContext) (o outcome, ok bool) {
-	res, err := execute(ctx, x, j.attempt)
-	ctx.release()
-	o = j.outcome(ctx.root.clock.Now())
-	return o, o.tell(res, err, context.Cause(ctx.root), j.attempt.Deadline)
+// execute makes the call, and tells its outcome and when it was. ok is false when nothing is known: the engine's own shutdown or
+// fencing ended the call.
+func (j *job) execute(x Executor) (o outcome, at time.Time, ok bool) {
+	res, err := execute(j.call, x, j.attempt())
+	j.call.release()
+	at = j.call.root.clock.Now()
+	o = j.outcome(at)
+	var ended error
+	if err != nil {
+		ended = context.Cause(j.call.root)
+	}
+	return o, at, o.tell(res, err, ended, j.deadline)
 }
 
 // execute is the one place where a panic of an Executor is recovered.
@@ -137,7 +153,7 @@ func execute(ctx context.Context, x Executor, a Attempt) (res Result, err error)
 
 // tell says what a call has answered. ended is why its context ended, other than by its limit. It reports false when
 // the answer says nothing about the agent.
-func (o *outcome) tell(res Result, err, ended error, deadline time.Time) bool {
+func (o *outcome) tell(res Result, err, ended error, deadline int64) bool {
 	if err == nil {
 		o.reason, o.unchanged, o.version, o.text = ReasonSucceeded, res.Unchanged, res.Version, res.Message
 		return true
@@ -150,7 +166,7 @@ func (o *outcome) tell(res Result, err, ended error, deadline time.Time) bool {
 		return false
 	case errors.Is(ended, errInterrupted):
 		o.reason = ReasonInterrupted
-	case !deadline.IsZero() && o.at >= deadline.UnixNano():
+	case deadline != 0 && o.at >= deadline:
 		o.reason = ReasonTimeout
 	}
 	return true

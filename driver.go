@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/benbjohnson/clock"
 )
 
 // driver is the shell around one plan's core: it owns nothing but goroutines. One goroutine, in run, owns the session; all others
@@ -40,7 +42,8 @@ type driver struct {
 	tending bool
 	tendAt  time.Time
 
-	look  time.Time // when to look for calls to abandon
+	look  time.Time    // when to look for calls to abandon
+	timer *clock.Timer // of wait
 	spare []outcome
 	slow  bool   // the last turn took long: commits are dear
 	inbox uint64 // the last message read
@@ -236,7 +239,7 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 			d.e.opt.Logger.WarnContext(ctx, "plan could not be read", "plan", d.id, "error", err)
 		}
 	}
-	x.calls.draining, x.calls.leaseOut = draining, !d.e.lease.ok()
+	x.calls.draining, x.calls.leaseOut = draining, !d.e.lease.ok(d.e.opt.Clock.Now())
 	x.calls.source, x.untouched = d.links.drained, d.links.untouched
 	d.sayAll(ctx, now, m.said)
 	began := time.Now()
@@ -282,8 +285,8 @@ func (d *driver) call(now time.Time) {
 		x.settled = x.settled[:0]
 	}
 	if len(x.starts) > 0 {
-		if first := x.starts[0].attempt.Deadline; !first.IsZero() {
-			d.look = soonest(d.look, first.Add(d.e.opt.AbandonAfter))
+		if first := x.starts[0].deadline; first != 0 {
+			d.look = soonest(d.look, stamp(first).Add(d.e.opt.AbandonAfter))
 		}
 		x.starts = d.pool.push(x.starts, max(x.st.c.Policy.Concurrency, len(x.starts)))
 	}
@@ -337,15 +340,19 @@ func (d *driver) wait(ctx context.Context, draining bool, wake time.Time) {
 	if left <= 0 {
 		return
 	}
-	t := d.e.opt.Clock.Timer(left)
-	defer t.Stop()
+	if d.timer == nil {
+		d.timer = d.e.opt.Clock.Timer(left)
+	} else {
+		d.timer.Reset(left)
+	}
+	defer d.timer.Stop()
 	done := ctx.Done()
 	if draining {
 		done = nil
 	}
 	select {
 	case <-d.ready:
-	case <-t.C:
+	case <-d.timer.C:
 	case <-done:
 	case <-d.linked:
 		d.tendAt = time.Time{}

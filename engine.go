@@ -105,7 +105,6 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 	}
 	e := &Engine{store: store, exec: executor, opt: options.withDefaults(), drivers: map[string]*driver{}}
 	e.lease.engine = e
-	e.lease.mock = options.Clock != nil
 	return e, nil
 }
 

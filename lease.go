@@ -12,7 +12,6 @@ import (
 // when it may no longer believe that.
 type lease struct {
 	engine *Engine
-	mock   bool         // the clock is not the real one
 	begun  time.Time    // what until counts from; its reading is monotonic
 	until  atomic.Int64 // nanoseconds after begun; 0: no lease is needed
 
@@ -86,20 +85,12 @@ func (l *lease) renew(ctx context.Context, store Leaser) error {
 	return nil
 }
 
-// ok reports whether this engine may still believe that it owns its plans.
-func (l *lease) ok() bool {
+// ok reports whether this engine may still believe, at a time that its clock has told, that it owns its plans.
+func (l *lease) ok(now time.Time) bool {
 	until := l.until.Load()
-	return until == 0 || int64(l.sinceBegun()) < until
+	return until == 0 || int64(now.Sub(l.begun)) < until
 }
 
 func errOwned(row *PlanRow) error {
 	return fmt.Errorf("%w: engine %s drives plan %s", ErrConflict, row.Progress.Owner, row.ID)
-}
-
-// sinceBegun reads the monotonic clock only, where the clock is the real one: it is asked before every call.
-func (l *lease) sinceBegun() time.Duration {
-	if l.mock {
-		return l.engine.opt.Clock.Now().Sub(l.begun)
-	}
-	return time.Since(l.begun)
 }

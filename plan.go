@@ -123,20 +123,41 @@ type Counts struct {
 	AtTarget  int `json:"atTarget"` // of Succeeded: those that needed nothing
 }
 
-// of returns the counter of one status.
+// move counts one with another status than before.
+func (c *Counts) move(from, to TaskStatus) {
+	*c.of(from)--
+	*c.of(to)++
+}
+
+// of returns the counter of one status, nil when there is none.
 func (c *Counts) of(s TaskStatus) *int {
-	return [...]*int{
-		&c.Pending, &c.Running, &c.Waiting, &c.Succeeded,
-		&c.Failed, &c.Skipped, &c.Canceled, &c.Unknown,
-	}[s]
+	switch s {
+	case TaskPending:
+		return &c.Pending
+	case TaskRunning:
+		return &c.Running
+	case TaskWaiting:
+		return &c.Waiting
+	case TaskSucceeded:
+		return &c.Succeeded
+	case TaskFailed:
+		return &c.Failed
+	case TaskSkipped:
+		return &c.Skipped
+	case TaskCanceled:
+		return &c.Canceled
+	case TaskUnknown:
+		return &c.Unknown
+	}
+	return nil
 }
 
 // Of is how many are counted with one status.
 func (c Counts) Of(s TaskStatus) int {
-	if s > TaskUnknown {
-		return 0
+	if n := c.of(s); n != nil {
+		return *n
 	}
-	return *c.of(s)
+	return 0
 }
 
 // Total is how many are counted.

@@ -22,7 +22,7 @@ type pool struct {
 	strayed  func(ordinal int) // a call was left behind
 	returned func(outcome)     // a call that was left behind has returned
 
-	ok func() bool // whether calls may be made at all
+	ok func(now time.Time) bool // whether calls may be made at all
 
 	mu      sync.Mutex
 	work    sync.Cond
@@ -33,6 +33,7 @@ type pool struct {
 	size    int             // workers that are not stuck in an abandoned call
 	workers []*worker       // all of them
 	done    []outcome       // not fetched by the owner yet
+	told    bool            // the owner was woken for them
 	made    int             // calls that are waited for
 	left    int             // abandoned calls that have not returned
 	byRow   map[int]*worker // the busy ones by the ordinal of their job; nil until an outcome is reported
@@ -45,14 +46,13 @@ type pool struct {
 type worker struct {
 	place int // in workers
 	job   job
-	calls *callRoot    // of its call
-	call  *callContext // that of its call
+	calls *callRoot // of its call
 	busy  bool
 	left  bool     // its call was left behind
 	late  *outcome // what that call answered in the end
 }
 
-func newPool(x Executor, ck clock.Clock, calls context.Context, tell func(), ok func() bool) *pool {
+func newPool(x Executor, ck clock.Clock, calls context.Context, tell func(), ok func(time.Time) bool) *pool {
 	p := &pool{exec: x, clock: ck, calls: &callRoot{calls, ck}, tell: tell, ok: ok}
 	p.work.L = &p.mu
 	return p
@@ -67,6 +67,10 @@ func (p *pool) renew(calls context.Context) {
 
 // push hands attempts to the workers, and keeps the slice; it returns another one to be filled next. It never blocks.
 func (p *pool) push(jobs []job, concurrency int) (spare []job) {
+	calls := make([]callContext, len(jobs)) // one piece of memory, which goes with the last of them
+	for i := range jobs {
+		jobs[i].call = &calls[i]
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.head == len(p.queue) {
@@ -116,55 +120,73 @@ func (p *pool) run(w *worker) {
 		}
 	}()
 	var o outcome
+	var now time.Time
 	have := false
 	for {
-		call := &callContext{}
-		if !p.next(w, call, o, have) {
+		waited, more := p.next(w, o, have)
+		if !more {
 			ended = true
 			if w.late != nil {
 				p.returned(*w.late)
 			}
 			return
 		}
-		have = false
-		if p.ok() {
-			o, have = w.job.execute(p.exec, call)
+		if waited {
+			now = p.clock.Now()
+		}
+		if have = p.ok(now); have {
+			o, now, have = w.job.execute(p.exec)
 		}
 	}
 }
 
-// next gives back the outcome of one call and takes the next job, under one lock. False ends the worker.
-func (p *pool) next(w *worker, call *callContext, o outcome, have bool) bool {
+// next gives back the outcome of one call and takes the next job, under one lock. It reports whether it had to wait for it, and
+// whether there is one: otherwise the worker ends.
+func (p *pool) next(w *worker, o outcome, have bool) (waited, more bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	waited = !w.busy
 	if w.busy && !p.back(w, o, have) {
-		return false
+		return waited, false
 	}
 	for p.head == len(p.queue) {
 		if p.closed {
 			p.size--
 			p.remove(w)
-			return false
+			return waited, false
 		}
+		p.report()
 		p.idle++
 		p.work.Wait()
 		p.idle--
-		p.roused = false
+		p.roused, waited = false, true
 	}
-	w.job, w.calls, w.call, w.busy = p.queue[p.head], p.calls, call, true
+	w.job, w.calls, w.busy = p.queue[p.head], p.calls, true
 	p.made++
-	call.root, call.deadline = p.calls, nanos(w.job.attempt.Deadline)
+	w.job.call.root, w.job.call.deadline = p.calls, w.job.deadline
 	if p.byRow != nil {
 		p.byRow[w.job.ordinal] = w
 	}
 	p.head++
 	p.rouse()
-	return true
+	if p.head == len(p.queue) || p.idle == 0 {
+		p.report()
+	}
+	return waited, true
+}
+
+// report wakes the owner for the outcomes that have come in: once for all of them, when no worker is about to take a
+// further job. So calls that return at once fill a commit.
+func (p *pool) report() {
+	if len(p.done) > 0 && !p.told {
+		p.told = true
+		p.tell()
+	}
 }
 
 // back takes in how a worker's call ended, and reports whether the worker goes on: one that was left behind has been replaced.
 func (p *pool) back(w *worker, o outcome, have bool) bool {
-	w.busy, w.call = false, nil
+	w.busy = false
 	if !w.left {
 		p.made--
 	}
@@ -180,11 +202,12 @@ func (p *pool) back(w *worker, o outcome, have bool) bool {
 		o.left = true
 		late := o // a copy, so that only this rare case allocates
 		w.late = &late
-		p.put(o)
+		p.done = append(p.done, o)
+		p.report()
 		p.remove(w)
 		return false
 	case have:
-		p.put(o)
+		p.done = append(p.done, o)
 	default:
 		p.resync = true
 		p.tell()
@@ -205,6 +228,7 @@ func (p *pool) died(w *worker) {
 		p.size--
 		p.remove(w)
 	}
+	p.report()
 	if p.head < len(p.queue) {
 		p.spawn(1)
 	}
@@ -232,7 +256,7 @@ func (p *pool) settle(calls []settledCall) {
 	}
 	for _, c := range calls {
 		if w := p.byRow[c.ordinal]; w != nil && w.job.key() == c.call {
-			w.call.end()
+			w.job.call.end()
 			continue
 		}
 		for i := p.head; i < len(p.queue); i++ {
@@ -244,20 +268,12 @@ func (p *pool) settle(calls []settledCall) {
 	}
 }
 
-// put adds an outcome; the first one into an empty slice wakes the owner.
-func (p *pool) put(o outcome) {
-	p.done = append(p.done, o)
-	if len(p.done) == 1 {
-		p.tell()
-	}
-}
-
 // fetch swaps the outcomes out. spare is used for the next ones.
 func (p *pool) fetch(spare []outcome) (done []outcome, resync bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	done, resync = p.done, p.resync
-	p.done, p.resync = spare[:0], false
+	p.done, p.told, p.resync = spare[:0], false, false
 	return done, resync
 }
 
@@ -285,7 +301,7 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 		if !w.busy || w.left {
 			continue
 		}
-		end, why := w.job.attempt.Deadline, ReasonAbandoned
+		end, why := stamp(w.job.deadline), ReasonAbandoned
 		if w.calls.Err() != nil && (end.IsZero() || ended.Before(end)) {
 			end, why = ended, reason
 		}
@@ -305,7 +321,8 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 		p.strayed(w.job.ordinal)
 		p.size--
 		if why != ReasonNone {
-			p.put(w.job.abandoned(now, why))
+			p.done = append(p.done, w.job.abandoned(now, why))
+			p.report()
 		}
 	}
 	return again

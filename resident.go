@@ -173,8 +173,6 @@ func (rs *residents) drop(p *page, done int) {
 		rs.last = nil
 	}
 	if len(rs.spare) < 2 {
-		clear(p.rows)
-		clear(p.read)
 		rs.spare = append(rs.spare, p)
 	}
 }

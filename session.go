@@ -294,7 +294,8 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 	}
 	x.agents, x.batches = x.agents[:0], x.batches[:0]
 	for _, o := range st.fx.agents {
-		x.agents = append(x.agents, *st.rows.at(o).AgentRow)
+		r := st.rows.at(o)
+		x.agents = append(x.agents, AgentRow{Ordinal: o, Batch: r.Batch, State: r.State})
 	}
 	for _, i := range st.fx.batches {
 		x.batches = append(x.batches, st.batches[i].BatchRow)
@@ -379,70 +380,4 @@ func (x *session) refresh(ctx context.Context) error {
 func (x *session) acknowledged() {
 	x.held = input{outcomes: x.held.outcomes[:0]}
 	x.alive, x.left = nil, nil
-}
-
-// handOut turns the committed starts into attempts, and the core's questions into asks.
-func (x *session) handOut() (again bool) {
-	st := x.st
-	for _, b := range st.fx.starts {
-		r := st.rows.at(b.ordinal)
-		r.live = true
-		x.starts = append(x.starts, job{attempt: st.attempt(r, b.task), ordinal: b.ordinal})
-	}
-	x.settled = append(x.settled, st.fx.settled...)
-	for _, a := range st.asks {
-		a.attempt = st.attempt(st.rows.at(a.ordinal), a.task)
-		x.asks = append(x.asks, a)
-	}
-	st.asks = st.asks[:0]
-	if st.asksGate {
-		st.asksGate = false
-		x.asks = append(x.asks, ask{kind: askGate, batch: st.p.Batch})
-	}
-	for st.queue.inspect.len() > 0 {
-		r := st.rows.at(st.queue.inspect.pop())
-		i := r.State.active()
-		r.asks = true
-		x.asks = append(x.asks, ask{kind: askInspect, attempt: st.attempt(r, i), ordinal: r.Ordinal, number: r.State.task(i).Number})
-	}
-	st.forget()
-	again = st.fx.again
-	fx := &st.fx
-	*fx = change{step: fx.step + 1, log: fx.log, agents: fx.agents[:0], batches: fx.batches[:0], starts: fx.starts[:0], settled: fx.settled[:0]}
-	fx.log.reset()
-	return again
-}
-
-// forget gives back rows and batches that are not needed any more.
-func (s *state) forget() {
-	done := s.queue.next
-	if s.probing.active {
-		done = min(done, s.probing.next)
-	}
-	s.rows.release(done)
-	if s.probing.active || s.current() == nil {
-		s.rows.sweep(done)
-	}
-	for _, i := range s.fx.batches {
-		if b := s.batches[i]; b != nil && b.Status == BatchCompleted && i < s.p.Batch && !b.judge {
-			delete(s.batches, i)
-			s.hot = nil
-		}
-	}
-}
-
-// attempt is what an Executor is told about a task.
-func (s *state) attempt(r *resident, task int) Attempt {
-	t, work := r.State.task(task), s.spec.task(&r.Agent, task)
-	a := Attempt{
-		Plan: s.id, Agent: r.Agent.ID, Task: task, Component: work.Component, Number: int(t.Number), Epoch: s.epoch,
-		FromVersion: r.from(&s.spec, task), FromRelease: work.FromRelease,
-		ToVersion: work.ToVersion, ToRelease: work.ToRelease,
-		Repeat: t.Why == ReasonRepeat, Rollback: s.spec.Source != "",
-		Labels: r.Agent.Labels, Annotations: s.c.Annotations,
-	}
-	if limit := s.c.Policy.AttemptLimit; limit != NoLimit && t.Status == TaskRunning {
-		a.Deadline = stamp(t.Started + int64(limit))
-	}
-	return a
 }

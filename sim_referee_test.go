@@ -201,30 +201,30 @@ func (r *referee) paused(id string, p Plan) { r.plans[id].pausedBy = true }
 // called checks that an attempt is called only once its start is stored, under the epoch it carries.
 func (r *referee) called(p *process, id string, j job) {
 	for _, row := range r.rows(id) {
-		if row.Agent.ID != j.attempt.Agent {
+		if row.Agent.ID != j.attempt().Agent {
 			continue
 		}
-		t := row.State.task(j.attempt.Task)
-		if t.Number < uint32(j.attempt.Number) || t.Number == uint32(j.attempt.Number) && t.Status == TaskPending {
-			r.fail("call %s, but its start is not stored: %+v", j.attempt.Key(), *t)
+		t := row.State.task(j.attempt().Task)
+		if t.Number < uint32(j.attempt().Number) || t.Number == uint32(j.attempt().Number) && t.Status == TaskPending {
+			r.fail("call %s, but its start is not stored: %+v", j.attempt().Key(), *t)
 		}
-		for i := range j.attempt.Task {
+		for i := range j.attempt().Task {
 			if done := row.State.task(i); done.Status != TaskSucceeded && done.Why != ReasonUntouched {
-				r.fail("call %s, but task %d is %s", j.attempt.Key(), i, done.Status)
+				r.fail("call %s, but task %d is %s", j.attempt().Key(), i, done.Status)
 			}
 		}
-		_, to := componentVersions(j.attempt.Component.Name)
-		from := r.was(row.Agent.ID, j.attempt.Component.Name)
-		if j.attempt.Rollback {
+		_, to := componentVersions(j.attempt().Component.Name)
+		from := r.was(row.Agent.ID, j.attempt().Component.Name)
+		if j.attempt().Rollback {
 			from, to = to, from
 		}
-		if row.Agent.component(j.attempt.Task) != j.attempt.Component || j.attempt.FromVersion != from || j.attempt.ToVersion != to {
-			r.fail("call %s brings %+v from %s to %s", j.attempt.Key(), j.attempt.Component, j.attempt.FromVersion, j.attempt.ToVersion)
+		if row.Agent.component(j.attempt().Task) != j.attempt().Component || j.attempt().FromVersion != from || j.attempt().ToVersion != to {
+			r.fail("call %s brings %+v from %s to %s", j.attempt().Key(), j.attempt().Component, j.attempt().FromVersion, j.attempt().ToVersion)
 		}
 	}
 	for _, c := range p.calls {
-		if c.plan == id && c.job.attempt.Agent == j.attempt.Agent {
-			r.fail("call %s while %s is still out in the same process", j.attempt.Key(), c.job.attempt.Key())
+		if c.plan == id && c.job.attempt().Agent == j.attempt().Agent {
+			r.fail("call %s while %s is still out in the same process", j.attempt().Key(), c.job.attempt().Key())
 		}
 	}
 }

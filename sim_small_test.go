@@ -77,7 +77,7 @@ func small(e *enumerator, faults int, verbs bool, policy Policy, tasks int) (fai
 				break
 			}
 		}
-		if id := p.calls[0].job.attempt.Agent; e.pick(2) == 1 {
+		if id := p.calls[0].job.attempt().Agent; e.pick(2) == 1 {
 			w.behave[id] = 2 // fails
 		} else {
 			w.behave[id] = 15

@@ -380,15 +380,15 @@ func (w *world) fenced(p *process, id string) {
 func (w *world) handOut(p *process, id string, x *session) {
 	for _, over := range x.settled { // its outcome was reported: the call ends, and nobody listens to it
 		p.calls = slices.DeleteFunc(p.calls, func(c worldCall) bool {
-			return c.plan == id && !c.left && c.job.ordinal == over.ordinal && c.job.attempt.Task == over.call.task && c.job.attempt.Number == int(over.call.number)
+			return c.plan == id && !c.left && c.job.ordinal == over.ordinal && c.job.attempt().Task == over.call.task && c.job.attempt().Number == int(over.call.number)
 		})
 	}
 	x.settled = x.settled[:0]
 	for _, j := range x.starts {
 		w.referee.called(p, id, j)
 		p.calls = append(p.calls, worldCall{plan: id, job: j})
-		if name := j.attempt.Component.Name; id == w.plan && w.behaviour(j.attempt.Agent, name) != 3 { // not unreachable
-			w.effects[j.attempt.Agent+name] = true
+		if name := j.attempt().Component.Name; id == w.plan && w.behaviour(j.attempt().Agent, name) != 3 { // not unreachable
+			w.effects[j.attempt().Agent+name] = true
 		}
 	}
 	x.starts = x.starts[:0]
@@ -409,7 +409,7 @@ func (w *world) interrupt(p *process, id string) {
 			return false
 		}
 		o := c.job.outcome(w.clock.t)
-		o.tell(Result{}, errors.New("interrupted"), errInterrupted, time.Time{})
+		o.tell(Result{}, errors.New("interrupted"), errInterrupted, 0)
 		in.outcomes = append(in.outcomes, o)
 		return true
 	})
@@ -432,15 +432,15 @@ func (w *world) deliver(p *process) {
 		w.turn(p, c.plan, input{outcomes: []outcome{o}})
 		return
 	}
-	if a := &c.job.attempt; w.behaviour(a.Agent, a.Component.Name) == 8 && w.choose.pick(2) == 0 && !c.job.attempt.Rollback {
+	if a := c.job.attempt(); w.behaviour(a.Agent, a.Component.Name) == 8 && w.choose.pick(2) == 0 && !a.Rollback {
 		o.reason, o.leaves = ReasonAbandoned, true
 		p.calls[i].left = true
 		w.turn(p, c.plan, input{outcomes: []outcome{o}})
 		return
 	}
 	p.calls = slices.Delete(p.calls, i, i+1)
-	res, err := w.answer(c.job.attempt)
-	o.tell(res, err, nil, time.Time{})
+	res, err := w.answer(c.job.attempt())
+	o.tell(res, err, nil, 0)
 	in := input{outcomes: []outcome{o}}
 	for len(p.calls) > 0 && !w.every && w.choose.pick(3) == 0 { // several at once
 		j := w.choose.pick(len(p.calls))
@@ -450,8 +450,8 @@ func (w *world) deliver(p *process) {
 		}
 		p.calls = slices.Delete(p.calls, j, j+1)
 		o := d.job.outcome(w.clock.t)
-		res, err := w.answer(d.job.attempt)
-		o.tell(res, err, nil, time.Time{})
+		res, err := w.answer(d.job.attempt())
+		o.tell(res, err, nil, 0)
 		in.outcomes = append(in.outcomes, o)
 	}
 	w.turn(p, c.plan, in)

@@ -21,9 +21,9 @@ type simEvent struct {
 func (s *simulator) call(p *simPlan, j *job) {
 	s.calls++
 	now := s.clock.now
-	c := s.fleet.SimulateCall(j.attempt, now)
+	c := s.fleet.SimulateCall(j.attempt(), now)
 	p.out++
-	back, limit := now.Add(max(c.Latency, 0)), j.attempt.Deadline
+	back, limit := now.Add(max(c.Latency, 0)), stamp(j.deadline)
 	if c.Latency == NoLimit {
 		back = time.Time{}
 	}
@@ -50,7 +50,7 @@ func (s *simulator) call(p *simPlan, j *job) {
 // returned is the outcome of a call that has returned.
 func (j *job) returned(at time.Time, res Result, err error) outcome {
 	o := j.outcome(at)
-	o.tell(res, err, nil, j.attempt.Deadline)
+	o.tell(res, err, nil, j.deadline)
 	return o
 }
 

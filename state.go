@@ -172,10 +172,8 @@ func (s *state) touch(r *resident, i int) {
 func (s *state) setTask(r *resident, i int, to TaskStatus) {
 	t := r.State.task(i)
 	b := s.batch(r.Batch)
-	*b.Tasks.of(t.Status)--
-	*b.Tasks.of(to)++
-	*s.p.Tasks.of(t.Status)--
-	*s.p.Tasks.of(to)++
+	b.Tasks.move(t.Status, to)
+	s.p.Tasks.move(t.Status, to)
 	t.Status = to
 	s.dirty(r)
 	s.dirtyBatch(b)
@@ -188,10 +186,8 @@ func (s *state) setAgent(r *resident, to TaskStatus) {
 		return
 	}
 	b := s.batch(r.Batch)
-	*b.Counts.of(from)--
-	*b.Counts.of(to)++
-	*s.p.Counts.of(from)--
-	*s.p.Counts.of(to)++
+	b.Counts.move(from, to)
+	s.p.Counts.move(from, to)
 	r.State.Status = to
 	if bad(from) != bad(to) {
 		s.judgeLater(b)

@@ -186,7 +186,7 @@ func TestAReportTakesALostAttemptOutOfTheQueue(t *testing.T) {
 		require.NoError(s, x.refresh(s.ctx))
 		turn(input{})
 		require.Len(s, x.starts, 1, "the other lost attempt is repeated, this one is due in an hour")
-		require.Equal(s, "a-001", x.starts[0].attempt.Agent)
+		require.Equal(s, "a-001", x.starts[0].agent)
 	})
 }
 

@@ -1,0 +1,95 @@
+package ota
+
+// handOut turns the committed starts into attempts, and the core's questions into asks.
+func (x *session) handOut() (again bool) {
+	st := x.st
+	var like *Attempt
+	for _, b := range st.fx.starts {
+		r := st.rows.at(b.ordinal)
+		r.live = true
+		own := like
+		if own == nil || !r.plain() {
+			a := st.attempt(r, b.task)
+			own = &a
+		}
+		if r.plain() {
+			like = own
+		}
+		x.starts = append(x.starts, st.job(own, r))
+	}
+	x.settled = append(x.settled, st.fx.settled...)
+	for _, a := range st.asks {
+		a.attempt = st.attempt(st.rows.at(a.ordinal), a.task)
+		x.asks = append(x.asks, a)
+	}
+	st.asks = st.asks[:0]
+	if st.asksGate {
+		st.asksGate = false
+		x.asks = append(x.asks, ask{kind: askGate, batch: st.p.Batch})
+	}
+	for st.queue.inspect.len() > 0 {
+		r := st.rows.at(st.queue.inspect.pop())
+		i := r.State.active()
+		r.asks = true
+		x.asks = append(x.asks, ask{kind: askInspect, attempt: st.attempt(r, i), ordinal: r.Ordinal, number: r.State.task(i).Number})
+	}
+	st.forget()
+	again = st.fx.again
+	fx := &st.fx
+	*fx = change{step: fx.step + 1, log: fx.log, agents: fx.agents[:0], batches: fx.batches[:0], starts: fx.starts[:0], settled: fx.settled[:0]}
+	fx.log.reset()
+	return again
+}
+
+// forget gives back rows and batches that are not needed any more.
+func (s *state) forget() {
+	done := s.queue.next
+	if s.probing.active {
+		done = min(done, s.probing.next)
+	}
+	s.rows.release(done)
+	if s.probing.active || s.current() == nil {
+		s.rows.sweep(done)
+	}
+	for _, i := range s.fx.batches {
+		if b := s.batches[i]; b != nil && b.Status == BatchCompleted && i < s.p.Batch && !b.judge {
+			delete(s.batches, i)
+			s.hot = nil
+		}
+	}
+}
+
+// job is a call to be made: the attempt own, or one like it for another agent.
+func (s *state) job(own *Attempt, r *resident) job {
+	t := r.State.task(own.Task)
+	return job{
+		like: own, agent: r.Agent.ID, labels: r.Agent.Labels, ordinal: r.Ordinal,
+		deadline: s.deadline(t), number: t.Number, repeat: t.Why == ReasonRepeat,
+	}
+}
+
+// plain reports whether the attempt of an agent is like those of all others, but for its ID and labels.
+func (r *resident) plain() bool {
+	a := &r.Agent
+	return len(a.Tasks) == 0 && a.Version == "" && a.Target == "" && r.State.More == nil
+}
+
+// deadline is when the call of a running task is to end, Unix nanoseconds; 0: it has no limit.
+func (s *state) deadline(t *TaskState) int64 {
+	if limit := s.c.Policy.AttemptLimit; limit != NoLimit && t.Status == TaskRunning {
+		return t.Started + int64(limit)
+	}
+	return 0
+}
+
+// attempt is what an Executor is told about a task.
+func (s *state) attempt(r *resident, task int) Attempt {
+	t, work := r.State.task(task), s.spec.task(&r.Agent, task)
+	return Attempt{
+		Plan: s.id, Agent: r.Agent.ID, Task: task, Component: work.Component, Number: int(t.Number), Epoch: s.epoch,
+		FromVersion: r.from(&s.spec, task), FromRelease: work.FromRelease,
+		ToVersion: work.ToVersion, ToRelease: work.ToRelease,
+		Repeat: t.Why == ReasonRepeat, Rollback: s.spec.Source != "",
+		Labels: r.Agent.Labels, Annotations: s.c.Annotations, Deadline: stamp(s.deadline(t)),
+	}
+}
