@@ -20,7 +20,7 @@ type loaded struct {
 // connections go. Two numbers are compared: requests a second, and the server's processor time for one.
 func wrk(ctx context.Context, t *target) error {
 	const rounds = 5
-	if _, err := exec.LookPath("wrk"); err != nil {
+	if tool, _ := exec.LookPath("wrk"); tool == "" {
 		fmt.Println("  left out: there is no wrk (Debian and Ubuntu: apt-get install wrk)")
 		return nil
 	}
