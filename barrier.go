@@ -48,9 +48,10 @@ func gateBarrier(v *view) (hold, bool) {
 	return hold{Why: ReasonGate, Text: fmt.Sprintf("batch %d", v.b.Index), asksGate: true}, true
 }
 
-// evidenceBarrier holds back everybody after a canary that changed no agent: it has proved nothing.
+// evidenceBarrier holds back everybody after a canary that changed no agent: it has proved nothing. Where nobody comes after it,
+// there is nothing to prove, and no batch that could be promoted.
 func evidenceBarrier(v *view) (hold, bool) {
-	if !v.b.Canary || v.b.Changed > 0 || v.c.Promoted > v.b.Index {
+	if !v.b.Canary || v.b.Changed > 0 || v.c.Promoted > v.b.Index || v.b.Index+1 == v.spec.Batches {
 		return hold{}, false
 	}
 	return hold{Why: ReasonEvidence, Verb: VerbPromote, Text: fmt.Sprintf("batch %d", v.b.Index)}, true

@@ -94,18 +94,8 @@ func (w *saying) event(e Event) {
 
 // refuse is the error for a verb that the present status forbids.
 func (w *saying) refuse(hint string) error {
-	st := w.status()
-	legal := slices.DeleteFunc(LegalVerbs(st), func(v Verb) bool {
-		switch v {
-		case VerbResume, VerbPromote, VerbRetry:
-			return w.row.Control.Rollback != nil
-		case VerbCreateRollback, VerbRollback:
-			return w.row.Source != ""
-		default:
-			return false
-		}
-	})
-	return &StateError{Plan: w.row.ID, Verb: w.verb, Have: st, Legal: legal, Hint: hint}
+	legal := legalNow(&w.row.Spec, &w.row.Control, &w.row.Progress)
+	return &StateError{Plan: w.row.ID, Verb: w.verb, Have: w.status(), Legal: legal, Hint: hint}
 }
 
 func (w *saying) legal() error {

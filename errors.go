@@ -134,7 +134,7 @@ type StateError struct {
 	Plan  string
 	Verb  Verb
 	Have  Status
-	Legal []Verb // what may be said instead, now
+	Legal []Verb // what may be said instead, now: each is accepted, but for agents that other plans hold
 	Hint  string // more about this case, for example which batch may be promoted; may be empty
 }
 

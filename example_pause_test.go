@@ -60,7 +60,7 @@ func ExampleStateError() {
 	_, err = engine.Pause(ctx, plan.ID, ota.By{})
 	fmt.Println(err)
 	// Output:
-	// ota: pause is not possible while plan june is pending; possible now: start, cancel, promote, skip, edit, annotate
+	// ota: pause is not possible while plan june is pending; possible now: start, cancel, skip, edit, annotate
 }
 
 // An edit counts from the next decision on. A request ID makes a verb safe to say again when its answer was lost.

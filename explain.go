@@ -12,6 +12,7 @@ type Explanation struct {
 	Plan     string    `json:"plan"`
 	Status   Status    `json:"status"`
 	Batch    int       `json:"batch"`
+	Legal    []Verb    `json:"legal"`    // what may be said to it now, in a fixed order; see LegalVerbs
 	Blockers []Blocker `json:"blockers"` // never empty while the plan has not ended and makes no progress
 }
 
@@ -106,7 +107,13 @@ func (e *Engine) noEngine(ctx context.Context, row *PlanRow, st Status) (Blocker
 }
 
 func (v *view) explanation(id string) Explanation {
-	return Explanation{Plan: id, Status: v.status, Batch: min(v.p.Batch, v.p.Reached), Blockers: v.explain()}
+	x := Explanation{Plan: id, Status: v.status, Batch: min(v.p.Batch, v.p.Reached), Legal: legalNow(v.spec, v.c, v.p), Blockers: v.explain()}
+	for i := range x.Blockers {
+		if b := &x.Blockers[i]; !slices.Contains(x.Legal, b.Verb) { // it would be refused
+			b.Verb, b.With = 0, ""
+		}
+	}
+	return x
 }
 
 // explain lists everything that holds the plan back now: the same limits and barriers that decide asks.

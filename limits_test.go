@@ -245,6 +245,12 @@ func TestRollbackTemplate(t *testing.T) {
 		back := s.plan(s.plan(p.ID).Rollback)
 		require.Equal(s, "quickly back", back.Name)
 		require.Equal(s, 50, back.Policy.Concurrency)
+
+		shown := s.plan(p.ID).Template
+		require.Equal(s, "quickly back", shown.Name)
+		require.Equal(s, back.Policy, *shown.Policy, "its defaults are filled in")
+		shown.Name, shown.Policy.Concurrency = "spoilt", 1
+		require.Equal(s, 50, s.plan(p.ID).Template.Policy.Concurrency, "it is a copy")
 	})
 }
 

@@ -244,7 +244,7 @@ func TestMessagesOfVerbs(t *testing.T) {
 			require.ErrorContains(s, err, want)
 		}
 		_, err := s.e.Resume(s.ctx, id, Decision{}, By{})
-		require.EqualError(s, err, "ota: resume is not possible while plan "+id+" is pending; possible now: start, cancel, promote, skip, edit, annotate")
+		require.EqualError(s, err, "ota: resume is not possible while plan "+id+" is pending; possible now: start, cancel, skip, edit, annotate")
 		require.Len(s, s.log(id), 1)
 	})
 }

@@ -99,6 +99,7 @@ type Plan struct {
 	Components  []string          `json:"components,omitempty"` // names of the components that its tasks are about, in order
 	Source      string            `json:"source,omitempty"`     // of a rollback plan: the plan it takes back
 	Rollback    string            `json:"rollback,omitempty"`   // its rollback plan, when it has one
+	Template    *RollbackSpec     `json:"template,omitempty"`   // Spec.Rollback: of the rollback that a breach asks for
 	Warnings    []string          `json:"warnings,omitempty"`   // what is legal but deserves a look
 	Readiness   *Readiness        `json:"readiness,omitempty"`  // what the last Precheck has found
 	Control     uint64            `json:"control"`              // changes with every verb and new breach, not with progress

@@ -236,8 +236,11 @@ func (p Policy) withDefaults() Policy {
 	if p.QueueLimit == 0 {
 		p.QueueLimit = DefaultQueueLimit
 	}
-	if p.Observe.Probe == 0 && !p.Observe.None() {
+	if p.Observe.Probe == 0 {
 		p.Observe.Probe = DefaultProbe
+	}
+	if p.Gate.Every == 0 {
+		p.Gate.Every = DefaultGate
 	}
 	if p.MaxAbandoned == 0 {
 		p.MaxAbandoned = p.Concurrency

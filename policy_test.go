@@ -74,9 +74,9 @@ func TestPolicyDefaults(t *testing.T) {
 	p := Policy{}.withDefaults()
 	require.Equal(t, Policy{
 		Concurrency: 5, FailureThreshold: ptr(0.1), AttemptLimit: 30 * time.Minute, QueueLimit: time.Hour, MaxAbandoned: 5,
+		Observe: Observe{Probe: 10 * time.Second}, Gate: Gate{Every: 30 * time.Second},
 	}, p)
 	require.Equal(t, 0.0, *Policy{FailureThreshold: ptr(0.0)}.withDefaults().FailureThreshold, "a threshold of 0 is 0")
-	require.Equal(t, 10*time.Second, Policy{Observe: Observe{Wait: 1}}.withDefaults().Observe.Probe)
 	given := Policy{FailureThreshold: ptr(0.5), Hold: Hold{Batches: []int{1}}}
 	with := given.withDefaults()
 	*with.FailureThreshold, with.Hold.Batches[0] = 0.7, 9

@@ -22,6 +22,13 @@ func planOf(row *PlanRow) Plan {
 		Source: s.Source, Warnings: slices.Concat(s.Warnings, c.Warnings), Owner: p.Owner, Components: slices.Clone(s.Components),
 		Control: row.ControlNumber, Revision: row.Revision, Readiness: c.Readiness.clone(),
 	}
+	if t := c.Template; t != nil {
+		own := t.clone()
+		if own.Policy != nil {
+			*own.Policy = own.Policy.withDefaults()
+		}
+		plan.Template = &own
+	}
 	if c.Started != nil {
 		plan.StartedAt = c.Started.At
 	}

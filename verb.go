@@ -104,7 +104,7 @@ var transitions = map[Status]map[Verb][]Status{
 }
 
 // LegalVerbs returns the verbs that may be said to a plan in status s, in a fixed order. A verb that repeats a wish which is
-// fulfilled already, such as Pause of a paused plan, is success too, and not listed.
+// fulfilled already, such as Pause of a paused plan, is success too, and not listed. Explanation.Legal is what may be said to one plan.
 func LegalVerbs(s Status) []Verb {
 	verbs := make([]Verb, 0, len(transitions[s]))
 	for v := range transitions[s] {
@@ -112,4 +112,31 @@ func LegalVerbs(s Status) []Verb {
 	}
 	slices.Sort(verbs)
 	return verbs
+}
+
+// legalNow is LegalVerbs of a plan as it stands, without those that would be refused, or would change nothing, because of more than
+// its status. What others hold and what a Resume has to decide is not looked at.
+func legalNow(s *PlanSpec, c *Control, p *Progress) []Verb {
+	frozen, next := c.Rollback != nil, p.Reached+1
+	touched := p.Touched+p.Counts.Running > 0
+	return slices.DeleteFunc(LegalVerbs(statusOf(c, p)), func(v Verb) bool {
+		switch v {
+		case VerbResume:
+			return frozen
+		case VerbCancel:
+			return c.Cancel != nil && c.Cancel.Interrupt
+		case VerbPromote:
+			return frozen || next >= s.Batches || c.Promoted >= next
+		case VerbSkip:
+			return p.Counts.Pending+p.Counts.Waiting == 0
+		case VerbRetry:
+			return frozen || p.Counts.Bad() == 0
+		case VerbCreateRollback:
+			return s.Source != "" || frozen || !touched
+		case VerbRollback:
+			return s.Source != "" || !frozen && !touched
+		default:
+			return false
+		}
+	})
 }

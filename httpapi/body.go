@@ -6,7 +6,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 
@@ -74,19 +73,16 @@ func isJSON(h http.Header) bool {
 // unreadable is the problem of a body that could not be read to its end.
 func unreadable(err error) error {
 	var bad *strictjson.Error
-	var large *http.MaxBytesError
 	var made *Problem
-	switch {
-	case errors.As(err, &made):
+	switch status, limit := netlimit.Failure(err); {
+	case errors.As(err, &made), errors.Is(err, errSpool):
 		return err
 	case errors.As(err, &bad):
 		return newProblem("malformed", bad.Error(), Mistake{Pointer: bad.Pointer, Problem: bad.Problem})
-	case errors.As(err, &large):
-		return tooLarge(large.Limit)
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case status == http.StatusRequestEntityTooLarge:
+		return tooLarge(limit)
+	case status == http.StatusRequestTimeout:
 		return newProblem("too_slow", "")
-	case errors.Is(err, errSpool):
-		return err
 	default:
 		return newProblem("malformed", "the body ended before it was complete")
 	}

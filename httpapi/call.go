@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // call is one request being served.
@@ -27,6 +28,7 @@ type call struct {
 }
 
 func (c *call) begin() {
+	netlimit.Unread(c.w, c.r, c.h.opt.Limits.Slow) // until somebody reads it
 	c.rc = http.NewResponseController(c.w)
 	h := c.w.Header()
 	h.Set("Cache-Control", "no-store")
@@ -103,7 +105,7 @@ func (c *call) parseQuery(r *route) error {
 		}
 		for _, v := range values {
 			if bad := textProblem(v); bad != "" {
-				return newProblem("malformed", "", Mistake{Pointer: name, Problem: bad, Value: shorten(v)})
+				return newProblem("malformed", "", Mistake{Pointer: name, Problem: bad, Value: wire.Shorten(v)})
 			}
 		}
 	}
@@ -120,7 +122,7 @@ func (c *call) number(name string, least, most, absent int) (int, error) {
 	n, err := strconv.Atoi(values[0])
 	if err != nil || n < least || n > most || len(values) > 1 {
 		return 0, newProblem("malformed", "", Mistake{
-			Pointer: name, Problem: "is not a number in range", Value: shorten(values[0]),
+			Pointer: name, Problem: "is not a number in range", Value: wire.Shorten(values[0]),
 			Allowed: strconv.Itoa(least) + " to " + strconv.Itoa(most),
 		})
 	}
@@ -137,7 +139,7 @@ func (c *call) truth(name string, absent bool) (bool, error) {
 	case len(v) == 1 && v[0] == "false":
 		return false, nil
 	default:
-		return false, newProblem("malformed", "", Mistake{Pointer: name, Problem: "is not a boolean", Value: shorten(v[0]), Allowed: "true, false"})
+		return false, newProblem("malformed", "", Mistake{Pointer: name, Problem: "is not a boolean", Value: wire.Shorten(v[0]), Allowed: "true, false"})
 	}
 }
 
@@ -158,24 +160,11 @@ func hide(id string, err error) error {
 	return err
 }
 
-func noPlan(id string) error { return newProblem("not_found", "there is no plan "+shorten(id)) }
+func noPlan(id string) error { return newProblem("not_found", "there is no plan "+wire.Shorten(id)) }
 
 func (h *Handler) lookup(ctx context.Context, id string) (ota.Plan, error) {
-	const prefix = "plan-"
-	if !legalID(id) {
-		return ota.Plan{}, noPlan(id)
-	}
-	other := prefix + id
-	if len(id) > len(prefix) && id[:len(prefix)] == prefix {
-		other = id[len(prefix):]
-	}
-	p, err := h.engine.Plan(ctx, id)
-	if errors.Is(err, ota.ErrNotFound) {
-		if p, err = h.engine.Plan(ctx, other); errors.Is(err, ota.ErrNotFound) {
-			return p, noPlan(id)
-		}
-	}
-	return p, err
+	p, err := wire.Plan(ctx, h.engine, id)
+	return p, hide(id, err)
 }
 
 // verb is plan for requests that change it: If-Match is compared too.

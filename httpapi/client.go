@@ -17,11 +17,12 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // Client speaks to a Handler elsewhere. Its methods mean what those of *ota.Engine mean, and its refusals are *Problem
 // values that match the same sentinels: errors.Is(err, ota.ErrState) holds on both sides of the wire. It is safe for
-// concurrent use, and retries nothing but Watch.
+// concurrent use, and retries nothing but Watch. Plans are named by their IDs, with or without "plan-".
 //
 // Of an ota.By, Reason goes with the request, Request is its Idempotency-Key (1 to 128 visible ASCII characters) and
 // Control its If-Match; the actor is whoever Token belongs to.
@@ -113,7 +114,7 @@ func readProblem(resp *http.Response) error {
 	p := &Problem{}
 	t, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if t != "application/problem+json" || json.Unmarshal(b, p) != nil || p.Code == "" {
-		p = &Problem{Status: resp.StatusCode, Title: resp.Status, Detail: shorten(string(b))}
+		p = &Problem{Status: resp.StatusCode, Title: resp.Status, Detail: wire.Shorten(string(b))}
 		if resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests {
 			p.cause = ErrUnavailable
 		}

@@ -1,15 +1,19 @@
 package httpapi_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
 )
 
 // What Engine refuses, Client refuses by the same error, with the same fields.
@@ -83,9 +87,57 @@ func TestClientErrors(t *testing.T) {
 	if _, err = c.Create(ctx, ota.Spec{Name: "n", Agents: func(yield func(ota.Agent, error) bool) { yield(ota.Agent{}, broken) }}); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
-	away := httpapi.Client{URL: serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))}
+	away := httpapi.Client{URL: testserver.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))}
 	if _, err := away.Plan(ctx, "x"); !errors.Is(err, httpapi.ErrUnavailable) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A refusal over a breach says which bodies resume the plan, and they do.
+func TestBreachHint(t *testing.T) {
+	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{})
+	none, all := 0.0, 1.0
+	for name, row := range map[string]struct {
+		policy ota.Policy
+		bodies int
+	}{
+		"threshold":  {ota.Policy{FailureThreshold: &none}, 2},
+		"planLimit":  {ota.Policy{FailureThreshold: &all, PlanLimit: 1}, 1},
+		"batchLimit": {ota.Policy{FailureThreshold: &all, BatchLimit: 1, Concurrency: 1}, 1},
+	} {
+		for i := range row.bodies {
+			p, err := c.Create(t.Context(), ota.Spec{
+				Name: name, FromVersion: "1", ToVersion: "2", ToRelease: "2", Policy: row.policy, Agents: ota.AgentIDs(fmt.Sprint("fail-", name, i), fmt.Sprint("ok-", name, i)),
+			})
+			if err == nil {
+				_, err = c.Start(t.Context(), p.ID, ota.By{})
+			}
+			if err == nil {
+				_, err = e.Wait(t.Context(), p.ID)
+			}
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			_, err = c.Resume(t.Context(), p.ID, httpapi.Decision{}, ota.By{})
+			var refused *httpapi.Problem
+			if !errors.As(err, &refused) || refused.Code != "breach" || strings.Contains(refused.Detail+refused.Hint, "Accept(") {
+				t.Fatalf("%s: got %+v", name, err)
+			}
+			bodies := regexp.MustCompile(`\{[^}…]*\}`).FindAllString(refused.Hint, -1)
+			if len(bodies) != row.bodies || name != "threshold" && !strings.Contains(refused.Hint, `"`+name+`"`) {
+				t.Fatalf("%s: the hint is %s", name, refused.Hint)
+			}
+			var d struct {
+				Decision string
+				Failed   int
+			}
+			if err := json.Unmarshal([]byte(bodies[i]), &d); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Resume(t.Context(), p.ID, httpapi.Decision{Word: d.Decision, Failed: d.Failed}, ota.By{}); err != nil {
+				t.Errorf("%s: %s: %v", name, bodies[i], err)
+			}
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // Create is Engine.Create. The agents are sent while they are read; the plan comes back without its batches. An error that they
@@ -37,7 +38,7 @@ func (c *Client) Preview(ctx context.Context, spec ota.Spec, call time.Duration)
 func sendSpec(q request, spec *ota.Spec, send func(request) error) error {
 	for field, s := range map[string]string{"id": spec.ID, "fingerprint": spec.Fingerprint, "actor": spec.Actor} {
 		if s != "" {
-			return &ota.FieldError{Field: field, Value: shorten(s), Problem: "is chosen by the server", Allowed: "empty"}
+			return &ota.FieldError{Field: field, Value: wire.Shorten(s), Problem: "is chosen by the server", Allowed: "empty"}
 		}
 	}
 	if spec.Agents == nil {
@@ -145,13 +146,13 @@ func policyMembers(body map[string]any, p *ota.Policy) {
 	add("attemptLimit", Duration(p.AttemptLimit), p.AttemptLimit != 0)
 	add("queueLimit", Duration(p.QueueLimit), p.QueueLimit != 0)
 	add("maxAbandoned", p.MaxAbandoned, p.MaxAbandoned != 0)
-	wire := policyOf(p)
-	body["scope"], body["onBreach"], body["onAway"], body["reserve"] = wire.Scope, wire.OnBreach, wire.OnAway, wire.Reserve
-	body["hold"], body["observe"], body["retry"] = wire.Hold, wire.Observe, wire.Retry
-	body["batchLimit"], body["planLimit"], body["maxConsecutive"] = wire.BatchLimit, wire.PlanLimit, wire.MaxConsecutive
-	body["rate"], body["gate"], body["halve"] = wire.Rate, wire.Gate, wire.Halve
-	add("budget", wire.Budget, wire.Budget != ota.Budget{})
-	add("windows", wire.Windows, len(wire.Windows) > 0)
+	w := policyOf(p)
+	body["scope"], body["onBreach"], body["onAway"], body["reserve"] = w.Scope, w.OnBreach, w.OnAway, w.Reserve
+	body["hold"], body["observe"], body["retry"] = w.Hold, w.Observe, w.Retry
+	body["batchLimit"], body["planLimit"], body["maxConsecutive"] = w.BatchLimit, w.PlanLimit, w.MaxConsecutive
+	body["rate"], body["gate"], body["halve"] = w.Rate, w.Gate, w.Halve
+	add("budget", w.Budget, w.Budget != ota.Budget{})
+	add("windows", w.Windows, len(w.Windows) > 0)
 }
 
 // rollbackOf is a RollbackSpec as a request. A policy is sent whole.

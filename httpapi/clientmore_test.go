@@ -17,7 +17,7 @@ func TestClientRollbackTemplate(t *testing.T) {
 	none, all := 0.0, 1.0
 	policy := ota.Policy{
 		Concurrency: 7, FailureThreshold: &all, Scope: ota.ScopePlan, Observe: ota.Observe{Probe: time.Second},
-		AttemptLimit: ota.NoLimit, QueueLimit: 90 * time.Minute, MaxAbandoned: 9, Rate: ota.Rate{Starts: 1000, Per: time.Minute},
+		AttemptLimit: ota.NoLimit, QueueLimit: 90 * time.Minute, MaxAbandoned: 9, Rate: ota.Rate{Starts: 1000, Per: time.Minute}, Gate: ota.Gate{Every: time.Hour},
 	}
 	p, err := c.Create(t.Context(), ota.Spec{
 		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("ok-1", "fail-1"), Labels: map[string]string{"a": "b"},
@@ -31,6 +31,11 @@ func TestClientRollbackTemplate(t *testing.T) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	r := p.Rollback
+	if r == nil || r.Name != "back" || r.Labels["c"] != "d" || r.Annotations["e"] != "f" || r.Mode != "interrupt" ||
+		r.RollbackPolicy == nil || r.Concurrency != 7 || r.FailureThreshold != 1 || r.Scope != ota.ScopePlan || r.Gate.Every != httpapi.Duration(time.Hour) {
+		t.Errorf("the answer says %+v of the rollback", r)
 	}
 	done, err := e.Wait(t.Context(), p.ID)
 	if err != nil || done.Status != ota.StatusRolledBack {
@@ -65,12 +70,17 @@ func TestClientReportOutcomes(t *testing.T) {
 	}
 	want := map[string]ota.OutcomeReport{}
 	for range 2 {
-		r := ota.ReportOf(<-begun, ota.Result{Version: "2"}, nil)
-		if r.Agent == "b" {
-			r.Version, r.Reason, r.Unchanged, r.Message = "", ota.ReasonRejected, true, "not today"
+		a := <-begun
+		r := ota.ReportOf(a, ota.Result{Version: "2"}, nil)
+		if a.Agent == "b" { // it knows the key only
+			no := ota.Unchanged(ota.Rejected(errors.New("not today")))
+			r = ota.ReportOf(a, ota.Result{}, no)
+			err = c.ReportOutcome(t.Context(), a.Key(), ota.Result{}, no)
+		} else {
+			err = c.ReportOutcomes(t.Context(), p.ID, []ota.OutcomeReport{r})
 		}
 		want[r.Agent] = r
-		if err := c.ReportOutcomes(t.Context(), p.ID, []ota.OutcomeReport{r}); err != nil {
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -81,6 +91,12 @@ func TestClientReportOutcomes(t *testing.T) {
 		if r := want[task.AgentID]; err != nil || task.Reason != r.Reason || task.ActualVersion != r.Version || task.Error != r.Message {
 			t.Errorf("got %+v, %v, want %+v", task, err, r)
 		}
+	}
+	if err := c.ReportOutcome(t.Context(), "a/1", ota.Result{}, nil); !errors.Is(err, ota.ErrInvalid) {
+		t.Errorf("got %v", err)
+	}
+	if err := c.ReportOutcome(t.Context(), "none/a/0/1", ota.Result{}, nil); !errors.Is(err, ota.ErrNotFound) {
+		t.Errorf("got %v", err)
 	}
 	bad := ota.OutcomeReport{Agent: "a", Number: 1, Reason: ota.ReasonThreshold}
 	if err := c.ReportOutcomes(t.Context(), p.ID, []ota.OutcomeReport{bad}); !errors.Is(err, ota.ErrInvalid) {

@@ -22,10 +22,10 @@ func (c *Client) Pause(ctx context.Context, id string, by ota.By) (Plan, error) 
 type Decision struct {
 	Word             string  // "accept", "retry" or "raise"
 	Failed           int     // with accept: the count that was seen
-	FailureThreshold float64 // with raise
+	FailureThreshold float64 // with raise: the new one, 0 to 1
 }
 
-// Resume is Engine.Resume.
+// Resume is Engine.Resume. Over a breach that needs a decision it returns a *Problem in which errors.As finds an *ota.BreachError.
 func (c *Client) Resume(ctx context.Context, id string, d Decision, by ota.By) (Plan, error) {
 	body := map[string]any{}
 	switch d.Word {
@@ -41,7 +41,7 @@ func (c *Client) Resume(ctx context.Context, id string, d Decision, by ota.By) (
 	return c.say(ctx, id, "resume", by, body)
 }
 
-// Cancel is Engine.Cancel.
+// Cancel is Engine.Cancel: calls in flight are interrupted, or may end.
 func (c *Client) Cancel(ctx context.Context, id string, interrupt bool, by ota.By) (Plan, error) {
 	mode := "drain"
 	if interrupt {
@@ -63,7 +63,7 @@ func (c *Client) Skip(ctx context.Context, id string, agents []string, by ota.By
 	return c.say(ctx, id, "skip", by, map[string]any{"agentIds": append([]string{}, agents...)})
 }
 
-// Retry is Engine.Retry.
+// Retry is Engine.Retry. No agents mean all that failed.
 func (c *Client) Retry(ctx context.Context, id string, agents []string, by ota.By) (Plan, error) {
 	if len(agents) == 0 {
 		return c.say(ctx, id, "retry", by, nil)
@@ -123,8 +123,30 @@ func (c *Client) ReportHealth(ctx context.Context, id string, reports []ota.Heal
 func (c *Client) ReportOutcomes(ctx context.Context, id string, reports []ota.OutcomeReport) error {
 	list := make([]OutcomeReport, len(reports))
 	for i, r := range reports {
-		list[i] = OutcomeReport{r.Agent, r.Task, r.Number, r.Reason, r.Version, r.Unchanged, Duration(r.After), r.Message}
+		list[i] = outcomeOf(r)
+		list[i].AgentID, list[i].Task, list[i].Number = r.Agent, r.Task, r.Number
 	}
+	return c.report(ctx, id, list)
+}
+
+// ReportOutcome is ReportOutcomes of one attempt, for an agent that was given nothing but the attempt's Key: it says what a
+// call of the Executor that returns res and err would say.
+func (c *Client) ReportOutcome(ctx context.Context, key string, res ota.Result, err error) error {
+	plan, _, _, _, bad := ota.ParseKey(key)
+	if bad != nil {
+		return bad
+	}
+	r := outcomeOf(ota.ReportOf(ota.Attempt{}, res, err))
+	r.Key = key
+	return c.report(ctx, plan, []OutcomeReport{r})
+}
+
+// outcomeOf is a report on the wire, but for which attempt it is about.
+func outcomeOf(r ota.OutcomeReport) OutcomeReport {
+	return OutcomeReport{Outcome: r.Reason, Version: r.Version, Unchanged: r.Unchanged, After: Duration(r.After), Message: r.Message}
+}
+
+func (c *Client) report(ctx context.Context, id string, list []OutcomeReport) error {
 	var out struct{}
 	_, err := c.do(ctx, request{method: http.MethodPost, path: planPath(id, "/reports"), body: value(list)}, &out)
 	return err

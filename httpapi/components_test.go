@@ -77,6 +77,19 @@ func TestTasksShowTheirComponents(t *testing.T) {
 			t.Errorf("%s: %d of %d records, want %d", query, len(list.Items), list.Total, want)
 		}
 	}
+	narrow, err := httpapi.New(e, httpapi.Options{Auth: httpapi.Open(), Limits: httpapi.Limits{Search: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]int{
+		"": 200, "component=agent": 422, "component=nobody": 200, "component=db": 422, "component=db&planId=" + plan.ID: 200,
+	} {
+		w := httptest.NewRecorder()
+		narrow.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/lifecycle/upgrade-history?"+query, nil))
+		if w.Code != want || want == 422 && !strings.Contains(w.Body.String(), "with planId") {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
+		}
+	}
 	var first httpapi.List[httpapi.History]
 	get("/upgrade-history?component=db", &first)
 	if r := first.Items[0]; r.FromVersion != "15" || r.ToVersion != "16" || r.FromRelease != "a" || r.ToRelease != "b" || r.Component != "db" {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // decoder reads a request's body. What cannot be read ends it with an error; values that can be read and are refused are
@@ -69,7 +70,7 @@ func (d *decoder) refuse(value, problem, allowed string) {
 
 func (d *decoder) refuseAt(pointer, value, problem, allowed string) {
 	if len(d.mistakes) < 32 {
-		d.mistakes = append(d.mistakes, Mistake{Pointer: pointer, Problem: problem, Value: shorten(value), Allowed: allowed})
+		d.mistakes = append(d.mistakes, Mistake{Pointer: pointer, Problem: problem, Value: wire.Shorten(value), Allowed: allowed})
 	}
 }
 

@@ -10,6 +10,18 @@
 // routes describes it. The Engine's Run is not called here: whoever serves an Engine may also run it, or leave that to
 // another process on the same Store.
 //
+// # Who may
+//
+// [Options.Auth] is required: [Tokens], [Open] for everybody, or functions of the host's. Who calls is the actor of every verb in a plan's
+// history, whatever createdBy claims; what they may do is asked for by [Action], plan by plan. Who may not read a plan is told that
+// there is none.
+//
+// # Requests
+//
+// A plan is named by its ID, with or without "plan-". Lengths of time are Go durations ("1h30m"), ISO 8601 ("PT1H30M") or seconds;
+// thresholds are fractions, 0 to 1; numbers may be strings; null is as good as absent, and in an edit means the default. What a field
+// of a policy means, its range and its default are those of the same field of [ota.Policy]. [Limits] has what a request may cost. docs/http.md has a command for each operation.
+//
 // # Answers and refusals
 //
 // Success is always 200. A refusal is a [Problem] (RFC 9457, application/problem+json), made from the Engine's error by one

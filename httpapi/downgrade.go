@@ -7,6 +7,7 @@ import (
 	"maps"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // Inventory knows where components are installed. CreateDowngradePlan asks it, for its request names components, not agents.
@@ -168,7 +169,7 @@ func (x *downgrade) installed() (iter.Seq2[ota.Agent, error], error) {
 		found := false
 		for in, err := range x.c.h.opt.Inventory.AgentsOf(x.c.r.Context(), p.uuid) {
 			if err != nil {
-				return nil, fmt.Errorf("inventory of component %s: %w", shorten(p.uuid), err)
+				return nil, fmt.Errorf("inventory of component %s: %w", wire.Shorten(p.uuid), err)
 			}
 			found = true
 			if tasks[in.Agent] == nil {
@@ -181,7 +182,7 @@ func (x *downgrade) installed() (iter.Seq2[ota.Agent, error], error) {
 		}
 		if !found {
 			return nil, newProblem("invalid", "", Mistake{
-				Pointer: fmt.Sprintf("/components/%d/componentUuid", i), Problem: "is installed nowhere", Value: shorten(p.uuid), Allowed: "a component of the inventory",
+				Pointer: fmt.Sprintf("/components/%d/componentUuid", i), Problem: "is installed nowhere", Value: wire.Shorten(p.uuid), Allowed: "a component of the inventory",
 			})
 		}
 	}

@@ -8,7 +8,7 @@ import (
 var fixed = []string{
 	"id", "name", "fromVersion", "fromRelease", "toVersion", "toRelease", "agentIds", "agents", "batchSize", "percent", "canary", "growth", "batches", "shuffleSeed",
 	"status", "currentBatch", "createdBy", "createdAt", "startedAt", "pausedAt", "pauseReason", "completedAt", "sourcePlanUuid",
-	"error", "labels", "annotations", "rollbackPlanUuid", "totalAgents", "warnings",
+	"error", "labels", "annotations", "rollback", "rollbackPlanUuid", "totalAgents", "warnings",
 }
 
 // editPlan is EditPlan: a JSON merge patch (RFC 7396) of a plan's policy.

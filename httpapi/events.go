@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // endMark is a comment: the stream ends here because the plan has.
@@ -68,7 +69,7 @@ func (c *call) lastEventID() (uint64, error) {
 	}
 	n, err := strconv.ParseUint(value, 10, 64)
 	if err != nil {
-		return 0, newProblem("malformed", "", Mistake{Pointer: name, Problem: "is no event ID", Value: shorten(value), Allowed: "a whole number"})
+		return 0, newProblem("malformed", "", Mistake{Pointer: name, Problem: "is no event ID", Value: wire.Shorten(value), Allowed: "a whole number"})
 	}
 	return n, nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // Handler serves the lifecycle API of one Engine. It is safe for concurrent use. It never redirects: a path is served as it
@@ -23,12 +24,7 @@ type Handler struct {
 // Mount registers h on mux, under its prefix, so that it coexists with every other pattern of the host: method by method,
 // because "/api/v1/lifecycle/" would conflict with a host's fallback "GET /{any...}".
 func Mount(mux *http.ServeMux, h *Handler) {
-	for _, method := range []string{
-		http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
-	} {
-		mux.Handle(method+" "+h.opt.Prefix+base+"/", h)
-		mux.Handle(method+" "+h.opt.Prefix+base, h)
-	}
+	wire.Mount(mux, h, h.Root(), h.Root()+"/")
 }
 
 // Root is the path below which h serves everything, for hosts with another router than net/http's: the prefix, then
@@ -85,9 +81,9 @@ func (h *Handler) find(method, path string, c *call) (*route, error) {
 			}
 			continue
 		}
-		if r.wild >= 0 && !legalID(id) {
+		if r.wild >= 0 && !wire.LegalID(id) {
 			return nil, newProblem("malformed", "", Mistake{
-				Pointer: r.param, Problem: "is no ID", Value: shorten(id), Allowed: "1 to 128 characters of A-Z a-z 0-9 . _ ~ -",
+				Pointer: r.param, Problem: "is no ID", Value: wire.Shorten(id), Allowed: "1 to 128 characters of A-Z a-z 0-9 . _ ~ -",
 			})
 		}
 		c.id = id
@@ -122,26 +118,4 @@ func (r *route) match(parts []string) (id string, ok bool) {
 		}
 	}
 	return id, true
-}
-
-func legalID(id string) bool {
-	if id == "" || len(id) > 128 {
-		return false
-	}
-	for i := range len(id) {
-		switch c := id[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '~', c == '-':
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-func shorten(s string) string {
-	const most = 64
-	if len(s) > most {
-		s = s[:most] + "…"
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
 }

@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // What a record's status may be, as statuses of tasks.
@@ -19,6 +21,8 @@ type historyQuery struct {
 	status        []ota.TaskStatus
 	component     string
 	limit, offset int
+	plan          string // its ID; empty: all plans
+	read          int    // agents of plans of which only some tasks are about the component
 }
 
 // listHistory is ListHistory: one record for each task that has left pending, by plan, newest plan first, then in the
@@ -32,14 +36,14 @@ func listHistory(c *call) error {
 	q.status = append(append(q.status, historyStatus["running"]...), historyStatus["completed"]...)
 	if word := c.query.Get("status"); word != "" {
 		if q.status = historyStatus[word]; q.status == nil {
-			return newProblem("malformed", "", Mistake{Pointer: "status", Problem: "is no status of a record", Value: shorten(word), Allowed: "running, completed"})
+			return newProblem("malformed", "", Mistake{Pointer: "status", Problem: "is no status of a record", Value: wire.Shorten(word), Allowed: "running, completed"})
 		}
 	}
 	q.component = c.query.Get("component")
 	out := List[History]{Items: []History{}, Limit: q.limit, Offset: q.offset}
 	collect := func(p *ota.Plan) error { return c.collect(p, &q, &out) }
-	if id := c.query.Get("planId"); id != "" {
-		p, err := c.plan(id, ActionRead)
+	if q.plan = c.query.Get("planId"); q.plan != "" {
+		p, err := c.plan(q.plan, ActionRead)
 		if err == nil {
 			err = collect(&p)
 		}
@@ -71,6 +75,8 @@ func (c *call) collect(p *ota.Plan, q *historyQuery, out *List[History]) error {
 		if out.Total <= q.offset || len(out.Items) == q.limit {
 			return nil
 		}
+	} else if err := c.bounded(p, q); err != nil {
+		return err
 	}
 	rows := ota.RowQuery{Limit: page}
 	if p.Tasks.Total() == p.Agents {
@@ -107,6 +113,18 @@ func (c *call) collect(p *ota.Plan, q *historyQuery, out *List[History]) error {
 	return nil
 }
 
+// bounded counts the agents of a plan that are to be read for the sake of a component, and refuses what would read too many.
+func (c *call) bounded(p *ota.Plan, q *historyQuery) error {
+	most := c.h.opt.Limits.Search
+	if q.read += p.Agents; q.plan != "" || q.read <= most {
+		return nil
+	}
+	return newProblem("invalid", "", Mistake{
+		Pointer: "component", Problem: "is in too many plans", Value: wire.Shorten(q.component),
+		Allowed: fmt.Sprintf("with planId; or, without one, plans with at most %d agents together", most),
+	})
+}
+
 // selects reports whether a task's record is asked for.
 func (q *historyQuery) selects(t *ota.Task) bool {
 	return slices.Contains(q.status, t.Status) && (q.component == "" || q.component == nameOf(t.Component))
@@ -136,7 +154,7 @@ func historyOf(p *ota.Plan, a *ota.AgentInfo, i int) History {
 
 // historyLogs is GetHistoryLogs. It reads the plan's log, so it costs more than a page of the list.
 func historyLogs(c *call) error {
-	unknown := newProblem("not_found", "there is no record "+shorten(c.id))
+	unknown := newProblem("not_found", "there is no record "+wire.Shorten(c.id))
 	digits, ok := strings.CutPrefix(c.id, "hist-")
 	if !ok {
 		return unknown

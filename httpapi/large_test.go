@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
 )
 
 // sink is an answer that nobody keeps.
@@ -160,7 +161,7 @@ func TestCutOff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &httpapi.Client{URL: serve(t, h)}
+		c := &httpapi.Client{URL: testserver.Serve(t, h)}
 		store.pages = pages
 		_, err = c.Detail(t.Context(), p.ID)
 		if err == nil {
@@ -211,7 +212,7 @@ func BenchmarkSummary(b *testing.B) {
 	bare := http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(w.Body.Bytes()) })
 	for name, x := range map[string]http.Handler{"handler": h, "bare": bare} {
 		b.Run(name, func(b *testing.B) {
-			url := serve(b, x) + path
+			url := testserver.Serve(b, x) + path
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					resp, err := http.Get(url)

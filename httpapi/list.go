@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 const (
@@ -27,14 +28,14 @@ func listPlans(c *call) error {
 	for _, word := range c.query["status"] {
 		var s ota.Status
 		if s.UnmarshalText([]byte(word)) != nil || s == ota.StatusUnknown {
-			return newProblem("malformed", "", Mistake{Pointer: "status", Problem: "is no status", Value: shorten(word)})
+			return newProblem("malformed", "", Mistake{Pointer: "status", Problem: "is no status", Value: wire.Shorten(word)})
 		}
 		q.Status = append(q.Status, s)
 	}
 	for _, pair := range c.query["label"] {
 		k, v, ok := strings.Cut(pair, "=")
 		if !ok || k == "" {
-			return newProblem("malformed", "", Mistake{Pointer: "label", Problem: "is no label", Value: shorten(pair), Allowed: "name=value"})
+			return newProblem("malformed", "", Mistake{Pointer: "label", Problem: "is no label", Value: wire.Shorten(pair), Allowed: "name=value"})
 		}
 		if q.Labels == nil {
 			q.Labels = map[string]string{}

@@ -20,27 +20,8 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
 )
-
-// serve listens on a real port and returns the server's URL.
-func serve(t testing.TB, h http.Handler) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httpapi.RecommendedServer("", h)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = s.Serve(l)
-	}()
-	t.Cleanup(func() {
-		_ = s.Close()
-		<-done
-	})
-	return "http://" + l.Addr().String()
-}
 
 // quick upgrades an agent at once, or fails it.
 func quick(_ context.Context, a ota.Attempt) (ota.Result, error) {
@@ -57,21 +38,13 @@ func live(t testing.TB, x ota.Executor, opt httpapi.Options) (*httpapi.Client, *
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- e.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	testserver.Run(t, e.Run)
 	opt.Auth = httpapi.Tokens(tokens)
 	h, err := httpapi.New(e, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &httpapi.Client{URL: serve(t, h), Token: "ann-token", HTTP: &http.Client{Transport: &http.Transport{}}}, e
+	return &httpapi.Client{URL: testserver.Serve(t, h), Token: "ann-token", HTTP: &http.Client{Transport: &http.Transport{}}}, e
 }
 
 // The documents' own commands, but for host and token.
@@ -229,7 +202,7 @@ func TestSilentServer(t *testing.T) {
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	gone := make(chan struct{})
 	var silent atomic.Int32
-	c.URL = serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c.URL = testserver.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if silent.Add(1) > 2 {
 			proxy.ServeHTTP(w, r)
 			return
@@ -318,6 +291,29 @@ func TestSlowBody(t *testing.T) {
 	resp.Body.Close()
 	if took := time.Since(began); resp.StatusCode != http.StatusRequestTimeout || took > 2*time.Second {
 		t.Errorf("got %d after %v", resp.StatusCode, took)
+	}
+}
+
+// A client whose body does not come, and is not needed, is answered in time all the same, and the connection ends.
+func TestUnreadBody(t *testing.T) {
+	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{Limits: httpapi.Limits{Slow: 50 * time.Millisecond, CreateBody: 10}})
+	p, err := e.Create(t.Context(), ota.Spec{ID: "p", Name: "n", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs("a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []struct{ method, path, want string }{
+		{"GET", "/upgrade-plans", "HTTP/1.1 200 "},
+		{"GET", "/upgrade-plans/" + p.ID, "HTTP/1.1 200 "},
+		{"GET", "/upgrade-plans/" + p.ID + "/summary", "HTTP/1.1 200 "},
+		{"GET", "/openapi.json", "HTTP/1.1 200 "},
+		{"GET", "/nothing", "HTTP/1.1 404 "},
+		{"PUT", "/upgrade-plans", "HTTP/1.1 405 "},
+		{"POST", "/upgrade-plans", "HTTP/1.1 413 "}, // it is announced as too large
+	} {
+		answer := testserver.Stall(t, c.URL, r.method, "/api/v1/lifecycle"+r.path, http.Header{"Authorization": {"Bearer ann-token"}}, "")
+		if !strings.HasPrefix(answer, r.want) {
+			t.Errorf("%s %s: got %q", r.method, r.path, answer)
+		}
 	}
 }
 

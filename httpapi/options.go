@@ -2,13 +2,11 @@ package httpapi
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/setting"
 )
 
 // Options are the settings of a Handler. Auth is required; everything else has a default.
@@ -40,6 +38,7 @@ type Limits struct {
 	Agents     int   // agents of one plan; 0 means 2,000,000
 	Named      int   // agents named by one skip or retry, reports in one body; 0 means 10,000
 	Preview    int   // agents of one preview, which is held in memory; 0 means 100,000
+	Search     int   // agents that are read for one ListHistory by component over all plans; 0 means 1,000,000
 	Depth      int   // of nested objects and arrays; 0 means 32
 	// Slow is how long a body may take to arrive, plus one second for every 16 KiB that did. 0 means 10 s.
 	Slow time.Duration
@@ -54,53 +53,44 @@ type Limits struct {
 func (o Options) withDefaults() Options {
 	l := &o.Limits
 	l.CreateBody = cmp.Or(l.CreateBody, 256<<20)
-	l.Body = cmp.Or(l.Body, 1<<20)
+	l.Body = cmp.Or(l.Body, setting.Body)
 	l.Agents = cmp.Or(l.Agents, 2_000_000)
 	l.Named = cmp.Or(l.Named, 10_000)
 	l.Preview = cmp.Or(l.Preview, 100_000)
-	l.Depth = cmp.Or(l.Depth, 32)
-	l.Slow = cmp.Or(l.Slow, 10*time.Second)
-	l.Write = cmp.Or(l.Write, 15*time.Second)
+	l.Search = cmp.Or(l.Search, 1_000_000)
+	l.Depth = cmp.Or(l.Depth, setting.Depth)
+	l.Slow = cmp.Or(l.Slow, setting.Slow)
+	l.Write = cmp.Or(l.Write, setting.Write)
 	l.Watchers = cmp.Or(l.Watchers, 20_000)
 	l.Heartbeat = cmp.Or(l.Heartbeat, 15*time.Second)
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+	o.Logger = setting.Logger(o.Logger)
 	return o
 }
 
 func (o Options) check() error {
-	var errs []error
-	if o.Auth.Verify == nil {
-		errs = append(errs, &ota.FieldError{
-			Field: "auth", Problem: "is missing", Allowed: "for example httpapi.Tokens(…), or httpapi.Open() to let everybody in",
-		})
-	}
-	if p := o.Prefix; p != "" && (p[0] != '/' || p[len(p)-1] == '/' || strings.Contains(p, "//") || strings.ContainsAny(p, "{}%?# ")) {
-		errs = append(errs, &ota.FieldError{
-			Field: "prefix", Value: p, Problem: "is not a path", Allowed: `empty, or for example "/ota"`,
-		})
-	}
+	var m setting.Mistakes
+	m.Auth(o.Auth.Verify != nil)
+	m.Prefix(o.Prefix, "/ota")
 	l := o.Limits
-	for field, bad := range map[string]bool{
-		"createBody": l.CreateBody < 0, "body": l.Body < 0, "agents": l.Agents < 0, "named": l.Named < 0, "preview": l.Preview < 0, "depth": l.Depth < 0,
-		"slow": l.Slow < 0, "write": l.Write < 0, "watchers": l.Watchers < 0, "heartbeat": l.Heartbeat < 0,
-	} {
-		if bad {
-			errs = append(errs, &ota.FieldError{Field: "limits." + field, Problem: "is negative", Allowed: "more than 0; 0 means the default"})
-		}
-	}
-	return errors.Join(errs...)
+	m.Negative("limits.createBody", l.CreateBody)
+	m.Negative("limits.body", l.Body)
+	m.Negative("limits.agents", int64(l.Agents))
+	m.Negative("limits.named", int64(l.Named))
+	m.Negative("limits.preview", int64(l.Preview))
+	m.Negative("limits.search", int64(l.Search))
+	m.Negative("limits.depth", int64(l.Depth))
+	m.Negative("limits.slow", int64(l.Slow))
+	m.Negative("limits.write", int64(l.Write))
+	m.Negative("limits.watchers", int64(l.Watchers))
+	m.Negative("limits.heartbeat", int64(l.Heartbeat))
+	return m.In("httpapi")
 }
 
 // New returns a Handler that serves engine. It starts nothing, and there is nothing to close: what follows plans for streams
-// of events ends with the last stream.
+// of events ends with the last stream. An error matches ota.ErrInvalid and names every setting that is not legal.
 func New(engine *ota.Engine, options Options) (*Handler, error) {
-	if engine == nil {
-		return nil, &ota.FieldError{Field: "engine", Problem: "is missing", Allowed: "an *ota.Engine"}
-	}
-	if err := options.check(); err != nil {
-		return nil, fmt.Errorf("httpapi: %w", err)
+	if err := cmp.Or(setting.Engine(engine), options.check()); err != nil {
+		return nil, err
 	}
 	h := &Handler{engine: engine, opt: options.withDefaults()}
 	h.feeds.engine = engine

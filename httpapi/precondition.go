@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // etag is a plan's Control number as a strong entity tag.
@@ -46,7 +48,7 @@ func (c *call) idempotencyKey() (string, error) {
 	}
 	if len(values) > 1 || key == "" || len(key) > maxKey || strings.ContainsFunc(key, func(r rune) bool { return r < 0x21 || r > 0x7e }) {
 		return "", newProblem("malformed", "", Mistake{
-			Pointer: "Idempotency-Key", Problem: "is no key", Value: shorten(key), Allowed: "once, 1 to 128 visible ASCII characters",
+			Pointer: "Idempotency-Key", Problem: "is no key", Value: wire.Shorten(key), Allowed: "once, 1 to 128 visible ASCII characters",
 		})
 	}
 	return key, nil

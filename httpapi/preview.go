@@ -7,6 +7,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/spool"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // previewPlan is PreviewPlan: what the same body would make of CreateGraduatedPlan. Nothing is written.
@@ -41,7 +42,7 @@ func (c *call) length(name string) (time.Duration, error) {
 	}
 	d, ok := duration.Parse(values[0])
 	if !ok || len(values) > 1 {
-		return 0, newProblem("malformed", "", Mistake{Pointer: name, Problem: "is no duration", Value: shorten(values[0]), Allowed: durations})
+		return 0, newProblem("malformed", "", Mistake{Pointer: name, Problem: "is no duration", Value: wire.Shorten(values[0]), Allowed: durations})
 	}
 	return d, nil
 }

@@ -28,7 +28,7 @@ type Problem struct { //nolint:errname // RFC 9457 calls it a problem, and it is
 	State  *ota.Status `json:"state,omitempty"`  // its present status
 	Verb   *ota.Verb   `json:"verb,omitempty"`   // what was said to it
 	Legal  []ota.Verb  `json:"legal,omitempty"`  // what may be said to it now
-	Hint   string      `json:"hint,omitempty"`
+	Hint   string      `json:"hint,omitempty"`   // what can be done, for people
 
 	Breach *ota.Breach `json:"breach,omitempty"` // what needs a decision
 	Failed *int        `json:"failed,omitempty"` // the count that "accept" has to be given
@@ -99,6 +99,8 @@ func problemOf(err error) *Problem {
 	var breach *ota.BreachError
 	if errors.As(err, &breach) {
 		p.PlanID, p.Breach, p.Failed = breach.Plan, &breach.Breach, &breach.Failed
+		p.Detail = fmt.Sprintf("plan %s: %s; %d agents failed so far", breach.Plan, breach.Breach, breach.Failed)
+		p.Hint = decisions(breach)
 	}
 	var claim *ota.ClaimError
 	if errors.As(err, &claim) {
@@ -118,6 +120,19 @@ func problemOf(err error) *Problem {
 		}
 	}
 	return p
+}
+
+// decisions are the bodies with which a plan can be resumed over a breach.
+func decisions(e *ota.BreachError) string {
+	accept := fmt.Sprintf(`resume with {"decision":"accept","failed":%d}`, e.Failed)
+	switch e.Breach.Reason {
+	case ota.ReasonPlanLimit:
+		return accept + `, which lifts the limit, or after a PATCH with a longer "planLimit"`
+	case ota.ReasonBatchLimit:
+		return accept + `, which lifts the limit, or after a PATCH with a longer "batchLimit"`
+	default:
+		return accept + `, with {"decision":"retry"}, which tries the failed again, or with {"decision":"raise","failureThreshold":…} and a threshold that what failed does not exceed`
+	}
 }
 
 // causes is problemOf backwards.

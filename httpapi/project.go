@@ -24,7 +24,7 @@ func planOf(p *ota.Plan) Plan {
 		ToRelease: p.ToRelease, Batches: []Batch{}, FailureThreshold: *p.Policy.FailureThreshold, Concurrency: p.Policy.Concurrency,
 		Status: p.Status, CurrentBatch: p.Batch, CreatedBy: p.CreatedBy, CreatedAt: Time{p.CreatedAt}, StartedAt: Time{p.StartedAt},
 		PausedAt: Time{p.PausedAt}, PauseReason: pauseReason(p), CompletedAt: Time{p.EndedAt}, SourcePlanUUID: p.Source, Error: faults(p),
-		Labels: p.Labels, Annotations: shownAnnotations(p), RollbackPlanUUID: p.Rollback, TotalAgents: p.Agents,
+		Labels: p.Labels, Annotations: shownAnnotations(p.Annotations), RollbackPlanUUID: p.Rollback, Rollback: templateOf(p.Template), TotalAgents: p.Agents,
 		Policy: policyOf(&p.Policy), Warnings: p.Warnings,
 	}
 	if out.Labels == nil {
@@ -66,8 +66,26 @@ func observeText(p *ota.Policy, annotations map[string]string) (text, warning st
 	}
 }
 
-func shownAnnotations(p *ota.Plan) map[string]string {
-	m := maps.Clone(p.Annotations)
+// templateOf is what a creation said of the plan's rollback, or nil when it said nothing.
+func templateOf(t *ota.RollbackSpec) *RollbackTemplate {
+	if t == nil {
+		return nil
+	}
+	out := &RollbackTemplate{Name: t.Name, Labels: t.Labels, Annotations: shownAnnotations(t.Annotations), Mode: "drain"}
+	if t.Interrupt {
+		out.Mode = "interrupt"
+	}
+	policy := &ota.Policy{}
+	if p := t.Policy; p != nil {
+		policy = p
+		out.RollbackPolicy = &RollbackPolicy{*p.FailureThreshold, p.Concurrency, policyOf(p)}
+	}
+	out.ObserveDuration, _ = observeText(policy, t.Annotations)
+	return out
+}
+
+func shownAnnotations(all map[string]string) map[string]string {
+	m := maps.Clone(all)
 	maps.DeleteFunc(m, func(k, _ string) bool { return strings.HasPrefix(k, ownKeys) })
 	return m
 }

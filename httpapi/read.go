@@ -50,7 +50,7 @@ func explainPlan(c *call) error {
 	if err != nil {
 		return err
 	}
-	out := Explanation{PlanID: p.ID, Status: x.Status, CurrentBatch: p.Batch, Sentence: x.Sentence(), Blockers: []Blocker{}}
+	out := Explanation{PlanID: p.ID, Status: x.Status, CurrentBatch: p.Batch, Sentence: x.Sentence(), Legal: append([]ota.Verb{}, x.Legal...), Blockers: []Blocker{}}
 	for _, b := range x.Blockers {
 		blocker := Blocker{Reason: b.Reason, Sentence: b.String(), Until: Time{b.Until}, With: b.With}
 		if b.Verb != 0 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // report reads a body that is a list of reports, and delivers them to the plan.
@@ -85,7 +86,7 @@ func reportOutcomes(c *call) error {
 		for i := range list {
 			if o := &list[i]; o.plan != "" && o.plan != p.ID {
 				return newProblem("invalid", "", Mistake{
-					Pointer: o.at + "/key", Problem: "is of an attempt of another plan", Value: shorten(o.plan), Allowed: p.ID,
+					Pointer: o.at + "/key", Problem: "is of an attempt of another plan", Value: wire.Shorten(o.plan), Allowed: p.ID,
 				})
 			}
 			reports[i] = list[i].OutcomeReport

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 const (
@@ -78,7 +79,7 @@ func (c *call) cursor() (int, error) {
 	s, ok := strings.CutPrefix(values[0], cursorMark)
 	n, err := strconv.Atoi(s)
 	if !ok || err != nil || n < 0 || n > maxOffset || len(values) > 1 {
-		return 0, newProblem("malformed", "", Mistake{Pointer: "cursor", Problem: "is no cursor", Value: shorten(values[0]), Allowed: "nextCursor of a page"})
+		return 0, newProblem("malformed", "", Mistake{Pointer: "cursor", Problem: "is no cursor", Value: wire.Shorten(values[0]), Allowed: "nextCursor of a page"})
 	}
 	return n, nil
 }
@@ -106,7 +107,7 @@ func statuses(words []string) ([]ota.TaskStatus, error) {
 		var s ota.TaskStatus
 		if s.UnmarshalText([]byte(word)) != nil {
 			return nil, newProblem("malformed", "", Mistake{
-				Pointer: "status", Problem: "is no status of a task", Value: shorten(word),
+				Pointer: "status", Problem: "is no status of a task", Value: wire.Shorten(word),
 				Allowed: "pending, running, waiting, succeeded, failed, skipped, canceled, unknown",
 			})
 		}

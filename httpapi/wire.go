@@ -17,24 +17,25 @@ type Plan struct {
 	ToVersion        string     `json:"toVersion"`
 	FromRelease      string     `json:"fromRelease"`
 	ToRelease        string     `json:"toRelease"`
-	Batches          []Batch    `json:"batches"` // in order; left out by ?batches=false
-	FailureThreshold float64    `json:"failureThreshold"`
-	Concurrency      int        `json:"concurrency"`
+	Batches          []Batch    `json:"batches"`          // in order; left out by ?batches=false
+	FailureThreshold float64    `json:"failureThreshold"` // the largest fraction of failed agents that is tolerated, 0 to 1
+	Concurrency      int        `json:"concurrency"`      // the most agents that are open at once
 	Status           ota.Status `json:"status"`
 	CurrentBatch     int        `json:"currentBatch"` // index; the last one reached when the plan has ended
 	CreatedBy        string     `json:"createdBy"`
 	CreatedAt        Time       `json:"createdAt"`
 	StartedAt        Time       `json:"startedAt,omitzero"`
-	PausedAt         Time       `json:"pausedAt,omitzero"`        // while pausing or paused
-	PauseReason      string     `json:"pauseReason,omitempty"`    // while pausing or paused
-	CompletedAt      Time       `json:"completedAt,omitzero"`     // when it ended, however
-	SourcePlanUUID   string     `json:"sourcePlanUuid,omitempty"` // of a rollback plan: the ID of the plan it takes back
-	Error            string     `json:"error,omitempty"`          // paused by a fault: what it was
-	ObserveDuration  string     `json:"observeDuration,omitempty"`
+	PausedAt         Time       `json:"pausedAt,omitzero"`         // while pausing or paused
+	PauseReason      string     `json:"pauseReason,omitempty"`     // while pausing or paused
+	CompletedAt      Time       `json:"completedAt,omitzero"`      // when it ended, however
+	SourcePlanUUID   string     `json:"sourcePlanUuid,omitempty"`  // of a rollback plan: the ID of the plan it takes back
+	Error            string     `json:"error,omitempty"`           // paused by a fault: what it was
+	ObserveDuration  string     `json:"observeDuration,omitempty"` // how long batches are observed, as it was given; text that is no duration has no effect
 
 	Labels           map[string]string `json:"labels"`
 	Annotations      map[string]string `json:"annotations,omitempty"`
 	RollbackPlanUUID string            `json:"rollbackPlanUuid,omitempty"` // the ID of its rollback plan
+	Rollback         *RollbackTemplate `json:"rollback,omitempty"`         // as its creation said it
 	TotalAgents      int               `json:"totalAgents"`
 	Policy
 	Warnings []string `json:"warnings,omitempty"` // what is legal but deserves a look
@@ -43,7 +44,8 @@ type Plan struct {
 	ETag string `json:"-"`
 }
 
-// Policy is the part of a plan's policy that the documents do not have. Its fields lie beside theirs.
+// Policy is the part of a plan's policy that the documents do not have. Its fields lie beside theirs, and mean what those of
+// ota.Policy mean; defaults are filled in.
 type Policy struct {
 	Scope        ota.Scope      `json:"scope"`
 	OnBreach     ota.Action     `json:"onBreach"`
@@ -65,6 +67,23 @@ type Policy struct {
 
 	Halve  bool       `json:"halve"`
 	Budget ota.Budget `json:"budget,omitzero"` // left out: none
+}
+
+// RollbackTemplate is how a plan is rolled back when a breach says so, with the names of the request that said it.
+type RollbackTemplate struct {
+	Name            string            `json:"name,omitempty"`            // empty: "Rollback of …"
+	Labels          map[string]string `json:"labels,omitempty"`          // besides the plan's
+	Annotations     map[string]string `json:"annotations,omitempty"`     // instead of the plan's
+	Mode            string            `json:"mode"`                      // what becomes of calls in flight: "drain" or "interrupt"
+	ObserveDuration string            `json:"observeDuration,omitempty"` // as it was given, else what the policy has
+	*RollbackPolicy                   // nil: the plan's own, as it is when it is rolled back
+}
+
+// RollbackPolicy is the whole policy of a rollback, in a RollbackTemplate: the plan's when it was made, but for what the request said.
+type RollbackPolicy struct {
+	FailureThreshold float64 `json:"failureThreshold"`
+	Concurrency      int     `json:"concurrency"`
+	Policy
 }
 
 // Observe is ota.Observe on the wire. Its Wait and a plan's observeDuration are the same.
@@ -89,9 +108,9 @@ type Batch struct {
 	Name              string          `json:"name,omitempty"`
 	AgentIDs          []string        `json:"agentIds"` // in the plan's order
 	Status            ota.BatchStatus `json:"status"`
-	FailedCount       int             `json:"failedCount"` // agents, not tasks
-	ToleratedFailures int             `json:"toleratedFailures"`
-	Tasks             []Task          `json:"tasks"` // by agent; left out by ?tasks=false
+	FailedCount       int             `json:"failedCount"`       // agents, not tasks
+	ToleratedFailures int             `json:"toleratedFailures"` // agents of it that may fail; with the scope "plan" it is the plan that counts
+	Tasks             []Task          `json:"tasks"`             // by agent; left out by ?tasks=false
 }
 
 // Task is a task on the wire, in a batch. UUIDs are 32 hex digits.
@@ -166,6 +185,7 @@ type Explanation struct {
 	Status       ota.Status `json:"status"`
 	CurrentBatch int        `json:"currentBatch"`
 	Sentence     string     `json:"sentence"` // the first blocker, or what the plan is doing
+	Legal        []ota.Verb `json:"legal"`    // what may be said to the plan now; everything else would be refused, or change nothing
 	Blockers     []Blocker  `json:"blockers"` // not empty while the plan has not ended and makes no progress
 }
 
@@ -189,20 +209,22 @@ type DowngradeComponent struct {
 type HealthReport struct {
 	AgentID string    `json:"agentId"`
 	Healthy bool      `json:"healthy"`
-	At      time.Time `json:"at,omitzero"`
+	At      time.Time `json:"at,omitzero"` // when it was so; zero means now
 	Reason  string    `json:"reason,omitempty"`
 }
 
-// OutcomeReport is one element of what ReportOutcomes is given: how an attempt ended that its Executor waits for.
+// OutcomeReport is one element of what ReportOutcomes is given: how an attempt ended that its Executor waits for. The attempt is
+// named by its Key alone, or by AgentID, Task and Number.
 type OutcomeReport struct {
-	AgentID   string     `json:"agentId"`
-	Task      int        `json:"task,omitempty"` // which of the agent's tasks, from 0
-	Number    int        `json:"number"`         // which attempt, from 1
-	Outcome   ota.Reason `json:"outcome"`        // succeeded, error, permanent, rejected, unreachable or throttled
-	Version   string     `json:"version,omitempty"`
-	Unchanged bool       `json:"unchanged,omitempty"`
-	After     Duration   `json:"after,omitempty"` // throttled: when it may be tried again; 0 means after a growing time
-	Message   string     `json:"message,omitempty"`
+	Key       string     `json:"key,omitempty"` // ota.Attempt.Key
+	AgentID   string     `json:"agentId,omitempty"`
+	Task      int        `json:"task,omitempty"`      // which of the agent's tasks, from 0
+	Number    int        `json:"number,omitempty"`    // which attempt, from 1
+	Outcome   ota.Reason `json:"outcome"`             // succeeded, error, permanent, rejected, unreachable or throttled
+	Version   string     `json:"version,omitempty"`   // what the agent runs now
+	Unchanged bool       `json:"unchanged,omitempty"` // it was certainly not changed
+	After     Duration   `json:"after,omitempty"`     // throttled: when it may be tried again; 0 means after a growing time
+	Message   string     `json:"message,omitempty"`   // cut to 4 KiB
 }
 
 // Preview is what PreviewPlan answers: what a plan would be.

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/conformance/internal/server"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/avi"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
 	"github.com/seed-19b57ce3/ota/otatest"
 	"github.com/vmware/alb-sdk/go/clients"
 	"github.com/vmware/alb-sdk/go/models"
@@ -50,7 +50,7 @@ type controller struct {
 func newController(t *testing.T) *controller {
 	t.Helper()
 	c := &controller{t: t}
-	c.engine, c.fleet = server.Engine(t, 0)
+	c.engine, c.fleet = testserver.Engine(t, 0)
 	c.restart()
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.h.Load().ServeHTTP(w, r) }))
 	t.Cleanup(s.Close)

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/conformance/internal/server"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/servicefabric"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -39,7 +39,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal("there is no curl")
 	}
 	w := &world{T: t}
-	w.engine, w.fleet = server.Engine(t, 0)
+	w.engine, w.fleet = testserver.Engine(t, 0)
 	auth := httpapi.Tokens(map[string]string{"TOKEN123": "ann"})
 	lifecycle, err := httpapi.New(w.engine, httpapi.Options{Auth: auth})
 	if err != nil {
@@ -53,11 +53,11 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server.Run(t, fabric.Run)
+	testserver.Run(t, fabric.Run)
 	mux := http.NewServeMux()
 	httpapi.Mount(mux, lifecycle)
 	servicefabric.Mount(mux, fabric)
-	w.host = "http://" + server.Serve(t, mux)
+	w.host = testserver.Serve(t, mux)
 	return w
 }
 

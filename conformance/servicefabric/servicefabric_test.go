@@ -12,9 +12,9 @@ import (
 	sdk "github.com/Azure/azure-sdk-for-go/services/servicefabric/7.2/servicefabric"
 	"github.com/Azure/go-autorest/autorest"
 	"github.com/Azure/go-autorest/autorest/azure"
-	"github.com/seed-19b57ce3/ota/conformance/internal/server"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/servicefabric"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -30,7 +30,7 @@ type world struct {
 
 func newWorld(t *testing.T, latency time.Duration, agents ...string) *world {
 	t.Helper()
-	e, fleet := server.Engine(t, latency)
+	e, fleet := testserver.Engine(t, latency)
 	apps := servicefabric.Apps{}
 	if err := apps.Add("myapp/app1", agents...); err != nil {
 		t.Fatal(err)
@@ -39,10 +39,10 @@ func newWorld(t *testing.T, latency time.Duration, agents ...string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server.Run(t, h.Run)
+	testserver.Run(t, h.Run)
 	mux := http.NewServeMux()
 	servicefabric.Mount(mux, h)
-	w := &world{t, sdk.NewWithBaseURI("http://" + server.Serve(t, mux)), fleet}
+	w := &world{t, sdk.NewWithBaseURI(testserver.Serve(t, mux)), fleet}
 	w.client.Authorizer = autorest.NewBearerAuthorizer(token("s3cret"))
 	w.client.RetryDuration = time.Millisecond
 	return w

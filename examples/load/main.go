@@ -6,6 +6,7 @@
 //	go run ./examples/load watchers   # 10,000 watchers of one plan that makes some five records a second
 //	go run ./examples/load slow       # watchers that do not read, of a plan that goes as fast as it can
 //	go run ./examples/load summary    # what reading a summary costs beside a handler that does nothing but write
+//	go run ./examples/load wrk        # the same, asked for by wrk, where that is installed
 package main
 
 import (
@@ -32,6 +33,7 @@ var scenarios = []struct {
 	{"watchers", watchers},
 	{"slow", slowWatchers},
 	{"summary", summary},
+	{"wrk", wrk},
 }
 
 func main() {

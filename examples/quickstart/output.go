@@ -73,7 +73,7 @@ func (o *output) explain(x ota.Explanation) {
 		o.say("%s %s", o.paint(yellow, "•"), b)
 	}
 	var verbs []string
-	for _, v := range ota.LegalVerbs(x.Status) {
+	for _, v := range x.Legal {
 		verbs = append(verbs, v.String())
 	}
 	o.say("The plan is %s. Possible now: %s", x.Status, strings.Join(verbs, ", "))

@@ -8,40 +8,28 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
+	"github.com/seed-19b57ce3/ota/examples/internal/program"
 )
 
-const asProgram = "OTA_QUICKSTART_TEST"
-
 // TestMain makes the test binary the quickstart when a test starts it again as that: agents included.
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
-		os.Exit(0)
-	}
-	pgtest.Main(m)
-}
+func TestMain(m *testing.M) { program.Main(m, main) }
 
 // quickstart is the program, started by a test.
 type quickstart struct {
 	*exec.Cmd
 	dir string // every process of it has this in its arguments
-	mu  sync.Mutex
-	out bytes.Buffer
+	out program.Output
 }
 
 func prepareQuickstart(t *testing.T, args ...string) *quickstart {
 	t.Helper()
-	q := &quickstart{dir: t.TempDir()}
-	q.Cmd = exec.Command(os.Args[0], args...)
-	q.Env = append(os.Environ(), asProgram+"=1", "TMPDIR="+q.dir)
-	q.Stdout, q.Stderr = q, q
-	q.WaitDelay = 10 * time.Second
+	q := &quickstart{Cmd: program.Command(args...), dir: t.TempDir()}
+	q.Env = append(q.Env, "TMPDIR="+q.dir)
+	q.Stdout, q.Stderr = &q.out, &q.out
 	t.Cleanup(func() {
 		if q.Process != nil {
 			_ = q.Process.Kill()
@@ -59,25 +47,12 @@ func startQuickstart(t *testing.T, args ...string) *quickstart {
 	return q
 }
 
-// Write takes in what the program prints.
-func (q *quickstart) Write(b []byte) (int, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.out.Write(b)
-}
-
-func (q *quickstart) output() string {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.out.String()
-}
-
 // awaitLine waits until the program has printed something.
 func (q *quickstart) awaitLine(t *testing.T, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(q.output(), text); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(q.out.String(), text); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("it never printed %q:\n%s", text, q.output())
+			t.Fatalf("it never printed %q:\n%s", text, q.out.String())
 		}
 	}
 }
@@ -105,7 +80,7 @@ func (q *quickstart) noneLeft(t *testing.T) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); q.agents(t) > 0; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d agents are left:\n%s", q.agents(t), q.output())
+			t.Fatalf("%d agents are left:\n%s", q.agents(t), q.out.String())
 		}
 	}
 }
@@ -125,7 +100,7 @@ func TestQuickstart(t *testing.T) {
 		t.Errorf("%d agents run, want 12", n)
 	}
 	if err := q.Wait(); err != nil {
-		t.Fatalf("%v\n%s", err, q.output())
+		t.Fatalf("%v\n%s", err, q.out.String())
 	}
 	for _, want := range []string{
 		"Asked all 12 agents: 1.2.0 on 12",
@@ -138,12 +113,12 @@ func TestQuickstart(t *testing.T) {
 		"Asked all 12 agents: 1.3.1 on 12; the plan's records say the same of each",
 		"rolled_back",
 	} {
-		if !strings.Contains(q.output(), want) {
+		if !strings.Contains(q.out.String(), want) {
 			t.Errorf("it did not print %q", want)
 		}
 	}
 	if t.Failed() {
-		t.Log(q.output())
+		t.Log(q.out.String())
 	}
 	q.noneLeft(t)
 	q.nothingLeft(t)
@@ -160,10 +135,10 @@ func TestInterrupted(t *testing.T) {
 			}
 			var exit *exec.ExitError
 			if err := q.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 130 {
-				t.Errorf("it ended with %v, want exit status 130\n%s", err, q.output())
+				t.Errorf("it ended with %v, want exit status 130\n%s", err, q.out.String())
 			}
 			if n := q.agents(t); n > 0 {
-				t.Errorf("%d agents are left when it has ended\n%s", n, q.output())
+				t.Errorf("%d agents are left when it has ended\n%s", n, q.out.String())
 			}
 			q.nothingLeft(t)
 		})
@@ -198,7 +173,7 @@ func TestUnread(t *testing.T) {
 	}
 	var exit *exec.ExitError
 	if err := q.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 130 {
-		t.Errorf("it ended with %v, want exit status 130\n%s", err, q.output())
+		t.Errorf("it ended with %v, want exit status 130\n%s", err, q.out.String())
 	}
 	q.noneLeft(t)
 	q.nothingLeft(t)

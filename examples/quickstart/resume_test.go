@@ -43,30 +43,30 @@ func resumes(t *testing.T, db string) {
 		if args[len(args)-1] != "-resume" {
 			args = append(args, "-resume")
 		}
-		if strings.Contains(q.output(), "do not agree") {
-			t.Fatal(q.output())
+		if strings.Contains(q.out.String(), "do not agree") {
+			t.Fatal(q.out.String())
 		}
 	}
 	q := startQuickstart(t, args...)
 	if err := q.Wait(); err != nil {
-		t.Fatalf("%v\n%s", err, q.output())
+		t.Fatalf("%v\n%s", err, q.out.String())
 	}
 	for _, want := range []string{
 		"Asked all 12 agents: 1.3.1 on 12; the plan's records say the same of each",
 		"rolled_back",
 	} {
-		if !strings.Contains(q.output(), want) {
-			t.Errorf("it did not print %q:\n%s", want, q.output())
+		if !strings.Contains(q.out.String(), want) {
+			t.Errorf("it did not print %q:\n%s", want, q.out.String())
 		}
 	}
-	if n := strings.Count(q.output(), "1.2.0 to 1.3."); n < 3 || n > 5 {
-		t.Errorf("it lists the plans wrongly:\n%s", q.output())
+	if n := strings.Count(q.out.String(), "1.2.0 to 1.3."); n < 3 || n > 5 {
+		t.Errorf("it lists the plans wrongly:\n%s", q.out.String())
 	}
 	q.noneLeft(t)
 
 	again := startQuickstart(t, args[:len(args)-1]...)
-	if err := again.Wait(); err == nil || !strings.Contains(again.output(), "go on with -resume") {
-		t.Errorf("without -resume it says: %v\n%s", err, again.output())
+	if err := again.Wait(); err == nil || !strings.Contains(again.out.String(), "go on with -resume") {
+		t.Errorf("without -resume it says: %v\n%s", err, again.out.String())
 	}
 }
 

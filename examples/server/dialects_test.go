@@ -19,7 +19,7 @@ func (s *server) await(t *testing.T, command, want string) {
 			return
 		}
 		if time.Since(began) > 20*time.Second {
-			t.Fatalf("%s\nnever said %q, but %s\n%s", command, want, out, s.logged())
+			t.Fatalf("%s\nnever said %q, but %s\n%s", command, want, out, s.log.String())
 		}
 	}
 }
@@ -66,8 +66,8 @@ func TestDialects(t *testing.T) {
 	s.await(t, upgrades+`?f=json&token=$T"`, `"success"`)
 	s.await(t, upgrades+`?f=json"`, `499`)
 	for _, want := range []string{"on=true", "on=false"} {
-		if !strings.Contains(s.logged(), want) {
-			t.Errorf("the log does not say %q of read-only mode: %s", want, s.logged())
+		if !strings.Contains(s.log.String(), want) {
+			t.Errorf("the log does not say %q of read-only mode: %s", want, s.log.String())
 		}
 	}
 

@@ -18,6 +18,7 @@ type config struct {
 	token   string
 	open    bool
 	latency time.Duration
+	verbose bool
 	apps    servicefabric.Apps
 }
 
@@ -31,6 +32,7 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 	fs.StringVar(&c.token, "token", "", "the `token` that callers show; required, unless -open")
 	fs.BoolVar(&c.open, "open", false, "let everybody in, without a token")
 	fs.DurationVar(&c.latency, "latency", 50*time.Millisecond, "how long an agent takes")
+	fs.BoolVar(&c.verbose, "v", false, "log every request, not only those that are refused")
 	fs.Var(c.apps, "app", "a Service Fabric application, as `NAME=agent,agent,…` without fabric:/ before the name; may be repeated")
 	if err := fs.Parse(args); err != nil {
 		return c, err

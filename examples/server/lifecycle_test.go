@@ -14,12 +14,13 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/examples/internal/program"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/otatest"
 	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
-// The commands of docs/http.md, one after the other as they stand there.
+// The commands of docs/http.md, one after the other as they stand there, all of them but those that start a program.
 func TestDocumentedCommands(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
@@ -29,37 +30,64 @@ func TestDocumentedCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, part, _ := strings.Cut(string(text), "\n## With curl\n")
-	part, _, _ = strings.Cut(part, "\n## Two people")
-	var commands []string
-	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(part, -1) {
-		commands = append(commands, strings.Split(strings.ReplaceAll(strings.TrimSpace(block[1]), "\\\n", ""), "\n")...)
+	var lines []string
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		whole := regexp.MustCompile(`\\?\n  +`).ReplaceAllString(block[1], " ") // a command goes on where a line is indented
+		lines = append(lines, strings.Split(strings.TrimSpace(whole), "\n")...)
 	}
 	s := start(t, "-addr", "127.0.0.1:0", "-token", "T", "-latency", "200ms", "-db", filepath.Join(t.TempDir(), "ota.db"))
-	id := ""
-	for _, command := range commands {
-		out := s.curl(t, id, strings.Replace(command, "curl -N", "curl --max-time 5 -N", 1))
-		var p struct {
-			ID   string
-			Code string
-		}
+	id, code, said := "", "", map[string]int{}
+	for _, line := range lines {
 		switch {
-		case strings.Contains(command, "/events"):
-			if !strings.Contains(out, "id: 1\n") || !strings.Contains(out, `"kind":"batch_observing"`) {
-				t.Errorf("%s\ngot %s", command, out)
+		case strings.HasPrefix(line, "#"):
+			if _, what, wait := strings.Cut(line, `once explain says "`); wait {
+				what, _, _ = strings.Cut(what, `"`)
+				s.await(t, `curl "$H/api/v1/lifecycle/upgrade-plans/`+id+`/explain" -H "Authorization: Bearer $T"`, `"`+what+`"`)
 			}
-			continue
-		case json.Unmarshal([]byte(out), &p) != nil, p.Code != "":
-			t.Errorf("%s\ngot %s", command, out)
-		}
-		if id == "" {
-			id = p.ID // of the first answer that has one: the preview has none
+			if strings.Contains(line, "refused with 409") {
+				code = "breach"
+			}
+		case strings.HasPrefix(line, "curl "):
+			if made := s.documented(t, id, line, code); made != "" {
+				id = made
+			}
+			code = ""
+			_, verb, _ := strings.Cut(line, "/$ID")
+			verb, _, _ = strings.Cut(verb, `"`)
+			said[verb]++
+		case !strings.HasPrefix(line, "go run "):
+			t.Errorf("what is %q?", line)
 		}
 	}
-	if len(commands) < 7 {
-		t.Errorf("docs/http.md has %d commands", len(commands))
+	for _, verb := range []string{"", "/start", "/pause", "/resume", "/cancel", "/promote", "/skip", "/retry", "/rollback", "/reports", "/health", "/precheck"} {
+		if said[verb] == 0 {
+			t.Errorf("docs/http.md has no command for %q", verb)
+		}
 	}
 	s.stop(t)
+}
+
+// documented runs one command of the documentation, which is answered as it says, and returns the ID of the plan that it made.
+func (s *server) documented(t *testing.T, id, command, code string) string {
+	t.Helper()
+	out := s.curl(t, id, strings.Replace(command, "curl -N", "curl --max-time 5 -N", 1))
+	if strings.Contains(command, "/events") {
+		if !strings.Contains(out, "id: 1\n") || !strings.Contains(out, `"kind":"batch_observing"`) {
+			t.Errorf("%s\ngot %s", command, out)
+		}
+		return ""
+	}
+	var p struct {
+		ID   string
+		Code string
+	}
+	if json.Unmarshal([]byte(out), &p) != nil || p.Code != code {
+		t.Errorf("%s\ngot %s", command, out)
+	}
+	if strings.Contains(command, `/upgrade-plans" `) {
+		return p.ID
+	}
+	return ""
 }
 
 // Killed in the middle of a plan and started again, as often as one likes, the server goes on with it, and who watches sees every
@@ -194,8 +222,8 @@ func TestStop(t *testing.T) {
 		}
 	}
 	s.stop(t)
-	if !strings.Contains(s.logged(), "left behind") {
-		t.Errorf("it logged %q", s.logged())
+	if !strings.Contains(s.log.String(), "left behind") {
+		t.Errorf("it logged %q", s.log.String())
 	}
 }
 
@@ -219,8 +247,7 @@ func TestToken(t *testing.T) {
 			t.Errorf("with the token %q: %s", token, resp.Status)
 		}
 	}
-	again := exec.Command(os.Args[0], "-addr", strings.TrimPrefix(s.url, "http://"), "-token", "T")
-	again.Env = append(os.Environ(), asProgram+"=1")
+	again := program.Command("-addr", strings.TrimPrefix(s.url, "http://"), "-token", "T")
 	if out, err := again.CombinedOutput(); err == nil || !strings.Contains(string(out), "address already in use") {
 		t.Errorf("a second one on the same port: %v, %s", err, out)
 	}

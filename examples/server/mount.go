@@ -54,5 +54,10 @@ func mount(engine *ota.Engine, c config, log *slog.Logger) (*site, error) {
 		return nil, err
 	}
 	avi.Mount(mux, balancer)
-	return &site{mux, []func(context.Context) error{fabric.Run, enterprise.Run, balancer.Run}}, nil
+	for _, m := range [][2]string{
+		{"lifecycle", lifecycle.Root()}, {"Service Fabric", "/Applications"}, {"ArcGIS", enterprise.Root()}, {"Avi", "/api/upgradestatusinfo, /login"},
+	} {
+		log.Info("mounted", "api", m[0], "at", m[1])
+	}
+	return &site{logRefused(mux, log), []func(context.Context) error{fabric.Run, enterprise.Run, balancer.Run}}, nil
 }

@@ -25,7 +25,11 @@ const (
 
 // run serves until ctx ends.
 func run(ctx context.Context, c config, stdout, stderr io.Writer) (err error) {
-	log := slog.New(slog.NewTextHandler(stderr, nil))
+	level := slog.LevelInfo
+	if c.verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	listener, err := net.Listen("tcp", c.addr) // first, so that the same command said twice ends here
 	if err != nil {
 		return err
@@ -51,7 +55,8 @@ func run(ctx context.Context, c config, stdout, stderr io.Writer) (err error) {
 	}
 	fmt.Fprintf(stdout, "listening on http://%s\n", listener.Addr())
 	g, ctx := errgroup.WithContext(ctx)
-	for _, loop := range append(site.loops, engine.Run) {
+	follow := &follower{engine: engine, store: store, log: log}
+	for _, loop := range append(site.loops, engine.Run, follow.run) {
 		g.Go(func() error { return loop(ctx) })
 	}
 	g.Go(func() error { return serve(ctx, listener, site.handler, log) })

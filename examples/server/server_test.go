@@ -8,25 +8,16 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/seed-19b57ce3/ota/examples/internal/program"
 	"github.com/seed-19b57ce3/ota/httpapi"
-	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
-const asProgram = "OTA_SERVER_TEST"
-
 // TestMain makes the test binary the server when a test starts it again as that.
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
-		os.Exit(0)
-	}
-	pgtest.Main(m)
-}
+func TestMain(m *testing.M) { program.Main(m, main) }
 
 // server is the program, started by a test.
 type server struct {
@@ -34,17 +25,14 @@ type server struct {
 	url    string
 	since  time.Time // when it said that it listens
 	stdout io.Reader
-	mu     sync.Mutex
-	log    bytes.Buffer
+	log    program.Output
 }
 
 // start starts the server and waits until it listens.
 func start(t *testing.T, args ...string) *server {
 	t.Helper()
-	s := &server{Cmd: exec.Command(os.Args[0], args...)}
-	s.Env = append(os.Environ(), asProgram+"=1")
-	s.Stderr = s
-	s.WaitDelay = 10 * time.Second
+	s := &server{Cmd: program.Command(args...)}
+	s.Stderr = &s.log
 	out, err := s.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -59,22 +47,9 @@ func start(t *testing.T, args ...string) *server {
 	s.url = strings.TrimSuffix(strings.TrimPrefix(line, "listening on "), "\n")
 	if err != nil || !strings.HasPrefix(s.url, "http://127.0.0.1:") || strings.HasSuffix(s.url, ":0") {
 		_ = s.Wait()
-		t.Fatalf("it printed %q, %v\n%s", line, err, s.logged())
+		t.Fatalf("it printed %q, %v\n%s", line, err, s.log.String())
 	}
 	return s
-}
-
-// Write takes in what the server logs.
-func (s *server) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.log.Write(b)
-}
-
-func (s *server) logged() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.log.String()
 }
 
 // stop ends the server as a service manager does, and checks that it takes that well.
@@ -86,7 +61,7 @@ func (s *server) stop(t *testing.T) {
 	}
 	rest, _ := io.ReadAll(s.stdout)
 	if err := s.Wait(); err != nil {
-		t.Errorf("it ended with %v\n%s", err, s.logged())
+		t.Errorf("it ended with %v\n%s", err, s.log.String())
 	}
 	if took := time.Since(began); took > 2*drain {
 		t.Errorf("it took %v to stop", took)

@@ -28,5 +28,5 @@
 // # Answers
 //
 // As with Esri's own server the HTTP status is always 200; a refusal is {"error":{"code":…,"message":…,"details":[…]}}
-// with the codes 400, 403, 404, 405, 498 (a wrong token), 499 (no token), and 500 where the Store does not answer.
+// with the codes 400 (also for a form that is too large or too slow, see [Limits]), 403, 404, 405, 498 (a wrong token), 499 (no token), and 500 where the Store does not answer.
 package arcgis

@@ -1,12 +1,10 @@
 package arcgis
 
 import (
-	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // known are the parameters that mean something here. Others, such as callback, are ignored.
@@ -50,17 +49,16 @@ func (c *call) body() (string, *refusal) {
 	if !isForm(c.r.Header) {
 		return "", bad("The parameters are to be sent as application/x-www-form-urlencoded.")
 	}
-	most := c.h.opt.Limits.Body
-	in := netlimit.NewBody(c.w, c.r, most, c.h.opt.Limits.Slow)
+	in := netlimit.NewBody(c.w, c.r, c.h.opt.Limits.Body, c.h.opt.Limits.Slow)
 	defer in.Done()
 	b, err := io.ReadAll(in)
-	var large *http.MaxBytesError
-	switch {
-	case err == nil:
+	if err == nil {
 		return string(b), nil
-	case errors.As(err, &large):
-		return "", bad("The form is larger than " + strconv.FormatInt(most, 10) + " bytes.")
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	}
+	switch status, limit := netlimit.Failure(err); status {
+	case http.StatusRequestEntityTooLarge:
+		return "", bad("The form is larger than " + strconv.FormatInt(limit, 10) + " bytes.")
+	case http.StatusRequestTimeout:
 		c.w.Header().Set("Connection", "close")
 		return "", bad("The form came too slowly.")
 	default:
@@ -179,7 +177,7 @@ func (c *call) settings() error {
 	case err != nil:
 		return bad("The parameter rollbackSettings cannot be read.", err.Error(), "allowed: {}")
 	case unknown != "":
-		return bad("The parameter rollbackSettings has settings, and there are none.", "unknown: "+shorten(unknown), "allowed: {}")
+		return bad("The parameter rollbackSettings has settings, and there are none.", "unknown: "+wire.Shorten(unknown), "allowed: {}")
 	}
 	return nil
 }
@@ -190,12 +188,4 @@ func (c *call) json(text string, member func(*strictjson.Reader, string) error) 
 		return err
 	}
 	return r.End()
-}
-
-func shorten(s string) string {
-	const most = 64
-	if len(s) > most {
-		s = s[:most] + "…"
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // Handler serves system/upgrades of one deployment. It is safe for concurrent use.
@@ -24,12 +26,7 @@ const upgrades = "/system/upgrades"
 
 // Mount registers h on mux, under its prefix, method by method, so that it coexists with every other pattern of the host.
 func Mount(mux *http.ServeMux, h *Handler) {
-	for _, method := range []string{
-		http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
-	} {
-		mux.Handle(method+" "+h.Root(), h)
-		mux.Handle(method+" "+h.Root()+"/", h)
-	}
+	wire.Mount(mux, h, h.Root(), h.Root()+"/")
 }
 
 // Root is the path below which h serves everything: the prefix, then "/system/upgrades".
@@ -49,6 +46,7 @@ type call struct {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{h: h, w: w, r: r, ctx: r.Context()}
+	netlimit.Unread(w, r, h.opt.Limits.Slow) // until somebody reads it
 	v, err := c.serve()
 	if err != nil {
 		v = c.refuse(err)

@@ -9,17 +9,16 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/arcgis"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -44,19 +43,9 @@ func live(t *testing.T, limits arcgis.Limits) (url string, e *ota.Engine, site *
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{any...}", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the host's own") })
 	arcgis.Mount(mux, h)
-	server := httptest.NewUnstartedServer(nil)
-	server.Config = httpapi.RecommendedServer("", mux)
-	server.Start()
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = e.Run(ctx) })
-	wg.Go(func() { _ = h.Run(ctx) })
-	t.Cleanup(func() {
-		server.Close()
-		cancel()
-		wg.Wait()
-	})
-	return server.URL, e, site
+	testserver.Run(t, e.Run)
+	testserver.Run(t, h.Run)
+	return testserver.Serve(t, mux), e, site
 }
 
 // The document's request, byte by byte, sent by curl to a real server with a real fleet; then the siblings', until the job is
@@ -136,6 +125,21 @@ func TestSlowForm(t *testing.T) {
 	b, err := io.ReadAll(resp.Body)
 	if err != nil || !strings.Contains(string(b), "too slowly") || time.Since(began) > 3*time.Second {
 		t.Errorf("got %s, %v after %v", b, err, time.Since(began))
+	}
+}
+
+// A client whose form does not come, and is not needed, is answered in time all the same, and the connection ends.
+func TestUnreadForm(t *testing.T) {
+	url, _, _ := live(t, arcgis.Limits{Slow: 50 * time.Millisecond})
+	for _, c := range []struct{ method, path, typ, want string }{
+		{"GET", "?f=json&token=" + documented, "", "no_upgrade"},
+		{"GET", "/nothing?f=json&token=" + documented, "", "404"},
+		{"POST", "/rollback?f=json", "application/json", "x-www-form-urlencoded"},
+	} {
+		answer := testserver.Stall(t, url, c.method, "/context/admin/system/upgrades"+c.path, http.Header{"Content-Type": {c.typ}}, "")
+		if !strings.HasPrefix(answer, "HTTP/1.1 200 ") || !strings.Contains(answer, c.want) {
+			t.Errorf("%s %s: got %q", c.method, c.path, answer)
+		}
 	}
 }
 

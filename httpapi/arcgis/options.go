@@ -3,14 +3,12 @@ package arcgis
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/setting"
 )
 
 // Options are the settings of a Handler. Auth and ReadOnly are required.
@@ -48,60 +46,40 @@ type Limits struct {
 }
 
 func (o Options) withDefaults() Options {
-	o.Limits.Body = cmp.Or(o.Limits.Body, 1<<20)
-	o.Limits.Depth = cmp.Or(o.Limits.Depth, 32)
-	o.Limits.Slow = cmp.Or(o.Limits.Slow, 10*time.Second)
-	o.Limits.Write = cmp.Or(o.Limits.Write, 15*time.Second)
+	o.Limits.Body = cmp.Or(o.Limits.Body, setting.Body)
+	o.Limits.Depth = cmp.Or(o.Limits.Depth, setting.Depth)
+	o.Limits.Slow = cmp.Or(o.Limits.Slow, setting.Slow)
+	o.Limits.Write = cmp.Or(o.Limits.Write, setting.Write)
 	o.Poll = cmp.Or(o.Poll, time.Second)
 	o.SwitchLimit = cmp.Or(o.SwitchLimit, 5*time.Minute)
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+	o.Logger = setting.Logger(o.Logger)
 	return o
 }
 
 func (o Options) check() error {
-	var errs []error
-	add := func(field, value, problem, allowed string) {
-		errs = append(errs, &ota.FieldError{Field: field, Value: value, Problem: problem, Allowed: allowed})
-	}
-	if o.Auth.Verify == nil {
-		add("auth", "", "is missing", "for example httpapi.Tokens(…), or httpapi.Open() to let everybody in")
-	}
+	var m setting.Mistakes
+	m.Auth(o.Auth.Verify != nil)
 	if o.ReadOnly == nil {
-		add("readOnly", "", "is missing", "a function that switches read-only mode; one that returns nil where there is no such mode")
+		m.Add("readOnly", "", "is missing", "a function that switches read-only mode; one that returns nil where there is no such mode")
 	}
-	if p := o.Prefix; p != "" && (p[0] != '/' || p[len(p)-1] == '/' || strings.Contains(p, "//") || strings.ContainsAny(p, "{}%?# ")) {
-		add("prefix", p, "is not a path", `empty, or for example "/context/admin"`)
-	}
+	m.Prefix(o.Prefix, "/context/admin")
 	if len(o.Deployment) > 255 {
-		add("deployment", "", "is too long", "at most 255 bytes")
+		m.Add("deployment", "", "is too long", "at most 255 bytes")
 	}
-	for _, f := range []struct {
-		field string
-		bad   bool
-	}{
-		{"limits.body", o.Limits.Body < 0},
-		{"limits.depth", o.Limits.Depth < 0},
-		{"limits.slow", o.Limits.Slow < 0},
-		{"limits.write", o.Limits.Write < 0},
-		{"poll", o.Poll < 0},
-		{"switchLimit", o.SwitchLimit < 0},
-	} {
-		if f.bad {
-			add(f.field, "", "is negative", "more than 0; 0 means the default")
-		}
-	}
-	return errors.Join(errs...)
+	m.Negative("limits.body", o.Limits.Body)
+	m.Negative("limits.depth", int64(o.Limits.Depth))
+	m.Negative("limits.slow", int64(o.Limits.Slow))
+	m.Negative("limits.write", int64(o.Limits.Write))
+	m.Negative("poll", int64(o.Poll))
+	m.Negative("switchLimit", int64(o.SwitchLimit))
+	return m.In("arcgis")
 }
 
-// New returns a Handler that serves engine. It starts nothing: jobs move only while Run, and the Engine's Run, are called.
+// New returns a Handler that serves engine. It starts nothing: jobs move only while Run, and the Engine's Run, are called. An error matches
+// ota.ErrInvalid and names every setting that is not legal.
 func New(engine *ota.Engine, options Options) (*Handler, error) {
-	if engine == nil {
-		return nil, &ota.FieldError{Field: "engine", Problem: "is missing", Allowed: "an *ota.Engine"}
-	}
-	if err := options.check(); err != nil {
-		return nil, fmt.Errorf("arcgis: %w", err)
+	if err := cmp.Or(setting.Engine(engine), options.check()); err != nil {
+		return nil, err
 	}
 	h := &Handler{engine: engine, opt: options.withDefaults(), wake: make(chan struct{}, 1)}
 	h.orphans.Store(true)

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // call is one request being served.
@@ -24,6 +25,7 @@ type call struct {
 }
 
 func (c *call) begin() {
+	netlimit.Unread(c.w, c.r, c.h.opt.Slow) // until somebody reads it
 	c.w.Header().Set("Cache-Control", "no-store")
 	c.w.Header().Set("X-Content-Type-Options", "nosniff")
 	c.w.Header().Set("Content-Type", "application/json")
@@ -110,34 +112,9 @@ func (c *call) allow(action httpapi.Action, p *ota.Plan) error {
 
 // plan finds a plan that the principal may read, by its ID with or without "plan-".
 func (c *call) plan(id string) (ota.Plan, error) {
-	const prefix = "plan-"
-	if !legalID(id) {
-		return ota.Plan{}, errNotFound
-	}
-	other := prefix + id
-	if len(id) > len(prefix) && id[:len(prefix)] == prefix {
-		other = id[len(prefix):]
-	}
-	p, err := c.h.engine.Plan(c.r.Context(), id)
-	if errors.Is(err, ota.ErrNotFound) {
-		p, err = c.h.engine.Plan(c.r.Context(), other)
-	}
+	p, err := wire.Plan(c.r.Context(), c.h.engine, id)
 	if err != nil {
 		return p, err
 	}
 	return p, c.allow(httpapi.ActionRead, &p)
-}
-
-func legalID(id string) bool {
-	if id == "" || len(id) > 128 {
-		return false
-	}
-	for i := range len(id) {
-		switch c := id[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '~', c == '-':
-		default:
-			return false
-		}
-	}
-	return true
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // shown is which fields of an object are wanted.
@@ -51,7 +52,7 @@ func (c *call) shown() (shown, error) {
 	case "true", "1":
 		s.skipDefault = true
 	default:
-		return s, refuse(http.StatusBadRequest, "skip_default is %q; allowed: true, false", shorten(v))
+		return s, refuse(http.StatusBadRequest, "skip_default is %q; allowed: true, false", wire.Shorten(v))
 	}
 	return s, nil
 }
@@ -120,7 +121,7 @@ func number32(q url.Values, name string, absent, most int) (int, error) {
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 || n > most {
-		return 0, refuse(http.StatusBadRequest, "%s is %q; allowed: 1 to %d", name, shorten(v), most)
+		return 0, refuse(http.StatusBadRequest, "%s is %q; allowed: 1 to %d", name, wire.Shorten(v), most)
 	}
 	return n, nil
 }
@@ -180,7 +181,7 @@ func (c *call) selected(sel selection) (plans []ota.Plan, total int, err error) 
 
 // isHidden reports whether a plan is not there, or not for this principal.
 func isHidden(err error) bool {
-	return errors.Is(err, ota.ErrNotFound) || errors.Is(err, errNotFound)
+	return errors.Is(err, ota.ErrNotFound)
 }
 
 // answerList writes the page object by object, so that it takes the memory of one.

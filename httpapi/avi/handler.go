@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // Handler serves the Avi API of one Engine. It is safe for concurrent use.
@@ -25,14 +26,10 @@ var roots = []string{collection, "/upgradestatusinfo", "/api/cluster/status", "/
 // Mount registers h on mux, method by method, so that it coexists with every other pattern of the host. It takes /login and
 // /logout too, where the SDKs look for them.
 func Mount(mux *http.ServeMux, h *Handler) {
-	for _, method := range []string{
-		http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
-	} {
-		for i, root := range roots {
-			mux.Handle(method+" "+h.opt.Prefix+root, h)
-			if i < 2 {
-				mux.Handle(method+" "+h.opt.Prefix+root+"/", h)
-			}
+	for i, root := range roots {
+		wire.Mount(mux, h, h.opt.Prefix+root)
+		if i < 2 {
+			wire.Mount(mux, h, h.opt.Prefix+root+"/")
 		}
 	}
 }

@@ -2,10 +2,8 @@ package avi_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +12,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/avi"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -30,54 +29,20 @@ type world struct {
 
 func newWorld(t testing.TB, opt avi.Options) *world {
 	t.Helper()
-	w := &world{t: t, fleet: otatest.NewFleet(otatest.Options{})}
-	var err error
-	if w.engine, err = ota.New(ota.NewMemStore(), w.fleet, ota.Options{DrainTimeout: -1}); err != nil {
-		t.Fatal(err)
-	}
+	w := &world{t: t}
+	w.engine, w.fleet = testserver.Engine(t, 0)
 	if opt.Auth.Verify == nil {
 		opt.Auth = httpapi.Tokens(tokens)
 	}
+	var err error
 	if w.h, err = avi.New(w.engine, opt); err != nil {
 		t.Fatal(err)
 	}
-	run(t, w.engine.Run)
-	run(t, w.h.Run)
+	testserver.Run(t, w.h.Run)
 	mux := http.NewServeMux()
 	avi.Mount(mux, w.h)
-	w.url = serve(t, mux)
+	w.url = testserver.Serve(t, mux)
 	return w
-}
-
-func run(t testing.TB, loop func(context.Context) error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- loop(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-func serve(t testing.TB, h http.Handler) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httpapi.RecommendedServer("", h)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = s.Serve(l)
-	}()
-	t.Cleanup(func() {
-		_ = s.Close()
-		<-done
-	})
-	return "http://" + l.Addr().String()
 }
 
 // plan makes a plan that is not started.

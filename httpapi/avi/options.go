@@ -3,14 +3,12 @@ package avi
 import (
 	"cmp"
 	"crypto/sha256"
-	"errors"
-	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/setting"
 )
 
 // Options are the settings of a Handler. Auth is required; everything else has a default.
@@ -41,51 +39,30 @@ func (o Options) withDefaults() Options {
 	o.Version = cmp.Or(o.Version, "30.2.1")
 	o.SessionLife = cmp.Or(o.SessionLife, time.Hour)
 	o.Sessions = cmp.Or(o.Sessions, 10_000)
-	o.Body = cmp.Or(o.Body, 1<<20)
-	o.Slow = cmp.Or(o.Slow, 10*time.Second)
-	o.Write = cmp.Or(o.Write, 15*time.Second)
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+	o.Body = cmp.Or(o.Body, setting.Body)
+	o.Slow = cmp.Or(o.Slow, setting.Slow)
+	o.Write = cmp.Or(o.Write, setting.Write)
+	o.Logger = setting.Logger(o.Logger)
 	return o
 }
 
 func (o Options) check() error {
-	var errs []error
-	if o.Auth.Verify == nil {
-		errs = append(errs, &ota.FieldError{
-			Field: "auth", Problem: "is missing", Allowed: "for example httpapi.Tokens(…), or httpapi.Open() to let everybody in",
-		})
-	}
-	if p := o.Prefix; p != "" && (p[0] != '/' || p[len(p)-1] == '/' || strings.Contains(p, "//") || strings.ContainsAny(p, "{}%?# ")) {
-		errs = append(errs, &ota.FieldError{
-			Field: "prefix", Value: p, Problem: "is not a path", Allowed: `empty, or for example "/ota"`,
-		})
-	}
-	for _, f := range []struct {
-		name string
-		bad  bool
-	}{
-		{"sessionLife", o.SessionLife < 0},
-		{"sessions", o.Sessions < 0},
-		{"body", o.Body < 0},
-		{"slow", o.Slow < 0},
-		{"write", o.Write < 0},
-	} {
-		if f.bad {
-			errs = append(errs, &ota.FieldError{Field: f.name, Problem: "is negative", Allowed: "more than 0; 0 means the default"})
-		}
-	}
-	return errors.Join(errs...)
+	var m setting.Mistakes
+	m.Auth(o.Auth.Verify != nil)
+	m.Prefix(o.Prefix, "/ota")
+	m.Negative("sessionLife", int64(o.SessionLife))
+	m.Negative("sessions", int64(o.Sessions))
+	m.Negative("body", o.Body)
+	m.Negative("slow", int64(o.Slow))
+	m.Negative("write", int64(o.Write))
+	return m.In("avi")
 }
 
-// New returns a Handler that serves engine. It starts nothing; see Run.
+// New returns a Handler that serves engine. It starts nothing; see Run. An error matches
+// ota.ErrInvalid and names every setting that is not legal.
 func New(engine *ota.Engine, options Options) (*Handler, error) {
-	if engine == nil {
-		return nil, &ota.FieldError{Field: "engine", Problem: "is missing", Allowed: "an *ota.Engine"}
-	}
-	if err := options.check(); err != nil {
-		return nil, fmt.Errorf("avi: %w", err)
+	if err := cmp.Or(setting.Engine(engine), options.check()); err != nil {
+		return nil, err
 	}
 	o := options.withDefaults()
 	return &Handler{

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
 )
 
@@ -59,18 +59,17 @@ func refusalOf(err error) *refusal {
 // unreadable is the refusal of a body that could not be read.
 func unreadable(err error) error {
 	var bad *strictjson.Error
-	var large *http.MaxBytesError
 	var made *refusal
-	switch {
+	switch status, limit := netlimit.Failure(err); {
 	case errors.As(err, &made):
 		return err
 	case errors.As(err, &bad):
 		return refuse(http.StatusBadRequest, "%s", bad.Error())
-	case errors.As(err, &large):
-		return refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", large.Limit)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return refuse(http.StatusRequestTimeout, "the body came too slowly")
+	case status == http.StatusRequestEntityTooLarge:
+		return refuse(status, "the body has more than %d bytes", limit)
+	case status == http.StatusRequestTimeout:
+		return refuse(status, "the body came too slowly")
 	default:
-		return refuse(http.StatusBadRequest, "the body ended before it was complete")
+		return refuse(status, "the body ended before it was complete")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // shape is the type of a field of the document.
@@ -46,7 +47,7 @@ func (s *shape) read(r *strictjson.Reader) (any, error) {
 	default:
 		v, err := r.String()
 		if err == nil && s.words != nil && !slices.Contains(s.words, v) {
-			err = r.Fail(strictjson.Type, fmt.Sprintf("is %q; allowed: %s", shorten(v), strings.Join(s.words, ", ")))
+			err = r.Fail(strictjson.Type, fmt.Sprintf("is %q; allowed: %s", wire.Shorten(v), strings.Join(s.words, ", ")))
 		}
 		return v, err
 	}
@@ -109,12 +110,4 @@ func canonical(v any) (string, error) {
 	}
 	b, err = json.Marshal(plain)
 	return string(b), err
-}
-
-func shorten(s string) string {
-	const most = 64
-	if len(s) > most {
-		s = s[:most] + "…"
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
 }

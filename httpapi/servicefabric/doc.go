@@ -15,6 +15,7 @@
 // batch for each domain, labelled with the application; the newest such plan is the one that all calls are about. A
 // rollback is the plan's rollback plan. RollingUpgradeMode UnmonitoredAuto goes through, UnmonitoredManual holds every
 // batch but the first until MoveToNextUpgradeDomain, Monitored observes every batch, and FailureAction is what a breach does.
+// Lengths of time in a description are ISO 8601 ("PT2M"), else milliseconds; docs/servicefabric.md has what becomes of each field.
 //
 // # State
 //

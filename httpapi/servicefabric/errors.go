@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
 )
 
@@ -93,17 +93,16 @@ func refusalOf(err error) *fabricError {
 // unreadable is the refusal of a body that could not be read to its end.
 func unreadable(err error) error {
 	var bad *strictjson.Error
-	var large *http.MaxBytesError
 	var made *fabricError
-	switch {
+	switch status, limit := netlimit.Failure(err); {
 	case errors.As(err, &made):
 		return err
 	case errors.As(err, &bad):
 		return refuse(codeInvalid, "The body cannot be read: %s.", bad)
-	case errors.As(err, &large):
-		return refuse(codeTooLarge, "The body is longer than %d bytes.", large.Limit)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &fabricError{http.StatusRequestTimeout, codeTimeout, "The body came too slowly."}
+	case status == http.StatusRequestEntityTooLarge:
+		return refuse(codeTooLarge, "The body is longer than %d bytes.", limit)
+	case status == http.StatusRequestTimeout:
+		return &fabricError{status, codeTimeout, "The body came too slowly."}
 	default:
 		return refuse(codeInvalid, "The body ended before it was complete.")
 	}

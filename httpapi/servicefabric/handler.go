@@ -13,18 +13,13 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // Mount registers h on mux so that it coexists with every other pattern of the host: method by method. It takes everything
 // below /Applications/, and below /$/, where the real gateway has its cluster and answers unknown paths by 400.
 func Mount(mux *http.ServeMux, h *Handler) {
-	for _, method := range []string{
-		http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
-	} {
-		for _, path := range []string{"/Applications", "/Applications/", "/$/"} {
-			mux.Handle(method+" "+path, h)
-		}
-	}
+	wire.Mount(mux, h, "/Applications", "/Applications/", "/$/")
 }
 
 // operation is one call: the last part of its path.

@@ -2,14 +2,13 @@ package servicefabric
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/setting"
 )
 
 // Options are the settings of a Handler. Auth and Inventory are required.
@@ -42,43 +41,28 @@ type Limits struct {
 }
 
 func (o Options) withDefaults() Options {
-	o.Limits.Body = cmp.Or(o.Limits.Body, 1<<20)
-	o.Limits.Depth = cmp.Or(o.Limits.Depth, 32)
-	o.Limits.Slow = cmp.Or(o.Limits.Slow, 10*time.Second)
-	o.Limits.Write = cmp.Or(o.Limits.Write, 15*time.Second)
+	o.Limits.Body = cmp.Or(o.Limits.Body, setting.Body)
+	o.Limits.Depth = cmp.Or(o.Limits.Depth, setting.Depth)
+	o.Limits.Slow = cmp.Or(o.Limits.Slow, setting.Slow)
+	o.Limits.Write = cmp.Or(o.Limits.Write, setting.Write)
 	o.Poll = cmp.Or(o.Poll, 250*time.Millisecond)
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+	o.Logger = setting.Logger(o.Logger)
 	return o
 }
 
 func (o Options) check() error {
-	var errs []error
-	if o.Auth.Verify == nil {
-		errs = append(errs, &ota.FieldError{
-			Field: "auth", Problem: "is missing", Allowed: "for example httpapi.Tokens(…), or httpapi.Open() to let everybody in",
-		})
-	}
+	var m setting.Mistakes
+	m.Auth(o.Auth.Verify != nil)
 	if o.Inventory == nil {
-		errs = append(errs, &ota.FieldError{Field: "inventory", Problem: "is missing", Allowed: "for example servicefabric.Apps"})
+		m.Add("inventory", "", "is missing", "for example servicefabric.Apps")
 	}
-	for _, n := range []struct {
-		field string
-		value int64
-	}{
-		{"concurrency", int64(o.Concurrency)},
-		{"limits.body", o.Limits.Body},
-		{"limits.depth", int64(o.Limits.Depth)},
-		{"limits.slow", int64(o.Limits.Slow)},
-		{"limits.write", int64(o.Limits.Write)},
-		{"poll", int64(o.Poll)},
-	} {
-		if n.value < 0 {
-			errs = append(errs, &ota.FieldError{Field: n.field, Problem: "is negative", Allowed: "more than 0; 0 means the default"})
-		}
-	}
-	return errors.Join(errs...)
+	m.Negative("concurrency", int64(o.Concurrency))
+	m.Negative("limits.body", o.Limits.Body)
+	m.Negative("limits.depth", int64(o.Limits.Depth))
+	m.Negative("limits.slow", int64(o.Limits.Slow))
+	m.Negative("limits.write", int64(o.Limits.Write))
+	m.Negative("poll", int64(o.Poll))
+	return m.In("servicefabric")
 }
 
 // Handler serves the calls of one Engine. It is safe for concurrent use.
@@ -91,13 +75,11 @@ type Handler struct {
 	tracks uint64
 }
 
-// New returns a Handler that serves engine. It starts nothing; Run does what happens after an answer.
+// New returns a Handler that serves engine. It starts nothing; Run does what happens after an answer. An error matches
+// ota.ErrInvalid and names every setting that is not legal.
 func New(engine *ota.Engine, options Options) (*Handler, error) {
-	if engine == nil {
-		return nil, &ota.FieldError{Field: "engine", Problem: "is missing", Allowed: "an *ota.Engine"}
-	}
-	if err := options.check(); err != nil {
-		return nil, fmt.Errorf("servicefabric: %w", err)
+	if err := cmp.Or(setting.Engine(engine), options.check()); err != nil {
+		return nil, err
 	}
 	return &Handler{engine: engine, opt: options.withDefaults(), open: map[string]uint64{}}, nil
 }

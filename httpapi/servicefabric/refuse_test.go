@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/servicefabric"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -223,25 +222,16 @@ func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0, "ok-1")
 	w.handler(servicefabric.Options{Inventory: apps(t, "ok-1"), Limits: servicefabric.Limits{Slow: 50 * time.Millisecond}})
-	host := strings.TrimPrefix(w.listen(), "http://")
+	url := w.listen()
 	for _, c := range []struct{ call, begin, want string }{
 		{"Upgrade", "{", "HTTP/1.1 408 "},
 		{"Upgrade", "x", "HTTP/1.1 400 "},
 		{"RollbackUpgrade", "", "HTTP/1.1 400 "},
 	} {
-		conn, err := net.Dial("tcp", host)
-		if err != nil {
-			t.Fatal(err)
+		answer := testserver.Stall(t, url, "POST", app+c.call+"?api-version=6.0", http.Header{"Authorization": {"Bearer ann-token"}}, c.begin)
+		if !strings.HasPrefix(answer, c.want) || !strings.Contains(answer, `{"Error":{"Code":"`) {
+			t.Errorf("%s %q: got %q", c.call, c.begin, answer)
 		}
-		if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(conn, "POST %s%s?api-version=6.0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann-token\r\nContent-Length: 1000\r\n\r\n%s", app, c.call, c.begin)
-		answer, err := io.ReadAll(conn)
-		if err != nil || !strings.HasPrefix(string(answer), c.want) || !strings.Contains(string(answer), `{"Error":{"Code":"`) {
-			t.Errorf("%s %q: got %q, %v", c.call, c.begin, answer, err)
-		}
-		conn.Close()
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/servicefabric"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -256,7 +257,7 @@ func TestRunFinishes(t *testing.T) {
 	if st := w.plans()[0].Status; st != ota.StatusPaused {
 		t.Errorf("somebody has gone on: %v", st)
 	}
-	w.run(w.h.Run)
+	testserver.Run(t, w.h.Run)
 	w.wait("at 3", func(s *state) bool {
 		return s.UpgradeState == "RollingForwardCompleted" && s.TargetApplicationTypeVersion == "3"
 	})
@@ -319,9 +320,9 @@ func TestTwoAtOnce(t *testing.T) {
 	if w.engine, err = ota.New(late{ota.NewMemStore()}, w.fleet, ota.Options{DrainTimeout: -1}); err != nil {
 		t.Fatal(err)
 	}
-	w.run(w.engine.Run)
+	testserver.Run(t, w.engine.Run)
 	w.handler(servicefabric.Options{Inventory: apps(t, "ok-1", "ok-2", "ok-3")})
-	w.run(w.h.Run)
+	testserver.Run(t, w.h.Run)
 	var wg sync.WaitGroup
 	for _, version := range []string{"2", "3"} {
 		wg.Go(func() {
@@ -376,7 +377,7 @@ func TestAttempts(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := &world{t: t, engine: e, fleet: otatest.NewFleet(otatest.Options{})}
-	w.run(e.Run)
+	testserver.Run(t, e.Run)
 	w.handler(servicefabric.Options{Inventory: apps(t, "a", "b"), Concurrency: 7})
 	w.post("Upgrade", describe("2", "UnmonitoredManual", `"ForceRestart":true,"UpgradeReplicaSetCheckTimeoutInSeconds":60`), "")
 	w.waitState("RollingForwardPending")

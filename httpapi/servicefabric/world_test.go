@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/servicefabric"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -42,14 +42,10 @@ func apps(t testing.TB, agents ...string) servicefabric.Apps {
 // newWorld serves an application with these agents without a network, so that it may be in a bubble of virtual time.
 func newWorld(t *testing.T, latency time.Duration, agents ...string) *world {
 	t.Helper()
-	w := &world{t: t, fleet: otatest.NewFleet(otatest.Options{Latency: latency})}
-	var err error
-	if w.engine, err = ota.New(ota.NewMemStore(), w.fleet, ota.Options{DrainTimeout: -1}); err != nil {
-		t.Fatal(err)
-	}
-	w.run(w.engine.Run)
+	w := &world{t: t}
+	w.engine, w.fleet = testserver.Engine(t, latency)
 	w.handler(servicefabric.Options{Inventory: apps(t, agents...)})
-	w.run(w.h.Run)
+	testserver.Run(t, w.h.Run)
 	return w
 }
 
@@ -76,24 +72,11 @@ func (w *world) listen() string {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{any...}", func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "the host's own") })
 	servicefabric.Mount(mux, w.h)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	s := httpapi.RecommendedServer("", mux)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = s.Serve(l)
-	}()
+	url := testserver.Serve(w.t, mux)
 	client := &http.Client{Transport: &http.Transport{}}
-	w.t.Cleanup(func() {
-		client.CloseIdleConnections()
-		_ = s.Close()
-		<-done
-	})
+	w.t.Cleanup(client.CloseIdleConnections)
 	w.do = func(r *http.Request) (int, []byte) {
-		r.URL.Scheme, r.URL.Host, r.RequestURI = "http", l.Addr().String(), ""
+		r.URL.Scheme, r.URL.Host, r.RequestURI = "http", strings.TrimPrefix(url, "http://"), ""
 		answer, err := client.Do(r)
 		if err != nil {
 			w.t.Error(err)
@@ -109,19 +92,7 @@ func (w *world) listen() string {
 		}
 		return answer.StatusCode, body
 	}
-	return "http://" + l.Addr().String()
-}
-
-func (w *world) run(loop func(context.Context) error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- loop(ctx) }()
-	w.t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			w.t.Error(err)
-		}
-	})
+	return url
 }
 
 // send sends one request of ann's and returns the status and the error's code and message.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -42,6 +43,20 @@ func (b *Body) Read(p []byte) (int, error) {
 	b.read += int64(n)
 	b.whole = b.whole || errors.Is(err, io.EOF)
 	return n, err
+}
+
+// Failure says as an HTTP status why a body could not be read: 413 when it has more than limit bytes, 408 when it came too slowly,
+// and 400 when it ended before it was complete.
+func Failure(err error) (status int, limit int64) {
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return http.StatusRequestEntityTooLarge, large.Limit
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return http.StatusRequestTimeout, 0
+	default:
+		return http.StatusBadRequest, 0
+	}
 }
 
 // Done takes the deadline back once the body was read to its end, so that it does not strike while the answer is made. Else it

@@ -1,4 +1,4 @@
-package server
+package testserver
 
 import (
 	"testing"
@@ -15,7 +15,7 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := httpapi.Client{URL: "http://" + Serve(t, h)}
+	c := httpapi.Client{URL: Serve(t, h)}
 	p, err := e.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs(otatest.IDs("ok-", 3)...)})
 	if err != nil {
 		t.Fatal(err)

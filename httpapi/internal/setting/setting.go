@@ -1,0 +1,73 @@
+// Package setting has what the settings of all APIs have in common: which are legal, and what they are when they are not given.
+package setting
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// The limits that a request has where the host sets none.
+const (
+	Body  int64 = 1 << 20 // bytes
+	Depth       = 32
+	Slow        = 10 * time.Second
+	Write       = 15 * time.Second
+)
+
+// Logger is l, or one that drops everything.
+func Logger(l *slog.Logger) *slog.Logger {
+	if l == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return l
+}
+
+// Mistakes are what is wrong with the settings of a handler.
+type Mistakes struct{ errs []error }
+
+// Add adds one.
+func (m *Mistakes) Add(field, value, problem, allowed string) {
+	m.errs = append(m.errs, &ota.FieldError{Field: field, Value: value, Problem: problem, Allowed: allowed})
+}
+
+// Auth is about whether there is an authenticator.
+func (m *Mistakes) Auth(given bool) {
+	if !given {
+		m.Add("auth", "", "is missing", "for example httpapi.Tokens(…), or httpapi.Open() to let everybody in")
+	}
+}
+
+// Prefix is about the path before every other.
+func (m *Mistakes) Prefix(p, example string) {
+	if p != "" && (p[0] != '/' || p[len(p)-1] == '/' || strings.Contains(p, "//") || strings.ContainsAny(p, "{}%?# ")) {
+		m.Add("prefix", p, "is not a path", fmt.Sprintf("empty, or for example %q", example))
+	}
+}
+
+// Negative is about a number or a length of time of which 0 means the default.
+func (m *Mistakes) Negative(field string, n int64) {
+	if n < 0 {
+		m.Add(field, "", "is negative", "more than 0; 0 means the default")
+	}
+}
+
+// In returns them as the error of a package, or nil.
+func (m *Mistakes) In(pkg string) error {
+	if len(m.errs) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", pkg, errors.Join(m.errs...))
+}
+
+// Engine returns the error for an engine that is missing, or nil.
+func Engine(e *ota.Engine) error {
+	if e == nil {
+		return &ota.FieldError{Field: "engine", Problem: "is missing", Allowed: "an *ota.Engine"}
+	}
+	return nil
+}

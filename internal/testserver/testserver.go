@@ -1,0 +1,90 @@
+// Package testserver is what tests of the HTTP APIs need of a host: an Engine that runs, the simulated fleet, and a server on a real
+// port, until the test has ended.
+package testserver
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/otatest"
+)
+
+// Engine returns an Engine over a fleet whose agents take the given time, and runs it until the test has ended.
+func Engine(t testing.TB, latency time.Duration) (*ota.Engine, *otatest.Fleet) {
+	t.Helper()
+	fleet := otatest.NewFleet(otatest.Options{Latency: latency})
+	e, err := ota.New(ota.NewMemStore(), fleet, ota.Options{DrainTimeout: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	Run(t, e.Run)
+	return e, fleet
+}
+
+// Run runs the loop of an Engine or of a handler until the test has ended.
+func Run(t testing.TB, loop func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- loop(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Serve listens on a port of this machine until the test has ended, and returns the server's URL.
+func Serve(t testing.TB, h http.Handler) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httpapi.RecommendedServer("", h)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.Serve(l)
+	}()
+	t.Cleanup(func() {
+		_ = s.Close()
+		<-done
+	})
+	return "http://" + l.Addr().String()
+}
+
+// Stall sends a request whose body ends early, or never begins, and returns what is answered until the server closes the connection.
+func Stall(t testing.TB, url, method, path string, header http.Header, body string) string {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var lines strings.Builder
+	err = header.Write(&lines)
+	if err == nil {
+		err = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n%s\r\n%s", method, path, lines.String(), body)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		t.Errorf("%s %s: %v after %q", method, path, err, answer)
+	}
+	return string(answer)
+}
