@@ -87,8 +87,9 @@ const fewBatches = 4
 
 func (t *commitText) batches(rows []ota.BatchRow) {
 	if len(rows) > fewBatches {
-		fmt.Fprintf(t, postgresBatches, t.add(batchesJSON(rows)),
-			t.add(slices.MinFunc(rows, byIndex).Index), t.add(slices.MaxFunc(rows, byIndex).Index))
+		rows = inOrder(rows, byIndex)
+		indices, values := batchesJSON(rows)
+		fmt.Fprintf(t, postgresBatches, t.add(indices), t.add(values), t.add(indices[0]), t.add(indices[len(rows)-1]))
 		t.check("b", len(rows))
 		return
 	}
@@ -106,10 +107,13 @@ func (t *commitText) batches(rows []ota.BatchRow) {
 	}
 }
 
-// The rows of one part of the statement: few enough that comparing each with each costs little, and near enough to each
-// other that reading the range between the first and the last does. A planner that knows little of the tables, because
-// they were filled a moment ago or because plans differ much in size, does not find a better way by itself: it may
-// read all rows of the plan. A range of the primary key is the one condition that it always uses.
+// The statement joins no table with the given rows: a planner that knows little of the tables, because they were filled
+// a moment ago or because plans differ much in size, would compare each with each, or read all rows of the plan. A range
+// of the primary key is the one condition that it always uses; each row that is read there finds its own new values,
+// because those are in order.
+//
+// The rows of one part of the statement are near enough to each other that reading the range between the first and the
+// last costs little, and few enough that finding one of them does.
 const (
 	agentsAtOnce = 64
 	agentsApart  = 1024
@@ -134,10 +138,7 @@ func countParts(rows []ota.AgentRow, apart int) (parts int) {
 }
 
 func (t *commitText) agents(rows []ota.AgentRow) error {
-	byOrdinal := func(a, b ota.AgentRow) int { return a.Ordinal - b.Ordinal }
-	if !slices.IsSortedFunc(rows, byOrdinal) {
-		rows = slices.SortedFunc(slices.Values(rows), byOrdinal)
-	}
+	rows = inOrder(rows, func(a, b ota.AgentRow) int { return a.Ordinal - b.Ordinal })
 	apart := agentsApart
 	for countParts(rows, apart) > len(rows)/agentsAtOnce+mostParts {
 		apart *= 2
@@ -157,38 +158,41 @@ func (t *commitText) agents(rows []ota.AgentRow) error {
 }
 
 const postgresAgents = `,
-%[1]s AS (UPDATE ota_agents AS r SET status = v.status, state = v.state
-	FROM p, unnest($%[2]d::int[], $%[3]d::smallint[], $%[4]d::bytea[]) AS v (ordinal, status, state)
-	WHERE r.plan = p.number AND r.ordinal >= $%[5]d AND r.ordinal <= $%[6]d AND r.ordinal = v.ordinal RETURNING 1)`
+%[1]s AS (UPDATE ota_agents AS r SET
+		status = ($%[3]d::smallint[])[width_bucket(r.ordinal, $%[2]d::int[])],
+		state = ($%[4]d::bytea[])[width_bucket(r.ordinal, $%[2]d::int[])]
+	FROM p
+	WHERE r.plan = p.number AND r.ordinal >= $%[5]d AND r.ordinal <= $%[6]d AND r.ordinal = ANY ($%[2]d::int[]) RETURNING 1)`
 
 var postgresBatches = `,
-b AS (UPDATE ota_batches AS r SET ` + assignments(batchColumns[1:]) + `
-	FROM p, json_populate_recordset(CAST(NULL AS ota_batches), $%d::json) AS v
-	WHERE r.plan = p.number AND r.idx >= $%d AND r.idx <= $%d AND r.idx = v.idx RETURNING 1)`
-
-func assignments(columns []string) string {
-	parts := make([]string, len(columns))
-	for i, c := range columns {
-		parts[i] = c + " = v." + c
-	}
-	return strings.Join(parts, ", ")
-}
+b AS (UPDATE ota_batches AS r SET (` + strings.Join(batchColumns[1:], ", ") + `) = (SELECT ` + strings.Join(batchColumns[1:], ", ") + `
+		FROM json_populate_record(CAST(NULL AS ota_batches), ($%[2]d::text[])[width_bucket(r.idx, $%[1]d::int[])]::json))
+	FROM p
+	WHERE r.plan = p.number AND r.idx >= $%[3]d AND r.idx <= $%[4]d AND r.idx = ANY ($%[1]d::int[]) RETURNING 1)`
 
 func byIndex(a, b ota.BatchRow) int { return a.Index - b.Index }
 
+// inOrder returns rows in order. Those of an engine are.
+func inOrder[T any](rows []T, compare func(a, b T) int) []T {
+	if slices.IsSortedFunc(rows, compare) {
+		return rows
+	}
+	return slices.SortedFunc(slices.Values(rows), compare)
+}
+
 // batchesJSON returns the rows with the names of their columns.
-func batchesJSON(rows []ota.BatchRow) string {
-	var b strings.Builder
+func batchesJSON(rows []ota.BatchRow) (indices []int32, objects []string) {
+	indices, objects = make([]int32, len(rows)), make([]string, len(rows))
 	for i := range rows {
-		b.WriteString([]string{"[", ","}[min(i, 1)])
+		var b strings.Builder
 		for j, v := range batchValues(&rows[i]) {
 			b.WriteString([]string{"{", ","}[min(j, 1)])
 			text, _ := encode(v) // numbers and a string cannot fail
 			b.WriteString(`"` + batchColumns[j] + `":` + text)
 		}
-		b.WriteString("}")
+		indices[i], objects[i] = int32(rows[i].Index), b.String()+"}"
 	}
-	return b.String() + "]"
+	return indices, objects
 }
 
 func agentColumns(rows []ota.AgentRow) (ordinals []int32, statuses []int16, states [][]byte, err error) {
