@@ -105,6 +105,35 @@ func fleetOf(id string, n int) iter.Seq2[ota.Agent, error] {
 	}
 }
 
+// A plan is made and driven in tables of its own, of which PostgreSQL knows nothing, and then one in tables that were
+// analyzed. The metric ratio is the rate of the first divided by that of the second.
+func BenchmarkFreshPostgres(b *testing.B) {
+	const agents = 20_000
+	run := func(w *stopwatch, after string) {
+		s := postgresPlace(b).open(b)
+		defer s.Close()
+		statements := []string{after}
+		for _, table := range []string{"ota_agents", "ota_batches", "ota_plans", "ota_log"} {
+			statements = append(statements, `ALTER TABLE `+table+` SET (autovacuum_enabled = false)`)
+		}
+		e := startPlan(b, s, "p", agents, 10_000)
+		for _, query := range statements {
+			if _, err := s.db.exec(b.Context(), query); err != nil {
+				b.Fatal(err)
+			}
+		}
+		w.time(func() { runPlan(b, e, "p") })
+	}
+	var fresh, analyzed stopwatch
+	for b.Loop() {
+		run(&fresh, `SELECT 1`)
+		run(&analyzed, `ANALYZE ota_agents, ota_batches, ota_plans, ota_log`)
+	}
+	b.ReportMetric(2*agents*fresh.rate(), "transitions/s")
+	b.ReportMetric(2*agents*analyzed.rate(), "analyzed-transitions/s")
+	b.ReportMetric(fresh.rate()/analyzed.rate(), "ratio")
+}
+
 // A plan of a million agents is killed half way, and recovered: the metric first-start is how long it takes from the
 // engine's start to the first call, peak-heap the most memory that driving half of the plan took.
 func BenchmarkRecoverySQLite(b *testing.B)   { benchRecovery(b, sqlitePlace) }

@@ -1,0 +1,187 @@
+package sqlstore
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/seed-19b57ce3/ota"
+)
+
+// PostgreSQL reads the rows of a commit by the range of their primary key, and compares none with the others, whatever
+// it knows of the tables: nothing after a plan was made a moment ago, and of a plan's size little when others differ.
+func TestCommitNeedsNoStatistics(t *testing.T) {
+	t.Parallel()
+	for _, small := range []int{0, 300} {
+		for _, analyzed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("beside %d, analyzed=%t", small, analyzed), func(t *testing.T) {
+				t.Parallel()
+				s := postgresPlace(t).open(t)
+				for _, table := range []string{"ota_agents", "ota_batches", "ota_plans", "ota_log", "ota_plan_controls"} {
+					exec(t, s, `ALTER TABLE `+table+` SET (autovacuum_enabled = false)`)
+				}
+				for i := range small {
+					create(t, s, fmt.Sprint("small-", i), 20)
+				}
+				create(t, s, "p", 20_000)
+				if analyzed {
+					exec(t, s, `ANALYZE ota_agents`) // the few batches are rightly read all at once when it knows them
+				}
+				for _, c := range []ota.Commit{ownerCommit(t, s, "p", 0, 128), ownerCommit(t, s, "p", 7_000, 64), apart(ownerCommit(t, s, "p", 0, 64))} {
+					for i := range fewBatches + 5 {
+						c.Batches = append(c.Batches, ota.BatchRow{Index: 100 + i})
+					}
+					for _, mode := range []string{"force_generic_plan", "force_custom_plan"} {
+						for _, n := range planOf(t, s, mode, c) {
+							n.judge(t, mode)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// apart puts 30 rows between two of the commit.
+func apart(c ota.Commit) ota.Commit {
+	for i := range c.Agents {
+		c.Agents[i].Ordinal *= 31
+	}
+	return c
+}
+
+// planNode is what EXPLAIN says of one step of a statement.
+type planNode struct {
+	Type       string     `json:"Node Type"`
+	Relation   string     `json:"Relation Name"`
+	Index      string     `json:"Index Name"`
+	IndexCond  string     `json:"Index Cond"`
+	JoinFilter string     `json:"Join Filter"`
+	HashCond   string     `json:"Hash Cond"`
+	MergeCond  string     `json:"Merge Cond"`
+	Plans      []planNode `json:"Plans"`
+}
+
+func (n *planNode) judge(t *testing.T, mode string) {
+	if compares := n.JoinFilter + n.HashCond + n.MergeCond; compares != "" {
+		t.Errorf("%s: a %s compares rows: %s", mode, n.Type, compares)
+	}
+	column := map[string]string{"ota_agents": "ordinal", "ota_batches": "idx"}[n.Relation]
+	if column != "" && n.Type != "ModifyTable" {
+		by := n
+		if n.Type == "Bitmap Heap Scan" {
+			by = &n.Plans[0]
+		}
+		if by.Index != n.Relation+"_pkey" || !strings.Contains(by.IndexCond, column) {
+			t.Errorf("%s: a %s reads %s by %q where %s", mode, n.Type, n.Relation, by.Index, by.IndexCond)
+		}
+	}
+	for i := range n.Plans {
+		n.Plans[i].judge(t, mode)
+	}
+}
+
+// planOf returns how the server would run a commit.
+func planOf(t *testing.T, s *Store, mode string, c ota.Commit) []planNode {
+	t.Helper()
+	d := s.db.(*postgres)
+	query, args, err := d.commitQuery(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := d.pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	explain := func(query string, args ...any) (plans []struct{ Plan planNode }) {
+		var text []byte
+		if err := conn.QueryRow(t.Context(), query, args...).Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, &plans); err != nil {
+			t.Fatal(err)
+		}
+		return plans
+	}
+	var plans []struct{ Plan planNode }
+	if mode == "force_custom_plan" {
+		plans = explain(`EXPLAIN (FORMAT JSON) `+d.text(query), args...)
+	} else {
+		for _, q := range []string{`SET plan_cache_mode = ` + mode, `PREPARE planned AS ` + d.text(query)} {
+			if _, err := conn.Exec(t.Context(), q, pgx.QueryExecModeSimpleProtocol); err != nil {
+				t.Fatal(err)
+			}
+		}
+		plans = explain(`EXPLAIN (FORMAT JSON) EXECUTE planned (NULL` + strings.Repeat(`, NULL`, len(args)-1) + `)`)
+		for _, q := range []string{`DEALLOCATE planned`, `RESET plan_cache_mode`} {
+			if _, err := conn.Exec(t.Context(), q); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	nodes := make([]planNode, len(plans))
+	for i := range plans {
+		nodes[i] = plans[i].Plan
+	}
+	return nodes
+}
+
+// Each row of a commit gets its own values, in whatever order and however far apart the rows are.
+func TestRowsGetTheirOwn(t *testing.T) {
+	both(t, func(t *testing.T, p place) {
+		s := p.open(t)
+		create(t, s, "other", 5_000)
+		create(t, s, "p", 5_000)
+		c := ownerCommit(t, s, "p", 0, 0)
+		agents, batches := map[int]uint32{}, map[int]string{}
+		for i := range 300 {
+			ordinal := (i * 1_009) % 5_000 // each once, in no order
+			agents[ordinal] = uint32(i + 1)
+			c.Agents = append(c.Agents, ota.AgentRow{Ordinal: ordinal, State: ota.AgentState{
+				Status: ota.TaskWaiting, Flags: ota.AgentOpen | ota.AgentTouched, Task: ota.TaskState{Status: ota.TaskWaiting, Number: agents[ordinal]},
+			}})
+		}
+		for i := range 3 * fewBatches {
+			index := (i * 7) % 50
+			batches[index] = fmt.Sprintf(`batch "%d" \`, i)
+			c.Batches = append(c.Batches, ota.BatchRow{
+				Index: index, Name: batches[index], First: 100 * index, Size: 100, Status: ota.BatchRunning, Open: i, StartedAt: created,
+			})
+		}
+		if _, err := s.Commit(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		for at := 0; at < 5_000; {
+			page, err := s.Agents(t.Context(), "p", ota.RowQuery{From: at, Limit: 1_000})
+			if err != nil || len(page.Items) == 0 {
+				t.Fatal(len(page.Items), err)
+			}
+			for _, a := range page.Items {
+				want := ota.TaskPending
+				if agents[a.Ordinal] != 0 {
+					want = ota.TaskWaiting
+				}
+				if a.State.Status != want || a.State.Task.Number != agents[a.Ordinal] {
+					t.Fatalf("agent %d is %v with number %d, want %d", a.Ordinal, a.State.Status, a.State.Task.Number, agents[a.Ordinal])
+				}
+			}
+			at += len(page.Items)
+		}
+		page, err := s.Batches(t.Context(), "p", ota.RowQuery{Limit: 50})
+		if err != nil || len(page.Items) != 50 {
+			t.Fatal(len(page.Items), err)
+		}
+		for _, b := range page.Items {
+			name, in := batches[b.Index]
+			if in && (b.Name != name || b.Size != 100 || b.StartedAt != created || b.First != 100*b.Index) || !in && b.Status == ota.BatchRunning {
+				t.Fatalf("batch %d is %+v, want name %q", b.Index, b, name)
+			}
+		}
+		if other, err := s.Agents(t.Context(), "other", ota.RowQuery{Status: []ota.TaskStatus{ota.TaskWaiting}}); err != nil || len(other.Items) != 0 {
+			t.Fatal("agents of another plan were changed", len(other.Items), err)
+		}
+	})
+}
