@@ -25,6 +25,7 @@ func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.
 	err := d.create(ctx, agents)
 	if err == nil {
 		s.db.told(p.ID, false)
+		s.db.grown(ctx, d.agents)
 		return nil
 	}
 	if d.number != 0 {

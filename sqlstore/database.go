@@ -30,6 +30,8 @@ type database interface {
 	commit(ctx context.Context, c *ota.Commit) (uint64, error)
 	// insertAgents adds agents to a draft.
 	insertAgents(ctx context.Context, tx querier, number int64, rows []agentRecord) error
+	// grown is told that a plan was made with so many agents. What it does is no part of making it, and may fail.
+	grown(ctx context.Context, agents int)
 	// migrate runs the text of a migration, which may be many statements.
 	migrate(ctx context.Context, tx querier, text string) error
 	// ready prepares for migrations, before their first transaction.

@@ -44,6 +44,31 @@ func TestCommitNeedsNoStatistics(t *testing.T) {
 	}
 }
 
+// A session that knows the table as tiny keeps reading all of it, until it is told that a large plan came.
+func TestLargePlanMakesNewQueryPlans(t *testing.T) {
+	t.Parallel()
+	s := postgresPlace(t).open(t)
+	exec(t, s, `ALTER TABLE ota_agents SET (autovacuum_enabled = false)`)
+	known := func() (rows int) {
+		t.Helper()
+		_, err := one(t.Context(), s.db, `SELECT reltuples::bigint FROM pg_class WHERE oid = CAST($1 AS regclass)`, []any{s.db.(*postgres).text(`ota_agents`)}, &rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	create(t, s, "small", 100)
+	exec(t, s, `ANALYZE ota_agents`)
+	create(t, s, "middle", 200)
+	if n := known(); n != 100 {
+		t.Fatalf("a small plan had the table analyzed: %d rows are known, want 100", n)
+	}
+	create(t, s, "large", analyzeFrom)
+	if n := known(); n < analyzeFrom/2 {
+		t.Fatalf("%d rows are known of %d: the large plan was not noticed", n, analyzeFrom+300)
+	}
+}
+
 // apart puts 30 rows between two of the commit.
 func apart(c ota.Commit) ota.Commit {
 	for i := range c.Agents {

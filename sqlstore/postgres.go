@@ -153,6 +153,21 @@ func (d *postgres) insertAgents(ctx context.Context, tx querier, number int64, r
 	return err
 }
 
+// From this many agents on, reading the whole table instead of a range costs a commit more than its flush.
+const analyzeFrom = 50_000
+
+// grown has the table analyzed when it became much larger. Commits need no statistics, but a session keeps the plans that
+// it made when the table was so small that reading all of it was best, until somebody analyzes it: the server itself
+// does within a minute or so. When that is under way, nothing is waited for.
+func (d *postgres) grown(ctx context.Context, agents int) {
+	if agents < analyzeFrom {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	_, _ = d.exec(ctx, `ANALYZE (SKIP_LOCKED) ota_agents`)
+}
+
 func (d *postgres) list(values []string) any {
 	if values == nil {
 		values = []string{}

@@ -180,6 +180,7 @@ func (d *sqlite) migrate(ctx context.Context, tx querier, text string) error {
 	return err
 }
 
+func (d *sqlite) grown(context.Context, int)                  {}
 func (d *sqlite) tell(context.Context, querier, string) error { return nil }
 func (d *sqlite) told(plan string, _ bool)                    { d.feed.tell(plan) }
 
