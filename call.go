@@ -141,6 +141,13 @@ func (j *job) execute(x Executor) (o outcome, at time.Time, ok bool) {
 	return o, at, o.tell(res, err, ended, j.deadline)
 }
 
+// unmade is the outcome of a call that is not made, because its context has ended before. ok is as in execute.
+func (j *job) unmade(at time.Time) (o outcome, ok bool) {
+	why := context.Cause(j.call.root)
+	o = j.outcome(at)
+	return o, o.tell(Result{}, why, why, 0)
+}
+
 // execute is the one place where a panic of an Executor is recovered.
 func execute(ctx context.Context, x Executor, a Attempt) (res Result, err error) {
 	defer func() {

@@ -48,6 +48,7 @@ type worker struct {
 	job   job
 	calls *callRoot // of its call
 	busy  bool
+	void  bool     // its call's context had ended before it was made
 	left  bool     // its call was left behind
 	late  *outcome // what that call answered in the end
 }
@@ -134,7 +135,10 @@ func (p *pool) run(w *worker) {
 		if waited {
 			now = p.clock.Now()
 		}
-		if have = p.ok(now); have {
+		switch have = p.ok(now); {
+		case have && w.void:
+			o, have = w.job.unmade(now)
+		case have:
 			o, now, have = w.job.execute(p.exec)
 		}
 	}
@@ -162,6 +166,7 @@ func (p *pool) next(w *worker, o outcome, have bool) (waited, more bool) {
 		p.roused, waited = false, true
 	}
 	w.job, w.calls, w.busy = p.queue[p.head], p.calls, true
+	w.void = p.calls.Err() != nil // under the lock: so abandon sees every call that is made although it looks only once
 	p.made++
 	w.job.call.root, w.job.call.deadline = p.calls, w.job.deadline
 	if p.byRow != nil {

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/benbjohnson/clock"
 	"github.com/stretchr/testify/require"
 )
 
@@ -55,4 +56,46 @@ func TestAnAbandonedCallOutlivesItsDriver(t *testing.T) {
 		cancel()
 		require.NoError(t, <-done)
 	})
+}
+
+// A call whose context has ended before it is made is not made: nobody would look for it any more, if it ignored its context.
+func TestACallIsNotMadeOnceItsContextHasEnded(t *testing.T) {
+	for _, c := range []struct {
+		why    error
+		known  bool
+		reason Reason
+	}{
+		{errInterrupted, true, ReasonInterrupted},
+		{errShutdown, false, ReasonNone},
+		{errFencedOff, false, ReasonNone},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var called atomic.Bool
+			exec := ExecutorFunc(func(context.Context, Attempt) (Result, error) {
+				called.Store(true)
+				select {} // it ignores everything
+			})
+			calls, end := context.WithCancelCause(t.Context())
+			p := newPool(exec, clock.New(), calls, func() {}, func(time.Time) bool { return true })
+			end(c.why)
+			p.push([]job{{like: &Attempt{}, agent: "a", number: 1}}, 1)
+			synctest.Wait()
+			require.False(t, called.Load())
+			done, resync := p.fetch(nil)
+			require.Equal(t, !c.known, resync, "what is not known is to be read again")
+			require.Len(t, done, btoi(c.known))
+			if c.known {
+				require.Equal(t, c.reason, done[0].reason)
+			}
+			require.Zero(t, p.out())
+			require.Zero(t, p.close())
+		})
+	}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
