@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -180,19 +179,12 @@ func (r pgRun) script(ctx context.Context, text string) error {
 }
 
 // connect returns a connection of the writing pool. Making the file a write-ahead one can find it busy.
-func (d *sqlite) connect(ctx context.Context) (*sql.Conn, error) {
-	deadline := time.Now().Add(d.busy)
-	for {
-		conn, err := d.write.Conn(ctx)
-		if err == nil || !isBusy(err) || !time.Now().Before(deadline) {
-			return conn, err
-		}
-		select {
-		case <-time.After(10 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
+func (d *sqlite) connect(ctx context.Context) (conn *sql.Conn, err error) {
+	err = d.patiently(ctx, func() error {
+		conn, err = d.write.Conn(ctx)
+		return err
+	})
+	return conn, err
 }
 
 // channelName is the channel of one set of tables; channels belong to the whole database, and have 63 bytes at most.

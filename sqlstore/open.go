@@ -38,12 +38,13 @@ func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	write, err := sql.Open("sqlite", file+"&_txlock=immediate")
+	// Who writes waits in patiently; the driver's own wait has steps that are too long for it.
+	write, err := sql.Open("sqlite", file+"&_pragma=busy_timeout(1)&_txlock=immediate")
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: open: %w", err)
 	}
 	write.SetMaxOpenConns(1)
-	read, err := sql.Open("sqlite", file+"&_pragma=query_only(1)")
+	read, err := sql.Open("sqlite", file+"&_pragma=busy_timeout(100)&_pragma=query_only(1)")
 	if err != nil {
 		write.Close()
 		return nil, fmt.Errorf("sqlstore: open: %w", err)
@@ -68,7 +69,7 @@ func fileDSN(dsn string) (string, error) {
 	if query != "" {
 		uri += query + "&"
 	}
-	return uri + "_pragma=busy_timeout(100)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
+	return uri + "_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
 		"&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-16000)", nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -124,28 +125,43 @@ func ignoreDone(err error) error {
 }
 
 // begin takes SQLite's write lock, or waits for the process that has it.
-func (d *sqlite) begin(ctx, inside context.Context, conn *sql.Conn) (*sql.Tx, error) {
-	deadline := time.Now().Add(d.busy)
-	for wait := time.Millisecond; ; wait = min(2*wait, 25*time.Millisecond) {
-		tx, err := conn.BeginTx(inside, nil)
-		if err == nil && !d.own {
-			// A pool that was handed in may begin without the lock; a write that changes nothing takes it. Before there
-			// are tables, the first migration takes it.
-			_, err = tx.ExecContext(inside, d.text(`DELETE FROM ota_leases WHERE false`))
-			if d.missing(err) {
-				err = nil
-			}
-			if err != nil {
-				_ = tx.Rollback()
-			}
+func (d *sqlite) begin(ctx, inside context.Context, conn *sql.Conn) (tx *sql.Tx, err error) {
+	err = d.patiently(ctx, func() error {
+		if tx, err = conn.BeginTx(inside, nil); err != nil || d.own {
+			return err
 		}
-		if err == nil || !isBusy(err) || !time.Now().Before(deadline) {
-			return tx, err
+		// A pool that was handed in may begin without the lock; a write that changes nothing takes it. Before there are
+		// tables, the first migration takes it.
+		_, err = tx.ExecContext(inside, d.text(`DELETE FROM ota_leases WHERE false`))
+		if err == nil || d.missing(err) {
+			return nil
+		}
+		return errors.Join(err, ignoreDone(tx.Rollback()))
+	})
+	return tx, err
+}
+
+// hasty is how long a wait for the file is one of short steps.
+const hasty = 50 * time.Millisecond
+
+// patiently runs f until it does not find the file busy, for as long as Options say. The process that drives a plan leaves
+// only short gaps between its commits, and SQLite wakes nobody: whoever sleeps for long misses them. Steps are uneven,
+// lest they fall in with the commits.
+func (d *sqlite) patiently(ctx context.Context, f func() error) error {
+	for began := time.Now(); ; {
+		err := f()
+		waited := time.Since(began)
+		if err == nil || !isBusy(err) || waited >= d.busy {
+			return err
+		}
+		step := 200*time.Microsecond + rand.N(800*time.Microsecond)
+		if waited > hasty {
+			step *= 10
 		}
 		select {
-		case <-time.After(wait):
+		case <-time.After(step):
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
@@ -159,7 +175,11 @@ func (d *sqlite) prepare(ctx context.Context) error {
 	}
 	statements := map[string]*sql.Stmt{}
 	for _, query := range []string{planUpdate, sqliteLog, sqliteControl, sqliteBatch, sqliteAgent} {
-		s, err := d.write.PrepareContext(ctx, d.text(query))
+		var s *sql.Stmt
+		err := d.patiently(ctx, func() (err error) {
+			s, err = d.write.PrepareContext(ctx, d.text(query))
+			return err
+		})
 		if err != nil {
 			for _, s := range statements {
 				s.Close()
