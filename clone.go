@@ -95,21 +95,6 @@ func (p *Progress) copyFrom(from *Progress) {
 	}
 }
 
-func (s AgentState) clone() AgentState {
-	s.Rest = slices.Clone(s.Rest)
-	return s
-}
-
-// copyFrom is clone into what s has already; an agent with one task never allocates.
-func (s *AgentState) copyFrom(from *AgentState) {
-	kept := s.Rest[:0]
-	*s = *from
-	s.Rest = nil
-	if len(from.Rest) > 0 {
-		s.Rest = append(kept, from.Rest...)
-	}
-}
-
 func (r PlanRow) clone() PlanRow {
 	r.Spec = r.Spec.clone()
 	r.Control = r.Control.clone()

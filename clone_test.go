@@ -10,7 +10,6 @@ import (
 func TestCloneSharesNothing(t *testing.T) {
 	t.Run("PlanRow", func(t *testing.T) { testClone(t, PlanRow.clone) })
 	t.Run("Control", func(t *testing.T) { testClone(t, Control.clone) })
-	t.Run("AgentState", func(t *testing.T) { testClone(t, AgentState.clone) })
 	t.Run("Progress", func(t *testing.T) {
 		testClone(t, func(p Progress) Progress {
 			var c Progress
@@ -18,21 +17,24 @@ func TestCloneSharesNothing(t *testing.T) {
 			return c
 		})
 	})
-	t.Run("AgentState in place", func(t *testing.T) {
-		testClone(t, func(s AgentState) AgentState {
-			var c AgentState
-			c.copyFrom(&s)
+	t.Run("AgentState through MemStore", func(t *testing.T) {
+		testClone(t, func(s AgentState) (c AgentState) {
+			var kept memChunk
+			kept.addState(&AgentState{})
+			kept.addState(&s)
+			kept.copyState(&c, 1)
 			return c
 		})
 	})
 	t.Run("BatchRow needs no clone", func(t *testing.T) { testClone(t, func(b BatchRow) BatchRow { return b }) })
 }
 
-func TestCopyFromKeepsNothingOfEmptySlices(t *testing.T) {
+func TestMemStoreKeepsNothingOfEmptySlices(t *testing.T) {
 	backing := []TaskState{{Number: 7}}
-	var kept AgentState
-	kept.copyFrom(&AgentState{Rest: backing[:0]})
-	kept.copyFrom(&AgentState{Rest: []TaskState{{Number: 8}}})
+	var kept memChunk
+	kept.addState(&AgentState{Rest: backing})
+	kept.setState(0, &AgentState{Rest: backing[:0]})
+	kept.setState(0, &AgentState{Rest: []TaskState{{Number: 8}}})
 	if backing[0].Number != 7 {
 		t.Error("a further task was written into a slice that somebody else owns")
 	}

@@ -123,7 +123,7 @@ func TestCommitsPerTask(t *testing.T) {
 
 // MemStore holds an agent, with its claim and without its ID, in so many bytes, and its part of the log in so many more.
 func TestBytesPerAgent(t *testing.T) {
-	const n, mostRow, mostLog = 100_000, 140, 64
+	const n, mostRow, mostLog = 100_000, 100, 64
 	empty := heapInUse()
 	s := NewMemStore()
 	e, id := costPlan(t, s, n)

@@ -166,7 +166,8 @@ func (c *court) judgeEvents(was, is *snapshot, rec Record, wrong wrongFunc) {
 	for i := range is.agents {
 		if a, b := &was.agents[i], &is.agents[i]; !reflect.DeepEqual(a.State, b.State) {
 			changed = true
-			gaveUp := b.State.clone()
+			gaveUp := b.State
+			gaveUp.Rest = slices.Clone(gaveUp.Rest)
 			gaveUp.Flags |= a.State.Flags & AgentOpen // its slot, when an earlier batch is reopened
 			if !named[b.Agent.ID] && !(kinds[EventBatchReopened] && reflect.DeepEqual(a.State, gaveUp)) {
 				wrong("agent %s changed without an event: %+v to %+v by %v", b.Agent.ID, a.State, b.State, rec.Events)

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// memAgents keeps the agents of one plan in columns: 88 bytes for an agent that has only an ID, besides the ID itself.
+// memAgents keeps the agents of one plan in columns: 56 bytes for an agent that has only an ID, besides the ID itself.
 // All but the states is fixed once the plan is made.
 type memAgents struct {
 	count  int
@@ -22,11 +22,20 @@ type memAgents struct {
 // memChunk holds memChunkSize agents; the last one fewer.
 type memChunk struct {
 	ids      []string
-	states   []AgentState
+	states   []memState
+	rest     [][]TaskState       // nil when none of them has more than one task
+	more     []*AgentMore        // nil when none of them has any
 	versions []string            // nil when none of them has one
 	targets  []string            // likewise
 	labels   []map[string]string // nil when none of them has any; equal ones are one map, which nobody changes
 	tasks    [][]TaskSpec        // nil when none of them has any
+}
+
+// memState is what every agent's state has.
+type memState struct {
+	task   TaskState
+	status TaskStatus
+	flags  AgentFlags
 }
 
 // memRun says that the agents from ordinal first on, up to the next run, are in batch.
@@ -38,8 +47,53 @@ func (a *memAgents) id(ordinal int) string {
 	return a.chunks[ordinal/memChunkSize].ids[ordinal%memChunkSize]
 }
 
-func (a *memAgents) state(ordinal int) *AgentState {
-	return &a.chunks[ordinal/memChunkSize].states[ordinal%memChunkSize]
+func (a *memAgents) status(ordinal int) TaskStatus {
+	return a.chunks[ordinal/memChunkSize].states[ordinal%memChunkSize].status
+}
+
+// setState takes in an agent's state, and keeps nothing of it but what is never changed in place.
+func (a *memAgents) setState(ordinal int, s *AgentState) {
+	a.chunks[ordinal/memChunkSize].setState(ordinal%memChunkSize, s)
+}
+
+func (c *memChunk) setState(i int, s *AgentState) {
+	c.states[i] = memState{task: s.Task, status: s.Status, flags: s.Flags}
+	if c.more == nil && s.More != nil {
+		c.more = make([]*AgentMore, len(c.states), cap(c.states))
+	}
+	if c.more != nil {
+		c.more[i] = s.More
+	}
+	if c.rest == nil && len(s.Rest) > 0 {
+		c.rest = make([][]TaskState, len(c.states), cap(c.states))
+	}
+	if c.rest != nil {
+		c.rest[i] = append(c.rest[i][:0], s.Rest...)
+	}
+}
+
+// addState makes room for a further agent's state.
+func (c *memChunk) addState(s *AgentState) {
+	c.states = append(c.states, memState{})
+	if c.more != nil {
+		c.more = append(c.more, nil)
+	}
+	if c.rest != nil {
+		c.rest = append(c.rest, nil)
+	}
+	c.setState(len(c.states)-1, s)
+}
+
+// copyState copies an agent's state into s.
+func (c *memChunk) copyState(s *AgentState, i int) {
+	is := &c.states[i]
+	*s = AgentState{Task: is.task, Status: is.status, Flags: is.flags}
+	if c.more != nil {
+		s.More = c.more[i]
+	}
+	if c.rest != nil && len(c.rest[i]) > 0 {
+		s.Rest = slices.Clone(c.rest[i])
+	}
 }
 
 // run is the index of the run that an agent is in.
@@ -50,7 +104,8 @@ func (a *memAgents) run(ordinal int) int {
 // copyRow copies one row, of which the batch is known, into row.
 func (a *memAgents) copyRow(row *AgentRow, ordinal, batch int) {
 	c, i := &a.chunks[ordinal/memChunkSize], ordinal%memChunkSize
-	*row = AgentRow{Ordinal: ordinal, Batch: batch, Agent: AgentSpec{ID: c.ids[i]}, State: c.states[i].clone()}
+	*row = AgentRow{Ordinal: ordinal, Batch: batch, Agent: AgentSpec{ID: c.ids[i]}}
+	c.copyState(&row.State, i)
 	if c.versions != nil {
 		row.Agent.Version = c.versions[i]
 	}
@@ -92,7 +147,7 @@ func (a *memAgents) page(q RowQuery) Page[AgentRow] {
 		return Page[AgentRow]{Items: a.span(page.Items, from, end), More: from < to && end < to}
 	}
 	take := func(ordinal int) (more bool) {
-		if len(q.Status) > 0 && !slices.Contains(q.Status, a.state(ordinal).Status) {
+		if len(q.Status) > 0 && !slices.Contains(q.Status, a.status(ordinal)) {
 			return true
 		}
 		page.Total++
@@ -160,7 +215,7 @@ func (b *memBuilder) add(row *AgentRow) error {
 	}
 	c := &b.chunks[len(b.chunks)-1]
 	c.ids = append(c.ids, row.Agent.ID)
-	c.states = append(c.states, row.State.clone())
+	c.addState(&row.State)
 	c.versions = addSparse(c.versions, len(c.ids), row.Agent.Version, row.Agent.Version != "")
 	c.targets = addSparse(c.targets, len(c.ids), row.Agent.Target, row.Agent.Target != "")
 	c.tasks = addSparse(c.tasks, len(c.ids), slices.Clone(row.Agent.Tasks), len(row.Agent.Tasks) > 0)
@@ -177,7 +232,7 @@ func newMemChunk(count int) memChunk {
 	if count == 0 {
 		return memChunk{}
 	}
-	return memChunk{ids: make([]string, 0, memChunkSize), states: make([]AgentState, 0, memChunkSize)}
+	return memChunk{ids: make([]string, 0, memChunkSize), states: make([]memState, 0, memChunkSize)}
 }
 
 // addSparse makes column n long, its last value v; it stays nil until there is a value.

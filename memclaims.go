@@ -2,14 +2,61 @@ package ota
 
 import (
 	"context"
+	"hash/maphash"
 	"sync"
 )
 
 // memClaims says which plan holds an agent. A claim of a plan that has ended or was pruned stays in the table until
 // somebody else wants the agent: it is void, not gone.
 type memClaims struct {
-	mu      sync.Mutex // held for the whole of a Claim, which makes it all or none
-	holders map[string]*memPlan
+	mu    sync.Mutex // held for the whole of a Claim, which makes it all or none
+	seed  maphash.Seed
+	table []memClaim // an open hash table of the agents' IDs, at most 7/8 full
+	used  int
+}
+
+// memClaim is a place in the table, 16 bytes: the ID itself is left where it is.
+type memClaim struct {
+	holder  *memPlan // nil: the place is free
+	hash    uint32   // of the ID, so that hardly any ID but the right one is ever looked at
+	ordinal uint32   // of the agent in its holder
+}
+
+// place returns where an agent's claim is, or would be.
+func (c *memClaims) place(id string) (at *memClaim, hash uint32) {
+	full := maphash.String(c.seed, id)
+	hash = uint32(full >> 32)
+	for i := int(full) & (len(c.table) - 1); ; i = (i + 1) & (len(c.table) - 1) {
+		at = &c.table[i]
+		if at.holder == nil || at.hash == hash && at.holder.agents.id(int(at.ordinal)) == id {
+			return at, hash
+		}
+	}
+}
+
+func (c *memClaims) put(p *memPlan, ordinal int) {
+	at, hash := c.place(p.agents.id(ordinal))
+	if at.holder == nil {
+		c.used++
+	}
+	*at = memClaim{holder: p, hash: hash, ordinal: uint32(ordinal)}
+}
+
+// rebuild makes the table anew, with room for further claims and without those of plans that are gone.
+func (c *memClaims) rebuild(further int, gone map[*memPlan]bool) {
+	old, size := c.table, 16
+	for 7*size < 8*(c.used+further) {
+		size *= 2
+	}
+	c.table, c.used = make([]memClaim, size), 0
+	if len(old) == 0 {
+		c.seed = maphash.MakeSeed()
+	}
+	for i := range old {
+		if h := old[i].holder; h != nil && !gone[h] {
+			c.put(h, int(old[i].ordinal))
+		}
+	}
 }
 
 // memConflicts is how many conflicts Claim lists.
@@ -30,10 +77,18 @@ func (c *memClaims) take(p *memPlan, from string) (conflicts []Conflict, total i
 	if p.pruned() { // its claims were released, and must not come back
 		return nil, 0, notFound(p.id)
 	}
+	if c.table == nil {
+		c.rebuild(0, nil)
+	}
+	unknown := 0
 	free := map[*memPlan]bool{nil: true, p: true} // whose claims do not count, asked once per plan
 	for i := range p.agents.count {
 		id := p.agents.id(i)
-		holder := c.holders[id]
+		at, _ := c.place(id)
+		holder := at.holder
+		if holder == nil {
+			unknown++
+		}
 		void, known := free[holder]
 		if !known {
 			void = holder.id == from || holder.ended()
@@ -50,26 +105,21 @@ func (c *memClaims) take(p *memPlan, from string) (conflicts []Conflict, total i
 	if total > 0 {
 		return conflicts, total, nil
 	}
-	if c.holders == nil {
-		c.holders = make(map[string]*memPlan, p.agents.count)
+	if 7*len(c.table) < 8*(c.used+unknown) {
+		c.rebuild(unknown, nil)
 	}
 	for i := range p.agents.count {
-		c.holders[p.agents.id(i)] = p
+		c.put(p, i)
 	}
 	return nil, 0, nil
 }
 
-// release forgets the claims of a pruned plan, so that they do not keep it in memory.
-func (c *memClaims) release(p *memPlan) {
+// release forgets the claims of pruned plans, so that they do not keep them in memory.
+func (c *memClaims) release(pruned map[*memPlan]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.holders) == 0 {
-		return
-	}
-	for i := range p.agents.count {
-		if id := p.agents.id(i); c.holders[id] == p {
-			delete(c.holders, id)
-		}
+	if c.used > 0 && len(pruned) > 0 {
+		c.rebuild(0, pruned)
 	}
 }
 

@@ -70,7 +70,7 @@ func (p *memPlan) commit(c *Commit) (uint64, error) {
 		p.batches[c.Batches[i].Index] = c.Batches[i]
 	}
 	for i := range c.Agents {
-		p.agents.state(c.Agents[i].Ordinal).copyFrom(&c.Agents[i].State)
+		p.agents.setState(c.Agents[i].Ordinal, &c.Agents[i].State)
 	}
 	row.Revision++
 	p.log.append(row.Revision, c.Request, c.Log)

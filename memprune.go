@@ -18,9 +18,9 @@ func (s *MemStore) Prune(ctx context.Context, before time.Time) (int, error) {
 	for _, p := range order {
 		if p.retire(before) {
 			pruned[p] = true
-			s.claims.release(p)
 		}
 	}
+	s.claims.release(pruned)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for p := range pruned {

@@ -1,0 +1,57 @@
+package ota
+
+import (
+	"maps"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// However often plans claim, end and are pruned, the table of claims says what a map would.
+func TestClaimsAgreeWithAMap(t *testing.T) {
+	draw := rand.New(rand.NewPCG(1, 2))
+	var c memClaims
+	var plans []*memPlan
+	holds := map[string]*memPlan{}
+	for round := range 400 {
+		b := newMemBuilder()
+		for _, i := range draw.Perm(300)[:1+draw.IntN(60)] {
+			require.NoError(t, b.add(&AgentRow{Ordinal: b.count, Agent: AgentSpec{ID: "a" + strconv.Itoa(i)}}))
+		}
+		p := &memPlan{id: strconv.Itoa(round), agents: b.finish()}
+		want := 0
+		for i := range p.agents.count {
+			if h := holds[p.agents.id(i)]; h != nil && !h.ended() {
+				want++
+			}
+		}
+		_, total, err := c.take(p, "")
+		require.NoError(t, err)
+		require.Equal(t, want, total)
+		if total == 0 {
+			plans = append(plans, p)
+			for i := range p.agents.count {
+				holds[p.agents.id(i)] = p
+			}
+		}
+		if i := len(plans) - 1; i >= 0 && draw.IntN(2) == 0 {
+			plans[i].row.Status = StatusCanceled
+			if draw.IntN(2) == 0 {
+				plans[i].gone = true
+				c.release(map[*memPlan]bool{plans[i]: true})
+				maps.DeleteFunc(holds, func(_ string, h *memPlan) bool { return h == plans[i] })
+			}
+			plans = plans[:i]
+		}
+		used := 0
+		for i := range c.table {
+			if c.table[i].holder != nil {
+				used++
+			}
+		}
+		require.Equal(t, len(holds), used)
+		require.Equal(t, used, c.used)
+	}
+}
