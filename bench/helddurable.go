@@ -30,6 +30,6 @@ func heldDurable(ctx context.Context, t *trial, d place.Database) error {
 	}
 	small, large := side{sideEngine, sizes[0]}, side{sideEngine, sizes[1]}
 	t.figure(fmt.Sprintf("most on the heap at %d agents in one batch", large.x), "MB", scaled(t.of(large, extra("peak")), 1e-6), 0, 0)
-	t.figure(fmt.Sprintf("the same, against %d agents", small.x), "x", t.ratio(large, small, extra("peak")), 1.5, 0)
+	t.figure(fmt.Sprintf("most on the heap at %d agents, against %d", large.x, small.x), "x", t.ratio(large, small, extra("peak")), 1.5, 0)
 	return nil
 }

@@ -70,7 +70,7 @@ func overHTTP(ctx context.Context, t *trial) error {
 		most float64 // MB: an answer of a million agents is 300
 	}{{sideRefused, 16}, {sideGet, 16}, {sidePost, 0}} {
 		t.figure("extra heap, "+s.side, "MB", []float64{t.peak(s.side, n) / 1e6}, s.most, 0)
-		t.figure(fmt.Sprintf("the same at %d agents", n/10), "MB", []float64{t.peak(s.side, n/10) / 1e6}, 0, 0)
+		t.figure(fmt.Sprintf("extra heap, %s, at %d agents", s.side, n/10), "MB", []float64{t.peak(s.side, n/10) / 1e6}, 0, 0)
 	}
 	return nil
 }
