@@ -11,6 +11,7 @@ import (
 type referee struct {
 	w     *world
 	plans map[string]*refPlan
+	read  map[string][]AgentRow // by plan; an agent itself never changes, so it is read once
 }
 
 type refPlan struct {
@@ -43,7 +44,9 @@ type refTask struct {
 	epoch   uint64 // of the newest commit of a start
 }
 
-func newReferee(w *world) *referee { return &referee{w: w, plans: map[string]*refPlan{}} }
+func newReferee(w *world) *referee {
+	return &referee{w: w, plans: map[string]*refPlan{}, read: map[string][]AgentRow{}}
+}
 
 func (r *referee) fail(format string, args ...any) {
 	panic("referee: " + fmt.Sprintf(format, args...) + "\n" + r.w.describe())
@@ -65,17 +68,21 @@ func (r *referee) created(ids ...string) {
 	}
 }
 
+// rows are a plan's agents with their present states. They are good until the next commit.
 func (r *referee) rows(id string) []AgentRow {
-	page, err := r.w.store.MemStore.Agents(r.w.ctx, id, RowQuery{Limit: 1 << 20})
-	r.w.must(err)
-	return page.Items
+	if r.read[id] == nil {
+		page, err := r.w.store.MemStore.Agents(r.w.ctx, id, RowQuery{Limit: 1 << 20})
+		r.w.must(err)
+		r.read[id] = page.Items
+	}
+	rows, agents := r.read[id], r.w.stored(id).agents
+	for i := range rows {
+		agents.chunks[i/memChunkSize].copyState(&rows[i].State, i%memChunkSize)
+	}
+	return rows
 }
 
-func (r *referee) batches(id string) []BatchRow {
-	page, err := r.w.store.MemStore.Batches(r.w.ctx, id, RowQuery{Limit: 1 << 20})
-	r.w.must(err)
-	return page.Items
-}
+func (r *referee) batches(id string) []BatchRow { return r.w.stored(id).batches }
 
 // rollbackSet checks promise 6: a rollback holds every agent that a call may have changed, and nobody whom nothing was started for.
 func (r *referee) rollbackSet(id string) {
@@ -240,28 +247,27 @@ func (r *referee) committed(before *PlanRow, c *Commit, rev uint64) {
 		r.fail("plan %s: revision %d follows %d", c.Plan, rev, p.lastRev)
 	}
 	p.lastRev = rev
-	after, err := r.w.store.MemStore.Plan(r.w.ctx, c.Plan)
-	r.w.must(err)
+	after := r.w.row(c.Plan)
 	rec, err := decodeRecord(c.Plan, LogRow{Revision: rev, Data: c.Log})
 	r.w.must(err)
 	if len(rec.Events) == 0 {
 		r.fail("plan %s: commit %d has no event", c.Plan, rev)
 	}
 	rows, batches := r.rows(c.Plan), r.batches(c.Plan)
-	r.counters(&after, rows, batches)
-	r.verbs(p, before, &after, &rec)
-	r.events(p, before, &after, &rec, c, batches)
-	r.verdicts(before, &after, rows, batches)
-	r.closing(&rec, batches, rows, &after)
-	r.bounds(p, &after, rows, batches, &rec)
+	r.counters(after, rows, batches)
+	r.verbs(p, before, after, &rec)
+	r.events(p, before, after, &rec, c, batches)
+	r.verdicts(before, after, rows, batches)
+	r.closing(&rec, batches, rows, after)
+	r.bounds(p, after, rows, batches, &rec)
 	r.rate(p, before.Control.Policy, &rec)
 	r.budget(p, before.Control.Policy.Budget, rows, &rec)
-	r.limits(p, before, &after, &rec, batches)
+	r.limits(p, before, after, &rec, batches)
 	r.checks(p, &rec, rows)
 	r.windows(p, before.Control.Policy, &rec)
 	r.halving(p, before.Control.Policy, &rec, after.Progress.Open)
-	r.ends(p, &after)
-	r.pauseStays(before, &after, c)
+	r.ends(p, after)
+	r.pauseStays(before, after, c)
 	p.slots(rows)
 }
 
@@ -417,8 +423,7 @@ func (r *referee) start(p *refPlan, a *refTask, before, after *PlanRow, e Event,
 		r.fail("agent %s of batch %d was started, promoted is %d", e.Agent, e.Batch, before.Control.Promoted)
 	}
 	if before.Source != "" {
-		src, err := r.w.store.MemStore.Plan(r.w.ctx, before.Source)
-		r.w.must(err)
+		src := r.w.row(before.Source)
 		for _, a := range r.rows(before.Source) {
 			if a.Agent.ID == e.Agent && !a.State.touched(r.sourceTask(p.id, e)) {
 				r.fail("the rollback changes task %d of %s, which its source never changed", e.Task, e.Agent)

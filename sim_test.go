@@ -81,7 +81,8 @@ type world struct {
 	procs   []*process
 	behave  map[string]int
 	effects map[string]bool // agent IDs and components of the first plan that a call may have changed
-	tasks   map[string]int  // how many components an agent has; 0: one task without a component
+	tended  map[string]tending
+	tasks   map[string]int // how many components an agent has; 0: one task without a component
 	spec    Spec
 	every   bool // every choice is tried: few are offered
 	gated   bool // the fleet has a gate
@@ -98,6 +99,12 @@ type process struct {
 	calls []worldCall
 	asks  []worldAsk
 	dead  bool
+}
+
+// tending is how two plans stood when all plans together were at so many revisions.
+type tending struct {
+	revisions uint64
+	link      linkState
 }
 
 type worldCall struct {
@@ -125,7 +132,7 @@ func newWorld(ch chooser, agents, faults, verbs int) *world {
 // worldOf is a world with one plan.
 func worldOf(ch chooser, spec Spec, faults int) *world {
 	w := &world{choose: ch, ctx: context.Background(), clock: &worldClock{t: time.Unix(1_700_000_000, 0).UTC()}, faults: faults, spec: spec}
-	w.behave, w.effects = map[string]int{}, map[string]bool{}
+	w.behave, w.effects, w.tended = map[string]int{}, map[string]bool{}, map[string]tending{}
 	w.store = &faultStore{MemStore: NewMemStore(), w: w}
 	w.referee = newReferee(w)
 	e, err := New(w.store, ExecutorFunc(nil), Options{Name: "verbs", Clock: w.clock})
@@ -331,14 +338,10 @@ func (w *world) turn(p *process, id string, in input) {
 	x := w.session(p, id)
 	row := w.row(id)
 	if row.Source != "" || row.Control.Rollback != nil || undoing(&row.Control, &row.Progress) {
-		link, err := w.engine.tend(w.ctx, id)
-		if err != nil {
-			panic(fmt.Sprintf("sim: tend %s: %v", id, err))
-		}
-		w.referee.created(w.plans()...)
+		link := w.tend(id)
 		x.calls.source, x.untouched = link.drained, link.untouched
 	}
-	if x.st != nil && (w.every || w.choose.pick(2) == 0) {
+	if x.st != nil && (w.every || w.choose.pick(2) == 0) && x.revision != row.Revision { // else nobody has said anything
 		w.must(x.refresh(w.ctx))
 	}
 	for range 64 {
@@ -364,6 +367,21 @@ func (w *world) turn(p *process, id string, in input) {
 		}
 	}
 	panic("sim: a plan never comes to rest")
+}
+
+// tend does what is due between a plan and its rollback, unless nothing was committed since that was done last.
+func (w *world) tend(id string) linkState {
+	at := w.revisions()
+	if last, ok := w.tended[id]; ok && last.revisions == at {
+		return last.link
+	}
+	link, err := w.engine.tend(w.ctx, id)
+	if err != nil {
+		panic(fmt.Sprintf("sim: tend %s: %v", id, err))
+	}
+	w.referee.created(w.plans()...)
+	w.tended[id] = tending{at, link}
+	return link
 }
 
 // fenced drops what a process that lost a plan had of it. Its calls may still go on; their outcomes count for nothing.
@@ -697,15 +715,18 @@ func (w *world) settle() {
 	}
 }
 
-// row is a plan's row as the store holds it; it is only looked at.
-func (w *world) row(id string) *PlanRow {
+// stored is what the store holds of a plan; it is only looked at.
+func (w *world) stored(id string) *memPlan {
 	for _, p := range w.store.order {
-		if p.row.ID == id {
-			return &p.row
+		if p.id == id {
+			return p
 		}
 	}
 	panic("sim: no plan " + id)
 }
+
+// row is a plan's row as the store holds it; it is only looked at.
+func (w *world) row(id string) *PlanRow { return &w.stored(id).row }
 
 // revisions counts the commits of all plans.
 func (w *world) revisions() (n uint64) {
