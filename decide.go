@@ -303,7 +303,7 @@ func (s *state) settle(b *batch, now time.Time) {
 	b.SettledAt, b.HealthySince = now, now
 	s.dirtyBatch(b)
 	observed := !s.c.Policy.Observe.None() || s.calls.gater
-	if b.Changed > 0 && !observed || b.Changed == 0 && !b.Canary {
+	if b.Unhealthy == 0 && (b.Changed > 0 && !observed || b.Changed == 0 && !b.Canary) {
 		s.close(b, now)
 		return
 	}

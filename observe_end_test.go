@@ -36,6 +36,33 @@ func TestObserveToTheEnd(t *testing.T) {
 	}
 }
 
+// A batch that would not be observed does not close over an agent that is unhealthy: it recovers first, or it fails.
+func TestABatchDoesNotCloseOverAnUnhealthyAgent(t *testing.T) {
+	for _, recovers := range []bool{true, false} {
+		inScene(t, func(s *scene) {
+			policy := Policy{Concurrency: 2, FailureThreshold: ptr(0.0), Observe: Observe{Retry: time.Minute}}
+			id := s.start(policy, Shape{Size: 2}, "ok-0", "slow-1", "ok-2", "ok-3")
+			s.run(s.e)
+			s.after(3 * time.Second)
+			require.NoError(s, s.e.ReportHealth(s.ctx, id, []HealthReport{{Agent: "ok-0"}}))
+			s.after(20 * time.Second)
+			require.Equal(s, 0, s.plan(id).Batch, "the last agent of the batch has ended, and one is unhealthy")
+			require.Contains(s, s.explain(id).Sentence(), "1 agents of batch 0 are unhealthy")
+			if recovers {
+				require.NoError(s, s.e.ReportHealth(s.ctx, id, []HealthReport{{Agent: "ok-0", Healthy: true}}))
+				s.after(10 * time.Minute)
+				s.status(id, StatusCompleted)
+				return
+			}
+			s.after(10 * time.Minute)
+			p := s.plan(id)
+			require.Equal(s, StatusPaused, p.Status)
+			require.Equal(s, "Failure threshold exceeded: 1 of 2 failed in batch 0, tolerates 0", p.Breaches[0].String())
+			require.Empty(s, s.fleet.made("ok-2"), "nobody of the next batch was started")
+		})
+	}
+}
+
 // A Prober is asked about earlier batches, too, while a later one is observed.
 func TestObserveToTheEndAsks(t *testing.T) {
 	inScene(t, func(s *scene) {

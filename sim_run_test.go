@@ -80,7 +80,11 @@ func TestSimulation(t *testing.T) {
 
 // TestSimulationRepeats plays the same seeds twice: the logs are equal, byte for byte.
 func TestSimulationRepeats(t *testing.T) {
-	for seed := range uint64(1000) {
+	n := uint64(1000)
+	if testing.Short() {
+		n = 100
+	}
+	for seed := range n {
 		a, b := simSchedule(seed).log(), simSchedule(seed).log()
 		if !bytes.Equal(a, b) {
 			t.Fatal("seed " + strconv.FormatUint(seed, 10) + " gives two different logs")
