@@ -76,7 +76,7 @@ type draft struct {
 	mistakes *mistakes
 	cut      *cutter
 	seed     maphash.Seed
-	seen     map[uint64]struct{}
+	seen     hashSet // of the agents' IDs
 	further  map[int]int         // by batch: the tasks that its agents have besides their first
 	names    map[string]struct{} // of components
 	warnings []string
@@ -84,7 +84,7 @@ type draft struct {
 }
 
 func newDraft(spec Spec, m *mistakes) *draft {
-	return &draft{spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}, further: map[int]int{}, names: map[string]struct{}{}}
+	return &draft{spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), further: map[int]int{}, names: map[string]struct{}{}}
 }
 
 // rows yields the agents as rows. When it has yielded its last one without an error, the agents are fine.
@@ -187,11 +187,9 @@ func (d *draft) check(i int, a Agent) {
 	}
 	// A 64-bit hash finds every duplicate. That two different IDs of a million share one, under a seed of this call only,
 	// happens once in thirty million plans, and is gone at the next try.
-	h := maphash.String(d.seed, a.ID)
-	if _, twice := d.seen[h]; twice {
+	if !d.seen.add(maphash.String(d.seed, a.ID)) {
 		d.mistakes.agent(fmt.Sprintf("agents[%d].id", i), strconv.Quote(shorten(a.ID)), "is in the plan twice", "every agent once")
 	}
-	d.seen[h] = struct{}{}
 }
 
 func (d *draft) checkLabels(i int, labels map[string]string) {

@@ -32,16 +32,30 @@ func (s *Spool) Len() int { return s.n }
 
 // Add appends an agent.
 func (s *Spool) Add(a ota.Agent) error {
-	s.n++
-	b := s.mem
-	if s.file != nil {
-		b = s.mem[:0]
-	}
-	b = appendText(appendText(b, a.ID), a.Version)
+	b := appendText(appendText(s.room(), a.ID), a.Version)
 	b = binary.AppendUvarint(b, uint64(len(a.Labels)))
 	for k, v := range a.Labels {
 		b = appendText(appendText(b, k), v)
 	}
+	return s.keep(b)
+}
+
+// AddID appends an agent of which nothing but the ID is known. It keeps nothing of id.
+func (s *Spool) AddID(id []byte) error {
+	return s.keep(append(appendText(s.room(), id), 0, 0)) // no version, no labels
+}
+
+// room is where the next agent is appended.
+func (s *Spool) room() []byte {
+	if s.file != nil {
+		return s.mem[:0]
+	}
+	return s.mem
+}
+
+// keep takes in what was appended to room.
+func (s *Spool) keep(b []byte) error {
+	s.n++
 	s.mem = b
 	if s.file == nil && len(s.mem) < Memory {
 		return nil
@@ -109,7 +123,7 @@ func (s *Spool) Close() error {
 	return errors.Join(s.file.Close(), os.Remove(s.file.Name()))
 }
 
-func appendText(b []byte, s string) []byte {
+func appendText[T string | []byte](b []byte, s T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
@@ -144,7 +158,13 @@ func readText(in *bufio.Reader) (string, error) {
 	if err != nil || n == 0 {
 		return "", err
 	}
-	b := make([]byte, n)
-	_, err = io.ReadFull(in, b)
-	return string(b), err
+	if n > uint64(in.Size()) {
+		b := make([]byte, n)
+		_, err = io.ReadFull(in, b)
+		return string(b), err
+	}
+	b, err := in.Peek(int(n))
+	s := string(b)
+	_, _ = in.Discard(len(b)) // they are in the buffer
+	return s, err
 }
