@@ -76,7 +76,7 @@ type draft struct {
 	mistakes *mistakes
 	cut      *cutter
 	seed     maphash.Seed
-	seen     hashSet // of the agents' IDs
+	seen     hashSet             // of the agents' IDs
 	further  map[int]int         // by batch: the tasks that its agents have besides their first
 	names    map[string]struct{} // of components
 	warnings []string
@@ -91,7 +91,7 @@ func newDraft(spec Spec, m *mistakes) *draft {
 func (d *draft) rows() iter.Seq2[AgentRow, error] {
 	return func(yield func(AgentRow, error) bool) {
 		n := 0
-		for a, err := range d.agents() {
+		for a, err := range d.ahead(d.agents()) {
 			if err != nil {
 				yield(AgentRow{}, fmt.Errorf("agents[%d]: %w", n, err))
 				return
@@ -134,6 +134,42 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 		if err := d.mistakes.result(); err != nil {
 			yield(AgentRow{}, err)
 		}
+	}
+}
+
+// ahead yields the same agents, but reads a group of them before it yields the first one, and fetches the places of their IDs' hashes.
+// Each would be waited for by itself otherwise: of a million agents, that was a quarter of what Create takes.
+func (d *draft) ahead(agents iter.Seq2[Agent, error]) iter.Seq2[Agent, error] {
+	return func(yield func(Agent, error) bool) {
+		var room [32]Agent
+		var hashes [len(room)]uint64
+		n := 0
+		pass := func() bool {
+			for i := range n {
+				hashes[i] = d.hash(room[i].ID)
+			}
+			d.seen.fetch(hashes[:n])
+			for i := range n {
+				if !yield(room[i], nil) {
+					return false
+				}
+			}
+			n = 0
+			return true
+		}
+		for a, err := range agents {
+			if err != nil {
+				if pass() {
+					yield(Agent{}, err)
+				}
+				return
+			}
+			room[n] = a
+			if n++; n == len(room) && !pass() {
+				return
+			}
+		}
+		pass()
 	}
 }
 
@@ -187,10 +223,12 @@ func (d *draft) check(i int, a Agent) {
 	}
 	// A 64-bit hash finds every duplicate. That two different IDs of a million share one, under a seed of this call only,
 	// happens once in thirty million plans, and is gone at the next try.
-	if !d.seen.add(maphash.String(d.seed, a.ID)) {
+	if !d.seen.add(d.hash(a.ID)) {
 		d.mistakes.agent(fmt.Sprintf("agents[%d].id", i), strconv.Quote(shorten(a.ID)), "is in the plan twice", "every agent once")
 	}
 }
+
+func (d *draft) hash(id string) uint64 { return maphash.String(d.seed, id) }
 
 func (d *draft) checkLabels(i int, labels map[string]string) {
 	var own mistakes
