@@ -15,8 +15,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Create makes a plan; nothing starts before Start. The agents are streamed into the Store: of a million, only eight bytes
-// each are held, to find duplicates. It returns an error that names every mistake of the Spec (see FieldErrors), ErrExists
+// Create makes a plan; nothing starts before Start. The agents are streamed into the Store: of a million, only a hash each is
+// held, to find duplicates. It returns an error that names every mistake of the Spec (see FieldErrors), ErrExists
 // when the ID or the request key is taken by another plan, or what the Spec's agents or the Store returned. Nothing is
 // left behind by a Create that failed.
 func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
