@@ -14,9 +14,8 @@ func TestAppendTask(t *testing.T) {
 	texts := []string{"", "agent-1", "", "a\"b", `a\b`, "<a>&", "z\u00fcrich", "\u2028", "\x00\n\x7f", "\xff", strings.Repeat("x", 300)}
 	for range 20_000 {
 		var task Task
-		v := reflect.ValueOf(&task).Elem()
-		for i := range v.NumField() {
-			v.Field(i).SetString(texts[draw.IntN(len(texts))])
+		for _, field := range reflect.ValueOf(&task).Elem().Fields() {
+			field.SetString(texts[draw.IntN(len(texts))])
 		}
 		want, err := json.Marshal(task)
 		if err != nil {
