@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Run drives every plan of the Store that can move, until ctx ends: those that run, pause, cancel or roll back, those that are
@@ -31,6 +32,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		if err := s.look(ctx); err != nil && ctx.Err() == nil {
 			e.opt.Logger.WarnContext(ctx, "plans could not be listed", "error", err)
 		}
+		_ = e.sleep(ctx, minLook) // an error says that ctx ended
 		s.wait(ctx)
 	}
 	s.wg.Wait()
@@ -39,6 +41,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// minLook is how long Run waits at least between two lists of the plans: when many begin or end at once, a list for each would be
+// work that grows with their square.
+const minLook = 10 * time.Millisecond
 
 // supervisor starts a driver for every plan that needs one.
 type supervisor struct {
