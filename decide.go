@@ -248,11 +248,12 @@ func (s *state) fold(now time.Time) need {
 
 // decideAll carries out one decision after the other until the next one is to wait.
 func (s *state) decideAll(now time.Time) (need, time.Time) {
+	var v view
 	for {
 		if s.spec.Batches > s.p.Batch && s.current() == nil {
 			return need{kind: needBatch, from: s.p.Batch}, time.Time{}
 		}
-		v := s.view(now.UnixNano())
+		v = s.view(now.UnixNano())
 		switch d := v.decide(); d.do {
 		case doWait:
 			return need{}, stamp(earlier(d.wake, v.deadline()))

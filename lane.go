@@ -42,15 +42,19 @@ type lane struct {
 	served bool // it is one of the roomy
 }
 
-func newLanes(b Budget) lanes { return lanes{budget: b, of: map[string]*lane{}} }
+func newLanes(b Budget) lanes { return lanes{budget: b} }
 
 func (ls *lanes) lane(r *resident) *lane {
 	value := r.Agent.Labels[ls.budget.Label]
 	l := ls.of[value]
-	if l == nil {
-		l = &lane{}
-		ls.of[value] = l
+	if l != nil {
+		return l
 	}
+	if ls.of == nil {
+		ls.of = map[string]*lane{}
+	}
+	l = &lane{}
+	ls.of[value] = l
 	return l
 }
 

@@ -14,7 +14,7 @@ func (s *MemStore) Post(ctx context.Context, plan string, messages []Message) er
 	if err := p.post(messages); err != nil {
 		return err
 	}
-	s.feed.tell(p.id)
+	s.feed.Tell(p.id)
 	return nil
 }
 

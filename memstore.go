@@ -6,6 +6,8 @@ import (
 	"iter"
 	"slices"
 	"sync"
+
+	"github.com/seed-19b57ce3/ota/internal/feed"
 )
 
 // MemStore keeps plans in memory, and forgets them with the process: for tests, for simulations, and for fleets whose
@@ -21,7 +23,7 @@ type MemStore struct {
 
 	leases memLeases
 	claims memClaims
-	feed   memFeed
+	feed   feed.Feed
 }
 
 var (
@@ -130,7 +132,7 @@ func (s *MemStore) publish(ctx context.Context, p NewPlan, made *memPlan) error 
 		at--
 	}
 	s.order = slices.Insert(s.order, at, made)
-	s.feed.tell(p.ID)
+	s.feed.Tell(p.ID)
 	return nil
 }
 
@@ -144,7 +146,7 @@ func (s *MemStore) Commit(ctx context.Context, c Commit) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	s.feed.tell(p.id)
+	s.feed.Tell(p.id)
 	return revision, nil
 }
 

@@ -1,6 +1,9 @@
 package ota
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // Rows are loaded a page at a time. What an owner holds of a plan is a few pages, whatever the size of plan and batch: a page
 // stays while an agent of it is busy or still to be picked. Its size is a power of two.
@@ -195,20 +198,31 @@ func (rs *residents) drop(p *page, done int) {
 
 // busyRows calls f for every running or waiting row, in order of ordinals within a page.
 func (rs *residents) busyRows(f func(*resident)) {
-	for _, first := range sortedKeys(rs.pages) {
-		p := rs.pages[first]
-		if p.busy == 0 {
-			continue
-		}
+	for _, k := range rs.busyPages() {
+		p := rs.pages[k]
 		for i := range p.rows {
 			if busy(p.rows[i].State.Status) {
 				f(&p.rows[i])
 			}
 		}
 	}
+	if len(rs.single) == 0 {
+		return
+	}
 	for _, k := range sortedKeys(rs.single) {
 		if r := rs.single[k]; busy(r.State.Status) {
 			f(r)
 		}
 	}
+}
+
+// busyPages are the keys of the pages with running or waiting rows, in order.
+func (rs *residents) busyPages() (keys []int) {
+	for k, p := range rs.pages {
+		if p.busy > 0 {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }

@@ -341,7 +341,7 @@ func (w *world) turn(p *process, id string, in input) {
 		link := w.tend(id)
 		x.calls.source, x.untouched = link.drained, link.untouched
 	}
-	if x.st != nil && (w.every || w.choose.pick(2) == 0) && x.revision != row.Revision { // else nobody has said anything
+	if x.st != nil && (w.every || w.choose.pick(2) == 0 || w.quiet) && x.revision != row.Revision { // else nobody has said anything
 		w.must(x.refresh(w.ctx))
 	}
 	for range 64 {

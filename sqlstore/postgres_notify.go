@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/seed-19b57ce3/ota/internal/feed"
 )
 
 // tellEvery is how often the changes that owners commit are announced. PostgreSQL lets transactions that notify commit
@@ -97,11 +99,8 @@ func (d *postgres) changes(ctx context.Context) (<-chan string, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, out := newSubscriber(), make(chan string)
-	go func() {
-		defer close(out)
-		s.forward(ctx, out)
-	}()
+	s, out := feed.NewSubscriber(), make(chan string)
+	go s.Forward(ctx, out)
 	go d.keepListening(ctx, conn, s)
 	return out, nil
 }
@@ -131,7 +130,7 @@ func closeConn(conn *pgx.Conn) {
 }
 
 // keepListening hands notifications to s until ctx ends, over as many connections as that takes.
-func (d *postgres) keepListening(ctx context.Context, conn *pgx.Conn, s *subscriber) {
+func (d *postgres) keepListening(ctx context.Context, conn *pgx.Conn, s *feed.Subscriber) {
 	wait := 50 * time.Millisecond
 	for {
 		for conn != nil {
@@ -140,7 +139,7 @@ func (d *postgres) keepListening(ctx context.Context, conn *pgx.Conn, s *subscri
 				closeConn(conn)
 				break
 			}
-			s.add(n.Payload)
+			s.Add(n.Payload)
 			wait = 50 * time.Millisecond
 		}
 		select {
@@ -158,7 +157,7 @@ func (d *postgres) keepListening(ctx context.Context, conn *pgx.Conn, s *subscri
 		_ = d.query(ctx, `SELECT id FROM ota_plans WHERE status NOT IN `+endedStatuses, nil, func(scan scanFunc) error {
 			var id string
 			err := scan(&id)
-			s.add(id)
+			s.Add(id)
 			return err
 		})
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/feed"
 )
 
 // sqlite is a database file. One goroutine of the process writes at a time; the file's own lock keeps other processes
@@ -20,7 +22,7 @@ type sqlite struct {
 	busy        time.Duration
 	gate        chan struct{} // holds one token: whoever has it may write
 	line        line          // the commits that wait for the gate
-	feed        feed
+	feed        feed.Feed
 
 	mu         sync.Mutex
 	statements map[string]*sql.Stmt // of write; nil until prepared, then never written to
@@ -206,10 +208,10 @@ func (d *sqlite) migrate(ctx context.Context, tx querier, text string) error {
 
 func (d *sqlite) grown(context.Context, int)                  {}
 func (d *sqlite) tell(context.Context, querier, string) error { return nil }
-func (d *sqlite) told(plan string, _ bool)                    { d.feed.tell(plan) }
+func (d *sqlite) told(plan string, _ bool)                    { d.feed.Tell(plan) }
 
 func (d *sqlite) changes(ctx context.Context) (<-chan string, error) {
-	return d.feed.subscribe(ctx), nil
+	return d.feed.Subscribe(ctx), nil
 }
 
 func (d *sqlite) list(values []string) any {

@@ -1,0 +1,170 @@
+package ota
+
+import (
+	"slices"
+	"time"
+)
+
+// foldOrders carries out the orders of operators, a chunk at a time; nothing starts before they are done.
+func (s *state) foldOrders(now time.Time) need {
+	for _, o := range s.c.Orders {
+		if o.Number <= s.p.Folded {
+			continue
+		}
+		n, done := s.foldOrder(o, now)
+		if n.kind != needNothing {
+			return n
+		}
+		if !done {
+			s.fx.again = true
+			return need{}
+		}
+		s.p.Folded, s.p.Cursor = o.Number, 0
+		s.event(Event{Kind: EventCarriedOut, Batch: -1, Number: int(o.Number), Actor: o.By.Actor})
+	}
+	return need{}
+}
+
+func (s *state) foldOrder(o Order, now time.Time) (n need, done bool) {
+	switch o.Kind {
+	case OrderAccept:
+		return s.foldAccept(o)
+	case OrderSkip:
+		return s.foldRows(o, func(r *resident) { s.skip(r, o, now.UnixNano()) })
+	case OrderRetry:
+		n, done = s.foldRows(o, s.retry)
+		if done && n.kind == needNothing {
+			s.stepBack()
+		}
+		return n, done
+	default:
+		return need{}, true
+	}
+}
+
+func (s *state) foldAccept(o Order) (need, bool) {
+	for _, i := range o.Batches {
+		if i < 0 {
+			s.p.Accepted = s.p.Counts.Bad()
+			continue
+		}
+		b := s.batch(i)
+		if b == nil {
+			return need{kind: needBatch, from: i}, false
+		}
+		b.Accepted = b.Counts.Bad()
+		s.dirtyBatch(b)
+	}
+	return need{}, true
+}
+
+// orderChunk is how many rows of an order are carried out in one commit.
+const orderChunk = 500
+
+// foldRows carries an order out on the rows that the shell was asked for, chunk by chunk.
+func (s *state) foldRows(o Order, f func(*resident)) (n need, done bool) {
+	if s.queue.given == nil {
+		return s.wanted(o), false
+	}
+	for _, r := range s.queue.given {
+		if s.batch(r.Batch) == nil {
+			return need{kind: needBatch, from: r.Batch}, false
+		}
+	}
+	for _, r := range s.queue.given {
+		f(r)
+	}
+	more := s.queue.more
+	if len(o.Agents) > 0 {
+		s.p.Cursor += min(orderChunk, len(o.Agents)-s.p.Cursor)
+		more = s.p.Cursor < len(o.Agents)
+	} else if k := len(s.queue.given); k > 0 {
+		s.p.Cursor = s.queue.given[k-1].Ordinal + 1
+	}
+	s.queue.given = nil
+	return need{}, !more
+}
+
+func (s *state) wanted(o Order) need {
+	if len(o.Agents) == 0 {
+		return need{kind: needFailed, from: s.p.Cursor, status: []TaskStatus{TaskFailed, TaskUnknown}}
+	}
+	return need{kind: needIDs, ids: o.Agents[s.p.Cursor:min(s.p.Cursor+orderChunk, len(o.Agents))]}
+}
+
+// give takes in rows that were asked for.
+func (s *state) give(rows []AgentRow, more bool) {
+	s.queue.given = make([]*resident, len(rows))
+	for i := range rows {
+		s.queue.given[i] = s.rows.add(rows[i])
+	}
+	s.queue.more = more
+}
+
+func (s *state) skip(r *resident, o Order, now int64) {
+	i := r.State.active()
+	t := r.State.task(i)
+	switch {
+	case t.Status == TaskPending, // of an agent between two tasks too
+		t.Status == TaskWaiting && t.More != nil && t.More.Away != 0 && !r.is(AgentTouched):
+		for k := range r.State.tasks() {
+			if t := r.State.task(k); !t.Status.Settled() {
+				t.Why, t.Ended = ReasonOperator, now
+				s.setTask(r, k, TaskSkipped)
+				s.event(Event{
+					Kind: EventTaskSkipped, Batch: r.Batch, Agent: r.Agent.ID, Task: k, Reason: ReasonOperator,
+					Actor: o.By.Actor, Text: o.By.Reason,
+				})
+			}
+		}
+		s.setAgent(r, TaskSkipped)
+	case t.Status == TaskWaiting && t.Why != ReasonRepeat:
+		t.Ended = now
+		s.setTask(r, i, TaskFailed)
+		s.taskEvent(EventTaskFailed, r, i, t.Why, lastError(t))
+		s.endAgent(r, TaskFailed, ReasonAgentFailed, now)
+	}
+}
+
+// retry puts a failed agent back: it queues for a slot like a new one, and its batch runs again.
+func (s *state) retry(r *resident) {
+	if !bad(r.State.Status) {
+		return
+	}
+	b := s.batch(r.Batch)
+	for i := range r.State.tasks() {
+		t := r.State.task(i)
+		if !bad(t.Status) && !(t.Status == TaskSkipped && t.Why == ReasonAgentFailed) {
+			continue
+		}
+		*t = TaskState{Status: t.Status, Number: t.Number, Touched: t.Touched}
+		s.setTask(r, i, TaskPending)
+		s.taskEvent(EventTaskRetried, r, i, ReasonNone, "")
+	}
+	s.setFlag(r, AgentUnhealthy, false)
+	s.setAgent(r, TaskPending)
+	b.Accepted = min(b.Accepted, b.Counts.Bad())
+	s.p.Accepted = min(s.p.Accepted, s.p.Counts.Bad())
+	b.Cursor = min(b.Cursor, r.Ordinal)
+	if b.Status == BatchObserving || b.Status == BatchCompleted {
+		b.Status, b.SettledAt, b.ClosedAt = BatchRunning, time.Time{}, time.Time{}
+		s.event(Event{Kind: EventBatchReopened, Batch: b.Index})
+	}
+	s.p.Batch = min(s.p.Batch, b.Index)
+}
+
+// stepBack returns to a batch that runs again. Agents of later batches that wait give their slots back: they cannot go on before
+// this batch has closed, and it may need every slot.
+func (s *state) stepBack() {
+	s.rows.busyRows(func(r *resident) {
+		if r.State.Status == TaskWaiting && r.Batch > s.p.Batch {
+			s.setFlag(r, AgentOpen, false)
+		}
+	})
+	s.enterBatch()
+}
+
+// pruneBreaches forgets breaches that were answered.
+func (s *state) pruneBreaches() {
+	s.p.Breaches = slices.DeleteFunc(slices.Clone(s.p.Breaches), func(b Breach) bool { return b.Number <= s.c.Cleared })
+}
