@@ -25,13 +25,13 @@ func (n *notice) tell(ctx context.Context, log *slog.Logger, st *state) {
 			log.WarnContext(ctx, "plan breached", "why", b.String(), "action", b.Action)
 		}
 	}
-	if st.told == was.status {
-		return
-	}
-	level := slog.LevelInfo
-	if st.told == StatusPaused {
-		level = slog.LevelWarn
-	}
 	c := &st.p.Counts
-	log.Log(ctx, level, "plan is "+st.told.String(), "was", was.status, "batch", st.p.Batch, "succeeded", c.Succeeded, "failed", c.Bad(), "pending", c.Pending)
+	log = log.With("batch", st.p.Batch, "succeeded", c.Succeeded, "failed", c.Bad(), "pending", c.Pending)
+	switch st.told {
+	case was.status:
+	case StatusPaused:
+		log.WarnContext(ctx, "plan paused", "was", was.status)
+	default:
+		log.InfoContext(ctx, "plan status changed", "was", was.status, "is", st.told)
+	}
 }

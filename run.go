@@ -229,7 +229,7 @@ func (s *supervisor) share(ctx context.Context, id string) {
 	wait := min(max(2*s.shared[id].wait, 2*s.e.opt.Lease), time.Hour)
 	s.shared[id] = truce{wait, s.e.now().Add(wait)}
 	s.e.opt.Logger.ErrorContext(ctx, "another process drives a plan under this engine's name: Options.Name has to be its own",
-		"plan", id, "name", s.e.opt.Name, "left alone for", wait)
+		"plan", id, "name", s.e.opt.Name, "left_alone_for", wait)
 }
 
 func (e *Engine) remove(d *driver) {
