@@ -1,0 +1,93 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// mail is what other goroutines have for the owner.
+type mail struct {
+	input   input
+	said    []said
+	looks   []func(*session)
+	link    *linkState
+	reports []func(error) // called once what input holds is committed
+}
+
+// said is a verb on its way to the owner.
+type said struct {
+	w     *saying
+	f     func(*saying) error
+	reply chan<- answer
+}
+
+type answer struct {
+	row PlanRow
+	err error
+}
+
+// post puts something into the mail; it reports false when the driver has stopped.
+func (d *driver) post(f func(*mail)) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return false
+	}
+	f(&d.mail)
+	d.wake()
+	return true
+}
+
+// sayAll carries out verbs on their way to the plan.
+func (d *driver) sayAll(ctx context.Context, now time.Time, all []said) {
+	if len(all) == 0 {
+		return
+	}
+	x := d.session
+	stale := x.refresh(ctx) // others may have said something: even a verb that changes nothing is answered by the plan as it is
+	for _, s := range all {
+		err := stale
+		if err == nil && x.st == nil { // so that a verb sees nothing that is not committed
+			_, _, err = x.turn(ctx, now, input{})
+		}
+		if err == nil && x.st != nil {
+			s.w.row, s.w.now = x.row(), now
+			var row PlanRow
+			if row, err = s.w.commit(s.f); err == nil {
+				x.said(&row)
+			}
+			if err != nil && !refusal(err) {
+				x.drop()
+			}
+			s.reply <- answer{row: row, err: err}
+			continue
+		}
+		s.reply <- answer{err: errors.Join(ErrConflict, err)}
+	}
+}
+
+// refusal reports whether an error of a verb says that nothing was, or could have been, written.
+func refusal(err error) bool {
+	return errors.Is(err, ErrState) || errors.Is(err, ErrInvalid) || errors.Is(err, ErrBreach) || errors.Is(err, ErrNotFound)
+}
+
+// throughOwner says a verb by way of the driver of this process, if there is one.
+func (e *Engine) throughOwner(ctx context.Context, id string, w *saying, f func(*saying) error) (row PlanRow, handled bool, err error) {
+	e.mu.Lock()
+	d := e.drivers[id]
+	e.mu.Unlock()
+	if d == nil {
+		return row, false, nil
+	}
+	reply := make(chan answer, 1)
+	if !d.post(func(m *mail) { m.said = append(m.said, said{w, f, reply}) }) {
+		return row, false, nil
+	}
+	select {
+	case a := <-reply:
+		return a.row, !errors.Is(a.err, errStopped), a.err
+	case <-ctx.Done():
+		return row, true, context.Cause(ctx)
+	}
+}
