@@ -30,6 +30,7 @@ func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
 	}
 	now := e.now()
 	d := newDraft(Resolved(ctx, spec, e.opt.Resolver), &m)
+	_, d.learns = e.exec.(Prechecker)
 	np := NewPlan{
 		ID: spec.ID, RequestKey: spec.RequestKey, Fingerprint: spec.Fingerprint,
 		Labels: cloneMap(spec.Labels), CreatedAt: now,
@@ -80,7 +81,9 @@ type draft struct {
 	further  map[int]int         // by batch: the tasks that its agents have besides their first
 	names    map[string]struct{} // of components
 	warnings []string
-	bare     int // agents without the budgeted label
+	bare     int  // agents without the budgeted label
+	stuck    int  // agents without a version to go back to
+	learns   bool // a Prechecker may tell those versions
 }
 
 func newDraft(spec Spec, m *mistakes) *draft {
@@ -100,6 +103,9 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 			d.check(n-1, a)
 			if _, ok := a.Labels[d.spec.Policy.Budget.Label]; !ok {
 				d.bare++
+			}
+			if d.spec.FromVersion == "" && a.Version == "" && len(a.Tasks) == 0 {
+				d.stuck++
 			}
 			batch, ok := d.cut.next()
 			if !ok || d.mistakes.err != nil {
@@ -216,7 +222,10 @@ func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 		Components: slices.Sorted(maps.Keys(d.names)),
 	}
 	if n := s.Shape.Canary; n > 0 && 2*n > d.cut.total {
-		spec.Warnings = append(spec.Warnings, fmt.Sprintf("the canary of %d agents is larger than the rest of %d", min(n, d.cut.total), max(0, d.cut.total-n)))
+		spec.Warnings = append(spec.Warnings, fmt.Sprintf("the canary of %d agents is larger than the rest of %d", n, max(0, d.cut.total-n)))
+	}
+	if d.stuck > 0 && !d.learns {
+		spec.Warnings = append(spec.Warnings, fmt.Sprintf("%d of %d agents have no version to go back to: a rollback leaves them out", d.stuck, d.cut.total))
 	}
 	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), Template: s.Rollback}
 	if p.Budget.Label != "" {

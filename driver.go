@@ -45,6 +45,7 @@ type driver struct {
 	look  time.Time    // when to look for calls to abandon
 	timer *clock.Timer // of wait
 	spare []outcome
+	told  notice
 	slow  bool   // the last turn took long: commits are dear
 	inbox uint64 // the last message read
 	fail  int    // store errors in a row
@@ -73,7 +74,8 @@ type answer struct {
 
 func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	id := row.ID
-	d := &driver{e: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: newSession(e.store, id, e.opt.Name, row.Epoch)}
+	d := &driver{e: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: e.newSession(id, row.Epoch)}
+	d.told = notice{struck: row.Progress.Struck, status: row.Status}
 	d.life, d.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
 	d.calls, d.endCalls = context.WithCancelCause(d.life)
 	d.pool = newPool(e.exec, e.opt.Clock, d.calls, d.wake, e.lease.ok)
@@ -268,6 +270,7 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	if x.st == nil { // refused again and again: what others said has to be looked at first
 		return wake, again, nil
 	}
+	d.told.tell(ctx, d.e.opt.Logger, x.st)
 	d.call(now)
 	d.abandon(now)
 	return wake, again, nil

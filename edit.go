@@ -36,6 +36,9 @@ func (w *saying) edit(change func(*Policy)) error {
 	if err := w.legal(); err != nil {
 		return err
 	}
+	if change == nil {
+		return &FieldError{Field: "change", Problem: "is missing", Allowed: "a function that changes the policy"}
+	}
 	next := w.c.Policy.withDefaults()
 	change(&next)
 	var m mistakes

@@ -20,6 +20,7 @@ type Engine struct {
 	store  Store
 	exec   Executor
 	opt    Options
+	life   string // not shared even with an engine of the same name
 	hub    hub
 	lease  lease
 	strays strays
@@ -31,13 +32,15 @@ type Engine struct {
 
 // Options are the settings of an Engine. The zero value is right for one process.
 type Options struct {
-	// Name names this engine among those that share the Store; two engines must not share a name. An engine that comes back
-	// under its old name, for example after a crash, takes its plans back at once. Empty means a random name.
+	// Name names this engine among those that share the Store; two that run at the same time must not share a name. An engine
+	// that comes back under its old name, for example after a crash, takes its plans back at once. When the old one turns out
+	// to be alive, it logs an error, and leaves them alone for at least twice the Lease. Empty means a random name.
 	Name string
 	// Resolver tells which tasks the agents of new plans have. Nil means one task for each agent whose Tasks the Spec does not
 	// give.
 	Resolver Resolver
-	// Logger receives what operators should see. Nil means none.
+	// Logger receives what operators should see: of the plans that this engine drives breaches and pauses (warnings) and every
+	// other change of status; of the Store and of the lease what fails. Nil means none.
 	Logger *slog.Logger
 	// Clock is the source of time. Nil means the real one.
 	Clock clock.Clock
@@ -103,7 +106,7 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	e := &Engine{store: store, exec: executor, opt: options.withDefaults(), drivers: map[string]*driver{}}
+	e := &Engine{store: store, exec: executor, opt: options.withDefaults(), life: uuid.NewString()[:8], drivers: map[string]*driver{}}
 	e.lease.engine = e
 	return e, nil
 }

@@ -164,8 +164,11 @@ type BreachError struct {
 }
 
 func (e *BreachError) Error() string {
-	return fmt.Sprintf("ota: plan %s: %s; %d agents failed so far: resume with Accept(%d), a raised limit, or a retry of the failed",
-		e.Plan, e.Breach, e.Failed, e.Failed)
+	with := fmt.Sprintf("with Accept(%d), a raised limit, or a retry of the failed", e.Failed)
+	if e.Breach.Reason != ReasonThreshold {
+		with = decisions[e.Breach.Reason]
+	}
+	return fmt.Sprintf("ota: plan %s: %s; %d agents failed so far: resume %s", e.Plan, e.Breach, e.Failed, with)
 }
 
 // Is makes every BreachError match ErrBreach.

@@ -85,7 +85,7 @@ func ExampleShape() {
 	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
 	check(err)
 	plan, err := engine.Create(ctx, ota.Spec{
-		Name: "June release", ToVersion: "1.3.0", Agents: ota.AgentIDs(otatest.IDs("web-", 20)...),
+		Name: "June release", FromVersion: "1.2.0", ToVersion: "1.3.0", Agents: ota.AgentIDs(otatest.IDs("web-", 20)...),
 		Shape: ota.Shape{Batches: []ota.BatchShape{{Name: "canary", Size: 1}, {Name: "few", Size: 4}, {Name: "rest", Size: 15}}},
 	})
 	check(err)

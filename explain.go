@@ -28,7 +28,8 @@ func (x Explanation) Sentence() string {
 // which verb clears it. It asks the same code that decides. In the process that drives the plan the answer is exact;
 // elsewhere it is what the Store tells.
 func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
-	if x, ok := e.askOwner(ctx, id); ok {
+	x, ok, busy := e.askOwner(ctx, id)
+	if ok {
 		return x, nil
 	}
 	row, err := e.store.Plan(ctx, id)
@@ -49,20 +50,34 @@ func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 	if len(page.Items) > 0 {
 		v.b = &page.Items[0]
 	}
-	x := v.explanation(id)
-	if b, missing := e.noEngine(ctx, &row, v.status); missing {
+	x = v.explanation(id)
+	if b, first := e.unheard(ctx, &row, v.status, busy); first {
 		x.Blockers = append([]Blocker{b}, x.Blockers...)
+	} else if len(x.Blockers) == 0 {
+		x.Blockers = append(x.Blockers, Blocker{Reason: ReasonUnsettled, Text: wroteLast(&row)})
 	}
 	return x, nil
 }
 
-// askOwner asks the driver of this process.
-func (e *Engine) askOwner(ctx context.Context, id string) (Explanation, bool) {
+// unheard says that nobody drives a plan that somebody should, or that the driver of this process waits for the Store.
+func (e *Engine) unheard(ctx context.Context, row *PlanRow, st Status, busy bool) (Blocker, bool) {
+	if busy {
+		return Blocker{Reason: ReasonStore, Text: "this engine waits for it; what follows is what was stored last"}, true
+	}
+	return e.noEngine(ctx, row, st)
+}
+
+// askPatience is how long the driver of a plan may take to explain itself: it answers between two commits.
+const askPatience = 500 * time.Millisecond
+
+// askOwner asks the driver of this process. busy reports that there is one, which cannot answer: it waits for the Store, or
+// its last commit has failed.
+func (e *Engine) askOwner(ctx context.Context, id string) (x Explanation, ok, busy bool) {
 	e.mu.Lock()
 	d := e.drivers[id]
 	e.mu.Unlock()
 	if d == nil {
-		return Explanation{}, false
+		return Explanation{}, false, false
 	}
 	reply := make(chan *Explanation, 1)
 	look := func(x *session) {
@@ -75,19 +90,22 @@ func (e *Engine) askOwner(ctx context.Context, id string) (Explanation, bool) {
 		reply <- &out
 	}
 	if !d.post(func(m *mail) { m.looks = append(m.looks, look) }) {
-		return Explanation{}, false
+		return Explanation{}, false, false
 	}
+	patience := e.opt.Clock.Timer(askPatience)
+	defer patience.Stop()
 	select {
 	case x := <-reply:
 		if x == nil {
-			return Explanation{}, false
+			return Explanation{}, false, true
 		}
-		return *x, true
+		return *x, true, false
+	case <-patience.C:
+		return Explanation{}, false, true
 	case <-d.gone:
-		return Explanation{}, false
 	case <-ctx.Done():
-		return Explanation{}, false
 	}
+	return Explanation{}, false, false
 }
 
 // noEngine says that nobody drives a plan that somebody should.
@@ -101,9 +119,13 @@ func (e *Engine) noEngine(ctx context.Context, row *PlanRow, st Status) (Blocker
 	}
 	b := Blocker{Reason: ReasonNoEngine}
 	if owner != "" {
-		b.Text = fmt.Sprintf("engine %s wrote last, at %s", owner, row.Progress.At.Format(time.RFC3339))
+		b.Text = wroteLast(row)
 	}
 	return b, true
+}
+
+func wroteLast(row *PlanRow) string {
+	return fmt.Sprintf("engine %s wrote last, at %s", row.Progress.Owner, row.Progress.At.Format(time.RFC3339))
 }
 
 func (v *view) explanation(id string) Explanation {

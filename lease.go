@@ -92,5 +92,6 @@ func (l *lease) ok(now time.Time) bool {
 }
 
 func errOwned(row *PlanRow) error {
-	return fmt.Errorf("%w: engine %s drives plan %s", ErrConflict, row.Progress.Owner, row.ID)
+	return fmt.Errorf("%w: engine %s drives plan %s, or has died so lately that its lease still counts; "+
+		"Run waits for that, and an engine with the same Options.Name goes on at once", ErrConflict, row.Progress.Owner, row.ID)
 }

@@ -67,6 +67,7 @@ func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions)
 		spec.Agents = keep(spec.Agents, &held)
 	}
 	d := newDraft(spec, &m)
+	_, d.learns = e.exec.(Prechecker)
 	r := e.newReadiness(ctx, spec.Policy)
 	if !options.Precheck || m.err != nil {
 		r.asker = nil

@@ -11,7 +11,7 @@ func TestAPreviewWritesNothing(t *testing.T) {
 	inScene(t, func(s *scene) {
 		busy := s.start(Policy{}, Shape{}, append(names("a", 40), "z")...)
 		spec := Spec{
-			Name: "x", ToVersion: "2", Agents: AgentIDs(names("a", 25)...), Shape: Shape{Size: 9},
+			Name: "x", FromVersion: "1", ToVersion: "2", Agents: AgentIDs(names("a", 25)...), Shape: Shape{Size: 9},
 			Policy: Policy{Concurrency: 3, Observe: Observe{Wait: time.Minute}, Hold: Hold{Every: true}},
 		}
 		p, err := s.e.Preview(s.ctx, spec, PreviewOptions{Call: 10 * time.Second})

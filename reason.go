@@ -8,7 +8,7 @@ type Reason uint8
 const (
 	ReasonNone          Reason = iota
 	ReasonPending              // Start was not called
-	ReasonPaused               // an operator paused the plan
+	ReasonPaused               // somebody paused the plan
 	ReasonBreached             // a breach stands: too many failures, a passed deadline, a failed gate, a fault
 	ReasonCanceling            // Cancel was called
 	ReasonFrozen               // a rollback plan exists, so nothing more may be touched
@@ -76,7 +76,7 @@ const (
 var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonNone:             {"none", "Nothing holds it back"},
 	ReasonPending:          {"pending", "The plan has not been started"},
-	ReasonPaused:           {"paused", "An operator paused the plan"},
+	ReasonPaused:           {"paused", "The plan was paused"},
 	ReasonBreached:         {"breached", "A breach stands and needs a decision"},
 	ReasonCanceling:        {"canceling", "The plan is being canceled"},
 	ReasonFrozen:           {"frozen", "A rollback plan exists; nothing more is touched"},

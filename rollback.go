@@ -66,8 +66,8 @@ func (e *Engine) Rollback(ctx context.Context, id string, spec RollbackSpec, by 
 }
 
 // CanRollback tells whether Rollback would be legal now, and of how many agents; it changes nothing. A plan that cannot be rolled
-// back gives the error that Rollback would give. Agents in flight count, although they may turn out untouched; agents
-// without a version to go back to do too.
+// back gives the error that Rollback would give. Agents in flight count, although they may turn out untouched; so do agents
+// without a version to go back to, unless none has one.
 func (e *Engine) CanRollback(ctx context.Context, id string) (agents int, err error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
@@ -78,8 +78,28 @@ func (e *Engine) CanRollback(ctx context.Context, id string) (agents int, err er
 		if err := w.freeze(RollbackSpec{}); err != nil {
 			return 0, err
 		}
+		if row.Spec.FromVersion == "" { // else everybody has a version to go back to
+			if err := e.goesBack(ctx, &row); err != nil {
+				return 0, err
+			}
+		}
 	}
 	return row.Progress.Touched + row.Progress.Counts.Running, nil
+}
+
+// goesBack looks whether any agent of a plan has a version to go back to.
+func (e *Engine) goesBack(ctx context.Context, source *PlanRow) error {
+	for _, err := range (&undo{e: e, ctx: ctx, source: source}).rows() {
+		if errors.Is(err, ErrNothing) {
+			return nothingBack(source.ID)
+		}
+		return err
+	}
+	return nil
+}
+
+func nothingBack(plan string) error {
+	return fmt.Errorf("%w: no agent of plan %s has a version to go back to", ErrNothing, plan)
 }
 
 // createRollback freezes the source and makes the rollback plan: two commits, each idempotent. When it dies between
@@ -136,7 +156,7 @@ func (e *Engine) ensureRollback(ctx context.Context, source *PlanRow) (PlanRow, 
 		if err := e.rollbackOff(ctx, source.ID, id, "nothing to roll back"); err != nil {
 			return PlanRow{}, err
 		}
-		return PlanRow{}, fmt.Errorf("%w: no agent of plan %s has a version to go back to", ErrNothing, source.ID)
+		return PlanRow{}, nothingBack(source.ID)
 	}
 	if err != nil && !errors.Is(err, ErrExists) {
 		return PlanRow{}, fmt.Errorf("ota: create rollback of plan %s: %w", source.ID, err)
@@ -201,7 +221,7 @@ func (e *Engine) rollbackOff(ctx context.Context, source, id, why string) error 
 			}
 		}
 	}
-	_, err := e.sayRow(ctx, source, VerbCreateRollback, By{Reason: why}, func(w *saying) error {
+	_, err := e.sayRow(ctx, source, VerbCreateRollback, By{Actor: "ota", Reason: why}, func(w *saying) error {
 		if w.c.Rollback == nil || w.c.Rollback.ID != id {
 			return nil
 		}

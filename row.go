@@ -96,6 +96,7 @@ const (
 type Progress struct {
 	Schema   int       `json:"schema"`
 	Owner    string    `json:"owner,omitempty"` // name of the engine that drives the plan
+	Life     string    `json:"life,omitempty"`  // tells engines apart that were given one name
 	At       time.Time `json:"at,omitzero"`     // of the last commit of an owner
 	Batch    int       `json:"batch"`           // the lowest batch that is not closed; len(batches) when all are
 	Counts   Counts    `json:"counts"`          // agents by status

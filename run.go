@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Run drives every plan of the Store that can move, until ctx ends: those that run, pause, cancel or roll back, those that are
@@ -51,6 +52,7 @@ type supervisor struct {
 	mu      sync.Mutex
 	started map[string]uint64 // plans that came to rest: at which revision
 	fenced  map[string]bool   // plans that another engine took
+	shared  map[string]truce  // plans that another process took in this engine's name
 }
 
 func (s *supervisor) watch(ctx context.Context) {
@@ -140,6 +142,7 @@ func (s *supervisor) consider(ctx context.Context, row *PlanRow, owners []string
 	}
 	d := s.e.newDriver(ctx, row)
 	s.e.drivers[row.ID] = d
+	s.e.opt.Logger.InfoContext(ctx, "plan is driven by this engine", "plan", row.ID, "name", row.Spec.Name, "status", row.Status, "engine", s.e.opt.Name)
 	s.wg.Go(func() { s.drive(ctx, d) })
 }
 
@@ -148,6 +151,9 @@ func (s *supervisor) wants(row *PlanRow) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, leaser := s.e.store.(Leaser); !leaser && s.fenced[row.ID] && row.Progress.Owner != s.e.opt.Name {
+		return false
+	}
+	if p := &row.Progress; p.Owner == s.e.opt.Name && p.Life != s.e.life && s.e.now().Before(s.shared[row.ID].until) {
 		return false
 	}
 	if s.started[row.ID] == row.Revision || row.newer() {
@@ -179,6 +185,8 @@ func (s *supervisor) drive(ctx context.Context, d *driver) {
 	case errors.As(err, &left):
 		s.abandoned.Add(int64(left.Calls))
 	case errors.Is(err, errAtRest):
+	case errors.Is(err, ErrFenced):
+		s.e.opt.Logger.InfoContext(ctx, "another engine drives the plan", "plan", d.id)
 	case err != nil && ctx.Err() == nil:
 		s.e.opt.Logger.WarnContext(ctx, "plan is driven no more", "plan", d.id, "error", err)
 	}
@@ -189,11 +197,34 @@ func (s *supervisor) drive(ctx context.Context, d *driver) {
 			s.fenced = map[string]bool{}
 		}
 		s.fenced[d.id] = true
+		s.share(ctx, d.id)
 		return
 	}
 	if d.session.st != nil {
 		s.started[d.id] = d.session.revision
 	}
+}
+
+// truce is how long a plan is left to another process of the same name.
+type truce struct {
+	wait  time.Duration
+	until time.Time
+}
+
+// share leaves a plan to another process that has taken it in this engine's name, each time for longer: otherwise the two would
+// take it from each other for ever, and no call of it would ever count. The other one may have ended by then.
+func (s *supervisor) share(ctx context.Context, id string) {
+	row, err := s.e.store.Plan(context.WithoutCancel(ctx), id)
+	if err != nil || row.Progress.Owner != s.e.opt.Name || row.Progress.Life == s.e.life {
+		return
+	}
+	if s.shared == nil {
+		s.shared = map[string]truce{}
+	}
+	wait := min(max(2*s.shared[id].wait, 2*s.e.opt.Lease), time.Hour)
+	s.shared[id] = truce{wait, s.e.now().Add(wait)}
+	s.e.opt.Logger.ErrorContext(ctx, "another process drives a plan under this engine's name: Options.Name has to be its own",
+		"plan", id, "name", s.e.opt.Name, "left alone for", wait)
 }
 
 func (e *Engine) remove(d *driver) {
@@ -282,6 +313,10 @@ func (r *foreground) run(ctx context.Context) (Plan, error) {
 		if err := ctx.Err(); err != nil {
 			cancel()
 			r.wg.Wait()
+			now, err := r.e.store.Plan(context.WithoutCancel(ctx), r.id) // what was in flight has been committed meanwhile
+			if err == nil {
+				row = now
+			}
 			if n := r.abandoned.Load(); n > 0 {
 				return planOf(&row), &AbandonedError{Calls: int(n)}
 			}

@@ -17,6 +17,7 @@ type session struct {
 	store Store
 	plan  string
 	owner string // name of the engine
+	life  string // what no other engine has, even of that name
 
 	st     *state // nil: to be loaded
 	raise  bool   // the next load takes the ownership, under a new epoch
@@ -42,6 +43,13 @@ type session struct {
 // newSession begins a session of a plan that may be taken over as it is: at that epoch, and at none that came after it.
 func newSession(store Store, plan, owner string, epoch uint64) *session {
 	return &session{store: store, plan: plan, owner: owner, epoch: epoch, raise: true}
+}
+
+// newSession begins a session of this engine.
+func (e *Engine) newSession(plan string, epoch uint64) *session {
+	x := newSession(e.store, plan, e.opt.Name, epoch)
+	x.life = e.life
+	return x
 }
 
 // turn takes in what has happened and goes as far as it can: what is to be called and asked then waits in starts and
@@ -138,7 +146,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	}
 	st.enterBatch()
 	if x.raise {
-		st.p.Owner = x.owner
+		st.p.Owner, st.p.Life = x.owner, x.life
 		st.event(Event{Kind: EventOwned, Batch: -1, Number: int(st.epoch) + 1, Text: x.owner})
 	}
 	st.in.take(x.held)

@@ -87,7 +87,7 @@ func (e *Engine) foldAlone(ctx context.Context, id string, in input, left []bar)
 	if owner := row.Progress.Owner; !e.mayOwn(&row, owners) || !leaser && owner != "" && owner != e.opt.Name {
 		return errOwned(&row)
 	}
-	x := newSession(e.store, id, e.opt.Name, row.Epoch)
+	x := e.newSession(id, row.Epoch)
 	x.left, x.calls.draining = left, true
 	_, _, err = x.turn(ctx, e.now(), in)
 	e.changed(id)

@@ -55,8 +55,7 @@ func run(ctx context.Context, c config, stdout, stderr io.Writer) (err error) {
 	}
 	fmt.Fprintf(stdout, "listening on http://%s\n", listener.Addr())
 	g, ctx := errgroup.WithContext(ctx)
-	follow := &follower{engine: engine, store: store, log: log}
-	for _, loop := range append(site.loops, engine.Run, follow.run) {
+	for _, loop := range append(site.loops, engine.Run) {
 		g.Go(func() error { return loop(ctx) })
 	}
 	g.Go(func() error { return serve(ctx, listener, site.handler, log) })

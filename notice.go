@@ -1,0 +1,37 @@
+package ota
+
+import (
+	"context"
+	"log/slog"
+)
+
+// notice tells the Logger what an operator has to know of a plan: its breaches, and what becomes of it. It is the engine that
+// drives the plan that tells it, once.
+type notice struct {
+	struck uint64 // the newest breach that was told, or was there before
+	status Status
+}
+
+// tell says what is new.
+func (n *notice) tell(ctx context.Context, log *slog.Logger, st *state) {
+	was := *n
+	*n = notice{struck: st.p.Struck, status: st.told}
+	if was == *n {
+		return
+	}
+	log = log.With("plan", st.id, "name", st.spec.Name)
+	for i := range st.p.Breaches {
+		if b := &st.p.Breaches[i]; b.Number > was.struck {
+			log.WarnContext(ctx, "plan breached", "why", b.String(), "action", b.Action)
+		}
+	}
+	if st.told == was.status {
+		return
+	}
+	level := slog.LevelInfo
+	if st.told == StatusPaused {
+		level = slog.LevelWarn
+	}
+	c := &st.p.Counts
+	log.Log(ctx, level, "plan is "+st.told.String(), "was", was.status, "batch", st.p.Batch, "succeeded", c.Succeeded, "failed", c.Bad(), "pending", c.Pending)
+}

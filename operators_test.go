@@ -1,0 +1,143 @@
+package ota
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The log tells what an operator has to know, once each.
+func TestTheLogTellsOfBreachesAndPauses(t *testing.T) {
+	inScene(t, func(s *scene) {
+		var log bytes.Buffer
+		e, err := New(s.store, s.fleet, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		require.NoError(s, err)
+		id := s.start(Policy{Concurrency: 1}, Shape{Size: 2}, "fail-1", "ok-2", "ok-3")
+		s.run(e)
+		s.after(time.Minute)
+		s.said(s.e.Resume(s.ctx, id, Accept(1), By{}))
+		s.after(time.Minute)
+		s.status(id, StatusCompleted)
+		for want, level := range map[string]string{
+			`msg="plan is driven by this engine" plan=` + id:                                       "INFO",
+			`msg="plan breached" plan=` + id:                                                       "WARN",
+			`why="Failure threshold exceeded: 1 of 2 failed in batch 0, tolerates 0" action=pause`: "WARN",
+			`msg="plan is paused" plan=` + id:                                                      "WARN",
+			`msg="plan is completed" plan=` + id:                                                   "INFO",
+		} {
+			var lines [][]byte
+			for line := range bytes.Lines(log.Bytes()) {
+				if bytes.Contains(line, []byte(want)) {
+					lines = append(lines, line)
+				}
+			}
+			if want[:20] == `msg="plan is driven ` {
+				continue // once for each time that it was taken up
+			}
+			require.Len(s, lines, 1, "%s\n%s", want, log.String())
+			require.Contains(s, string(lines[0]), "level="+level)
+		}
+	})
+}
+
+// stuckStore does not answer commits while it is stuck.
+type stuckStore struct {
+	*MemStore
+	gate chan struct{} // closed when it answers again
+}
+
+func (s *stuckStore) Commit(ctx context.Context, c Commit) (uint64, error) {
+	if c.Owner && !c.Raise {
+		select {
+		case <-s.gate:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	return s.MemStore.Commit(ctx, c)
+}
+
+// Explain answers while the owner waits for the Store, and says what it waits for.
+func TestExplainDoesNotWaitForTheStore(t *testing.T) {
+	inScene(t, func(s *scene) {
+		store := &stuckStore{NewMemStore(), make(chan struct{})}
+		e := s.engine(store, s.fleet, "one")
+		p, err := e.Create(s.ctx, Spec{Name: "x", FromVersion: "1", ToVersion: "2", Agents: AgentIDs("ok-1", "ok-2"), Policy: Policy{Concurrency: 1}})
+		require.NoError(s, err)
+		_, err = e.Start(s.ctx, p.ID, By{})
+		require.NoError(s, err)
+		s.run(e)
+		s.after(10 * time.Second)
+		began := time.Now()
+		x, err := e.Explain(s.ctx, p.ID)
+		require.NoError(s, err)
+		require.LessOrEqual(s, time.Since(began), askPatience)
+		require.Equal(s, ReasonStore, x.Blockers[0].Reason)
+		require.Equal(s, "The store does not answer: this engine waits for it; what follows is what was stored last", x.Sentence())
+		close(store.gate)
+		s.after(10 * time.Second)
+		x, err = e.Explain(s.ctx, p.ID)
+		require.NoError(s, err)
+		require.Equal(s, StatusCompleted, x.Status)
+	})
+}
+
+// What RunPlan returns when its context ends is the plan as it is then.
+func TestRunPlanReturnsThePlanAsItIs(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 1}, Shape{Size: 6}, names("ok", 6)...)
+		ctx, cancel := context.WithTimeout(s.ctx, 3500*time.Millisecond)
+		defer cancel()
+		p, err := s.e.RunPlan(ctx, id)
+		require.ErrorIs(s, err, context.DeadlineExceeded)
+		require.Equal(s, 4, p.Counts.Succeeded, "three, and the one that was drained")
+		require.Equal(s, s.plan(id).Revision, p.Revision)
+	})
+}
+
+// A plan that could not be rolled back says so when it is made, and by CanRollback; and nobody is blamed for the pause.
+func TestAPlanWithoutAWayBack(t *testing.T) {
+	inScene(t, func(s *scene) {
+		spec := Spec{
+			Name: "x", ToVersion: "2", Agents: AgentIDs("fail-1", "ok-2", "ok-3"), Shape: Shape{Size: 2},
+			Policy: Policy{Concurrency: 1, OnBreach: ActionRollback},
+		}
+		p, err := s.e.Create(s.ctx, spec)
+		require.NoError(s, err)
+		require.Contains(s, p.Warnings, "3 of 3 agents have no version to go back to: a rollback leaves them out")
+		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		require.Equal(s, StatusPaused, s.drive(p.ID).Status)
+		require.Contains(s, s.explain(p.ID).Sentence(), "The plan was paused: by ota: nothing to roll back")
+		_, err = s.e.CanRollback(s.ctx, p.ID)
+		require.ErrorIs(s, err, ErrNothing)
+		_, refused := s.e.Rollback(s.ctx, p.ID, RollbackSpec{}, By{})
+		require.Equal(s, refused.Error(), err.Error())
+
+		spec.Agents = func(yield func(Agent, error) bool) {
+			_ = yield(Agent{ID: "fail-4", Version: "1"}, nil) && yield(Agent{ID: "ok-5"}, nil)
+		}
+		p, err = s.e.Create(s.ctx, spec)
+		require.NoError(s, err)
+		require.Contains(s, p.Warnings, "1 of 2 agents have no version to go back to: a rollback leaves them out")
+	})
+}
+
+// What a refused Resume advises is not refused.
+func TestABreachAdvisesWhatIsAccepted(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 1, PlanLimit: 2500 * time.Millisecond}, Shape{Size: 5}, names("ok", 5)...)
+		require.Equal(s, StatusPaused, s.drive(id).Status)
+		_, err := s.e.Resume(s.ctx, id, Decision{}, By{})
+		require.ErrorIs(s, err, ErrBreach)
+		require.Contains(s, err.Error(), "resume with accept, or after an edit of the limit")
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.PlanLimit = time.Hour }, By{}))
+		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		require.Equal(s, StatusCompleted, s.drive(id).Status)
+		_, err = s.e.Edit(s.ctx, s.create(Policy{}, Shape{}, "ok-6").ID, nil, By{})
+		require.EqualError(s, FieldErrors(err)[0], "change is missing; allowed: a function that changes the policy")
+	})
+}

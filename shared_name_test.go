@@ -1,0 +1,36 @@
+package ota
+
+import (
+	"bytes"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Two processes that were given one name do not take a plan from each other all the time: who lost it says what is wrong, and
+// leaves it alone for a while.
+func TestTwoEnginesOfOneName(t *testing.T) {
+	inScene(t, func(s *scene) {
+		var log bytes.Buffer
+		s.fleet.latency = 4 * time.Second
+		id := s.start(Policy{Concurrency: 1}, Shape{Size: 5}, names("ok", 5)...)
+		older, err := New(s.store, s.fleet, Options{Name: "server", Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		require.NoError(s, err)
+		s.run(older)
+		s.after(2 * time.Second)
+		s.run(s.engine(s.store, s.fleet, "server"))
+		s.after(8 * time.Second)
+		require.Len(s, s.events(id, EventOwned), 2, "each took it once")
+		require.Len(s, s.fleet.made("ok-000"), 2, "once by each")
+		require.Contains(s, log.String(), "another process drives a plan under this engine's name")
+		require.Contains(s, log.String(), "name=server")
+		s.after(5 * time.Minute)
+		s.status(id, StatusCompleted)
+		require.LessOrEqual(s, len(s.events(id, EventOwned)), 6)
+		for _, agent := range names("ok", 5) {
+			require.LessOrEqual(s, len(s.fleet.made(agent)), 2)
+		}
+	})
+}
