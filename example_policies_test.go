@@ -28,7 +28,7 @@ var (
 			Retry:   ota.Retry{Max: 2, Backoff: time.Minute, MaxBackoff: 10 * time.Minute},
 		},
 	}
-	// fast goes through all agents at once, in an order of its own, and stops when a tenth of all has failed.
+	// fast goes through all agents at once, in an order of its own, and stops when more than a tenth of all has failed.
 	fast = ota.Spec{
 		Shape: ota.Shape{Percent: 100, Shuffle: 1},
 		Policy: ota.Policy{
