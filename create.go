@@ -15,8 +15,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Create makes a plan; nothing starts before Start. The agents are streamed into the Store: of a million, only eight bytes
-// each are held, to find duplicates. It returns an error that names every mistake of the Spec (see FieldErrors), ErrExists
+// Create makes a plan; nothing starts before Start. The agents are streamed into the Store: of a million, only a hash each is
+// held, to find duplicates. It returns an error that names every mistake of the Spec (see FieldErrors), ErrExists
 // when the ID or the request key is taken by another plan, or what the Spec's agents or the Store returned. Nothing is
 // left behind by a Create that failed.
 func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
@@ -77,7 +77,7 @@ type draft struct {
 	mistakes *mistakes
 	cut      *cutter
 	seed     maphash.Seed
-	seen     map[uint64]struct{}
+	seen     hashSet             // of the agents' IDs
 	further  map[int]int         // by batch: the tasks that its agents have besides their first
 	names    map[string]struct{} // of components
 	warnings []string
@@ -87,14 +87,14 @@ type draft struct {
 }
 
 func newDraft(spec Spec, m *mistakes) *draft {
-	return &draft{spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}, further: map[int]int{}, names: map[string]struct{}{}}
+	return &draft{spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), further: map[int]int{}, names: map[string]struct{}{}}
 }
 
 // rows yields the agents as rows. When it has yielded its last one without an error, the agents are fine.
 func (d *draft) rows() iter.Seq2[AgentRow, error] {
 	return func(yield func(AgentRow, error) bool) {
 		n := 0
-		for a, err := range d.agents() {
+		for a, err := range d.ahead(d.agents()) {
 			if err != nil {
 				yield(AgentRow{}, fmt.Errorf("agents[%d]: %w", n, err))
 				return
@@ -140,6 +140,42 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 		if err := d.mistakes.result(); err != nil {
 			yield(AgentRow{}, err)
 		}
+	}
+}
+
+// ahead yields the same agents, but reads a group of them before it yields the first one, and fetches the places of their IDs' hashes.
+// Each would be waited for by itself otherwise: of a million agents, that was a quarter of what Create takes.
+func (d *draft) ahead(agents iter.Seq2[Agent, error]) iter.Seq2[Agent, error] {
+	return func(yield func(Agent, error) bool) {
+		var room [32]Agent
+		var hashes [len(room)]uint64
+		n := 0
+		pass := func() bool {
+			for i := range n {
+				hashes[i] = d.hash(room[i].ID)
+			}
+			d.seen.fetch(hashes[:n])
+			for i := range n {
+				if !yield(room[i], nil) {
+					return false
+				}
+			}
+			n = 0
+			return true
+		}
+		for a, err := range agents {
+			if err != nil {
+				if pass() {
+					yield(Agent{}, err)
+				}
+				return
+			}
+			room[n] = a
+			if n++; n == len(room) && !pass() {
+				return
+			}
+		}
+		pass()
 	}
 }
 
@@ -193,12 +229,12 @@ func (d *draft) check(i int, a Agent) {
 	}
 	// A 64-bit hash finds every duplicate. That two different IDs of a million share one, under a seed of this call only,
 	// happens once in thirty million plans, and is gone at the next try.
-	h := maphash.String(d.seed, a.ID)
-	if _, twice := d.seen[h]; twice {
+	if !d.seen.add(d.hash(a.ID)) {
 		d.mistakes.agent(fmt.Sprintf("agents[%d].id", i), strconv.Quote(shorten(a.ID)), "is in the plan twice", "every agent once")
 	}
-	d.seen[h] = struct{}{}
 }
+
+func (d *draft) hash(id string) uint64 { return maphash.String(d.seed, id) }
 
 func (d *draft) checkLabels(i int, labels map[string]string) {
 	var own mistakes

@@ -176,12 +176,7 @@ func (a *memAgents) page(q RowQuery) Page[AgentRow] {
 
 // find returns the ordinals of the agents with these IDs, each once, in order.
 func (a *memAgents) find(ids []string) []int {
-	a.indexing.Do(func() {
-		a.index = newMemIndex(a.count)
-		for ordinal := range a.count {
-			a.index.add(a, ordinal)
-		}
-	})
+	a.indexing.Do(func() { a.index, _, _ = a.indexed() })
 	var found []int
 	for _, id := range ids {
 		if ordinal, ok := a.index.find(a, id); ok {
@@ -200,7 +195,7 @@ type memBuilder struct {
 }
 
 func newMemBuilder() *memBuilder {
-	return &memBuilder{memAgents: memAgents{index: newMemIndex(0)}, labels: map[string]map[string]string{}}
+	return &memBuilder{labels: map[string]map[string]string{}}
 }
 
 func (b *memBuilder) add(row *AgentRow) error {
@@ -221,9 +216,6 @@ func (b *memBuilder) add(row *AgentRow) error {
 	c.tasks = addSparse(c.tasks, len(c.ids), slices.Clone(row.Agent.Tasks), len(row.Agent.Tasks) > 0)
 	c.labels = addSparse(c.labels, len(c.ids), b.intern(row.Agent.Labels), len(row.Agent.Labels) > 0)
 	b.count++
-	if !b.index.add(&b.memAgents, row.Ordinal) {
-		return &DuplicateError{Agent: row.Agent.ID}
-	}
 	return nil
 }
 
@@ -268,12 +260,15 @@ func (b *memBuilder) intern(labels map[string]string) map[string]string {
 	return kept
 }
 
-// finish returns the agents without what only building them needed.
-func (b *memBuilder) finish() *memAgents {
+// finish returns the agents without what only building them needed, or a *DuplicateError.
+func (b *memBuilder) finish() (*memAgents, error) {
+	if _, twice, ok := b.indexed(); !ok {
+		return nil, &DuplicateError{Agent: b.id(twice)}
+	}
 	if n := len(b.chunks); n > 0 {
 		last := &b.chunks[n-1]
 		last.ids = slices.Clone(last.ids)
 		last.states = slices.Clone(last.states)
 	}
-	return &memAgents{count: b.count, chunks: b.chunks, runs: slices.Clip(b.runs)}
+	return &memAgents{count: b.count, chunks: b.chunks, runs: slices.Clip(b.runs)}, nil
 }

@@ -20,7 +20,9 @@ func TestClaimsAgreeWithAMap(t *testing.T) {
 		for _, i := range draw.Perm(300)[:1+draw.IntN(60)] {
 			require.NoError(t, b.add(&AgentRow{Ordinal: b.count, Agent: AgentSpec{ID: "a" + strconv.Itoa(i)}}))
 		}
-		p := &memPlan{id: strconv.Itoa(round), agents: b.finish()}
+		agents, err := b.finish()
+		require.NoError(t, err)
+		p := &memPlan{id: strconv.Itoa(round), agents: agents}
 		want := 0
 		for i := range p.agents.count {
 			if h := holds[p.agents.id(i)]; h != nil && !h.ended() {

@@ -92,6 +92,10 @@ func (s *MemStore) Create(ctx context.Context, p NewPlan, agents iter.Seq2[Agent
 			return ctx.Err()
 		}
 	}
+	made, err := b.finish()
+	if err != nil {
+		return err
+	}
 	created, err := p.Finish()
 	if err != nil {
 		return err
@@ -99,7 +103,7 @@ func (s *MemStore) Create(ctx context.Context, p NewPlan, agents iter.Seq2[Agent
 	if len(created.Log) == 0 {
 		return fmt.Errorf("ota: plan %q is created without a log record", p.ID)
 	}
-	return s.publish(ctx, p, newMemPlan(p, created, b.finish()))
+	return s.publish(ctx, p, newMemPlan(p, created, made))
 }
 
 // taken says whether the ID or the request key is. s.mu is held.

@@ -179,8 +179,15 @@ func (e *Engine) Agents(ctx context.Context, id string, q RowQuery) (Page[AgentI
 		return Page[AgentInfo]{}, fmt.Errorf("ota: agents of plan %s: %w", id, err)
 	}
 	out := Page[AgentInfo]{Items: make([]AgentInfo, len(rows.Items)), More: rows.More, Total: rows.Total}
+	n := 0
 	for i := range rows.Items {
-		out.Items[i] = agentOf(&rows.Items[i], &row.Spec, st)
+		n += rows.Items[i].State.tasks()
+	}
+	tasks := make([]Task, n) // of all agents: a piece of memory for each would cost as much as all else here
+	for i := range rows.Items {
+		a := &out.Items[i]
+		agentOf(a, &rows.Items[i], &row.Spec, st, tasks)
+		tasks = tasks[len(a.Tasks):]
 	}
 	return out, nil
 }
@@ -203,25 +210,26 @@ func derived(ask []TaskStatus) []TaskStatus {
 	return out
 }
 
-func agentOf(r *AgentRow, s *PlanSpec, st Status) AgentInfo {
-	a := AgentInfo{
+// agentOf makes a what a row says. Its tasks are at the beginning of room.
+func agentOf(a *AgentInfo, r *AgentRow, s *PlanSpec, st Status, room []Task) {
+	n := r.State.tasks()
+	*a = AgentInfo{
 		ID: r.Agent.ID, Batch: r.Batch, Ordinal: r.Ordinal, Version: r.previous(s),
 		Labels: cloneMap(r.Agent.Labels), Status: r.State.Status,
 		Touched: r.State.Flags&AgentTouched != 0, AtTarget: r.State.Flags&AgentAtTarget != 0,
-		Unhealthy: r.State.Flags&AgentUnhealthy != 0,
+		Unhealthy: r.State.Flags&AgentUnhealthy != 0, Tasks: room[:n:n],
 	}
 	if gone(st) && a.Status == TaskPending {
 		a.Status = TaskCanceled
 	}
-	for i := range r.State.tasks() {
-		t := taskOf(r.State.task(i), s.task(&r.Agent, i))
+	for i := range a.Tasks {
+		t := &a.Tasks[i]
+		*t = taskOf(r.State.task(i), s.task(&r.Agent, i))
 		t.Touched = r.State.touched(i)
 		if gone(st) && t.Status == TaskPending {
 			t.Status = TaskCanceled
 		}
-		a.Tasks = append(a.Tasks, t)
 	}
-	return a
 }
 
 func taskOf(t *TaskState, work TaskSpec) Task {

@@ -14,8 +14,8 @@ func (c *call) agents(v ota.Verb, required bool, do func(context.Context, string
 	return c.say(v, func(d *decoder) fields {
 		return fields{"agentIds": {read: func() error {
 			given = true
-			return d.names(c.h.opt.Limits.Named, func(id string) error {
-				ids = append(ids, id)
+			return d.names(c.h.opt.Limits.Named, func(id []byte) error {
+				ids = append(ids, string(id))
 				return nil
 			})
 		}}}

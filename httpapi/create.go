@@ -134,8 +134,9 @@ func (x *creation) once(name string) bool {
 	return true
 }
 
-func (x *creation) add(a ota.Agent) error {
-	if err := x.agents.Add(a); err != nil {
+// spooled marks an error of the spool: it is no mistake of the request.
+func spooled(err error) error {
+	if err != nil {
 		return errors.Join(errSpool, err)
 	}
 	return nil
@@ -145,7 +146,7 @@ func (x *creation) agentIDs() error {
 	if !x.once("agentIds") {
 		return x.d.Skip()
 	}
-	return x.d.names(x.most, func(id string) error { return x.add(ota.Agent{ID: id}) })
+	return x.d.names(x.most, func(id []byte) error { return spooled(x.agents.AddID(id)) })
 }
 
 // agentRecords reads agents of which more is known than their IDs.
@@ -166,7 +167,7 @@ func (x *creation) agentRecords() error {
 		}); err != nil {
 			return err
 		}
-		return x.add(a)
+		return spooled(x.agents.Add(a))
 	})
 }
 

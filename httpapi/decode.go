@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding"
 	"fmt"
 	"strings"
@@ -176,14 +177,15 @@ func (d *decoder) pairs(set func(map[string]string)) field {
 	}}
 }
 
-// names reads strings: an array of them, or one string with commas between them. It fails when there are more than most.
-func (d *decoder) names(most int, add func(string) error) error {
+// names reads strings: an array of them, or one string with commas between them. It fails when there are more than most. The bytes
+// that add is given are good until it returns.
+func (d *decoder) names(most int, add func([]byte) error) error {
 	next, err := d.Next()
 	if err != nil {
 		return err
 	}
 	n := 0
-	one := func(s string) error {
+	one := func(s []byte) error {
 		if n++; n > most {
 			return newProblem("invalid", "", Mistake{Pointer: d.Pointer(), Problem: "has too many entries", Allowed: fmt.Sprintf("at most %d", most)})
 		}
@@ -195,15 +197,15 @@ func (d *decoder) names(most int, add func(string) error) error {
 			if err != nil {
 				return err
 			}
-			return one(string(b))
+			return one(b)
 		})
 	}
-	list, err := d.String()
+	list, err := d.Bytes()
 	if err != nil {
 		return err
 	}
-	for s := range strings.SplitSeq(list, ",") {
-		if s = strings.TrimSpace(s); s != "" {
+	for s := range bytes.SplitSeq(list, []byte(",")) {
+		if s = bytes.TrimSpace(s); len(s) > 0 {
 			if err := one(s); err != nil {
 				return err
 			}

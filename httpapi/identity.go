@@ -21,29 +21,27 @@ var componentUUID = identity("component:", componentName)
 
 func nameOf(c ota.Component) string { return cmp.Or(c.Name, componentName) }
 
-// uuidOf is what the Resolver said, when that is a UUID in any of its spellings, and else derived from name.
-func uuidOf(said, kind, name string) string {
+// uuidOf is what the Resolver said, when that is a UUID in any of its spellings, and else derived from the parts of a name.
+func uuidOf(said, kind string, name ...string) string {
 	if said != "" {
 		if u, err := uuid.Parse(said); err == nil {
 			return hex.EncodeToString(u[:])
 		}
-		if kind == "component:" {
-			name = said
-		}
 	}
-	if kind == "component:" && name == componentName {
-		return componentUUID
-	}
-	return identity(kind, name)
+	return identity(kind, name...)
 }
 
 // identity returns 32 hex digits of a UUIDv5: uuid.NewSHA1 without its allocations, which a million tasks would feel.
-func identity(kind, name string) string {
-	var b [384]byte
-	sum := sha1.Sum(append(append(append(b[:0], identitySpace[:]...), kind...), name...)) //nolint:gosec // see the import
+func identity(kind string, name ...string) string {
+	var room [384]byte
+	b := append(append(room[:0], identitySpace[:]...), kind...)
+	for _, part := range name {
+		b = append(b, part...)
+	}
+	sum := sha1.Sum(b) //nolint:gosec // see the import
 	sum[6] = sum[6]&0x0f | 0x50
 	sum[8] = sum[8]&0x3f | 0x80
-	return string(hex.AppendEncode(b[:0], sum[:16]))
+	return string(hex.AppendEncode(room[:0], sum[:16]))
 }
 
 // taskKey names one task of one plan. It is written into the task's UUID, so that the UUID alone finds the task.
@@ -53,25 +51,30 @@ type taskKey struct {
 	task    int // which of the agent's tasks
 }
 
-// String returns hex digits: 8 for the ordinal, 4 for the task, then the plan: 0 and a UUID's 32, or 1 and the ID's bytes.
-func (k taskKey) String() string {
-	b := make([]byte, 0, 48)
-	b = appendHex(b, uint64(k.ordinal), 8)
-	b = appendHex(b, uint64(k.task), 4)
-	if id, ok := strings.CutPrefix(k.plan, "plan-"); ok {
+// String returns hex digits: 8 for the ordinal, 4 for the task, then those of the plan.
+func (k taskKey) String() string { return taskDigits("", k.ordinal, k.task, planDigits(k.plan)) }
+
+// planDigits is what all tasks of a plan have in common: 0 and a UUID's 32 hex digits, or 1 and those of the ID's bytes.
+func planDigits(plan string) string {
+	if id, ok := strings.CutPrefix(plan, "plan-"); ok {
 		if u, err := uuid.Parse(id); err == nil && u.String() == id {
-			return string(hex.AppendEncode(append(b, '0'), u[:]))
+			return "0" + hex.EncodeToString(u[:])
 		}
 	}
-	return string(hex.AppendEncode(append(b, '1'), []byte(k.plan)))
+	return "1" + hex.EncodeToString([]byte(plan))
+}
+
+func taskDigits(prefix string, ordinal, task int, plan string) string {
+	var room [64]byte
+	b := appendHex(append(room[:0], prefix...), uint64(ordinal), 8)
+	return string(append(appendHex(b, uint64(task), 4), plan...))
 }
 
 func appendHex(b []byte, v uint64, digits int) []byte {
-	s := strconv.FormatUint(v, 16)
-	for i := len(s); i < digits; i++ {
-		b = append(b, '0')
+	for i := digits - 1; i >= 0; i-- {
+		b = append(b, "0123456789abcdef"[v>>(4*i)&15])
 	}
-	return append(b, s...)
+	return b
 }
 
 // parseTaskKey is String backwards.
@@ -102,27 +105,26 @@ func parseTaskKey(s string) (taskKey, bool) {
 	return k, k.String() == s
 }
 
-// taskOf is one task of an agent on the wire.
-func taskOf(p *ota.Plan, a *ota.AgentInfo, i int) Task {
+// taskOf is one task of an agent on the wire. digits are those of the plan.
+func taskOf(p *ota.Plan, digits string, a *ota.AgentInfo, i int) Task {
 	t := &a.Tasks[i]
-	c := t.Component
-	name := nameOf(c)
-	instance := a.ID + "\x00" + name
-	if c.Instance != "" {
-		instance += "\x00" + c.Instance
-	}
+	c := &t.Component
+	name := nameOf(*c)
 	out := Task{
-		ComponentUUID: uuidOf(c.ID, "component:", name), ComponentInstanceUUID: uuidOf(c.Instance, "instance:", instance),
-		LifecycleTaskUUID: "task-" + taskKey{p.ID, a.Ordinal, i}.String(), ComponentName: name, TaskType: "update",
+		ComponentUUID: componentUUID, ComponentInstanceUUID: instanceOf(a, c, name),
+		LifecycleTaskUUID: taskDigits("task-", a.Ordinal, i, digits), ComponentName: name, TaskType: "update",
 		Status: statusWord(t.Status), NodeUUID: uuidOf(c.Node, "node:", cmp.Or(c.Node, a.ID)),
 		LCAUUID: uuidOf(c.Owner, "lca:", cmp.Or(c.Owner, a.ID)), AgentID: a.ID, ActualVersion: t.Version,
+	}
+	if of := cmp.Or(c.ID, name); of != componentName {
+		out.ComponentUUID = uuidOf(c.ID, "component:", of)
 	}
 	if p.Source != "" {
 		out.TaskType = "rollback"
 	}
 	if t.Status == ota.TaskSucceeded && t.Version == "" {
 		out.ActualVersion = t.Target
-		if t.Target == p.ToVersion || c != (ota.Component{}) {
+		if t.Target == p.ToVersion || *c != (ota.Component{}) {
 			out.ActualRelease = t.TargetRelease
 		}
 	}
@@ -133,6 +135,14 @@ func taskOf(p *ota.Plan, a *ota.AgentInfo, i int) Task {
 		out.RuntimeStatus = "running"
 	}
 	return out
+}
+
+// instanceOf is the UUID of the component that this agent has.
+func instanceOf(a *ota.AgentInfo, c *ota.Component, name string) string {
+	if c.Instance == "" {
+		return identity("instance:", a.ID, "\x00", name)
+	}
+	return uuidOf(c.Instance, "instance:", a.ID, "\x00", name, "\x00", c.Instance)
 }
 
 // statusWord is a task's status on the wire, where a task between two attempts is still running.

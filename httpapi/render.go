@@ -123,7 +123,7 @@ func (s *stream) plan(ctx context.Context, p *ota.Plan, what shown) error {
 }
 
 func (s *stream) batches(ctx context.Context, p *ota.Plan, tasks bool) error {
-	agents := &cursor{ctx: ctx, engine: s.c.h.engine, plan: p.ID}
+	agents := &cursor{ctx: ctx, engine: s.c.h.engine, plan: p.ID, room: make([]ota.AgentRow, 0, min(p.Agents, page))}
 	for b, err := range s.c.h.engine.Batches(ctx, p.ID, 0) {
 		if err != nil {
 			return err
@@ -154,7 +154,7 @@ func (s *stream) batch(p *ota.Plan, b *ota.Batch, agents *cursor, tasks bool) er
 	first := agents.next
 	if err := agents.each(b.Size, func(i int, a *ota.AgentInfo) error {
 		s.comma(i)
-		s.value(a.ID)
+		s.buf.Write(appendText(s.buf.AvailableBuffer(), a.ID))
 		return s.room()
 	}); err != nil {
 		return err
@@ -164,11 +164,12 @@ func (s *stream) batch(p *ota.Plan, b *ota.Batch, agents *cursor, tasks bool) er
 	if tasks {
 		s.buf.WriteString(`,"tasks":[`)
 		agents.next = first
-		n := 0
+		digits, n := planDigits(p.ID), 0
 		if err := agents.each(b.Size, func(_ int, a *ota.AgentInfo) error {
 			for i := range a.Tasks {
 				s.comma(n)
-				s.value(taskOf(p, a, i))
+				t := taskOf(p, digits, a, i)
+				s.buf.Write(appendTask(s.buf.AvailableBuffer(), &t))
 				n++
 			}
 			return s.room()
@@ -194,13 +195,14 @@ type cursor struct {
 	plan   string
 	next   int // ordinal of the agent that comes next
 	have   []ota.AgentInfo
+	room   []ota.AgentRow // for the Store
 }
 
 // each calls f for the next n agents.
 func (x *cursor) each(n int, f func(int, *ota.AgentInfo) error) error {
 	for i := range n {
 		if len(x.have) == 0 || x.next < x.have[0].Ordinal || x.next > x.have[len(x.have)-1].Ordinal {
-			got, err := x.engine.Agents(x.ctx, x.plan, ota.RowQuery{From: x.next, Limit: page})
+			got, err := x.engine.Agents(x.ctx, x.plan, ota.RowQuery{From: x.next, Limit: page, Buffer: x.room})
 			if err != nil {
 				return err
 			}

@@ -122,7 +122,7 @@ func statuses(words []string) ([]ota.TaskStatus, error) {
 func taskInfoOf(p *ota.Plan, a *ota.AgentInfo, i int) TaskInfo {
 	t := &a.Tasks[i]
 	return TaskInfo{
-		Task: taskOf(p, a, i), BatchIndex: a.Batch, Target: t.Target, Waiting: t.Status == ota.TaskWaiting, Reason: t.Reason,
+		Task: taskOf(p, planDigits(p.ID), a, i), BatchIndex: a.Batch, Target: t.Target, Waiting: t.Status == ota.TaskWaiting, Reason: t.Reason,
 		Attempts: t.Attempts, StartedAt: Time{t.StartedAt}, EndedAt: Time{t.EndedAt}, DueAt: Time{t.DueAt}, Error: t.Error,
 	}
 }

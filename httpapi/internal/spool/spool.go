@@ -11,6 +11,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"slices"
 
 	"github.com/seed-19b57ce3/ota"
 )
@@ -32,16 +33,30 @@ func (s *Spool) Len() int { return s.n }
 
 // Add appends an agent.
 func (s *Spool) Add(a ota.Agent) error {
-	s.n++
-	b := s.mem
-	if s.file != nil {
-		b = s.mem[:0]
-	}
-	b = appendText(appendText(b, a.ID), a.Version)
+	b := appendText(appendText(s.room(), a.ID), a.Version)
 	b = binary.AppendUvarint(b, uint64(len(a.Labels)))
 	for k, v := range a.Labels {
 		b = appendText(appendText(b, k), v)
 	}
+	return s.keep(b)
+}
+
+// AddID appends an agent of which nothing but the ID is known. It keeps nothing of id.
+func (s *Spool) AddID(id []byte) error {
+	return s.keep(append(appendText(s.room(), id), 0, 0)) // no version, no labels
+}
+
+// room is where the next agent is appended.
+func (s *Spool) room() []byte {
+	if s.file != nil {
+		return s.mem[:0]
+	}
+	return s.mem
+}
+
+// keep takes in what was appended to room.
+func (s *Spool) keep(b []byte) error {
+	s.n++
 	s.mem = b
 	if s.file == nil && len(s.mem) < Memory {
 		return nil
@@ -67,6 +82,10 @@ func (s *Spool) spill() error {
 	return nil
 }
 
+// block is how much of a spool is read at a time. The texts of its agents share one piece of memory, because a million pieces cost
+// more than all else here; whoever keeps one text keeps a block.
+const block = 4 << 10
+
 // All yields the agents in the order in which they were added. It may be read more than once, not at the same time.
 func (s *Spool) All() iter.Seq2[ota.Agent, error] {
 	return func(yield func(ota.Agent, error) bool) {
@@ -75,12 +94,18 @@ func (s *Spool) All() iter.Seq2[ota.Agent, error] {
 			yield(ota.Agent{}, err)
 			return
 		}
+		text, room := "", make([]byte, block) // text was read and not yielded
 		for range s.n {
-			a, err := readAgent(in)
-			if err != nil {
-				yield(ota.Agent{}, fmt.Errorf("spool: %w", err))
-				return
+			a, rest, ok := cutAgent(text)
+			for !ok {
+				room = slices.Grow(room[:0], 2*len(text)) // more each time, so that a long agent is not looked at too often
+				if text, err = more(in, text, room[:cap(room)]); err != nil {
+					yield(ota.Agent{}, fmt.Errorf("spool: %w", err))
+					return
+				}
+				a, rest, ok = cutAgent(text)
 			}
+			text = rest
 			if !yield(a, nil) {
 				return
 			}
@@ -88,9 +113,16 @@ func (s *Spool) All() iter.Seq2[ota.Agent, error] {
 	}
 }
 
-func (s *Spool) reader() (*bufio.Reader, error) {
+// more returns text and what follows it, up to the length of room, which it uses.
+func more(in io.Reader, text string, room []byte) (string, error) {
+	n := copy(room, text)
+	m, err := io.ReadAtLeast(in, room[n:], 1)
+	return string(room[:n+m]), err
+}
+
+func (s *Spool) reader() (io.Reader, error) {
 	if s.file == nil {
-		return bufio.NewReader(bytes.NewReader(s.mem)), nil
+		return bytes.NewReader(s.mem), nil
 	}
 	if err := s.out.Flush(); err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
@@ -109,42 +141,51 @@ func (s *Spool) Close() error {
 	return errors.Join(s.file.Close(), os.Remove(s.file.Name()))
 }
 
-func appendText(b []byte, s string) []byte {
+func appendText[T string | []byte](b []byte, s T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-func readAgent(in *bufio.Reader) (ota.Agent, error) {
-	var a ota.Agent
-	var err error
-	if a.ID, err = readText(in); err != nil {
-		return a, err
+// cutAgent takes the first agent off text; ok is false when text does not have all of it.
+func cutAgent(text string) (a ota.Agent, rest string, ok bool) {
+	if a.ID, rest, ok = cutText(text); !ok {
+		return a, text, false
 	}
-	if a.Version, err = readText(in); err != nil {
-		return a, err
+	if a.Version, rest, ok = cutText(rest); !ok {
+		return a, text, false
 	}
-	n, err := binary.ReadUvarint(in)
-	if err != nil || n == 0 {
-		return a, err
+	n, rest, ok := cutNumber(rest)
+	if !ok || n == 0 {
+		return a, rest, ok
 	}
-	a.Labels = make(map[string]string, n)
+	a.Labels = map[string]string{}
 	for range n {
-		k, err := readText(in)
-		if err != nil {
-			return a, err
+		var k, v string
+		if k, rest, ok = cutText(rest); !ok {
+			return a, text, false
 		}
-		if a.Labels[k], err = readText(in); err != nil {
-			return a, err
+		if v, rest, ok = cutText(rest); !ok {
+			return a, text, false
 		}
+		a.Labels[k] = v
 	}
-	return a, nil
+	return a, rest, true
 }
 
-func readText(in *bufio.Reader) (string, error) {
-	n, err := binary.ReadUvarint(in)
-	if err != nil || n == 0 {
-		return "", err
+func cutText(text string) (s, rest string, ok bool) {
+	n, rest, ok := cutNumber(text)
+	if !ok || n > uint64(len(rest)) {
+		return "", text, false
 	}
-	b := make([]byte, n)
-	_, err = io.ReadFull(in, b)
-	return string(b), err
+	return rest[:n], rest[n:], true
+}
+
+// cutNumber is binary.Uvarint of a string.
+func cutNumber(text string) (n uint64, rest string, ok bool) {
+	for i := range min(len(text), binary.MaxVarintLen64) {
+		n |= uint64(text[i]&0x7f) << (7 * i)
+		if text[i] < 0x80 {
+			return n, text[i+1:], true
+		}
+	}
+	return 0, text, false
 }

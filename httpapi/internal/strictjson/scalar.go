@@ -28,6 +28,9 @@ func (r *Reader) rest() ([]byte, error) {
 	r.text = r.text[:0]
 	ascii := true
 	for {
+		run := plain(r.buf[r.pos:r.end], r.limits.String+1-len(r.text))
+		r.text = append(r.text, run...)
+		r.pos += len(run)
 		if len(r.text) > r.limits.String {
 			return nil, r.Fail(TooLong, fmt.Sprintf("is longer than %d bytes", r.limits.String))
 		}
@@ -55,6 +58,17 @@ func (r *Reader) rest() ([]byte, error) {
 			r.text = append(r.text, c)
 		}
 	}
+}
+
+// plain returns the ASCII that b begins with, up to what is not itself in a string, and at most so many bytes. Strings are mostly this,
+// and taking it byte by byte was a third of what reading a large array of strings took.
+func plain(b []byte, most int) []byte {
+	for i, c := range b {
+		if i >= most || c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			return b[:i]
+		}
+	}
+	return b
 }
 
 func (r *Reader) checkText() error {

@@ -42,6 +42,12 @@ func TestRefusals(t *testing.T) {
 		{"raw newline", "[\"\n\"]", Syntax, "/0"},
 		{"too deep", strings.Repeat("[", 9), TooDeep, strings.Repeat("/0", 8)},
 		{"too long", `["` + strings.Repeat("x", 65) + `"]`, TooLong, "/0"},
+		{"much too long", `["` + strings.Repeat("x", 99) + `"]`, TooLong, "/0"},
+		{"too long by an escape", `["` + strings.Repeat("x", 63) + `\ud83d\ude00xx"]`, TooLong, "/0"},
+		{"too long and not ASCII", `["` + strings.Repeat("\u00fc", 33) + `"]`, TooLong, "/0"},
+		{"DEL", "[\"ab\x7fc\"]", Control, "/0"},
+		{"the last raw control character", "[\"abc\x1f\"]", Syntax, "/0"},
+		{"raw newline after text", "[\"abc\n\"]", Syntax, "/0"},
 		{"too many", `{"a":1,"b":1,"c":1,"d":1,"e":1}`, TooMany, "/e"},
 		{"number too long", "[" + strings.Repeat("1", 65) + "]", TooLong, "/0"},
 		{"leading zero", `[01]`, Syntax, "/0"},
@@ -64,6 +70,9 @@ func TestRefusals(t *testing.T) {
 			}
 			if e.Kind != c.kind || e.Pointer != c.pointer {
 				t.Errorf("got kind %d at %q (%v), want kind %d at %q", e.Kind, e.Pointer, e, c.kind, c.pointer)
+			}
+			if _, again := read(iotest.OneByteReader(strings.NewReader(c.in)), Limits{Depth: 8, String: 64, Keys: 4}); again == nil || again.Error() != e.Error() {
+				t.Errorf("byte by byte: got %v, want %v", again, e)
 			}
 		})
 	}
