@@ -1,13 +1,23 @@
 package ota
 
-import "slices"
-
-// pageSize is how many rows are loaded at once. What an owner holds of a plan is a few pages, whatever the size of
-// plan and batch: a page stays while an agent of it is busy or still to be picked.
-const (
-	pageBits = 12
-	pageSize = 1 << pageBits
+import (
+	"math/bits"
+	"slices"
 )
+
+// Rows are loaded a page at a time. What an owner holds of a plan is a few pages, whatever the size of plan and batch: a page
+// stays while an agent of it is busy or still to be picked. Its size is a power of two.
+const (
+	minPageBits = 8
+	pageBits    = 12
+	pageSize    = 1 << pageBits // of the largest
+)
+
+// pageBitsOf is for pages with agents for some eight commits when so many are open at once: few reads, and little memory for
+// each of many plans.
+func pageBitsOf(concurrency int) int {
+	return min(max(bits.Len(uint(8*max(concurrency, 1)-1)), minPageBits), pageBits)
+}
 
 // resident is a row held in memory: of its page, or alone.
 type resident struct {
@@ -29,7 +39,8 @@ type page struct {
 
 // residents are the rows in memory: whole pages, and single rows that were loaded by their IDs or after a crash.
 type residents struct {
-	pages  map[int]*page // by ordinal >> pageBits
+	bits   int           // of the size of pages
+	pages  map[int]*page // by number: ordinal >> bits
 	last   *page
 	single map[int]*resident
 	spare  []*page
@@ -44,8 +55,8 @@ func (rs *residents) at(ordinal int) *resident {
 		}
 	}
 	p := rs.last
-	if p == nil || p.first>>pageBits != ordinal>>pageBits {
-		if p = rs.pages[ordinal>>pageBits]; p == nil {
+	if p == nil || p.first>>rs.bits != ordinal>>rs.bits {
+		if p = rs.pages[ordinal>>rs.bits]; p == nil {
 			return nil
 		}
 		rs.last = p
@@ -54,6 +65,12 @@ func (rs *residents) at(ordinal int) *resident {
 		return &p.rows[i]
 	}
 	return nil
+}
+
+// span is the ordinals of the page that one is in.
+func (rs *residents) span(ordinal int) (from, to int) {
+	from = ordinal >> rs.bits << rs.bits
+	return from, from + 1<<rs.bits
 }
 
 // buffer is room for the rows of a page to be read: that of a page that is not needed any more, or none.
@@ -95,7 +112,7 @@ func (rs *residents) addPage(rows []AgentRow) {
 	if rs.pages == nil {
 		rs.pages = map[int]*page{}
 	}
-	rs.pages[p.first>>pageBits] = p
+	rs.pages[p.first>>rs.bits] = p
 }
 
 // add takes in a row that was loaded alone, unless it is held already, and returns the one that is held.
@@ -167,10 +184,10 @@ func (rs *residents) sweep(done int) {
 }
 
 func (rs *residents) drop(p *page, done int) {
-	if p.busy+p.asked > 0 || p.first+len(p.rows) > done || rs.pages[p.first>>pageBits] != p {
+	if p.busy+p.asked > 0 || p.first+len(p.rows) > done || rs.pages[p.first>>rs.bits] != p {
 		return
 	}
-	delete(rs.pages, p.first>>pageBits)
+	delete(rs.pages, p.first>>rs.bits)
 	if rs.last == p {
 		rs.last = nil
 	}

@@ -32,6 +32,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		if err := s.look(ctx); err != nil && ctx.Err() == nil {
 			e.opt.Logger.WarnContext(ctx, "plans could not be listed", "error", err)
 		}
+		_ = e.sleep(ctx, minLook) // an error says that ctx ended
 		s.wait(ctx)
 	}
 	s.wg.Wait()
@@ -40,6 +41,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// minLook is how long Run waits at least between two lists of the plans: when many begin or end at once, a list for each would be
+// work that grows with their square.
+const minLook = 10 * time.Millisecond
 
 // supervisor starts a driver for every plan that needs one.
 type supervisor struct {

@@ -138,6 +138,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 		controlNumber: row.ControlNumber, progressNumber: row.ProgressNumber, epoch: row.Epoch,
 		batches: map[int]*batch{}, calls: x.calls,
 	}
+	st.rows.bits = pageBitsOf(row.Control.Policy.Concurrency)
 	st.fx.step = 1
 	st.fx.log.reset()
 	st.queue.barred = x.left
@@ -239,8 +240,8 @@ func (x *session) fetch(ctx context.Context, n need) error {
 	st := x.st
 	switch n.kind {
 	case needPage:
-		from := n.from &^ (pageSize - 1)
-		page, err := x.store.Agents(ctx, x.plan, RowQuery{From: from, To: from + pageSize, Limit: pageSize, Buffer: st.rows.buffer()})
+		from, to := st.rows.span(n.from)
+		page, err := x.store.Agents(ctx, x.plan, RowQuery{From: from, To: to, Limit: to - from, Buffer: st.rows.buffer()})
 		if err != nil {
 			return err
 		}

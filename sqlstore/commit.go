@@ -9,8 +9,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Commit implements [ota.Store]: one transaction and one flush, on PostgreSQL in one round trip. When ctx ends while
-// the database is at work the result is unknown.
+// Commit implements [ota.Store]: one transaction and one flush, on PostgreSQL in one round trip; on SQLite those that wait for
+// the file at the same time share one. When ctx ends while PostgreSQL is at work the result is unknown; SQLite is waited for.
 func (s *Store) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, wrap(ctx, "commit", c.Plan, err)

@@ -21,6 +21,7 @@ type sqlite struct {
 	own         bool
 	busy        time.Duration
 	gate        chan struct{} // holds one token: whoever has it may write
+	line        line          // the commits that wait for the gate
 	feed        feed.Feed
 
 	mu         sync.Mutex
@@ -81,12 +82,6 @@ func each(rows *sql.Rows, err error, row func(scanFunc) error) error {
 }
 
 func (d *sqlite) update(ctx context.Context, f func(tx querier) error) error {
-	return d.transact(ctx, ctx, func(tx *sqliteTx) error { return f(tx) })
-}
-
-// transact runs f in a transaction that may write. The wait for it ends with ctx; the statements run under inside,
-// which for short transactions has no end: to be able to interrupt a statement costs more than to run it.
-func (d *sqlite) transact(ctx, inside context.Context, f func(tx *sqliteTx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -96,6 +91,18 @@ func (d *sqlite) transact(ctx, inside context.Context, f func(tx *sqliteTx) erro
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	return d.transact(ctx, ctx, func(tx *sqliteTx) error {
+		if err := f(tx); err != nil {
+			return err
+		}
+		return ctx.Err()
+	})
+}
+
+// transact runs f in a transaction that may write; the caller has the gate. The wait for the file ends with ctx; the
+// statements run under inside, which for short transactions has no end: to be able to interrupt a statement costs more than to
+// run it.
+func (d *sqlite) transact(ctx, inside context.Context, f func(tx *sqliteTx) error) error {
 	conn, err := d.write.Conn(ctx)
 	if err != nil {
 		return err
@@ -106,9 +113,6 @@ func (d *sqlite) transact(ctx, inside context.Context, f func(tx *sqliteTx) erro
 		return err
 	}
 	if err := f(&sqliteTx{db: d, tx: tx}); err != nil {
-		return errors.Join(err, ignoreDone(tx.Rollback()))
-	}
-	if err := ctx.Err(); err != nil {
 		return errors.Join(err, ignoreDone(tx.Rollback()))
 	}
 	if err := tx.Commit(); err != nil {

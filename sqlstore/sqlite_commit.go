@@ -9,10 +9,10 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// errNothing ends a transaction that found its numbers changed.
+// errNothing says that a commit found the numbers of its plan changed, and changed nothing.
 var errNothing = errors.New("nothing changed")
 
-func (d *sqlite) commit(ctx context.Context, c *ota.Commit) (revision uint64, err error) {
+func (d *sqlite) commit(ctx context.Context, c *ota.Commit) (uint64, error) {
 	if senseless(c) != nil {
 		return 0, refusal(ctx, d, c)
 	}
@@ -23,21 +23,23 @@ func (d *sqlite) commit(ctx context.Context, c *ota.Commit) (revision uint64, er
 	if err != nil {
 		return 0, err
 	}
-	inside := context.WithoutCancel(ctx)
-	err = d.transact(ctx, inside, func(tx *sqliteTx) error {
-		var number int64
-		if err := tx.hotRow(inside, planUpdate, plan, &number, &revision); err != nil {
-			return err
-		}
-		if err := tx.hot(inside, sqliteLog, []any{number, revision, c.Request, c.Log}); err != nil {
-			return err
-		}
-		return tx.commitRows(inside, number, c)
-	})
+	revision, err := d.queue(ctx, &waiting{commit: c, plan: plan, done: make(chan struct{})})
 	if errors.Is(err, errNothing) {
 		err = refusal(ctx, d, c)
 	}
 	return revision, err
+}
+
+// commit makes one commit of a transaction. After errNothing, and no other error, the transaction is as it was.
+func (t *sqliteTx) commit(ctx context.Context, w *waiting) error {
+	var number int64
+	if err := t.hotRow(ctx, planUpdate, w.plan, &number, &w.revision); err != nil {
+		return err
+	}
+	if err := t.hot(ctx, sqliteLog, []any{number, w.revision, w.commit.Request, w.commit.Log}); err != nil {
+		return err
+	}
+	return t.commitRows(ctx, number, w.commit)
 }
 
 const (
