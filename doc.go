@@ -53,7 +53,7 @@
 //
 //	running, pausing, paused ──Cancel──▶ canceling ──nothing in flight──▶ canceled
 //
-//	any but pending ──Rollback──▶ rolling_back ──rollback plan completed──▶ rolled_back
+//	any of these but pending ──Rollback──▶ rolling_back ──rollback plan completed──▶ rolled_back
 //
 // There is no status "failed". Too many failures pause a plan, with the reason; only its last batch, Cancel and Rollback
 // end it. A rollback is a plan of its own; when that one is canceled, a source that had ended is what it was before, and any
@@ -113,4 +113,13 @@
 //
 // The fleet belongs to the Executor: what an agent really runs is what the Executor says, when it says it. The clock
 // belongs to the engine, except for leases, which go by the Store's.
+//
+// # For authors of Stores
+//
+// These are the contract between the engine and a [Store]; who uses a Store that there is may skip them. What may be
+// implemented: Store, [Leaser], [Notifier], [Claimer], [Inbox], [Pruner]. What is written: [NewPlan], [Created],
+// [Commit]. What is kept and read: [PlanRow], [PlanSpec], [Control], [Progress], [BatchRow], [AgentRow], [AgentSpec],
+// [AgentState], [AgentFlags], [AgentMore], [TaskState], [TaskMore], [LogRow], [Message], and, in Control, [Order],
+// [OrderKind], [Request], [RollbackRef], [Stop]. Only [PlanQuery], [RowQuery] and [Page] are for callers of the Engine too,
+// and Prune of a [Pruner] for whoever cleans up.
 package ota

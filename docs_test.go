@@ -51,11 +51,11 @@ func TestDocumentedTransitions(t *testing.T) {
 	}
 }
 
-// Every field of a Policy with an example, every reason and every default is in docs/policies.md.
+// Every field of a Policy and of a Shape with an example, every reason and every default is in docs/policies.md.
 func TestDocumentedPolicies(t *testing.T) {
 	t.Parallel()
 	text := readDoc(t, "docs/policies.md")
-	for _, name := range fieldsOf(reflect.TypeFor[Policy](), "") {
+	for _, name := range append(fieldsOf(reflect.TypeFor[Policy](), ""), fieldsOf(reflect.TypeFor[Shape](), "Shape.")...) {
 		if !strings.Contains(text, "`"+name+"`") {
 			t.Errorf("the field %s is not documented", name)
 		}
@@ -194,6 +194,22 @@ func TestDocumentedTolerance(t *testing.T) {
 			}
 			if got := strconv.Itoa(Tolerated(threshold, n)); got != cell {
 				t.Errorf("%g of %d: documented as %s, Tolerated says %s", threshold, n, cell, got)
+			}
+		}
+	}
+}
+
+// The section of the package documentation for authors of Stores names every type of their contract.
+func TestDocumentedStoreTypes(t *testing.T) {
+	t.Parallel()
+	_, section, found := strings.Cut(readDoc(t, "doc.go"), "# For authors of Stores")
+	if !found {
+		t.Fatal("doc.go has no section for authors of Stores")
+	}
+	for _, file := range []string{"store.go", "row.go"} {
+		for _, m := range regexp.MustCompile(`(?m)^type ([A-Z]\w*)`).FindAllStringSubmatch(readDoc(t, file), -1) {
+			if !regexp.MustCompile(`\b` + m[1] + `\b`).MatchString(section) {
+				t.Errorf("%s of %s is not named", m[1], file)
 			}
 		}
 	}

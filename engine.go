@@ -97,8 +97,8 @@ func (o Options) check() error {
 	return m.result()
 }
 
-// New returns an engine. It starts nothing: plans move only while Run or RunPlan is called. store and executor are
-// required; an executor of nil makes an engine that can do everything but Run and RunPlan.
+// New returns an engine. It starts nothing: plans move only while Run or RunPlan is called. The store is required; an
+// executor of nil makes an engine that can do everything but Run and RunPlan.
 func New(store Store, executor Executor, options Options) (*Engine, error) {
 	if store == nil {
 		return nil, &FieldError{Field: "store", Problem: "is missing", Allowed: "for example ota.NewMemStore()"}
@@ -154,8 +154,10 @@ func (e *Engine) Pause(ctx context.Context, id string, by By) (Plan, error) {
 	return e.say(ctx, id, VerbPause, by, (*saying).pause)
 }
 
-// Resume makes a pausing or paused plan run again. While a threshold is exceeded it needs a Decision, and returns a
-// *BreachError without one.
+// Resume makes a pausing or paused plan run again, and answers everything that paused it: an operator, and every breach that
+// stands. The zero Decision suffices unless a threshold is still exceeded, which takes Accept, Raise or RetryFailed, or a
+// PlanLimit or BatchLimit has passed, which takes Accept, or more time by Edit beforehand. Without it Resume changes nothing
+// and returns a *BreachError with the first breach that needs more. A gate is asked again, unless Accept passes it.
 func (e *Engine) Resume(ctx context.Context, id string, d Decision, by By) (Plan, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
@@ -189,7 +191,8 @@ func (e *Engine) Skip(ctx context.Context, id string, agents []string, by By) (P
 	return e.say(ctx, id, VerbSkip, by, func(w *saying) error { return w.skip(agents) })
 }
 
-// Retry puts failed agents back, all of them when none is named. Their batches run, and are observed, again.
+// Retry puts failed agents back; all of them when none is named, those whose failure was accepted too. Their batches run, and
+// are observed, again.
 func (e *Engine) Retry(ctx context.Context, id string, agents []string, by By) (Plan, error) {
 	return e.say(ctx, id, VerbRetry, by, func(w *saying) error { return w.retry(agents) })
 }

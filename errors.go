@@ -28,7 +28,7 @@ var (
 	ErrClaimed = errors.New("ota: agents belong to another active plan")
 	// ErrNothing says that there is nothing to roll back.
 	ErrNothing = errors.New("ota: nothing to roll back")
-	// ErrAbandoned says that calls of the Executor were still out when Run returned; see AbandonedError.
+	// ErrAbandoned says that calls of the Executor were still out when Run or RunPlan returned; see AbandonedError.
 	ErrAbandoned = errors.New("ota: calls were abandoned")
 )
 
@@ -214,7 +214,7 @@ func (e *DuplicateError) Error() string {
 // Is makes every DuplicateError match ErrInvalid.
 func (e *DuplicateError) Is(target error) bool { return target == ErrInvalid }
 
-// AbandonedError counts the calls that had not returned, although their contexts had ended, when Run returned. It
+// AbandonedError counts the calls that had not returned, although their contexts had ended, when Run or RunPlan returned. It
 // matches ErrAbandoned.
 type AbandonedError struct {
 	Calls int

@@ -8,7 +8,7 @@ type Record struct {
 	Plan     string    `json:"plan"`
 	Revision uint64    `json:"revision"`
 	Request  string    `json:"request,omitempty"` // request ID of the verb that caused it
-	At       time.Time `json:"at"`                // UTC, milliseconds matter
+	At       time.Time `json:"at"`                // UTC, to the nanosecond, by the clock of the engine that wrote it
 	Status   Status    `json:"status"`            // of the plan, after this record
 	Events   []Event   `json:"events"`            // in the order in which they happened; never empty
 }

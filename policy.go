@@ -42,8 +42,9 @@ type Policy struct {
 	// Concurrency, after every batch in which none did.
 	Halve bool `json:"halve,omitempty"`
 
-	// Reserve starts an agent only if failed + open stays within the tolerated number, so that at most one agent more
-	// than tolerated can ever fail during upgrade. With nothing tolerated, agents go one at a time.
+	// Reserve starts an agent only while failed + open is at most the tolerated number, so that at most one agent more
+	// than tolerated can ever fail during upgrade. So at most tolerated + 1 are open at once, whatever Concurrency says; with nothing
+	// tolerated, agents go one at a time.
 	Reserve bool `json:"reserve,omitempty"`
 
 	// Budget bounds how many agents with one value of a label are open at once.

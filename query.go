@@ -330,7 +330,8 @@ func (e *Engine) waitChange(ctx context.Context, changed <-chan struct{}) bool {
 	return true
 }
 
-// Wait returns when a plan is paused or has ended, whoever drives it, or when ctx ends.
+// Wait returns when a plan is paused or has ended, whoever drives it, or when ctx ends. A plan that was not started it waits for,
+// too.
 func (e *Engine) Wait(ctx context.Context, id string) (Plan, error) {
 	changed, stop := e.hub.watch(id)
 	defer stop()

@@ -31,6 +31,23 @@ func TestReadmeProgram(t *testing.T) {
 	}
 }
 
+// The policies to begin with are those of the example, which runs.
+func TestDocumentedStartingPolicies(t *testing.T) {
+	t.Parallel()
+	program, found := read(t, "example_policies_test.go"), false
+	for _, block := range fences(t, "docs/policies.md") {
+		if block.language != "go" {
+			continue
+		}
+		if found = strings.Contains(program, block.text); !found {
+			t.Errorf("example_policies_test.go does not have this:\n%s", block.text)
+		}
+	}
+	if !found {
+		t.Error("docs/policies.md has no policies")
+	}
+}
+
 // Every file that the documents name is there.
 func TestLinksOfDocuments(t *testing.T) {
 	t.Parallel()

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Decision is how Resume answers a breach. The zero value is no decision: it suffices when nothing exceeds its limit any
-// more.
+// Decision is how Resume answers a breach. The zero value is no decision: it suffices when no threshold is exceeded and no limit
+// of time has passed any more, and for all other breaches.
 type Decision struct {
 	kind      decisionKind
 	failed    int
@@ -24,13 +24,15 @@ const (
 )
 
 // Accept accepts the failures there are: failed is the count of the whole plan that the caller has seen. When more have failed by now, Resume
-// is refused with the new count. As many agents as the threshold tolerates may then fail on top of them.
+// is refused with the new count. As many agents as the threshold tolerates may then fail on top of them. Accept also lifts a
+// limit of time that has passed, and lets the batch pass whose gate has paused the plan, whatever the count.
 func Accept(failed int) Decision { return Decision{kind: decideAccept, failed: failed} }
 
 // Raise edits the plan's failure threshold. Resume is refused when what failed exceeds the new one too.
 func Raise(threshold float64) Decision { return Decision{kind: decideRaise, threshold: threshold} }
 
-// RetryFailed puts every failed agent of the plan back, to be upgraded again before anything else goes on.
+// RetryFailed puts every failed agent of the plan back, those whose failure was accepted earlier too, to be upgraded again before
+// anything else goes on. It does not answer a limit of time that has passed.
 func RetryFailed() Decision { return Decision{kind: decideRetry} }
 
 func (d Decision) String() string {

@@ -257,8 +257,11 @@ func (e *Engine) mayOwn(row *PlanRow, owners []string) bool {
 }
 
 // RunPlan drives one plan, and the plan at the other end of its rollback, until it is paused or has ended, which it
-// returns, or until ctx ends. It returns ErrFenced when another engine takes the plan over, and ErrConflict when one that is alive
-// drives it.
+// returns, or until ctx ends. A plan that was not started it returns at once, pending, without an error; Wait waits for its
+// Start. A batch that is held, a window that is closed and an agent that is away are no pause: RunPlan waits for what
+// clears them (see Explain), for ever if need be. When ctx ends, calls get DrainTimeout to return; then it returns the plan with the
+// context's error, or with an *AbandonedError if calls ignore their contexts. It returns ErrFenced when another engine takes the
+// plan over, and ErrConflict when one that is alive drives it.
 func (e *Engine) RunPlan(ctx context.Context, id string) (Plan, error) {
 	if e.exec == nil {
 		return Plan{}, &FieldError{Field: "executor", Problem: "is missing", Allowed: "an ota.Executor"}

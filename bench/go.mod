@@ -13,7 +13,7 @@ require (
 	github.com/moby/swarmkit/v2 v2.0.0
 	github.com/riverqueue/river v0.51.1
 	github.com/riverqueue/river/riverdriver/riverpgxv5 v0.51.1
-	github.com/seed-19b57ce3/ota v0.0.0
+	github.com/seed-19b57ce3/ota v0.0.0-20261122105831-94726b44af0b
 	golang.org/x/sync v0.24.0
 	gonum.org/v1/plot v0.17.0
 	modernc.org/sqlite v1.60.1
@@ -78,5 +78,5 @@ require (
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/hashicorp/errwrap v1.0.0 // indirect
 	github.com/hashicorp/go-multierror v1.1.1 // indirect
-	github.com/seed-19b57ce3/ota/sqlstore v0.0.0-00010101000000-000000000000
+	github.com/seed-19b57ce3/ota/sqlstore v0.0.0-20261122104552-ed7dc6434fc8
 )

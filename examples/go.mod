@@ -3,8 +3,8 @@ module github.com/seed-19b57ce3/ota/examples
 go 1.26.0
 
 require (
-	github.com/seed-19b57ce3/ota v0.0.0
-	github.com/seed-19b57ce3/ota/sqlstore v0.0.0
+	github.com/seed-19b57ce3/ota v0.0.0-20261122105831-94726b44af0b
+	github.com/seed-19b57ce3/ota/sqlstore v0.0.0-20261122104552-ed7dc6434fc8
 	github.com/vbauerster/mpb/v8 v8.9.3
 	golang.org/x/sync v0.24.0
 	golang.org/x/term v0.47.0

@@ -82,12 +82,12 @@ func (x *creation) read(d *decoder) error {
 		"agents":      {read: x.agentRecords},
 		"batchSize":   d.integer(1, 1<<30, func(n int) { s.Shape.Size = n }),
 		"batches":     {read: x.batches},
-		"percent":     d.float(func(f float64) { s.Shape.Percent = f }),
+		"percent":     d.float("a number more than 0, at most 100", func(f float64) { s.Shape.Percent = f }),
 		"canary":      d.integer(1, 1<<30, func(n int) { s.Shape.Canary = n }),
 		"growth": {read: func() error {
 			return d.object(fields{
 				"first":  d.integer(1, 1<<30, func(n int) { s.Shape.Growth.First = n }),
-				"factor": d.float(func(f float64) { s.Shape.Growth.Factor = f }),
+				"factor": d.float("a number from 1 to 100", func(f float64) { s.Shape.Growth.Factor = f }),
 				"max":    d.integer(0, 1<<30, func(n int) { s.Shape.Growth.Max = n }),
 			})
 		}},

@@ -15,6 +15,9 @@ const (
 	maxOffset   = 1 << 30
 )
 
+// planStatuses are what ?status= of a list may be.
+const planStatuses = "pending, running, pausing, paused, canceling, canceled, rolling_back, rolled_back, completed"
+
 // listPlans is ListGraduatedPlans.
 func listPlans(c *call) error {
 	what, err := c.shown(false)
@@ -28,7 +31,10 @@ func listPlans(c *call) error {
 	for _, word := range c.query["status"] {
 		var s ota.Status
 		if s.UnmarshalText([]byte(word)) != nil || s == ota.StatusUnknown {
-			return newProblem("malformed", "", Mistake{Pointer: "status", Problem: "is no status", Value: wire.Shorten(word)})
+			return newProblem("malformed", "", Mistake{
+				Pointer: "status", Problem: "is no status", Value: wire.Shorten(word),
+				Allowed: planStatuses,
+			})
 		}
 		q.Status = append(q.Status, s)
 	}

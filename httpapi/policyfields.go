@@ -44,7 +44,7 @@ func (e *policyEdit) fields() fields {
 			d.integer(1, 1_000_000, func(n int) { e.add(func(p *ota.Policy) { p.Concurrency = n }) }),
 			func(p *ota.Policy) { p.Concurrency = 0 }),
 		"failureThreshold": e.with(
-			d.float(func(f float64) { e.add(func(p *ota.Policy) { p.FailureThreshold = &f }) }),
+			d.float(fraction, func(f float64) { e.add(func(p *ota.Policy) { p.FailureThreshold = &f }) }),
 			func(p *ota.Policy) { p.FailureThreshold = nil }),
 		"scope": e.with(
 			d.enum(&scope, "batch, plan", func() { v := scope; e.add(func(p *ota.Policy) { p.Scope = v }) }),

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
 )
 
 // Rate is ota.Rate on the wire.
@@ -99,10 +100,10 @@ func (e *policyEdit) windows() error {
 		var w ota.Window
 		err := e.d.object(fields{
 			"days": {read: func() error {
-				day := e.d.integer(0, 6, func(n int) { w.Days = append(w.Days, time.Weekday(n)) })
+				day := e.d.integerOf(0, 6, "0 (Sunday) to 6 (Saturday)", func(n int) { w.Days = append(w.Days, time.Weekday(n)) })
 				return e.d.Array(func(int) error { return day.read() })
 			}},
-			"start":  e.d.duration(nil, func(v time.Duration) { w.Start = v }),
+			"start":  e.d.timeOfDay(func(v time.Duration) { w.Start = v }),
 			"length": e.d.duration(nil, func(v time.Duration) { w.Length = v }),
 			"zone":   e.d.text(&w.Zone),
 			"margin": e.d.duration(nil, func(v time.Duration) { w.Margin = v }),
@@ -112,4 +113,37 @@ func (e *policyEdit) windows() error {
 	})
 	e.add(func(p *ota.Policy) { p.Windows = list })
 	return err
+}
+
+// timeOfDay is a field that is what the clock on the wall shows, or how long after midnight that is.
+func (d *decoder) timeOfDay(set func(time.Duration)) field {
+	return field{read: func() error {
+		s, err := d.durationText()
+		if err != nil {
+			return err
+		}
+		v, ok := clockTime(s)
+		if !ok {
+			v, ok = duration.Parse(s)
+		}
+		if !ok {
+			d.refuse(s, "is no time of day", `"00:00" to "23:59", with seconds if need be ("22:30:15"), or a duration after midnight such as "22h30m"`)
+			return nil
+		}
+		set(v)
+		return nil
+	}}
+}
+
+// clockTime reads HH:MM and HH:MM:SS.
+func clockTime(s string) (sinceMidnight time.Duration, ok bool) {
+	for _, layout := range []string{"15:04", "15:04:05"} {
+		if len(s) != len(layout) {
+			continue // time.Parse takes more than these: hours of one digit, and fractions
+		}
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.Sub(t.Truncate(24 * time.Hour)), true
+		}
+	}
+	return 0, false
 }

@@ -36,7 +36,7 @@ func (c *call) say(v ota.Verb, more func(*decoder) fields, check func() error, d
 		known["reason"] = d.text(&reason)
 		return d.object(known)
 	})
-	if err == nil && check != nil {
+	if err == nil && check != nil && len(d.mistakes) == 0 { // what was refused is not missing
 		err = check()
 	}
 	if err != nil {
@@ -81,7 +81,7 @@ func resumePlan(c *call) error {
 				return err
 			}},
 			"failed":           d.integer(0, 1<<30, func(n int) { failed = &n }),
-			"failureThreshold": d.float(func(f float64) { threshold = &f }),
+			"failureThreshold": d.float(fraction, func(f float64) { threshold = &f }),
 		}
 	}, func() error {
 		switch {

@@ -5,7 +5,7 @@ go 1.26.0
 require (
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/jackc/pgx/v5 v5.12.0
-	github.com/seed-19b57ce3/ota v0.0.0
+	github.com/seed-19b57ce3/ota v0.0.0-20261122105831-94726b44af0b
 	golang.org/x/sync v0.24.0
 	modernc.org/sqlite v1.60.1
 )

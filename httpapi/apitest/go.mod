@@ -8,7 +8,7 @@ require (
 	github.com/getkin/kin-openapi v0.152.0
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/gorilla/mux v1.8.1
-	github.com/seed-19b57ce3/ota v0.0.0-00010101000000-000000000000
+	github.com/seed-19b57ce3/ota v0.0.0-20261122105831-94726b44af0b
 )
 
 require (

@@ -1,0 +1,66 @@
+package ota_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+var (
+	// careful asks a person after every batch, and stops at the first failure of a small one.
+	careful = ota.Spec{
+		Shape: ota.Shape{Canary: 1, Growth: ota.Growth{First: 5, Max: 50}},
+		Policy: ota.Policy{
+			Concurrency: 10, FailureThreshold: new(0.02), Reserve: true,
+			Hold:    ota.Hold{Every: true},
+			Observe: ota.Observe{Wait: 30 * time.Minute, ToEnd: true},
+			Retry:   ota.Retry{Max: 1, Backoff: time.Minute},
+		},
+	}
+	// ordinary tries two agents, then goes on by quarters, and watches each of them for a while.
+	ordinary = ota.Spec{
+		Shape: ota.Shape{Canary: 2, Percent: 25},
+		Policy: ota.Policy{
+			Concurrency: 10, FailureThreshold: new(0.1),
+			Observe: ota.Observe{Wait: 10 * time.Minute},
+			Retry:   ota.Retry{Max: 2, Backoff: time.Minute, MaxBackoff: 10 * time.Minute},
+		},
+	}
+	// fast goes through all agents at once, in an order of its own, and stops when more than a tenth of all has failed.
+	fast = ota.Spec{
+		Shape: ota.Shape{Percent: 100, Shuffle: 1},
+		Policy: ota.Policy{
+			Concurrency: 100, FailureThreshold: new(0.1), Scope: ota.ScopePlan,
+			Retry: ota.Retry{Max: 2, Backoff: 10 * time.Second},
+		},
+	}
+)
+
+// Three policies to begin with, and what each of them would do to two hundred agents of which one in fifty does not get along
+// with the release. Promote says what the person would say whom the careful one asks.
+func ExamplePolicy() {
+	for name, spec := range map[string]*ota.Spec{"careful": &careful, "ordinary": &ordinary, "fast": &fast} {
+		spec.Name, spec.ToVersion = name, "2"
+		spec.Agents = func(yield func(ota.Agent, error) bool) {
+			for i := range 200 {
+				if !yield(ota.Agent{ID: fmt.Sprint("agent-", i)}, nil) {
+					return
+				}
+			}
+		}
+	}
+	model := ota.SameAgents(ota.AgentModel{Fails: 0.02, Flaky: 0.03, Latency: ota.Latency{Median: 3 * time.Minute, P99: 15 * time.Minute}})
+	for _, spec := range []ota.Spec{careful, ordinary, fast} {
+		options := ota.TrialOptions{Runs: 100, Seed: 1, Sim: ota.SimOptions{Promote: true}}
+		r, err := ota.Trials(context.Background(), spec, model, options)
+		check(err)
+		fmt.Printf("%s: pauses in %.0f %% of runs; %d fail as a rule; the other runs are done after %v\n",
+			spec.Name, 100*r.Breached(), r.Failed().P50, r.Took().P50.Round(time.Minute))
+	}
+	// Output:
+	// careful: pauses in 93 % of runs; 1 fail as a rule; the other runs are done after 15h27m0s
+	// ordinary: pauses in 7 % of runs; 3 fail as a rule; the other runs are done after 2h46m0s
+	// fast: pauses in 0 % of runs; 3 fail as a rule; the other runs are done after 23m0s
+}
