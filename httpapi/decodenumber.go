@@ -7,27 +7,28 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
-// literal reads a number, or a string that is one. Any other string is refused, and ok is false.
-func (d *decoder) literal(allowed string) (s string, ok bool, err error) {
+// literal reads a number, or a string that is one. Any other string cannot be read; the error says what is allowed instead.
+func (d *decoder) literal(allowed string) (string, error) {
 	next, err := d.Next()
 	if err != nil {
-		return "", false, err
+		return "", err
 	}
 	if next != '"' {
-		s, err = d.Number()
-		return s, err == nil, err
+		return d.Number()
 	}
 	given, err := d.String()
 	if err != nil {
-		return "", false, err
+		return "", err
 	}
-	if s = strings.TrimSpace(given); !strictjson.IsNumber(s) {
-		d.refuse(given, "is no number", allowed)
-		return "", false, nil
+	s := strings.TrimSpace(given)
+	if !strictjson.IsNumber(s) {
+		return "", newProblem("malformed", d.Pointer()+" is no number",
+			Mistake{Pointer: d.Pointer(), Problem: "is no number", Value: wire.Shorten(given), Allowed: allowed})
 	}
-	return s, true, nil
+	return s, nil
 }
 
 // integer is a field that is a whole number from least to most.
@@ -38,8 +39,8 @@ func (d *decoder) integer(least, most int, set func(int)) field {
 // integerOf is integer in words of its own for what is allowed.
 func (d *decoder) integerOf(least, most int, allowed string, set func(int)) field {
 	return field{read: func() error {
-		s, ok, err := d.literal(allowed)
-		if !ok {
+		s, err := d.literal(allowed)
+		if err != nil {
 			return err
 		}
 		n, err := strconv.Atoi(s)
@@ -69,8 +70,8 @@ const fraction = "a number from 0 to 1: 0.1 tolerates one of ten"
 // float is a field that is a number; its range is the Engine's to check.
 func (d *decoder) float(allowed string, set func(float64)) field {
 	return field{read: func() error {
-		s, ok, err := d.literal(allowed)
-		if !ok {
+		s, err := d.literal(allowed)
+		if err != nil {
 			return err
 		}
 		f, err := strconv.ParseFloat(s, 64)
