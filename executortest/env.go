@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/internal/kit"
 )
 
 // env is what a case works with: an executor whose agents run FromVersion, and helpers that stop the case at the first
@@ -16,13 +17,11 @@ type env struct {
 	opt  Options
 }
 
-func (e *env) skip(reason string) { panic(stop{skipped{reason}}) }
+func (e *env) skip(reason string) { kit.Skip(reason) }
 
 // that stops the case unless held. The failure text is the rule, then what was seen.
 func (e *env) that(rule string, held bool, format string, args ...any) {
-	if !held {
-		panic(stop{fmt.Errorf("%s\n\t%s", rule, fmt.Sprintf(format, args...))})
-	}
+	kit.That(rule, held, format, args...)
 }
 
 func (e *env) ok(rule string, err error) {

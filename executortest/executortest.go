@@ -19,11 +19,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"testing"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/internal/kit"
 )
 
 // Options says what there is to work with. The zero value is right for an executor that upgrades whatever agent it is
@@ -68,14 +68,7 @@ func Run(t *testing.T, newExecutor func(t *testing.T) ota.Executor, opts Options
 		t.Run(theme.name, func(t *testing.T) {
 			for _, c := range theme.cases {
 				t.Run(c.name, func(t *testing.T) {
-					err := (&env{ctx: t.Context(), exec: newExecutor(t), opt: opts}).run(c)
-					var skip skipped
-					switch {
-					case errors.As(err, &skip):
-						t.Skip(skip.reason)
-					case err != nil:
-						t.Fatal(err)
-					}
+					kit.End(t, (&env{ctx: t.Context(), exec: newExecutor(t), opt: opts}).run(c))
 				})
 			}
 		})
@@ -96,7 +89,7 @@ func Check(ctx context.Context, newExecutor func() (ota.Executor, error), opts O
 			if err == nil {
 				err = (&env{ctx: ctx, exec: x, opt: opts}).run(c)
 			}
-			if err != nil && !errors.As(err, new(skipped)) {
+			if kit.Failed(err) {
 				failures = append(failures, fmt.Errorf("%s/%s: %w", theme.name, c.name, err))
 			}
 		}
@@ -129,28 +122,9 @@ var themes = []theme{
 const caseLimit = 5 * time.Minute
 
 // run runs one case and returns what stopped it.
-func (e *env) run(c testCase) (err error) {
+func (e *env) run(c testCase) error {
 	ctx, cancel := context.WithTimeout(e.ctx, caseLimit)
 	defer cancel()
 	e.ctx = ctx
-	defer func() {
-		switch r := recover().(type) {
-		case nil:
-		case stop:
-			err = r.err
-		default:
-			err = fmt.Errorf("nothing panics\n\tgot a panic: %v\n%s", r, debug.Stack())
-		}
-	}()
-	c.run(e)
-	return nil
+	return kit.Guard(func() { c.run(e) })
 }
-
-// stop is what the helpers of env panic with at the first broken rule, as testing's FailNow does. Only the goroutine
-// that runs the case may use them.
-type stop struct{ err error }
-
-// skipped is the error of a case that does not apply.
-type skipped struct{ reason string }
-
-func (s skipped) Error() string { return "skipped: " + s.reason }

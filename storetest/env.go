@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/internal/kit"
 )
 
 // env is what a case works with: an empty store, and helpers that stop the case at the first broken rule.
@@ -20,13 +21,11 @@ type env struct {
 	reopen func(s ota.Store) ota.Store
 }
 
-func (e *env) skip(reason string) { panic(stop{skipped{reason}}) }
+func (e *env) skip(reason string) { kit.Skip(reason) }
 
 // that stops the case unless held. The failure text is the rule, then what was seen.
 func (e *env) that(rule string, held bool, format string, args ...any) {
-	if !held {
-		panic(stop{fmt.Errorf("%s\n\t%s", rule, fmt.Sprintf(format, args...))})
-	}
+	kit.That(rule, held, format, args...)
 }
 
 func (e *env) ok(rule string, err error) {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/internal/kit"
 )
 
 // Options says what the store under test can do. The zero value is right for a plain store.
@@ -45,14 +46,7 @@ func Run(t *testing.T, newStore func(t *testing.T) ota.Store, opts Options) {
 					if opts.Reopen != nil {
 						e.reopen = func(s ota.Store) ota.Store { return opts.Reopen(t, s) }
 					}
-					err := e.run(c)
-					var skip skipped
-					switch {
-					case errors.As(err, &skip):
-						t.Skip(skip.reason)
-					case err != nil:
-						t.Fatal(err)
-					}
+					kit.End(t, e.run(c))
 				})
 			}
 		})
@@ -73,7 +67,7 @@ func Check(ctx context.Context, newStore func() (ota.Store, error)) error {
 			if err == nil {
 				err = (&env{ctx: ctx, store: s, step: time.Microsecond}).run(c)
 			}
-			if err != nil && !errors.As(err, new(skipped)) {
+			if kit.Failed(err) {
 				failures = append(failures, fmt.Errorf("%s/%s: %w", theme.name, c.name, err))
 			}
 		}
@@ -116,28 +110,9 @@ var themes = []theme{
 const caseLimit = time.Minute
 
 // run runs one case and returns what stopped it.
-func (e *env) run(c testCase) (err error) {
+func (e *env) run(c testCase) error {
 	ctx, cancel := context.WithTimeout(e.ctx, caseLimit)
 	defer cancel()
 	e.ctx = ctx
-	defer func() {
-		switch r := recover().(type) {
-		case nil:
-		case stop:
-			err = r.err
-		default:
-			panic(r)
-		}
-	}()
-	c.run(e)
-	return nil
+	return kit.Guard(func() { c.run(e) })
 }
-
-// stop is what the helpers of env panic with at the first broken rule, as testing's FailNow does. Only the goroutine
-// that runs the case may use them.
-type stop struct{ err error }
-
-// skipped is the error of a case that does not apply to the store.
-type skipped struct{ reason string }
-
-func (s skipped) Error() string { return "skipped: " + s.reason }
