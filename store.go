@@ -13,7 +13,9 @@ import (
 // atomic. All methods are safe for concurrent use, and a method called after another has returned sees what that one
 // wrote. A Store keeps nothing it is given by reference, and gives nothing by reference that it keeps.
 //
-// A method whose ctx ends returns the context's error; it may have written nothing or all of its change.
+// A method whose ctx ends returns the context's error; it may have written nothing or all of its change, or a database that is
+// still at work may write all of it a moment later. The engine reads the plan again, and the numbers that its next Commit compares
+// tell it of a change that landed in between.
 type Store interface {
 	// Create reads agents to their end and makes the plan visible in one step, at revision 1, Control number 1, Progress
 	// number 1 and epoch 0; nothing of it is visible before. Then, and only then, it calls p.Finish for what the agents decide. An
