@@ -29,10 +29,11 @@ func (e *Engine) Run(ctx context.Context) error {
 	s := &supervisor{e: e, started: map[string]uint64{}}
 	s.watch(ctx)
 	for ctx.Err() == nil {
+		began := e.now()
 		if err := s.look(ctx); err != nil && ctx.Err() == nil {
 			e.opt.Logger.WarnContext(ctx, "plans could not be listed", "error", err)
 		}
-		_ = e.sleep(ctx, minLook) // an error says that ctx ended
+		_ = e.sleep(ctx, min(lookRest*e.now().Sub(began), e.opt.Poll)) // an error says that ctx ended
 		s.wait(ctx)
 	}
 	s.wg.Wait()
@@ -42,9 +43,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	return nil
 }
 
-// minLook is how long Run waits at least between two lists of the plans: when many begin or end at once, a list for each would be
-// work that grows with their square.
-const minLook = 10 * time.Millisecond
+// lookRest is how many times as long as a list of the plans took Run rests before the next: when many begin or end at once, a list
+// for each would be work that grows with their square.
+const lookRest = 9
 
 // supervisor starts a driver for every plan that needs one.
 type supervisor struct {
