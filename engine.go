@@ -279,6 +279,9 @@ func (w *saying) commit(f func(*saying) error) (PlanRow, error) {
 
 // sleep waits for d or until ctx ends.
 func (e *Engine) sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return context.Cause(ctx)
+	}
 	t := e.opt.Clock.Timer(d)
 	defer t.Stop()
 	select {

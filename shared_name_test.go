@@ -28,9 +28,11 @@ func TestTwoEnginesOfOneName(t *testing.T) {
 		require.Contains(s, log.String(), "name=server")
 		s.after(5 * time.Minute)
 		s.status(id, StatusCompleted)
-		require.LessOrEqual(s, len(s.events(id, EventOwned)), 6)
+		owned, calls := len(s.events(id, EventOwned)), 0
+		require.LessOrEqual(s, owned, 6)
 		for _, agent := range names("ok", 5) {
-			require.LessOrEqual(s, len(s.fleet.made(agent)), 2)
+			calls += len(s.fleet.made(agent))
 		}
+		require.LessOrEqual(s, calls, 5+owned-1, "each time it was taken over, at most the one call that was out is made again")
 	})
 }
