@@ -1,7 +1,6 @@
 package ota
 
 import (
-	"bytes"
 	"log/slog"
 	"testing"
 	"time"
@@ -13,7 +12,7 @@ import (
 // leaves it alone for a while.
 func TestTwoEnginesOfOneName(t *testing.T) {
 	inScene(t, func(s *scene) {
-		var log bytes.Buffer
+		var log logBuffer
 		s.fleet.latency = 4 * time.Second
 		id := s.start(Policy{Concurrency: 1}, Shape{Size: 5}, names("ok", 5)...)
 		older, err := New(s.store, s.fleet, Options{Name: "server", Logger: slog.New(slog.NewTextHandler(&log, nil))})
