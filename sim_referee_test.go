@@ -175,6 +175,7 @@ func (r *referee) halving(p *refPlan, pol Policy, rec *Record, open int) {
 	for _, e := range rec.Events {
 		switch {
 		case !pol.Halve:
+		case p.loose && e.Task > 0: // its slot is from before an Edit took one away: the agent was asked then whether it is ready
 		case e.Kind == EventTaskStarted && !p.open[e.Agent] && open > max(1, pol.Concurrency>>p.halved):
 			r.fail("plan %s has %d agents open, concurrency is %d, halved %d times", p.id, open, pol.Concurrency, p.halved)
 		case e.Kind != EventBatchCompleted:
