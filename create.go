@@ -29,8 +29,7 @@ func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
 		spec.ID = "plan-" + uuid.NewString()
 	}
 	now := e.now()
-	d := newDraft(Resolved(ctx, spec, e.opt.Resolver), &m)
-	_, d.learns = e.exec.(Prechecker)
+	d := e.newDraft(Resolved(ctx, spec, e.opt.Resolver), &m)
 	np := NewPlan{
 		ID: spec.ID, RequestKey: spec.RequestKey, Fingerprint: spec.Fingerprint,
 		Labels: cloneMap(spec.Labels), CreatedAt: now,
@@ -86,8 +85,9 @@ type draft struct {
 	learns   bool // a Prechecker may tell those versions
 }
 
-func newDraft(spec Spec, m *mistakes) *draft {
-	return &draft{spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), further: map[int]int{}, names: map[string]struct{}{}}
+func (e *Engine) newDraft(spec Spec, m *mistakes) *draft {
+	_, learns := e.exec.(Prechecker)
+	return &draft{learns: learns, spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), further: map[int]int{}, names: map[string]struct{}{}}
 }
 
 // rows yields the agents as rows. When it has yielded its last one without an error, the agents are fine.

@@ -66,8 +66,7 @@ func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions)
 	if options.Call > 0 {
 		spec.Agents = keep(spec.Agents, &held)
 	}
-	d := newDraft(spec, &m)
-	_, d.learns = e.exec.(Prechecker)
+	d := e.newDraft(spec, &m)
 	r := e.newReadiness(ctx, spec.Policy)
 	if !options.Precheck || m.err != nil {
 		r.asker = nil

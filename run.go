@@ -1,6 +1,7 @@
 package ota
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,11 @@ func (e *Engine) Run(ctx context.Context) error {
 		_ = e.sleep(ctx, min(lookRest*e.now().Sub(began), e.opt.Poll)) // an error says that ctx ended
 		s.wait(ctx)
 	}
+	return s.end()
+}
+
+// end waits for all drivers, and returns an *AbandonedError when calls were left behind.
+func (s *supervisor) end() error {
 	s.wg.Wait()
 	if n := s.abandoned.Load(); n > 0 {
 		return &AbandonedError{Calls: int(n)}
@@ -309,24 +315,15 @@ func (r *foreground) run(ctx context.Context) (Plan, error) {
 				}
 			}
 			cancel()
-			r.wg.Wait()
-			if n := r.abandoned.Load(); n > 0 {
-				return planOf(&row), &AbandonedError{Calls: int(n)}
-			}
-			return planOf(&row), nil
+			return planOf(&row), r.end()
 		}
 		r.wait(ctx)
-		if err := ctx.Err(); err != nil {
-			cancel()
-			r.wg.Wait()
-			now, err := r.e.store.Plan(context.WithoutCancel(ctx), r.id) // what was in flight has been committed meanwhile
-			if err == nil {
+		if ctx.Err() != nil {
+			left := r.end()
+			if now, err := r.e.store.Plan(context.WithoutCancel(ctx), r.id); err == nil { // what was in flight has been committed meanwhile
 				row = now
 			}
-			if n := r.abandoned.Load(); n > 0 {
-				return planOf(&row), &AbandonedError{Calls: int(n)}
-			}
-			return planOf(&row), context.Cause(ctx)
+			return planOf(&row), cmp.Or(left, context.Cause(ctx))
 		}
 	}
 }
