@@ -67,6 +67,13 @@ func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	return d
 }
 
+// driver is that of a plan which this engine drives now, or nil.
+func (e *Engine) driver(id string) *driver {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.drivers[id]
+}
+
 func (d *driver) wake() {
 	select {
 	case d.ready <- struct{}{}:

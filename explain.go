@@ -73,9 +73,7 @@ const askPatience = 500 * time.Millisecond
 // askOwner asks the driver of this process. busy reports that there is one, which cannot answer: it waits for the Store, or
 // its last commit has failed.
 func (e *Engine) askOwner(ctx context.Context, id string) (x Explanation, ok, busy bool) {
-	e.mu.Lock()
-	d := e.drivers[id]
-	e.mu.Unlock()
+	d := e.driver(id)
 	if d == nil {
 		return Explanation{}, false, false
 	}

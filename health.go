@@ -66,9 +66,7 @@ func (e *Engine) healthInput(reports []HealthReport) []healthReport {
 
 // reportToOwner hands reports to the driver of this process, if there is one.
 func (e *Engine) reportToOwner(ctx context.Context, id string, in input) (done bool, err error) {
-	e.mu.Lock()
-	d := e.drivers[id]
-	e.mu.Unlock()
+	d := e.driver(id)
 	if d == nil {
 		return false, nil
 	}

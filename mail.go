@@ -74,9 +74,7 @@ func refusal(err error) bool {
 
 // throughOwner says a verb by way of the driver of this process, if there is one.
 func (e *Engine) throughOwner(ctx context.Context, id string, w *saying, f func(*saying) error) (row PlanRow, handled bool, err error) {
-	e.mu.Lock()
-	d := e.drivers[id]
-	e.mu.Unlock()
+	d := e.driver(id)
 	if d == nil {
 		return row, false, nil
 	}

@@ -108,9 +108,7 @@ func (s *supervisor) wait(ctx context.Context) {
 
 // nudge tells the driver of a plan that it was changed, and reports whether it has one.
 func (s *supervisor) nudge(id string) bool {
-	s.e.mu.Lock()
-	d := s.e.drivers[id]
-	s.e.mu.Unlock()
+	d := s.e.driver(id)
 	if d == nil {
 		s.e.changed(id)
 		return false
@@ -359,7 +357,5 @@ func (r *foreground) drivePlans(ctx context.Context, row *PlanRow) (bool, error)
 	if fenced {
 		return false, ErrFenced
 	}
-	r.e.mu.Lock()
-	defer r.e.mu.Unlock()
-	return r.e.drivers[row.ID] != nil, nil
+	return r.e.driver(row.ID) != nil, nil
 }

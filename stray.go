@@ -57,9 +57,7 @@ func (d *driver) strayed(o outcome) {
 	default:
 		return // the outcome is in its pool
 	}
-	d.e.mu.Lock()
-	now := d.e.drivers[d.id]
-	d.e.mu.Unlock()
+	now := d.e.driver(d.id)
 	if now != nil && now.post(func(m *mail) { m.input.outcomes = append(m.input.outcomes, o) }) {
 		return
 	}
