@@ -130,7 +130,7 @@ func (d *draft) add(ctx context.Context, row *ota.AgentRow) error {
 	}
 	d.rows = append(d.rows, r)
 	d.agents++
-	if len(d.rows) < d.store.db.chunk() && (d.agents%64 != 0 || time.Since(d.touched) < touchEvery) {
+	if len(d.rows) < d.store.db.chunk() && (d.agents%blockSize != 0 || time.Since(d.touched) < touchEvery) {
 		return nil
 	}
 	return d.flush(ctx)
@@ -146,7 +146,10 @@ func (d *draft) flush(ctx context.Context) error {
 		seen[d.rows[i].id] = struct{}{}
 	}
 	err := d.chunk(ctx, func(tx querier) error {
-		return d.store.db.insertAgents(ctx, tx, d.number, d.rows)
+		if err := d.store.db.insertAgents(ctx, tx, d.number, d.rows); err != nil {
+			return err
+		}
+		return d.store.db.insertStates(ctx, tx, d.number, blocksOf(d.rows))
 	})
 	if d.store.db.duplicate(err) {
 		return errors.Join(d.duplicate(ctx, d.rows, ""), err)

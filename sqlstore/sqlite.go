@@ -36,7 +36,7 @@ func newSQLite(write, read *sql.DB, own bool, o Options) *sqlite {
 }
 
 func (d *sqlite) name() string { return "sqlite" }
-func (d *sqlite) chunk() int   { return 2000 }
+func (d *sqlite) chunk() int   { return 64 * blockSize }
 
 func (d *sqlite) close() {
 	d.mu.Lock()
@@ -180,7 +180,7 @@ func (d *sqlite) prepare(ctx context.Context) error {
 		return nil
 	}
 	statements := map[string]*sql.Stmt{}
-	for _, query := range []string{planUpdate, sqliteLog, sqliteControl, sqliteBatch, sqliteAgent} {
+	for _, query := range []string{planUpdate, sqliteLog, sqliteControl, sqliteBatch, sqliteRead, sqliteWrite} {
 		var s *sql.Stmt
 		err := d.patiently(ctx, func() (err error) {
 			s, err = d.write.PrepareContext(ctx, d.text(query))
@@ -219,6 +219,11 @@ func (d *sqlite) list(values []string) any {
 		values = []string{}
 	}
 	text, _ := json.Marshal(values) // strings cannot fail
+	return string(text)
+}
+
+func (d *sqlite) numbers(values []int) any {
+	text, _ := json.Marshal(values) // numbers cannot fail
 	return string(text)
 }
 
