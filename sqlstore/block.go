@@ -1,8 +1,9 @@
 package sqlstore
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
+	"strconv"
 
 	"github.com/seed-19b57ce3/ota"
 )
@@ -76,26 +77,23 @@ var errBlock = errors.New("a row of ota_states is damaged")
 
 // pack is the other direction of unpack.
 func pack(states [][]byte) (sizes string, all []byte) {
-	lengths := make([]int, len(states))
+	text := make([]byte, 0, 4*len(states)+1)
 	for i, s := range states {
-		lengths[i] = len(s)
+		text = append(text, "[,"[min(i, 1)])
+		text = strconv.AppendInt(text, int64(len(s)), 10)
 		all = append(all, s...)
 	}
-	text, _ := json.Marshal(lengths) // numbers cannot fail
-	return string(text), all
+	return string(append(text, ']')), all
 }
 
 func unpack(sizes, all []byte) ([][]byte, error) {
-	var lengths []int
-	if err := json.Unmarshal(sizes, &lengths); err != nil {
-		return nil, errors.Join(errBlock, err)
-	}
-	states := make([][]byte, len(lengths))
-	for i, n := range lengths {
-		if n < 0 || n > len(all) {
+	states := make([][]byte, 0, blockSize)
+	for size := range bytes.SplitSeq(bytes.Trim(sizes, "[]"), []byte{','}) {
+		n, err := strconv.Atoi(string(size))
+		if err != nil || n < 2 || n > len(all) { // a schema and a status at least
 			return nil, errBlock
 		}
-		states[i], all = all[:n:n], all[n:]
+		states, all = append(states, all[:n:n]), all[n:]
 	}
 	if len(all) > 0 {
 		return nil, errBlock
