@@ -184,7 +184,7 @@ func (d *postgres) grown(ctx context.Context, agents int) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	_, _ = d.exec(ctx, `ANALYZE (SKIP_LOCKED) ota_agents, ota_states`)
+	_, _ = d.exec(ctx, `ANALYZE (SKIP_LOCKED) ota_agents (plan, ordinal), ota_states (plan, block)`)
 }
 
 func (d *postgres) list(values []string) any {
