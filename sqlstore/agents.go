@@ -106,22 +106,22 @@ func (s *Store) agentsIn(ctx context.Context, plan string, q ota.RowQuery) (page
 }
 
 // blocksWith selects the blocks from $2 to before $3 of the plan $1 in which an agent has one of the statuses.
-func blocksWith(any []ota.TaskStatus) string {
-	digits := make([]string, len(any))
-	for i, s := range any {
+func blocksWith(either []ota.TaskStatus) string {
+	digits := make([]string, len(either))
+	for i, s := range either {
 		digits[i] = fmt.Sprintf(`statuses LIKE '%%%d%%'`, s)
 	}
 	return ofPlan + ` AND block >= $2 AND block < $3 AND (` + strings.Join(digits, ` OR `) + `)`
 }
 
 // count returns how many agents have one of the statuses.
-func (s *Store) count(ctx context.Context, where string, args []any, any []ota.TaskStatus, from, to int) (n int, err error) {
+func (s *Store) count(ctx context.Context, where string, args []any, either []ota.TaskStatus, from, to int) (n int, err error) {
 	err = s.db.query(ctx, `SELECT block, statuses FROM ota_states`+where, args, func(scan scanFunc) error {
 		var block int
 		var statuses string
 		err := scan(&block, &statuses)
 		for i, digit := range []byte(statuses) {
-			if at := block*blockSize + i; at >= from && at < to && slices.Contains(any, ota.TaskStatus(digit-'0')) {
+			if at := block*blockSize + i; at >= from && at < to && slices.Contains(either, ota.TaskStatus(digit-'0')) {
 				n++
 			}
 		}
