@@ -138,7 +138,14 @@ func TestStatesGoBack(t *testing.T) {
 
 func TestDamagedBlock(t *testing.T) {
 	for _, c := range []struct{ sizes, all string }{
-		{"", "abc"}, {"[]", ""}, {"[2]", "abc"}, {"[4]", "abc"}, {"[-1,4]", "abc"}, {"[1,2]", "abc"}, {"[x]", "abc"}, {"[2,,2]", "abcd"},
+		{"", "abc"},
+		{"[]", ""},
+		{"[2]", "abc"},
+		{"[4]", "abc"},
+		{"[-1,4]", "abc"},
+		{"[1,2]", "abc"},
+		{"[x]", "abc"},
+		{"[2,,2]", "abcd"},
 		{"[99999999999999999999]", "abc"},
 	} {
 		if states, err := unpack([]byte(c.sizes), []byte(c.all)); err == nil {
