@@ -62,13 +62,22 @@ func (t *trial) id(name string) string { return fmt.Sprintf("%s-%d", name, t.rou
 
 // takeDurable makes a plan on the database, and drives it through a store of its own.
 func (t *trial) takeDurable(ctx context.Context, d place.Database, name string, p fleet.Plan, vary int) error {
-	err := through(ctx, d, func(s ota.Store) error {
+	if err := startDurable(ctx, d, p); err != nil {
+		return err
+	}
+	return t.takeStarted(ctx, d, name, p, vary)
+}
+
+// startDurable makes a plan on the database, and starts it.
+func startDurable(ctx context.Context, d place.Database, p fleet.Plan) error {
+	return through(ctx, d, func(s ota.Store) error {
 		_, err := fleet.Start(ctx, s, fleet.Noop, p)
 		return err
 	})
-	if err != nil {
-		return err
-	}
+}
+
+// takeStarted drives a plan that was started.
+func (t *trial) takeStarted(ctx context.Context, d place.Database, name string, p fleet.Plan, vary int) error {
 	s, err := d.Open(ctx)
 	if err != nil {
 		return err

@@ -9,16 +9,23 @@ import (
 	"github.com/seed-19b57ce3/ota/bench/internal/place"
 )
 
-// heldDurable looks at the heap while plans run on a database, each in one batch, which is the worst there is.
+// heldDurable looks at the heap while plans are driven on a database, each in one batch, which is the worst there is.
 func heldDurable(ctx context.Context, t *trial, d place.Database) error {
-	sizes := []int{20_000, 100_000}
+	sizes := []int{20_000, 200_000}
 	if t.quick {
 		sizes = []int{1_000, 4_000}
 	}
 	err := t.each(func() error {
 		for _, n := range sizes {
+			p := fleet.Plan{ID: "plan", Agents: n, Batch: n}
+			if err := d.Fresh(ctx); err != nil {
+				return err
+			}
+			if err := startDurable(ctx, d, p); err != nil {
+				return err
+			}
 			before, peak := meter.Live(), meter.WatchLive()
-			if err := t.takeFresh(ctx, d, sideEngine, fleet.Plan{ID: "plan", Agents: n, Batch: n}, n); err != nil {
+			if err := t.takeStarted(ctx, d, sideEngine, p, n); err != nil {
 				return err
 			}
 			t.Samples[len(t.Samples)-1].Extra = map[string]float64{"peak": float64(peak() - before)}
