@@ -29,8 +29,9 @@ type pool struct {
 	queue   []job
 	head    int
 	idle    int             // workers that wait
-	roused  bool            // one of them was woken, and does not have the lock yet
+	roused  bool            // one of them was woken, or a further one made, and does not have the lock yet
 	size    int             // workers that are not stuck in an abandoned call
+	most    int             // workers that there may be
 	workers []*worker       // all of them
 	done    []outcome       // not fetched by the owner yet
 	told    bool            // the owner was woken for them
@@ -75,31 +76,32 @@ func (p *pool) push(jobs []job, concurrency int) (spare []job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.head == len(p.queue) {
-		p.queue, spare, p.head = jobs, p.queue[:0], 0
+		p.queue, spare, p.head, p.most = jobs, p.queue[:0], 0, concurrency
 	} else {
-		p.queue, spare = append(p.queue, jobs...), jobs[:0]
+		p.queue, spare, p.most = append(p.queue, jobs...), jobs[:0], max(p.most, concurrency)
 	}
 	p.rouse()
-	for range len(p.queue) - p.head - p.idle {
-		if p.size >= concurrency {
-			break
-		}
-		p.spawn(concurrency)
-	}
 	return spare
 }
 
-// rouse wakes one worker when there is a job for it. The others are woken by one another, each once it has the lock: so a worker
-// that is back at once finds its next job itself, and a call that takes its time costs one wake-up.
+// rouse wakes one worker when there is a job for it, or makes one when none waits. The others are woken and made by one another,
+// each once it has the lock: so a worker that is back at once finds its next job itself, and a call that takes its time costs one
+// wake-up. There are as many workers as calls were ever out at once, which are few where calls return at once: 64 of them
+// would cost a plan of a thousand agents a third of its time.
 func (p *pool) rouse() {
-	if p.head < len(p.queue) && p.idle > 0 && !p.roused {
+	switch {
+	case p.head == len(p.queue) || p.roused:
+	case p.idle > 0:
 		p.roused = true
 		p.work.Signal()
+	case p.size < p.most:
+		p.roused = true
+		p.spawn()
 	}
 }
 
 // spawn adds a worker, in a further group when the last one is full.
-func (p *pool) spawn(concurrency int) {
+func (p *pool) spawn() {
 	w := &worker{place: len(p.workers)}
 	run := func() error { p.run(w); return nil }
 	p.size++
@@ -108,7 +110,7 @@ func (p *pool) spawn(concurrency int) {
 		return
 	}
 	g := new(errgroup.Group)
-	g.SetLimit(concurrency)
+	g.SetLimit(p.most)
 	p.groups = append(p.groups, g)
 	g.Go(run)
 }
@@ -149,8 +151,9 @@ func (p *pool) run(w *worker) {
 func (p *pool) next(w *worker, o outcome, have bool) (waited, more bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	waited = !w.busy
-	if w.busy && !p.back(w, o, have) {
+	if waited = !w.busy; waited { // it is new
+		p.roused = false
+	} else if !p.back(w, o, have) {
 		return waited, false
 	}
 	for p.head == len(p.queue) {
@@ -174,7 +177,7 @@ func (p *pool) next(w *worker, o outcome, have bool) (waited, more bool) {
 	}
 	p.head++
 	p.rouse()
-	if p.head == len(p.queue) || p.idle == 0 {
+	if p.head == len(p.queue) || !p.roused {
 		p.report()
 	}
 	return waited, true
@@ -234,9 +237,7 @@ func (p *pool) died(w *worker) {
 		p.remove(w)
 	}
 	p.report()
-	if p.head < len(p.queue) {
-		p.spawn(1)
-	}
+	p.rouse()
 }
 
 func (p *pool) remove(w *worker) {
@@ -330,6 +331,7 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 			p.report()
 		}
 	}
+	p.rouse()
 	return again
 }
 
