@@ -46,7 +46,7 @@ type driver struct {
 	timer *clock.Timer // of wait
 	spare []outcome
 	told  notice
-	slow  bool   // the last turn took long: commits are dear
+	slow  bool   // the last turn with a commit took long: commits are dear
 	inbox uint64 // the last message read
 	fail  int    // store errors in a row
 }
@@ -225,9 +225,14 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	x.calls.draining, x.calls.leaseOut = draining, !d.e.lease.ok(d.e.opt.Clock.Now())
 	x.calls.source, x.untouched = d.links.drained, d.links.untouched
 	d.sayAll(ctx, now, m.said)
+	if x.aside = nil; d.slow {
+		x.aside = d.aside
+	}
 	began := time.Now()
 	wake, again, err = x.turn(ctx, now, m.input)
-	d.slow = time.Since(began) > slowTurn
+	if x.committed {
+		d.slow = time.Since(began) > slowTurn
+	}
 	for _, look := range m.looks {
 		look(x)
 	}
@@ -255,6 +260,11 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	d.call(now)
 	d.abandon(now)
 	return wake, again, nil
+}
+
+// aside runs what may take as long as the Store does, beside the owner.
+func (d *driver) aside(f func(context.Context)) {
+	d.asks.Go(func() { f(d.life) })
 }
 
 // call hands out what was committed.

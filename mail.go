@@ -41,29 +41,39 @@ func (d *driver) post(f func(*mail)) bool {
 
 // sayAll carries out verbs on their way to the plan.
 func (d *driver) sayAll(ctx context.Context, now time.Time, all []said) {
-	if len(all) == 0 {
-		return
-	}
-	x := d.session
-	stale := x.refresh(ctx) // others may have said something: even a verb that changes nothing is answered by the plan as it is
 	for _, s := range all {
-		err := stale
+		row, err := d.session.say(ctx, now, s.w, s.f)
+		s.reply <- answer{row: row, err: err}
+	}
+}
+
+// say carries out a verb on the plan as it is in memory: the commit compares the numbers. Only when nothing was committed, others
+// may have said something, and it is tried once more on the plan as it is stored: even a verb that changes nothing is
+// answered by that.
+func (x *session) say(ctx context.Context, now time.Time, w *saying, f func(*saying) error) (PlanRow, error) {
+	for read := false; ; read = true {
+		var err error
+		if read {
+			err = x.refresh(ctx)
+		}
 		if err == nil && x.st == nil { // so that a verb sees nothing that is not committed
 			_, _, err = x.turn(ctx, now, input{})
 		}
-		if err == nil && x.st != nil {
-			s.w.row, s.w.now = x.row(), now
-			var row PlanRow
-			if row, err = s.w.commit(s.f); err == nil {
-				x.said(&row)
-			}
-			if err != nil && !refusal(err) {
-				x.drop()
-			}
-			s.reply <- answer{row: row, err: err}
+		if err != nil || x.st == nil {
+			return PlanRow{}, errors.Join(ErrConflict, err)
+		}
+		before := x.st.controlNumber
+		w.row, w.now = x.row(), now
+		row, err := w.commit(f)
+		if !read && (err == nil && row.ControlNumber == before || refusal(err) || errors.Is(err, ErrConflict)) {
 			continue
 		}
-		s.reply <- answer{err: errors.Join(ErrConflict, err)}
+		if err == nil {
+			x.said(&row)
+		} else if !refusal(err) {
+			x.drop()
+		}
+		return row, err
 	}
 }
 

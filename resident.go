@@ -73,12 +73,15 @@ func (rs *residents) span(ordinal int) (from, to int) {
 	return from, from + 1<<rs.bits
 }
 
-// buffer is room for the rows of a page to be read: that of a page that is not needed any more, or none.
-func (rs *residents) buffer() []AgentRow {
-	if n := len(rs.spare); n > 0 {
-		return rs.spare[n-1].read[:0]
+// buffer is room for the rows of a page to be read: that of a page that is not needed any more, or none. It is given away once.
+func (rs *residents) buffer() (room []AgentRow) {
+	for _, p := range rs.spare {
+		if p.read != nil {
+			room, p.read = p.read[:0], nil
+			break
+		}
 	}
-	return nil
+	return room
 }
 
 // addPage takes in the rows of one page, and keeps the slice. Rows that were held alone move into it, as they are.

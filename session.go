@@ -30,6 +30,9 @@ type session struct {
 
 	untouched []doubt // of a rollback: tasks that turned out not to be needed
 
+	aside func(func(context.Context)) // runs something beside the owner; nil where nothing may
+	ahead *ahead                      // a page that was read like that, or is; nil for none
+
 	revision  uint64 // the newest this session has seen
 	held      input  // not acknowledged by a commit yet
 	committed bool   // something was committed since the shell last looked
@@ -115,7 +118,7 @@ func (x *session) drop() {
 	for _, o := range x.held.outcomes {
 		x.alive[o.ordinal] = callKey{o.task, o.number}
 	}
-	x.left, x.st = x.st.queue.barred, nil
+	x.left, x.st, x.ahead = x.st.queue.barred, nil, nil
 }
 
 // load reads the plan, and takes it over when that is due.
@@ -242,14 +245,15 @@ func (x *session) fetch(ctx context.Context, n need) error {
 	switch n.kind {
 	case needPage:
 		from, to := st.rows.span(n.from)
-		page, err := x.store.Agents(ctx, x.plan, RowQuery{From: from, To: to, Limit: to - from, Buffer: st.rows.buffer()})
+		rows, err := x.page(ctx, from, to)
 		if err != nil {
 			return err
 		}
-		if i := n.from - from; i >= len(page.Items) || page.Items[i].Ordinal != n.from {
+		if i := n.from - from; i >= len(rows) || rows[i].Ordinal != n.from {
 			return fmt.Errorf("agent at ordinal %d is missing", n.from)
 		}
-		st.rows.addPage(page.Items)
+		st.rows.addPage(rows)
+		x.readAhead(to)
 	case needBatch:
 		page, err := x.store.Batches(ctx, x.plan, RowQuery{From: n.from, To: min(n.from+64, st.spec.Batches)})
 		if err != nil {
@@ -305,6 +309,7 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 	n := len(st.fx.agents)
 	x.agents, x.batches = slices.Grow(x.agents[:0], n)[:n], x.batches[:0]
 	for i, o := range st.fx.agents { // in place: the rest of these rows is never filled in, and half as much is copied
+		x.aged(o)
 		r, row := st.rows.at(o), &x.agents[i]
 		row.Ordinal, row.Batch, row.State = o, r.Batch, r.State
 	}
@@ -352,7 +357,7 @@ func (x *session) row() PlanRow {
 	st := x.st
 	return PlanRow{
 		ID: st.id, Source: st.spec.Source, Spec: st.spec, Control: st.c, Progress: st.p,
-		ControlNumber: st.controlNumber, ProgressNumber: st.progressNumber, Epoch: st.epoch, Status: st.told,
+		ControlNumber: st.controlNumber, ProgressNumber: st.progressNumber, Epoch: st.epoch, Revision: x.revision, Status: st.told,
 	}
 }
 

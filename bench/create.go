@@ -15,7 +15,7 @@ const (
 	sideStart  = "Start"
 )
 
-// create makes a plan, beside the insert of as many rows into the same table by hand, each on a fresh database. What Start
+// create makes a plan, beside the insert of as many rows by hand, with the state of an agent beside its ID, each on a fresh database. What Start
 // costs, which claims every agent, is measured, too. The rounds have 200,000 agents; a million is then made once.
 func create(ctx context.Context, t *trial, d place.Database) error {
 	few, many := t.size(200_000, 5_000), t.size(1_000_000, 20_000)

@@ -20,7 +20,7 @@ const (
 )
 
 // durable drives a plan whose every start and outcome is committed before it counts, at concurrency 64 and 500, beside a group
-// commit by hand of as many rows of the same table, with a log record as large as the engine's.
+// commit by hand of as many rows, one for each agent, with a log record as large as the engine's.
 func durable(ctx context.Context, t *trial, d place.Database) error {
 	n := t.size(50_000, 5_000)
 	rows, err := typical(ctx, d)
@@ -99,7 +99,7 @@ func through(ctx context.Context, d place.Database, f func(s ota.Store) error) e
 	return errors.Join(f(s), s.Close(), d.Settle(ctx))
 }
 
-// floorPlan is the plan whose rows the floor writes.
+// floorPlan is the plan whose agents the floor has rows for.
 var floorPlan = fleet.Plan{ID: "floor", Agents: 100_000}
 
 // sizes are what the rows and records of an engine's commits are like.
@@ -150,7 +150,7 @@ func typicalOf(ctx context.Context, s ota.Store) (z sizes, err error) {
 	return z, nil
 }
 
-// takeRaw writes rows of the floor's plan by hand.
+// takeRaw writes rows of the floor's agents by hand.
 func (t *trial) takeRaw(ctx context.Context, d place.Database, name string, rows int, z sizes,
 	write func(group, rows int, commit func([]int32) error) (uint64, error),
 ) error {
@@ -160,6 +160,9 @@ func (t *trial) takeRaw(ctx context.Context, d place.Database, name string, rows
 	}
 	defer raw.Close()
 	if err := raw.Plan(ctx, floorPlan.ID); err != nil {
+		return err
+	}
+	if err := raw.Copy(ctx); err != nil {
 		return err
 	}
 	log := make([]byte, z.log*64)

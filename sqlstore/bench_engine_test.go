@@ -113,7 +113,7 @@ func BenchmarkFreshPostgres(b *testing.B) {
 		s := postgresPlace(b).open(b)
 		defer s.Close()
 		statements := []string{after}
-		for _, table := range []string{"ota_agents", "ota_batches", "ota_plans", "ota_log"} {
+		for _, table := range []string{"ota_agents", "ota_states", "ota_batches", "ota_plans", "ota_log"} {
 			statements = append(statements, `ALTER TABLE `+table+` SET (autovacuum_enabled = false)`)
 		}
 		e := startPlan(b, s, "p", agents, 10_000)
@@ -127,7 +127,7 @@ func BenchmarkFreshPostgres(b *testing.B) {
 	var fresh, analyzed stopwatch
 	for b.Loop() {
 		run(&fresh, `SELECT 1`)
-		run(&analyzed, `ANALYZE ota_agents, ota_batches, ota_plans, ota_log`)
+		run(&analyzed, `ANALYZE ota_agents, ota_states, ota_batches, ota_plans, ota_log`)
 	}
 	b.ReportMetric(2*agents*fresh.rate(), "transitions/s")
 	b.ReportMetric(2*agents*analyzed.rate(), "analyzed-transitions/s")

@@ -18,8 +18,8 @@ func BenchmarkPostgres(b *testing.B) {
 	storetest.Bench(b, func(b *testing.B) ota.Store { return postgresPlace(b).open(b) })
 }
 
-// The floor benchmarks commit the same 64 agent rows and one log record as a store does, by hand, in turns with the
-// store on the same file or server. The metric ratio is the store's rate divided by the floor's.
+// The floor benchmarks commit the same 64 agents and one log record as a store does, by hand, into a table with a row for each
+// agent, in turns with the store on the same file or server. The metric ratio is the store's rate divided by the floor's.
 const (
 	floorAgents = 100_000
 	floorRows   = 64
@@ -34,9 +34,17 @@ func benchFloor(b *testing.B, p place, raw func(testing.TB, *Store) func(*ota.Co
 	inTurns(b, s, raw(b, s))
 }
 
-// rawSQLite returns what updates the agents of the plan with number 1, and writes a record, by hand.
+// rawSQLite returns what updates agents, and writes a record, by hand.
 func rawSQLite(tb testing.TB, s *Store) func(c *ota.Commit, n int) error {
 	db := s.db.(*sqlite).write
+	for _, query := range []string{
+		`CREATE TABLE floor (ordinal INTEGER PRIMARY KEY, id TEXT NOT NULL, status INTEGER NOT NULL, state BLOB NOT NULL) STRICT`,
+		`INSERT INTO floor SELECT ordinal, id, 0, x'00000000000000' FROM ota_agents`,
+	} {
+		if _, err := db.Exec(query); err != nil {
+			tb.Fatal(err)
+		}
+	}
 	prepare := func(query string) *sql.Stmt {
 		st, err := db.Prepare(query)
 		if err != nil {
@@ -45,7 +53,7 @@ func rawSQLite(tb testing.TB, s *Store) func(c *ota.Commit, n int) error {
 		tb.Cleanup(func() { st.Close() })
 		return st
 	}
-	agent := prepare(`UPDATE ota_agents SET status = ?, state = ? WHERE plan = 1 AND ordinal = ?`)
+	agent := prepare(`UPDATE floor SET status = ?, state = ? WHERE ordinal = ?`)
 	record := prepare(`INSERT INTO ota_log (plan, revision, request, data) VALUES (99, ?, '', ?)`)
 	return func(c *ota.Commit, n int) error {
 		tx, err := db.Begin()
@@ -68,18 +76,30 @@ func rawSQLite(tb testing.TB, s *Store) func(c *ota.Commit, n int) error {
 	}
 }
 
-func rawPostgres(_ testing.TB, s *Store) func(c *ota.Commit, n int) error {
+func rawPostgres(tb testing.TB, s *Store) func(c *ota.Commit, n int) error {
 	d := s.db.(*postgres)
+	for _, query := range []string{
+		`CREATE TABLE ota_floor (ordinal integer PRIMARY KEY, id text NOT NULL, status smallint NOT NULL, state bytea NOT NULL) WITH (fillfactor = 50)`,
+		`INSERT INTO ota_floor SELECT ordinal, id, 0, '\x00000000000000' FROM ota_agents`,
+		`ANALYZE ota_floor`,
+	} {
+		if _, err := d.exec(tb.Context(), query); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	update := d.text(`UPDATE ota_floor r SET status = v.status, state = v.state
+		FROM unnest($1::int[], $2::smallint[], $3::bytea[]) AS v (ordinal, status, state) WHERE r.ordinal = v.ordinal`)
+	insert := d.text(`INSERT INTO ota_log (plan, revision, request, data) VALUES (99, $1, '', $2)`)
 	return func(c *ota.Commit, n int) error {
-		ordinals, statuses, states, err := agentColumns(c.Agents)
-		if err != nil {
-			return err
+		ordinals, statuses, states := make([]int32, len(c.Agents)), make([]int16, len(c.Agents)), make([][]byte, len(c.Agents))
+		for i := range c.Agents {
+			a := &c.Agents[i]
+			ordinals[i], statuses[i] = int32(a.Ordinal), int16(a.State.Status)
+			states[i], _ = a.State.AppendBinary(nil)
 		}
 		batch := &pgx.Batch{}
-		batch.Queue(d.text(`UPDATE ota_agents r SET status = v.status, state = v.state
-			FROM unnest($1::int[], $2::smallint[], $3::bytea[]) AS v (ordinal, status, state)
-			WHERE r.plan = 1 AND r.ordinal = v.ordinal`), ordinals, statuses, states)
-		batch.Queue(d.text(`INSERT INTO ota_log (plan, revision, request, data) VALUES (99, $1, '', $2)`), n, c.Log)
+		batch.Queue(update, ordinals, statuses, states)
+		batch.Queue(insert, n, c.Log)
 		return d.pool.SendBatch(context.Background(), batch).Close()
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 // Create implements [ota.Store]. Agents are written in chunks, each a transaction of its own, under a number that no
 // plan has yet; the last, small transaction makes the plan. What is left when the process dies in between is deleted by
-// a later Create of the same ID, or by opening a Store an hour later. Memory is bounded by a chunk and the batches.
+// a later Create of the same ID, or by opening a Store an hour later. Memory is bounded by two chunks and the batches.
 func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.AgentRow, error]) error {
 	if err := s.taken(ctx, s.db, p); err != nil {
 		return wrap(ctx, "create", p.ID, err)
@@ -23,6 +23,7 @@ func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.
 	}
 	d := &draft{store: s, plan: p}
 	err := d.create(ctx, agents)
+	_ = d.written() // nothing is under way any more, whatever it came to
 	if err == nil {
 		s.db.told(p.ID, false)
 		s.db.grown(ctx, d.agents)
@@ -75,7 +76,9 @@ type draft struct {
 	plan   ota.NewPlan
 	number int64 // 0 until it has one
 
-	rows    []agentRecord
+	rows    []agentRecord // those to be written next
+	spare   []agentRecord // those that are being written, or were
+	writing chan error    // tells how that ended; nil when nothing is being written
 	touched time.Time
 	agents  int
 }
@@ -107,7 +110,7 @@ func (d *draft) create(ctx context.Context, agents iter.Seq2[ota.AgentRow, error
 			return err
 		}
 	}
-	if err := d.flush(ctx); err != nil {
+	if err := errors.Join(d.flush(ctx), d.written()); err != nil {
 		return err
 	}
 	created, err := d.plan.Finish()
@@ -130,63 +133,74 @@ func (d *draft) add(ctx context.Context, row *ota.AgentRow) error {
 	}
 	d.rows = append(d.rows, r)
 	d.agents++
-	if len(d.rows) < d.store.db.chunk() && (d.agents%64 != 0 || time.Since(d.touched) < touchEvery) {
+	if len(d.rows) < d.store.db.chunk() && (d.agents%blockSize != 0 || time.Since(d.touched) < touchEvery) {
 		return nil
 	}
 	return d.flush(ctx)
 }
 
-// flush writes the agents collected so far.
+// flush begins to write the agents collected so far, while the next are collected: the database and whoever yields them then work
+// at the same time. It returns what came of those before.
 func (d *draft) flush(ctx context.Context) error {
-	seen := make(map[string]struct{}, len(d.rows))
-	for i := range d.rows {
-		if _, twice := seen[d.rows[i].id]; twice {
-			return d.duplicate(ctx, d.rows[:i], d.rows[i].id)
-		}
-		seen[d.rows[i].id] = struct{}{}
+	if err := d.written(); err != nil {
+		return err
 	}
-	err := d.chunk(ctx, func(tx querier) error {
-		return d.store.db.insertAgents(ctx, tx, d.number, d.rows)
-	})
-	if d.store.db.duplicate(err) {
-		return errors.Join(d.duplicate(ctx, d.rows, ""), err)
+	d.rows, d.spare = d.spare[:0], d.rows
+	d.touched, d.writing = time.Now(), make(chan error, 1)
+	go func() { d.writing <- d.write(ctx, d.spare) }()
+	return nil
+}
+
+// written waits for what is being written.
+func (d *draft) written() (err error) {
+	if d.writing != nil {
+		err, d.writing = <-d.writing, nil
 	}
-	d.rows = d.rows[:0]
 	return err
 }
 
-// duplicate names the first of rows that was written before; when there is none, it is agent.
-func (d *draft) duplicate(ctx context.Context, rows []agentRecord, agent string) error {
+// write is one transaction. That no agent comes twice the table sees to.
+func (d *draft) write(ctx context.Context, rows []agentRecord) error {
+	err := d.chunk(ctx, func(tx querier) error {
+		if err := d.store.db.insertAgents(ctx, tx, d.number, rows); err != nil {
+			return err
+		}
+		return d.store.db.insertStates(ctx, tx, d.number, blocksOf(rows))
+	})
+	if d.store.db.duplicate(err) {
+		return errors.Join(d.duplicate(ctx, rows), err)
+	}
+	return err
+}
+
+// duplicate names the first of the agents that came before, or nil when there is none.
+func (d *draft) duplicate(ctx context.Context, rows []agentRecord) error {
 	ids := make([]string, len(rows))
 	for i := range rows {
 		ids[i] = rows[i].id
 	}
-	written := map[string]bool{}
+	seen := map[string]bool{}
 	err := d.store.db.query(ctx, `SELECT id FROM ota_agents WHERE plan = $1 AND id IN {texts $2}`,
 		[]any{d.number, d.store.db.list(ids)}, func(scan scanFunc) error {
 			var id string
 			err := scan(&id)
-			written[id] = true
+			seen[id] = true
 			return err
 		})
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		if written[id] {
-			agent = id
-			break
+		if seen[id] {
+			return &ota.DuplicateError{Agent: id}
 		}
+		seen[id] = true
 	}
-	if agent == "" {
-		return nil
-	}
-	return &ota.DuplicateError{Agent: agent}
+	return nil
 }
 
 // chunk is one transaction of a draft, which also says that the draft is alive.
 func (d *draft) chunk(ctx context.Context, f func(tx querier) error) error {
-	d.touched = time.Now()
 	return d.store.db.update(ctx, func(tx querier) error {
 		n, err := tx.exec(ctx, `UPDATE ota_drafts SET touched_at = {now} WHERE number = $1 AND touched_at <> 0`, d.number)
 		if err != nil {

@@ -28,8 +28,12 @@ type database interface {
 	lock(ctx context.Context, tx querier, name string, number int64) error
 	// commit is Store.Commit.
 	commit(ctx context.Context, c *ota.Commit) (uint64, error)
-	// insertAgents adds agents to a draft.
+	// insertAgents adds agents to a draft, and insertStates their states.
 	insertAgents(ctx context.Context, tx querier, number int64, rows []agentRecord) error
+	insertStates(ctx context.Context, tx querier, number int64, blocks []blockRecord) error
+	// stateColumns are what scanStates reads of ota_states: a block, and what its agents' states are.
+	stateColumns() string
+	scanStates(scan scanFunc) (block int, states [][]byte, err error)
 	// grown is told that a plan was made with so many agents. What it does is no part of making it, and may fail.
 	grown(ctx context.Context, agents int)
 	// migrate runs the text of a migration, which may be many statements.
@@ -45,9 +49,10 @@ type database interface {
 	duplicate(err error) bool
 	// missing reports whether err says that a table does not exist.
 	missing(err error) bool
-	// list turns strings into the parameter that {texts $1} stands around.
+	// list turns strings into the parameter that {texts $1} stands around, numbers numbers into that of {among $1}.
 	list(values []string) any
-	// chunk is how many rows one transaction of a long work inserts or deletes.
+	numbers(values []int) any
+	// chunk is how many rows one transaction of a long work inserts or deletes: some whole blocks of agents.
 	chunk() int
 	name() string
 	close()
@@ -64,8 +69,8 @@ func one(ctx context.Context, q querier, query string, args []any, dest ...any) 
 
 // agentRecord is an agent as it is inserted.
 type agentRecord struct {
-	ordinal, batch, status int
-	id, version, target    string
-	labels, tasks          *string // JSON; nil for none
-	state                  []byte
+	ordinal, batch      int
+	id, version, target string
+	labels, tasks       *string // JSON; nil for none
+	state               []byte
 }

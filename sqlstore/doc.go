@@ -26,7 +26,8 @@
 //	ota_plan_controls  its Control, as JSON
 //	ota_plan_labels    its labels
 //	ota_batches        one row per batch, with its counters
-//	ota_agents         one row per agent: its status, and its tasks in ota's compact form
+//	ota_agents         one row per agent: what never changes about it
+//	ota_states         what does, of 32 agents to a row: a status for each, and their tasks in ota's compact form
 //	ota_log            one record per commit
 //	ota_claims         which plan holds an agent
 //	ota_leases         until when an engine is alive

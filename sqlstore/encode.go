@@ -121,8 +121,7 @@ func scanBatch(scan scanFunc) (b ota.BatchRow, err error) {
 // encodeAgent returns an agent as it is inserted.
 func encodeAgent(a *ota.AgentRow) (r agentRecord, err error) {
 	r = agentRecord{
-		ordinal: a.Ordinal, batch: a.Batch, status: int(a.State.Status), id: a.Agent.ID,
-		version: a.Agent.Version, target: a.Agent.Target,
+		ordinal: a.Ordinal, batch: a.Batch, id: a.Agent.ID, version: a.Agent.Version, target: a.Agent.Target,
 	}
 	if len(a.Agent.Labels) > 0 {
 		text, err := encode(a.Agent.Labels)
@@ -142,9 +141,10 @@ func encodeAgent(a *ota.AgentRow) (r agentRecord, err error) {
 	return r, err
 }
 
+// scanAgent reads what never changes about an agent.
 func scanAgent(scan scanFunc) (a ota.AgentRow, err error) {
-	var labels, tasks, state []byte
-	if err := scan(&a.Ordinal, &a.Batch, &a.Agent.ID, &a.Agent.Version, &a.Agent.Target, &labels, &tasks, &state); err != nil {
+	var labels, tasks []byte
+	if err := scan(&a.Ordinal, &a.Batch, &a.Agent.ID, &a.Agent.Version, &a.Agent.Target, &labels, &tasks); err != nil {
 		return a, err
 	}
 	if labels != nil {
@@ -153,12 +153,7 @@ func scanAgent(scan scanFunc) (a ota.AgentRow, err error) {
 		}
 	}
 	if tasks != nil {
-		if err := decode(tasks, &a.Agent.Tasks); err != nil {
-			return a, err
-		}
+		err = decode(tasks, &a.Agent.Tasks)
 	}
-	if err := a.State.UnmarshalBinary(state); err != nil {
-		return a, fmt.Errorf("agent %d: %w", a.Ordinal, err)
-	}
-	return a, nil
+	return a, err
 }

@@ -19,7 +19,7 @@ func TestCommitNeedsNoStatistics(t *testing.T) {
 			t.Run(fmt.Sprintf("beside %d, analyzed=%t", small, analyzed), func(t *testing.T) {
 				t.Parallel()
 				s := postgresPlace(t).open(t)
-				for _, table := range []string{"ota_agents", "ota_batches", "ota_plans", "ota_log", "ota_plan_controls"} {
+				for _, table := range []string{"ota_agents", "ota_states", "ota_batches", "ota_plans", "ota_log", "ota_plan_controls"} {
 					exec(t, s, `ALTER TABLE `+table+` SET (autovacuum_enabled = false)`)
 				}
 				for i := range small {
@@ -27,7 +27,7 @@ func TestCommitNeedsNoStatistics(t *testing.T) {
 				}
 				create(t, s, "p", 20_000)
 				if analyzed {
-					exec(t, s, `ANALYZE ota_agents`) // the few batches are rightly read all at once when it knows them
+					exec(t, s, `ANALYZE ota_states`) // the few batches are rightly read all at once when it knows them
 				}
 				for _, c := range []ota.Commit{ownerCommit(t, s, "p", 0, 128), ownerCommit(t, s, "p", 7_000, 64), apart(ownerCommit(t, s, "p", 0, 64))} {
 					for i := range fewBatches + 5 {
@@ -93,7 +93,7 @@ func (n *planNode) judge(t *testing.T, mode string) {
 	if compares := n.JoinFilter + n.HashCond + n.MergeCond; compares != "" {
 		t.Errorf("%s: a %s compares rows: %s", mode, n.Type, compares)
 	}
-	column := map[string]string{"ota_agents": "ordinal", "ota_batches": "idx"}[n.Relation]
+	column := map[string]string{"ota_states": "block", "ota_batches": "idx"}[n.Relation]
 	if column != "" && n.Type != "ModifyTable" {
 		by := n
 		if n.Type == "Bitmap Heap Scan" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/fnv"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,7 +32,7 @@ func newPostgres(pool *pgxpool.Pool, own bool, o Options) *postgres {
 }
 
 func (d *postgres) name() string { return "postgres" }
-func (d *postgres) chunk() int   { return 10_000 }
+func (d *postgres) chunk() int   { return 320 * blockSize }
 
 func (d *postgres) close() {
 	d.teller.close()
@@ -141,16 +142,34 @@ func (d *postgres) lock(ctx context.Context, tx querier, name string, number int
 }
 
 func (d *postgres) insertAgents(ctx context.Context, tx querier, number int64, rows []agentRecord) error {
-	table := pgx.Identifier{d.prefix + "agents"}
-	if d.schema != "" {
-		table = pgx.Identifier{d.schema, d.prefix + "agents"}
-	}
-	columns := []string{"plan", "ordinal", "batch", "status", "id", "version", "target", "labels", "tasks", "state"}
-	_, err := tx.(pgRun).q.(pgx.Tx).CopyFrom(ctx, table, columns, pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
+	columns := append([]string{"plan"}, strings.Split(agentColumns, ", ")...)
+	return d.copy(ctx, tx, "agents", columns, len(rows), func(i int) []any {
 		r := &rows[i]
-		return []any{number, r.ordinal, r.batch, r.status, r.id, r.version, r.target, r.labels, r.tasks, r.state}, nil
-	}))
+		return []any{number, r.ordinal, r.batch, r.id, r.version, r.target, r.labels, r.tasks}
+	})
+}
+
+func (d *postgres) insertStates(ctx context.Context, tx querier, number int64, blocks []blockRecord) error {
+	return d.copy(ctx, tx, "states", []string{"plan", "block", "statuses", "states"}, len(blocks), func(i int) []any {
+		return []any{number, blocks[i].block, blocks[i].statuses, blocks[i].states}
+	})
+}
+
+// copy adds many rows to a table.
+func (d *postgres) copy(ctx context.Context, tx querier, name string, columns []string, rows int, row func(i int) []any) error {
+	table := pgx.Identifier{d.prefix + name}
+	if d.schema != "" {
+		table = pgx.Identifier{d.schema, d.prefix + name}
+	}
+	_, err := tx.(pgRun).q.(pgx.Tx).CopyFrom(ctx, table, columns, pgx.CopyFromSlice(rows, func(i int) ([]any, error) { return row(i), nil }))
 	return err
+}
+
+func (d *postgres) stateColumns() string { return "block, states" }
+
+func (d *postgres) scanStates(scan scanFunc) (block int, states [][]byte, err error) {
+	err = scan(&block, &states)
+	return block, states, err
 }
 
 // From this many agents on, reading the whole table instead of a range costs a commit more than its flush.
@@ -165,7 +184,7 @@ func (d *postgres) grown(ctx context.Context, agents int) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	_, _ = d.exec(ctx, `ANALYZE (SKIP_LOCKED) ota_agents`)
+	_, _ = d.exec(ctx, `ANALYZE (SKIP_LOCKED) ota_agents (plan, ordinal), ota_states (plan, block)`)
 }
 
 func (d *postgres) list(values []string) any {
@@ -173,6 +192,14 @@ func (d *postgres) list(values []string) any {
 		values = []string{}
 	}
 	return values
+}
+
+func (d *postgres) numbers(values []int) any {
+	all := make([]int32, len(values))
+	for i, v := range values {
+		all[i] = int32(v)
+	}
+	return all
 }
 
 func (d *postgres) duplicate(err error) bool { return hasCode(err, "23505") }

@@ -112,57 +112,65 @@ func (t *commitText) batches(rows []ota.BatchRow) {
 // of the primary key is the one condition that it always uses; each row that is read there finds its own new values,
 // because those are in order.
 //
-// The rows of one part of the statement are near enough to each other that reading the range between the first and the
+// The blocks of one part of the statement are near enough to each other that reading the range between the first and the
 // last costs little, and few enough that finding one of them does.
 const (
-	agentsAtOnce = 64
-	agentsApart  = 1024
+	blocksAtOnce = 32
+	blocksApart  = 64
 	mostParts    = 256 // because of gaps; beyond, ranges get wider
 )
 
-// firstPart returns how many of rows, which are in order, are the next part.
-func firstPart(rows []ota.AgentRow, apart int) int {
+// firstPart returns how many of the changes, which are in order, are the next part.
+func firstPart(changes []blockChange, apart int) int {
 	n := 1
-	for n < min(agentsAtOnce, len(rows)) && rows[n].Ordinal < rows[0].Ordinal+apart {
+	for n < min(blocksAtOnce, len(changes)) && changes[n].block < changes[0].block+apart {
 		n++
 	}
 	return n
 }
 
-func countParts(rows []ota.AgentRow, apart int) (parts int) {
-	for len(rows) > 0 {
-		rows = rows[firstPart(rows, apart):]
+func countParts(changes []blockChange, apart int) (parts int) {
+	for len(changes) > 0 {
+		changes = changes[firstPart(changes, apart):]
 		parts++
 	}
 	return parts
 }
 
 func (t *commitText) agents(rows []ota.AgentRow) error {
-	rows = inOrder(rows, func(a, b ota.AgentRow) int { return a.Ordinal - b.Ordinal })
-	apart := agentsApart
-	for countParts(rows, apart) > len(rows)/agentsAtOnce+mostParts {
+	changes, err := blockChanges(rows)
+	if err != nil {
+		return err
+	}
+	apart := blocksApart
+	for countParts(changes, apart) > len(changes)/blocksAtOnce+mostParts {
 		apart *= 2
 	}
-	for i := 0; len(rows) > 0; i++ {
-		n := firstPart(rows, apart)
-		ordinals, statuses, states, err := agentColumns(rows[:n])
-		if err != nil {
-			return err
+	for i := 0; len(changes) > 0; i++ {
+		n := firstPart(changes, apart)
+		blocks, sizes, states := make([]int32, n), make([]int16, n), make([][]byte, 0, n*blockSize)
+		for j := range n {
+			c := &changes[j]
+			blocks[j], sizes[j], states = int32(c.block), int16(c.last+1), append(states, c.states[:]...)
 		}
 		part := fmt.Sprint("a", i)
-		fmt.Fprintf(t, postgresAgents, part, t.add(ordinals), t.add(statuses), t.add(states), t.add(ordinals[0]), t.add(ordinals[n-1]))
+		fmt.Fprintf(t, postgresStates, part, t.add(blocks), t.add(sizes), t.add(states), t.add(blocks[0]), t.add(blocks[n-1]), blockSize)
 		t.check(part, n)
-		rows = rows[n:]
+		changes = changes[n:]
 	}
 	return nil
 }
 
-const postgresAgents = `,
-%[1]s AS (UPDATE ota_agents AS r SET
-		status = ($%[3]d::smallint[])[width_bucket(r.ordinal, $%[2]d::int[])],
-		state = ($%[4]d::bytea[])[width_bucket(r.ordinal, $%[2]d::int[])]
+// postgresStates takes each state of a block from the given ones, or leaves it as it is. A block that has too few of them is
+// not updated, and so not counted.
+const postgresStates = `,
+%[1]s AS (UPDATE ota_states AS r SET (statuses, states) = (
+		SELECT string_agg(CAST(get_byte(coalesce(u.new, u.old), 1) AS text), ''), array_agg(coalesce(u.new, u.old))
+		FROM unnest(r.states, ($%[4]d::bytea[])[(width_bucket(r.block, $%[2]d::int[]) - 1) * %[7]d + 1 :
+			(width_bucket(r.block, $%[2]d::int[]) - 1) * %[7]d + cardinality(r.states)]) AS u (old, new))
 	FROM p
-	WHERE r.plan = p.number AND r.ordinal >= $%[5]d AND r.ordinal <= $%[6]d AND r.ordinal = ANY ($%[2]d::int[]) RETURNING 1)`
+	WHERE r.plan = p.number AND r.block >= $%[5]d AND r.block <= $%[6]d AND r.block = ANY ($%[2]d::int[])
+		AND cardinality(r.states) >= ($%[3]d::smallint[])[width_bucket(r.block, $%[2]d::int[])] RETURNING 1)`
 
 var postgresBatches = `,
 b AS (UPDATE ota_batches AS r SET (` + strings.Join(batchColumns[1:], ", ") + `) = (SELECT ` + strings.Join(batchColumns[1:], ", ") + `
@@ -193,18 +201,4 @@ func batchesJSON(rows []ota.BatchRow) (indices []int32, objects []string) {
 		indices[i], objects[i] = int32(rows[i].Index), b.String()+"}"
 	}
 	return indices, objects
-}
-
-func agentColumns(rows []ota.AgentRow) (ordinals []int32, statuses []int16, states [][]byte, err error) {
-	ordinals, statuses, states = make([]int32, len(rows)), make([]int16, len(rows)), make([][]byte, len(rows))
-	buffer := make([]byte, 0, 32*len(rows))
-	for i := range rows {
-		a := &rows[i]
-		start := len(buffer)
-		if buffer, err = a.State.AppendBinary(buffer); err != nil {
-			return nil, nil, nil, err
-		}
-		ordinals[i], statuses[i], states[i] = int32(a.Ordinal), int16(a.State.Status), buffer[start:len(buffer):len(buffer)]
-	}
-	return ordinals, statuses, states, nil
 }

@@ -30,38 +30,6 @@ func (s *Store) Batches(ctx context.Context, plan string, q ota.RowQuery) (page 
 	return page, wrap(ctx, "read batches of", plan, err)
 }
 
-// maxIDs is how many agents may be asked for by ID at once.
-const maxIDs = 1000
-
-// Agents implements [ota.Store].
-func (s *Store) Agents(ctx context.Context, plan string, q ota.RowQuery) (page ota.Page[ota.AgentRow], err error) {
-	if len(q.IDs) > maxIDs {
-		return page, fmt.Errorf("sqlstore: read agents of plan %q: %d asked for by ID, at most %d are possible",
-			plan, len(q.IDs), maxIDs)
-	}
-	limit := pageLimit(q.Limit)
-	from, to := bounds(q)
-	where, args := ofPlan+` AND ordinal >= $2 AND ordinal < $3`, []any{plan, from, to}
-	if len(q.Status) > 0 {
-		where += ` AND status IN ` + codes(q.Status)
-	}
-	if len(q.IDs) > 0 {
-		where, args = where+` AND id IN {texts $4}`, append(args, s.db.list(q.IDs))
-	}
-	query := fmt.Sprintf(`SELECT ordinal, batch, id, version, target, labels, tasks, state FROM ota_agents%s ORDER BY ordinal LIMIT %d`,
-		where, limit+1)
-	err = s.db.query(ctx, query, args, func(scan scanFunc) error {
-		row, err := scanAgent(scan)
-		page.Items = append(page.Items, row)
-		return err
-	})
-	cut(&page, limit)
-	if err == nil {
-		err = s.total(ctx, plan, "ota_agents", where, args, q.Total, len(page.Items), &page.Total)
-	}
-	return page, wrap(ctx, "read agents of", plan, err)
-}
-
 // total counts what matches when that is asked for, and finds out whether the plan exists when no row says so.
 func (s *Store) total(ctx context.Context, plan, table, where string, args []any, asked bool, rows int, total *int) error {
 	if rows == 0 {

@@ -36,7 +36,7 @@ func newSQLite(write, read *sql.DB, own bool, o Options) *sqlite {
 }
 
 func (d *sqlite) name() string { return "sqlite" }
-func (d *sqlite) chunk() int   { return 2000 }
+func (d *sqlite) chunk() int   { return 64 * blockSize }
 
 func (d *sqlite) close() {
 	d.mu.Lock()
@@ -147,12 +147,9 @@ func (d *sqlite) begin(ctx, inside context.Context, conn *sql.Conn) (tx *sql.Tx,
 	return tx, err
 }
 
-// hasty is how long a wait for the file is one of short steps.
-const hasty = 50 * time.Millisecond
-
 // patiently runs f until it does not find the file busy, for as long as Options say. The process that drives a plan leaves
-// only short gaps between its commits, and SQLite wakes nobody: whoever sleeps for long misses them. Steps are uneven,
-// lest they fall in with the commits.
+// only short gaps between its commits, and SQLite wakes nobody: whoever sleeps for long misses them. So a step is a fiftieth of
+// what was waited already, 50 µs at least and 10 ms at most; and uneven, lest steps fall in with the commits.
 func (d *sqlite) patiently(ctx context.Context, f func() error) error {
 	for began := time.Now(); ; {
 		err := f()
@@ -160,12 +157,9 @@ func (d *sqlite) patiently(ctx context.Context, f func() error) error {
 		if err == nil || !isBusy(err) || waited >= d.busy {
 			return err
 		}
-		step := 200*time.Microsecond + rand.N(800*time.Microsecond)
-		if waited > hasty {
-			step *= 10
-		}
+		step := min(max(waited/50, 50*time.Microsecond), 10*time.Millisecond)
 		select {
-		case <-time.After(step):
+		case <-time.After(step/2 + rand.N(step)):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -180,7 +174,7 @@ func (d *sqlite) prepare(ctx context.Context) error {
 		return nil
 	}
 	statements := map[string]*sql.Stmt{}
-	for _, query := range []string{planUpdate, sqliteLog, sqliteControl, sqliteBatch, sqliteAgent} {
+	for _, query := range []string{planUpdate, sqliteLog, sqliteControl, sqliteBatch, sqliteRead, sqliteWrite} {
 		var s *sql.Stmt
 		err := d.patiently(ctx, func() (err error) {
 			s, err = d.write.PrepareContext(ctx, d.text(query))
@@ -219,6 +213,11 @@ func (d *sqlite) list(values []string) any {
 		values = []string{}
 	}
 	text, _ := json.Marshal(values) // strings cannot fail
+	return string(text)
+}
+
+func (d *sqlite) numbers(values []int) any {
+	text, _ := json.Marshal(values) // numbers cannot fail
 	return string(text)
 }
 

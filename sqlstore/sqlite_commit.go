@@ -45,7 +45,8 @@ func (t *sqliteTx) commit(ctx context.Context, w *waiting) error {
 const (
 	sqliteLog     = `INSERT INTO ota_log (plan, revision, request, data) VALUES ($1, $2, $3, $4)`
 	sqliteControl = `UPDATE ota_plan_controls SET control = $2 WHERE plan = $1`
-	sqliteAgent   = `UPDATE ota_agents SET status = $3, state = $4 WHERE plan = $1 AND ordinal = $2`
+	sqliteRead    = `SELECT sizes, states FROM ota_states WHERE plan = $1 AND block = $2`
+	sqliteWrite   = `UPDATE ota_states SET statuses = $3, sizes = $4, states = $5 WHERE plan = $1 AND block = $2`
 )
 
 // sqliteBatch has the columns of a batch as its parameters, and the plan as the first.
@@ -68,20 +69,42 @@ func (t *sqliteTx) commitRows(ctx context.Context, number int64, c *ota.Commit) 
 			return err
 		}
 	}
-	args := []any{number, 0, 0, nil}
-	var buffer []byte
-	for i := range c.Agents {
-		a := &c.Agents[i]
-		var err error
-		if buffer, err = a.State.AppendBinary(buffer[:0]); err != nil {
-			return err
-		}
-		args[1], args[2], args[3] = a.Ordinal, int(a.State.Status), buffer
-		if err := t.hot(ctx, sqliteAgent, args); err != nil {
+	changes, err := blockChanges(c.Agents)
+	if err != nil {
+		return err
+	}
+	for i := range changes {
+		if err := t.commitBlock(ctx, number, &changes[i]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// commitBlock reads a block, and writes it with what changes of it.
+func (t *sqliteTx) commitBlock(ctx context.Context, number int64, c *blockChange) error {
+	var sizes, all []byte
+	err := t.hotRow(ctx, sqliteRead, []any{number, c.block}, &sizes, &all)
+	if errors.Is(err, errNothing) {
+		return errRows
+	}
+	if err != nil {
+		return err
+	}
+	states, err := unpack(sizes, all)
+	if err != nil {
+		return err
+	}
+	if c.last >= len(states) {
+		return errRows
+	}
+	for i, s := range c.states {
+		if s != nil {
+			states[i] = s
+		}
+	}
+	newSizes, newAll := pack(states)
+	return t.hot(ctx, sqliteWrite, []any{number, c.block, statusesOf(states), newSizes, newAll})
 }
 
 // hot runs a statement that stays prepared, and has to change one row.

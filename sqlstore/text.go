@@ -13,19 +13,21 @@ import (
 //	$1             a parameter
 //	{now}          the database's time in Unix nanoseconds
 //	{texts $1}     the set of the strings of one parameter
+//	{among $1}     equals one of the numbers of a parameter
 //	{keep}         what keeps a selected plan from being deleted until the end of the transaction
 type dialect struct {
 	table  string // what "ota_" becomes in a query
 	prefix string // what "ota_" becomes in a migration
 	now    string
 	texts  string // the set, with %s for the parameter
+	among  string // the comparison, with %s for the parameter
 	keep   string
 	marks  string // what $ becomes
 
 	known sync.Map // from a query to its text
 }
 
-var textsToken = regexp.MustCompile(`\{texts (\$\d)\}`)
+var setToken = regexp.MustCompile(`\{(texts|among) (\$\d)\}`)
 
 func (d *dialect) text(query string) string {
 	if t, ok := d.known.Load(query); ok {
@@ -33,8 +35,9 @@ func (d *dialect) text(query string) string {
 	}
 	t := strings.ReplaceAll(query, "{now}", d.now)
 	t = strings.ReplaceAll(t, "{keep}", d.keep)
-	t = textsToken.ReplaceAllStringFunc(t, func(m string) string {
-		return fmt.Sprintf(d.texts, textsToken.FindStringSubmatch(m)[1])
+	t = setToken.ReplaceAllStringFunc(t, func(m string) string {
+		parts := setToken.FindStringSubmatch(m)
+		return fmt.Sprintf(map[string]string{"texts": d.texts, "among": d.among}[parts[1]], parts[2])
 	})
 	t = strings.ReplaceAll(t, "$", d.marks)
 	t = strings.ReplaceAll(t, "ota_", d.table) // last: what a schema is called is nobody's business
@@ -50,6 +53,7 @@ func sqliteDialect(o Options) *dialect {
 		table: o.TablePrefix, prefix: o.TablePrefix, marks: "?",
 		now:   `(CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000000)`,
 		texts: `(SELECT value FROM json_each(%s))`,
+		among: `IN (SELECT value FROM json_each(%s))`,
 	}
 }
 
@@ -62,6 +66,7 @@ func postgresDialect(o Options) *dialect {
 		table: table, prefix: o.TablePrefix, marks: "$",
 		now:   `(CAST(extract(epoch FROM clock_timestamp()) * 1000000000 AS bigint))`,
 		texts: `(SELECT unnest(CAST(%s AS text[])))`,
+		among: `= ANY (CAST(%s AS int[]))`,
 		keep:  `FOR KEY SHARE`,
 	}
 }

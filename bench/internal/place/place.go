@@ -1,6 +1,6 @@
 // Package place is where things are kept while they are measured: a SQLite file, a PostgreSQL server or a Redis server, of
 // this process alone, in a temporary folder, and durable: every commit is flushed. Raw is the floor of the two
-// databases: the same rows of the same tables, written and read by hand.
+// databases: a row for each agent, and a log, written and read by hand.
 package place
 
 import (
@@ -40,20 +40,19 @@ func (a Address) Open(ctx context.Context) (*sqlstore.Store, error) {
 
 // Raw writes and reads by hand.
 type Raw interface {
-	// Plan finds a plan that was made by a store, and begins to write its rows.
+	// Plan finds a plan that was made by a store.
 	Plan(ctx context.Context, id string) error
+	// Copy makes a table with a row for each agent of the plan, to be written.
+	Copy(ctx context.Context) error
 	// Commit makes the agents of these ordinals have the state, and adds a log record, in one durable transaction.
 	Commit(ctx context.Context, ordinals []int32, state, log []byte) error
-	// Read reads all rows of the plan's agents, in order, and returns how many there are.
+	// Read reads all that the store has of the plan's agents, in order, and returns how many there are.
 	Read(ctx context.Context) (rows int, err error)
-	// Insert adds agents of a plan that does not exist, with the IDs that name returns, as many in a transaction as
+	// Insert makes a table with a row for each of so many agents, with the IDs that name returns, as many in a transaction as
 	// the store does.
 	Insert(ctx context.Context, agents int, name func(i int) string) error
 	Close()
 }
 
-// The rows of raw records and inserts belong to plans that no store makes.
-const (
-	nobodysLog    = 1_000_001
-	nobodysAgents = 1_000_002
-)
+// The raw records belong to a plan that no store makes.
+const nobodysLog = 1_000_001

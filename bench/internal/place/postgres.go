@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -141,10 +142,31 @@ func (r *rawPostgres) Plan(ctx context.Context, id string) error {
 	return r.pool.QueryRow(ctx, `SELECT coalesce(max(revision), 0) FROM ota_log WHERE plan = $1`, nobodysLog).Scan(&r.records)
 }
 
+// A table as one makes it by hand: what changes beside what does not, no index on what changes, and room for new versions of rows.
+const floorPostgres = `CREATE TABLE floor (
+	plan bigint NOT NULL, ordinal integer NOT NULL, batch integer NOT NULL, status smallint NOT NULL,
+	id text COLLATE "C" NOT NULL, version text NOT NULL, target text NOT NULL, labels json, tasks text, state bytea NOT NULL,
+	PRIMARY KEY (plan, ordinal), UNIQUE (plan, id)
+) WITH (fillfactor = 50)`
+
+func (r *rawPostgres) Copy(ctx context.Context) error {
+	for _, query := range []string{
+		`DROP TABLE IF EXISTS floor`, floorPostgres,
+		`INSERT INTO floor SELECT plan, ordinal, batch, 0, id, version, target, labels, tasks, '\x01000000000000' FROM ota_agents WHERE plan = ` + strconv.FormatInt(r.plan, 10),
+		`ANALYZE floor`,
+		`CHECKPOINT`,
+	} {
+		if _, err := r.pool.Exec(ctx, query); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (r *rawPostgres) Commit(ctx context.Context, ordinals []int32, state, log []byte) error {
 	r.records++
 	batch := &pgx.Batch{}
-	batch.Queue(`UPDATE ota_agents r SET status = 3, state = v.state FROM unnest($2::int[], $3::bytea[]) AS v (ordinal, state)
+	batch.Queue(`UPDATE floor r SET status = 3, state = v.state FROM unnest($2::int[], $3::bytea[]) AS v (ordinal, state)
 		WHERE r.plan = $1 AND r.ordinal = v.ordinal`, r.plan, ordinals, repeat(state, len(ordinals)))
 	batch.Queue(`INSERT INTO ota_log (plan, revision, request, data) VALUES ($1, $2, '', $3)`, nobodysLog, r.records, log)
 	return r.pool.SendBatch(ctx, batch).Close()
@@ -159,7 +181,7 @@ func repeat(b []byte, n int) [][]byte {
 }
 
 func (r *rawPostgres) Read(ctx context.Context) (n int, err error) {
-	rows, err := r.pool.Query(ctx, `SELECT ordinal, batch, id, version, target, labels, tasks, state FROM ota_agents WHERE plan = $1 ORDER BY ordinal`, r.plan)
+	rows, err := r.pool.Query(ctx, `SELECT ordinal, batch, id, version, target, labels, tasks FROM ota_agents WHERE plan = $1 ORDER BY ordinal`, r.plan)
 	if err != nil {
 		return 0, err
 	}
@@ -170,17 +192,35 @@ func (r *rawPostgres) Read(ctx context.Context) (n int, err error) {
 			return n, err
 		}
 	}
-	return n, rows.Err()
+	if err := rows.Err(); err != nil {
+		return n, err
+	}
+	blocks, err := r.pool.Query(ctx, `SELECT block, states FROM ota_states WHERE plan = $1 ORDER BY block`, r.plan)
+	if err != nil {
+		return n, err
+	}
+	defer blocks.Close()
+	for blocks.Next() {
+		var block int
+		var states [][]byte
+		if err := blocks.Scan(&block, &states); err != nil {
+			return n, err
+		}
+	}
+	return n, blocks.Err()
 }
 
 func (r *rawPostgres) Insert(ctx context.Context, agents int, name func(i int) string) error {
-	const chunk = 10_000
+	const chunk = 10_240
+	if _, err := r.pool.Exec(ctx, floorPostgres); err != nil {
+		return err
+	}
 	columns := []string{"plan", "ordinal", "batch", "status", "id", "version", "target", "labels", "tasks", "state"}
 	for first := 0; first < agents; first += chunk {
 		n := min(chunk, agents-first)
-		_, err := r.pool.CopyFrom(ctx, pgx.Identifier{"ota_agents"}, columns, pgx.CopyFromSlice(n, func(i int) ([]any, error) {
+		_, err := r.pool.CopyFrom(ctx, pgx.Identifier{"floor"}, columns, pgx.CopyFromSlice(n, func(i int) ([]any, error) {
 			i += first
-			return []any{nobodysAgents, i, i / 10_000, 0, name(i), "", "", nil, nil, []byte{}}, nil
+			return []any{1, i, i / 10_000, 0, name(i), "", "", nil, nil, []byte{1, 0, 0, 0, 0, 0, 0}}, nil
 		}))
 		if err != nil {
 			return err

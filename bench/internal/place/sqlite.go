@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/seed-19b57ce3/ota/bench/internal/meter"
 	"github.com/seed-19b57ce3/ota/sqlstore"
@@ -94,7 +95,27 @@ func (r *rawSQLite) Plan(ctx context.Context, id string) (err error) {
 	if err = r.db.QueryRowContext(ctx, `SELECT coalesce(max(revision), 0) FROM ota_log WHERE plan = ?`, nobodysLog).Scan(&r.records); err != nil {
 		return err
 	}
-	if r.agent, err = r.db.PrepareContext(ctx, `UPDATE ota_agents SET status = 3, state = ? WHERE plan = ? AND ordinal = ?`); err != nil {
+	return nil
+}
+
+// A table as one makes it by hand: what changes beside what does not, and no index on what changes.
+const floorSQLite = `CREATE TABLE floor (
+	plan INTEGER NOT NULL, ordinal INTEGER NOT NULL, batch INTEGER NOT NULL, status INTEGER NOT NULL,
+	id TEXT NOT NULL, version TEXT NOT NULL, target TEXT NOT NULL, labels TEXT, tasks TEXT, state BLOB NOT NULL,
+	PRIMARY KEY (plan, ordinal), UNIQUE (plan, id)
+) STRICT, WITHOUT ROWID`
+
+func (r *rawSQLite) Copy(ctx context.Context) (err error) {
+	for _, query := range []string{
+		`DROP TABLE IF EXISTS floor`, floorSQLite,
+		`INSERT INTO floor SELECT plan, ordinal, batch, 0, id, version, target, labels, tasks, x'01000000000000' FROM ota_agents WHERE plan = ` + strconv.FormatInt(r.plan, 10),
+		`PRAGMA wal_checkpoint(TRUNCATE)`,
+	} {
+		if _, err := r.db.ExecContext(ctx, query); err != nil {
+			return err
+		}
+	}
+	if r.agent, err = r.db.PrepareContext(ctx, `UPDATE floor SET status = 3, state = ? WHERE plan = ? AND ordinal = ?`); err != nil {
 		return err
 	}
 	r.record, err = r.db.PrepareContext(ctx, `INSERT INTO ota_log (plan, revision, request, data) VALUES (?, ?, '', ?)`)
@@ -124,7 +145,7 @@ func (r *rawSQLite) Commit(ctx context.Context, ordinals []int32, state, log []b
 }
 
 func (r *rawSQLite) Read(ctx context.Context) (n int, err error) {
-	rows, err := r.db.QueryContext(ctx, `SELECT ordinal, batch, id, version, target, labels, tasks, state FROM ota_agents WHERE plan = ? ORDER BY ordinal`, r.plan)
+	rows, err := r.db.QueryContext(ctx, `SELECT ordinal, batch, id, version, target, labels, tasks FROM ota_agents WHERE plan = ? ORDER BY ordinal`, r.plan)
 	if err != nil {
 		return 0, err
 	}
@@ -135,7 +156,22 @@ func (r *rawSQLite) Read(ctx context.Context) (n int, err error) {
 			return n, err
 		}
 	}
-	return n, rows.Err()
+	if err := rows.Err(); err != nil {
+		return n, err
+	}
+	blocks, err := r.db.QueryContext(ctx, `SELECT block, sizes, states FROM ota_states WHERE plan = ? ORDER BY block`, r.plan)
+	if err != nil {
+		return n, err
+	}
+	defer blocks.Close()
+	for blocks.Next() {
+		var block int
+		var sizes, states []byte
+		if err := blocks.Scan(&block, &sizes, &states); err != nil {
+			return n, err
+		}
+	}
+	return n, blocks.Err()
 }
 
 // agent is a row as it is read.
@@ -143,16 +179,19 @@ type agent struct {
 	ordinal, batch      int
 	id, version, target string
 	labels, tasks       []byte
-	state               []byte
 }
 
 func (a *agent) dest() []any {
-	return []any{&a.ordinal, &a.batch, &a.id, &a.version, &a.target, &a.labels, &a.tasks, &a.state}
+	return []any{&a.ordinal, &a.batch, &a.id, &a.version, &a.target, &a.labels, &a.tasks}
 }
 
 func (r *rawSQLite) Insert(ctx context.Context, agents int, name func(i int) string) error {
-	const chunk = 2000
-	insert, err := r.db.PrepareContext(ctx, `INSERT INTO ota_agents (plan, ordinal, batch, status, id, version, target, labels, tasks, state) VALUES (?, ?, ?, 0, ?, '', '', NULL, NULL, x'')`)
+	const chunk = 2048
+	if _, err := r.db.ExecContext(ctx, floorSQLite); err != nil {
+		return err
+	}
+	insert, err := r.db.PrepareContext(ctx, `INSERT INTO floor (plan, ordinal, batch, status, id, version, target, labels, tasks, state)
+		VALUES (1, ?, ?, 0, ?, '', '', NULL, NULL, x'01000000000000')`)
 	if err != nil {
 		return err
 	}
@@ -175,7 +214,7 @@ func (r *rawSQLite) insert(ctx context.Context, statement *sql.Stmt, first, end 
 	row := tx.StmtContext(ctx, statement)
 	defer row.Close()
 	for i := first; i < end; i++ {
-		if _, err := row.ExecContext(ctx, nobodysAgents, i, i/10_000, name(i)); err != nil {
+		if _, err := row.ExecContext(ctx, i, i/10_000, name(i)); err != nil {
 			return err
 		}
 	}
