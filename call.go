@@ -129,33 +129,33 @@ func (c *callContext) release() {
 
 // execute makes the call, and tells its outcome and when it was. ok is false when nothing is known: the engine's own shutdown or
 // fencing ended the call.
-func (j *job) execute(x Executor) (o outcome, at time.Time, ok bool) {
-	res, err := execute(j.call, x, j.attempt())
+func (j *job) execute(x Executor, o *outcome) (at time.Time, ok bool) {
+	res, err := j.try(x)
 	j.call.release()
 	at = j.call.root.clock.Now()
-	o = j.outcome(at)
+	*o = j.outcome(at)
 	var ended error
 	if err != nil {
 		ended = context.Cause(j.call.root)
 	}
-	return o, at, o.tell(res, err, ended, j.deadline)
+	return at, o.tell(res, err, ended, j.deadline)
 }
 
 // unmade is the outcome of a call that is not made, because its context has ended before. ok is as in execute.
-func (j *job) unmade(at time.Time) (o outcome, ok bool) {
+func (j *job) unmade(o *outcome, at time.Time) (ok bool) {
 	why := context.Cause(j.call.root)
-	o = j.outcome(at)
-	return o, o.tell(Result{}, why, why, 0)
+	*o = j.outcome(at)
+	return o.tell(Result{}, why, why, 0)
 }
 
-// execute is the one place where a panic of an Executor is recovered.
-func execute(ctx context.Context, x Executor, a Attempt) (res Result, err error) {
+// try asks the Executor. It is the one place where a panic of it is recovered.
+func (j *job) try(x Executor) (res Result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &PanicError{Value: p, Stack: debug.Stack()}
 		}
 	}()
-	return x.Execute(ctx, a)
+	return x.Execute(j.call, j.attempt())
 }
 
 // tell says what a call has answered. ended is why its context ended, other than by its limit. It reports false when

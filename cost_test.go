@@ -121,6 +121,31 @@ func TestCommitsPerTask(t *testing.T) {
 	}
 }
 
+// To begin and end a plan costs little beside driving it, or small plans were dear: no worker for a call that is never out beside
+// others, no room that is made again and again.
+func TestCostOfASmallPlan(t *testing.T) {
+	const n, mostAllocs, mostBytes = 1_000, 280, 340_000
+	allocs, bytes := math.Inf(1), math.Inf(1)
+	for range 5 { // now and then the runtime has something to allocate, too
+		e, id := costPlan(t, NewMemStore(), n)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		runCost(t, e, id, n)
+		runtime.ReadMemStats(&after)
+		allocs, bytes = min(allocs, float64(after.Mallocs-before.Mallocs)), min(bytes, float64(after.TotalAlloc-before.TotalAlloc))
+	}
+	t.Logf("%.0f allocations, %.0f bytes", allocs, bytes)
+	if raceEnabled {
+		return // the race detector allocates
+	}
+	if allocs > mostAllocs {
+		t.Errorf("%.0f allocations for a plan of %d, want at most %d", allocs, n, mostAllocs)
+	}
+	if bytes > mostBytes {
+		t.Errorf("%.0f bytes for a plan of %d, want at most %d", bytes, n, mostBytes)
+	}
+}
+
 // MemStore holds an agent, with its claim and without its ID, in so many bytes, and its part of the log in so many more.
 func TestBytesPerAgent(t *testing.T) {
 	const n, mostRow, mostLog = 100_000, 100, 64

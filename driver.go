@@ -74,6 +74,13 @@ func (e *Engine) driver(id string) *driver {
 	return e.drivers[id]
 }
 
+// crowded reports whether this engine drives more plans than there are processors.
+func (e *Engine) crowded() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.drivers) > runtime.GOMAXPROCS(0)
+}
+
 func (d *driver) wake() {
 	select {
 	case d.ready <- struct{}{}:
@@ -275,7 +282,7 @@ func (d *driver) call(now time.Time) {
 		if first := x.starts[0].deadline; first != 0 {
 			d.look = soonest(d.look, stamp(first).Add(d.e.opt.AbandonAfter))
 		}
-		x.starts = d.pool.push(x.starts, max(x.st.c.Policy.Concurrency, len(x.starts)))
+		x.starts = d.pool.push(x.starts, max(x.st.c.Policy.Concurrency, len(x.starts)), d.e.crowded())
 	}
 	for _, a := range x.asks {
 		d.asks.Go(func() { d.answer(a) })

@@ -107,7 +107,7 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{store: store, exec: executor, opt: options.withDefaults(), life: uuid.NewString()[:8], drivers: map[string]*driver{}}
-	e.lease.engine = e
+	e.lease.engine, e.lease.begun = e, e.opt.Clock.Now()
 	return e, nil
 }
 

@@ -1,9 +1,12 @@
 package ota
 
+import "slices"
+
 // handOut turns the committed starts into attempts, and the core's questions into asks.
 func (x *session) handOut() (again bool) {
 	st := x.st
 	var like *Attempt
+	x.starts = slices.Grow(x.starts, len(st.fx.starts))
 	for _, b := range st.fx.starts {
 		r := st.rows.at(b.ordinal)
 		r.live = true

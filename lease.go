@@ -12,7 +12,7 @@ import (
 // when it may no longer believe that.
 type lease struct {
 	engine *Engine
-	begun  time.Time    // what until counts from; its reading is monotonic
+	begun  time.Time    // what until counts from, for good: calls that were left behind may have read it; its reading is monotonic
 	until  atomic.Int64 // nanoseconds after begun; 0: no lease is needed
 
 	mu      sync.Mutex
@@ -30,7 +30,6 @@ func (l *lease) hold(ctx context.Context) (release func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.holders == 0 {
-		l.begun = l.engine.opt.Clock.Now()
 		for try := 0; ; try++ {
 			if err := l.renew(ctx, store); err == nil {
 				break

@@ -91,7 +91,7 @@ func TestPlansAreListedSeldom(t *testing.T) {
 
 // What an owner reads at once, and holds, grows with Concurrency and not with the batch: many plans at once are many times that.
 func TestPagesGrowWithConcurrency(t *testing.T) {
-	for concurrency, want := range map[int]int{0: 256, 1: 256, 32: 256, 33: 512, 64: 512, 65: 1024, 512: 4096, 1_000_000: 4096} {
+	for concurrency, want := range map[int]int{0: 256, 1: 256, 64: 256, 65: 512, 128: 512, 129: 1024, 512: 2048, 1_000_000: 4096} {
 		if got := 1 << pageBitsOf(concurrency); got != want {
 			t.Errorf("pages of %d at concurrency %d, want %d", got, concurrency, want)
 		}

@@ -13,10 +13,10 @@ const (
 	pageSize    = 1 << pageBits // of the largest
 )
 
-// pageBitsOf is for pages with agents for some eight commits when so many are open at once: few reads, and little memory for
+// pageBitsOf is for pages with agents for some four commits when so many are open at once: few reads, and little memory for
 // each of many plans.
 func pageBitsOf(concurrency int) int {
-	return min(max(bits.Len(uint(8*max(concurrency, 1)-1)), minPageBits), pageBits)
+	return min(max(bits.Len(uint(4*max(concurrency, 1)-1)), minPageBits), pageBits)
 }
 
 // resident is a row held in memory: of its page, or alone.

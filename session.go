@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -305,11 +306,12 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 		Control: st.controlNumber, Progress: st.progressNumber, Epoch: st.epoch,
 		NewProgress: &st.p, Status: st.told, Log: st.fx.log.finish(now, st.told),
 	}
-	x.agents, x.batches = x.agents[:0], x.batches[:0]
-	for _, o := range st.fx.agents {
-		r := st.rows.at(o)
+	n := len(st.fx.agents)
+	x.agents, x.batches = slices.Grow(x.agents[:0], n)[:n], x.batches[:0]
+	for i, o := range st.fx.agents { // in place: the rest of these rows is never filled in, and half as much is copied
 		x.aged(o)
-		x.agents = append(x.agents, AgentRow{Ordinal: o, Batch: r.Batch, State: r.State})
+		r, row := st.rows.at(o), &x.agents[i]
+		row.Ordinal, row.Batch, row.State = o, r.Batch, r.State
 	}
 	for _, i := range st.fx.batches {
 		x.batches = append(x.batches, st.batches[i].BatchRow)
