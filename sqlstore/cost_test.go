@@ -32,7 +32,7 @@ func TestCommitsPerTask(t *testing.T) {
 	})
 }
 
-// PostgreSQL's own count of the flushes of its log, on a server of this test alone.
+// PostgreSQL's own count of the flushes of its log, and of the rows that it updates, on a server of this test alone.
 func TestFlushesPerTask(t *testing.T) {
 	cluster, err := pgtest.New()
 	if err != nil {
@@ -54,6 +54,28 @@ func TestFlushesPerTask(t *testing.T) {
 	if per > mostPerTask || per < 1.0/128 {
 		t.Errorf("%.4f flushes per task, want at most %g, and at least one for each commit", per, mostPerTask)
 	}
+	rows := float64(updatesOf(t, cluster)) / agents
+	t.Logf("%.4f rows updated per task", rows)
+	if rows > mostRows || rows < 2.0/blockSize {
+		t.Errorf("%.4f rows updated per task, want at most %g, and each block at least twice", rows, mostRows)
+	}
+}
+
+// mostRows bounds how many rows are updated for one task: of 64 starts and outcomes some six blocks, the plan and its batch.
+const mostRows = 0.16
+
+// updatesOf returns how many rows the server has updated, of all tables.
+func updatesOf(t *testing.T, c *pgtest.Cluster) (n int64) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), c.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if err := conn.QueryRow(t.Context(), `SELECT sum(n_tup_upd)::bigint FROM pg_stat_user_tables`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // flushesOf waits until the server's other sessions have ended.
