@@ -180,6 +180,9 @@ func (d *driver) stop(err error) error {
 	if d.unlink != nil {
 		d.unlink()
 	}
+	if st := d.session.st; st != nil {
+		st.rows.retire()
+	}
 	close(d.gone)
 	if err == nil && left > 0 {
 		return &AbandonedError{Calls: left}

@@ -3,6 +3,7 @@ package ota
 import (
 	"math/bits"
 	"slices"
+	"sync"
 )
 
 // Rows are loaded a page at a time. What an owner holds of a plan is a few pages, whatever the size of plan and batch: a page
@@ -73,13 +74,32 @@ func (rs *residents) span(ordinal int) (from, to int) {
 	return from, from + 1<<rs.bits
 }
 
+// usedPages are pages of plans that have come to rest, by the bits of their size, until the next collection of garbage. Memory that
+// is used for the first time is a quarter of what a plan of a thousand agents costs.
+var usedPages [pageBits + 1]sync.Pool
+
+// retire gives all pages away. Nothing may be looked up any more.
+func (rs *residents) retire() {
+	for _, p := range rs.pages {
+		rs.spare = append(rs.spare, p)
+	}
+	for _, p := range rs.spare {
+		usedPages[rs.bits].Put(p)
+	}
+	*rs = residents{}
+}
+
 // buffer is room for the rows of a page to be read: that of a page that is not needed any more, or none. It is given away once.
 func (rs *residents) buffer() (room []AgentRow) {
 	for _, p := range rs.spare {
 		if p.read != nil {
 			room, p.read = p.read[:0], nil
-			break
+			return room
 		}
+	}
+	if p, ok := usedPages[rs.bits].Get().(*page); ok {
+		room, p.read = p.read[:0], nil
+		rs.spare = append(rs.spare, p)
 	}
 	return room
 }
