@@ -61,7 +61,7 @@ func (l *latencies) since(began time.Time, counts bool) {
 
 // pauseMemory pauses and resumes a plan under full load on MemStore.
 func pauseMemory(ctx context.Context, t *trial) error {
-	n, times := t.size(1_000_000, 100_000), t.size(200, 5)
+	n, times := t.size(1_000_000, 100_000), t.size(120, 5)
 	err := t.each(func() error {
 		s := timedMemStore{ota.NewMemStore(), &latencies{}}
 		p := fleet.Plan{ID: "plan", Agents: n}
