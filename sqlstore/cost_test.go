@@ -62,7 +62,7 @@ func TestFlushesPerTask(t *testing.T) {
 }
 
 // mostRows bounds how many rows are updated for one task: of 64 starts and outcomes some six blocks, the plan and its batch.
-const mostRows = 0.16
+const mostRows = 0.12
 
 // updatesOf returns how many rows the server has updated, of all tables.
 func updatesOf(t *testing.T, c *pgtest.Cluster) (n int64) {
