@@ -315,6 +315,7 @@ func (s *state) settle(b *batch, now time.Time) {
 
 func (s *state) close(b *batch, now time.Time) {
 	b.Status, b.ClosedAt = BatchCompleted, now
+	s.probing.active = false // a round that is not over asks about this batch, and nobody waits for it any more
 	if p := s.c.Policy; p.Halve {
 		s.p.Halved = halved(s.p.Halved, p.Concurrency, b.Counts.Bad())
 	}
