@@ -78,7 +78,9 @@ func TestARoundEndsWithItsBatch(t *testing.T) {
 		rested := make(chan Plan, 1)
 		go func() {
 			plan, err := s.e.RunPlan(s.ctx, id)
-			require.NoError(s, err)
+			if err != nil {
+				s.Error(err)
+			}
 			rested <- plan
 		}()
 		s.after(5 * time.Minute)
