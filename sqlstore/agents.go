@@ -41,11 +41,10 @@ func (s *Store) agentsBetween(ctx context.Context, plan string, q ota.RowQuery) 
 		return page, err
 	}
 	cut(&page, limit)
-	if err := s.readStates(ctx, plan, page.Items); err != nil || !q.Total {
+	if err := s.readStates(ctx, plan, page.Items); err != nil {
 		return page, err
 	}
-	_, err = one(ctx, s.db, `SELECT count(*) FROM ota_agents`+where, args, &page.Total)
-	return page, err
+	return page, s.total(ctx, "ota_agents", where, args, q.Total, &page.Total)
 }
 
 // agentsNamed reads agents by their IDs.

@@ -24,19 +24,17 @@ func (s *Store) Batches(ctx context.Context, plan string, q ota.RowQuery) (page 
 		return err
 	})
 	cut(&page, limit)
+	if err == nil && len(page.Items) == 0 {
+		err = s.there(ctx, plan)
+	}
 	if err == nil {
-		err = s.total(ctx, plan, "ota_batches", where, args, q.Total, len(page.Items), &page.Total)
+		err = s.total(ctx, "ota_batches", where, args, q.Total, &page.Total)
 	}
 	return page, wrap(ctx, "read batches of", plan, err)
 }
 
-// total counts what matches when that is asked for, and finds out whether the plan exists when no row says so.
-func (s *Store) total(ctx context.Context, plan, table, where string, args []any, asked bool, rows int, total *int) error {
-	if rows == 0 {
-		if err := s.there(ctx, plan); err != nil {
-			return err
-		}
-	}
+// total counts the rows of a table that match, when that is asked for.
+func (s *Store) total(ctx context.Context, table, where string, args []any, asked bool, total *int) error {
 	if !asked {
 		return nil
 	}
