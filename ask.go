@@ -25,7 +25,7 @@ const askLimit = 30 * time.Second
 func (d *driver) answerProbe(a ask) {
 	ctx, cancel := context.WithTimeout(d.life, askLimit)
 	defer cancel()
-	prober := d.e.exec.(Prober) //nolint:forcetypeassert // the core asks only when it is one
+	prober := d.e.with.Prober
 	health, err := protect(func() (Health, error) { return prober.Health(ctx, a.attempt) })
 	if err != nil {
 		d.e.opt.Logger.WarnContext(ctx, "health is not known", "plan", d.id, "agent", a.attempt.Agent, "error", err)
@@ -37,7 +37,7 @@ func (d *driver) answerProbe(a ask) {
 func (d *driver) answerInspect(a ask) {
 	ctx, cancel := context.WithTimeout(d.life, askLimit)
 	defer cancel()
-	inspector := d.e.exec.(Inspector) //nolint:forcetypeassert // the core asks only when it is one
+	inspector := d.e.with.Inspector
 	found, err := protect(func() (Inspection, error) { return inspector.Inspect(ctx, a.attempt) })
 	if err != nil {
 		d.e.opt.Logger.WarnContext(ctx, "attempt could not be inspected", "plan", d.id, "agent", a.attempt.Agent, "error", err)

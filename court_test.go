@@ -371,5 +371,7 @@ func (c *court) Renew(ctx context.Context, engine string, ttl time.Duration) err
 	return c.MemStore.Renew(ctx, engine, ttl)
 }
 
-// bare hides a store's companions.
+// bare hides a store's companions on purpose.
 type bare struct{ Store }
+
+func (bare) Unwrap() Store { return nil }

@@ -64,7 +64,7 @@ func (e *Engine) sameRequest(ctx context.Context, spec Spec, exists error) (Plan
 
 func (e *Engine) warnings() []string {
 	var w []string
-	if _, ok := e.store.(Claimer); !ok {
+	if e.with.Claimer == nil {
 		w = append(w, "the store enforces no claims: two active plans may upgrade one agent")
 	}
 	return w
@@ -86,8 +86,7 @@ type draft struct {
 }
 
 func (e *Engine) newDraft(spec Spec, m *mistakes) *draft {
-	_, learns := e.exec.(Prechecker)
-	return &draft{learns: learns, spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), further: map[int]int{}, names: map[string]struct{}{}}
+	return &draft{learns: e.with.Prechecker != nil, spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), further: map[int]int{}, names: map[string]struct{}{}}
 }
 
 // rows yields the agents as rows. When it has yielded its last one without an error, the agents are fine.

@@ -122,4 +122,10 @@
 // [AgentState], [AgentFlags], [AgentMore], [TaskState], [TaskMore], [LogRow], [Message], and, in Control, [Order],
 // [OrderKind], [Request], [RollbackRef], [Stop]. Only [PlanQuery], [RowQuery] and [Page] are for callers of the Engine too,
 // and Prune of a [Pruner] for whoever cleans up.
+//
+// # For authors of wrappers
+//
+// A wrapper of a Store or an [Executor], for logs, metrics or tests, has a method Unwrap that returns what it wraps. Without
+// it the optional interfaces of the wrapped value are hidden, and [New] refuses the wrapper. [As] finds an optional
+// interface behind wrappers, [Companions] lists them.
 package ota

@@ -60,10 +60,10 @@ func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	d.pool = newPool(e.exec, e.opt.Clock, d.calls, d.wake, e.lease.ok)
 	d.pool.strayed, d.pool.returned = func(ordinal int) { e.strays.add(id, ordinal) }, d.strayed
 	d.session.left = e.strays.of(id)
-	_, d.session.calls.prober = e.exec.(Prober)
-	_, d.session.calls.prechecker = e.exec.(Prechecker)
-	_, d.session.calls.inspector = e.exec.(Inspector)
-	_, d.session.calls.gater = e.exec.(Gater)
+	d.session.calls.prober = e.with.Prober != nil
+	d.session.calls.prechecker = e.with.Prechecker != nil
+	d.session.calls.inspector = e.with.Inspector != nil
+	d.session.calls.gater = e.with.Gater != nil
 	return d
 }
 

@@ -19,6 +19,7 @@ import (
 type Engine struct {
 	store  Store
 	exec   Executor
+	with   companions
 	opt    Options
 	life   string // not shared even with an engine of the same name
 	hub    hub
@@ -99,6 +100,10 @@ func (o Options) check() error {
 
 // New returns an engine. It starts nothing: plans move only while Run or RunPlan is called. The store is required; an
 // executor of nil makes an engine that can do everything but Run and RunPlan.
+//
+// The optional interfaces of both are looked for once, here, as [As] does. Those that count are one line in the Logger. New refuses
+// a wrapper that hides some: a struct that keeps an Executor or Store in a field, cannot do what that can, and has no Unwrap
+// method. It refuses a nil function or pointer, too. Its errors are FieldErrors.
 func New(store Store, executor Executor, options Options) (*Engine, error) {
 	if store == nil {
 		return nil, &FieldError{Field: "store", Problem: "is missing", Allowed: "for example ota.NewMemStore()"}
@@ -107,6 +112,18 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{store: store, exec: executor, opt: options.withDefaults(), life: uuid.NewString()[:8], drivers: map[string]*driver{}}
+	var m mistakes
+	findCompanions(&m, "store", store, &e.with.storeCompanions)
+	if executor != nil {
+		findCompanions(&m, "executor", executor, &e.with.executorCompanions)
+	}
+	if options.Resolver != nil && isNil(options.Resolver) {
+		m.add("resolver", typeName(options.Resolver), "is nil inside", "a value; nil means one task for each agent")
+	}
+	if err := m.result(); err != nil {
+		return nil, err
+	}
+	e.logCompanions()
 	e.lease.engine, e.lease.begun = e, e.opt.Clock.Now()
 	return e, nil
 }
@@ -134,8 +151,8 @@ func (e *Engine) Start(ctx context.Context, id string, by By) (Plan, error) {
 
 // claim takes the plan's agents for it.
 func (e *Engine) claim(ctx context.Context, id, from string) error {
-	c, ok := e.store.(Claimer)
-	if !ok {
+	c := e.with.Claimer
+	if c == nil {
 		return nil
 	}
 	conflicts, total, err := c.Claim(ctx, id, from)

@@ -18,6 +18,16 @@ import (
 // when the engine shuts down. An attempt may be called again with the same Key after a crash, perhaps while the first
 // call is still at work in a process that lost its lease; both calls together must then have one effect. Of two calls
 // with one Key the one with the higher Epoch is the newer.
+//
+// An Executor may have optional interfaces: Prechecker, Prober, Inspector and Gater. A wrapper hides those of the Executor
+// that it wraps, also when it embeds it: nobody is asked then, and plans are bolder than they look. Give each wrapper a
+// method that returns what it wraps:
+//
+//	func (w logging) Unwrap() ota.Executor { return w.Executor }
+//
+// The engine then finds them behind the wrapper, as [As] does, and calls them past it. An Unwrap that returns nil hides
+// them on purpose. New refuses a struct that has an Executor in a field, hides what that has, and has no Unwrap. It cannot
+// look into a function: an ExecutorFunc that calls another Executor hides them without an error. New logs what counts.
 type Executor interface {
 	Execute(ctx context.Context, a Attempt) (Result, error)
 }

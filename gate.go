@@ -107,5 +107,5 @@ func (e *Engine) gate(ctx context.Context, id string, batch int) (GateVerdict, e
 		return GateNone, err
 	}
 	b := batchOf(&page.Items[0], statusOf(&row.Control, &row.Progress), *row.Control.Policy.FailureThreshold)
-	return e.exec.(Gater).Gate(ctx, planOf(&row), b) //nolint:forcetypeassert // the core asks only when it is one
+	return e.with.Gater.Gate(ctx, planOf(&row), b)
 }

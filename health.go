@@ -108,8 +108,8 @@ func (e *Engine) postReports(ctx context.Context, id string, reports []HealthRep
 
 // post leaves messages for the engine that drives the plan.
 func (e *Engine) post(ctx context.Context, id string, messages []Message) error {
-	box, ok := e.store.(Inbox)
-	if !ok {
+	box := e.with.Inbox
+	if box == nil {
 		return fmt.Errorf("%w: another engine drives plan %s", ErrConflict, id)
 	}
 	return box.Post(ctx, id, messages)
@@ -118,8 +118,8 @@ func (e *Engine) post(ctx context.Context, id string, messages []Message) error 
 // readInbox fetches what other engines have left for a plan, and tells the number of the last message and whether there
 // may be more.
 func (e *Engine) readInbox(ctx context.Context, id string, after uint64) (in input, last uint64, more bool, err error) {
-	box, ok := e.store.(Inbox)
-	if !ok {
+	box := e.with.Inbox
+	if box == nil {
 		return in, after, false, nil
 	}
 	messages, err := box.Read(ctx, id, after, orderChunk)

@@ -23,8 +23,8 @@ type lease struct {
 
 // hold makes sure that the lease is kept until release is called. It waits for the first renewal.
 func (l *lease) hold(ctx context.Context) (release func(), err error) {
-	store, ok := l.engine.store.(Leaser)
-	if !ok {
+	store := l.engine.with.Leaser
+	if store == nil {
 		return func() {}, nil
 	}
 	l.mu.Lock()

@@ -200,7 +200,7 @@ func (r *AgentRow) previous(s *PlanSpec) string {
 func (d *driver) answerPrecheck(a ask) {
 	ctx, cancel := context.WithTimeout(d.life, askLimit)
 	defer cancel()
-	p, after := precheck(ctx, d.e.exec.(Prechecker), a.attempt) //nolint:forcetypeassert // the core asks only when it is one
+	p, after := precheck(ctx, d.e.with.Prechecker, a.attempt)
 	reply := p.answer(a, after, d.e.now())
 	d.post(func(m *mail) { m.input.prechecks = append(m.input.prechecks, reply) })
 }

@@ -115,8 +115,7 @@ type readiness struct {
 }
 
 func (e *Engine) newReadiness(ctx context.Context, p Policy) *readiness {
-	r := &readiness{e: e, ctx: ctx, most: p.withDefaults().Concurrency}
-	r.asker, _ = e.exec.(Prechecker)
+	r := &readiness{e: e, asker: e.with.Prechecker, ctx: ctx, most: p.withDefaults().Concurrency}
 	now := e.now()
 	r.found.At, r.found.NextOpen = now, p.NextOpen(now)
 	return r

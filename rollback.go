@@ -214,7 +214,7 @@ func (w *saying) rollBack(id string) error {
 // rollbackOff unties a rollback plan from its source: one that was canceled, or would have been empty. A source that
 // has not ended is then paused.
 func (e *Engine) rollbackOff(ctx context.Context, source, id, why string) error {
-	if c, ok := e.store.(Claimer); ok {
+	if c := e.with.Claimer; c != nil {
 		if p, err := e.store.Plan(ctx, source); err == nil && p.Progress.End == StatusUnknown && p.Control.Cancel == nil {
 			if _, _, err := c.Claim(ctx, source, id); err != nil {
 				return err

@@ -71,7 +71,7 @@ func (s *supervisor) watch(ctx context.Context) {
 	wake, stop := s.e.hub.watch("")
 	s.wake = wake
 	context.AfterFunc(ctx, stop)
-	if n, ok := s.e.store.(Notifier); ok {
+	if n := s.e.with.Notifier; n != nil {
 		changes, err := n.Changes(ctx)
 		if err != nil {
 			s.e.opt.Logger.WarnContext(ctx, "changes are polled for", "error", err)
@@ -160,7 +160,7 @@ func (s *supervisor) consider(ctx context.Context, row *PlanRow, owners []string
 func (s *supervisor) wants(row *PlanRow) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, leaser := s.e.store.(Leaser); !leaser && s.fenced[row.ID] && row.Progress.Owner != s.e.opt.Name {
+	if s.e.with.Leaser == nil && s.fenced[row.ID] && row.Progress.Owner != s.e.opt.Name {
 		return false
 	}
 	if p := &row.Progress; p.Owner == s.e.opt.Name && p.Life != s.e.life && s.e.now().Before(s.shared[row.ID].until) {
@@ -248,8 +248,8 @@ func (e *Engine) remove(d *driver) {
 
 // owners lists the engines that are alive.
 func (e *Engine) owners(ctx context.Context) ([]string, error) {
-	l, ok := e.store.(Leaser)
-	if !ok {
+	l := e.with.Leaser
+	if l == nil {
 		return nil, nil
 	}
 	return l.Owners(ctx)

@@ -135,7 +135,7 @@ func worldOf(ch chooser, spec Spec, faults int) *world {
 	w.behave, w.effects, w.tended = map[string]int{}, map[string]bool{}, map[string]tending{}
 	w.store = &faultStore{MemStore: NewMemStore(), w: w}
 	w.referee = newReferee(w)
-	e, err := New(w.store, ExecutorFunc(nil), Options{Name: "verbs", Clock: w.clock})
+	e, err := New(w.store, nil, Options{Name: "verbs", Clock: w.clock})
 	w.must(err)
 	w.engine = e
 	p, err := e.Create(w.ctx, w.spec)

@@ -60,7 +60,7 @@ func (s *simulator) ask(p *simPlan, a ask) {
 		s.askPrecheck(p, a)
 		return
 	}
-	h := s.prober.SimulateHealth(a.attempt, s.clock.now)
+	h := s.with.SimProber.SimulateHealth(a.attempt, s.clock.now)
 	if h.Latency > askLimit {
 		h.Latency, h.Err = askLimit, context.DeadlineExceeded
 	}
@@ -71,7 +71,7 @@ func (s *simulator) ask(p *simPlan, a ask) {
 }
 
 func (s *simulator) askPrecheck(p *simPlan, a ask) {
-	c := s.prechecker.SimulatePrecheck(a.attempt, s.clock.now)
+	c := s.with.SimPrechecker.SimulatePrecheck(a.attempt, s.clock.now)
 	if c.Latency > askLimit {
 		c.Latency, c.Err = askLimit, context.DeadlineExceeded
 	}

@@ -7,7 +7,9 @@ import (
 	"time"
 )
 
-// SimFleet is a fleet that exists only in a simulation. Package otatest has one whose agents behave as their IDs say.
+// SimFleet is a fleet that exists only in a simulation. Package otatest has one whose agents behave as their IDs say. Its
+// optional interfaces are SimProber and SimPrechecker. A wrapper of a SimFleet has a method Unwrap() SimFleet, for the
+// reason that a wrapper of an Executor has one.
 type SimFleet interface {
 	// SimulateCall tells how a call of the Executor for a, made at the given virtual time, would end. It is called once for
 	// each call, by one goroutine, in the order of their times. A simulation is repeatable when the answers are.

@@ -11,18 +11,17 @@ import (
 // simulator is the shell around the core in virtual time: where the driver calls, asks and waits, it asks the simulated
 // fleet, puts the answer into a queue, and jumps to the next moment at which something happens.
 type simulator struct {
-	ctx        context.Context
-	engine     *Engine
-	clock      *simClock
-	fleet      SimFleet
-	prober     SimProber     // nil: the fleet is none
-	prechecker SimPrechecker // nil: the fleet is none
-	opt        SimOptions
-	plans      []*simPlan // the plan, and its rollback plan once that was started
-	events     simEvents
-	breach     *Breach // the first that struck the plan, once it was answered
-	number     int     // of events so far
-	calls      int
+	ctx    context.Context
+	engine *Engine
+	clock  *simClock
+	fleet  SimFleet
+	with   simCompanions
+	opt    SimOptions
+	plans  []*simPlan // the plan, and its rollback plan once that was started
+	events simEvents
+	breach *Breach // the first that struck the plan, once it was answered
+	number int     // of events so far
+	calls  int
 }
 
 // simPlan is one plan that is being simulated.
@@ -47,9 +46,12 @@ func (c *simClock) Now() time.Time { return c.now }
 
 func newSimulator(ctx context.Context, fleet SimFleet, opt SimOptions) (*simulator, error) {
 	s := &simulator{ctx: ctx, clock: &simClock{Clock: clock.New(), now: opt.Start}, fleet: fleet, opt: opt}
-	s.prober, _ = fleet.(SimProber)
-	s.prechecker, _ = fleet.(SimPrechecker)
-	var err error
+	var m mistakes
+	findCompanions(&m, "fleet", fleet, &s.with)
+	err := m.result()
+	if err != nil {
+		return nil, err
+	}
 	s.engine, err = New(NewMemStore(), nil, Options{Name: "simulation", Clock: s.clock})
 	return s, err
 }
@@ -69,7 +71,7 @@ func (s *simulator) begin(spec Spec) error {
 
 func (s *simulator) add(id string) {
 	p := &simPlan{id: id, session: newSession(s.engine.store, id, s.engine.opt.Name, 0), due: true}
-	p.session.calls.prober, p.session.calls.prechecker = s.prober != nil, s.prechecker != nil
+	p.session.calls.prober, p.session.calls.prechecker = s.with.SimProber != nil, s.with.SimPrechecker != nil
 	s.plans = append(s.plans, p)
 }
 

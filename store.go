@@ -16,6 +16,16 @@ import (
 // A method whose ctx ends returns the context's error; it may have written nothing or all of its change, or a database that is
 // still at work may write all of it a moment later. The engine reads the plan again, and the numbers that its next Commit compares
 // tell it of a change that landed in between.
+//
+// A Store may have optional interfaces: Claimer, Leaser, Notifier, Inbox and Pruner. A wrapper hides those of the Store
+// that it wraps, also when it embeds it: two plans may then upgrade one agent, for example. Give each wrapper a method
+// that returns what it wraps:
+//
+//	func (w counting) Unwrap() ota.Store { return w.Store }
+//
+// The engine then finds them behind the wrapper, as [As] does, and calls them past it: a wrapper that renames plans has to
+// have all five itself. An Unwrap that returns nil hides them on purpose. New refuses a struct that has a Store in a
+// field, hides what that has, and has no Unwrap. New logs what counts.
 type Store interface {
 	// Create reads agents to their end and makes the plan visible in one step, at revision 1, Control number 1, Progress
 	// number 1 and epoch 0; nothing of it is visible before. Then, and only then, it calls p.Finish for what the agents decide. An

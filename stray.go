@@ -81,8 +81,7 @@ func (e *Engine) foldAlone(ctx context.Context, id string, in input, left []bar)
 	if err != nil {
 		return err
 	}
-	_, leaser := e.store.(Leaser)
-	if owner := row.Progress.Owner; !e.mayOwn(&row, owners) || !leaser && owner != "" && owner != e.opt.Name {
+	if owner := row.Progress.Owner; !e.mayOwn(&row, owners) || e.with.Leaser == nil && owner != "" && owner != e.opt.Name {
 		return errOwned(&row)
 	}
 	x := e.newSession(id, row.Epoch)

@@ -1,12 +1,24 @@
 package executortest
 
 import (
+	"slices"
+
 	"github.com/seed-19b57ce3/ota"
 )
 
 var companionCases = []testCase{
+	{"NoneIsHidden", func(e *env) {
+		_, err := ota.New(ota.NewMemStore(), e.exec, ota.Options{})
+		e.ok("an executor that wraps another one hides no companion of it, unless its Unwrap returns nil", err)
+	}},
+	{"AWrapperKeepsThem", func(e *env) {
+		lost := ota.Companions(e.bare)
+		kept := ota.Companions(e.exec)
+		lost = slices.DeleteFunc(lost, func(c string) bool { return slices.Contains(kept, c) })
+		e.that("a wrapper keeps the companions of the executor that it wraps", len(lost) == 0, "lost are %v", lost)
+	}},
 	{"HealthChangesNothing", func(e *env) {
-		p, ok := e.exec.(ota.Prober)
+		p, ok := ota.As[ota.Prober](e.exec)
 		if !ok {
 			e.skip("the executor is no ota.Prober")
 		}
@@ -21,7 +33,7 @@ var companionCases = []testCase{
 		e.unmoved("Health is a question: it changes nothing", a, before, a.ToVersion)
 	}},
 	{"PrecheckChangesNothing", func(e *env) {
-		p, ok := e.exec.(ota.Prechecker)
+		p, ok := ota.As[ota.Prechecker](e.exec)
 		if !ok {
 			e.skip("the executor is no ota.Prechecker")
 		}
@@ -66,7 +78,7 @@ var companionCases = []testCase{
 }
 
 func (e *env) inspector() ota.Inspector {
-	x, ok := e.exec.(ota.Inspector)
+	x, ok := ota.As[ota.Inspector](e.exec)
 	if !ok {
 		e.skip("the executor is no ota.Inspector")
 	}

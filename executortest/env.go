@@ -14,7 +14,12 @@ import (
 type env struct {
 	ctx  context.Context
 	exec ota.Executor
+	bare ota.Executor // exec without Options.Wrap
 	opt  Options
+}
+
+func newEnv(ctx context.Context, x ota.Executor, opt Options) *env {
+	return &env{ctx: ctx, exec: opt.Wrap(x), bare: x, opt: opt}
 }
 
 func (e *env) skip(reason string) { kit.Skip(reason) }
@@ -70,7 +75,7 @@ func (e *env) runs(rule, agent, want string) {
 	if e.opt.Version == nil {
 		return
 	}
-	got, err := e.opt.Version(e.exec, agent)
+	got, err := e.opt.Version(e.bare, agent)
 	e.ok("Options.Version returns no error", err)
 	e.that(rule, got == want, "agent %s runs %q, want %q", agent, got, want)
 }
@@ -80,7 +85,7 @@ func (e *env) effects(agent string) int {
 	if e.opt.Effects == nil {
 		return -1
 	}
-	n, err := e.opt.Effects(e.exec, agent)
+	n, err := e.opt.Effects(e.bare, agent)
 	e.ok("Options.Effects returns no error", err)
 	return n
 }

@@ -10,8 +10,9 @@
 //	}
 //
 // The more of the Options are given, the more is proved. What cannot be observed or provoked is skipped, with the
-// reason in the test's output. So are the cases of the companions ota.Prober and ota.Inspector, which are found by type
-// assertion, when the executor does not have them.
+// reason in the test's output. So are the cases of the companions, such as ota.Prober, when the executor does not have
+// them; they are found by ota.As. A wrapper of an Executor is tested as Options.Wrap: it must keep the companions of what
+// it wraps.
 package executortest
 
 import (
@@ -44,6 +45,9 @@ type Options struct {
 	// Provoke changes an attempt so that its call fails for the given reason: any of ota.ReasonError, ReasonPermanent,
 	// ReasonRejected, ReasonUnreachable and ReasonThrottled. Those that are missing are skipped.
 	Provoke map[ota.Reason]func(a ota.Attempt) ota.Attempt
+	// Wrap puts the wrapper under test around an executor of newExecutor. Every case runs through the wrapper. Version and
+	// Effects get the executor without it. Nil means no wrapper.
+	Wrap func(x ota.Executor) ota.Executor
 	// Bound is how long a call may go on after its context has ended. 0 means 5 s.
 	Bound time.Duration
 }
@@ -54,6 +58,9 @@ func (o Options) withDefaults() Options {
 	}
 	o.FromVersion = cmp.Or(o.FromVersion, "1.0.0")
 	o.ToVersion = cmp.Or(o.ToVersion, "2.0.0")
+	if o.Wrap == nil {
+		o.Wrap = func(x ota.Executor) ota.Executor { return x }
+	}
 	o.Bound = cmp.Or(o.Bound, 5*time.Second)
 	return o
 }
@@ -68,7 +75,7 @@ func Run(t *testing.T, newExecutor func(t *testing.T) ota.Executor, opts Options
 		t.Run(theme.name, func(t *testing.T) {
 			for _, c := range theme.cases {
 				t.Run(c.name, func(t *testing.T) {
-					kit.End(t, (&env{ctx: t.Context(), exec: newExecutor(t), opt: opts}).run(c))
+					kit.End(t, newEnv(t.Context(), newExecutor(t), opts).run(c))
 				})
 			}
 		})
@@ -87,7 +94,7 @@ func Check(ctx context.Context, newExecutor func() (ota.Executor, error), opts O
 			}
 			x, err := newExecutor()
 			if err == nil {
-				err = (&env{ctx: ctx, exec: x, opt: opts}).run(c)
+				err = newEnv(ctx, x, opts).run(c)
 			}
 			if kit.Failed(err) {
 				failures = append(failures, fmt.Errorf("%s/%s: %w", theme.name, c.name, err))

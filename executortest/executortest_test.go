@@ -72,8 +72,38 @@ func TestRunPassesTheFleet(t *testing.T) {
 	})
 }
 
+type wrapped struct{ ota.Executor }
+
+func (w wrapped) Unwrap() ota.Executor { return w.Executor }
+
+func TestRunThroughAWrapper(t *testing.T) {
+	through := machines
+	through.Wrap = func(x ota.Executor) ota.Executor { return &wrapped{wrapped{x}} }
+	executortest.Run(t, func(*testing.T) ota.Executor { return brokenexecutor.Good() }, through)
+}
+
+type hiding struct{ ota.Executor }
+
+func TestWrappersThatHideAreNamed(t *testing.T) {
+	through := machines
+	through.Wrap = func(x ota.Executor) ota.Executor { return hiding{x} }
+	err := executortest.Check(t.Context(), func() (ota.Executor, error) { return brokenexecutor.Good(), nil }, through)
+	for _, want := range []string{"hides ota.Prechecker, ota.Prober, ota.Inspector of *brokenexecutor.Machines", "lost are [Prechecker Prober Inspector]"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	through.Wrap = func(x ota.Executor) ota.Executor { return ota.ExecutorFunc(x.Execute) }
+	err = executortest.Check(t.Context(), func() (ota.Executor, error) { return brokenexecutor.Good(), nil }, through)
+	if err == nil || !strings.Contains(err.Error(), "lost are [Prechecker Prober Inspector]") {
+		t.Errorf("a function that captured an executor: got %v", err)
+	}
+}
+
 // bare has no companions, and nothing of it can be observed.
 type bare struct{ ota.Executor }
+
+func (bare) Unwrap() ota.Executor { return nil }
 
 func TestCheckSkipsWhatCannotBeSeen(t *testing.T) {
 	newBare := func() (ota.Executor, error) { return bare{otatest.NewFleet(otatest.Options{})}, nil }

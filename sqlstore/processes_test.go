@@ -46,7 +46,7 @@ func TestTwoProcessesOnOneFile(t *testing.T) {
 	const agents = 30
 	file := filepath.Join(t.TempDir(), "plans.db")
 	s := place{dsn: file}.open(t)
-	e, err := ota.New(s, ota.ExecutorFunc(nil), ota.Options{})
+	e, err := ota.New(s, nil, ota.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

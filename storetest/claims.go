@@ -116,7 +116,7 @@ var claimCases = []testCase{
 }
 
 func (e *env) claimer() ota.Claimer {
-	c, ok := e.store.(ota.Claimer)
+	c, ok := ota.As[ota.Claimer](e.store)
 	if !ok {
 		e.skip("the store is no ota.Claimer")
 	}

@@ -63,12 +63,12 @@ var durabilityCases = []testCase{
 	{"ClaimsAndMessagesAreThereAfterReopening", func(e *env) {
 		e.needsReopen()
 		p := e.made("p")
-		claimer, claims := e.store.(ota.Claimer)
+		claimer, claims := ota.As[ota.Claimer](e.store)
 		if claims {
 			_, _, err := claimer.Claim(e.ctx, "p", "")
 			e.ok(ruleClaim, err)
 		}
-		inbox, posts := e.store.(ota.Inbox)
+		inbox, posts := ota.As[ota.Inbox](e.store)
 		if posts {
 			e.ok("Post appends", inbox.Post(e.ctx, "p", []ota.Message{{ID: "m", Body: []byte("body")}}))
 		}
@@ -80,12 +80,12 @@ var durabilityCases = []testCase{
 			rival := e.sample("q", 6, 2)
 			rival.agents = p.agents
 			e.create(rival)
-			_, total, err := e.store.(ota.Claimer).Claim(e.ctx, "q", "")
+			_, total, err := e.claimer().Claim(e.ctx, "q", "")
 			e.ok(ruleClaim, err)
 			e.same("claims are there after the store is opened again", total, 6)
 		}
 		if posts {
-			got, err := e.store.(ota.Inbox).Read(e.ctx, "p", 0, 10)
+			got, err := e.inbox().Read(e.ctx, "p", 0, 10)
 			e.ok("Read answers", err)
 			e.same("messages are there after the store is opened again", len(got), 1)
 		}
@@ -101,5 +101,5 @@ func (e *env) needsReopen() {
 // again opens the store again.
 func (e *env) again() {
 	e.needsReopen()
-	e.store = e.reopen(e.store)
+	e.reopen()
 }

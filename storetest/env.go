@@ -17,8 +17,9 @@ import (
 type env struct {
 	ctx    context.Context
 	store  ota.Store
+	bare   ota.Store // store without Options.Wrap
 	step   time.Duration
-	reopen func(s ota.Store) ota.Store
+	reopen func() // nil: it cannot be opened again
 }
 
 func (e *env) skip(reason string) { kit.Skip(reason) }

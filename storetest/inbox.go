@@ -87,7 +87,7 @@ var inboxCases = []testCase{
 }
 
 func (e *env) inbox() ota.Inbox {
-	in, ok := e.store.(ota.Inbox)
+	in, ok := ota.As[ota.Inbox](e.store)
 	if !ok {
 		e.skip("the store is no ota.Inbox")
 	}

@@ -39,7 +39,7 @@ var leaseCases = []testCase{
 }
 
 func (e *env) leaser() ota.Leaser {
-	l, ok := e.store.(ota.Leaser)
+	l, ok := ota.As[ota.Leaser](e.store)
 	if !ok {
 		e.skip("the store is no ota.Leaser")
 	}

@@ -47,7 +47,7 @@ var notifyCases = []testCase{
 }
 
 func (e *env) changes(ctx context.Context) <-chan string {
-	n, ok := e.store.(ota.Notifier)
+	n, ok := ota.As[ota.Notifier](e.store)
 	if !ok {
 		e.skip("the store is no ota.Notifier")
 	}

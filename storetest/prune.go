@@ -32,10 +32,10 @@ var pruneCases = []testCase{
 		p := e.sample("p", 3, 1)
 		p.plan.RequestKey = "key"
 		e.create(p)
-		if c, ok := e.store.(ota.Claimer); ok {
+		if c, ok := ota.As[ota.Claimer](e.store); ok {
 			e.claim(c, "p", "", nil)
 		}
-		in, posts := e.store.(ota.Inbox)
+		in, posts := ota.As[ota.Inbox](e.store)
 		if posts {
 			e.post(in, "p", "m")
 		}
@@ -61,7 +61,7 @@ var pruneCases = []testCase{
 }
 
 func (e *env) pruner() ota.Pruner {
-	p, ok := e.store.(ota.Pruner)
+	p, ok := ota.As[ota.Pruner](e.store)
 	if !ok {
 		e.skip("the store is no ota.Pruner")
 	}

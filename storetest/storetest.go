@@ -5,8 +5,9 @@
 //		storetest.Run(t, func(t *testing.T) ota.Store { return mystore.New(t.TempDir()) }, storetest.Options{})
 //	}
 //
-// The optional companions of a Store, such as ota.Claimer, are found by type assertion. Their cases are skipped, with
-// the reason in the test's output, when the store does not have them.
+// The optional companions of a Store, such as ota.Claimer, are found by ota.As. Their cases are skipped, with the reason in
+// the test's output, when the store does not have them. A wrapper of a Store is tested as Options.Wrap: it must keep the
+// companions of what it wraps.
 package storetest
 
 import (
@@ -28,6 +29,16 @@ type Options struct {
 	// Reopen returns a second handle on the data of s, as another process would open it, to prove that what was
 	// committed is durable; s itself is not used afterwards. Nil skips those cases.
 	Reopen func(t *testing.T, s ota.Store) ota.Store
+	// Wrap puts the wrapper under test around a store of newStore, and around what Reopen returns. Every case runs
+	// through the wrapper. Reopen gets the store without it. Nil means no wrapper.
+	Wrap func(s ota.Store) ota.Store
+}
+
+func (o Options) wrap(s ota.Store) ota.Store {
+	if o.Wrap == nil {
+		return s
+	}
+	return o.Wrap(s)
 }
 
 // Run runs every case as a subtest of t. newStore is called once for each case and returns an empty store; it registers
@@ -42,9 +53,13 @@ func Run(t *testing.T, newStore func(t *testing.T) ota.Store, opts Options) {
 			for _, c := range theme.cases {
 				t.Run(c.name, func(t *testing.T) {
 					t.Parallel()
-					e := &env{ctx: t.Context(), store: newStore(t), step: max(opts.TimePrecision, 1)}
+					bare := newStore(t)
+					e := &env{ctx: t.Context(), store: opts.wrap(bare), bare: bare, step: max(opts.TimePrecision, 1)}
 					if opts.Reopen != nil {
-						e.reopen = func(s ota.Store) ota.Store { return opts.Reopen(t, s) }
+						e.reopen = func() {
+							e.bare = opts.Reopen(t, e.bare)
+							e.store = opts.wrap(e.bare)
+						}
 					}
 					kit.End(t, e.run(c))
 				})
@@ -65,7 +80,7 @@ func Check(ctx context.Context, newStore func() (ota.Store, error)) error {
 			}
 			s, err := newStore()
 			if err == nil {
-				err = (&env{ctx: ctx, store: s, step: time.Microsecond}).run(c)
+				err = (&env{ctx: ctx, store: s, bare: s, step: time.Microsecond}).run(c)
 			}
 			if kit.Failed(err) {
 				failures = append(failures, fmt.Errorf("%s/%s: %w", theme.name, c.name, err))
@@ -104,6 +119,7 @@ var themes = []theme{
 	{"Inbox", inboxCases},
 	{"Notify", notifyCases},
 	{"Prune", pruneCases},
+	{"Wrapper", wrapperCases},
 }
 
 // caseLimit ends a case of a store that hangs, if the store heeds its context.

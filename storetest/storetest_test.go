@@ -28,8 +28,35 @@ func TestRunWithEverything(t *testing.T) {
 	})
 }
 
+type wrapped struct{ ota.Store }
+
+func (w wrapped) Unwrap() ota.Store { return w.Store }
+
+func TestRunThroughAWrapper(t *testing.T) {
+	storetest.Run(t, func(*testing.T) ota.Store { return ota.NewMemStore() }, storetest.Options{
+		Reopen: func(_ *testing.T, s ota.Store) ota.Store { return s.(*ota.MemStore) },
+		Wrap:   func(s ota.Store) ota.Store { return &wrapped{wrapped{s}} },
+	})
+}
+
+type hiding struct{ ota.Store }
+
+func TestWrappersThatHideAreNamed(t *testing.T) {
+	err := storetest.CheckWrapped(t.Context(), ota.NewMemStore(), func(s ota.Store) ota.Store { return hiding{s} })
+	for _, want := range []string{"hides ota.Claimer, ota.Leaser", "lost are [Claimer Leaser Notifier Inbox Pruner]"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	if err := storetest.CheckWrapped(t.Context(), ota.NewMemStore(), func(s ota.Store) ota.Store { return wrapped{s} }); err != nil {
+		t.Error(err)
+	}
+}
+
 // bare has no companions.
 type bare struct{ ota.Store }
+
+func (bare) Unwrap() ota.Store { return nil }
 
 func TestRunSkipsWhatTheStoreDoesNotHave(t *testing.T) {
 	storetest.Run(t, func(*testing.T) ota.Store { return bare{ota.NewMemStore()} }, storetest.Options{})

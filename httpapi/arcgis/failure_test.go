@@ -257,6 +257,8 @@ func TestStoreDown(t *testing.T) {
 
 type downStore struct{ ota.Store }
 
+func (d downStore) Unwrap() ota.Store { return d.Store }
+
 func (downStore) Plans(context.Context, ota.PlanQuery) (ota.Page[ota.PlanRow], error) {
 	return ota.Page[ota.PlanRow]{}, errors.New("disk full")
 }

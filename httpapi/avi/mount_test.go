@@ -106,6 +106,8 @@ func TestNew(t *testing.T) {
 // broken is a Store that does not answer.
 type broken struct{ ota.Store }
 
+func (b broken) Unwrap() ota.Store { return b.Store }
+
 func (broken) Plan(context.Context, string) (ota.PlanRow, error) {
 	return ota.PlanRow{}, errors.New("the secret host is down")
 }
