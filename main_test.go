@@ -19,11 +19,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// goroutinesLeft returns the stacks of goroutines that run code of this module, or were started by it, once they had two
-// seconds to end.
+// goroutinesLeft returns the stacks of goroutines that run code of this module, or were started by it, once they had a
+// minute to end.
 func goroutinesLeft() string {
 	var left []string
-	for range 200 {
+	for range 6000 {
 		left = left[:0]
 		buf := make([]byte, 4<<20)
 		for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {

@@ -190,11 +190,26 @@ func weekSpec() Spec {
 	return s
 }
 
+// askedFleet counts the questions about health.
+type askedFleet struct {
+	sickFleet
+	questions int
+}
+
+func (f *askedFleet) SimulateHealth(a Attempt, at time.Time) SimHealth {
+	f.questions++
+	return f.sickFleet.SimulateHealth(a, at)
+}
+
+// A week costs what happens in it: commits in proportion to the calls and rounds, whatever time lies between them.
 func TestAWeekIsSimulatedAtOnce(t *testing.T) {
-	start := time.Now()
-	sim := simulate(t, weekSpec(), sickFleet{steady}, SimOptions{})
-	if took := time.Since(start); took > 10*time.Second { // a tenth of that on an idle machine; see the benchmark
-		t.Errorf("took %v", took)
+	fleet := &askedFleet{sickFleet: sickFleet{steady}}
+	sim := simulate(t, weekSpec(), fleet, SimOptions{})
+	if sim.Calls != 10_000 || fleet.questions > 20*10_000 { // a round each ten minutes, and one at the end
+		t.Errorf("%d calls and %d questions, want one call and at most 20 questions for each agent", sim.Calls, fleet.questions)
+	}
+	if sim.Plan.Revision > 600 { // 20 calls a commit, and one for each batch
+		t.Errorf("%d commits, want at most 600", sim.Plan.Revision)
 	}
 	if want := 50 * (3*time.Hour + 10*time.Minute); sim.Plan.Status != StatusCompleted || sim.Took() != want {
 		t.Errorf("got %s after %v, want completed after %v", sim.Plan.Status, sim.Took(), want)

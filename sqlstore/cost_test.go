@@ -86,7 +86,7 @@ func flushesOf(t *testing.T, c *pgtest.Cluster) (n int64) {
 		t.Fatal(err)
 	}
 	defer conn.Close(t.Context())
-	for range 500 {
+	for range 6000 { // a minute
 		var others int
 		err := conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`).Scan(&others)
 		if err != nil {

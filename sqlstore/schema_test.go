@@ -242,7 +242,7 @@ func TestListeningGoesOn(t *testing.T) {
 			if id != "p" {
 				t.Fatal(id)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("plan p was not %s", want)
 		}
 		if err := s.Post(t.Context(), "p", []ota.Message{{ID: want}}); err != nil {

@@ -105,7 +105,7 @@ var createCases = []testCase{
 		look := &env{ctx: e.ctx, store: e.store}
 		var seen error
 		e.ok(ruleCreate, e.store.Create(e.ctx, p.plan, p.rowsThen(2500, func() error {
-			seen = aside(func() error {
+			seen = e.aside(func() error {
 				return look.run(testCase{run: func(e *env) { e.absent(rule, "p") }})
 			})
 			return nil
@@ -120,7 +120,7 @@ var createCases = []testCase{
 		p := e.sample("p", 3000, 1000)
 		var result error
 		e.ok(ruleCreate, e.store.Create(e.ctx, p.plan, p.rowsThen(1500, func() error {
-			result = aside(func() error {
+			result = e.aside(func() error {
 				_, err := e.store.Commit(e.ctx, c)
 				return err
 			})
@@ -170,17 +170,14 @@ var createCases = []testCase{
 	}},
 }
 
-// patience is how long something may take that should not have to wait at all.
-var patience = 10 * time.Second
-
 // aside runs f beside the caller, who holds something up meanwhile, and gives up when f waits for it.
-func aside(f func() error) error {
+func (e *env) aside(f func() error) error {
 	result := make(chan error, 1)
 	go func() { result <- f() }()
 	select {
 	case err := <-result:
 		return err
-	case <-time.After(patience):
+	case <-time.After(e.patience):
 		return errors.New("it waits")
 	}
 }

@@ -20,6 +20,8 @@ type env struct {
 	bare   ota.Store // store without Options.Wrap
 	step   time.Duration
 	reopen func() // nil: it cannot be opened again
+	// patience is how long something may take that should not have to wait at all.
+	patience time.Duration
 }
 
 func (e *env) skip(reason string) { kit.Skip(reason) }

@@ -64,7 +64,7 @@ func (e *env) owners(l ota.Leaser, rule string, want ...string) {
 
 // eventually waits, as leases are told by the store's clock, which nobody else can move.
 func (e *env) eventually(l ota.Leaser, rule string, want ...string) {
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(e.patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if slices.Equal(e.list(l), want) {
 			return
 		}

@@ -66,7 +66,7 @@ func TestCheckNamesTheBrokenRule(t *testing.T) {
 	for _, v := range brokenstore.Variants {
 		t.Run(v.Name, func(t *testing.T) {
 			t.Parallel()
-			err := storetest.Check(t.Context(), func() (ota.Store, error) { return v.New(), nil })
+			err := storetest.CheckBroken(t.Context(), func() (ota.Store, error) { return v.New(), nil })
 			if err == nil {
 				t.Fatal("the store passed")
 			}

@@ -104,7 +104,7 @@ func (c *controller) start(id string, until ota.Status) {
 
 func (c *controller) until(id string, want ota.Status) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
 	defer cancel()
 	for record, err := range c.engine.Watch(ctx, id, 0) {
 		if err != nil {

@@ -138,7 +138,7 @@ func TestServiceFabric(t *testing.T) {
 		}
 		until := func(state string) {
 			t.Helper()
-			for range 1000 {
+			for range 6000 { // a minute
 				if _, body := again(fabricProgress); body["UpgradeState"] == state {
 					return
 				}
@@ -190,7 +190,7 @@ func TestServiceFabricPage(t *testing.T) {
 		command = "H='{host}' T='{token}'; " + commands[0] + "\ncurl " + strings.TrimSpace(command)
 		var status string
 		var body map[string]any
-		for range 200 { // until the upgrade has come to where the command makes sense
+		for range 6000 { // a minute, until the upgrade has come to where the command makes sense
 			if status, body = w.curl(command); status == "200" {
 				break
 			}

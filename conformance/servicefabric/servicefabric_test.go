@@ -85,7 +85,7 @@ func (w *world) progress() sdk.ApplicationUpgradeProgressInfo {
 
 func (w *world) until(ok func(sdk.ApplicationUpgradeProgressInfo) bool) sdk.ApplicationUpgradeProgressInfo {
 	w.Helper()
-	for range 1000 {
+	for range 6000 { // a minute
 		if info := w.progress(); ok(info) {
 			return info
 		}

@@ -50,7 +50,7 @@ func startQuickstart(t *testing.T, args ...string) *quickstart {
 // awaitLine waits until the program has printed something.
 func (q *quickstart) awaitLine(t *testing.T, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(q.out.String(), text); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(q.out.String(), text); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("it never printed %q:\n%s", text, q.out.String())
 		}
@@ -78,7 +78,7 @@ func (q *quickstart) agents(t *testing.T) int {
 
 func (q *quickstart) noneLeft(t *testing.T) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); q.agents(t) > 0; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); q.agents(t) > 0; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d agents are left:\n%s", q.agents(t), q.out.String())
 		}

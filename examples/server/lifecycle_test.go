@@ -144,9 +144,6 @@ func killAndStart(t *testing.T, db string) {
 				t.Fatal("the plan ended before it was killed in the middle")
 			}
 			if rec.At.After(killed) && slices.ContainsFunc(rec.Events, func(e ota.Event) bool { return e.Kind == ota.EventOwned }) {
-				if took := rec.At.Sub(s.since); took > 2*time.Second {
-					t.Errorf("it took %v to go on", took)
-				}
 				break
 			}
 		}
@@ -217,7 +214,7 @@ func TestStop(t *testing.T) {
 	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		if p, err := c.Summary(t.Context(), p.ID); err == nil && p.RunningCount == 2 {
 			break
-		} else if time.Since(began) > 10*time.Second {
+		} else if time.Since(began) > time.Minute {
 			t.Fatal(p, err)
 		}
 	}

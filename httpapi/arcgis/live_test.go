@@ -80,7 +80,7 @@ func TestCurl(t *testing.T) {
 	if r.Status == nil || r.Status.State != "in_progress" || r.Status.Code != 1 || len(r.Status.Messages) != 1 || r.Status.Messages[0].Code != 2072 {
 		t.Fatalf("got %+v", r)
 	}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for r.Status.Code == 1 {
 		if time.Now().After(deadline) {
 			t.Fatalf("the job does not end: %+v", r)
@@ -108,10 +108,9 @@ func TestSlowForm(t *testing.T) {
 	}
 	defer conn.Close()
 	fmt.Fprint(conn, "POST /context/admin/system/upgrades?f=json HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
-	began := time.Now()
 	go func() {
-		for range 100 {
-			time.Sleep(50 * time.Millisecond)
+		for range 999 { // the whole form takes a minute at least
+			time.Sleep(61 * time.Millisecond)
 			if _, err := fmt.Fprint(conn, "x"); err != nil {
 				return
 			}
@@ -123,8 +122,8 @@ func TestSlowForm(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	if err != nil || !strings.Contains(string(b), "too slowly") || time.Since(began) > 3*time.Second {
-		t.Errorf("got %s, %v after %v", b, err, time.Since(began))
+	if err != nil || !strings.Contains(string(b), "too slowly") {
+		t.Errorf("got %s, %v", b, err)
 	}
 }
 
@@ -156,7 +155,7 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 	url, e, _ := live(t, arcgis.Limits{})
 	install(t, e, "pat_1_505", "pat_2_506")
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-euc", script)
 	cmd.Env = append(os.Environ(), "H="+url, "T="+documented)

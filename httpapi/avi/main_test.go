@@ -70,7 +70,7 @@ func (w *world) start(id string, until ota.Status) ota.Plan {
 
 func (w *world) until(id string, want ota.Status) ota.Plan {
 	w.t.Helper()
-	for range 2000 {
+	for range 12_000 { // a minute
 		p, err := w.engine.Plan(w.t.Context(), id)
 		if err != nil {
 			w.t.Fatal(err)

@@ -154,7 +154,7 @@ func TestStates(t *testing.T) {
 
 	held := w.plan(otatest.IDs("ok-a", 4), func(s *ota.Spec) { s.Shape.Size = 2; s.Policy.Hold.Every = true })
 	w.start(held.ID, ota.StatusRunning)
-	for range 1000 {
+	for range 12_000 { // a minute
 		if state(held.ID) == "WAITING IN_PROGRESS" {
 			break
 		}
@@ -204,7 +204,7 @@ func TestStates(t *testing.T) {
 
 func (w *world) waitInFlight(id string) {
 	w.t.Helper()
-	for range 1000 {
+	for range 12_000 { // a minute
 		p, err := w.engine.Plan(w.t.Context(), id)
 		if err != nil {
 			w.t.Fatal(err)

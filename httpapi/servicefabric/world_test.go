@@ -175,7 +175,7 @@ func (w *world) progress() state {
 func (w *world) wait(what string, ok func(*state) bool) state {
 	w.t.Helper()
 	var s state
-	for range 1000 {
+	for range 6000 { // a minute
 		if s = w.progress(); ok(&s) {
 			return s
 		}

@@ -104,7 +104,7 @@ func (c *Cluster) Start() error {
 	if err := <-started; err != nil {
 		return err
 	}
-	if err := c.answers(30 * time.Second); err != nil {
+	if err := c.answers(2 * time.Minute); err != nil {
 		c.Kill()
 		return fmt.Errorf("start postgres: %w\n%s", err, output.Bytes())
 	}
@@ -141,7 +141,7 @@ func (c *Cluster) Stop() {
 	_ = c.server.Process.Signal(syscall.SIGQUIT)
 	select {
 	case <-c.exited:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		c.Kill()
 	}
 	os.RemoveAll(c.dir)

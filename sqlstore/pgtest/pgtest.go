@@ -53,7 +53,7 @@ func Schema(t testing.TB) (dsn, schema string) {
 	t.Helper()
 	dsn, schema = URL(t), "t_"+rand.Text()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		conn, err := pgx.Connect(ctx, dsn)
 		if err != nil {

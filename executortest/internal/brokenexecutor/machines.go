@@ -75,7 +75,7 @@ func (m *Machines) Effects(agent string) int {
 // Latency is how long a call takes, and Long how long one to the agent "slow" does.
 const (
 	Latency = 3 * time.Millisecond
-	Long    = time.Second
+	Long    = time.Minute
 )
 
 // Execute implements ota.Executor.

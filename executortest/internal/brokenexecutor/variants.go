@@ -5,6 +5,8 @@ type Variant struct {
 	Name string
 	Rule string // the rule that executortest must name
 	New  func() *Machines
+	// Endless says that it goes on for much longer than a case waits, so that the Bound may be short.
+	Endless bool
 }
 
 // Good has no fault.
@@ -41,5 +43,5 @@ var Variants = []Variant{
 }
 
 func broken(name, rule string, f faults) Variant {
-	return Variant{Name: name, Rule: rule, New: func() *Machines { return machines(f) }}
+	return Variant{Name: name, Rule: rule, New: func() *Machines { return machines(f) }, Endless: f.deaf || f.leaky || f.spills}
 }

@@ -48,7 +48,6 @@ func (c call) key() string { return fmt.Sprintf("%s/%s/%d", c.Plan, c.Agent, c.N
 type line struct {
 	Effect bool // otherwise a call
 	call
-	At int64 // Unix nanoseconds
 }
 
 // startFleet starts a fleet that ends with the test.
@@ -119,7 +118,6 @@ func (f *fleet) work(c call) {
 }
 
 func (f *fleet) write(l line) {
-	l.At = time.Now().UnixNano()
 	text, err := json.Marshal(l)
 	if err == nil {
 		_, err = f.log.Write(append(text, '\n'))
@@ -127,6 +125,17 @@ func (f *fleet) write(l line) {
 	if err != nil {
 		panic(err)
 	}
+}
+
+// called is how many calls have reached the fleet.
+func (f *fleet) called(t testing.TB) (n int) {
+	t.Helper()
+	for _, l := range f.lines(t) {
+		if !l.Effect {
+			n++
+		}
+	}
+	return n
 }
 
 // lines reads the log.

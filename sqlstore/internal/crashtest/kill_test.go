@@ -96,7 +96,7 @@ func (k *killer) life(o order, number int) bool {
 		select {
 		case <-c.up:
 		case <-c.exited:
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			k.t.Errorf("the engine does not come up:\n%s", c.complaints())
 		}
 	}

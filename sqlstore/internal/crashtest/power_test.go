@@ -139,7 +139,7 @@ func startWriter(t *testing.T, file, mode string) *atomic.Uint64 {
 	case <-first:
 	case <-read:
 		t.Fatal("the writer ended")
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the writer writes nothing")
 	}
 	return acked

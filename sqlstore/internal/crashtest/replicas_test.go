@@ -27,7 +27,7 @@ func TestReplicas(t *testing.T) {
 	w.chaos.Go(func() { w.disturb() })
 	w.chaos.Go(func() { w.pauseAndResume() })
 	w.chaos.Go(func() { w.restartDatabase(plans) })
-	w.tell(plans, 2*time.Minute)
+	w.tell(plans, 10*time.Minute)
 	w.calm()
 	for _, p := range w.problems() {
 		t.Error(p)
@@ -233,7 +233,7 @@ func (w *world) pauseAndResume() {
 		}
 		w.pauses++
 		w.sleep(time.Duration(10+rand.IntN(50)) * time.Millisecond)
-		for range 1000 {
+		for range 6000 {
 			p, err := w.engine.Plan(w.ctx, id)
 			if err == nil {
 				_, err = w.engine.Resume(w.ctx, id, ota.Accept(p.Counts.Bad()), operator)
