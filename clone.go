@@ -33,6 +33,7 @@ func (p Policy) clone() Policy {
 func (r *RollbackRef) clone() *RollbackRef {
 	r = cloneOf(r)
 	if r != nil {
+		r.Wanted = cloneOf(r.Wanted)
 		r.Started = cloneOf(r.Started)
 		r.Spec = r.Spec.clone()
 	}

@@ -12,11 +12,22 @@ import (
 type By struct {
 	Actor  string // who; at most 255 bytes
 	Reason string // why; at most 255 bytes
-	// Request makes the verb idempotent across lost answers: the same verb with the same request ID is carried out once,
-	// and is success after that. The plan remembers its newest 64. At most 255 bytes.
+	// Request makes the verb idempotent across lost answers. The same verb with the same request ID is carried out once.
+	// A repetition is success, changes nothing, and returns the plan as it is now; Control is not compared then. Repeat it
+	// after an error too: what was begun is finished. The plan remembers the newest 64 request IDs whose verb has changed
+	// it. A verb that found its wish fulfilled has changed nothing. At most 255 bytes.
 	Request string
-	// Control, when not 0, must be the plan's present Control number; otherwise the verb is refused with ErrConflict.
+	// Control, when not 0, must be the present Control number of the plan that is named; otherwise the verb is refused with
+	// ErrConflict.
 	Control uint64
+}
+
+// holds checks the condition on the plan that was named.
+func (b By) holds(row *PlanRow) error {
+	if b.Control == 0 || b.Control == row.ControlNumber {
+		return nil
+	}
+	return fmt.Errorf("%w: plan %s has control number %d, not %d", ErrConflict, row.ID, row.ControlNumber, b.Control)
 }
 
 // saying is a verb being said to a plan: what the plan was when it was read, and what it becomes.
@@ -25,6 +36,7 @@ type saying struct {
 	store Store
 	verb  Verb
 	by    By
+	as    Verb // under which by.Request is remembered: verb, or zero for Precheck
 	row   PlanRow
 	now   time.Time
 
@@ -34,22 +46,26 @@ type saying struct {
 	events []Event
 }
 
-// prepare returns the commit that carries out a verb, or ok false when the plan is already as wished.
+// prepare returns the commit that carries out a verb, or ok false when the plan is already as wished, or the request was
+// carried out before.
 func (w *saying) prepare(say func(*saying) error) (c Commit, ok bool, err error) {
-	if w.by.Control != 0 && w.by.Control != w.row.ControlNumber {
-		return Commit{}, false, fmt.Errorf("%w: plan %s has control number %d, not %d", ErrConflict, w.row.ID, w.row.ControlNumber, w.by.Control)
-	}
-	if r := w.by.Request; r != "" && slices.Contains(w.row.Control.Requests, Request{r, w.verb}) {
+	w.c = w.row.Control
+	if _, ok := w.c.known(w.by.Request, w.as); ok {
 		return Commit{}, false, nil
 	}
-	w.c = w.row.Control
+	if err := w.by.holds(&w.row); err != nil {
+		return Commit{}, false, err
+	}
 	w.exact, w.events = false, nil
 	if err := say(w); err != nil || len(w.events) == 0 {
 		return Commit{}, false, err
 	}
-	if r := w.by.Request; r != "" {
-		w.c.Requests = append(slices.Clone(w.c.Requests), Request{r, w.verb})
-		w.c.Requests = w.c.Requests[max(0, len(w.c.Requests)-64):]
+	if id := w.by.Request; id != "" {
+		r := Request{ID: id, Verb: w.as}
+		if ref := w.c.Rollback; ref != nil && (w.as == VerbRollback || w.as == VerbCreateRollback) {
+			r.Plan = ref.ID
+		}
+		w.c.remember(r)
 	}
 	status := statusOf(&w.c, &w.row.Progress)
 	if w.loose && w.exact && w.verb != VerbResume {

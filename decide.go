@@ -10,7 +10,7 @@ func statusOf(c *Control, p *Progress) Status {
 	switch {
 	case c.Rollback != nil && !c.Rollback.Done.IsZero():
 		return StatusRolledBack
-	case c.Rollback != nil && c.Rollback.Started != nil, undoing(c, p):
+	case c.Rollback.begun(), undoing(c, p):
 		return StatusRollingBack
 	case p.End == StatusCompleted:
 		return StatusCompleted
@@ -114,7 +114,7 @@ const (
 func (v *view) decide() decision {
 	switch v.status {
 	case StatusCanceling, StatusRollingBack:
-		if v.p.Counts.Waiting > 0 {
+		if v.p.Counts.Waiting > 0 && !v.c.Rollback.refusable() {
 			return decision{do: doSweep}
 		}
 		return decision{}

@@ -139,6 +139,9 @@ func (e *Engine) Start(ctx context.Context, id string, by By) (Plan, error) {
 		return Plan{}, fmt.Errorf("ota: start plan %s: %w", id, err)
 	}
 	if row.Source != "" && statusOf(&row.Control, &row.Progress) == StatusPending {
+		if err := by.holds(&row); err != nil {
+			return Plan{}, err
+		}
 		return e.startRollback(ctx, row, by)
 	}
 	if statusOf(&row.Control, &row.Progress) == StatusPending {
@@ -236,14 +239,18 @@ func (e *Engine) say(ctx context.Context, id string, verb Verb, by By, f func(*s
 }
 
 func (e *Engine) sayRow(ctx context.Context, id string, verb Verb, by By, f func(*saying) error) (PlanRow, error) {
+	return e.sayAs(ctx, id, &saying{ctx: ctx, store: e.store, verb: verb, as: verb, by: by}, f)
+}
+
+// sayAs is sayRow for a verb that is ready to be said.
+func (e *Engine) sayAs(ctx context.Context, id string, w *saying, f func(*saying) error) (PlanRow, error) {
 	var m mistakes
-	checkText(&m, "by.actor", by.Actor, maxText)
-	checkText(&m, "by.reason", by.Reason, maxText)
-	checkText(&m, "by.request", by.Request, maxText)
+	checkText(&m, "by.actor", w.by.Actor, maxText)
+	checkText(&m, "by.reason", w.by.Reason, maxText)
+	checkText(&m, "by.request", w.by.Request, maxText)
 	if err := m.result(); err != nil {
 		return PlanRow{}, err
 	}
-	w := &saying{ctx: ctx, store: e.store, verb: verb, by: by}
 	row, err := e.sayTo(ctx, id, w, f)
 	if err == nil {
 		e.changed(id)

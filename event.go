@@ -41,10 +41,10 @@ const (
 	EventAnnotated                           // Annotate; Text names the keys
 	EventOrdered                             // Retry, Skip or Accept was ordered; Number is the order
 	EventCarriedOut                          // that order was carried out
-	EventFrozen                              // a rollback plan was made, or is about to be: Text is its ID
-	EventRollback                            // the rollback plan was started; Text is its ID
+	EventFrozen                              // a rollback plan was made, or is about to be, or is to be started: Text is its ID
+	EventRollback                            // the rollback plan is started, and that is final; Text is its ID
 	EventRolledBack                          // the rollback plan completed
-	EventRollbackOff                         // the rollback plan was canceled, or would have been empty
+	EventRollbackOff                         // the rollback plan was canceled, would have been empty, or may not be started
 	EventStatus                              // the plan's status became the record's, by what happened
 	EventOwned                               // an engine took the plan over; Text is its name, Number the epoch
 	EventBreach                              // a verdict struck

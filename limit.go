@@ -96,7 +96,7 @@ func rollbackLimit(v *view) room {
 	switch r := v.c.Rollback; {
 	case r == nil:
 		return plenty
-	case r.Started == nil:
+	case !r.begun():
 		return none(ReasonFrozen, VerbRollback, "rollback plan "+r.ID)
 	default:
 		return none(ReasonRollingBack, 0, "rollback plan "+r.ID)

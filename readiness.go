@@ -61,6 +61,9 @@ func (e *Engine) Precheck(ctx context.Context, id string, by By) (Plan, error) {
 	if err != nil {
 		return Plan{}, fmt.Errorf("ota: precheck plan %s: %w", id, err)
 	}
+	if _, ok := row.Control.known(by.Request, 0); ok {
+		return planOf(&row), nil
+	}
 	r := e.newReadiness(ctx, row.Control.Policy)
 	if !gone(statusOf(&row.Control, &row.Progress)) {
 		err = r.ask(e.pending(ctx, &row), row.ID, row.Source)
@@ -69,7 +72,12 @@ func (e *Engine) Precheck(ctx context.Context, id string, by By) (Plan, error) {
 		return Plan{}, fmt.Errorf("ota: precheck plan %s: %w", id, err)
 	}
 	r.found.Actor = by.Actor
-	return e.say(ctx, id, VerbAnnotate, by, func(w *saying) error { return w.found(r.found) })
+	w := &saying{ctx: ctx, store: e.store, verb: VerbAnnotate, by: by}
+	row, err = e.sayAs(ctx, id, w, func(w *saying) error { return w.found(r.found) })
+	if err != nil {
+		return Plan{}, err
+	}
+	return planOf(&row), nil
 }
 
 // found keeps what was found, as an annotation is kept: in any status.

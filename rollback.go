@@ -1,6 +1,7 @@
 package ota
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,13 +57,16 @@ func (e *Engine) CreateRollback(ctx context.Context, id string, spec RollbackSpe
 }
 
 // Rollback is CreateRollback and the Start of that plan, which begins once nothing of the source is in flight. The source
-// rolls back meanwhile, and has rolled back when the rollback plan completes. It returns the rollback plan.
+// rolls back from the first commit on, and has rolled back when the rollback plan completes. It returns the rollback plan.
+//
+// What that commit has accepted, the engine finishes by itself when the caller dies. A rollback plan that may not start is
+// refused with the error that Start would return, for example a *ClaimError. It then stays pending, and its source frozen.
 func (e *Engine) Rollback(ctx context.Context, id string, spec RollbackSpec, by By) (Plan, error) {
 	row, err := e.createRollback(ctx, id, spec, by, VerbRollback)
 	if err != nil {
 		return Plan{}, err
 	}
-	return e.startRollback(ctx, row, by)
+	return e.startRollback(ctx, row, By{Actor: by.Actor, Reason: by.Reason})
 }
 
 // CanRollback tells whether Rollback would be legal now, and of how many agents; it changes nothing. A plan that cannot be rolled
@@ -75,7 +79,7 @@ func (e *Engine) CanRollback(ctx context.Context, id string) (agents int, err er
 	}
 	w := &saying{ctx: ctx, store: e.store, verb: VerbRollback, row: row, now: e.now(), c: row.Control}
 	if row.Control.Rollback == nil || row.Source != "" {
-		if err := w.freeze(RollbackSpec{}); err != nil {
+		if err := w.freeze(RollbackSpec{}, true); err != nil {
 			return 0, err
 		}
 		if row.Spec.FromVersion == "" { // else everybody has a version to go back to
@@ -102,39 +106,66 @@ func nothingBack(plan string) error {
 	return fmt.Errorf("%w: no agent of plan %s has a version to go back to", ErrNothing, plan)
 }
 
-// createRollback freezes the source and makes the rollback plan: two commits, each idempotent. When it dies between
-// them, whoever drives the source next makes the plan.
+// createRollback freezes the source and makes the rollback plan: two commits, each idempotent. The first one remembers
+// the request. When the caller dies between the two, the driver of the source makes the plan.
 func (e *Engine) createRollback(ctx context.Context, id string, spec RollbackSpec, by By, verb Verb) (PlanRow, error) {
 	var m mistakes
 	spec.check(&m)
 	if err := m.result(); err != nil {
 		return PlanRow{}, err
 	}
-	source, err := e.sayRow(ctx, id, verb, by, func(w *saying) error { return w.freeze(spec) })
+	if err := e.untieCanceled(ctx, id); err != nil {
+		return PlanRow{}, err
+	}
+	source, err := e.sayRow(ctx, id, verb, by, func(w *saying) error { return w.freeze(spec, verb == VerbRollback) })
 	if err != nil {
 		return PlanRow{}, err
+	}
+	if r, ok := source.Control.known(by.Request, verb); ok && !source.Control.Rollback.is(r.Plan) {
+		return e.formerRollback(ctx, &source, r.Plan)
 	}
 	return e.ensureRollback(ctx, &source)
 }
 
-// freeze ties the rollback plan to its source; nothing starts in the source from then on.
-func (w *saying) freeze(spec RollbackSpec) error {
+// formerRollback answers the repetition of a request whose rollback plan is not tied to its source any more.
+func (e *Engine) formerRollback(ctx context.Context, source *PlanRow, id string) (PlanRow, error) {
+	row, err := e.store.Plan(ctx, cmp.Or(id, rollbackID(source.ID, source.Control.Rollbacks-1)))
+	if errors.Is(err, ErrNotFound) {
+		return PlanRow{}, nothingBack(source.ID)
+	}
+	return row, err
+}
+
+// is reports whether this is the tie to that rollback plan; an ID that was not recorded fits any.
+func (r *RollbackRef) is(id string) bool { return r != nil && (id == "" || id == r.ID) }
+
+// freeze ties the rollback plan to its source; nothing starts in the source from then on. With start, the source rolls back.
+func (w *saying) freeze(spec RollbackSpec, start bool) error {
 	if w.row.Source != "" {
 		return w.refuse("it is a rollback itself; roll forward with a new plan")
 	}
-	if w.frozen() {
+	ref := w.c.Rollback
+	if ref != nil && (!start || ref.begun() || !ref.Done.IsZero()) {
 		return nil
 	}
-	if !undoing(&w.row.Control, &w.row.Progress) { // a breach has asked for it already
-		if err := w.legal(); err != nil {
-			return err
+	if ref == nil {
+		if !undoing(&w.row.Control, &w.row.Progress) { // a breach has asked for it already
+			if err := w.legal(); err != nil {
+				return err
+			}
 		}
+		if p := &w.row.Progress; p.Touched+p.Counts.Running == 0 {
+			return fmt.Errorf("%w: plan %s has touched no agent", ErrNothing, w.row.ID)
+		}
+		ref = &RollbackRef{ID: rollbackID(w.row.ID, w.c.Rollbacks), Spec: spec, Frozen: w.stamp()}
 	}
-	if p := &w.row.Progress; p.Touched+p.Counts.Running == 0 {
-		return fmt.Errorf("%w: plan %s has touched no agent", ErrNothing, w.row.ID)
+	next := *ref
+	if start {
+		s := w.stamp()
+		next.Wanted = &s
 	}
-	w.c.Rollback = &RollbackRef{ID: rollbackID(w.row.ID, w.c.Rollbacks), Spec: spec, Frozen: w.stamp()}
-	w.event(Event{Kind: EventFrozen, Batch: -1, Text: w.c.Rollback.ID})
+	w.c.Rollback = &next
+	w.event(Event{Kind: EventFrozen, Batch: -1, Text: next.ID})
 	return nil
 }
 
@@ -165,50 +196,115 @@ func (e *Engine) ensureRollback(ctx context.Context, source *PlanRow) (PlanRow, 
 	return e.store.Plan(ctx, id)
 }
 
-// startRollback starts a rollback plan and makes its source roll back. The claims come first: a conflict changes nothing.
+// startRollback starts a rollback plan and makes its source roll back. Whatever may refuse that comes first: from the
+// commit that sets Started on, the rollback is not taken back. A rollback plan that runs although its source was not told
+// so, as an older version could store it, is repaired.
 func (e *Engine) startRollback(ctx context.Context, row PlanRow, by By) (Plan, error) {
+	st := statusOf(&row.Control, &row.Progress)
+	if st.Ended() {
+		return planOf(&row), nil
+	}
 	source, err := e.store.Plan(ctx, row.Source)
 	if err != nil {
 		return Plan{}, fmt.Errorf("ota: start rollback plan %s: %w", row.ID, err)
 	}
-	if ref := source.Control.Rollback; ref == nil || ref.ID != row.ID {
-		return Plan{}, &StateError{
-			Plan: row.ID, Verb: VerbStart, Have: statusOf(&row.Control, &row.Progress),
-			Hint: "it is not the rollback plan of plan " + row.Source + " any more",
+	if !source.Control.Rollback.is(row.ID) {
+		return Plan{}, notItsRollback(&row)
+	}
+	if st == StatusPending {
+		if err := e.mayStart(ctx, &row, by); err != nil {
+			return e.refuseRollback(ctx, row, err)
 		}
 	}
-	if statusOf(&row.Control, &row.Progress) != StatusPending { // it was started before
+	request := by.Request // it was about the plan that the caller named, as by.Control was
+	by.Control, by.Request = 0, ""
+	source, err = e.sayRow(ctx, row.Source, VerbRollback, by, func(w *saying) error { return w.rollBack(row.ID, request) })
+	if err != nil {
+		return Plan{}, err
+	}
+	if st != StatusPending {
 		return planOf(&row), nil
 	}
-	if err := e.claim(ctx, row.ID, row.Source); err != nil {
-		return Plan{}, err
-	}
-	by.Control = 0 // it was about the plan that the caller named, and has been compared
-	if _, err := e.sayRow(ctx, row.Source, VerbRollback, by, func(w *saying) error { return w.rollBack(row.ID) }); err != nil {
-		return Plan{}, err
-	}
+	by.Request = cmp.Or(request, source.Control.Rollback.Request)
 	p, err := e.say(ctx, row.ID, VerbStart, by, (*saying).start)
-	if errors.Is(err, ErrState) { // whoever drives the source has started it meanwhile, and it has gone on since
+	if errors.Is(err, ErrState) { // the driver of the source has started it meanwhile, and it has gone on since
 		return e.Plan(ctx, row.ID)
 	}
 	return p, err
 }
 
-// rollBack makes the source roll back.
-func (w *saying) rollBack(id string) error {
+func notItsRollback(row *PlanRow) error {
+	return &StateError{
+		Plan: row.ID, Verb: VerbStart, Have: statusOf(&row.Control, &row.Progress),
+		Hint: "it is not the rollback plan of plan " + row.Source + " any more",
+	}
+}
+
+// mayStart checks that a pending rollback plan can be started, and takes its agents over from its source.
+func (e *Engine) mayStart(ctx context.Context, row *PlanRow, by By) error {
+	w := &saying{ctx: ctx, store: e.store, verb: VerbStart, by: by, row: *row, now: e.now(), c: row.Control}
+	if err := w.start(); err != nil {
+		return err
+	}
+	return e.claim(ctx, row.ID, row.Source)
+}
+
+// refuseRollback takes back that a rollback was wanted, because its plan may not start. The source stays frozen. Where the
+// rollback was begun by somebody else meanwhile, that is what the caller wanted.
+func (e *Engine) refuseRollback(ctx context.Context, row PlanRow, why error) (Plan, error) {
+	if !refusal(why) && !errors.Is(why, ErrClaimed) {
+		return Plan{}, why
+	}
+	by := By{Actor: "ota", Reason: shorten255(why.Error())}
+	source, err := e.sayRow(ctx, row.Source, VerbRollback, by, func(w *saying) error {
+		ref := w.c.Rollback
+		if !ref.is(row.ID) || ref.Wanted == nil || ref.Started != nil {
+			return nil
+		}
+		frozen := *ref
+		frozen.Wanted = nil
+		w.c.Rollback = &frozen
+		w.event(Event{Kind: EventRollbackOff, Batch: -1})
+		return nil
+	})
+	switch {
+	case err != nil:
+		return Plan{}, err
+	case source.Control.Rollback.is(row.ID) && source.Control.Rollback.Started != nil:
+		return e.Plan(ctx, row.ID)
+	}
+	return Plan{}, why
+}
+
+// rollBack makes the source roll back for good. request is the ID under which the rollback plan's Start is remembered.
+func (w *saying) rollBack(id, request string) error {
 	ref := w.c.Rollback
-	if ref == nil || ref.ID != id {
+	if !ref.is(id) {
 		return w.refuse("its rollback plan is gone")
 	}
-	if ref.Started != nil {
+	if ref.Started != nil || !ref.Done.IsZero() {
 		return nil
 	}
 	started := *ref
 	started.Started = &Stop{Stamp: w.stamp(), Interrupt: ref.Spec.Interrupt}
+	started.Request = request
 	w.c.Undone = w.row.Progress.Struck
 	w.c.Rollback = &started
 	w.event(Event{Kind: EventRollback, Batch: -1, Text: id})
 	return nil
+}
+
+// untieCanceled unties the canceled rollback plan of a source, where whoever canceled it did not get to that.
+func (e *Engine) untieCanceled(ctx context.Context, source string) error {
+	row, err := e.store.Plan(ctx, source)
+	if err != nil || row.Control.Rollback == nil {
+		return nil //nolint:nilerr // the verb that follows reads the plan too, and says so
+	}
+	r, err := e.store.Plan(ctx, row.Control.Rollback.ID)
+	if err != nil || statusOf(&r.Control, &r.Progress) != StatusCanceled {
+		return nil //nolint:nilerr // it is made below, or not reached
+	}
+	return e.rollbackOff(ctx, source, r.ID, "rollback plan "+r.ID+" was canceled")
 }
 
 // rollbackOff unties a rollback plan from its source: one that was canceled, or would have been empty. A source that

@@ -345,7 +345,7 @@ type overtaken struct {
 
 func (o *overtaken) Commit(ctx context.Context, c Commit) (uint64, error) {
 	rev, err := o.MemStore.Commit(ctx, c)
-	if act := o.act; err == nil && act != nil && c.Plan == o.source && c.Status == StatusRollingBack {
+	if act := o.act; err == nil && act != nil && c.Plan == o.source && c.NewControl != nil && c.NewControl.Rollback.Started != nil {
 		o.act = nil
 		act()
 	}

@@ -1,6 +1,9 @@
 package ota
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Schema is the number of the stored forms written by this version. An engine leaves alone a plan whose halves carry a
 // higher number, and Explain says so.
@@ -62,15 +65,43 @@ type RollbackRef struct {
 	ID      string       `json:"id"`
 	Spec    RollbackSpec `json:"spec"`
 	Frozen  Stamp        `json:"frozen"`
-	Started *Stop        `json:"started,omitempty"` // nil: made, not started
+	Wanted  *Stamp       `json:"wanted,omitempty"`  // Rollback was accepted: the engine makes the plan and starts it
+	Started *Stop        `json:"started,omitempty"` // nil: not started; once it is set, the rollback is not taken back
+	Request string       `json:"request,omitempty"` // request ID of the Start that set Started, for the rollback plan's own commit
 	Done    time.Time    `json:"done,omitzero"`     // when the rollback plan completed
 }
 
-// Request remembers a verb that was carried out, so that the same request is not carried out twice.
+// begun reports whether the engine is to carry the rollback out, or does so already.
+func (r *RollbackRef) begun() bool { return r != nil && (r.Wanted != nil || r.Started != nil) }
+
+// refusable reports whether the rollback may still turn out not to be startable. What waits can then go on.
+func (r *RollbackRef) refusable() bool { return r != nil && r.Wanted != nil && r.Started == nil }
+
+// Request remembers what was carried out under a request ID, so that it is not carried out twice. It is recorded with the
+// first commit of an operation, on the plan that the caller named. Further commits of the operation do not look at it:
+// they follow from the state of the two plans.
 type Request struct {
 	ID   string `json:"id"`
-	Verb Verb   `json:"verb"`
+	Verb Verb   `json:"verb"`           // zero: Precheck
+	Plan string `json:"plan,omitempty"` // of Rollback and CreateRollback: ID of the rollback plan
 }
+
+// known returns what the plan remembers of a request.
+func (c *Control) known(id string, v Verb) (r Request, ok bool) {
+	i := slices.IndexFunc(c.Requests, func(r Request) bool { return r.ID == id && r.Verb == v })
+	if i < 0 || id == "" {
+		return Request{}, false
+	}
+	return c.Requests[i], true
+}
+
+// remember records a request, and forgets all but the newest 64.
+func (c *Control) remember(r Request) {
+	c.Requests = append(slices.Clone(c.Requests), r)
+	c.Requests = c.Requests[max(0, len(c.Requests)-maxRequests):]
+}
+
+const maxRequests = 64
 
 // Order is a verb that changes rows. Verbs write it to Control; the owner carries it out in chunks, and nothing starts
 // before it is done.

@@ -142,7 +142,11 @@ func (s *supervisor) look(ctx context.Context) error {
 }
 
 func (s *supervisor) consider(ctx context.Context, row *PlanRow, owners []string) {
-	if !s.e.mayOwn(row, owners) || !s.wants(row) {
+	if !s.e.mayOwn(row, owners) {
+		return
+	}
+	if !s.wants(row) {
+		s.tendFrozen(ctx, row)
 		return
 	}
 	s.e.mu.Lock()
@@ -170,6 +174,17 @@ func (s *supervisor) wants(row *PlanRow) bool {
 		return false
 	}
 	return row.canMove()
+}
+
+// tendFrozen looks after a plan at rest that waits for its rollback plan: that may have been canceled by a process which
+// died before it gave the plan back.
+func (s *supervisor) tendFrozen(ctx context.Context, row *PlanRow) {
+	if row.Control.Rollback == nil || row.newer() || s.e.driver(row.ID) != nil {
+		return
+	}
+	if err := s.e.tendSource(ctx, row); err != nil && ctx.Err() == nil {
+		s.e.opt.Logger.WarnContext(ctx, "rollback does not go on", "plan", row.ID, "error", err)
+	}
 }
 
 // canMove reports whether a plan may have something to do for an owner.

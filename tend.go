@@ -54,14 +54,27 @@ func (e *Engine) tendSource(ctx context.Context, row *PlanRow) error {
 		return e.rolledBack(ctx, row.ID, r.ID)
 	case st == StatusCanceled:
 		return e.rollbackOff(ctx, row.ID, r.ID, "rollback plan "+r.ID+" was canceled")
-	case st == StatusPending && ref.Started != nil:
-		_, err := e.startRollback(ctx, r, By{Actor: ref.Started.Actor, Reason: ref.Started.Reason})
-		return err
-	case st == StatusPending && undoing(&row.Control, &row.Progress):
-		_, err := e.startRollback(ctx, r, breachedBy(row))
+	case st == StatusPending && !ref.begun() && !undoing(&row.Control, &row.Progress):
+		return nil // it waits for its Start
+	case st == StatusPending, ref.Started == nil:
+		_, err := e.startRollback(ctx, r, startedBy(row))
 		return err
 	}
 	return nil
+}
+
+// startedBy is who says the verbs that start a rollback plan.
+func startedBy(row *PlanRow) By {
+	switch ref := row.Control.Rollback; {
+	case ref.Started != nil:
+		return By{Actor: ref.Started.Actor, Reason: ref.Started.Reason}
+	case ref.Wanted != nil:
+		return By{Actor: ref.Wanted.Actor, Reason: ref.Wanted.Reason}
+	case undoing(&row.Control, &row.Progress):
+		return breachedBy(row)
+	default:
+		return By{Actor: "ota", Reason: "its rollback plan was started"}
+	}
 }
 
 // rollBackByItself carries out the rollback that a breach asked for.

@@ -174,10 +174,13 @@ func (c *call) verb(id string, v ota.Verb) (ota.Plan, ota.By, error) {
 		return p, ota.By{}, err
 	}
 	by := ota.By{Actor: c.who.Name}
-	if by.Control, err = c.ifMatch(p.Control); err != nil {
+	if by.Request, err = c.requestKey(); err != nil {
 		return p, by, err
 	}
-	by.Request, err = c.requestKey()
+	by.Control, err = c.ifMatch(p.Control)
+	if older := c.olderMatch(); err != nil && by.Request != "" && older != 0 {
+		by.Control, err = older, nil // a repetition names the plan as it was; the engine knows whether it is one
+	}
 	return p, by, err
 }
 

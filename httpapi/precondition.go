@@ -33,6 +33,16 @@ func (c *call) ifMatch(present uint64) (uint64, error) {
 	return 0, newProblem("precondition_failed", "the plan's ETag is "+etag(present))
 }
 
+// olderMatch returns the Control number in the first tag of If-Match, or 0 when it has none.
+func (c *call) olderMatch() uint64 {
+	tag, _, _ := strings.Cut(c.r.Header.Get("If-Match"), ",")
+	control, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(tag), `"`), 10, 64)
+	if err != nil || etag(control) != strings.TrimSpace(tag) {
+		return 0
+	}
+	return control
+}
+
 // maxKey bounds an Idempotency-Key.
 const maxKey = 128
 
