@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,7 +49,9 @@ type driver struct {
 	told  notice
 	slow  bool   // the last turn with a commit took long: commits are dear
 	inbox uint64 // the last message read
-	fail  int    // store errors in a row
+
+	reports []func(error) // to be called once what was reported is committed
+	fail    int           // store errors in a row
 }
 
 func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
@@ -59,7 +62,7 @@ func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	d.calls, d.endCalls = context.WithCancelCause(d.life)
 	d.pool = newPool(e.exec, e.opt.Clock, d.calls, d.wake, e.lease.ok)
 	d.pool.strayed, d.pool.returned = func(ordinal int) { e.strays.add(id, ordinal) }, d.strayed
-	d.session.left = e.strays.of(id)
+	d.session.left, d.session.out = e.strays.of(id), d.pool.calls
 	d.session.calls.prober = e.with.Prober != nil
 	d.session.calls.prechecker = e.with.Prechecker != nil
 	d.session.calls.inspector = e.with.Inspector != nil
@@ -110,12 +113,12 @@ func (d *driver) fetch() mail {
 	m := d.mail
 	d.mail = mail{}
 	d.mu.Unlock()
-	done, resync := d.pool.fetch(d.spare)
+	done, lost := d.pool.fetch(d.spare)
 	d.spare = append(done, m.input.outcomes...)
 	m.input.outcomes = d.spare
-	if resync {
-		d.session.drop()
-		d.session.raise = true
+	d.session.hold(m.input)                                      // at once, for nothing else knows of these outcomes now
+	if lost && !errors.Is(context.Cause(d.calls), errShutdown) { // after that the next engine repeats what was in flight
+		d.session.drop() // the next load looks which calls are out
 	}
 	return m
 }
@@ -147,65 +150,6 @@ func (d *driver) run(ctx context.Context) (err error) {
 	}
 }
 
-// drained reports whether a driver that shuts down is done: everything in flight has been committed, or given up.
-func (d *driver) drained(now, deadline time.Time) bool {
-	if d.pool.out() == 0 && d.settled() {
-		return true
-	}
-	if !now.Before(deadline) {
-		d.end(now, errShutdown, ReasonNone)
-	}
-	return !d.endedAt.IsZero() && !now.Before(deadline) && d.pool.out() == 0
-}
-
-// stop ends what belongs to the driver.
-func (d *driver) stop(err error) error {
-	d.mu.Lock()
-	d.closed = true
-	m := d.mail
-	d.mail = mail{}
-	d.mu.Unlock()
-	for _, s := range m.said {
-		s.reply <- answer{err: errStopped}
-	}
-	for _, report := range m.reports {
-		report(errStopped)
-	}
-	if err != nil { // fenced off: the new owner calls again what is in flight
-		d.waitOut(d.e.opt.AbandonAfter)
-	}
-	left := d.pool.close()
-	d.endLife(errShutdown)
-	d.asks.Wait()
-	if d.unlink != nil {
-		d.unlink()
-	}
-	if st := d.session.st; st != nil {
-		st.rows.retire()
-	}
-	close(d.gone)
-	if err == nil && left > 0 {
-		return &AbandonedError{Calls: left}
-	}
-	return err
-}
-
-// errStopped tells a sender of mail that the driver stopped first.
-var errStopped = errors.New("ota: the driver has stopped")
-
-// waitOut gives calls whose contexts have ended some time to return.
-func (d *driver) waitOut(most time.Duration) {
-	d.look = d.e.now().Add(most)
-	for d.pool.out() > 0 {
-		d.pool.fetch(nil)
-		if d.refreshed = d.e.now(); d.refreshed.Before(d.look) {
-			d.wait(context.Background(), true, d.look)
-			continue
-		}
-		d.pool.abandon(d.e.now(), d.endedAt, 0, ReasonNone)
-	}
-}
-
 // turn is one round: take what came in, let the session go as far as it can, make the calls that it committed.
 func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake time.Time, again bool, err error) {
 	m := d.fetch()
@@ -220,7 +164,7 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 		d.refreshed = now
 		d.nudged.Store(false)
 		left, err := d.refresh(ctx)
-		m.input.take(left)
+		x.hold(left)
 		if err != nil {
 			d.e.opt.Logger.WarnContext(ctx, "plan could not be read", "plan", d.id, "error", err)
 		}
@@ -232,16 +176,14 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 		x.aside = d.aside
 	}
 	began := time.Now()
-	wake, again, err = x.turn(ctx, now, m.input)
+	wake, again, err = x.turn(ctx, now, input{})
 	if x.committed {
 		d.slow = time.Since(began) > slowTurn
 	}
 	for _, look := range m.looks {
 		look(x)
 	}
-	for _, report := range m.reports {
-		report(err)
-	}
+	d.acknowledge(m.reports, err)
 	switch {
 	case errors.Is(err, ErrFenced), errors.Is(err, ErrNotFound), errors.Is(err, errSchema), errors.Is(err, errAtRest):
 		d.end(now, errFencedOff, ReasonNone)
@@ -265,6 +207,19 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	return wake, again, nil
 }
 
+// acknowledge answers those who wait until what they have reported is committed.
+func (d *driver) acknowledge(more []func(error), err error) {
+	d.reports = append(d.reports, more...)
+	if err == nil && !d.session.held.empty() {
+		return // orders come first, or each commit was refused: nothing is committed yet
+	}
+	for _, report := range d.reports {
+		report(err)
+	}
+	clear(d.reports)
+	d.reports = d.reports[:0]
+}
+
 // aside runs what may take as long as the Store does, beside the owner.
 func (d *driver) aside(f func(context.Context)) {
 	d.asks.Go(func() { f(d.life) })
@@ -278,6 +233,7 @@ func (d *driver) call(now time.Time) {
 		d.pool.renew(d.calls)
 	}
 	if len(x.settled) > 0 {
+		x.starts = slices.DeleteFunc(x.starts, func(j job) bool { return slices.Contains(x.settled, j.key()) })
 		d.pool.settle(x.settled)
 		x.settled = x.settled[:0]
 	}

@@ -26,7 +26,6 @@ func (s *state) foldOutcome(o *outcome) {
 	if t.Number != o.number || t.Status != TaskRunning && !(t.Status == TaskWaiting && t.Why == ReasonRepeat) {
 		return
 	}
-	r.live = false
 	s.become(r, o)
 	if o.leaves {
 		s.queue.bar(o.ordinal)
@@ -190,12 +189,12 @@ func (a *AgentState) active() int {
 	return 0
 }
 
-// recovered takes in a row that the store says is running, or waits to be repeated, although no call for it is out in this process: its
-// call was lost. It counts as touched, whatever it answers when it is called again.
+// recovered takes in a row that is running in the Store while no call for it is out in this process: its call was lost, or
+// was never made. It counts as touched, whatever it answers when it is called again.
 func (s *state) recovered(r *resident, now int64) {
 	i := r.State.active()
 	t := r.State.task(i)
-	if t.Status != TaskRunning || r.live {
+	if t.Status != TaskRunning {
 		return
 	}
 	s.setTask(r, i, TaskWaiting)

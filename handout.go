@@ -9,7 +9,6 @@ func (x *session) handOut() (again bool) {
 	x.starts = slices.Grow(x.starts, len(st.fx.starts))
 	for _, b := range st.fx.starts {
 		r := st.rows.at(b.ordinal)
-		r.live = true
 		own := like
 		if own == nil || !r.plain() {
 			a := st.attempt(r, b.task)

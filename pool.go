@@ -16,7 +16,7 @@ import (
 type pool struct {
 	exec  Executor
 	clock clock.Clock
-	calls *callRoot // of every call to be made
+	root  *callRoot // of every call to be made
 	tell  func()    // wakes the owner
 
 	strayed  func(ordinal int) // a call was left behind
@@ -38,7 +38,7 @@ type pool struct {
 	made    int             // calls that are waited for
 	left    int             // abandoned calls that have not returned
 	byRow   map[int]*worker // the busy ones by the ordinal of their job; nil until an outcome is reported
-	resync  bool            // a call was not made, or is not accounted for
+	lost    bool            // a call was not made, or answered nothing, since the owner last asked
 	closed  bool
 	groups  []*errgroup.Group
 }
@@ -55,7 +55,7 @@ type worker struct {
 }
 
 func newPool(x Executor, ck clock.Clock, calls context.Context, tell func(), ok func(time.Time) bool) *pool {
-	p := &pool{exec: x, clock: ck, calls: &callRoot{calls, ck}, tell: tell, ok: ok}
+	p := &pool{exec: x, clock: ck, root: &callRoot{calls, ck}, tell: tell, ok: ok}
 	p.work.L = &p.mu
 	return p
 }
@@ -64,7 +64,7 @@ func newPool(x Executor, ck clock.Clock, calls context.Context, tell func(), ok 
 func (p *pool) renew(calls context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.calls = &callRoot{calls, p.clock}
+	p.root = &callRoot{calls, p.clock}
 }
 
 // push hands attempts to the workers, and keeps the slice; it returns another one to be filled next. It never blocks. crowded says
@@ -134,6 +134,9 @@ func (p *pool) run(w *worker) {
 		if !ended {
 			p.died(w)
 		}
+		if w.late != nil {
+			p.returned(*w.late)
+		}
 	}()
 	var o outcome
 	var now time.Time
@@ -142,9 +145,6 @@ func (p *pool) run(w *worker) {
 		waited, more := p.next(w, &o, have)
 		if !more {
 			ended = true
-			if w.late != nil {
-				p.returned(*w.late)
-			}
 			return
 		}
 		if waited {
@@ -181,10 +181,10 @@ func (p *pool) next(w *worker, o *outcome, have bool) (waited, more bool) {
 		p.roused--
 		waited = true
 	}
-	w.job, w.calls, w.busy = p.queue[p.head], p.calls, true
-	w.void = p.calls.Err() != nil // under the lock: so abandon sees every call that is made although it looks only once
+	w.job, w.calls, w.busy = p.queue[p.head], p.root, true
+	w.void = p.root.Err() != nil // under the lock: so abandon sees every call that is made although it looks only once
 	p.made++
-	w.job.call.root, w.job.call.deadline = p.calls, w.job.deadline
+	w.job.call.root, w.job.call.deadline = p.root, w.job.deadline
 	if p.byRow != nil {
 		p.byRow[w.job.ordinal] = w
 	}
@@ -230,7 +230,7 @@ func (p *pool) back(w *worker, o *outcome, have bool) bool {
 	case have:
 		p.done = append(p.done, *o)
 	default:
-		p.resync = true
+		p.lost = true
 		p.tell()
 	}
 	return true
@@ -262,7 +262,7 @@ func (p *pool) remove(w *worker) {
 }
 
 // settle ends calls whose outcome was reported and committed, and leaves out those that were not made yet.
-func (p *pool) settle(calls []settledCall) {
+func (p *pool) settle(calls []callKey) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.byRow == nil {
@@ -274,12 +274,12 @@ func (p *pool) settle(calls []settledCall) {
 		}
 	}
 	for _, c := range calls {
-		if w := p.byRow[c.ordinal]; w != nil && w.job.key() == c.call {
+		if w := p.byRow[c.ordinal]; w != nil && w.job.key() == c {
 			w.job.call.end()
 			continue
 		}
 		for i := p.head; i < len(p.queue); i++ {
-			if j := &p.queue[i]; j.ordinal == c.ordinal && j.key() == c.call {
+			if p.queue[i].key() == c {
 				p.queue = slices.Delete(p.queue, i, i+1)
 				break
 			}
@@ -287,13 +287,37 @@ func (p *pool) settle(calls []settledCall) {
 	}
 }
 
-// fetch swaps the outcomes out. spare is used for the next ones.
-func (p *pool) fetch(spare []outcome) (done []outcome, resync bool) {
+// fetch swaps the outcomes out. spare is used for the next ones. lost says that the owner has to look, by calls, which calls are
+// not among those that are out.
+func (p *pool) fetch(spare []outcome) (done []outcome, lost bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	done, resync = p.done, p.resync
-	p.done, p.told, p.resync = spare[:0], false, false
-	return done, resync
+	done = p.done
+	p.done, p.told = spare[:0], false
+	return done, p.lost
+}
+
+// calls adds the calls that have not come back to the owner: those that wait for a worker, those that are out, and those whose
+// outcome was not fetched. The pool is the one place that knows them. Each leaves it as an outcome, or by lost, or because settle
+// or the end of the driver took it.
+func (p *pool) calls(all map[callKey]bool) (lost bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := p.head; i < len(p.queue); i++ {
+		all[p.queue[i].key()] = true
+	}
+	for _, w := range p.workers {
+		if w.busy && !w.left {
+			all[w.job.key()] = true
+		}
+	}
+	for i := range p.done {
+		if o := &p.done[i]; !o.left {
+			all[o.key()] = true
+		}
+	}
+	lost, p.lost = p.lost, false
+	return lost
 }
 
 // ready is how many outcomes wait to be fetched.
@@ -339,10 +363,12 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 		p.left++
 		p.strayed(w.job.ordinal)
 		p.size--
-		if why != ReasonNone {
-			p.done = append(p.done, w.job.abandoned(now, why))
-			p.report()
+		if why == ReasonNone {
+			p.lost = true
+			continue
 		}
+		p.done = append(p.done, w.job.abandoned(now, why))
+		p.report()
 	}
 	p.rouse()
 	return again

@@ -9,16 +9,11 @@ type reported struct {
 	found   bool   // its row was looked for; an ordinal of -1 then says that the plan has no such agent
 }
 
-// settledCall names a call for which nothing waits any more.
-type settledCall struct {
-	ordinal int
-	call    callKey
-}
-
-// callKey tells the calls for one agent apart.
+// callKey names one call of a plan: the agent by its ordinal, the task, and the number of the attempt.
 type callKey struct {
-	task   int
-	number uint32
+	ordinal int
+	task    int
+	number  uint32
 }
 
 func (r *OutcomeReport) input(at time.Time) reported {
@@ -94,7 +89,7 @@ func (s *state) foldReport(r *resident, o *outcome) {
 			s.lateReport(o)
 		}
 		if o.task < r.State.tasks() && o.number <= r.State.task(o.task).Number {
-			s.fx.settled = append(s.fx.settled, settledCall{o.ordinal, callKey{o.task, o.number}})
+			s.fx.settled = append(s.fx.settled, o.key())
 		}
 		return
 	}
@@ -104,14 +99,14 @@ func (s *state) foldReport(r *resident, o *outcome) {
 		s.queue.withdraw(o.ordinal)
 	}
 	slot := r.is(AgentOpen)
-	r.live, r.asks = false, false
+	r.asks = false
 	s.become(r, o)
 	if !slot && r.is(AgentOpen) { // it had no slot, and gets none by a report
 		s.queue.withdraw(o.ordinal)
 		s.setFlag(r, AgentOpen, false)
 		s.requeue(r)
 	}
-	s.fx.settled = append(s.fx.settled, settledCall{o.ordinal, callKey{o.task, o.number}})
+	s.fx.settled = append(s.fx.settled, o.key())
 }
 
 func (s *state) lateReport(o *outcome) {

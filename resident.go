@@ -25,7 +25,6 @@ type resident struct {
 	*AgentRow
 	step uint64 // the change in which it was last written
 	page *page  // nil for a row that was loaded alone
-	live bool   // a call for it is out in this process
 	asks bool   // a question about what became of its attempt is out
 	well bool   // a question about its health is out
 }
@@ -189,7 +188,7 @@ func (rs *residents) asking(r *resident, on bool) {
 // without busy rows that end at or before ordinal done.
 func (rs *residents) release(done int) {
 	for k, r := range rs.single {
-		if !busy(r.State.Status) && !r.live && !r.well {
+		if !busy(r.State.Status) && !r.well {
 			delete(rs.single, k)
 		}
 	}

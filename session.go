@@ -24,7 +24,6 @@ type session struct {
 	raise  bool   // the next load takes the ownership, under a new epoch
 	epoch  uint64 // the newest of which this session has known; a higher one that is not its own fences it off
 	loaded bool
-	alive  map[int]callKey
 	left   []bar
 	calls  callsView
 
@@ -33,11 +32,15 @@ type session struct {
 	aside func(func(context.Context)) // runs something beside the owner; nil where nothing may
 	ahead *ahead                      // a page that was read like that, or is; nil for none
 
+	// out adds the calls of this plan that the shell answers for: each will come back as an outcome, or makes lost true, which
+	// says that a call came to nothing since the last time. Nil: the shell makes no calls. Nothing else knows which calls are out.
+	out func(calls map[callKey]bool) (lost bool)
+
 	revision  uint64 // the newest this session has seen
 	held      input  // not acknowledged by a commit yet
 	committed bool   // something was committed since the shell last looked
 	starts    []job
-	settled   []settledCall
+	settled   []callKey
 	asks      []ask
 
 	agents  []AgentRow // reused
@@ -66,10 +69,7 @@ func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.
 			if err := x.load(ctx, now); err != nil {
 				return time.Time{}, false, err
 			}
-		} else {
-			x.st.in.take(in)
 		}
-		in = input{}
 		wake, err = x.step(ctx, now)
 		if err == nil {
 			again, err = x.commit(ctx, now)
@@ -89,8 +89,12 @@ func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.
 // maxRefusals is how many commits in a row may be refused before the shell gets to look around.
 const maxRefusals = 4
 
+// hold takes in what has happened. It is kept until a commit has acknowledged it.
 func (x *session) hold(in input) {
 	x.held.take(in)
+	if x.st != nil {
+		x.st.in.take(in)
+	}
 }
 
 func (in *input) take(more input) {
@@ -101,128 +105,6 @@ func (in *input) take(more input) {
 	in.inspects = append(in.inspects, more.inspects...)
 	in.gates = append(in.gates, more.gates...)
 	in.prechecks = append(in.prechecks, more.prechecks...)
-}
-
-// drop forgets the state in memory, but for what only this process can know: which calls are out.
-func (x *session) drop() {
-	if x.st == nil {
-		return
-	}
-	x.alive = map[int]callKey{}
-	x.st.rows.busyRows(func(r *resident) {
-		if r.live {
-			i := r.State.active()
-			x.alive[r.Ordinal] = callKey{i, r.State.task(i).Number}
-		}
-	})
-	for _, o := range x.held.outcomes {
-		x.alive[o.ordinal] = callKey{o.task, o.number}
-	}
-	x.left, x.st, x.ahead = x.st.queue.barred, nil, nil
-}
-
-// load reads the plan, and takes it over when that is due.
-func (x *session) load(ctx context.Context, now time.Time) error {
-	row, err := x.store.Plan(ctx, x.plan)
-	if err != nil {
-		return fmt.Errorf("ota: load plan %s: %w", x.plan, err)
-	}
-	if row.newer() {
-		return fmt.Errorf("ota: load plan %s: %w", x.plan, errSchema)
-	}
-	if row.Epoch != x.epoch && (!x.raise || row.Progress.Owner != x.owner) {
-		return fmt.Errorf("ota: load plan %s: %w", x.plan, ErrFenced)
-	}
-	if !x.loaded && x.held.empty() && !row.canMove() {
-		return errAtRest // it came to rest after somebody had looked; nothing is to be taken over
-	}
-	x.loaded, x.epoch = true, row.Epoch
-	st := &state{
-		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, told: row.Status,
-		controlNumber: row.ControlNumber, progressNumber: row.ProgressNumber, epoch: row.Epoch,
-		batches: map[int]*batch{}, calls: x.calls,
-	}
-	st.rows.bits = pageBitsOf(row.Control.Policy.Concurrency)
-	st.fx.step = 1
-	st.fx.log.reset()
-	st.queue.barred = x.left
-	if err := x.loadBusy(ctx, st, now); err != nil {
-		return fmt.Errorf("ota: load plan %s: %w", x.plan, err)
-	}
-	st.enterBatch()
-	if x.raise {
-		st.p.Owner, st.p.Life = x.owner, x.life
-		st.event(Event{Kind: EventOwned, Batch: -1, Number: int(st.epoch) + 1, Text: x.owner})
-	}
-	st.in.take(x.held)
-	x.st, x.revision = st, row.Revision
-	return nil
-}
-
-var errAtRest = errors.New("ota: the plan has come to rest")
-
-var errSchema = errors.New("written by a newer version of this library")
-
-// loadBusy reads the batches that are open, and of their agents those that are busy.
-func (x *session) loadBusy(ctx context.Context, st *state, now time.Time) error {
-	if st.p.Batch >= st.spec.Batches {
-		return nil
-	}
-	end := max(st.p.Reached, st.p.Batch) + 1
-	last := 0
-	for from := st.p.Batch; from < end; {
-		page, err := x.store.Batches(ctx, x.plan, RowQuery{From: from, To: end})
-		if err != nil {
-			return err
-		}
-		if len(page.Items) == 0 {
-			return fmt.Errorf("batch %d is missing", from)
-		}
-		for i := range page.Items {
-			b := page.Items[i]
-			last, from = b.First+b.Size, b.Index+1
-			if b.Status != BatchCompleted || b.Index == st.p.Batch {
-				st.batches[b.Index] = &batch{BatchRow: b}
-				st.judgeLater(st.batches[b.Index])
-			}
-		}
-	}
-	return x.loadRows(ctx, st, now, st.batches[st.p.Batch].First, last)
-}
-
-func (x *session) loadRows(ctx context.Context, st *state, now time.Time, from, to int) error {
-	q := RowQuery{From: from, To: to, Status: []TaskStatus{TaskRunning, TaskWaiting}}
-	for _, b := range st.batches {
-		if b.Unhealthy > 0 {
-			q.Status = append(q.Status, TaskSucceeded)
-			break
-		}
-	}
-	for {
-		page, err := x.store.Agents(ctx, x.plan, q)
-		if err != nil {
-			return err
-		}
-		for i := range page.Items {
-			row := page.Items[i]
-			q.From = row.Ordinal + 1
-			if row.State.Status == TaskSucceeded {
-				if m := row.State.More; row.State.Flags&AgentUnhealthy != 0 && m != nil {
-					st.queue.timers.push(timer{at: m.Unhealthy + int64(st.c.Policy.Observe.Retry), ordinal: row.Ordinal, health: true})
-				}
-				continue
-			}
-			r := st.rows.add(row)
-			call, live := x.alive[r.Ordinal]
-			k := r.State.active()
-			t := r.State.task(k)
-			r.live = live && call == callKey{k, t.Number} && t.Status == TaskRunning
-			st.recovered(r, now.UnixNano())
-		}
-		if !page.More || q.From >= to {
-			return nil
-		}
-	}
 }
 
 // step runs the core until it waits, giving it the rows that it needs.
@@ -392,8 +274,9 @@ func (x *session) refresh(ctx context.Context) error {
 	return nil
 }
 
-// acknowledged forgets what the store now knows.
+// acknowledged forgets what the Store now knows. What the step has not folded is still held: orders come first, some at a time.
 func (x *session) acknowledged() {
 	x.held = input{outcomes: x.held.outcomes[:0]}
-	x.alive, x.left = nil, nil
+	x.held.take(x.st.in)
+	x.left = nil
 }

@@ -329,9 +329,20 @@ func (w *world) session(p *process, id string) *session {
 		x := newSession(w.store, id, p.name, w.row(id).Epoch)
 		x.calls.prober = !w.every
 		x.calls.gater, x.calls.prechecker = w.gated, w.checked
+		x.out = func(calls map[callKey]bool) bool { return p.out(id, calls) }
 		p.plans[id] = x
 	}
 	return p.plans[id]
+}
+
+// out adds the calls of a plan that are out in this process, as a pool does.
+func (p *process) out(id string, calls map[callKey]bool) (lost bool) {
+	for i := range p.calls {
+		if c := &p.calls[i]; c.plan == id && !c.left {
+			calls[c.job.key()] = true
+		}
+	}
+	return false
 }
 
 func (w *world) turn(p *process, id string, in input) {
@@ -398,7 +409,7 @@ func (w *world) fenced(p *process, id string) {
 func (w *world) handOut(p *process, id string, x *session) {
 	for _, over := range x.settled { // its outcome was reported: the call ends, and nobody listens to it
 		p.calls = slices.DeleteFunc(p.calls, func(c worldCall) bool {
-			return c.plan == id && !c.left && c.job.ordinal == over.ordinal && c.job.attempt().Task == over.call.task && c.job.attempt().Number == int(over.call.number)
+			return c.plan == id && !c.left && c.job.ordinal == over.ordinal && c.job.attempt().Task == over.task && c.job.attempt().Number == int(over.number)
 		})
 	}
 	x.settled = x.settled[:0]

@@ -32,7 +32,8 @@ func (s *simulator) call(p *simPlan, j *job) {
 		limit = limit.Add(s.opt.AbandonAfter)
 	}
 	switch {
-	case inTime(limit) && back.IsZero(): // it has no limit, and never returns
+	case inTime(limit) && back.IsZero():
+		p.never = append(p.never, j.key())
 	case inTime(limit):
 		s.send(&simEvent{at: back, plan: p, outcome: j.returned(back, c.Result, c.Err)})
 	case !c.IgnoresContext:
@@ -79,6 +80,19 @@ func (s *simulator) askPrecheck(p *simPlan, a ask) {
 	said, after := precheckSaid(a.attempt, c.Precheck, c.Err)
 	answer := said.answer(a, after, at)
 	s.send(&simEvent{at: at, plan: p, check: &answer})
+}
+
+// out adds the calls of a plan that are out, as a pool does.
+func (s *simulator) out(p *simPlan, calls map[callKey]bool) (lost bool) {
+	for _, e := range s.events {
+		if e.plan == p && e.probe == nil && e.check == nil && !e.outcome.left {
+			calls[e.outcome.key()] = true
+		}
+	}
+	for _, key := range p.never {
+		calls[key] = true
+	}
+	return false
 }
 
 func (s *simulator) send(e *simEvent) {

@@ -31,8 +31,9 @@ type simPlan struct {
 	in      input
 	due     bool // it is to be looked at again at once
 	wake    time.Time
-	out     int // calls that the plan waits for
-	left    int // calls that were abandoned and will return
+	out     int       // calls that the plan waits for
+	left    int       // calls that were abandoned and will return
+	never   []callKey // calls that never return
 }
 
 // simClock is a clock that stands still until it is set.
@@ -72,6 +73,7 @@ func (s *simulator) begin(spec Spec) error {
 func (s *simulator) add(id string) {
 	p := &simPlan{id: id, session: newSession(s.engine.store, id, s.engine.opt.Name, 0), due: true}
 	p.session.calls.prober, p.session.calls.prechecker = s.with.SimProber != nil, s.with.SimPrechecker != nil
+	p.session.out = func(calls map[callKey]bool) bool { return s.out(p, calls) }
 	s.plans = append(s.plans, p)
 }
 

@@ -91,9 +91,9 @@ type change struct {
 	agents  []int // ordinals of changed rows
 	batches []int
 	starts  []started
-	settled []settledCall // outcomes were reported: their calls are over
-	bump    bool          // a new breach
-	again   bool          // there is more to do at once
+	settled []callKey // outcomes were reported: their calls are over
+	bump    bool      // a new breach
+	again   bool      // there is more to do at once
 }
 
 // started is an attempt to call once its start is committed.

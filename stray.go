@@ -86,7 +86,10 @@ func (e *Engine) foldAlone(ctx context.Context, id string, in input, left []bar)
 	}
 	x := e.newSession(id, row.Epoch)
 	x.left, x.calls.draining = left, true
-	_, _, err = x.turn(ctx, e.now(), in)
+	x.hold(in)
+	for again := true; again && err == nil && !x.held.empty(); { // orders come first, and others may commit
+		_, again, err = x.turn(ctx, e.now(), input{})
+	}
 	e.changed(id)
 	return err
 }

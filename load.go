@@ -1,0 +1,136 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// drop forgets the state in memory, but for what only this process can know: which abandoned calls have not returned.
+func (x *session) drop() {
+	if x.st != nil {
+		x.left, x.st, x.ahead = x.st.queue.barred, nil, nil
+	}
+}
+
+// inFlight are the calls that will have an outcome in this session: those that are to be handed to the shell, those that it
+// has, and those whose outcome is held. A row that is running without one of them is repeated.
+func (x *session) inFlight() map[callKey]bool {
+	calls := map[callKey]bool{}
+	if x.out != nil && x.out(calls) {
+		x.raise = true // a call may have been made, so the repeat needs an epoch of its own
+	}
+	for i := range x.starts {
+		calls[x.starts[i].key()] = true
+	}
+	for i := range x.held.outcomes {
+		if o := &x.held.outcomes[i]; !o.left {
+			calls[o.key()] = true
+		}
+	}
+	return calls
+}
+
+// load reads the plan, and takes it over when that is due.
+func (x *session) load(ctx context.Context, now time.Time) error {
+	calls := x.inFlight()
+	row, err := x.store.Plan(ctx, x.plan)
+	if err != nil {
+		return fmt.Errorf("ota: load plan %s: %w", x.plan, err)
+	}
+	if row.newer() {
+		return fmt.Errorf("ota: load plan %s: %w", x.plan, errSchema)
+	}
+	if row.Epoch != x.epoch && (!x.raise || row.Progress.Owner != x.owner) {
+		return fmt.Errorf("ota: load plan %s: %w", x.plan, ErrFenced)
+	}
+	if !x.loaded && x.held.empty() && !row.canMove() {
+		return errAtRest // it came to rest after somebody had looked; nothing is to be taken over
+	}
+	x.loaded, x.epoch = true, row.Epoch
+	st := &state{
+		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, told: row.Status,
+		controlNumber: row.ControlNumber, progressNumber: row.ProgressNumber, epoch: row.Epoch,
+		batches: map[int]*batch{}, calls: x.calls,
+	}
+	st.rows.bits = pageBitsOf(row.Control.Policy.Concurrency)
+	st.fx.step = 1
+	st.fx.log.reset()
+	st.queue.barred = x.left
+	if err := x.loadBusy(ctx, st, calls, now); err != nil {
+		return fmt.Errorf("ota: load plan %s: %w", x.plan, err)
+	}
+	st.enterBatch()
+	if x.raise {
+		st.p.Owner, st.p.Life = x.owner, x.life
+		st.event(Event{Kind: EventOwned, Batch: -1, Number: int(st.epoch) + 1, Text: x.owner})
+	}
+	st.in.take(x.held)
+	x.st, x.revision = st, row.Revision
+	return nil
+}
+
+var errAtRest = errors.New("ota: the plan has come to rest")
+
+var errSchema = errors.New("written by a newer version of this library")
+
+// loadBusy reads the batches that are open, and of their agents those that are busy.
+func (x *session) loadBusy(ctx context.Context, st *state, calls map[callKey]bool, now time.Time) error {
+	if st.p.Batch >= st.spec.Batches {
+		return nil
+	}
+	end := max(st.p.Reached, st.p.Batch) + 1
+	last := 0
+	for from := st.p.Batch; from < end; {
+		page, err := x.store.Batches(ctx, x.plan, RowQuery{From: from, To: end})
+		if err != nil {
+			return err
+		}
+		if len(page.Items) == 0 {
+			return fmt.Errorf("batch %d is missing", from)
+		}
+		for i := range page.Items {
+			b := page.Items[i]
+			last, from = b.First+b.Size, b.Index+1
+			if b.Status != BatchCompleted || b.Index == st.p.Batch {
+				st.batches[b.Index] = &batch{BatchRow: b}
+				st.judgeLater(st.batches[b.Index])
+			}
+		}
+	}
+	return x.loadRows(ctx, st, calls, now, st.batches[st.p.Batch].First, last)
+}
+
+func (x *session) loadRows(ctx context.Context, st *state, calls map[callKey]bool, now time.Time, from, to int) error {
+	q := RowQuery{From: from, To: to, Status: []TaskStatus{TaskRunning, TaskWaiting}}
+	for _, b := range st.batches {
+		if b.Unhealthy > 0 {
+			q.Status = append(q.Status, TaskSucceeded)
+			break
+		}
+	}
+	for {
+		page, err := x.store.Agents(ctx, x.plan, q)
+		if err != nil {
+			return err
+		}
+		for i := range page.Items {
+			row := page.Items[i]
+			q.From = row.Ordinal + 1
+			if row.State.Status == TaskSucceeded {
+				if m := row.State.More; row.State.Flags&AgentUnhealthy != 0 && m != nil {
+					st.queue.timers.push(timer{at: m.Unhealthy + int64(st.c.Policy.Observe.Retry), ordinal: row.Ordinal, health: true})
+				}
+				continue
+			}
+			r := st.rows.add(row)
+			if i := r.State.active(); !calls[callKey{r.Ordinal, i, r.State.task(i).Number}] {
+				st.recovered(r, now.UnixNano())
+			}
+		}
+		if !page.More || q.From >= to {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// drained reports whether a driver that shuts down is done: everything in flight has been committed, or given up.
+func (d *driver) drained(now, deadline time.Time) bool {
+	if d.pool.out() == 0 && d.settled() {
+		return true
+	}
+	if !now.Before(deadline) {
+		d.end(now, errShutdown, ReasonNone)
+	}
+	return !d.endedAt.IsZero() && !now.Before(deadline) && d.pool.out() == 0
+}
+
+// stop ends what belongs to the driver.
+func (d *driver) stop(err error) error {
+	d.mu.Lock()
+	d.closed = true
+	m := d.mail
+	d.mail = mail{}
+	d.mu.Unlock()
+	for _, s := range m.said {
+		s.reply <- answer{err: errStopped}
+	}
+	for _, report := range append(d.reports, m.reports...) {
+		report(errStopped)
+	}
+	if err != nil { // fenced off: the new owner calls again what is in flight
+		d.waitOut(d.e.opt.AbandonAfter)
+	}
+	left := d.pool.close()
+	d.endLife(errShutdown)
+	d.asks.Wait()
+	if d.unlink != nil {
+		d.unlink()
+	}
+	if st := d.session.st; st != nil {
+		st.rows.retire()
+	}
+	close(d.gone)
+	if err == nil && left > 0 {
+		return &AbandonedError{Calls: left}
+	}
+	return err
+}
+
+// errStopped tells a sender of mail that the driver stopped first.
+var errStopped = errors.New("ota: the driver has stopped")
+
+// waitOut gives calls whose contexts have ended some time to return.
+func (d *driver) waitOut(most time.Duration) {
+	d.look = d.e.now().Add(most)
+	for d.pool.out() > 0 {
+		d.pool.fetch(nil)
+		if d.refreshed = d.e.now(); d.refreshed.Before(d.look) {
+			d.wait(context.Background(), true, d.look)
+			continue
+		}
+		d.pool.abandon(d.e.now(), d.endedAt, 0, ReasonNone)
+	}
+}
