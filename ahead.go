@@ -26,7 +26,7 @@ func (x *session) page(ctx context.Context, from, to int) ([]AgentRow, error) {
 }
 
 func (x *session) readPage(ctx context.Context, from, to int, buffer []AgentRow) ([]AgentRow, error) {
-	page, err := x.store.Agents(ctx, x.plan, RowQuery{From: from, To: to, Limit: to - from, Buffer: buffer})
+	page, err := x.store.agents(ctx, x.plan, RowQuery{From: from, To: to, Limit: to - from, Buffer: buffer})
 	return page.Items, err
 }
 

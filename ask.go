@@ -2,50 +2,107 @@ package ota
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"time"
 )
-
-// answer asks one question of the core, outside, and sends the answer to the owner.
-func (d *driver) answer(a ask) {
-	switch a.kind {
-	case askProbe:
-		d.answerProbe(a)
-	case askInspect:
-		d.answerInspect(a)
-	case askGate:
-		d.answerGate(a)
-	case askPrecheck:
-		d.answerPrecheck(a)
-	}
-}
 
 // askLimit bounds a question.
 const askLimit = 30 * time.Second
 
-func (d *driver) answerProbe(a ask) {
-	ctx, cancel := context.WithTimeout(d.life, askLimit)
-	defer cancel()
-	prober := d.e.with.Prober
-	health, err := protect(func() (Health, error) { return prober.Health(ctx, a.attempt) })
+// errNoAnswer is the answer to a question that ended its goroutine, or did not return after its context had ended.
+var errNoAnswer = errors.New("ota: the question was not answered")
+
+// askKey names a question. One that is out is not asked again: its answer serves.
+type askKey struct {
+	kind    askKind
+	ordinal int
+	task    int
+	number  uint32
+	batch   int
+	settled int64
+}
+
+func (a *ask) key() askKey {
+	return askKey{a.kind, a.ordinal, a.task, a.number, a.batch, nanos(a.settled)}
+}
+
+// ask asks one question of the core, outside, and sends the answer to the owner. It has exactly one answer, whatever the
+// Executor does: asked holds the questions whose answer the owner has not fetched, and nothing else knows them.
+func (d *driver) ask(a ask) {
+	key := a.key()
+	if d.asked[key] {
+		return
+	}
+	d.asked[key] = true
+	d.asks.Add(1)
+	parent := d.life
+	if a.kind == askGate {
+		parent = d.calls
+	}
+	ctx, cancel := context.WithTimeout(parent, askLimit)
+	var once sync.Once
+	reply := func(put func(*input)) {
+		once.Do(func() {
+			d.post(func(m *mail) { put(&m.input); m.answered = append(m.answered, key) })
+			d.asks.Done()
+		})
+	}
+	late := time.AfterFunc(askLimit+d.e.opt.AbandonAfter, func() { reply(d.answer(ctx, a, errNoAnswer)) })
+	go func() {
+		defer cancel()
+		defer late.Stop()
+		var put func(*input)
+		defer func() {
+			if put == nil { // runtime.Goexit
+				put = d.answer(ctx, a, errNoAnswer)
+			}
+			reply(put)
+		}()
+		put = d.answer(ctx, a, nil)
+	}()
+}
+
+// answer asks the Executor, or, with an error, takes that for its answer. It returns what puts the answer into an input.
+func (d *driver) answer(ctx context.Context, a ask, err error) (put func(*input)) {
+	switch a.kind {
+	case askProbe:
+		return d.answerProbe(ctx, a, err)
+	case askInspect:
+		return d.answerInspect(ctx, a, err)
+	case askGate:
+		return d.answerGate(ctx, a, err)
+	default:
+		return d.answerPrecheck(ctx, a, err)
+	}
+}
+
+func (d *driver) answerProbe(ctx context.Context, a ask, err error) func(*input) {
+	var health Health
+	if err == nil {
+		prober := d.e.with.Prober
+		health, err = protect(func() (Health, error) { return prober.Health(ctx, a.attempt) })
+	}
 	if err != nil {
 		d.e.opt.Logger.WarnContext(ctx, "health is not known", "plan", d.id, "agent", a.attempt.Agent, "error", err)
 	}
-	reply := probeAnswer{ordinal: a.ordinal, at: d.e.now().UnixNano(), known: err == nil, health: health}
-	d.post(func(m *mail) { m.input.probes = append(m.input.probes, reply) })
+	reply := probeAnswer{ordinal: a.ordinal, number: a.number, at: d.e.now().UnixNano(), known: err == nil, health: health}
+	return func(in *input) { in.probes = append(in.probes, reply) }
 }
 
-func (d *driver) answerInspect(a ask) {
-	ctx, cancel := context.WithTimeout(d.life, askLimit)
-	defer cancel()
-	inspector := d.e.with.Inspector
-	found, err := protect(func() (Inspection, error) { return inspector.Inspect(ctx, a.attempt) })
+func (d *driver) answerInspect(ctx context.Context, a ask, err error) func(*input) {
+	var found Inspection
+	if err == nil {
+		inspector := d.e.with.Inspector
+		found, err = protect(func() (Inspection, error) { return inspector.Inspect(ctx, a.attempt) })
+	}
 	if err != nil {
 		d.e.opt.Logger.WarnContext(ctx, "attempt could not be inspected", "plan", d.id, "agent", a.attempt.Agent, "error", err)
 		found = Inspection{}
 	}
 	reply := inspectAnswer{ordinal: a.ordinal, task: a.attempt.Task, number: a.number}
 	reply.outcome = found.outcome(a, d.e.now())
-	d.post(func(m *mail) { m.input.inspects = append(m.input.inspects, reply) })
+	return func(in *input) { in.inspects = append(in.inspects, reply) }
 }
 
 // outcome is what an inspection says about the attempt, or nil when it is to be called again.
@@ -80,10 +137,13 @@ func (d *driver) tend(now time.Time) {
 	}
 	d.tending, d.tendAt = true, now.Add(d.e.opt.Poll)
 	d.asks.Go(func() {
-		link, err := d.e.tend(d.life, d.id)
-		if err != nil && d.life.Err() == nil {
+		var link linkState
+		defer func() { d.post(func(m *mail) { m.link = &link }) }() // whatever a Resolver does
+		ctx, cancel := context.WithTimeout(d.life, tendLimit)
+		defer cancel()
+		var err error
+		if link, err = d.e.tend(ctx, d.id); err != nil && d.life.Err() == nil {
 			d.e.opt.Logger.WarnContext(d.life, "rollback does not go on", "plan", d.id, "error", err)
 		}
-		d.post(func(m *mail) { m.link = &link })
 	})
 }

@@ -310,6 +310,7 @@ func (s *state) settle(b *batch, now time.Time) {
 	}
 	b.Status = BatchObserving
 	s.probing = probing{out: s.probing.out}
+	s.gating = false // what was asked before was about another observation
 	s.event(Event{Kind: EventBatchObserving, Batch: b.Index})
 }
 

@@ -33,8 +33,9 @@ type driver struct {
 	endedAt   time.Time // when endCalls was called last
 	endReason Reason
 	asks      sync.WaitGroup
-	nudged    atomic.Bool // the plan may have been changed by somebody else
-	refreshed time.Time   // when the plan was last read because others may have changed it
+	asked     map[askKey]bool // questions whose answer was not fetched yet; of run's goroutine only
+	nudged    atomic.Bool     // the plan may have been changed by somebody else
+	refreshed time.Time       // when the plan was last read because others may have changed it
 
 	// The other plan of a rollback: what is known of it, and when to ask again. Used by run's goroutine only.
 	links   linkState
@@ -56,7 +57,7 @@ type driver struct {
 
 func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	id := row.ID
-	d := &driver{e: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: e.newSession(id, row.Epoch)}
+	d := &driver{e: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: e.newSession(id, row.Epoch), asked: map[askKey]bool{}}
 	d.told = notice{struck: row.Progress.Struck, status: row.Status}
 	d.life, d.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
 	d.calls, d.endCalls = context.WithCancelCause(d.life)
@@ -113,6 +114,9 @@ func (d *driver) fetch() mail {
 	m := d.mail
 	d.mail = mail{}
 	d.mu.Unlock()
+	for _, key := range m.answered {
+		delete(d.asked, key)
+	}
 	done, lost := d.pool.fetch(d.spare)
 	d.spare = append(done, m.input.outcomes...)
 	m.input.outcomes = d.spare
@@ -244,7 +248,7 @@ func (d *driver) call(now time.Time) {
 		x.starts = d.pool.push(x.starts, max(x.st.c.Policy.Concurrency, len(x.starts)), d.e.crowded())
 	}
 	for _, a := range x.asks {
-		d.asks.Go(func() { d.answer(a) })
+		d.ask(a)
 	}
 	x.asks = x.asks[:0]
 	if interrupting(&x.st.c) {
@@ -319,6 +323,8 @@ func (d *driver) refresh(ctx context.Context) (left input, err error) {
 		return left, err
 	}
 	d.inbox = max(d.inbox, x.st.p.Inbox)
+	ctx, cancel := context.WithTimeout(ctx, storeLimit)
+	defer cancel()
 	left, last, more, err := d.e.readInbox(ctx, d.id, d.inbox)
 	d.inbox = max(d.inbox, last)
 	if more {

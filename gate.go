@@ -41,6 +41,7 @@ func (g *GateVerdict) UnmarshalText(b []byte) error {
 // gateAnswer is what a Gater said about a batch.
 type gateAnswer struct {
 	batch   int
+	settled time.Time // of the observation that the question was about
 	verdict GateVerdict
 	text    string // of an error
 }
@@ -64,9 +65,12 @@ func (s *state) askGate(now time.Time) (due int64) {
 // foldGates takes in answers of the Gater.
 func (s *state) foldGates(now time.Time) {
 	for _, a := range s.in.gates {
-		s.gating = false
 		b := s.batch(a.batch)
-		if b == nil || b.Status != BatchObserving || !judged(s.status()) {
+		if b == nil || !b.SettledAt.Equal(a.settled) {
+			continue // the batch has run again since: it is not the one that was asked about
+		}
+		s.gating = false
+		if b.Status != BatchObserving || !judged(s.status()) {
 			continue
 		}
 		b.Gate, b.GateAt = a.verdict, now
@@ -83,18 +87,19 @@ func (s *state) foldGates(now time.Time) {
 	s.in.gates = nil
 }
 
-// answerGate asks the Gater and sends its answer to the owner.
-func (d *driver) answerGate(a ask) {
-	ctx, cancel := context.WithTimeout(d.calls, askLimit)
-	defer cancel()
-	reply := gateAnswer{batch: a.batch}
-	verdict, err := protect(func() (GateVerdict, error) { return d.e.gate(ctx, d.id, a.batch) })
+// answerGate asks the Gater.
+func (d *driver) answerGate(ctx context.Context, a ask, err error) func(*input) {
+	reply := gateAnswer{batch: a.batch, settled: a.settled}
+	var verdict GateVerdict
+	if err == nil {
+		verdict, err = protect(func() (GateVerdict, error) { return d.e.gate(ctx, d.id, a.batch) })
+	}
 	if err != nil {
 		reply.text = ": " + err.Error()
 	} else if verdict <= GateInconclusive {
 		reply.verdict = verdict
 	}
-	d.post(func(m *mail) { m.input.gates = append(m.input.gates, reply) })
+	return func(in *input) { in.gates = append(in.gates, reply) }
 }
 
 func (e *Engine) gate(ctx context.Context, id string, batch int) (GateVerdict, error) {

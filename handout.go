@@ -27,13 +27,13 @@ func (x *session) handOut() (again bool) {
 	st.asks = st.asks[:0]
 	if st.asksGate {
 		st.asksGate = false
-		x.asks = append(x.asks, ask{kind: askGate, batch: st.p.Batch})
+		x.asks = append(x.asks, ask{kind: askGate, batch: st.p.Batch, settled: st.current().SettledAt})
 	}
 	for st.queue.inspect.len() > 0 {
 		r := st.rows.at(st.queue.inspect.pop())
 		i := r.State.active()
 		r.asks = true
-		x.asks = append(x.asks, ask{kind: askInspect, attempt: st.attempt(r, i), ordinal: r.Ordinal, number: r.State.task(i).Number})
+		x.asks = append(x.asks, ask{kind: askInspect, attempt: st.attempt(r, i), ordinal: r.Ordinal, task: i, number: r.State.task(i).Number})
 	}
 	st.forget()
 	again = st.fx.again

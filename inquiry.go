@@ -12,7 +12,8 @@ type ask struct {
 	attempt Attempt // what it is about
 	ordinal int
 	number  uint32
-	batch   int // of askGate
+	batch   int       // of askGate
+	settled time.Time // of askGate: since when the batch is observed
 }
 
 type askKind uint8
@@ -27,6 +28,7 @@ const (
 // probeAnswer is what a Prober said, or that it did not know.
 type probeAnswer struct {
 	ordinal int
+	number  uint32 // of the attempt that had succeeded when the agent was asked
 	at      int64
 	known   bool
 	health  Health
@@ -85,9 +87,9 @@ func (s *state) probe(now int64) (n need, due int64) {
 			return need{kind: needPage, from: pr.next}, 0
 		}
 		if r.State.Status == TaskSucceeded {
-			pr.out++
-			s.rows.asking(r, true)
-			s.asks = append(s.asks, ask{kind: askProbe, ordinal: r.Ordinal, task: r.State.tasks() - 1})
+			i := r.State.tasks() - 1
+			s.asking(r, true)
+			s.asks = append(s.asks, ask{kind: askProbe, ordinal: r.Ordinal, task: i, number: r.State.task(i).Number})
 		}
 	}
 	if pr.next == b.First+b.Size && pr.out == 0 {
@@ -97,6 +99,19 @@ func (s *state) probe(now int64) (n need, due int64) {
 		return need{}, pr.started + every
 	}
 	return need{}, 0
+}
+
+// asking keeps count of the agents about whose health a question is out.
+func (s *state) asking(r *resident, on bool) {
+	switch {
+	case r.well == on:
+		return
+	case on:
+		s.probing.out++
+	default:
+		s.probing.out--
+	}
+	s.rows.asking(r, on)
 }
 
 // foldHealth takes in reports and the answers of a Prober. It needs the rows of agents that are not in memory.
@@ -110,11 +125,12 @@ func (s *state) foldHealth() need {
 		case s.batch(r.Batch) == nil:
 			return need{kind: needBatch, from: r.Batch}
 		}
-		s.rows.asking(r, false)
-		if a.known {
-			s.health(r, a.health.Healthy, a.at, a.health.Reason)
+		if a.number == r.State.task(r.State.tasks()-1).Number { // it has not been tried again since
+			s.asking(r, false)
+			if a.known {
+				s.health(r, a.health.Healthy, a.at, a.health.Reason)
+			}
 		}
-		s.probing.out = max(s.probing.out-1, 0)
 		s.in.probes = s.in.probes[1:]
 	}
 	for len(s.in.health) > 0 {

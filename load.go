@@ -7,10 +7,12 @@ import (
 	"time"
 )
 
-// drop forgets the state in memory, but for what only this process can know: which abandoned calls have not returned.
+// drop forgets the state in memory, but for what only this process can know: which abandoned calls have not returned. Answers that
+// were not committed are forgotten, too: the next state asks anew, and one that was committed after all would count twice.
 func (x *session) drop() {
 	if x.st != nil {
 		x.left, x.st, x.ahead = x.st.queue.barred, nil, nil
+		x.held.probes, x.held.gates, x.held.inspects, x.held.prechecks = nil, nil, nil, nil
 	}
 }
 
@@ -35,7 +37,7 @@ func (x *session) inFlight() map[callKey]bool {
 // load reads the plan, and takes it over when that is due.
 func (x *session) load(ctx context.Context, now time.Time) error {
 	calls := x.inFlight()
-	row, err := x.store.Plan(ctx, x.plan)
+	row, err := x.store.plan(ctx, x.plan)
 	if err != nil {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, err)
 	}
@@ -83,7 +85,7 @@ func (x *session) loadBusy(ctx context.Context, st *state, calls map[callKey]boo
 	end := max(st.p.Reached, st.p.Batch) + 1
 	last := 0
 	for from := st.p.Batch; from < end; {
-		page, err := x.store.Batches(ctx, x.plan, RowQuery{From: from, To: end})
+		page, err := x.store.batches(ctx, x.plan, RowQuery{From: from, To: end})
 		if err != nil {
 			return err
 		}
@@ -111,7 +113,7 @@ func (x *session) loadRows(ctx context.Context, st *state, calls map[callKey]boo
 		}
 	}
 	for {
-		page, err := x.store.Agents(ctx, x.plan, q)
+		page, err := x.store.agents(ctx, x.plan, q)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,8 @@ type mail struct {
 	looks   []func(*session)
 	link    *linkState
 	reports []func(error) // called once what input holds is committed
+
+	answered []askKey // questions whose answers input holds
 }
 
 // said is a verb on its way to the owner.
@@ -64,7 +66,7 @@ func (x *session) say(ctx context.Context, now time.Time, w *saying, f func(*say
 		}
 		before := x.st.controlNumber
 		w.row, w.now = x.row(), now
-		row, err := w.commit(f)
+		row, err := x.commitVerb(w, f)
 		if !read && (err == nil && row.ControlNumber == before || refusal(err) || errors.Is(err, ErrConflict)) {
 			continue
 		}
@@ -75,6 +77,15 @@ func (x *session) say(ctx context.Context, now time.Time, w *saying, f func(*say
 		}
 		return row, err
 	}
+}
+
+// commitVerb commits a verb, within the owner's limit: a sender may have all the time of the world.
+func (x *session) commitVerb(w *saying, f func(*saying) error) (PlanRow, error) {
+	ctx, cancel := context.WithTimeout(w.ctx, storeLimit)
+	defer cancel()
+	defer func(sender context.Context) { w.ctx = sender }(w.ctx)
+	w.ctx = ctx
+	return w.commit(f)
 }
 
 // refusal reports whether an error of a verb says that nothing was, or could have been, written.

@@ -196,13 +196,14 @@ func (r *AgentRow) previous(s *PlanSpec) string {
 	}
 }
 
-// answerPrecheck asks the Prechecker and sends its answer to the owner.
-func (d *driver) answerPrecheck(a ask) {
-	ctx, cancel := context.WithTimeout(d.life, askLimit)
-	defer cancel()
-	p, after := precheck(ctx, d.e.with.Prechecker, a.attempt)
+// answerPrecheck asks the Prechecker.
+func (d *driver) answerPrecheck(ctx context.Context, a ask, err error) func(*input) {
+	p, after := precheckSaid(a.attempt, Precheck{}, err)
+	if err == nil {
+		p, after = precheck(ctx, d.e.with.Prechecker, a.attempt)
+	}
 	reply := p.answer(a, after, d.e.now())
-	d.post(func(m *mail) { m.input.prechecks = append(m.input.prechecks, reply) })
+	return func(in *input) { in.prechecks = append(in.prechecks, reply) }
 }
 
 // precheck asks.

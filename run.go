@@ -123,11 +123,7 @@ func (s *supervisor) look(ctx context.Context) error {
 		Status: []Status{StatusRunning, StatusPausing, StatusPaused, StatusCanceling, StatusRollingBack, StatusPending},
 	}
 	for {
-		page, err := s.e.store.Plans(ctx, q)
-		if err != nil {
-			return err
-		}
-		owners, err := s.e.owners(ctx) // after the plans: who owns one of them has been alive at least until then
+		page, owners, err := s.list(ctx, q)
 		if err != nil {
 			return err
 		}
@@ -139,6 +135,16 @@ func (s *supervisor) look(ctx context.Context) error {
 		}
 		q.Offset += len(page.Items)
 	}
+}
+
+// list reads some plans, and then who is alive: who owns one of them has been alive at least until then.
+func (s *supervisor) list(ctx context.Context, q PlanQuery) (page Page[PlanRow], owners []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeLimit)
+	defer cancel()
+	if page, err = s.e.store.Plans(ctx, q); err == nil {
+		owners, err = s.e.owners(ctx)
+	}
+	return page, owners, err
 }
 
 func (s *supervisor) consider(ctx context.Context, row *PlanRow, owners []string) {
@@ -239,7 +245,7 @@ type truce struct {
 // share leaves a plan to another process that has taken it in this engine's name, each time for longer: otherwise the two would
 // take it from each other for ever, and no call of it would ever count. The other one may have ended by then.
 func (s *supervisor) share(ctx context.Context, id string) {
-	row, err := s.e.store.Plan(context.WithoutCancel(ctx), id)
+	row, err := (&limited{store: s.e.store}).plan(context.WithoutCancel(ctx), id)
 	if err != nil || row.Progress.Owner != s.e.opt.Name || row.Progress.Life == s.e.life {
 		return
 	}
@@ -333,7 +339,7 @@ func (r *foreground) run(ctx context.Context) (Plan, error) {
 		r.wait(ctx)
 		if ctx.Err() != nil {
 			left := r.end()
-			if now, err := r.e.store.Plan(context.WithoutCancel(ctx), r.id); err == nil { // what was in flight has been committed meanwhile
+			if now, err := (&limited{store: r.e.store}).plan(context.WithoutCancel(ctx), r.id); err == nil { // what was in flight has been committed meanwhile
 				row = now
 			}
 			return planOf(&row), cmp.Or(left, context.Cause(ctx))

@@ -15,7 +15,7 @@ import (
 // again, outcomes that are held are folded again, and what the store says is running without a call being out here is
 // called again under the same key. Whether the commit landed is never asked.
 type session struct {
-	store Store
+	store limited
 	plan  string
 	owner string // name of the engine
 	life  string // what no other engine has, even of that name
@@ -49,7 +49,7 @@ type session struct {
 
 // newSession begins a session of a plan that may be taken over as it is: at that epoch, and at none that came after it.
 func newSession(store Store, plan, owner string, epoch uint64) *session {
-	return &session{store: store, plan: plan, owner: owner, epoch: epoch, raise: true}
+	return &session{store: limited{store: store}, plan: plan, owner: owner, epoch: epoch, raise: true}
 }
 
 // newSession begins a session of this engine.
@@ -137,7 +137,7 @@ func (x *session) fetch(ctx context.Context, n need) error {
 		st.rows.addPage(rows)
 		x.readAhead(to)
 	case needBatch:
-		page, err := x.store.Batches(ctx, x.plan, RowQuery{From: n.from, To: min(n.from+64, st.spec.Batches)})
+		page, err := x.store.batches(ctx, x.plan, RowQuery{From: n.from, To: min(n.from+64, st.spec.Batches)})
 		if err != nil {
 			return err
 		}
@@ -150,13 +150,13 @@ func (x *session) fetch(ctx context.Context, n need) error {
 			}
 		}
 	case needFailed:
-		page, err := x.store.Agents(ctx, x.plan, RowQuery{From: n.from, Status: n.status, Limit: orderChunk})
+		page, err := x.store.agents(ctx, x.plan, RowQuery{From: n.from, Status: n.status, Limit: orderChunk})
 		if err != nil {
 			return err
 		}
 		st.give(page.Items, page.More)
 	case needIDs, needHealth, needReports:
-		page, err := x.store.Agents(ctx, x.plan, RowQuery{IDs: n.ids, Limit: len(n.ids)})
+		page, err := x.store.agents(ctx, x.plan, RowQuery{IDs: n.ids, Limit: len(n.ids)})
 		if err != nil {
 			return err
 		}
@@ -199,7 +199,7 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 		x.batches = append(x.batches, st.batches[i].BatchRow)
 	}
 	c.Agents, c.Batches = x.agents, x.batches
-	rev, err := x.store.Commit(ctx, c)
+	rev, err := x.store.commit(ctx, c)
 	if err != nil {
 		return false, fmt.Errorf("ota: commit plan %s: %w", x.plan, err)
 	}
@@ -262,7 +262,7 @@ func (x *session) refresh(ctx context.Context) error {
 	if st == nil {
 		return nil
 	}
-	row, err := x.store.Plan(ctx, x.plan)
+	row, err := x.store.plan(ctx, x.plan)
 	if err != nil {
 		return err
 	}

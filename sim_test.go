@@ -525,7 +525,7 @@ func (w *world) deliverAsk(p *process) {
 	a := p.asks[i]
 	p.asks = slices.Delete(p.asks, i, i+1)
 	if a.ask.kind == askGate {
-		w.turn(p, a.plan, input{gates: []gateAnswer{{batch: a.ask.batch, verdict: GateVerdict(w.choose.pick(4))}}})
+		w.turn(p, a.plan, input{gates: []gateAnswer{{batch: a.ask.batch, settled: a.ask.settled, verdict: GateVerdict(w.choose.pick(4))}}})
 		return
 	}
 	if a.ask.kind == askPrecheck {
@@ -536,7 +536,7 @@ func (w *world) deliverAsk(p *process) {
 		return
 	}
 	healthy := w.behave[a.ask.attempt.Agent] != 10 || a.ask.attempt.Rollback
-	reply := probeAnswer{ordinal: a.ask.ordinal, at: w.clock.t.UnixNano(), known: true, health: Health{Healthy: healthy}}
+	reply := probeAnswer{ordinal: a.ask.ordinal, number: a.ask.number, at: w.clock.t.UnixNano(), known: true, health: Health{Healthy: healthy}}
 	w.turn(p, a.plan, input{probes: []probeAnswer{reply}})
 }
 

@@ -67,7 +67,7 @@ func (s *simulator) ask(p *simPlan, a ask) {
 	}
 	at := s.clock.now.Add(max(h.Latency, 0))
 	s.send(&simEvent{at: at, plan: p, probe: &probeAnswer{
-		ordinal: a.ordinal, at: at.UnixNano(), known: h.Err == nil, health: h.Health,
+		ordinal: a.ordinal, number: a.number, at: at.UnixNano(), known: h.Err == nil, health: h.Health,
 	}})
 }
 

@@ -185,6 +185,9 @@ func (s *state) setAgent(r *resident, to TaskStatus) {
 	if from == to {
 		return
 	}
+	if from == TaskSucceeded {
+		s.asking(r, false) // what is asked is about an agent that had succeeded
+	}
 	b := s.batch(r.Batch)
 	b.Counts.move(from, to)
 	s.p.Counts.move(from, to)

@@ -73,6 +73,8 @@ func (d *driver) strayed(o outcome) {
 func (e *Engine) foldAlone(ctx context.Context, id string, in input, left []bar) error {
 	e.alone.Lock() // or two of them would take the plan from each other
 	defer e.alone.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, storeLimit) // the others wait
+	defer cancel()
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
 		return err

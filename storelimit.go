@@ -1,0 +1,68 @@
+package ota
+
+import (
+	"context"
+	"time"
+)
+
+// storeLimit bounds what an engine asks of its Store by itself: one call of a plan's owner, one look at all plans. An answer that takes
+// longer counts as an error, so a call that never returns stops nothing but itself. A Store has to return once its context has ended.
+const storeLimit = time.Minute
+
+// tendLimit bounds a look after the other plan of a rollback, which may make that plan.
+const tendLimit = 10 * time.Minute
+
+// limited is the Store of one session. Each call has a time limit.
+type limited struct {
+	store Store
+
+	// The context of the owner's calls, whose own never ends. It is used again until it has ended: one for each call would be an
+	// eighth of what a plan of a thousand agents allocates.
+	ctx   context.Context
+	timer *time.Timer
+}
+
+// begin returns the context of a call, and what is to be called once that has returned.
+func (l *limited) begin(ctx context.Context) (context.Context, func()) {
+	if ctx.Done() != nil {
+		return context.WithTimeout(ctx, storeLimit)
+	}
+	if l.ctx == nil {
+		var cancel func()
+		l.ctx, cancel = context.WithCancel(ctx)
+		l.timer = time.AfterFunc(storeLimit, cancel)
+	} else {
+		l.timer.Reset(storeLimit)
+	}
+	return l.ctx, l.end
+}
+
+func (l *limited) end() {
+	if !l.timer.Stop() {
+		l.ctx = nil // it has ended, or is about to
+	}
+}
+
+func (l *limited) plan(ctx context.Context, id string) (PlanRow, error) {
+	ctx, end := l.begin(ctx)
+	defer end()
+	return l.store.Plan(ctx, id)
+}
+
+func (l *limited) batches(ctx context.Context, id string, q RowQuery) (Page[BatchRow], error) {
+	ctx, end := l.begin(ctx)
+	defer end()
+	return l.store.Batches(ctx, id, q)
+}
+
+func (l *limited) agents(ctx context.Context, id string, q RowQuery) (Page[AgentRow], error) {
+	ctx, end := l.begin(ctx)
+	defer end()
+	return l.store.Agents(ctx, id, q)
+}
+
+func (l *limited) commit(ctx context.Context, c Commit) (uint64, error) {
+	ctx, end := l.begin(ctx)
+	defer end()
+	return l.store.Commit(ctx, c)
+}
