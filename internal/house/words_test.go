@@ -1,0 +1,48 @@
+package house
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func TestSentencesOfAGoFile(t *testing.T) {
+	t.Parallel()
+	all, err := GoSentences(write(t, "a.go", "// Package a is small. It has\n// one comment.\npackage a\n"))
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	assert.Equal(t, "It has one comment.", all[1].Text)
+	assert.Equal(t, 4, all[1].Words)
+}
+
+func TestSentencesOfADocument(t *testing.T) {
+	t.Parallel()
+	text := "# Title\n\nOne two.\nThree four five.\n\n```\ncode is. not read\n```\n| no | table |\n- an item\n"
+	all, err := MarkdownSentences(write(t, "a.md", text))
+	require.NoError(t, err)
+	var got []string
+	for _, s := range all {
+		got = append(got, s.Text)
+	}
+	assert.Equal(t, []string{"One two.", "Three four five.", "- an item"}, got)
+	assert.Equal(t, "Three four five.", Longest(all, 1)[0].Text)
+}
+
+func TestLongLines(t *testing.T) {
+	t.Parallel()
+	path := write(t, "a.go", "short\n"+strings.Repeat("x", 11)+"\n| "+strings.Repeat("y", 20)+" |\n\t"+strings.Repeat("é", 6)+"\n")
+	all, err := LongLines(path, 9)
+	require.NoError(t, err)
+	assert.Equal(t, []Line{{path, 2, 11}, {path, 4, 10}}, all)
+}
