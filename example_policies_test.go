@@ -9,7 +9,8 @@ import (
 )
 
 var (
-	// careful asks a person after every batch, and stops at the first failure of a small one.
+	// careful waits for a person after every batch. In a batch of less than 50 agents
+	// the first failure is a breach.
 	careful = ota.Spec{
 		Shape: ota.Shape{Canary: 1, Growth: ota.Growth{First: 5, Max: 50}},
 		Policy: ota.Policy{
@@ -19,8 +20,9 @@ var (
 			Retry:   ota.Retry{Max: 1, Backoff: time.Minute},
 		},
 	}
-	// ordinary tries two agents, then goes on by quarters, and watches each of them for a while.
-	ordinary = ota.Spec{
+	// standard upgrades two agents first, then a quarter of the fleet at a time.
+	// It observes each batch for ten minutes.
+	standard = ota.Spec{
 		Shape: ota.Shape{Canary: 2, Percent: 25},
 		Policy: ota.Policy{
 			Concurrency: 10, FailureThreshold: new(0.1),
@@ -28,8 +30,9 @@ var (
 			Retry:   ota.Retry{Max: 2, Backoff: time.Minute, MaxBackoff: 10 * time.Minute},
 		},
 	}
-	// fast goes through all agents at once, in an order of its own, and stops when more than a tenth of all has failed.
-	fast = ota.Spec{
+	// push upgrades the whole fleet as one batch, in a shuffled order. It pauses when
+	// more than a tenth of the fleet fails.
+	push = ota.Spec{
 		Shape: ota.Shape{Percent: 100, Shuffle: 1},
 		Policy: ota.Policy{
 			Concurrency: 100, FailureThreshold: new(0.1), Scope: ota.ScopePlan,
@@ -38,10 +41,10 @@ var (
 	}
 )
 
-// Three policies to begin with, and what each of them would do to two hundred agents of which one in fifty does not get along
-// with the release. Promote says what the person would say whom the careful one asks.
+// Three policies to copy, tried on two hundred simulated agents. One agent in fifty fails with
+// this release. The option Promote promotes the batches for which careful waits.
 func ExamplePolicy() {
-	for name, spec := range map[string]*ota.Spec{"careful": &careful, "ordinary": &ordinary, "fast": &fast} {
+	for name, spec := range map[string]*ota.Spec{"careful": &careful, "standard": &standard, "push": &push} {
 		spec.Name, spec.ToVersion = name, "2"
 		spec.Agents = func(yield func(ota.Agent, error) bool) {
 			for i := range 200 {
@@ -52,7 +55,7 @@ func ExamplePolicy() {
 		}
 	}
 	model := ota.SameAgents(ota.AgentModel{Fails: 0.02, Flaky: 0.03, Latency: ota.Latency{Median: 3 * time.Minute, P99: 15 * time.Minute}})
-	for _, spec := range []ota.Spec{careful, ordinary, fast} {
+	for _, spec := range []ota.Spec{careful, standard, push} {
 		options := ota.TrialOptions{Runs: 100, Seed: 1, Sim: ota.SimOptions{Promote: true}}
 		r, err := ota.Trials(context.Background(), spec, model, options)
 		check(err)
@@ -61,6 +64,6 @@ func ExamplePolicy() {
 	}
 	// Output:
 	// careful: pauses in 93 % of runs; 1 fail as a rule; the other runs are done after 15h27m0s
-	// ordinary: pauses in 7 % of runs; 3 fail as a rule; the other runs are done after 2h46m0s
-	// fast: pauses in 0 % of runs; 3 fail as a rule; the other runs are done after 23m0s
+	// standard: pauses in 7 % of runs; 3 fail as a rule; the other runs are done after 2h46m0s
+	// push: pauses in 0 % of runs; 3 fail as a rule; the other runs are done after 23m0s
 }
