@@ -56,12 +56,42 @@ func TestLinksOfDocuments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, doc := range append(docs, "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md") {
+	for _, doc := range append(docs, "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "bench/results/README.md") {
 		for _, m := range link.FindAllStringSubmatch(read(t, doc), -1) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(doc), m[1])); err != nil {
 				t.Errorf("%s links to %s, which is not there", doc, m[1])
 			}
 		}
+	}
+}
+
+// Every figure in the tables of docs/performance.md is in the generated tables of the measurements.
+func TestFiguresOfPerformancePage(t *testing.T) {
+	t.Parallel()
+	_, page, _ := strings.Cut(read(t, "docs/performance.md"), "## Results")
+	page, _, _ = strings.Cut(page, "\n## ")
+	number := regexp.MustCompile(`[0-9][0-9.,]*[0-9]|[0-9]`)
+	measured := map[string]bool{}
+	for _, n := range number.FindAllString(read(t, "bench/results/README.md"), -1) {
+		measured[n] = true
+	}
+	checked := 0
+	for line := range strings.Lines(page) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 6 {
+			continue // not a row
+		}
+		for _, cell := range cells[2 : len(cells)-3] { // between what was measured, and the target
+			for _, n := range number.FindAllString(cell, -1) {
+				checked++
+				if !measured[n] {
+					t.Errorf("bench/results/README.md does not have the %s of %s", n, line)
+				}
+			}
+		}
+	}
+	if checked == 0 {
+		t.Error("docs/performance.md has no figures")
 	}
 }
 

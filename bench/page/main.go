@@ -34,9 +34,13 @@ func run(results, docs string, quick bool) error {
 	if err := draw(all, filepath.Join(docs, "plots")); err != nil {
 		return err
 	}
-	return fill(filepath.Join(docs, "performance.md"), map[string]string{
-		"targets": targets(all), "figures": figures(all), "sides": sides(all), "machine": machine(all),
+	err = fill(filepath.Join(results, "README.md"), map[string]string{
+		"targets": targets(all), "figures": figures(all), "sides": sides(all),
 	})
+	if err != nil {
+		return err
+	}
+	return fill(filepath.Join(docs, "performance.md"), map[string]string{"machine": machine(all)})
 }
 
 // resultSet are results in the order in which they are taken.

@@ -164,13 +164,13 @@ func machine(all resultSet) string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d cores of %s, %d GiB, Linux %s, %s", m.Cores, m.CPU, m.Memory>>30, m.Kernel, m.Go)
+	fmt.Fprintf(&b, "- %d cores of %s, %d GiB, Linux %s\n- %s", m.Cores, m.CPU, m.Memory>>30, m.Kernel, m.Go)
 	for _, name := range []string{"SQLite", "PostgreSQL", "Redis"} {
 		if servers[name] != "" {
 			fmt.Fprintf(&b, ", %s %s", name, servers[name])
 		}
 	}
-	fmt.Fprintf(&b, "; measured from %s to %s UTC, in %.0f minutes.\n", first.UTC().Format("2006-01-02 15:04"), last.UTC().Format("15:04"), took/60)
+	fmt.Fprintf(&b, "\n- measured from %s to %s UTC, in %.0f minutes\n", first.UTC().Format("2006-01-02 15:04"), last.UTC().Format("15:04"), took/60)
 	if rounds < enough {
 		b.WriteString("\n**Preliminary**: some of it was measured in fewer than five rounds.\n")
 	}
