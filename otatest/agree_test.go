@@ -15,7 +15,7 @@ import (
 
 func always() *float64 { t := 1.0; return &t }
 
-// careful is a policy that never pauses by itself and gives agents every chance.
+// careful is a policy that never pauses by itself and gives each agent every chance.
 func careful() ota.Policy {
 	return ota.Policy{
 		Concurrency: 3, FailureThreshold: always(), AttemptLimit: time.Hour, QueueLimit: 10 * time.Minute, MaxAbandoned: 100,
@@ -89,7 +89,7 @@ func TestEachPrefixBehavesAsItSays(t *testing.T) {
 	}
 }
 
-// really runs the plan by an Engine.
+// really runs the plan with an Engine.
 func really(t *testing.T, s ota.Spec) (plan ota.Plan, agents []ota.AgentInfo, versions map[string]string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -132,7 +132,7 @@ func run(t *testing.T, e *ota.Engine, s ota.Spec) ota.Plan {
 	return p
 }
 
-// agree compares what was simulated with what has happened, down to the times.
+// agree compares the simulation with the real run, including the times.
 func agree(t *testing.T, sim *ota.Simulation, simulated []ota.AgentInfo, plan ota.Plan, agents []ota.AgentInfo) {
 	t.Helper()
 	if sim.Plan.Status != plan.Status || sim.Plan.Counts != plan.Counts || !sim.Plan.EndedAt.Equal(plan.EndedAt) {
@@ -183,7 +183,7 @@ func TestSimulationAndEngineAgreeOnWhatGoesWrong(t *testing.T) {
 				t.Fatal(err)
 			}
 			plan, agents, versions := really(t, spec(policy, mixed...))
-			if name == "rollback" { // the shell looks after the other plan now and then, so the times differ a little
+			if name == "rollback" { // the engine checks the other plan now and then, so the times differ a little
 				if !plan.EndedAt.Before(sim.Plan.EndedAt.Add(10 * time.Second)) {
 					t.Errorf("simulated until %v, really until %v", sim.Plan.EndedAt, plan.EndedAt)
 				}

@@ -7,23 +7,23 @@ import (
 	"strings"
 )
 
-// Behaviour is what an agent of a Fleet does when it is upgraded.
+// Behaviour is how an agent of a Fleet reacts to an upgrade.
 type Behaviour uint8
 
-// The behaviours. The ID of an agent tells its behaviour by its prefix: the word and a hyphen, for example "fail-7". An ID
-// without one of these prefixes behaves as OK.
+// The behaviours. The prefix of an agent's ID selects its behaviour: the word and a hyphen, for
+// example "fail-7". An ID without one of these prefixes behaves as OK.
 const (
 	OK    Behaviour = iota // succeeds
-	Fail                   // "fail-": an error that may be tried again, on every try
-	Flaky                  // "flaky-": the same on the first attempt of a plan, then success
-	Hang                   // "hang-": never answers, until its context ends
-	Stuck                  // "stuck-": never answers, and ignores its context; Release lets it go
+	Fail                   // "fail-": fails on every attempt, with an error that may be retried
+	Flaky                  // "flaky-": fails like that on the first attempt of a plan, then succeeds
+	Hang                   // "hang-": does not answer before its context ends
+	Stuck                  // "stuck-": does not answer and ignores its context; Release ends the call
 	Slow                   // "slow-": succeeds after 10 times the latency
 	Panic                  // "panic-": the call panics
 	Wrong                  // "wrong-": answers without an error, but runs another version than the target
-	Sick                   // "sick-": succeeds, and is unhealthy at its first probe and from then on
-	Away                   // "away-": unreachable, and stays so
-	Busy                   // "busy-": throttled three times, then success
+	Sick                   // "sick-": succeeds, and is unhealthy from its first probe on
+	Away                   // "away-": is always unreachable
+	Busy                   // "busy-": throttled three times, then succeeds
 )
 
 var names = []string{"ok", "fail", "flaky", "hang", "stuck", "slow", "panic", "wrong", "sick", "away", "busy"}
@@ -36,7 +36,7 @@ func (b Behaviour) String() string {
 	return fmt.Sprintf("Behaviour(%d)", uint8(b))
 }
 
-// BehaviourOf is what the prefix of an agent's ID tells.
+// BehaviourOf returns the behaviour that the prefix of an agent's ID selects.
 func BehaviourOf(id string) Behaviour {
 	word, _, found := strings.Cut(id, "-")
 	if i := slices.Index(names, word); found && i >= 0 {

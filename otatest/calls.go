@@ -11,13 +11,15 @@ import (
 type Call struct {
 	Attempt ota.Attempt
 	Start   time.Time
-	End     time.Time // zero while the call is out
-	Err     error     // what it returned, or panicked with
-	// Effect says that this call changed the agent. Of all calls with one key at most one has an effect.
+	End     time.Time // zero while the call is in flight
+	Err     error     // the error that it returned, or the value of its panic
+	// Effect reports whether this call changed the agent. Of all calls with one key at most one has
+	// an effect.
 	Effect bool
 }
 
-// Calls returns every call of Execute so far, in the order of their starts. Simulated calls are not among them.
+// Calls returns every call of Execute so far, in the order of their starts. Simulated calls are not
+// included.
 func (f *Fleet) Calls() []Call {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -37,7 +39,7 @@ func (f *Fleet) Effects(id string) int {
 	return n
 }
 
-// called notes a call and returns its number.
+// called records a call and returns its number.
 func (f *Fleet) called(a ota.Attempt) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

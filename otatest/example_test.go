@@ -10,8 +10,8 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// What would a plan do to a fleet in which a few agents fail? Nothing runs, and nothing waits: it takes no time to see
-// that it would take more than a day.
+// What would a plan do to a fleet in which a few agents fail? The simulation runs no upgrade and
+// does not wait: it shows at once that the plan would take more than a day.
 func ExampleSimulate() {
 	agents := slices.Concat(otatest.IDs("ok-", 28), otatest.IDs("fail-", 2))
 	sim, err := otatest.Simulate(ota.Spec{
@@ -53,7 +53,8 @@ func ExampleSimulate() {
 	// fail-2 fails: agent fail-2 did not install 1.3.0
 }
 
-// A Fleet in place of the real agents: what a program that uses ota does is tested with agents that fail on demand.
+// A Fleet replaces the real agents: a program that uses ota is tested with agents that fail on
+// demand.
 func ExampleFleet() {
 	fleet := otatest.NewFleet(otatest.Options{})
 	engine, err := ota.New(ota.NewMemStore(), fleet, ota.Options{})
@@ -85,7 +86,7 @@ func ExampleFleet() {
 	// flaky-1 runs 1.3.0 and wrong-1 runs 1.3.0-wrong
 }
 
-// What will happen next to a fleet as it is now, with options that a simulation can have.
+// Predicts what will happen to a fleet in its present state, with all options of a simulation.
 func ExampleFleet_Copy() {
 	fleet := otatest.NewFleet(otatest.Options{Latency: time.Minute})
 	fleet.SetVersion("ok-1", "1.3.0")

@@ -9,16 +9,16 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// effect is what became of one key.
+// effect is the result for one key.
 type effect struct {
-	done  chan struct{} // closed when the call at work has ended
-	known bool          // it had an answer; otherwise its context ended first, and nothing was done
+	done  chan struct{} // closed when the active call has ended
+	known bool          // the agent answered; otherwise the context ended first, and nothing was done
 	panic any
 	res   ota.Result
 	err   error
 }
 
-// answer is how an agent answers, after which time; it changes nothing. f.mu is held.
+// answer returns the agent's answer and its latency; it changes nothing. f.mu is locked.
 func (f *Fleet) answer(a ota.Attempt) ota.SimCall {
 	c := ota.SimCall{Latency: f.latency(a), Result: ota.Result{Version: a.ToVersion}}
 	say := func(format string, args ...any) error {
@@ -54,7 +54,7 @@ func (f *Fleet) answer(a ota.Attempt) ota.SimCall {
 	return c
 }
 
-// install brings an agent to the version that it answers with. f.mu is held.
+// install sets the agent's version to the one in its answer. f.mu is locked.
 func (f *Fleet) install(a ota.Attempt, c *ota.SimCall) {
 	if was := f.version(a); c.Err == nil {
 		c.Result.Unchanged = was == c.Result.Version
@@ -86,7 +86,7 @@ func (f *Fleet) Execute(ctx context.Context, a ota.Attempt) (ota.Result, error) 
 	}
 }
 
-// begin returns what is known of a key, and whether the caller is to do the work.
+// begin returns the effect of a key, and whether the caller must do the work.
 func (f *Fleet) begin(a ota.Attempt) (e *effect, mine bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -98,7 +98,7 @@ func (f *Fleet) begin(a ota.Attempt) (e *effect, mine bool) {
 	return e, !ok
 }
 
-// work does what the agent does, once for each key.
+// work does the agent's work, once for each key.
 func (f *Fleet) work(ctx context.Context, a ota.Attempt, e *effect, n int) (ota.Result, error) {
 	f.mu.Lock()
 	f.version(a)
@@ -106,7 +106,7 @@ func (f *Fleet) work(ctx context.Context, a ota.Attempt, e *effect, n int) (ota.
 	f.mu.Unlock()
 	if err := f.wait(ctx, c); err != nil {
 		f.mu.Lock()
-		delete(f.effects, a.Key()) // nothing was done: whoever calls again begins anew
+		delete(f.effects, a.Key()) // nothing was done: the next call starts again
 		f.mu.Unlock()
 		close(e.done)
 		f.returned(n, err, false)
@@ -128,7 +128,7 @@ func (f *Fleet) work(ctx context.Context, a ota.Attempt, e *effect, n int) (ota.
 	return c.Result, c.Err
 }
 
-// errReleased is what a call of a Stuck agent returns in the end.
+// errReleased is what a call of a Stuck agent returns after Release.
 var errReleased = errors.New("otatest: was stuck, and was released")
 
 func (f *Fleet) wait(ctx context.Context, c ota.SimCall) error {
@@ -160,7 +160,8 @@ func (f *Fleet) wait(ctx context.Context, c ota.SimCall) error {
 	}
 }
 
-// Inspect implements ota.Inspector: it tells the answer of the calls with the attempt's key, if there was one.
+// Inspect implements ota.Inspector: it returns the answer of the calls with the attempt's key, if
+// there was one.
 func (f *Fleet) Inspect(_ context.Context, a ota.Attempt) (ota.Inspection, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1,13 +1,13 @@
-// Package otatest is for tests of programs that use ota: a Fleet whose agents behave as their IDs say, as an Executor for
-// a real Engine, and in a simulation.
+// Package otatest is for tests of programs that use ota. It has a Fleet whose agents behave as
+// their IDs say. A Fleet is an Executor for a real Engine, and also works in a simulation.
 //
 //	fleet := otatest.NewFleet(otatest.Options{Latency: time.Minute})
 //	engine, err := ota.New(ota.NewMemStore(), fleet, ota.Options{})
 //	…
 //	Agents: ota.AgentIDs(append(otatest.IDs("ok-", 95), otatest.IDs("fail-", 5)...)...)
 //
-// With latencies, run the engine in a bubble of testing/synctest, where they take no time: the Fleet waits with timers
-// only. Make the Fleet inside the bubble.
+// With latencies, run the engine in a bubble of testing/synctest, where they take no real time: the
+// Fleet waits only with timers. Make the Fleet inside the bubble.
 package otatest
 
 import (
@@ -21,24 +21,27 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Options are the settings of a Fleet. The zero value answers at once.
+// Options are the settings of a Fleet. With the zero value it answers at once.
 type Options struct {
 	// Latency is how long a call takes. 0 or more.
 	Latency time.Duration
-	// Jitter makes each call's latency differ, evenly, by up to this fraction of it in either direction. 0 to 1.
+	// Jitter changes each call's latency, evenly distributed, by up to this fraction in either
+	// direction. 0 to 1.
 	Jitter float64
-	// Seed tells one jitter from another: the same seed, agent and attempt give the same latency.
+	// Seed selects the jitter: the same seed, agent and attempt give the same latency.
 	Seed uint64
 }
 
-// Fleet is a fleet of agents that exist in memory only. It has every agent that it is asked about; one that nobody has
-// upgraded yet runs the from-version of the plan that asks. How an agent behaves is told by its ID (see Behaviour), or by
-// Set. In a rollback plan every agent behaves as OK, unless SetRollback says otherwise.
+// Fleet is a fleet of agents that exist in memory only. It has every agent that a plan names.
+// Before its first upgrade, an agent runs the from-version of the plan that asks. The agent's ID
+// selects its behaviour (see Behaviour); Set replaces it. In a rollback plan every agent behaves as
+// OK, unless SetRollback says otherwise.
 //
-// Calls with one Attempt.Key, one after the other or at once, have one effect and the same answer.
+// Calls with the same Attempt.Key, one after the other or at once, have one effect and the same
+// answer.
 //
-// A Fleet is an ota.Executor, ota.Prober and ota.Inspector, and an ota.SimFleet and ota.SimProber. All methods are safe
-// for concurrent use.
+// A Fleet is an ota.Executor, ota.Prober and ota.Inspector, and an ota.SimFleet and ota.SimProber.
+// All methods are safe for concurrent use.
 type Fleet struct {
 	opt Options
 
@@ -67,8 +70,8 @@ func NewFleet(options Options) *Fleet {
 	}
 }
 
-// Copy returns a fleet with the same options, behaviours and present versions, and no calls: for a simulation of what
-// would happen next.
+// Copy returns a fleet with the same options, behaviours and present versions, and no calls. Use it
+// to simulate what would happen next.
 func (f *Fleet) Copy() *Fleet {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -77,7 +80,7 @@ func (f *Fleet) Copy() *Fleet {
 	return c
 }
 
-// Set makes an agent behave in this way from its next call on, whatever its ID says.
+// Set makes an agent behave in this way from its next call on, whatever its ID is.
 func (f *Fleet) Set(id string, b Behaviour) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -98,7 +101,8 @@ func (f *Fleet) SetVersion(id, version string) {
 	f.versions[id] = version
 }
 
-// Release lets calls of Stuck agents return, those that are out and those to come: with an error, and without effect.
+// Release lets calls of Stuck agents return, those in flight and later ones. They return an error
+// and have no effect.
 func (f *Fleet) Release() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -109,22 +113,25 @@ func (f *Fleet) Release() {
 	}
 }
 
-// Version returns the version that an agent runs now; empty when nobody has asked for the agent yet.
+// Version returns the version that an agent runs now. It is empty before the first call for the
+// agent.
 func (f *Fleet) Version(id string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.versions[id]
 }
 
-// ComponentVersion returns the version that a component of an agent runs now, told by its Name and Instance; empty when
-// nobody has asked for it yet. A component runs a version of its own, apart from its agent's.
+// ComponentVersion returns the version that a component of an agent runs now, by the component's
+// Name and Instance. It is empty before the first call for the component. A component has a version
+// of its own, apart from its agent's.
 func (f *Fleet) ComponentVersion(id string, c ota.Component) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.versions[versionKey(id, c)]
 }
 
-// Versions returns the version of every agent that was ever asked for, by ID. Components are not in it.
+// Versions returns the version of every agent that was ever called, by ID. Components are not
+// included.
 func (f *Fleet) Versions() map[string]string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -133,7 +140,7 @@ func (f *Fleet) Versions() map[string]string {
 	return all
 }
 
-const separator = "\x00" // which is in no ID and no name
+const separator = "\x00" // occurs in no ID and no name
 
 func versionKey(id string, c ota.Component) string {
 	if c.Name == "" && c.Instance == "" {
@@ -142,7 +149,7 @@ func versionKey(id string, c ota.Component) string {
 	return id + separator + c.Name + separator + c.Instance
 }
 
-// behaviour is how an agent behaves in an attempt. f.mu is held.
+// behaviour is how an agent behaves in an attempt. f.mu is locked.
 func (f *Fleet) behaviour(a ota.Attempt) Behaviour {
 	if a.Rollback {
 		return f.back[a.Agent]
@@ -153,7 +160,7 @@ func (f *Fleet) behaviour(a ota.Attempt) Behaviour {
 	return BehaviourOf(a.Agent)
 }
 
-// version is what the agent of a, or the component, runs now. f.mu is held.
+// version is the present version of the agent of a, or of its component. f.mu is locked.
 func (f *Fleet) version(a ota.Attempt) string {
 	key := versionKey(a.Agent, a.Component)
 	v, known := f.versions[key]

@@ -10,8 +10,8 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// TestSimulationAndEngineAgreeOnRandomPlans has no agents that hang: their calls would end together, and an Engine takes
-// such outcomes in any order.
+// TestSimulationAndEngineAgreeOnRandomPlans has no agents that hang. Their calls would end at the
+// same time, and an Engine takes such outcomes in any order.
 func TestSimulationAndEngineAgreeOnRandomPlans(t *testing.T) {
 	seeds := uint64(60)
 	if testing.Short() {

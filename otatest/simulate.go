@@ -7,16 +7,17 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Simulate tells what a plan would do to a fleet as it is now, without a Store, without an Engine, and without waiting:
-// how long it would take, who would fail, when it would pause, and why. It leaves the fleet as it is.
+// Simulate predicts what a plan would do to a fleet in its present state: how long it would take,
+// which agents would fail, when it would pause, and why. It needs no Store and no Engine, does not
+// wait, and leaves the fleet unchanged.
 //
-// It is ota.Simulate with a copy of the fleet and no options; call that for more.
+// It is ota.Simulate with a copy of the fleet and no options; call that function for more.
 func Simulate(spec ota.Spec, fleet *Fleet) (*ota.Simulation, error) {
 	return ota.Simulate(context.Background(), spec, fleet.Copy(), ota.SimOptions{})
 }
 
-// SimulateCall implements ota.SimFleet: it tells how Execute would end. The agent runs its new version afterwards, if
-// the call lives to see it.
+// SimulateCall implements ota.SimFleet: it returns how Execute would end. The agent runs its new
+// version afterwards, if the call lasts until then.
 func (f *Fleet) SimulateCall(a ota.Attempt, at time.Time) ota.SimCall {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -28,7 +29,7 @@ func (f *Fleet) SimulateCall(a ota.Attempt, at time.Time) ota.SimCall {
 	return c
 }
 
-// SimulateHealth implements ota.SimProber: it is what Health answers, at once.
+// SimulateHealth implements ota.SimProber: it returns what Health answers, at once.
 func (f *Fleet) SimulateHealth(a ota.Attempt, _ time.Time) ota.SimHealth {
 	h, err := f.Health(context.Background(), a)
 	return ota.SimHealth{Health: h, Err: err}

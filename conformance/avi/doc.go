@@ -1,2 +1,3 @@
-// Package avi drives httpapi/avi with the Avi SDK for Go, as its users would: over TLS, logged in by password or token.
+// Package avi tests httpapi/avi with the Avi SDK for Go, as its users would use it: over TLS, with
+// a login by password or by token.
 package avi

@@ -23,7 +23,7 @@ import (
 	"github.com/vmware/alb-sdk/go/session"
 )
 
-// TestMain gives the SDK's log a place that is cleaned up.
+// TestMain gives the SDK's log a folder, and removes it afterwards.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "avi-sdk")
 	if err == nil {
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// controller is a server that the SDK takes for a controller.
+// controller is a server that the SDK uses as an Avi controller.
 type controller struct {
 	t      *testing.T
 	engine *ota.Engine
@@ -58,7 +58,7 @@ func newController(t *testing.T) *controller {
 	return c
 }
 
-// restart forgets every login.
+// restart makes the server forget every login.
 func (c *controller) restart() {
 	h, err := avi.New(c.engine, avi.Options{Auth: httpapi.Tokens(map[string]string{"pw": "ann"})})
 	if err != nil {
@@ -81,7 +81,7 @@ func (c *controller) client(options ...func(*session.AviSession) error) *clients
 	return cl
 }
 
-// plan makes a plan for agents of a prefix, and names its node.
+// plan makes a plan for agents with a prefix, and names its node.
 func (c *controller) plan(node string, agents []string, size int) string {
 	c.t.Helper()
 	p, err := c.engine.Create(c.t.Context(), ota.Spec{
@@ -120,7 +120,7 @@ func (c *controller) until(id string, want ota.Status) {
 	}
 }
 
-// refused checks that the SDK has understood a refusal.
+// refused checks that the SDK understands a refusal.
 func refused(t *testing.T, err error, status int, text string) {
 	t.Helper()
 	var e session.AviError
@@ -196,7 +196,7 @@ func TestPatch(t *testing.T) {
 	refused(t, err, 400, "progress cannot be set")
 	_, err = cl.UpgradeStatusInfo.Patch(id, map[string]any{"name": "x"}, "remove")
 	refused(t, err, 400, "/remove is none of add, replace and delete")
-	// The document's own body: an object, and nothing in it.
+	// The example body of the vendor's document: an empty object.
 	answer, err := cl.AviSession.RestRequest(http.MethodPatch, "api/upgradestatusinfo/"+id, map[string]any{}, "", nil)
 	if err != nil || answer.StatusCode != http.StatusOK {
 		t.Fatalf("got %+v, %v", answer, err)
@@ -204,7 +204,7 @@ func TestPatch(t *testing.T) {
 	_ = answer.Body.Close()
 }
 
-// The only door that a client of this API has to go on after a breach.
+// A client of this API has only this way to continue after a breach.
 func TestResume(t *testing.T) {
 	c := newController(t)
 	id := c.plan("grp1", append(otatest.IDs("fail-", 2), otatest.IDs("ok-", 4)...), 3)
@@ -234,7 +234,7 @@ func TestSession(t *testing.T) {
 	if _, err := cl.UpgradeStatusInfo.Get(id); err != nil {
 		t.Fatal(err)
 	}
-	// The server has restarted: the SDK logs in again, and repeats what it had asked for.
+	// The server has restarted: the SDK logs in again and repeats its request.
 	c.restart()
 	o, err := cl.UpgradeStatusInfo.Patch(id, map[string]any{"name": "after"}, "replace")
 	if err != nil || *o.Name != "after" {

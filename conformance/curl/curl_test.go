@@ -1,4 +1,5 @@
-// Package curl runs the commands that the documents of the APIs print, with curl, as they are but for host and token.
+// Package curl runs, with curl, the commands that the documents of the APIs print. Only host and
+// token are replaced.
 package curl
 
 import (
@@ -25,7 +26,7 @@ const (
 	fabricProgress = `curl '{host}/Applications/{applicationId}/$/GetUpgradeProgress?api-version=6.0' -H 'Authorization: Bearer {token}'`
 )
 
-// world is a server with all of an application's and a plan's agents.
+// world is a server with all agents of an application and of a plan.
 type world struct {
 	*testing.T
 	engine *ota.Engine
@@ -61,8 +62,8 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// curl runs a command in a shell and returns the status and the body, which must be JSON unless it is empty. replace are pairs of
-// what is printed and what is meant.
+// curl runs a command in a shell and returns the status and the body. The body must be JSON unless
+// it is empty. replace are pairs: a printed text and its replacement.
 func (w *world) curl(command string, replace ...string) (status string, body map[string]any) {
 	w.Helper()
 	command = strings.NewReplacer(append(replace, "{host}", w.host, "{token}", "TOKEN123", "curl ", `curl -sS -w '\n%{http_code}' `)...).Replace(command)
@@ -82,7 +83,7 @@ func (w *world) curl(command string, replace ...string) (status string, body map
 	return string(out[i+1:]), body
 }
 
-// Documents 000 and 001: a plan is made, runs, and is rolled back.
+// Documents 000 and 001: a plan is created, runs, and is rolled back.
 func TestLifecycle(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -124,7 +125,7 @@ func TestLifecycle(t *testing.T) {
 	}
 }
 
-// Document 003: curl sends neither Content-Length nor Content-Type with it.
+// Document 003: curl sends it without Content-Length and Content-Type.
 func TestServiceFabric(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -172,7 +173,7 @@ func TestServiceFabric(t *testing.T) {
 	}
 }
 
-// The commands of docs/servicefabric.md, one after the other.
+// Runs the commands of docs/servicefabric.md in order.
 func TestServiceFabricPage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -190,7 +191,7 @@ func TestServiceFabricPage(t *testing.T) {
 		command = "H='{host}' T='{token}'; " + commands[0] + "\ncurl " + strings.TrimSpace(command)
 		var status string
 		var body map[string]any
-		for range 6000 { // a minute, until the upgrade has come to where the command makes sense
+		for range 6000 { // a minute, until the upgrade is in a state that allows the command
 			if status, body = w.curl(command); status == "200" {
 				break
 			}

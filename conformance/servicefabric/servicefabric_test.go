@@ -18,10 +18,10 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// app is the application's identity in the URLs of version 6.0.
+// app is the application's ID in the URLs of version 6.0.
 const app, name = "myapp~app1", "fabric:/myapp/app1"
 
-// world is the SDK's client of a server whose application has these agents.
+// world is the SDK's client and its server, which has one application with these agents.
 type world struct {
 	*testing.T
 	client sdk.BaseClient
@@ -52,7 +52,8 @@ type token string
 
 func (t token) OAuthToken() string { return string(t) }
 
-// refused fails the test unless err is the refusal with this status and code, and nothing when the code is "".
+// refused fails the test unless err is the refusal with this status and code. With code "" it
+// expects no error.
 func (w *world) refused(err error, status int, code string) {
 	w.Helper()
 	if code == "" {
@@ -125,7 +126,8 @@ func (w *world) move(domain string) error {
 
 func ptr[T any](v T) *T { return &v }
 
-// The document's call: an upgrade that rolls forward is rolled back, and what it has touched is as it was.
+// The document's call: an upgrade that rolls forward is rolled back, and the changed agents have
+// their old version again.
 func TestRollback(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0, otatest.IDs("ok-", 10)...)
@@ -153,7 +155,7 @@ func TestRollback(t *testing.T) {
 		t.Errorf("ok-07 runs %s", v)
 	}
 
-	w.refused(w.rollback("myapp/app1"), 0, "") // the identity as before version 6.0
+	w.refused(w.rollback("myapp/app1"), 0, "") // the ID as before version 6.0
 	w.refused(w.rollback(app), 0, "")
 	if _, err := w.client.UpdateApplicationUpgrade(w.Context(), app, sdk.ApplicationUpgradeUpdateDescription{
 		Name: ptr(name), UpgradeKind: sdk.UpgradeKindRolling,
@@ -173,7 +175,7 @@ func TestRollback(t *testing.T) {
 	w.refused(w.rollback(app), 400, "FABRIC_E_APPLICATION_NOT_UPGRADING")
 }
 
-// The limits of timeout are the SDK's own; the largest one is accepted by both.
+// The SDK has limits for timeout; both sides accept the largest value.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0, "ok-1")
@@ -186,7 +188,7 @@ func TestTimeout(t *testing.T) {
 	w.refused(err, 400, "FABRIC_E_APPLICATION_NOT_UPGRADING")
 }
 
-// A monitored upgrade that is not healthy takes itself back, and the SDK reads why.
+// A monitored upgrade that is not healthy rolls itself back, and the SDK reads the reason.
 func TestMonitored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0, "ok-1", "sick-2", "ok-3")
@@ -211,7 +213,7 @@ func TestMonitored(t *testing.T) {
 	}
 }
 
-// A rollback interrupts what is under way, and another upgrade in its place follows it.
+// A rollback interrupts calls in flight. A replacement upgrade starts after it.
 func TestAnotherUpgrade(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0, "ok-1", "hang-2", "ok-3")
@@ -233,7 +235,7 @@ func TestAnotherUpgrade(t *testing.T) {
 	w.refused(w.start("3", sdk.UpgradeModeUnmonitoredAuto, nil), 409, "FABRIC_E_APPLICATION_ALREADY_IN_TARGET_VERSION")
 }
 
-// Without a credential nothing happens, and the SDK can tell.
+// A request without a credential changes nothing, and the SDK reports the refusal.
 func TestNoCredential(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0, "ok-1")

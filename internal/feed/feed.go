@@ -1,5 +1,6 @@
-// Package feed tells subscribers which plans changed. It loses nothing, but merges changes of one plan that a subscriber has
-// not read yet: so what is held for the slowest of them is an ID a plan, and nobody waits for it.
+// Package feed notifies subscribers of plans that changed. It loses nothing. Changes of one plan
+// that a subscriber has not read yet are merged: a slow subscriber costs one ID per plan, and a
+// sender never waits for it.
 package feed
 
 import (
@@ -8,14 +9,14 @@ import (
 	"sync/atomic"
 )
 
-// Feed tells all its subscribers. Its zero value is ready to use; it is safe for concurrent use.
+// Feed notifies all its subscribers. Its zero value is ready to use; it is safe for concurrent use.
 type Feed struct {
-	many        atomic.Int32 // how many subscribe, so that to tell nobody costs one load
+	many        atomic.Int32 // number of subscribers; with none, Tell costs one load
 	mu          sync.Mutex
 	subscribers map[*Subscriber]struct{}
 }
 
-// Tell says that a plan changed. It does not wait.
+// Tell notifies the subscribers that a plan changed. It does not wait.
 func (f *Feed) Tell(plan string) {
 	if f.many.Load() == 0 {
 		return
@@ -27,7 +28,8 @@ func (f *Feed) Tell(plan string) {
 	}
 }
 
-// Subscribe returns a channel of the IDs of plans that change from now on. It is closed when ctx has ended.
+// Subscribe returns a channel of the IDs of plans that change from now on. The channel is closed
+// when ctx ends.
 func (f *Feed) Subscribe(ctx context.Context) <-chan string {
 	s := NewSubscriber()
 	f.mu.Lock()

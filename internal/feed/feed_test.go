@@ -9,14 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A reader that is slow gets each plan once, however often it changed, and nobody waits for the reader.
+// A slow reader gets each plan once, however often it changed, and no sender waits for the reader.
 func TestFeedMergesAndLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f Feed
 		slow, other := f.Subscribe(t.Context()), f.Subscribe(t.Context())
 		for i := range 1000 {
 			f.Tell(fmt.Sprint("plan-", i%10))
-			synctest.Wait() // the forwarder holds at most the one ID that nobody takes
+			synctest.Wait() // the forwarder has at most one ID, which no reader takes
 		}
 		for _, out := range []<-chan string{slow, other} {
 			got := map[string]int{}
@@ -43,7 +43,7 @@ func TestFeedMergesAndLosesNothing(t *testing.T) {
 func TestFeedEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f Feed
-		for _, told := range []bool{false, true} { // while it waits for a change, and while it waits for its reader
+		for _, told := range []bool{false, true} { // once while it waits for a change, once while it waits for its reader
 			ctx, cancel := context.WithCancel(t.Context())
 			out := f.Subscribe(ctx)
 			if told {

@@ -5,19 +5,20 @@ import (
 	"sync"
 )
 
-// Subscriber collects the IDs that its reader has not had yet: each at most once, however slow the reader is.
+// Subscriber collects the IDs that its reader has not read yet: each at most once, however slow the
+// reader is.
 type Subscriber struct {
 	mu   sync.Mutex
 	ids  map[string]struct{}
-	wake chan struct{} // capacity 1: full means that there is something
+	wake chan struct{} // capacity 1: full means that IDs are waiting
 }
 
-// NewSubscriber returns one that belongs to no Feed: somebody else adds to it.
+// NewSubscriber returns a Subscriber that belongs to no Feed: the caller adds IDs to it.
 func NewSubscriber() *Subscriber {
 	return &Subscriber{ids: map[string]struct{}{}, wake: make(chan struct{}, 1)}
 }
 
-// Add says that a plan changed. It does not wait.
+// Add records that a plan changed. It does not wait.
 func (s *Subscriber) Add(plan string) {
 	s.mu.Lock()
 	s.ids[plan] = struct{}{}
@@ -36,7 +37,7 @@ func (s *Subscriber) take() map[string]struct{} {
 	return ids
 }
 
-// Forward hands the collected IDs on until ctx ends, and closes out.
+// Forward sends the collected IDs to out until ctx ends, then closes out.
 func (s *Subscriber) Forward(ctx context.Context, out chan<- string) {
 	defer close(out)
 	for {

@@ -1,4 +1,5 @@
-// Package mutants holds bugs, of this library's own past and of other systems, and the proof that the tests catch them.
+// Package mutants has bugs that this library or other systems once had, and proves that the tests
+// catch them.
 package mutants
 
 import (
@@ -15,9 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMutants proves that the tests bite. Each file in testdata plants one bug, of this library's own past or of
-// another system's, in one function of one production file; production code knows nothing of it. The tests that the mutant names
-// must then fail, and none of them may when no mutant is alive.
+// TestMutants proves that the tests catch known bugs. Each file in testdata plants one bug, which
+// this library or another system once had, in one function of one production file. Production code
+// does not know about mutants. The tests that the mutant names must fail with it, and all of them
+// must pass without any mutant.
 func TestMutants(t *testing.T) {
 	if testing.Short() {
 		t.Skip("mutants are built without the race detector")
@@ -49,7 +51,7 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// run runs the named tests with one mutant alive.
+// run runs the named tests with one active mutant.
 func run(t *testing.T, binary, mutant, tests, seeds string) (out string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

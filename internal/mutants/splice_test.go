@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// switchFile is added to the package: it chooses the one mutant that is alive in a run.
+// switchFile is added to the package: it selects the one mutant that is active in a run.
 const switchFile = `package ota
 
 import "os"
@@ -29,8 +29,9 @@ var mutant = os.Getenv("` + switchName + `")
 
 const switchName = "OTA_MUTANT"
 
-// build makes one test binary that holds all mutants, by go build's -overlay. Every function that a mutant changes gets a
-// twin with the change, and begins by asking whether it is the twin's turn: so a hundred mutants cost one build.
+// build makes one test binary with all mutants, by go build's -overlay. Every function that a
+// mutant changes gets a twin with the change. The original first checks whether the twin must run
+// instead. So a hundred mutants cost one build.
 func build(t *testing.T, all []mutant) (binary string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -69,7 +70,7 @@ func splice(t *testing.T, source string, list []mutant) string {
 	file, err := parser.ParseFile(fset, "", source, 0)
 	require.NoError(t, err)
 	at := func(p token.Pos) int { return fset.Position(p).Offset }
-	turns := map[int]string{} // what is to be said where a function's body begins
+	turns := map[int]string{} // the statements to insert where a function's body begins, by offset
 	var twins strings.Builder
 	for _, m := range list {
 		require.Equal(t, 1, strings.Count(source, m.old), "%s: the place to change must be in %s once", m.name, m.file)

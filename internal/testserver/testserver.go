@@ -1,5 +1,5 @@
-// Package testserver is what tests of the HTTP APIs need of a host: an Engine that runs, the simulated fleet, and a server on a real
-// port, until the test has ended.
+// Package testserver is the host that tests of the HTTP APIs need: a running Engine, the simulated
+// fleet, and a server on a real port. All of them run until the test ends.
 package testserver
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// Engine returns an Engine over a fleet whose agents take the given time, and runs it until the test has ended.
+// Engine returns an Engine over a fleet with the given latency, and runs it until the test ends.
 func Engine(t testing.TB, latency time.Duration) (*ota.Engine, *otatest.Fleet) {
 	t.Helper()
 	fleet := otatest.NewFleet(otatest.Options{Latency: latency})
@@ -29,7 +29,7 @@ func Engine(t testing.TB, latency time.Duration) (*ota.Engine, *otatest.Fleet) {
 	return e, fleet
 }
 
-// Run runs the loop of an Engine or of a handler until the test has ended.
+// Run runs the loop of an Engine or of a handler until the test ends.
 func Run(t testing.TB, loop func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -43,7 +43,7 @@ func Run(t testing.TB, loop func(context.Context) error) {
 	})
 }
 
-// Serve listens on a port of this machine until the test has ended, and returns the server's URL.
+// Serve listens on a port of this machine until the test ends, and returns the server's URL.
 func Serve(t testing.TB, h http.Handler) string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -63,7 +63,8 @@ func Serve(t testing.TB, h http.Handler) string {
 	return "http://" + l.Addr().String()
 }
 
-// Stall sends a request whose body ends early, or never begins, and returns what is answered until the server closes the connection.
+// Stall sends a request whose body ends early, or never begins. It returns the answer, up to the
+// moment when the server closes the connection.
 func Stall(t testing.TB, url, method, path string, header http.Header, body string) string {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "http://"))

@@ -8,7 +8,7 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// The server that clients are tested against carries a plan to its end.
+// A plan on the server that clients are tested against completes.
 func TestServe(t *testing.T) {
 	e, fleet := Engine(t, 0)
 	h, err := httpapi.New(e, httpapi.Options{Auth: httpapi.Open()})
