@@ -18,8 +18,9 @@ const (
 	sidePostgres = "PostgreSQL"
 )
 
-// breach lets a plan with 1,000 agents in flight cross its threshold, on each kind of store, and counts in its log what was
-// started after the record of the breach. Each call takes 20 to 100 milliseconds; every fifth fails.
+// breach lets a plan with 1,000 agents in flight exceed its threshold, on each kind of store. It
+// counts the starts in the plan's log after the record of the breach. Each call takes 20 to 100
+// milliseconds; every fifth fails.
 func breach(ctx context.Context, t *trial) error {
 	stores, err := everyStore(ctx, t)
 	defer stores.close()
@@ -79,7 +80,7 @@ func (t *trial) takeBreach(ctx context.Context, name string, s ota.Store) error 
 	return unlessCanceled(<-ended)
 }
 
-// breachCount follows a log.
+// breachCount reads a log and counts.
 type breachCount struct {
 	breached                bool
 	flying, atBreach, after int
@@ -103,7 +104,7 @@ func (c *breachCount) see(r ota.Record) {
 	}
 }
 
-// stores are one of each kind.
+// stores has one store of each kind.
 type stores struct {
 	databases []place.Database
 }
@@ -120,7 +121,7 @@ func everyStore(ctx context.Context, t *trial) (s stores, err error) {
 	return s, nil
 }
 
-// each does something with a store of each kind.
+// each calls f with a store of each kind.
 func (s stores) each(ctx context.Context, f func(name string, s ota.Store) error) error {
 	if err := f(sideMemStore, ota.NewMemStore()); err != nil {
 		return fmt.Errorf("%s: %w", sideMemStore, err)

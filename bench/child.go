@@ -11,11 +11,12 @@ import (
 	"github.com/seed-19b57ce3/ota/bench/internal/record"
 )
 
-// longest is how long one measurement may take: one that hangs must not cost the others.
+// longest limits the time of one measurement, so that a measurement that hangs does not stop the
+// others.
 const longest = 6 * time.Minute
 
-// spawn takes a measurement in a process of its own, so that none inherits the memory of another, and none that fails
-// takes the others along.
+// spawn takes a measurement in a process of its own. So no measurement inherits the memory of
+// another, and one that fails does not end the others.
 func (o options) spawn(ctx context.Context, m measurement) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -36,7 +37,7 @@ func (o options) spawn(ctx context.Context, m measurement) error {
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 20 * time.Second
 	cmd.Stderr = os.Stderr
-	cmd.Env = append(os.Environ(), "TMPDIR="+folder) // so that nothing is left behind, whatever happens to it
+	cmd.Env = append(os.Environ(), "TMPDIR="+folder) // so that its temporary files are always removed
 	err = cmd.Run()
 	if ctx.Err() != nil {
 		return fmt.Errorf("not done after %v", longest)
@@ -44,7 +45,7 @@ func (o options) spawn(ctx context.Context, m measurement) error {
 	return err
 }
 
-// measure takes the measurement that o names, here, and saves it.
+// measure takes the measurement that o names, in this process, and saves it.
 func (o options) measure(ctx context.Context) error {
 	m, order, err := find(o.child)
 	if err != nil {

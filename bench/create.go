@@ -15,8 +15,9 @@ const (
 	sideStart  = "Start"
 )
 
-// create makes a plan, beside the insert of as many rows by hand, with the state of an agent beside its ID, each on a fresh database. What Start
-// costs, which claims every agent, is measured, too. The rounds have 200,000 agents; a million is then made once.
+// create makes a plan, compared with an insert of as many rows by hand, with the agent's state
+// beside its ID. Each runs on a fresh database. It also measures Start, which claims every agent.
+// The rounds have 200,000 agents; a plan of a million is then made once.
 func create(ctx context.Context, t *trial, d place.Database) error {
 	few, many := t.size(200_000, 5_000), t.size(1_000_000, 20_000)
 	both := func(n int) error {
@@ -45,7 +46,7 @@ func (t *trial) takeInsert(ctx context.Context, d place.Database, n int) error {
 	if err := d.Fresh(ctx); err != nil {
 		return err
 	}
-	if err := through(ctx, d, func(ota.Store) error { return nil }); err != nil { // it makes the tables
+	if err := through(ctx, d, func(ota.Store) error { return nil }); err != nil { // this makes the tables
 		return err
 	}
 	raw, err := d.Raw(ctx)

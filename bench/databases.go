@@ -27,7 +27,7 @@ func sqlite(ctx context.Context, t *trial) (place.Database, error) {
 
 func postgres(ctx context.Context, _ *trial) (place.Database, error) { return place.NewPostgres(ctx) }
 
-// uses notes the version of what was measured with.
+// uses records the version of the server or library that was measured.
 func (t *trial) uses(name, version string) {
 	if t.Machine.Servers == nil {
 		t.Machine.Servers = map[string]string{}

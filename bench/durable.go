@@ -12,15 +12,17 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore"
 )
 
-// The sides of what is durable. A task of the engine is two transitions, a start and an outcome; a task of the floor is one row.
+// The sides of the durable measurements. A task of the engine is two transitions, a start and an
+// outcome; a task of the floor is one row.
 const (
 	sideEngine500 = "engine at 500"
 	sideWaiters   = "64 writers, group commit"
 	sideFull      = "groups of 64, nobody waiting"
 )
 
-// durable drives a plan whose every start and outcome is committed before it counts, at concurrency 64 and 500, beside a group
-// commit by hand of as many rows, one for each agent, with a log record as large as the engine's.
+// durable drives a plan at concurrency 64 and 500, where every start and outcome is committed
+// before it counts. The other side is a group commit by hand of as many rows, one for each agent.
+// Its log records are as large as the engine's.
 func durable(ctx context.Context, t *trial, d place.Database) error {
 	n := t.size(50_000, 5_000)
 	rows, err := typical(ctx, d)
@@ -44,7 +46,7 @@ func durable(ctx context.Context, t *trial, d place.Database) error {
 	if err != nil {
 		return err
 	}
-	// A task is two transitions.
+	// one task is two transitions
 	at64, at500, floor, full := side{sideEngine, 0}, side{sideEngine500, 0}, side{sideWaiters, 0}, side{sideFull, 0}
 	t.figure("transitions at 64, against rows of a group commit of 64 writers", "x", scaled(t.ratio(at64, floor, rate), 2), 0, 0.9)
 	t.figure("transitions at 64, against full groups of 64 with nobody waiting", "x", scaled(t.ratio(at64, full, rate), 2), 0, 0)
@@ -57,10 +59,10 @@ func durable(ctx context.Context, t *trial, d place.Database) error {
 	return nil
 }
 
-// id returns a plan's ID of this round.
+// id returns a plan's ID for this round.
 func (t *trial) id(name string) string { return fmt.Sprintf("%s-%d", name, t.round) }
 
-// takeDurable makes a plan on the database, and drives it through a store of its own.
+// takeDurable makes a plan on the database, and drives it with a store of its own.
 func (t *trial) takeDurable(ctx context.Context, d place.Database, name string, p fleet.Plan, vary int) error {
 	if err := startDurable(ctx, d, p); err != nil {
 		return err
@@ -99,7 +101,7 @@ func closeAndSettle(ctx context.Context, d place.Database, s *sqlstore.Store) fu
 	return func() error { return errors.Join(s.Close(), d.Settle(ctx)) }
 }
 
-// through does something with a store that is closed afterwards.
+// through calls f with a store, and closes the store.
 func through(ctx context.Context, d place.Database, f func(s ota.Store) error) error {
 	s, err := d.Open(ctx)
 	if err != nil {
@@ -108,16 +110,17 @@ func through(ctx context.Context, d place.Database, f func(s ota.Store) error) e
 	return errors.Join(f(s), s.Close(), d.Settle(ctx))
 }
 
-// floorPlan is the plan whose agents the floor has rows for.
+// floorPlan is the plan for whose agents the floor has rows.
 var floorPlan = fleet.Plan{ID: "floor", Agents: 100_000}
 
-// sizes are what the rows and records of an engine's commits are like.
+// sizes are the sizes of the rows and records in an engine's commits.
 type sizes struct {
-	state []byte // of an agent that succeeded
+	state []byte // the state of an agent that succeeded
 	log   int    // bytes of the log for each transition
 }
 
-// typical makes the floor's plan, drives a small one, and looks at what that left behind.
+// typical makes the floor's plan, drives a small plan, and measures the rows that the small plan
+// wrote.
 func typical(ctx context.Context, d place.Database) (z sizes, err error) {
 	err = through(ctx, d, func(s ota.Store) error {
 		z, err = typicalOf(ctx, s)
@@ -176,7 +179,7 @@ func (t *trial) takeRaw(ctx context.Context, d place.Database, name string, rows
 	}
 	log := make([]byte, z.log*64)
 	for i := range log {
-		log[i] = byte(i * 7) // nothing that compresses to nothing
+		log[i] = byte(i * 7) // so that it does not compress to nothing
 	}
 	_, err = t.take(work{
 		side: name, tasks: rows, meter: d.Meter(),

@@ -18,8 +18,8 @@ const (
 	sideSummary = "summary over HTTP"
 )
 
-// explain asks what a plan is doing, of a small one and a large one on the same database, both under way with 64 calls out:
-// of an engine that does not drive them, of one that does, and over HTTP.
+// explain asks for the progress of a small plan and of a large one on the same database, each with
+// 64 calls in flight. It asks an engine that does not drive them, one that does, and the HTTP API.
 func explain(ctx context.Context, t *trial, d place.Database) error {
 	small, large, times := 1_000, t.size(1_000_000, 20_000), t.size(2_000, 100)
 	s, err := d.Open(ctx)
@@ -91,7 +91,7 @@ type busyEngine struct {
 	stop func()
 }
 
-// busy makes a plan of each size, and drives them until 64 calls of each are out.
+// busy makes a plan of each size, and drives them until each has 64 calls in flight.
 func busy(ctx context.Context, s ota.Store, sizes ...int) (*busyEngine, error) {
 	out := make(chan struct{}, 64*len(sizes))
 	e, err := cutOff(s, func(ctx context.Context) {

@@ -8,8 +8,9 @@ import (
 	"github.com/seed-19b57ce3/ota/bench/internal/fleet"
 )
 
-// growthAgents drives fleets of growing size on MemStore, in batches of 10,000. Small ones are driven one after the
-// other until they are as many agents as the largest, at most 20 of them.
+// growthAgents drives fleets of growing size on MemStore, in batches of 10,000. It drives a small
+// fleet several times, one after the other, until that is as many agents as the largest fleet has,
+// at most 20 times.
 func growthAgents(ctx context.Context, t *trial) error {
 	sizes := []int{1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000}
 	if t.quick {
@@ -64,8 +65,8 @@ func (t *trial) takeFleets(ctx context.Context, n, plans int) error {
 	return err
 }
 
-// growthBatches drives a million agents on MemStore in more and more batches, with concurrency 64 but never above the size of a
-// batch, beside errgroups of the same sizes.
+// growthBatches drives a million agents on MemStore in more and more batches. Concurrency is 64,
+// but never more than a batch has agents. The other side is errgroups of the same sizes.
 func growthBatches(ctx context.Context, t *trial) error {
 	n := t.size(1_000_000, 20_000)
 	batches := []int{1, 10, 100, 1_000, 10_000, 100_000}

@@ -8,7 +8,8 @@ import (
 	"github.com/seed-19b57ce3/ota/bench/internal/place"
 )
 
-// growthDurable drives fleets of growing size, and one fleet in more and more batches, each on a fresh database.
+// growthDurable drives fleets of growing size, and one fleet in more and more batches, each on a
+// fresh database.
 func growthDurable(ctx context.Context, t *trial, d place.Database) error {
 	agents, batches, n := []int{1_000, 10_000, 100_000}, []int{1, 3, 30, 300, 3_000}, 30_000
 	if t.quick {

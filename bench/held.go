@@ -9,8 +9,9 @@ import (
 	"github.com/seed-19b57ce3/ota/bench/internal/meter"
 )
 
-// held looks at what lives on the heap: before a plan is made on MemStore, once it is made and started, at most while it runs, and
-// once it is done. What grows between the second and the last is the log, for the rows do not grow. IDs have 13 bytes.
+// held measures the live heap four times: before a plan is made on MemStore, after it was made and
+// started, at its peak while it runs, and after it is done. The difference between the second and
+// the last is the log, because rows do not grow. IDs have 13 bytes.
 func held(ctx context.Context, t *trial) error {
 	sizes := []int{10_000, 100_000, 1_000_000}
 	if t.quick {

@@ -9,7 +9,8 @@ import (
 	"github.com/seed-19b57ce3/ota/bench/internal/place"
 )
 
-// heldDurable looks at the heap while plans are driven on a database, each in one batch, which is the worst there is.
+// heldDurable measures the heap while it drives plans on a database. Each plan is one batch, which
+// is the worst case.
 func heldDurable(ctx context.Context, t *trial, d place.Database) error {
 	sizes := []int{20_000, 200_000}
 	if t.quick {

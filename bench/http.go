@@ -26,13 +26,14 @@ const (
 	sidePeak      = "heap"
 )
 
-// overHTTP makes a plan of a million agents on MemStore through the handler, and reads it back, beside what encoding/json takes
-// for the same bytes. The heap is looked at apart, with a tenth of the agents and with all of them.
+// overHTTP makes a plan of a million agents on MemStore through the handler, and reads it back. The
+// other side is encoding/json on the same bytes. The heap is measured separately, with a tenth of
+// the agents and with all of them.
 func overHTTP(ctx context.Context, t *trial) error {
 	n := t.size(1_000_000, 20_000)
 	body := requestOf(n)
 	var answer bytes.Buffer
-	if err := t.roundTrip(ctx, body, io.Discard, nil); err != nil { // the first one pays for what is made once
+	if err := t.roundTrip(ctx, body, io.Discard, nil); err != nil { // the first round trip pays for data that is made once
 		return err
 	}
 	err := t.each(func() error {
@@ -73,7 +74,7 @@ func overHTTP(ctx context.Context, t *trial) error {
 	return nil
 }
 
-// request is the part of a creation's body that is large.
+// request is the large part of a creation's body.
 type request struct {
 	Name      string   `json:"name"`
 	AgentIDs  []string `json:"agentIds"`
@@ -95,7 +96,7 @@ func (t *trial) takeUnmarshal(name string, n int, text []byte, into any) error {
 	return err
 }
 
-// takeRequest returns what takes the cost of a request.
+// takeRequest returns a function that takes the cost of a request.
 func (t *trial) takeRequest(n int) func(name string, do func() error) error {
 	return func(name string, do func() error) error {
 		_, err := t.take(work{side: name, tasks: n, do: func() (uint64, error) { return 0, do() }})
@@ -103,7 +104,8 @@ func (t *trial) takeRequest(n int) func(name string, do func() error) error {
 	}
 }
 
-// roundTrip makes a plan of the body, and writes it, as it is read back, to w. each, if any, is given both requests.
+// roundTrip makes a plan from the body, reads it back, and writes the answer to w. It passes both
+// requests to each, unless each is nil.
 func (t *trial) roundTrip(ctx context.Context, body []byte, w io.Writer, each func(name string, do func() error) error) error {
 	if each == nil {
 		each = func(_ string, do func() error) error { return do() }
@@ -153,8 +155,8 @@ func (a *answer) Header() http.Header { return a.header }
 // WriteHeader implements http.ResponseWriter.
 func (a *answer) WriteHeader(status int) { a.status = status }
 
-// takePeaks keeps by how much the heap grew at most, beyond the plan itself, for reading a plan back, and for reading the
-// request for one, which is refused at its end, so that nothing is made of it.
+// takePeaks records how much the heap grew at most, beyond the plan itself: for reading a plan
+// back, and for reading a creation that is refused at its end, so that no plan is made of it.
 func (t *trial) takePeaks(ctx context.Context, n int) error {
 	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
 	if err != nil {
@@ -188,7 +190,7 @@ func (t *trial) takePeaks(ctx context.Context, n int) error {
 	})
 }
 
-// takePeak looks at the heap some twenty times while about size bytes pass.
+// takePeak measures the heap some twenty times while about size bytes pass.
 func (t *trial) takePeak(n int, name string, size int64, do func(*watched) error) error {
 	w := &watched{every: size / 20}
 	before := meter.Live()
@@ -201,8 +203,8 @@ func (t *trial) takePeak(n int, name string, size int64, do func(*watched) error
 	return nil
 }
 
-// watched is a body that looks at the heap now and then, while the handler waits for its read or write: so nothing is
-// allocated meanwhile.
+// watched is a body that measures the heap now and then. The handler waits for its read or write
+// meanwhile, and so allocates nothing.
 type watched struct {
 	io.Reader
 	every, passed int64

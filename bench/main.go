@@ -1,11 +1,11 @@
-// Command bench measures what docs/performance.md says: the engine against the floor of what it stands on, and against what
-// one would use instead, in turn, on this machine.
+// Command bench measures the figures of docs/performance.md: the engine against the floor of what
+// it is built on, and against other projects, in turn, on this machine.
 //
 //	cd bench && GOWORK=off go run .
 //
-// It needs PostgreSQL's and Redis's programs, starts servers of its own in a temporary folder, and takes some
-// 25 minutes. Every measurement is a process of its own and leaves one file in results; GOWORK=off go run ./page then draws the
-// plots and fills in the tables of the page.
+// It needs the programs of PostgreSQL and Redis, and starts its own servers in a temporary folder.
+// It takes some 25 minutes. Every measurement is a process of its own and writes one file into
+// results. Then GOWORK=off go run ./page draws the plots and writes the tables.
 package main
 
 import (
@@ -32,13 +32,13 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.only, "only", "", "a regular `expression`: measure only what has a name that it matches")
-	flag.IntVar(&o.rounds, "rounds", 5, "how many rounds every figure is the median of")
+	flag.StringVar(&o.only, "only", "", "measure only names that match this regular `expression`")
+	flag.IntVar(&o.rounds, "rounds", 5, "number of rounds; every figure is their median")
 	flag.StringVar(&o.out, "out", "results", "the `folder` for the results")
-	flag.BoolVar(&o.quick, "quick", false, "a smoke run: everything small, two rounds; its figures say nothing")
-	flag.BoolVar(&o.list, "list", false, "only say what would be measured")
-	flag.StringVar(&o.child, "child", "", "used by bench itself: measure this, here")
-	flag.StringVar(&o.pauser, "pauser", "", "used by bench itself: pause a plan, as this `JSON` says")
+	flag.BoolVar(&o.quick, "quick", false, "a smoke run: everything small, two rounds; its figures mean nothing")
+	flag.BoolVar(&o.list, "list", false, "only list the measurements")
+	flag.StringVar(&o.child, "child", "", "used by bench itself: take this measurement in this process")
+	flag.StringVar(&o.pauser, "pauser", "", "used by bench itself: pause a plan as this `JSON` instructs")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := o.run(ctx)

@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// measurement is one row of the table in docs/performance.md, or a few that are measured together.
+// measurement is one entry of -list. It makes one or more rows of the tables in bench/results.
 type measurement struct {
 	name string
 	what string
 	run  func(ctx context.Context, t *trial) error
 }
 
-// measurements are all there are, in the order in which they are taken.
+// measurements are all measurements, in the order in which they are taken.
 var measurements = []measurement{
 	{"memory", "in memory, against bare errgroup", inMemory},
 	{"growth-agents", "cost per agent in memory as the fleet grows", growthAgents},

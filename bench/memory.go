@@ -8,16 +8,17 @@ import (
 	"github.com/seed-19b57ce3/ota/bench/internal/peer/errgroups"
 )
 
-// The sides of what runs in memory.
+// The sides of the measurement in memory.
 const (
 	sideEngine   = "engine"
 	sideDeadline = "engine, context used"
 	sideErrgroup = "errgroup"
 )
 
-// inMemory drives a million agents on MemStore, in batches of 10,000, 64 at a time, beside an errgroup of 64 that does
-// a million no-ops. The engine keeps a deadline for each attempt and both its times. The second engine's Executor asks its
-// context for Done, as one that calls something does.
+// inMemory drives a million agents on MemStore, in batches of 10,000, 64 at a time. The other side
+// is an errgroup of 64 that runs a million no-ops. The engine keeps a deadline and both times of
+// each attempt. The second engine's Executor calls Done of its context, as an Executor that calls
+// something does.
 func inMemory(ctx context.Context, t *trial) error {
 	n := t.size(1_000_000, 20_000)
 	asks := ota.ExecutorFunc(func(ctx context.Context, _ ota.Attempt) (ota.Result, error) {

@@ -22,7 +22,7 @@ const (
 	sideThere = "Pause, by another process"
 )
 
-// timedMemStore and timedSQLStore take the time of every commit of an owner.
+// timedMemStore and timedSQLStore measure the time of every commit of an owner.
 type (
 	timedMemStore struct {
 		*ota.MemStore
@@ -34,13 +34,13 @@ type (
 	}
 )
 
-// Commit takes the time of the commit.
+// Commit measures the time of the commit.
 func (s timedMemStore) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	defer s.commits.since(time.Now(), c.Owner)
 	return s.MemStore.Commit(ctx, c)
 }
 
-// Commit takes the time of the commit.
+// Commit measures the time of the commit.
 func (s timedSQLStore) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	defer s.commits.since(time.Now(), c.Owner)
 	return s.Store.Commit(ctx, c)
@@ -71,7 +71,8 @@ func pauseMemory(ctx context.Context, t *trial) error {
 	return err
 }
 
-// pauseDurable does the same on a database, from the process that drives the plan and from another one.
+// pauseDurable does the same on a database, from the process that drives the plan and from another
+// one.
 func pauseDurable(ctx context.Context, t *trial, d place.Database) error {
 	n, times := t.size(400_000, 10_000), t.size(120, 5)
 	err := t.each(func() error {
@@ -100,8 +101,8 @@ func pauseDurable(ctx context.Context, t *trial, d place.Database) error {
 	return err
 }
 
-// pauseFigures draws the figures of one side: the rounds' 99th percentiles in commits, which is the median that a commit of an
-// owner took while nothing but the load was there, of the same round.
+// pauseFigures draws the figures of one side: the 99th percentiles of the rounds, in commits. The
+// unit is the median time of an owner's commit in the same round, under the load alone.
 func (t *trial) pauseFigures(name string) {
 	s := side{name, 0}
 	t.figure(name+", p99 in commits of the store", "commits", t.of(s, func(s record.Sample) float64 { return s.Extra["p99"] / s.Extra["commit"] }), 5, 0)
@@ -111,7 +112,8 @@ func (t *trial) pauseFigures(name string) {
 	t.figure("a commit, p99, beside "+name, "commits", t.of(s, func(s record.Sample) float64 { return s.Extra["commit99"] / s.Extra["commit"] }), 0, 0)
 }
 
-// takePauses drives the plan while pause pauses and resumes it, and keeps how long that took and how long commits took.
+// takePauses drives the plan while pause pauses and resumes it. It records the time of the pauses
+// and of the commits.
 func (t *trial) takePauses(ctx context.Context, s ota.Store, commits *latencies, name string, p fleet.Plan,
 	pause func(e *ota.Engine) ([]float64, error),
 ) error {
@@ -125,7 +127,7 @@ func (t *trial) takePauses(ctx context.Context, s ota.Store, commits *latencies,
 	var took []float64
 	sample, err := t.take(work{side: name, tasks: 1, do: func() (uint64, error) {
 		go func() { ended <- e.Run(driving) }()
-		time.Sleep(50 * time.Millisecond) // until it drives the plan
+		time.Sleep(50 * time.Millisecond) // until the engine drives the plan
 		took, err = pause(e)
 		return uint64(len(took)), err
 	}})
@@ -149,11 +151,13 @@ func p99(took []float64) float64 {
 	return took[(len(took)*99-1)/100]
 }
 
-// settled is how long a plan on a database is left alone after Resume, so that it is under full load again.
+// settled is how long a plan on a database runs after Resume without a pause, so that it is under
+// full load again.
 const settled = 20 * time.Millisecond
 
-// pauses pauses and resumes a plan so many times, each after it ran for the given time and up to twice that, and returns
-// how long each Pause took until it was durable. A plan that is done before is too small.
+// pauses pauses and resumes a plan several times. Before each Pause the plan runs for the given
+// time and up to twice that. It returns how long each Pause took until it was durable. A plan that
+// ends earlier is too small.
 func pauses(ctx context.Context, e *ota.Engine, id string, times int, run time.Duration) (took []float64, err error) {
 	for range times {
 		time.Sleep(run + rand.N(run))
@@ -169,14 +173,14 @@ func pauses(ctx context.Context, e *ota.Engine, id string, times int, run time.D
 	return took, nil
 }
 
-// pauser is what another process is told, as JSON.
+// pauser is the instruction for the other process, as JSON.
 type pauser struct {
 	Address place.Address
 	Plan    string
 	Times   int
 }
 
-// pausesElsewhere has another process do it.
+// pausesElsewhere starts another process that pauses the plan.
 func pausesElsewhere(ctx context.Context, d place.Database, id string, times int) (took []float64, err error) {
 	self, err := os.Executable()
 	if err != nil {

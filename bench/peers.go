@@ -17,8 +17,8 @@ const (
 	sideAsynq        = "asynq, fsync always"
 )
 
-// againstRiver drives a plan on PostgreSQL, beside River's jobs on the same server, 64 at a time: with River's fetching tuned
-// as far as it goes, and as it is by default.
+// againstRiver drives a plan on PostgreSQL, compared with River's jobs on the same server, 64 at a
+// time. River runs twice: with fetching tuned as far as possible, and with its defaults.
 func againstRiver(ctx context.Context, t *trial) error {
 	d, err := place.NewPostgres(ctx)
 	if err != nil {
@@ -62,7 +62,8 @@ func (t *trial) takeRiver(ctx context.Context, d *place.Postgres, name string, j
 	return err
 }
 
-// againstAsynq drives a plan on SQLite, beside asynq's tasks on a Redis that flushes every write, 64 at a time.
+// againstAsynq drives a plan on SQLite, compared with asynq's tasks on a Redis that flushes every
+// write, 64 at a time.
 func againstAsynq(ctx context.Context, t *trial) error {
 	d, err := place.NewSQLite(ctx, t.folder)
 	if err != nil {

@@ -14,7 +14,8 @@ const (
 	sideHundred = "100 plans"
 )
 
-// plansMemory drives a hundred plans at once on one MemStore, beside one plan of as many agents.
+// plansMemory drives a hundred plans at once on one MemStore, compared with one plan of as many
+// agents.
 func plansMemory(ctx context.Context, t *trial) error {
 	n := t.size(3_000, 200)
 	err := t.each(func() error {
@@ -109,7 +110,7 @@ func (t *trial) takePlans(ctx context.Context, s ota.Store, w work, plans, agent
 			if p.Counts.Succeeded != agents {
 				return 0, fmt.Errorf("plan %s ended %s, %+v", p.ID, p.Status, p.Counts)
 			}
-			commits += p.Revision - 2 // not those of Create and Start
+			commits += p.Revision - 2 // without those of Create and Start
 		}
 		return commits, nil
 	}

@@ -16,8 +16,9 @@ const (
 	sideRead   = "reading the rows"
 )
 
-// resume leaves a plan half done, as a process that is killed leaves it, and measures from an engine's start to the first call,
-// beside reading the plan's rows by hand. Once in batches of 10,000, once in one batch.
+// resume leaves a plan half done, like a killed process, and measures the time from an engine's
+// start to its first call. The other side reads the plan's rows by hand. It runs once in batches of
+// 10,000, and once in one batch.
 func resume(ctx context.Context, t *trial, d place.Database) error {
 	n := t.size(1_000_000, 10_000)
 	for _, batch := range []int{min(n, 10_000), n} {
@@ -48,7 +49,8 @@ func resume(ctx context.Context, t *trial, d place.Database) error {
 	return nil
 }
 
-// halfWay drives half of the plan, and ends its engine as if it were killed: what is out stays out.
+// halfWay drives half of the plan, and stops its engine as if it were killed: calls in flight stay
+// in flight.
 func halfWay(ctx context.Context, d place.Database, p fleet.Plan) error {
 	s, err := d.Open(ctx)
 	if err != nil {
@@ -74,7 +76,8 @@ func halfWay(ctx context.Context, d place.Database, p fleet.Plan) error {
 	return unlessCanceled(err)
 }
 
-// cutOff returns an engine that gives its calls, which are calls of f, no time to end: what is out stays running in the store.
+// cutOff returns an engine whose calls are calls of f. It gives them no time to end: calls in
+// flight stay running in the store.
 func cutOff(s ota.Store, f func(ctx context.Context)) (*ota.Engine, error) {
 	call := ota.ExecutorFunc(func(ctx context.Context, _ ota.Attempt) (ota.Result, error) {
 		f(ctx)

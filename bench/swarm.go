@@ -13,8 +13,8 @@ const (
 	sideMemory = "engine, in memory"
 )
 
-// againstSwarm drives a plan beside SwarmKit's updater, 64 at a time: the updater's store is memory, the engine's MemStore and
-// SQLite.
+// againstSwarm drives a plan, compared with SwarmKit's updater, 64 at a time. The updater's store
+// is memory; the engine's are MemStore and SQLite.
 func againstSwarm(ctx context.Context, t *trial) error {
 	d, err := place.NewSQLite(ctx, t.folder)
 	if err != nil {

@@ -10,16 +10,16 @@ import (
 	"github.com/seed-19b57ce3/ota/bench/internal/record"
 )
 
-// trial is one measurement being taken.
+// trial is one measurement in progress.
 type trial struct {
 	rounds int
 	quick  bool
 	folder string // for files of this trial only; deleted after it
-	round  int    // the present one, from 1
+	round  int    // the present round, from 1
 	record.Result
 }
 
-// size returns how much to do: less in a smoke run.
+// size returns the amount of work: less in a smoke run.
 func (t *trial) size(full, quick int) int {
 	if t.quick {
 		return quick
@@ -41,16 +41,16 @@ func (t *trial) each(f func() error) error {
 // work is one side of a round.
 type work struct {
 	side  string
-	x     int // what varies, where something does
+	x     int // the varied size, if any
 	tasks int
 	meter meter.Meter
-	// do does it, and returns how many commits that took, 0 when it does not know.
+	// do does the work and returns the number of commits, or 0 if it does not know.
 	do func() (commits uint64, err error)
-	// after, if any, follows, and does not count: it closes what do had open.
+	// after, unless nil, runs next and does not count: it closes what do opened.
 	after func() error
 }
 
-// take runs the work and keeps its sample.
+// take runs the work and records its sample.
 func (t *trial) take(w work) (*record.Sample, error) {
 	var commits uint64
 	w.meter.After = w.after
@@ -74,7 +74,7 @@ func label(s record.Sample) string {
 	return fmt.Sprintf("%s, %d", s.Side, s.X)
 }
 
-// What is asked of a sample.
+// The values that figures use from a sample.
 func seconds(s record.Sample) float64    { return s.Seconds }
 func perTask(s record.Sample) float64    { return s.Seconds / float64(s.Tasks) }
 func rate(s record.Sample) float64       { return float64(s.Tasks) / s.Seconds }
@@ -83,18 +83,18 @@ func allocs(s record.Sample) float64     { return float64(s.Allocs) / float64(s.
 func commits(s record.Sample) float64    { return float64(s.Commits) / float64(s.Tasks) }
 func flushes(s record.Sample) float64    { return float64(s.Flushes) / float64(s.Tasks) }
 
-// extra returns what asks for a number of this measurement.
+// extra returns a function that reads one of this measurement's own numbers.
 func extra(name string) func(record.Sample) float64 {
 	return func(s record.Sample) float64 { return s.Extra[name] }
 }
 
-// side names samples.
+// side selects samples.
 type side struct {
 	name string
 	x    int
 }
 
-// of returns what f says of each round's sample of one side.
+// of returns f of each round's sample of one side.
 func (t *trial) of(who side, f func(record.Sample) float64) []float64 {
 	var values []float64
 	for _, s := range t.Samples {
@@ -125,7 +125,7 @@ func scaled(values []float64, by float64) []float64 {
 
 func micros(values []float64) []float64 { return scaled(values, 1e6) }
 
-// A figure is drawn from the rounds; most and least are the target, 0 being none.
+// figure draws a figure from the rounds. most and least are the target; 0 means none.
 func (t *trial) figure(name, unit string, values []float64, most, least float64) {
 	f := record.Of(name, unit, values)
 	if most != 0 {
@@ -137,10 +137,10 @@ func (t *trial) figure(name, unit string, values []float64, most, least float64)
 	t.add(f)
 }
 
-// none is a figure that must be zero.
+// none draws a figure that must be zero.
 func (t *trial) none(name, unit string, values []float64) {
 	f := record.Of(name, unit, values)
-	f.Value = cmp.Or(slices.Max(values), 0) // one is too many: not the median
+	f.Value = cmp.Or(slices.Max(values), 0) // the highest, not the median: one is too many
 	f.Most = new(float64)
 	t.add(f)
 }

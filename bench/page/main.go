@@ -1,5 +1,6 @@
-// Command page makes of the results of bench what docs/performance.md shows: the plots beside it, and the tables between
-// its markers. Everything else on that page is written by hand.
+// Command page draws the plots of docs/performance.md from the results of bench, and writes the
+// tables between the markers of that page and of results/README.md. Everything else on both pages
+// is written by hand.
 //
 //	cd bench && GOWORK=off go run ./page
 package main
@@ -18,7 +19,7 @@ import (
 func main() {
 	results := flag.String("results", "results", "the `folder` of the results")
 	docs := flag.String("docs", "../docs", "the `folder` of performance.md; the plots go into plots below it")
-	quick := flag.Bool("quick", false, "take results of smoke runs, too")
+	quick := flag.Bool("quick", false, "also accept results of smoke runs")
 	flag.Parse()
 	if err := run(*results, *docs, *quick); err != nil {
 		fmt.Fprintln(os.Stderr, "page:", err)
@@ -54,7 +55,7 @@ func load(folder string, quick bool) (resultSet, error) {
 	var all resultSet
 	for _, r := range found {
 		if r.Quick && !quick {
-			return nil, fmt.Errorf("%s is of a smoke run, and says nothing", r.Name)
+			return nil, fmt.Errorf("%s is the result of a smoke run; its figures mean nothing", r.Name)
 		}
 		all = append(all, r)
 	}
@@ -65,7 +66,7 @@ func load(folder string, quick bool) (resultSet, error) {
 	return all, nil
 }
 
-// of returns one result, with nothing in it when it was not measured.
+// of returns one result. It is empty if that was not measured.
 func (all resultSet) of(name string) *record.Result {
 	for _, r := range all {
 		if r.Name == name {

@@ -15,7 +15,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// picture is one plot: something per agent, against the size of the fleet or the number of batches.
+// picture is one plot: a cost per agent against the size of the fleet or the number of batches.
 type picture struct {
 	file, title, x, y string
 	lines             []line
@@ -91,7 +91,8 @@ func draw(all resultSet, folder string) error {
 
 var colours = []color.RGBA{{0x1b, 0x6c, 0xa8, 0xff}, {0xd1, 0x49, 0x5b, 0xff}, {0x2f, 0x85, 0x5a, 0xff}, {0x80, 0x80, 0x80, 0xff}}
 
-// look is which colour and shape a line has where it has not the first: a store looks the same in every plot.
+// look selects a line's colour and shape if they are not the first: a store looks the same in every
+// plot.
 var look = map[string]int{"SQLite": 1, "the log of a run": 1, "PostgreSQL": 2, "most while it runs, with IDs": 2, "bare errgroups": 3}
 
 var shapes = []vgdraw.GlyphDrawer{vgdraw.CircleGlyph{}, vgdraw.SquareGlyph{}, vgdraw.TriangleGlyph{}, vgdraw.CrossGlyph{}}
@@ -139,7 +140,8 @@ func (p picture) draw(all resultSet, file string) error {
 	return out.Close()
 }
 
-// frame leaves room above for the legend, and shows at least one power of ten, so that what is flat looks flat.
+// frame leaves space for the legend at the top. It shows at least one power of ten, so that flat
+// lines look flat.
 func (p picture) frame(g *plot.Plot) {
 	g.X.Max *= 1.5
 	g.Y.Max *= 8
@@ -148,7 +150,7 @@ func (p picture) frame(g *plot.Plot) {
 	}
 }
 
-// powers are the ticks of a logarithmic axis, of which those at powers of ten have a label.
+// powers are the ticks of a logarithmic axis. Those at powers of ten have a label.
 type powers struct{}
 
 // Ticks implements plot.Ticker.

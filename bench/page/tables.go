@@ -14,7 +14,7 @@ import (
 	"github.com/seed-19b57ce3/ota/bench/internal/record"
 )
 
-// fill replaces what is between the markers of a page: <!-- begin NAME --> and <!-- end NAME -->.
+// fill replaces the text between the markers of a page: <!-- begin NAME --> and <!-- end NAME -->.
 func fill(file string, tables map[string]string) error {
 	page, err := os.ReadFile(file) //nolint:gosec // the caller's page
 	if err != nil {
@@ -32,7 +32,7 @@ func fill(file string, tables map[string]string) error {
 	return os.WriteFile(file, page, 0o600) //nolint:gosec // the caller's page
 }
 
-// targets is the table of the figures that have one.
+// targets is the table of the figures with a target.
 func targets(all resultSet) string {
 	var b strings.Builder
 	b.WriteString("| what | target | reached | between | verdict |\n|---|---|---|---|---|\n")
@@ -62,7 +62,7 @@ func between(f record.Figure) string {
 	return number(f.Low) + " to " + number(f.High)
 }
 
-// figures is the table of the others.
+// figures is the table of the figures without a target.
 func figures(all resultSet) string {
 	var b strings.Builder
 	b.WriteString("| what | measured | between |\n|---|---|---|\n")
@@ -76,7 +76,7 @@ func figures(all resultSet) string {
 	return b.String()
 }
 
-// sides is the table of what was run: medians over the rounds.
+// sides is the table of everything that was run: medians over the rounds.
 func sides(all resultSet) string {
 	var b strings.Builder
 	b.WriteString("| measurement | side | tasks a second | wall us/task | CPU us/task | server's CPU | allocations/task | commits/task | flushes/task |\n" +
@@ -139,7 +139,7 @@ func (o oneSide) show(f func(record.Sample) float64) string {
 	return number(v)
 }
 
-// machine says where and with what the results were measured.
+// machine describes the machine, the versions and the time of the measurements.
 func machine(all resultSet) string {
 	m := all[0].Machine
 	first, last := all[0].Taken, all[0].Taken
@@ -177,10 +177,10 @@ func machine(all resultSet) string {
 	return b.String()
 }
 
-// enough is how many rounds make a figure that can be relied on.
+// enough is the number of rounds that makes a figure reliable.
 const enough = 5
 
-// hasRounds reports whether some figure of a result is drawn from several rounds.
+// hasRounds reports whether any figure of a result is drawn from several rounds.
 func hasRounds(r *record.Result) bool {
 	return slices.ContainsFunc(r.Figures, func(f record.Figure) bool { return f.Rounds > 1 })
 }
@@ -197,7 +197,7 @@ func value(v float64, unit string) string {
 	return number(v) + " " + unit
 }
 
-// number writes three digits that matter.
+// number writes three significant digits.
 func number(v float64) string {
 	switch {
 	case v >= 1000:

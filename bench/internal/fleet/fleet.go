@@ -12,11 +12,11 @@ import (
 // Noop is an Executor that does nothing.
 var Noop = ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) { return ota.Result{}, nil })
 
-// Plan is a plan to be made.
+// Plan describes a plan to make.
 type Plan struct {
 	ID          string
 	Agents      int
-	Batch       int // agents in each; 0 means 10,000
+	Batch       int // agents in each batch; 0 means 10,000
 	Concurrency int // 0 means 64
 }
 
@@ -63,7 +63,7 @@ func Add(ctx context.Context, e *ota.Engine, p Plan) error {
 	return err
 }
 
-// Run drives the plan to its end, and returns how many commits that took.
+// Run drives the plan to its end, and returns the number of commits.
 func Run(ctx context.Context, e *ota.Engine, p Plan) (commits uint64, err error) {
 	before, err := e.Plan(ctx, p.ID)
 	if err != nil {

@@ -6,21 +6,22 @@ import (
 	"time"
 )
 
-// Live is how many bytes of the heap are in use, after a collection.
+// Live returns how many bytes of the heap are in use, after a collection.
 func Live() uint64 {
 	runtime.GC()
-	runtime.GC() // what had finalizers
+	runtime.GC() // collects objects that had finalizers
 	return live()
 }
 
-// live is what the last collection found in use.
+// live returns how many bytes the last collection found in use.
 func live() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
 }
 
-// WatchLive collects again and again until the returned function is called, which returns the most that was in use.
+// WatchLive collects again and again until the returned function is called. That function returns
+// the largest number of bytes in use.
 func WatchLive() func() uint64 {
 	stop, most := make(chan struct{}), make(chan uint64)
 	go func() {

@@ -1,5 +1,5 @@
-// Package meter measures what a piece of work costs: time, processor time of this process and of a server, allocations, and
-// flushes.
+// Package meter measures the cost of a piece of work: time, processor time of this process and of a
+// server, allocations, and flushes.
 package meter
 
 import (
@@ -10,17 +10,18 @@ import (
 	"github.com/seed-19b57ce3/ota/bench/internal/record"
 )
 
-// Meter says what is counted besides time and memory. The zero value counts nothing else.
+// Meter selects the counts besides time and memory. The zero value counts nothing else.
 type Meter struct {
-	// Server is the first process of the server that does part of the work, 0 when there is none.
+	// Server is the first process of the server that does part of the work; 0 means no server.
 	Server int
-	// Flushes is how many flushes there were so far; nil counts none.
+	// Flushes returns how many flushes there were so far; nil counts none.
 	Flushes func() (int64, error)
-	// After, if any, is called when the clock has stopped, before anything else is counted.
+	// After, unless nil, is called when the clock has stopped, before anything else is counted.
 	After func() error
 }
 
-// Take runs f, and returns what it cost. The garbage of what went before is collected first, so that it is not f's.
+// Take runs f and returns its cost. It collects earlier garbage first, so that f does not pay for
+// it.
 func (m Meter) Take(side string, f func() error) (record.Sample, error) {
 	runtime.GC()
 	before, err := m.read()

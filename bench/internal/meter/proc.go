@@ -9,10 +9,11 @@ import (
 	"syscall"
 )
 
-// ticks is how many clock ticks of /proc/PID/stat a second has: on Linux always 100.
+// ticks is the number of clock ticks of /proc/PID/stat in a second: on Linux always 100.
 const ticks = 100
 
-// processTime is how many seconds of processor time a process has used, with its children, those that ended included.
+// processTime returns how many seconds of processor time a process has used, including its
+// children, also those that ended.
 func processTime(pid int) (float64, error) {
 	own, err := statOf(strconv.Itoa(pid))
 	if err != nil {
@@ -25,7 +26,7 @@ func processTime(pid int) (float64, error) {
 	}
 	for _, dir := range others {
 		s, err := statOf(filepath.Base(dir))
-		if err == nil && s.parent == pid { // one that has ended meanwhile is counted by its parent
+		if err == nil && s.parent == pid { // the parent's counts include a child that has ended
 			total += s.times[0] + s.times[1]
 		}
 	}
@@ -34,7 +35,7 @@ func processTime(pid int) (float64, error) {
 
 type stat struct {
 	parent int
-	times  [4]int64 // user, system, and both of children that ended; ticks
+	times  [4]int64 // user, system, and both of ended children; ticks
 }
 
 func statOf(pid string) (s stat, err error) {
@@ -42,7 +43,7 @@ func statOf(pid string) (s stat, err error) {
 	if err != nil {
 		return s, err
 	}
-	_, rest, _ := strings.Cut(string(text), ") ") // the name before it may have spaces
+	_, rest, _ := strings.Cut(string(text), ") ") // the name before it may contain spaces
 	fields := strings.Fields(rest)
 	if len(fields) < 15 {
 		return s, fmt.Errorf("/proc/%s/stat: too short", pid)
@@ -54,8 +55,9 @@ func statOf(pid string) (s stat, err error) {
 	return s, nil
 }
 
-// Device returns a counter of the flushes of the disk that a file or folder is on. Whatever else uses that disk meanwhile is
-// counted, too: measure on a quiet machine. Where the system does not tell, it counts none.
+// Device returns a counter of the flushes of the disk that has a file or folder. It also counts
+// other users of that disk: measure on a quiet machine. If the system has no such count, it counts
+// none.
 func Device(path string) func() (int64, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
-// Postgres is a Database on a server of its own, with the settings that PostgreSQL comes with: fsync is on.
+// Postgres is a Database on a server of its own, with PostgreSQL's default settings: fsync is on.
 type Postgres struct {
 	cluster *pgtest.Cluster
 	admin   *pgx.Conn
@@ -23,7 +23,7 @@ type Postgres struct {
 	schemas int
 }
 
-// NewPostgres starts a server, with a schema that is fresh.
+// NewPostgres starts a server with a fresh schema.
 func NewPostgres(ctx context.Context) (*Postgres, error) {
 	cluster, err := pgtest.New()
 	if err != nil {
@@ -79,7 +79,7 @@ func (d *Postgres) Open(ctx context.Context) (*sqlstore.Store, error) { return d
 // Address implements Database.
 func (d *Postgres) Address() Address { return Address{DSN: d.cluster.URL(), Schema: d.schema()} }
 
-// URL is where the server is, for other programs' tables in the same schema.
+// URL is the server's URL, for other programs' tables in the same schema.
 func (d *Postgres) URL() string { return pgtest.With(d.cluster.URL(), "search_path", d.schema()) }
 
 // Meter implements Database. The flushes are those of the server's log, by its own count.
@@ -87,7 +87,7 @@ func (d *Postgres) Meter() meter.Meter {
 	return meter.Meter{Server: d.cluster.PID(), Flushes: d.flushes}
 }
 
-// Settle implements Database: a session tells its counts when it ends, and seldom before.
+// Settle implements Database: a session reports its counts when it ends, and rarely before.
 func (d *Postgres) Settle(ctx context.Context) error {
 	for range 100 {
 		var others int
@@ -95,7 +95,7 @@ func (d *Postgres) Settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		time.Sleep(20 * time.Millisecond) // also once they are gone: the server has yet to collect their processes
+		time.Sleep(20 * time.Millisecond) // also after they are gone: the server must still collect their processes
 		if others == 0 {
 			return nil
 		}
@@ -142,7 +142,8 @@ func (r *rawPostgres) Plan(ctx context.Context, id string) error {
 	return r.pool.QueryRow(ctx, `SELECT coalesce(max(revision), 0) FROM ota_log WHERE plan = $1`, nobodysLog).Scan(&r.records)
 }
 
-// A table as one makes it by hand: what changes beside what does not, no index on what changes, and room for new versions of rows.
+// A table as one makes it by hand: changing columns beside constant ones, no index on what changes,
+// and free space for new versions of rows.
 const floorPostgres = `CREATE TABLE floor (
 	plan bigint NOT NULL, ordinal integer NOT NULL, batch integer NOT NULL, status smallint NOT NULL,
 	id text COLLATE "C" NOT NULL, version text NOT NULL, target text NOT NULL, labels json, tasks text, state bytea NOT NULL,

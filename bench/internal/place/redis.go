@@ -15,7 +15,8 @@ import (
 	"github.com/seed-19b57ce3/ota/bench/internal/meter"
 )
 
-// Redis is a server of its own, which appends every write to its file and flushes it before it answers.
+// Redis is a server of its own. It appends every write to its file and flushes it before it
+// answers.
 type Redis struct {
 	folder  string
 	version string
@@ -72,10 +73,10 @@ func (r *Redis) answers(ctx context.Context) error {
 	return errors.New("it does not answer")
 }
 
-// Socket is where the server listens.
+// Socket is the path of the server's socket.
 func (r *Redis) Socket() string { return filepath.Join(r.folder, "redis.sock") }
 
-// Version is the server's.
+// Version is the server's version.
 func (r *Redis) Version() string { return r.version }
 
 // Meter counts the server's processor time, and the flushes of the disk.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota/bench/internal/meter"
 	"github.com/seed-19b57ce3/ota/sqlstore"
-	_ "modernc.org/sqlite" // the driver that sqlstore uses, too
+	_ "modernc.org/sqlite" // sqlstore uses the same driver
 )
 
 // SQLite is a Database of files in a folder.
@@ -22,7 +22,7 @@ type SQLite struct {
 	files   int
 }
 
-// NewSQLite returns the files of a folder, with one that is fresh.
+// NewSQLite returns a Database in a folder, with a fresh file.
 func NewSQLite(ctx context.Context, folder string) (*SQLite, error) {
 	d := &SQLite{folder: folder}
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(folder, "version"))
@@ -61,7 +61,7 @@ func (d *SQLite) Open(ctx context.Context) (*sqlstore.Store, error) { return d.A
 // Address implements Database.
 func (d *SQLite) Address() Address { return Address{DSN: d.file()} }
 
-// Meter implements Database. The flushes are those of the disk: nobody else tells how many SQLite made.
+// Meter implements Database. The flushes are those of the disk: SQLite has no count of its own.
 func (d *SQLite) Meter() meter.Meter { return meter.Meter{Flushes: meter.Device(d.folder)} }
 
 // Settle implements Database: there is nothing to wait for.
@@ -70,7 +70,7 @@ func (d *SQLite) Settle(context.Context) error { return nil }
 // Close implements Database; the files go with their folder.
 func (d *SQLite) Close() {}
 
-// Raw implements Database, with the settings that sqlstore has.
+// Raw implements Database, with the same settings as sqlstore.
 func (d *SQLite) Raw(ctx context.Context) (Raw, error) {
 	db, err := sql.Open("sqlite", "file:"+d.file()+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"+
 		"&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-16000)&_txlock=immediate")
@@ -98,7 +98,8 @@ func (r *rawSQLite) Plan(ctx context.Context, id string) (err error) {
 	return nil
 }
 
-// A table as one makes it by hand: what changes beside what does not, and no index on what changes.
+// A table as one makes it by hand: changing columns beside constant ones, and no index on what
+// changes.
 const floorSQLite = `CREATE TABLE floor (
 	plan INTEGER NOT NULL, ordinal INTEGER NOT NULL, batch INTEGER NOT NULL, status INTEGER NOT NULL,
 	id TEXT NOT NULL, version TEXT NOT NULL, target TEXT NOT NULL, labels TEXT, tasks TEXT, state BLOB NOT NULL,

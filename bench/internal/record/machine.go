@@ -7,17 +7,18 @@ import (
 	"strings"
 )
 
-// Machine is where a result was measured.
+// Machine describes where a result was measured.
 type Machine struct {
 	CPU     string            `json:"cpu"`
 	Cores   int               `json:"cores"`
 	Memory  int64             `json:"memory"` // bytes
 	Kernel  string            `json:"kernel"`
 	Go      string            `json:"go"`
-	Servers map[string]string `json:"servers,omitempty"` // versions of what was used
+	Servers map[string]string `json:"servers,omitempty"` // versions of the programs that were used
 }
 
-// ThisMachine returns what is known of the machine; what only Linux tells is empty elsewhere.
+// ThisMachine returns a description of this machine. Fields that only Linux provides are empty
+// elsewhere.
 func ThisMachine() Machine {
 	return Machine{
 		CPU: field("/proc/cpuinfo", "model name"), Cores: runtime.GOMAXPROCS(0), Memory: memory(),

@@ -1,5 +1,5 @@
-// Package record is what a measurement leaves behind: every sample as it was taken, and the figures drawn from them. A
-// result is one JSON file.
+// Package record stores the results of measurements: every sample as it was taken, and the figures
+// drawn from them. A result is one JSON file.
 package record
 
 import (
@@ -15,9 +15,9 @@ type Result struct {
 	Name    string    `json:"name"`
 	What    string    `json:"what"`
 	Order   int       `json:"order"`           // among all measurements
-	Quick   bool      `json:"quick,omitempty"` // a smoke run: its figures say nothing
+	Quick   bool      `json:"quick,omitempty"` // a smoke run: its figures mean nothing
 	Taken   time.Time `json:"taken"`
-	Took    float64   `json:"took"` // seconds, preparations included
+	Took    float64   `json:"took"` // seconds, including preparations
 	Machine Machine   `json:"machine"`
 	Figures []Figure  `json:"figures"`
 	Samples []Sample  `json:"samples"`
@@ -25,25 +25,26 @@ type Result struct {
 
 // Sample is one side of one round.
 type Sample struct {
-	Round   int       `json:"round"` // from 1; 0 is a sample that is not part of the rounds
+	Round   int       `json:"round"` // from 1; 0 is a sample outside the rounds
 	Side    string    `json:"side"`
-	X       int       `json:"x,omitempty"`     // what varies, where something does: agents, or batches
-	At      time.Time `json:"at"`              // when it began
-	Tasks   int       `json:"tasks"`           // what was done: agents upgraded, jobs worked, rows written
-	Seconds float64   `json:"seconds"`         // by the clock on the wall
+	X       int       `json:"x,omitempty"`     // the varied size, if any: agents, or batches
+	At      time.Time `json:"at"`              // its beginning
+	Tasks   int       `json:"tasks"`           // the work: agents upgraded, jobs worked, rows written
+	Seconds float64   `json:"seconds"`         // elapsed time
 	CPU     float64   `json:"cpu"`             // seconds of this process
-	Server  float64   `json:"server"`          // seconds of the processes of the database or broker; 0 where there is none
+	Server  float64   `json:"server"`          // seconds of the processes of the database or broker; 0 without one
 	Allocs  uint64    `json:"allocs"`          // allocations of this process
 	Bytes   uint64    `json:"bytes"`           // bytes allocated by this process
-	Commits uint64    `json:"commits"`         // durable or not; 0 where that is not known
+	Commits uint64    `json:"commits"`         // durable or not; 0 if unknown
 	Flushes int64     `json:"flushes"`         // of the disk, or of PostgreSQL's WAL
-	Extra   Extra     `json:"extra,omitempty"` // what only this measurement has
+	Extra   Extra     `json:"extra,omitempty"` // numbers that only this measurement has
 }
 
 // Extra are numbers by their name.
 type Extra map[string]float64
 
-// Figure is one number drawn from the samples: the median over the rounds, and between what it lay.
+// Figure is one number drawn from the samples: the median over the rounds, the lowest and the
+// highest.
 type Figure struct {
 	Name   string   `json:"name"`
 	Unit   string   `json:"unit"` // "x" is a ratio
@@ -55,12 +56,12 @@ type Figure struct {
 	Least  *float64 `json:"least,omitempty"` // the target: at least this
 }
 
-// Reached reports whether the figure is what was aimed at. A figure without a target always is.
+// Reached reports whether the figure meets its target. A figure without a target always does.
 func (f Figure) Reached() bool {
 	return (f.Most == nil || f.Value <= *f.Most) && (f.Least == nil || f.Value >= *f.Least)
 }
 
-// Of returns the figure of the values of each round.
+// Of returns the figure for the values of all rounds.
 func Of(name, unit string, values []float64) Figure {
 	s := slices.Sorted(slices.Values(values))
 	if len(s) == 0 {
@@ -69,7 +70,7 @@ func Of(name, unit string, values []float64) Figure {
 	return Figure{Name: name, Unit: unit, Value: Median(s), Low: s[0], High: s[len(s)-1], Rounds: len(s)}
 }
 
-// Median is the median of values, which need not be sorted.
+// Median returns the median of values, in any order.
 func Median(values []float64) float64 {
 	s := slices.Sorted(slices.Values(values))
 	if len(s) == 0 {

@@ -1,4 +1,5 @@
-// Package asynqpeer is asynq, a job queue on Redis that is often taken for work like this: no-op tasks, enqueued beforehand.
+// Package asynqpeer runs asynq, a job queue on Redis that people often use for such work: no-op
+// tasks, enqueued beforehand.
 package asynqpeer
 
 import (
@@ -12,7 +13,7 @@ import (
 
 const queue = "default"
 
-// Queue is an asynq server with tasks to do.
+// Queue is an asynq server with tasks to process.
 type Queue struct {
 	server    *asynq.Server
 	inspector *asynq.Inspector
@@ -26,7 +27,7 @@ func New(ctx context.Context, socket string, workers, tasks int) (*Queue, error)
 	at := asynq.RedisClientOpt{Network: "unix", Addr: socket}
 	client := asynq.NewClient(at)
 	defer client.Close()
-	// Enqueued by many at once, for Redis has no other way to share a flush.
+	// Many writers enqueue at once, because Redis has no other way to share a flush.
 	const writers = 32
 	errs := make(chan error, writers)
 	for w := range writers {
@@ -53,7 +54,7 @@ func New(ctx context.Context, socket string, workers, tasks int) (*Queue, error)
 	}, nil
 }
 
-// Run works on all tasks, until Redis has none that is pending or active.
+// Run processes all tasks, until Redis has no pending or active task.
 func (q *Queue) Run(ctx context.Context) error {
 	err := q.server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
 		if q.called.Add(1) == int64(q.tasks) {

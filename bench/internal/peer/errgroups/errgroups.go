@@ -1,5 +1,5 @@
-// Package errgroups is the floor in memory: what a Go programmer writes without a library, a goroutine for each task and
-// a limit on how many there are.
+// Package errgroups is the floor in memory: the code that a Go programmer writes without a library.
+// It starts a goroutine for each task and limits their number.
 package errgroups
 
 import (
@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Run does tasks no-ops, at most limit at a time, under one errgroup for each group of them, one group after the other.
+// Run runs no-op tasks, at most limit at a time. Each group of tasks has an errgroup; groups run
+// one after the other.
 func Run(tasks, group, limit int) error {
 	ctx := context.Background()
 	noop := func(context.Context) error { return nil }

@@ -1,5 +1,6 @@
-// Package groupcommit is the floor of durable work: writers that each wait until their row is durable before they write the next,
-// and one committer that commits the rows of all who wait in one transaction.
+// Package groupcommit is the floor of durable work. Each writer waits until its row is durable
+// before it writes the next. One committer commits the rows of all waiting writers in one
+// transaction.
 package groupcommit
 
 import (
@@ -8,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// Run lets waiters write rows until there were as many as rows, and returns how many commits that took. commit gets the numbers of the
-// rows of one transaction, from 0.
+// Run lets waiters write rows until there are rows of them, and returns the number of commits.
+// commit gets the numbers of the rows of one transaction, from 0.
 func Run(waiters, rows int, commit func(rows []int32) error) (commits uint64, err error) {
 	q := &queue{ready: make(chan struct{}, 1)}
 	var next atomic.Int64
@@ -48,7 +49,7 @@ func Run(waiters, rows int, commit func(rows []int32) error) (commits uint64, er
 	}
 }
 
-// queue holds the rows that wait.
+// queue has the waiting rows.
 type queue struct {
 	ready chan struct{}
 
@@ -68,7 +69,8 @@ func (q *queue) put(row int32, acknowledge chan bool) {
 	}
 }
 
-// take returns what waits, once no more comes while others are let run: a flush costs more than that.
+// take returns the waiting rows. It first lets other goroutines run until no more rows come: a
+// flush costs more than that.
 func (q *queue) take() ([]int32, []chan bool) {
 	for seen := 0; ; {
 		runtime.Gosched()
@@ -84,8 +86,8 @@ func (q *queue) take() ([]int32, []chan bool) {
 	}
 }
 
-// Full commits rows in groups that are always full, with nobody waiting for one of them: what no group commit can beat at
-// this size of groups.
+// Full commits rows in groups that are always full, without a writer that waits. No group commit
+// with groups of this size can be faster.
 func Full(group, rows int, commit func(rows []int32) error) (commits uint64, err error) {
 	numbers := make([]int32, 0, group)
 	for i := range rows {

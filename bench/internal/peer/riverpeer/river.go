@@ -1,4 +1,5 @@
-// Package riverpeer is River, a job queue on PostgreSQL that is often taken for work like this: no-op jobs, inserted beforehand.
+// Package riverpeer runs River, a job queue on PostgreSQL that people often use for such work:
+// no-op jobs, inserted beforehand.
 package riverpeer
 
 import (
@@ -14,7 +15,7 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-// Upgrade is a job's arguments: which agent.
+// Upgrade is a job's arguments: the agent.
 type Upgrade struct {
 	Agent int `json:"agent"`
 }
@@ -29,7 +30,7 @@ type worker struct {
 // Work does nothing.
 func (worker) Work(context.Context, *river.Job[Upgrade]) error { return nil }
 
-// Queue is a River client with jobs to do.
+// Queue is a River client with jobs to process.
 type Queue struct {
 	pool   *pgxpool.Pool
 	client *river.Client[pgx.Tx]
@@ -38,8 +39,8 @@ type Queue struct {
 	cancel func()
 }
 
-// New makes River's tables where url says, and inserts jobs. With tuned, new jobs are fetched every millisecond, which is the
-// least that River allows; without, as River does by default.
+// New makes River's tables at the URL, and inserts jobs. With tuned, River fetches new jobs every
+// millisecond, the minimum that it allows; otherwise at its default interval.
 func New(ctx context.Context, url string, workers, jobs int, tuned bool) (*Queue, error) {
 	pool, err := pgxpool.New(ctx, url)
 	if err != nil {
@@ -90,7 +91,7 @@ func (q *Queue) start(ctx context.Context, workers int, tuned bool) error {
 	return nil
 }
 
-// Run works on all jobs, until River says that the last one is recorded as completed.
+// Run processes all jobs, until River reports the last one as completed.
 func (q *Queue) Run(ctx context.Context) error {
 	if err := q.client.Start(ctx); err != nil {
 		return err

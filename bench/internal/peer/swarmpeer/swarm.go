@@ -1,5 +1,5 @@
-// Package swarmpeer is SwarmKit's updater, which is what Docker Swarm updates a service with, on its store in memory, with an
-// agent that does nothing: whatever a task is to be, it is.
+// Package swarmpeer runs SwarmKit's updater, with which Docker Swarm updates a service, on its
+// store in memory. Its agent does nothing: it reports each task's desired state as reached.
 package swarmpeer
 
 import (
@@ -27,7 +27,7 @@ type Service struct {
 	agent   chan error
 }
 
-// New makes a service of so many tasks, all running.
+// New makes a service with the given number of tasks, all running.
 func New(tasks, parallelism int) (*Service, error) {
 	s := &Service{
 		store: store.NewMemoryStore(nil), tasks: tasks, agent: make(chan error, 1),
@@ -64,7 +64,7 @@ func spec(image string, tasks, parallelism int) api.ServiceSpec {
 		Task:        api.TaskSpec{Runtime: &api.TaskSpec_Container{Container: &api.ContainerSpec{Image: image}}},
 		Update: &api.UpdateConfig{
 			Parallelism: uint64(parallelism),
-			Monitor:     gogotypes.DurationProto(time.Millisecond), // it goes on for this long after the last task
+			Monitor:     gogotypes.DurationProto(time.Millisecond), // monitoring continues for this long after the last task
 		},
 	}
 }
@@ -90,7 +90,7 @@ func (s *Service) obey() {
 	}()
 }
 
-// become makes the task of an event what it is to be.
+// become sets the state of an event's task to its desired state.
 func (s *Service) become(event any) error {
 	var task *api.Task
 	switch e := event.(type) {
