@@ -1,12 +1,12 @@
-// Load measures what watchers and readers cost a server: in one process an engine with the lifecycle API, in this one those
-// who use it. It prints what it measured, and fails when a promise of docs/http.md does not hold. It wants the machine for itself,
-// and some minutes.
+// Load measures what watchers and readers cost a server. One process runs an engine with the
+// lifecycle API; this one runs its users. It prints its results, and fails when a promise of
+// docs/http.md does not hold. It takes some minutes, and nothing else should run meanwhile.
 //
-//	go run ./examples/load            # all of it
-//	go run ./examples/load watchers   # 10,000 watchers of one plan that makes some five records a second
-//	go run ./examples/load slow       # watchers that do not read, of a plan that goes as fast as it can
-//	go run ./examples/load summary    # what reading a summary costs beside a handler that does nothing but write
-//	go run ./examples/load wrk        # the same, asked for by wrk, where that is installed
+//	go run ./examples/load            # all scenarios
+//	go run ./examples/load watchers   # 10,000 watchers of one plan with some five records a second
+//	go run ./examples/load slow       # watchers that do not read, and a plan at full speed
+//	go run ./examples/load summary    # a summary, against a handler that only writes
+//	go run ./examples/load wrk        # the same, measured with wrk, if it is installed
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi"
 )
 
-// scenarios are what is measured, in this order.
+// scenarios are the measurements, in this order.
 var scenarios = []struct {
 	name string
 	run  func(context.Context, *target) error
@@ -69,7 +69,7 @@ func against(run func(context.Context, *target) error) error {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], serveCommand)
 	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe() // the server ends with it
+	in, err := cmd.StdinPipe() // the server ends when this closes
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func against(run func(context.Context, *target) error) error {
 	return errors.Join(err, in.Close(), cmd.Wait())
 }
 
-// stats asks the server what it has used; it collects its garbage first.
+// stats asks the server for its resource use. The server first collects its garbage.
 func (t *target) stats(ctx context.Context) (stats, error) {
 	var s stats
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, t.url+"/stats", nil)
@@ -120,7 +120,7 @@ func (t *target) create(ctx context.Context, prefix string, n, concurrency int) 
 	return p.ID, err
 }
 
-// pace is how a plan went.
+// pace is the speed of a plan.
 type pace struct {
 	records uint64
 	starts  int
@@ -143,7 +143,7 @@ func (t *target) drive(ctx context.Context, id string) error {
 	}
 }
 
-// paceOf reads from a plan's log how it went.
+// paceOf computes a plan's pace from its log.
 func (t *target) paceOf(ctx context.Context, id string) (pace, error) {
 	var p pace
 	var first time.Time

@@ -25,15 +25,15 @@ const serveCommand = "serve"
 // writeLimit is how long a watcher may leave an event unread.
 const writeLimit = 2 * time.Second
 
-// stats are what the server has used.
+// stats are the resources that the server has used.
 type stats struct {
 	CPU        time.Duration
-	Heap       uint64 // bytes that live
+	Heap       uint64 // bytes of live heap
 	Goroutines int
 }
 
-// serve is the server: an engine on a store in memory, the lifecycle API, /bare?n=, which writes n bytes, and /stats. It ends
-// with its standard input.
+// serve is the server: an engine on a store in memory, the lifecycle API, /bare?n=, which writes n
+// bytes, and /stats. It ends when its standard input ends.
 func serve() error {
 	engine, err := ota.New(ota.NewMemStore(), ota.ExecutorFunc(upgrade), ota.Options{DrainTimeout: -1})
 	if err != nil {
@@ -64,7 +64,8 @@ func serve() error {
 	return err
 }
 
-// upgrade takes about a second for agents whose names begin with paced-, always the same for one of them, and no time for others.
+// upgrade takes about a second for agents whose names begin with paced-, always the same time for
+// the same agent. For other agents it takes no time.
 func upgrade(ctx context.Context, a ota.Attempt) (ota.Result, error) {
 	if strings.HasPrefix(a.Agent, "paced-") {
 		h := fnv.New32a()
@@ -91,7 +92,7 @@ func tellStats(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	for range 3 { // the first one leaves what is pooled
+	for range 3 { // the first collection keeps pooled memory
 		runtime.GC()
 	}
 	var m runtime.MemStats

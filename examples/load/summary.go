@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// summary compares the server's processor time for reading a summary with that for a handler which writes as many bytes.
+// summary compares the server's processor time for a summary with its time for a handler that
+// writes as many bytes.
 func summary(ctx context.Context, t *target) error {
 	const rounds = 7
 	path, bare, n, err := t.pair(ctx)
@@ -28,7 +29,7 @@ func summary(ctx context.Context, t *target) error {
 		if err != nil {
 			return err
 		}
-		if i > 0 { // the first one warms up
+		if i > 0 { // the first one only warms up
 			ratios = append(ratios, float64(whole)/float64(floor))
 			fmt.Printf("  %d bytes: summary %v of processor time a request, %.0f requests/s; bare %v, %.0f requests/s: ratio %.2f\n", n, whole, rate,
 				floor, bareRate, ratios[len(ratios)-1])
@@ -43,10 +44,11 @@ func summary(ctx context.Context, t *target) error {
 	return nil
 }
 
-// mostOfBare is what a summary may cost, in bare handlers.
+// mostOfBare is the limit for the cost of a summary, in bare handlers.
 const mostOfBare = 3.0
 
-// pair makes a plan and returns the URL of its summary, that of a bare handler which writes as many bytes, and how many these are.
+// pair makes a plan. It returns the URL of its summary, the URL of a bare handler that writes as
+// many bytes, and their number.
 func (t *target) pair(ctx context.Context) (path, bare string, n int64, err error) {
 	id, err := t.create(ctx, "quick-", 1000, 5)
 	if err != nil {
@@ -74,7 +76,8 @@ func (t *target) get(ctx context.Context, url string) (int64, error) {
 	return n, err
 }
 
-// cost is the server's processor time for one request, of many by 16 clients at once, and how many it answers a second.
+// cost returns the server's processor time for one request, measured with 16 clients at once, and
+// the requests that it answers in a second.
 func (t *target) cost(ctx context.Context, url string) (each time.Duration, rate float64, err error) {
 	const clients, requests = 16, 1500
 	before, err := t.stats(ctx)

@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// watcher is one stream of events, read with as little as it takes: there are 10,000 of them.
+// watcher is one stream of events. It reads with as few resources as possible: there are 10,000 of
+// them.
 type watcher struct {
 	conn net.Conn
 	last uint64 // ID of the last message
@@ -35,8 +36,8 @@ func (t *target) watch(ctx context.Context, id string, after uint64) (*watcher, 
 	return w, err
 }
 
-// read reads to the end of the stream. It returns io.ErrUnexpectedEOF when the stream was cut off, and an error when a message is
-// missing, or came twice.
+// read reads to the end of the stream. It returns io.ErrUnexpectedEOF when the stream was cut off,
+// and an error when a message is missing or came twice.
 func (w *watcher) read() error {
 	defer w.conn.Close()
 	in := bufio.NewReaderSize(w.conn, 4<<10)
@@ -76,8 +77,8 @@ func (w *watcher) read() error {
 	}
 }
 
-// watchAll has n watchers read a plan from its first record to its end. It returns once all are connected; wait returns when they
-// have ended.
+// watchAll lets n watchers read a plan from its first record to its end. It returns when all are
+// connected; wait returns when they have ended.
 func (t *target) watchAll(ctx context.Context, id string, n int) (wait func() ([]uint64, error), err error) {
 	var readers, dialers errgroup.Group
 	dialers.SetLimit(64)

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// watchers compares a plan that 10,000 watch with the same plan alone. They come twice: what the server holds afterwards must be
-// no more the second time. (The first time leaves the runtime's descriptors of that many goroutines, which it keeps.)
+// watchers compares a plan with 10,000 watchers with the same plan alone. The watchers come twice.
+// After the second time the server must not use more memory than after the first. (The first time
+// leaves the runtime's descriptors of so many goroutines, which the runtime keeps.)
 func watchers(ctx context.Context, t *target) error {
 	const many, tolerated = 10_000, 0.1
 	alone, before, err := t.watched(ctx, 0)
@@ -33,7 +34,8 @@ func watchers(ctx context.Context, t *target) error {
 	return nil
 }
 
-// watched has n watchers read a plan that makes some five records a second, and returns how the plan went and what the server holds when they are gone.
+// watched lets n watchers read a plan with some five records a second. It returns the plan's pace,
+// and the server's memory after the watchers are gone.
 func (t *target) watched(ctx context.Context, n int) (p pace, after stats, err error) {
 	const agents, concurrency = 100, 5
 	id, err := t.create(ctx, "paced-", agents, concurrency)
@@ -77,8 +79,8 @@ func (t *target) watched(ctx context.Context, n int) (p pace, after stats, err e
 	return p, after, err
 }
 
-// slowWatchers has some watchers read nothing while a plan goes as fast as it can. They must be cut off, and find the rest afterwards;
-// the plan must not wait for them.
+// slowWatchers has some watchers that read nothing while a plan runs at full speed. The server must
+// cut them off, and they must find the rest afterwards. The plan must not wait for them.
 func slowWatchers(ctx context.Context, t *target) error {
 	const stalled, readers, agents, concurrency = 20, 20, 150_000, 64
 	before, err := t.stats(ctx)
@@ -109,11 +111,11 @@ func slowWatchers(ctx context.Context, t *target) error {
 		}
 		p := paces[i]
 		fmt.Printf("  %d watchers that do not read, %d that do: %.0f starts/s, %d records\n", n, min(n, readers), p.perSecond(), p.records)
-		if _, err := wait(); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) { // those who do read may be too slow as well
+		if _, err := wait(); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) { // watchers that read may be too slow as well
 			return err
 		}
 		time.Sleep(writeLimit)
-		if _, err := t.leakless(ctx, before); err != nil { // although their connections are open on this side
+		if _, err := t.leakless(ctx, before); err != nil { // although their connections are still open on this side
 			return err
 		}
 		for _, w := range slow {
@@ -125,9 +127,10 @@ func slowWatchers(ctx context.Context, t *target) error {
 	return nil
 }
 
-// comeBack reads what a stalled watcher was sent, which must be cut off, and then the rest, which must follow.
+// comeBack reads the data that a stalled watcher received, which must be cut off, and then the
+// rest, which must follow it.
 func (t *target) comeBack(ctx context.Context, id string, w *watcher, records uint64) error {
-	_ = w.conn.SetReadDeadline(time.Now().Add(writeLimit)) // a host that has let go of a full connection need not say so
+	_ = w.conn.SetReadDeadline(time.Now().Add(writeLimit)) // a host that dropped a full connection need not report it
 	if err := w.read(); !errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("a watcher that did not read was not cut off: it has %d of %d records, %w", w.last, records, err)
 	}
@@ -141,7 +144,7 @@ func (t *target) comeBack(ctx context.Context, id string, w *watcher, records ui
 	return nil
 }
 
-// leakless waits until the server has no more goroutines than it had, and returns what it then holds.
+// leakless waits until the server has no more goroutines than before, and returns its stats.
 func (t *target) leakless(ctx context.Context, before stats) (stats, error) {
 	for range 20 {
 		now, err := t.stats(ctx)

@@ -10,14 +10,15 @@ import (
 	"time"
 )
 
-// loaded is what one run of wrk measured.
+// loaded is the result of one run of wrk.
 type loaded struct {
-	rate float64       // requests a second, as wrk tells
+	rate float64       // requests a second, as wrk reports
 	cpu  time.Duration // of the server, for one request
 }
 
-// wrk is summary with a load generator that others wrote, https://github.com/wg/wrk: the one and the other in turn, as fast as 16
-// connections go. Two numbers are compared: requests a second, and the server's processor time for one.
+// wrk is summary with a public load generator, https://github.com/wg/wrk. It loads both handlers in
+// turn, as fast as 16 connections can. It compares two numbers: requests a second, and the server's
+// processor time for one request.
 func wrk(ctx context.Context, t *target) error {
 	const rounds = 5
 	if tool, _ := exec.LookPath("wrk"); tool == "" {
@@ -66,7 +67,7 @@ var (
 	errorLine   = regexp.MustCompile(`Non-2xx|Socket errors`)
 )
 
-// load has wrk ask for url for five seconds.
+// load runs wrk on a URL for five seconds.
 func (t *target) load(ctx context.Context, url string) (loaded, error) {
 	before, err := t.stats(ctx)
 	if err != nil {

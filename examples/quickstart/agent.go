@@ -12,17 +12,18 @@ import (
 	"time"
 )
 
-// identity is what an agent answers when it is asked for its version.
+// identity is an agent's answer to the question for its version.
 type identity struct {
-	Version string    `json:"version"` // of the release that this process runs, whatever the link says by now
+	Version string    `json:"version"` // of the release that this process runs, whatever the link points to now
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
 }
 
-// agentMain is the program on every machine of the fleet. It runs the release that `current` points to when it starts, serves
-// its version and its health on a port of its own, and ends when its standard input does: with the process at the other end.
+// agentMain is the program on every machine of the fleet. It runs the release that `current` points
+// to when it starts. It serves its version and its health on a port of its own. It ends when its
+// standard input ends, which happens when the process that started it ends.
 func agentMain(home string) error {
-	signal.Ignore(os.Interrupt) // Ctrl-C reaches the whole terminal; the one who started us says when we end
+	signal.Ignore(os.Interrupt) // Ctrl-C reaches the whole terminal, but our parent decides when we end
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
@@ -52,7 +53,7 @@ func agentMain(home string) error {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok\n")
 	})
-	fmt.Printf("http://%s\n", listener.Addr()) // tells our parent where we are
+	fmt.Printf("http://%s\n", listener.Addr()) // sends our address to our parent
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	return server.Serve(listener)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
-// bar is the one line on a terminal that moves: the batch at work. What is written to it appears above.
+// bar is the one moving line on a terminal: the current batch. Other output appears above it.
 type bar struct {
 	io.Writer
 	progress *mpb.Progress
@@ -33,13 +33,13 @@ func newBar(o *output) *bar {
 // show replaces the line.
 func (b *bar) show(text string) { b.now.Store(&text) }
 
-// end takes the line away, once all that was written above it is there.
+// end removes the line, after everything above it is written.
 func (b *bar) end() {
 	b.line.Abort(true)
 	b.progress.Wait()
 }
 
-// cellsWide is the most characters that the agents of a batch take.
+// cellsWide is the largest number of characters for the agents of a batch.
 const cellsWide = 30
 
 // draw shows a batch in the moving line.
@@ -71,7 +71,7 @@ func (b *batchView) counts() ota.Counts {
 	return c
 }
 
-// fit cuts a line to the width of the terminal. Colors take no room.
+// fit cuts a line to the width of the terminal. Colors have no width.
 func fit(line string, width int) string {
 	inColor := false
 	for i, r := range line {

@@ -9,8 +9,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// executor is the one thing that every user of the library writes: how one agent is brought to a version. Execute is all
-// that it must have; Health and Inspect are optional, and the engine finds them by itself.
+// executor is the one part that every user of the library writes: it brings one agent to a version.
+// Only Execute is required. Health and Inspect are optional; the engine finds them by itself.
 type executor struct{ fleet *fleet }
 
 var (
@@ -19,8 +19,9 @@ var (
 	_ ota.Inspector = executor{}
 )
 
-// Execute installs the release, makes it the current one, restarts the agent, and asks it what it runs. Upgrades and rollbacks are
-// the same thing here. Every step can be repeated without harm, as it may have to be after a crash.
+// Execute installs the release, makes it the current one, restarts the agent, and asks the agent
+// for its version. Upgrades and rollbacks are the same here. Every step can be repeated without
+// harm: after a crash that may be necessary.
 func (x executor) Execute(ctx context.Context, a ota.Attempt) (ota.Result, error) {
 	m, err := x.fleet.machine(a.Agent)
 	if err != nil {
@@ -30,7 +31,7 @@ func (x executor) Execute(ctx context.Context, a ota.Attempt) (ota.Result, error
 		return ota.Result{Version: now.Version, Unchanged: true}, nil
 	}
 	if err := install(m.home, a.ToVersion); err != nil {
-		return ota.Result{}, ota.Unchanged(err) // what the agent runs has not been touched yet
+		return ota.Result{}, ota.Unchanged(err) // the running agent is not touched yet
 	}
 	if err := activate(m.home, a.ToVersion); err != nil {
 		return ota.Result{}, fmt.Errorf("activate %s: %w", a.ToVersion, err)
@@ -49,7 +50,7 @@ func (x executor) Execute(ctx context.Context, a ota.Attempt) (ota.Result, error
 	return ota.Result{Version: now.Version}, nil
 }
 
-// awaitAnswer asks an agent that was started until it answers, is gone, or ctx ends.
+// awaitAnswer asks a started agent until it answers, its process has ended, or ctx ends.
 func awaitAnswer(ctx context.Context, m *machine) (identity, error) {
 	for {
 		now, err := m.identity(ctx)
@@ -64,7 +65,7 @@ func awaitAnswer(ctx context.Context, m *machine) (identity, error) {
 	}
 }
 
-// Health is asked again and again while a batch is observed.
+// Health is called repeatedly while a batch is observed.
 func (x executor) Health(ctx context.Context, a ota.Attempt) (ota.Health, error) {
 	m, err := x.fleet.machine(a.Agent)
 	if err != nil {
@@ -75,13 +76,14 @@ func (x executor) Health(ctx context.Context, a ota.Attempt) (ota.Health, error)
 	case err == nil:
 		return ota.Health{Healthy: true}, nil
 	case ctx.Err() != nil:
-		return ota.Health{}, err // nobody knows
+		return ota.Health{}, err // the health is unknown
 	default:
 		return ota.Health{Reason: err.Error()}, nil
 	}
 }
 
-// Inspect is asked about attempts whose calls were lost in a crash: did the agent arrive?
+// Inspect is called for attempts whose calls were lost in a crash: does the agent run the target
+// version?
 func (x executor) Inspect(ctx context.Context, a ota.Attempt) (ota.Inspection, error) {
 	m, err := x.fleet.machine(a.Agent)
 	if err != nil {

@@ -12,18 +12,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// parallel is how many agents are started, or asked, at once where no plan says it.
+// parallel is how many agents are started, or asked, at once outside a plan.
 const parallel = 8
 
-// fleet is all machines, and what the executor needs to find one.
+// fleet is all machines, and the data with which the executor finds one.
 type fleet struct {
 	machines []*machine
 	byID     map[string]*machine
 }
 
-// startFleet makes a folder for every machine under dir and starts all agents on the given version; machines that a
-// resumed run finds there go on with what they have. One machine in four is of an older model, none of them in the first
-// batch, as far as that is possible: a fleet rarely meets its worst machines first. The seed decides which.
+// startFleet makes a folder for every machine under dir and starts all agents on the given version.
+// A resumed run finds machines there; they continue with their own version. One machine in four is
+// of an older model. As far as possible none of them is in the first batch: a fleet rarely meets
+// its worst machines first. The seed selects them.
 func startFleet(ctx context.Context, dir string, c config, version string) (*fleet, error) {
 	f := &fleet{byID: map[string]*machine{}}
 	old := dealOld(c.agents, c.batch, c.seed)
@@ -54,7 +55,8 @@ func startFleet(ctx context.Context, dir string, c config, version string) (*fle
 	return f, nil
 }
 
-// provision makes a machine: its folder, its hardware, its first release, and the agent that runs it.
+// provision makes a machine: its folder, its hardware, its first release, and the agent that runs
+// it.
 func (m *machine) provision(ctx context.Context, h hardware, version string) error {
 	if err := os.MkdirAll(filepath.Join(m.home, "releases"), 0o755); err != nil {
 		return err
@@ -71,13 +73,15 @@ func (m *machine) provision(ctx context.Context, h hardware, version string) err
 	return m.restart(ctx)
 }
 
-// provisioned reports whether the machine has been made: what makes it ends with a release that is current.
+// provisioned reports whether the machine is complete: the last step of provision makes a release
+// current.
 func (m *machine) provisioned() bool {
 	_, err := os.Stat(filepath.Join(m.home, "current", "release.json"))
 	return err == nil
 }
 
-// wake starts the agent of a machine that was there before. One that ends at once is down, as it was.
+// wake starts the agent of an existing machine. If the agent ends at once, it is down, as it was
+// before.
 func (m *machine) wake(ctx context.Context) error {
 	err := m.restart(ctx)
 	var exit *exitError
@@ -87,7 +91,7 @@ func (m *machine) wake(ctx context.Context) error {
 	return err
 }
 
-// dealOld says which machines are old ones.
+// dealOld returns which machines are old.
 func dealOld(agents, modern int, seed uint64) []bool {
 	n := (agents + 3) / 4
 	modern = min(modern, agents-n)
@@ -123,7 +127,7 @@ func (f *fleet) ids() []string {
 	return ids
 }
 
-// shutdown ends every agent. None is left when it returns, and none can be started any more.
+// shutdown ends every agent. When it returns, no agent runs, and no agent can be started any more.
 func (f *fleet) shutdown() {
 	var wg sync.WaitGroup
 	for _, m := range f.machines {

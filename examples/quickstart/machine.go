@@ -16,7 +16,8 @@ var (
 	errClosed = errors.New("the fleet is being shut down")
 )
 
-// client asks agents. Each question has a connection of its own: agents come and go, and so do their ports.
+// client asks agents. Each request has a connection of its own, because agents come and go, and so
+// do their ports.
 var client = &http.Client{
 	Timeout:   2 * time.Second,
 	Transport: &http.Transport{DisableKeepAlives: true},
@@ -32,7 +33,7 @@ type machine struct {
 	closed bool
 }
 
-// restart ends the agent and starts it again, which then runs the current release.
+// restart ends the agent and starts it again. It then runs the current release.
 func (m *machine) restart(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -62,7 +63,7 @@ func (m *machine) shutdown() {
 	}
 }
 
-// identity asks the agent what it runs.
+// identity asks the agent for its version.
 func (m *machine) identity(ctx context.Context) (identity, error) {
 	var id identity
 	body, err := m.get(ctx, "/version")
@@ -75,7 +76,7 @@ func (m *machine) identity(ctx context.Context) (identity, error) {
 	return id, nil
 }
 
-// get asks the agent. It reports errDown when there is no process to ask.
+// get sends the agent a request. It returns errDown when the agent has no process.
 func (m *machine) get(ctx context.Context, path string) ([]byte, error) {
 	m.mu.Lock()
 	p := m.proc
@@ -96,7 +97,7 @@ func (m *machine) get(ctx context.Context, path string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	defer resp.Body.Close() // it was only read
+	defer resp.Body.Close() // the file was only read
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("the agent answers %s", resp.Status)

@@ -1,16 +1,16 @@
-// Quickstart shows ota at work on a fleet of real processes: an upgrade that goes wrong on some machines, the pause that
-// follows by itself, the rollback of exactly what was touched, and the upgrade that goes through.
+// Quickstart shows ota at work on a fleet of real processes. An upgrade fails on some machines and
+// pauses by itself. Exactly the agents that it changed are rolled back. A better upgrade completes.
 //
 //	go run ./examples/quickstart
 //
-// With -db and -dir the plans and the agents' folders stay. Kill it at any moment, also with -9, run it again with -resume, and it
-// goes on where it was:
+// With -db and -dir the plans and the agents' folders are kept. You can kill the program at any
+// moment, also with -9. Run it again with -resume, and it continues:
 //
 //	go run ./examples/quickstart -db plans.db -dir fleet
 //	go run ./examples/quickstart -db plans.db -dir fleet -resume
 //
-// It needs nothing but Go, and without those flags leaves nothing behind. story.go tells the story, executor.go is what you would write for
-// a fleet of your own.
+// It needs only Go. Without those flags it removes everything it created. story.go has the story;
+// executor.go is the part that you would write for your own fleet.
 package main
 
 import (
@@ -26,7 +26,7 @@ import (
 	"github.com/seed-19b57ce3/ota/examples/internal/planstore"
 )
 
-// agentCommand makes this program an agent: what the fleet consists of.
+// agentCommand makes this program an agent of the fleet.
 const agentCommand = "agent"
 
 func main() {
@@ -39,10 +39,10 @@ func main() {
 		return
 	}
 	fail(err, 2)
-	ctx, unwatch := signal.NotifyContext(context.Background(), syscall.SIGPIPE) // as of `| head`
+	ctx, unwatch := signal.NotifyContext(context.Background(), syscall.SIGPIPE) // as with `| head`
 	defer unwatch()
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends us at once, and the agents with us
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends this program at once, and the agents with it
 	switch err := run(ctx, c); {
 	case err != nil && ctx.Err() != nil:
 		fmt.Fprintln(os.Stderr, "Interrupted: all agents are stopped.")
@@ -74,13 +74,13 @@ type config struct {
 func parseFlags(args []string) (config, error) {
 	var c config
 	fs := flag.NewFlagSet("quickstart", flag.ContinueOnError)
-	fs.IntVar(&c.agents, "agents", 40, "how many agents the fleet has")
+	fs.IntVar(&c.agents, "agents", 40, "the number of agents in the fleet")
 	fs.StringVar(&c.dir, "dir", "", "`folder` for the agents' folders, which stay there (default a temporary one, removed at the end)")
 	fs.IntVar(&c.concurrency, "concurrency", 5, "how many agents are upgraded at once")
-	fs.IntVar(&c.batch, "batch", 10, "how many agents a batch has")
+	fs.IntVar(&c.batch, "batch", 10, "the number of agents in a batch")
 	fs.Uint64Var(&c.seed, "seed", 31, "decides which machines are old ones")
 	fs.StringVar(&c.db, "db", "", planstore.Usage+"; needs -dir")
-	fs.BoolVar(&c.resume, "resume", false, "go on where a run with the same -db, -dir and fleet was interrupted")
+	fs.BoolVar(&c.resume, "resume", false, "continue an interrupted run with the same -db, -dir and fleet")
 	fs.BoolVar(&c.verbose, "v", false, "print every event")
 	if err := fs.Parse(args); err != nil {
 		return c, err
@@ -100,7 +100,7 @@ func parseFlags(args []string) (config, error) {
 	return c, nil
 }
 
-// run starts the fleet, tells the story, and stops the fleet, however the story ends.
+// run starts the fleet, runs the story, and stops the fleet, however the story ends.
 func run(ctx context.Context, c config) (err error) {
 	began := time.Now()
 	dir := c.dir

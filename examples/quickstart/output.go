@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 )
 
-// output prints the story: with colors and a moving bar on a terminal, as plain lines anywhere else.
+// output prints the story: with colors and a moving bar on a terminal, as plain lines elsewhere.
 type output struct {
 	w        io.Writer
 	began    time.Time
@@ -51,14 +51,14 @@ func (o *output) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(o.w, "  "+format+"\n", args...)
 }
 
-// plan tells what a plan is about to do.
+// plan prints what a plan is about to do.
 func (o *output) plan(p ota.Plan) {
 	o.say("%s", o.paint(dim, fmt.Sprintf(
 		"%d agents in %d batches, %d at a time; each batch is watched for %s; more than %.0f%% failed in one pause the plan",
 		p.Agents, p.Batches, p.Policy.Concurrency, p.Policy.Observe.Wait, *p.Policy.FailureThreshold*100)))
 }
 
-// checked prints something that was checked.
+// checked prints the result of a check.
 func (o *output) checked(ok bool, text string) {
 	mark := o.paint(green, "✓")
 	if !ok {
@@ -67,7 +67,7 @@ func (o *output) checked(ok bool, text string) {
 	o.say("%s %s", mark, text)
 }
 
-// explain prints everything that holds a plan back.
+// explain prints everything that blocks a plan.
 func (o *output) explain(x ota.Explanation) {
 	for _, b := range x.Blockers {
 		o.say("%s %s", o.paint(yellow, "•"), b)
@@ -79,12 +79,12 @@ func (o *output) explain(x ota.Explanation) {
 	o.say("The plan is %s. Possible now: %s", x.Status, strings.Join(verbs, ", "))
 }
 
-// event prints a line of a plan's log, with the seconds since the program began.
+// event formats a line of a plan's log, with the seconds since the program began.
 func (o *output) event(at time.Time, color, text string) string {
 	return fmt.Sprintf("  %s %s\n", o.paint(dim, fmt.Sprintf("%5.1fs", at.Sub(o.began).Seconds())), o.paint(color, text))
 }
 
-// cells draws the agents of a batch, scaled down where there are many.
+// cells draws the agents of a batch, scaled down if there are many.
 func (o *output) cells(c ota.Counts, most int) string {
 	total := c.Total()
 	var b strings.Builder

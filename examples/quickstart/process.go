@@ -13,20 +13,21 @@ import (
 	"time"
 )
 
-// process is an agent process that was started here.
+// process is an agent process that this program started.
 type process struct {
 	cmd    *exec.Cmd
-	stdin  io.Closer     // the agent ends when it closes, and it closes when this process ends, however that happens
-	url    string        // where it serves
-	exited chan struct{} // closed when the process is gone and has been waited for
+	stdin  io.Closer     // closing it ends the agent; it also closes when this process ends in any way
+	url    string        // the URL at which it serves
+	exited chan struct{} // closed when the process has ended and was waited for
 }
 
-// exitError says that an agent process ended by itself instead of serving.
+// exitError means that an agent process ended by itself instead of serving.
 type exitError struct{ lastWords string }
 
 func (e *exitError) Error() string { return e.lastWords }
 
-// startProcess starts the agent program of a machine and returns when it serves. When it does not, no process is left.
+// startProcess starts the agent program of a machine and returns when it serves. If it fails, no
+// process remains.
 func startProcess(ctx context.Context, home string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -70,7 +71,7 @@ func startProcess(ctx context.Context, home string) (*process, error) {
 	}
 }
 
-// stop ends the process, and returns when it is gone.
+// stop ends the process, and returns when it has ended.
 func (p *process) stop() {
 	_ = p.stdin.Close()
 	select {
@@ -81,7 +82,7 @@ func (p *process) stop() {
 	}
 }
 
-// lastWords is the last line that a process wrote into its log.
+// lastWords returns the last line that a process wrote into its log.
 func lastWords(name string) string {
 	data, err := os.ReadFile(name)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -14,8 +14,8 @@ type progress struct {
 	engine *ota.Engine
 	out    *output
 	plan   ota.Plan
-	lines  io.Writer // where lines go
-	bar    *bar      // nil where there is no terminal
+	lines  io.Writer // the destination of lines
+	bar    *bar      // nil without a terminal
 
 	batches  []batchView
 	breached bool
@@ -24,13 +24,13 @@ type progress struct {
 	stopped  chan struct{}
 }
 
-// batchView is what is known of a batch from the log so far.
+// batchView is the state of a batch according to the log so far.
 type batchView struct {
 	ota.Batch
 	agents map[string]ota.TaskStatus
 }
 
-// follow begins to show what a plan does.
+// follow begins to show a plan's events.
 func follow(ctx context.Context, e *ota.Engine, p ota.Plan, out *output) (*progress, error) {
 	s := &progress{engine: e, out: out, plan: p, lines: out.w, stopped: make(chan struct{})}
 	for b, err := range e.Batches(ctx, p.ID, 0) {
@@ -56,7 +56,8 @@ func follow(ctx context.Context, e *ota.Engine, p ota.Plan, out *output) (*progr
 	return s, nil
 }
 
-// end shows what is left of the log, up to where the plan came to rest. It returns err, or why the log could not be read.
+// end shows the rest of the log, up to the plan's last change. It returns err, or the error that
+// kept it from reading the log.
 func (s *progress) end(p ota.Plan, err error) error {
 	s.stop()
 	<-s.stopped
@@ -88,7 +89,7 @@ func (s *progress) show(rec ota.Record) {
 	}
 }
 
-// line prints something that happens now; what a run before this one has printed is not said again.
+// line prints something that happens now. It does not print again what an earlier run has printed.
 func (s *progress) line(at time.Time, color, format string, args ...any) {
 	if at.Before(s.out.began) {
 		return
@@ -96,7 +97,7 @@ func (s *progress) line(at time.Time, color, format string, args ...any) {
 	_, _ = io.WriteString(s.lines, s.out.event(at, color, fmt.Sprintf(format, args...)))
 }
 
-// event updates the batch that an event is about, and tells of what a person wants to know.
+// event updates the batch of an event, and prints what a person wants to know.
 func (s *progress) event(rec ota.Record, e ota.Event) {
 	var b *batchView
 	if e.Batch >= 0 && e.Batch < len(s.batches) {
@@ -125,7 +126,7 @@ func (s *progress) event(rec ota.Record, e ota.Event) {
 		s.hide()
 		s.line(rec.At, "", "%s", s.batchText(b, "done"))
 	case ota.EventBreach:
-		if !s.breached { // it is said again with every further failure
+		if !s.breached { // it comes again with every further failure
 			s.breached = true
 			s.line(rec.At, yellow, "‖ %s", e.Text)
 		}
@@ -134,7 +135,8 @@ func (s *progress) event(rec ota.Record, e ota.Event) {
 	}
 }
 
-// status tells that the plan's status has changed, and shows the batch that a pause has stopped half way.
+// status prints a change of the plan's status. After a pause it also shows the batch that is half
+// done.
 func (s *progress) status(rec ota.Record) {
 	if rec.Status != ota.StatusPaused {
 		s.line(rec.At, "", "the plan is %s", rec.Status)

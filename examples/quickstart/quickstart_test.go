@@ -15,13 +15,13 @@ import (
 	"github.com/seed-19b57ce3/ota/examples/internal/program"
 )
 
-// TestMain makes the test binary the quickstart when a test starts it again as that: agents included.
+// TestMain makes the test binary the quickstart when a test starts it as such, agents included.
 func TestMain(m *testing.M) { program.Main(m, main) }
 
 // quickstart is the program, started by a test.
 type quickstart struct {
 	*exec.Cmd
-	dir string // every process of it has this in its arguments
+	dir string // each of its processes has this in its arguments
 	out program.Output
 }
 
@@ -159,7 +159,7 @@ func TestKilled(t *testing.T) {
 	q.noneLeft(t)
 }
 
-// Whoever stops reading, such as head(1), ends it as well.
+// A reader that stops reading, such as head(1), ends it as well.
 func TestUnread(t *testing.T) {
 	t.Parallel()
 	r, w, err := os.Pipe()

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// published is what has been released so far: a folder each, with a manifest that the agent program reads.
+// published has the releases so far: a folder for each, with a manifest that the agent program
+// reads.
 //
 //go:embed releases
 var published embed.FS
@@ -23,7 +24,7 @@ var published embed.FS
 type release struct {
 	Version string   `json:"version"`
 	Notes   string   `json:"notes"`
-	Needs   []string `json:"needs"`  // what the machine's kernel must have
+	Needs   []string `json:"needs"`  // features that the machine's kernel must have
 	Warmup  string   `json:"warmup"` // how long the agent takes to start
 }
 
@@ -31,7 +32,7 @@ func readRelease(dir string) (r release, err error) {
 	return r, readJSON(filepath.Join(dir, "release.json"), &r)
 }
 
-// fits says why the release cannot run on a machine, or nil.
+// fits returns nil, or an error that says why the release cannot run on a machine.
 func (r release) fits(h hardware) error {
 	for _, need := range r.Needs {
 		if !slices.Contains(h.Features, need) {
@@ -41,8 +42,8 @@ func (r release) fits(h hardware) error {
 	return nil
 }
 
-// warmup is how long the agent of a machine takes to start: half to one and a half times what the manifest says, as no
-// two machines are equally fast.
+// warmup returns how long the agent of a machine takes to start: half to one and a half times the
+// manifest's value, because no two machines are equally fast.
 func (r release) warmup(machine string) time.Duration {
 	d, _ := time.ParseDuration(r.Warmup)
 	h := fnv.New32a()
@@ -50,15 +51,15 @@ func (r release) warmup(machine string) time.Duration {
 	return d/2 + d*time.Duration(h.Sum32()%1000)/1000
 }
 
-// hardware is what a machine is made of; an agent finds it in machine.json.
+// hardware describes a machine; an agent finds it in machine.json.
 type hardware struct {
 	Model    string   `json:"model"`
 	Kernel   string   `json:"kernel"`
 	Features []string `json:"features"`
 }
 
-// install puts a release into an agent's folder, beside those that are there. It is written under another name first, so
-// that the release is there whole or not at all, and calling install again does no harm.
+// install adds a release to an agent's folder. It first writes it under another name, so that the
+// folder has the whole release or nothing. Calling install again does no harm.
 func install(home, version string) error {
 	target := filepath.Join(home, "releases", version)
 	if _, err := os.Stat(target); err == nil {
@@ -75,7 +76,7 @@ func install(home, version string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp) // once it is renamed there is nothing to remove
+	defer os.RemoveAll(tmp) // after the rename there is nothing to remove
 	if err := copyFolder(tmp, source); err != nil {
 		return fmt.Errorf("install %s: %w", version, err)
 	}
@@ -85,7 +86,7 @@ func install(home, version string) error {
 	return syncPath(filepath.Dir(target))
 }
 
-// activate makes a release the current one, from one instant to the next: a rename replaces the link.
+// activate makes a release the current one, atomically: a rename replaces the link.
 func activate(home, version string) error {
 	link, want := filepath.Join(home, "current"), filepath.Join("releases", version)
 	if have, err := os.Readlink(link); err == nil && have == want {

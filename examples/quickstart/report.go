@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// answer is what one agent said when it was asked what it runs. The zero identity means that it did not answer.
+// answer is one agent's answer to the question for its version. The zero identity means that it did
+// not answer.
 type answer struct {
 	agent string
 	identity
@@ -27,7 +28,7 @@ func (f *fleet) census(ctx context.Context) map[string]answer {
 	g.SetLimit(parallel)
 	for _, m := range f.machines {
 		g.Go(func() error {
-			id, _ := m.identity(ctx) // no answer is an answer
+			id, _ := m.identity(ctx) // no answer counts as an answer
 			mu.Lock()
 			defer mu.Unlock()
 			all[m.id] = answer{m.id, id}
@@ -38,7 +39,7 @@ func (f *fleet) census(ctx context.Context) map[string]answer {
 	return all
 }
 
-// agreeOn lists the agents that run anything but version.
+// agreeOn lists the agents that run another version than this one.
 func agreeOn(all map[string]answer, version string) []string {
 	var wrong []string
 	for _, a := range all {
@@ -56,7 +57,7 @@ func (a answer) String() string {
 	return a.Version
 }
 
-// compare asks every agent, and checks each answer against what the plan has on record for it.
+// compare asks every agent, and compares each answer with the plan's record of it.
 func (s *story) compare(ctx context.Context, p ota.Plan, before map[string]answer) error {
 	records, err := s.records(ctx, p.ID)
 	if err != nil {
@@ -76,7 +77,7 @@ func (s *story) compare(ctx context.Context, p ota.Plan, before map[string]answe
 	return s.out.census(now, wrong, "; the plan's records say the same of each")
 }
 
-// disagreement is what an agent's own answer has against its record in a plan, if anything.
+// disagreement lists where an agent's own answer differs from its record in a plan.
 func disagreement(r ota.AgentInfo, now, before answer) []string {
 	target := r.Tasks[0].Target
 	switch {
@@ -88,15 +89,16 @@ func disagreement(r ota.AgentInfo, now, before answer) []string {
 		return nil
 	case r.Status == ota.TaskFailed && now.Version != target:
 		return nil
-	case r.Status == ota.TaskWaiting: // its attempt was cut off, and the plan was paused before another began: either version is right
+	case r.Status == ota.TaskWaiting: // its attempt was interrupted, and the plan paused before the next: either version is right
 		return nil
 	default:
 		return []string{fmt.Sprintf("%s is on record as %s at %s, but runs %s", r.ID, r.Status, target, now)}
 	}
 }
 
-// compareRollback checks that the rollback plan holds exactly the agents that its source has touched, that all agents run what they ran
-// before, and that all others were left alone: the very same processes still run there.
+// compareRollback checks three things. The rollback plan has exactly the agents that its source
+// touched. All agents run their earlier version. All other agents were not touched: the same
+// processes still run there.
 func (s *story) compareRollback(ctx context.Context, source, undo ota.Plan, before map[string]answer) error {
 	was, err := s.records(ctx, source.ID)
 	if err != nil {
@@ -128,7 +130,7 @@ func (s *story) compareRollback(ctx context.Context, source, undo ota.Plan, befo
 	return s.out.census(now, wrong, fmt.Sprintf("; %d taken back, %d never stopped", len(undone), len(was)-len(undone)))
 }
 
-// records reads what a plan knows of each of its agents.
+// records reads a plan's record of each of its agents.
 func (s *story) records(ctx context.Context, plan string) (map[string]ota.AgentInfo, error) {
 	all := map[string]ota.AgentInfo{}
 	for q := (ota.RowQuery{}); ; {
@@ -146,7 +148,7 @@ func (s *story) records(ctx context.Context, plan string) (map[string]ota.AgentI
 	}
 }
 
-// census tells what the agents answered, and fails when some of that is wrong; note is what is said of it otherwise.
+// census prints the answers of the agents, and fails when some are wrong. Otherwise it prints note.
 func (o *output) census(all map[string]answer, wrong []string, note string) error {
 	count := map[string]int{}
 	for _, a := range all {
@@ -171,7 +173,7 @@ func (o *output) census(all map[string]answer, wrong []string, note string) erro
 	return errors.New("the agents do not agree with the plan's records:\n  " + strings.Join(wrong, "\n  "))
 }
 
-// summary lists the plans there were, oldest first.
+// summary lists all plans, oldest first.
 func (s *story) summary(ctx context.Context) error {
 	page, err := s.engine.Plans(ctx, ota.PlanQuery{})
 	if err != nil {

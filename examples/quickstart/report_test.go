@@ -37,7 +37,7 @@ func TestDisagreement(t *testing.T) {
 	}
 }
 
-// Whatever the fleet's size, the old machines are many enough for some batch to fail.
+// Whatever the fleet's size, there are enough old machines for some batch to fail.
 func TestDealOld(t *testing.T) {
 	for agents := 1; agents <= 60; agents++ {
 		for batch := 1; batch <= 25; batch++ {

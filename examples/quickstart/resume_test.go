@@ -10,7 +10,8 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
-// Killed at any moment and run again, the quickstart goes on with the same plans, and all agents agree in the end.
+// Killed at any moment and run again, the quickstart continues with the same plans, and all agents
+// agree at the end.
 func TestResume(t *testing.T) {
 	t.Parallel()
 	for name, db := range map[string]func(t *testing.T) string{
@@ -27,7 +28,7 @@ func TestResume(t *testing.T) {
 func resumes(t *testing.T, db string) {
 	t.Helper()
 	args := []string{"-agents", "12", "-batch", "6", "-db", db, "-dir", filepath.Join(t.TempDir(), "fleet")}
-	moments := []int{0, 400, 900, 1500, 1200, 2200, 600, 1700} // of some ten seconds that the story takes
+	moments := []int{0, 400, 900, 1500, 1200, 2200, 600, 1700} // the story takes some ten seconds
 	if testing.Short() {
 		moments = moments[3:6]
 	}

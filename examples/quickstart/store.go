@@ -9,7 +9,7 @@ import (
 	"github.com/seed-19b57ce3/ota/examples/internal/planstore"
 )
 
-// openStore opens where the plans are kept: SQLite or PostgreSQL as -db says, or memory.
+// openStore opens the Store of the plans: SQLite or PostgreSQL as -db says, or memory.
 func openStore(ctx context.Context, c config) (store ota.Store, closeStore func(), err error) {
 	store, done, err := planstore.Open(ctx, c.db)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// story is what the quickstart shows: all that it wants of the library. Every step looks first what there is, so that a
-// story which was interrupted goes on where it was.
+// story is what the quickstart shows: everything that it needs from the library. Every step first
+// checks what exists already. So an interrupted story continues.
 type story struct {
 	fleet  *fleet
 	engine *ota.Engine
@@ -18,13 +18,13 @@ type story struct {
 	policy ota.Policy
 	me     ota.By
 	resume bool
-	what   string // tells this story from others in the same database
+	what   string // distinguishes this story from others in the same database
 }
 
 func newStory(c config, store ota.Store, f *fleet, out *output) (*story, error) {
 	engine, err := ota.New(store, executor{f}, ota.Options{
-		Name:         "quickstart", // an engine that comes back under its name has its plans back at once
-		DrainTimeout: time.Second,  // how long calls may go on after Ctrl-C
+		Name:         "quickstart", // an engine that returns under its name has its plans back at once
+		DrainTimeout: time.Second,  // how long calls may continue after Ctrl-C
 		AbandonAfter: time.Second,
 	})
 	if err != nil {
@@ -45,7 +45,7 @@ func newStory(c config, store ota.Store, f *fleet, out *output) (*story, error) 
 	}, nil
 }
 
-// tell runs three plans, and after each one asks every agent whether what the plan has on record is true.
+// tell runs three plans. After each it asks every agent whether the plan's record is true.
 func (s *story) tell(ctx context.Context) error {
 	if err := s.first(ctx); err != nil {
 		return err
@@ -56,11 +56,11 @@ func (s *story) tell(ctx context.Context) error {
 	if err := s.goodRelease(ctx); err != nil {
 		return err
 	}
-	s.out.title("What the agents say and what the plans have on record is the same")
+	s.out.title("The answers of the agents and the records of the plans agree")
 	return s.summary(ctx)
 }
 
-// first asks all agents what they run: at the beginning that is 1.2.0.
+// first asks all agents for their version: at the beginning that is 1.2.0.
 func (s *story) first(ctx context.Context) error {
 	now := s.fleet.census(ctx)
 	if s.resume {
@@ -69,7 +69,7 @@ func (s *story) first(ctx context.Context) error {
 	return s.out.census(now, agreeOn(now, "1.2.0"), "")
 }
 
-// badRelease is an upgrade that pauses itself, and is taken back.
+// badRelease is an upgrade that pauses by itself, and is rolled back.
 func (s *story) badRelease(ctx context.Context) error {
 	before := s.fleet.census(ctx)
 	s.out.title("Upgrade 1.2.0 to 1.3.0")
@@ -78,7 +78,7 @@ func (s *story) badRelease(ctx context.Context) error {
 		return err
 	}
 	switch bad.Status {
-	case ota.StatusRolledBack: // in the run before this one
+	case ota.StatusRolledBack: // in the previous run
 		s.out.say("It was rolled back.")
 		return nil
 	case ota.StatusRollingBack:
@@ -96,7 +96,7 @@ func (s *story) badRelease(ctx context.Context) error {
 		return fmt.Errorf("plan %s is %s, but it should have paused itself", bad.Name, bad.Status)
 	}
 
-	s.out.title("Roll back what was touched, and nothing else")
+	s.out.title("Roll back exactly the agents that were touched")
 	undo, err := s.engine.Rollback(ctx, bad.ID, ota.RollbackSpec{}, s.me)
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func (s *story) badRelease(ctx context.Context) error {
 	return s.compareRollback(ctx, bad, undo, before)
 }
 
-// goodRelease is an upgrade that goes through.
+// goodRelease is an upgrade that completes.
 func (s *story) goodRelease(ctx context.Context) error {
 	before := s.fleet.census(ctx)
 	s.out.title("Upgrade 1.2.0 to 1.3.1")
@@ -121,8 +121,8 @@ func (s *story) goodRelease(ctx context.Context) error {
 	return s.compare(ctx, good, before)
 }
 
-// upgrade makes a plan for the whole fleet, starts it, and drives it until it is paused or has ended. A plan that is there
-// already is the one of a run that was interrupted.
+// upgrade makes a plan for the whole fleet, starts it, and drives it until it is paused or has
+// ended. If the plan exists already, an earlier run was interrupted.
 func (s *story) upgrade(ctx context.Context, from, to string) (ota.Plan, error) {
 	id := planID(to)
 	if p, err := s.engine.Plan(ctx, id); err == nil && (p.Status.Ended() || p.Status == ota.StatusRollingBack) {
@@ -132,7 +132,7 @@ func (s *story) upgrade(ctx context.Context, from, to string) (ota.Plan, error) 
 		ID: id, Name: from + " to " + to, FromVersion: from, ToVersion: to,
 		Agents: ota.AgentIDs(s.fleet.ids()...), Shape: s.shape, Policy: s.policy,
 		CreatedBy:  s.me.Actor,
-		RequestKey: id, Fingerprint: s.what, // the same request again is the same plan
+		RequestKey: id, Fingerprint: s.what, // the same request again returns the same plan
 	})
 	if err != nil {
 		return p, err
@@ -147,7 +147,7 @@ func (s *story) upgrade(ctx context.Context, from, to string) (ota.Plan, error) 
 
 func planID(to string) string { return "quickstart-" + to }
 
-// drive runs a plan that was started, and shows what it does meanwhile.
+// drive runs a started plan, and shows its progress.
 func (s *story) drive(ctx context.Context, p ota.Plan) (ota.Plan, error) {
 	s.out.plan(p)
 	show, err := follow(ctx, s.engine, p, s.out)

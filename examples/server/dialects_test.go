@@ -10,7 +10,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi"
 )
 
-// await repeats a command until its output has a text.
+// await repeats a command until its output contains a text.
 func (s *server) await(t *testing.T, command, want string) {
 	t.Helper()
 	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
@@ -24,7 +24,7 @@ func (s *server) await(t *testing.T, command, want string) {
 	}
 }
 
-// install has the lifecycle API bring agents to a version, as the patch of that name.
+// install uses the lifecycle API to bring agents to a version, as the patch with that name.
 func install(t *testing.T, c *httpapi.Client, from, to, patch string) {
 	t.Helper()
 	p, err := c.Create(t.Context(), ota.Spec{
@@ -43,7 +43,7 @@ func install(t *testing.T, c *httpapi.Client, from, to, patch string) {
 	}
 }
 
-// The four APIs are on one server, over one engine, and let nobody in without the token.
+// The four APIs are on one server, over one engine, and refuse every caller without the token.
 func TestDialects(t *testing.T) {
 	t.Parallel()
 	s := start(t, "-addr", "127.0.0.1:0", "-token", "T", "-latency", "20ms", "-db", filepath.Join(t.TempDir(), "ota.db"),

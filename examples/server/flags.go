@@ -28,10 +28,10 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 	fs.SetOutput(usage)
 	fs.StringVar(&c.addr, "addr", "127.0.0.1:8080", "listen at this `host:port`; port 0 is chosen by the system")
 	fs.StringVar(&c.db, "db", "", planstore.Usage)
-	fs.StringVar(&c.name, "name", "server", "what this server is called among those that share the database: each needs a `name` of its own")
-	fs.StringVar(&c.token, "token", "", "the `token` that callers show; required, unless -open")
+	fs.StringVar(&c.name, "name", "server", "the `name` of this server: each server on the same database needs its own")
+	fs.StringVar(&c.token, "token", "", "the `token` that callers must send; required, unless -open")
 	fs.BoolVar(&c.open, "open", false, "let everybody in, without a token")
-	fs.DurationVar(&c.latency, "latency", 50*time.Millisecond, "how long an agent takes")
+	fs.DurationVar(&c.latency, "latency", 50*time.Millisecond, "the time that a call of an agent takes")
 	fs.BoolVar(&c.verbose, "v", false, "log every request, not only those that are refused")
 	fs.Var(c.apps, "app", "a Service Fabric application, as `NAME=agent,agent,…` without fabric:/ before the name; may be repeated")
 	if err := fs.Parse(args); err != nil {

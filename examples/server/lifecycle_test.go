@@ -20,7 +20,7 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
-// The commands of docs/http.md, one after the other as they stand there, all of them but those that start a program.
+// Runs the commands of docs/http.md in order, except those that start a program.
 func TestDocumentedCommands(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
@@ -32,7 +32,7 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 	var lines []string
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
-		whole := regexp.MustCompile(`\\?\n  +`).ReplaceAllString(block[1], " ") // a command goes on where a line is indented
+		whole := regexp.MustCompile(`\\?\n  +`).ReplaceAllString(block[1], " ") // an indented line continues a command
 		lines = append(lines, strings.Split(strings.TrimSpace(whole), "\n")...)
 	}
 	s := start(t, "-addr", "127.0.0.1:0", "-token", "T", "-latency", "200ms", "-db", filepath.Join(t.TempDir(), "ota.db"))
@@ -67,7 +67,8 @@ func TestDocumentedCommands(t *testing.T) {
 	s.stop(t)
 }
 
-// documented runs one command of the documentation, which is answered as it says, and returns the ID of the plan that it made.
+// documented runs one command of the documentation, checks the documented status, and returns the
+// ID of the plan that it made.
 func (s *server) documented(t *testing.T, id, command, code string) string {
 	t.Helper()
 	out := s.curl(t, id, strings.Replace(command, "curl -N", "curl --max-time 5 -N", 1))
@@ -90,8 +91,8 @@ func (s *server) documented(t *testing.T, id, command, code string) string {
 	return ""
 }
 
-// Killed in the middle of a plan and started again, as often as one likes, the server goes on with it, and who watches sees every
-// event once.
+// Killed in the middle of a plan and started again, several times, the server continues the plan.
+// Each watcher sees every event once.
 func TestKill(t *testing.T) {
 	for name, db := range map[string]func(*testing.T) string{
 		"SQLite":     func(t *testing.T) string { return filepath.Join(t.TempDir(), "ota.db") },
@@ -139,7 +140,7 @@ func killAndStart(t *testing.T, db string) {
 		s.kill(t)
 		killed := time.Now()
 		s = start(t, args...)
-		for rec := range records { // what it commits first takes the plan over
+		for rec := range records { // its first commit takes the plan over
 			if rec.Status.Ended() {
 				t.Fatal("the plan ended before it was killed in the middle")
 			}
@@ -192,7 +193,8 @@ func whole(t *testing.T, c *httpapi.Client, id string, agents int) {
 	}
 }
 
-// A server that is told to stop does so, with watchers, with agents at work and with one that does not listen.
+// A server that gets a stop signal ends, with watchers, with working agents, and with an agent that
+// ignores the signal.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	s := start(t, "-addr", "127.0.0.1:0", "-open", "-latency", "1m")

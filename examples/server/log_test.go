@@ -8,7 +8,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// The log of a server tells what happens: what is where, what becomes of each plan and why, and who was refused; and no token.
+// The log of a server has where each API is, each change of a plan and its reason, and each refused
+// caller. It has no token.
 func TestLog(t *testing.T) {
 	t.Parallel()
 	s := start(t, "-addr", "127.0.0.1:0", "-token", "s3cret", "-latency", "10ms")
@@ -46,7 +47,7 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// says reports whether a line of the log has all of these.
+// says reports whether a line of the log contains all of these.
 func (s *server) says(want []string) bool {
 lines:
 	for line := range strings.Lines(s.log.String()) {

@@ -1,12 +1,15 @@
-// Server is a service with ota in it: an engine, a fleet of simulated agents, and the HTTP APIs over them.
+// Server is a service with ota in it: an engine, a fleet of simulated agents, and the HTTP APIs
+// over them.
 //
 //	go run ./examples/server -addr 127.0.0.1:8080 -db ota.db -token T -latency 50ms
 //
-// It prints "listening on http://HOST:PORT" on standard output once it accepts connections, and logs to standard error. Stop it
-// with Ctrl-C or SIGTERM, or kill it with -9, at any moment: started again with the same -db it goes on with every plan it finds.
+// It prints "listening on http://HOST:PORT" on standard output once it accepts connections, and
+// logs to standard error. Stop it with Ctrl-C or SIGTERM, or kill it with -9, at any moment.
+// Started again with the same -db, it continues every plan.
 //
-// How an agent behaves is told by its ID: fail-7 fails, away-7 does not answer, and so on as package otatest says; agents with
-// other names succeed. serve.go is what you would write for a service of your own.
+// The ID of an agent selects its behaviour: fail-7 fails, away-7 does not answer (see package
+// otatest). Agents with other names succeed. serve.go is the part that you would write for your own
+// service.
 package main
 
 import (
@@ -26,7 +29,7 @@ func main() {
 	}
 	fail(err, 2)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends us at once
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends this program at once
 	fail(run(ctx, c, os.Stdout, os.Stderr), 1)
 }
 

@@ -40,7 +40,7 @@ func mount(engine *ota.Engine, c config, log *slog.Logger) (*site, error) {
 	enterprise, err := arcgis.New(engine, arcgis.Options{
 		Auth: auth, Prefix: "/context/admin", Logger: log,
 		ReadOnly: func(ctx context.Context, on bool) error {
-			log.InfoContext(ctx, "read-only mode is switched", "on", on) // there is nothing here that could be written
+			log.InfoContext(ctx, "read-only mode is switched", "on", on) // this server has nothing that could be read-only
 			return nil
 		},
 	})

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// logRefused logs every request that was refused, with what the caller was told; at the level debug it logs the others too. Queries
-// are left out, since they may hold a token.
+// logRefused logs every refused request and the answer. At the level debug it logs the other
+// requests too. It omits queries, because they may contain a token.
 func logRefused(h http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := &answer{ResponseWriter: w, status: http.StatusOK}
@@ -26,7 +26,7 @@ func logRefused(h http.Handler, log *slog.Logger) http.Handler {
 	})
 }
 
-// answer remembers the status and the beginning of an answer.
+// answer records the status and the beginning of an answer.
 type answer struct {
 	http.ResponseWriter
 	status int

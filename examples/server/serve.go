@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// How long calls of agents, and requests, may go on once the server was told to stop.
+// How long calls of agents, and requests, may continue after the stop signal.
 const (
 	drain = 5 * time.Second
 	grace = time.Second
@@ -30,7 +30,7 @@ func run(ctx context.Context, c config, stdout, stderr io.Writer) (err error) {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
-	listener, err := net.Listen("tcp", c.addr) // first, so that the same command said twice ends here
+	listener, err := net.Listen("tcp", c.addr) // first, so that a second server with the same address ends here
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func run(ctx context.Context, c config, stdout, stderr io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, closeStore()) }()
 	engine, err := ota.New(store, otatest.NewFleet(otatest.Options{Latency: c.latency}), ota.Options{
-		Name:         c.name, // an engine that comes back under its name has its plans back at once
+		Name:         c.name, // an engine that returns under its name has its plans back at once
 		Logger:       log,
 		DrainTimeout: drain,
 		AbandonAfter: grace,
@@ -60,15 +60,16 @@ func run(ctx context.Context, c config, stdout, stderr io.Writer) (err error) {
 	}
 	g.Go(func() error { return serve(ctx, listener, site.handler, log) })
 	err = g.Wait()
-	if errors.Is(err, ota.ErrAbandoned) { // agents that ignore being told to stop: what they do is not recorded
+	if errors.Is(err, ota.ErrAbandoned) { // agents that ignore the stop signal: their work is not recorded
 		log.WarnContext(ctx, "calls are left behind", "error", err)
 		err = nil
 	}
 	return err
 }
 
-// serve answers requests until ctx ends. Those that are then under way have a moment to end; streams of events, which would not
-// end by themselves, are cut off after it, and their readers come back with their last event.
+// serve answers requests until ctx ends. Requests that are then in progress have a moment to end.
+// Streams of events would not end by themselves: they are cut off after it, and their readers
+// reconnect with their last event.
 func serve(ctx context.Context, listener net.Listener, h http.Handler, log *slog.Logger) error {
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()

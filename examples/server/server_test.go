@@ -16,7 +16,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi"
 )
 
-// TestMain makes the test binary the server when a test starts it again as that.
+// TestMain makes the test binary the server when a test starts it as such.
 func TestMain(m *testing.M) { program.Main(m, main) }
 
 // server is the program, started by a test.
@@ -51,7 +51,7 @@ func start(t *testing.T, args ...string) *server {
 	return s
 }
 
-// stop ends the server as a service manager does, and checks that it takes that well.
+// stop ends the server like a service manager, and checks that it exits cleanly.
 func (s *server) stop(t *testing.T) {
 	t.Helper()
 	hung := time.AfterFunc(time.Minute, func() { _ = s.Process.Kill() })
@@ -81,10 +81,10 @@ func (s *server) client() *httpapi.Client {
 	return &httpapi.Client{URL: s.url, Token: "T", HTTP: &http.Client{Transport: &http.Transport{}}}
 }
 
-// timedOut is what curl exits with after its --max-time.
+// timedOut is curl's exit code after its --max-time.
 const timedOut = 28
 
-// curl runs a command of the documentation: $H and $T are set, and so is $ID.
+// curl runs a command of the documentation with $H, $T and $ID set.
 func (s *server) curl(t *testing.T, id, command string) string {
 	t.Helper()
 	var stderr bytes.Buffer

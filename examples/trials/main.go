@@ -1,10 +1,12 @@
-// Trials tells what a policy would do before it is trusted: it simulates a plan many times on fleets drawn at random,
-// prints how often it would pause, how many agents would fail and when it would be done, beside a second policy if one
-// is given, and draws both distributions into an SVG file.
+// Trials predicts the results of a policy before you trust it. It simulates a plan many times on
+// fleets drawn at random. It prints how often the plan would pause, how many agents would fail and
+// when it would be done. With a second policy it prints both side by side. It draws both
+// distributions into an SVG file.
 //
-//	go run ./trials -agents 500 -fails 0.04 -concurrency 25 -threshold 0.2 -b-concurrency 5 -b-threshold 0.05 -svg trials.svg
+//	go run ./trials -agents 500 -fails 0.04 -svg trials.svg \
+//		-concurrency 25 -threshold 0.2 -b-concurrency 5 -b-threshold 0.05
 //
-// Both policies meet the same fleets: run 17 of one has the same bad agents as run 17 of the other.
+// Both policies get the same fleets: run 17 of one has the same bad agents as run 17 of the other.
 package main
 
 import (
@@ -52,14 +54,14 @@ type side struct {
 func parse(args []string, out io.Writer) (c config, err error) {
 	f := flag.NewFlagSet("trials", flag.ContinueOnError)
 	f.SetOutput(out)
-	f.IntVar(&c.agents, "agents", 200, "how many agents the fleet has")
-	f.IntVar(&c.runs, "runs", 1000, "how many runs are simulated")
+	f.IntVar(&c.agents, "agents", 200, "the number of agents in the fleet")
+	f.IntVar(&c.runs, "runs", 1000, "the number of simulated runs")
 	f.Uint64Var(&c.seed, "seed", 1, "the seed of every draw")
 	f.StringVar(&c.svg, "svg", "", "the file to draw the distributions into; none by default")
 	f.Float64Var(&c.model.Fails, "fails", 0.03, "probability that an agent fails for good")
 	f.Float64Var(&c.model.Flaky, "flaky", 0.05, "probability that a single attempt fails")
-	f.DurationVar(&c.model.Latency.Median, "median", 3*time.Minute, "how long half of the calls take at most")
-	f.DurationVar(&c.model.Latency.P99, "p99", 15*time.Minute, "how long 99 of 100 calls take at most")
+	f.DurationVar(&c.model.Latency.Median, "median", 3*time.Minute, "median time of a call")
+	f.DurationVar(&c.model.Latency.P99, "p99", 15*time.Minute, "99th percentile of the time of a call")
 	c.a.flags(f, "", ota.DefaultBatchSize, ota.DefaultConcurrency, ota.DefaultFailureThreshold)
 	c.b.flags(f, "b-", ota.DefaultBatchSize, ota.DefaultConcurrency, ota.DefaultFailureThreshold)
 	if err := f.Parse(args); err != nil {
@@ -81,7 +83,7 @@ func (s *side) flags(f *flag.FlagSet, prefix string, batch, concurrency int, thr
 	f.IntVar(&s.policy.Concurrency, prefix+"concurrency", concurrency, "concurrency "+of)
 	f.Float64Var(&s.threshold, prefix+"threshold", threshold, "failure threshold "+of)
 	f.IntVar(&s.policy.Retry.Max, prefix+"retries", 0, "retries "+of)
-	f.DurationVar(&s.policy.Observe.Wait, prefix+"observe", 0, "watch after each batch "+of)
+	f.DurationVar(&s.policy.Observe.Wait, prefix+"observe", 0, "observation after each batch "+of)
 	f.BoolVar(&s.policy.Reserve, prefix+"reserve", false, "reserve failures "+of)
 }
 

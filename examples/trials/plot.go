@@ -20,8 +20,8 @@ const (
 
 var colors = []string{"#1f6fb4", "#d9722e"}
 
-// draw returns the picture: on the left how many agents failed, on the right when the plan was done, as histograms of
-// the share of all runs, one colour for each policy.
+// draw returns the picture: on the left how many agents failed, on the right when the plan was
+// done. Both are histograms of the share of all runs, with one colour for each policy.
 func draw(title string, names []string, sides []side, results []*ota.TrialResult) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12" fill="#333">`+"\n",
@@ -49,7 +49,7 @@ func draw(title string, names []string, sides []side, results []*ota.TrialResult
 	return b.String()
 }
 
-// panel draws the histograms of some values; whole says that they are whole numbers.
+// panel draws the histograms of some values; whole means that they are whole numbers.
 func panel(b *strings.Builder, x int, title string, values [][]float64, runs int, whole bool) {
 	lo, step, n := binning(values, whole)
 	shares := make([][]float64, len(values))

@@ -1,4 +1,5 @@
-// Package planstore opens where the programs of this module keep their plans: what their flag -db says.
+// Package planstore opens the Store in which the programs of this module keep their plans, as their
+// flag -db says.
 package planstore
 
 import (
@@ -11,8 +12,8 @@ import (
 // Usage describes the flag.
 const Usage = "keep the plans in this SQLite `file`, or in PostgreSQL at postgres://… (default in memory)"
 
-// Open opens PostgreSQL for a postgres:// URL, memory for an empty name, and a SQLite file otherwise, which it makes when it
-// is missing. The caller closes what it opened.
+// Open opens PostgreSQL for a postgres:// URL, and memory for an empty name. Otherwise it opens a
+// SQLite file, which it creates if it is missing. The caller closes the Store.
 func Open(ctx context.Context, db string) (store ota.Store, closeStore func() error, err error) {
 	if db == "" {
 		return ota.NewMemStore(), func() error { return nil }, nil

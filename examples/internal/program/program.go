@@ -1,4 +1,5 @@
-// Package program lets the tests of an example run it as what it is: a process of its own, which is the test binary over again.
+// Package program lets the tests of an example run it as a process of its own. The process is the
+// test binary again.
 package program
 
 import (
@@ -14,7 +15,7 @@ import (
 
 const asProgram = "OTA_EXAMPLE_TEST"
 
-// Main is for TestMain: it runs the tests, or main in a process that Command has made.
+// Main is for TestMain: it runs the tests, or runs main in a process that Command started.
 func Main(m *testing.M, main func()) {
 	if os.Getenv(asProgram) != "" {
 		main()
@@ -23,7 +24,7 @@ func Main(m *testing.M, main func()) {
 	pgtest.Main(m)
 }
 
-// Command is the program with these arguments, not yet started.
+// Command returns the program with these arguments, not yet started.
 func Command(args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(os.Environ(), asProgram+"=1")
@@ -31,7 +32,7 @@ func Command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Output gathers what a program prints while somebody looks at it.
+// Output collects a program's output. It can be read meanwhile.
 type Output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -44,7 +45,7 @@ func (o *Output) Write(b []byte) (int, error) {
 	return o.text.Write(b)
 }
 
-// String is all that was printed so far.
+// String returns all output so far.
 func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
