@@ -45,8 +45,8 @@ func BehaviourOf(id string) Behaviour {
 	return OK
 }
 
-// IDs returns n agent IDs: the prefix and a number from 1, with as many digits as n has, so that they sort. IDs("ok-", 10)
-// is "ok-01" to "ok-10".
+// IDs returns n agent IDs: the prefix and a number from 1, with as many digits as n has, so that
+// they sort. IDs("ok-", 10) is "ok-01" to "ok-10".
 func IDs(prefix string, n int) []string {
 	ids := make([]string, max(n, 0))
 	width := len(strconv.Itoa(n))

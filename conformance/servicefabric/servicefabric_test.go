@@ -1,4 +1,5 @@
-// Package servicefabric drives the Service Fabric API with Microsoft's own client, the Azure SDK for Go.
+// Package servicefabric tests the Service Fabric API with Microsoft's own client, the Azure SDK for
+// Go.
 package servicefabric
 
 import (

@@ -23,7 +23,7 @@ var client = &http.Client{
 	Transport: &http.Transport{DisableKeepAlives: true},
 }
 
-// machine is one place where an agent runs: a folder, and the process that runs in it, if there is one.
+// machine is one place where an agent runs: a folder, and the process that runs in it, if any.
 type machine struct {
 	id   string
 	home string
