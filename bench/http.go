@@ -14,6 +14,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/bench/internal/meter"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 const (
@@ -44,7 +45,7 @@ func overHTTP(ctx context.Context, t *trial) error {
 		if err := t.roundTrip(ctx, body, &answer, t.takeRequest(n)); err != nil {
 			return err
 		}
-		plan := &httpapi.Plan{}
+		plan := &wire.Plan{}
 		if err := t.takeUnmarshal(sideDecode, n, answer.Bytes(), plan); err != nil {
 			return err
 		}
@@ -125,7 +126,7 @@ func (t *trial) roundTrip(ctx context.Context, body []byte, w io.Writer, each fu
 	if err != nil {
 		return err
 	}
-	var p httpapi.Plan
+	var p wire.Plan
 	if err := json.Unmarshal(made.Bytes(), &p); err != nil {
 		return err
 	}
@@ -181,7 +182,7 @@ func (t *trial) takePeaks(ctx context.Context, n int) error {
 	if err := send(ctx, h, http.MethodPost, "?batches=false", bytes.NewReader(body), &made); err != nil {
 		return err
 	}
-	var p httpapi.Plan
+	var p wire.Plan
 	if err := json.Unmarshal(made.Bytes(), &p); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // agents says a verb about some agents of a plan.
@@ -28,7 +29,7 @@ func (c *call) agents(v ota.Verb, required bool, do func(context.Context, string
 		p, err := do(c.r.Context(), p.ID, ids, by)
 		if errors.Is(err, ota.ErrNotFound) { // the plan was found, so it is an agent that was not
 			made := problemOf(err)
-			unknown := newProblem("invalid", made.Detail, Mistake{Pointer: "/agentIds", Problem: "names an agent that the plan does not have"})
+			unknown := newProblem("invalid", made.Detail, wire.Mistake{Pointer: "/agentIds", Problem: "names an agent that the plan does not have"})
 			return p, unknown
 		}
 		return p, err

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // Whatever is in a task, and whatever is not, it is written as encoding/json would.
@@ -13,7 +15,7 @@ func TestAppendTask(t *testing.T) {
 	draw := rand.New(rand.NewPCG(1, 2))
 	texts := []string{"", "agent-1", "", "a\"b", `a\b`, "<a>&", "z\u00fcrich", "\u2028", "\x00\n\x7f", "\xff", strings.Repeat("x", 300)}
 	for range 20_000 {
-		var task Task
+		var task wire.Task
 		for _, field := range reflect.ValueOf(&task).Elem().Fields() {
 			field.SetString(texts[draw.IntN(len(texts))])
 		}

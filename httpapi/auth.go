@@ -11,17 +11,18 @@ import (
 	"unicode"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // The sentinels of access. Problems made from them match them on both sides of the wire.
 var (
 	// ErrUnauthenticated says that a credential is missing or not valid.
-	ErrUnauthenticated = errors.New("httpapi: no valid credential")
+	ErrUnauthenticated = wire.ErrUnauthenticated
 	// ErrForbidden says that the principal may not do this.
-	ErrForbidden = errors.New("httpapi: not allowed")
+	ErrForbidden = wire.ErrForbidden
 	// ErrUnavailable says that something that is needed does not answer: the Store, or what verifies credentials. The same
 	// request may succeed later.
-	ErrUnavailable = errors.New("httpapi: unavailable")
+	ErrUnavailable = wire.ErrUnavailable
 )
 
 // Principal is who makes a request.

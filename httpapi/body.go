@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // decode reads the request's body, at most limit bytes of it, into what read makes of it. An empty body is as good as {}
@@ -73,12 +74,12 @@ func isJSON(h http.Header) bool {
 // unreadable is the problem of a body that could not be read to its end.
 func unreadable(err error) error {
 	var bad *strictjson.Error
-	var made *Problem
+	var made *wire.Problem
 	switch status, limit := netlimit.Failure(err); {
 	case errors.As(err, &made), errors.Is(err, errSpool):
 		return err
 	case errors.As(err, &bad):
-		return newProblem("malformed", bad.Error(), Mistake{Pointer: bad.Pointer, Problem: bad.Problem})
+		return newProblem("malformed", bad.Error(), wire.Mistake{Pointer: bad.Pointer, Problem: bad.Problem})
 	case status == http.StatusRequestEntityTooLarge:
 		return tooLarge(limit)
 	case status == http.StatusRequestTimeout:

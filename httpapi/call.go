@@ -11,8 +11,10 @@ import (
 	"strconv"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/handler"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // call is one request being served.
@@ -54,9 +56,6 @@ func (c *call) refuse(err error) {
 	}
 	if p.Status == http.StatusUnauthorized {
 		c.w.Header().Set("WWW-Authenticate", `Bearer realm="ota"`)
-	}
-	if p.allow != "" {
-		c.w.Header().Set("Allow", p.allow)
 	}
 	if p.Status == http.StatusRequestTimeout || p.Status == http.StatusRequestEntityTooLarge {
 		c.w.Header().Set("Connection", "close")
@@ -101,11 +100,11 @@ func (c *call) parseQuery(r *route) error {
 	}
 	for name, values := range q {
 		if c.h.opt.Strict && !slices.Contains(r.query, name) {
-			return newProblem("malformed", "", Mistake{Pointer: name, Problem: "is no parameter of this operation"})
+			return newProblem("malformed", "", wire.Mistake{Pointer: name, Problem: "is no parameter of this operation"})
 		}
 		for _, v := range values {
 			if bad := textProblem(v); bad != "" {
-				return newProblem("malformed", "", Mistake{Pointer: name, Problem: bad, Value: wire.Shorten(v)})
+				return newProblem("malformed", "", wire.Mistake{Pointer: name, Problem: bad, Value: texts.Shorten(v)})
 			}
 		}
 	}
@@ -121,8 +120,8 @@ func (c *call) number(name string, least, most, absent int) (int, error) {
 	}
 	n, err := strconv.Atoi(values[0])
 	if err != nil || n < least || n > most || len(values) > 1 {
-		return 0, newProblem("malformed", "", Mistake{
-			Pointer: name, Problem: "is not a number in range", Value: wire.Shorten(values[0]),
+		return 0, newProblem("malformed", "", wire.Mistake{
+			Pointer: name, Problem: "is not a number in range", Value: texts.Shorten(values[0]),
 			Allowed: strconv.Itoa(least) + " to " + strconv.Itoa(most),
 		})
 	}
@@ -139,7 +138,7 @@ func (c *call) truth(name string, absent bool) (bool, error) {
 	case len(v) == 1 && v[0] == "false":
 		return false, nil
 	default:
-		return false, newProblem("malformed", "", Mistake{Pointer: name, Problem: "is not a boolean", Value: wire.Shorten(v[0]), Allowed: "true, false"})
+		return false, newProblem("malformed", "", wire.Mistake{Pointer: name, Problem: "is not a boolean", Value: texts.Shorten(v[0]), Allowed: "true, false"})
 	}
 }
 
@@ -160,10 +159,10 @@ func hide(id string, err error) error {
 	return err
 }
 
-func noPlan(id string) error { return newProblem("not_found", "there is no plan "+wire.Shorten(id)) }
+func noPlan(id string) error { return newProblem("not_found", "there is no plan "+texts.Shorten(id)) }
 
 func (h *Handler) lookup(ctx context.Context, id string) (ota.Plan, error) {
-	p, err := wire.Plan(ctx, h.engine, id)
+	p, err := handler.Plan(ctx, h.engine, id)
 	return p, hide(id, err)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 const componentID = "11111111-2222-4333-8444-555555555555"
@@ -54,7 +55,7 @@ func TestTasksShowTheirComponents(t *testing.T) {
 			t.Fatal(w.Code, err, w.Body)
 		}
 	}
-	var page httpapi.TaskPage
+	var page wire.TaskPage
 	get("/upgrade-plans/"+plan.ID+"/tasks", &page)
 	if len(page.Items) != 6 {
 		t.Fatalf("%d tasks", len(page.Items))
@@ -71,7 +72,7 @@ func TestTasksShowTheirComponents(t *testing.T) {
 		t.Errorf("%+v, %+v", one, two)
 	}
 	for query, want := range map[string]int{"": 6, "&component=db": 2, "&component=proxy": 4, "&component=agent": 0, "&component=x": 0, "&status=running": 0} {
-		var list httpapi.List[httpapi.History]
+		var list wire.List[wire.History]
 		get("/upgrade-history?limit=3&offset=1&planId="+plan.ID+query, &list)
 		if list.Total != want || len(list.Items) != min(3, max(want-1, 0)) {
 			t.Errorf("%s: %d of %d records, want %d", query, len(list.Items), list.Total, want)
@@ -90,7 +91,7 @@ func TestTasksShowTheirComponents(t *testing.T) {
 			t.Errorf("%s: %d %s", query, w.Code, w.Body)
 		}
 	}
-	var first httpapi.List[httpapi.History]
+	var first wire.List[wire.History]
 	get("/upgrade-history?component=db", &first)
 	if r := first.Items[0]; r.FromVersion != "15" || r.ToVersion != "16" || r.FromRelease != "a" || r.ToRelease != "b" || r.Component != "db" {
 		t.Errorf("%+v", r)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/spool"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // creation is a request for a new plan.
@@ -157,7 +158,7 @@ func (x *creation) agentRecords() error {
 	x.records = true
 	return x.d.Array(func(i int) error {
 		if i == x.most {
-			return newProblem("invalid", "", Mistake{Pointer: x.d.Pointer(), Problem: "is one agent too many", Allowed: fmt.Sprintf("at most %d", i)})
+			return newProblem("invalid", "", wire.Mistake{Pointer: x.d.Pointer(), Problem: "is one agent too many", Allowed: fmt.Sprintf("at most %d", i)})
 		}
 		var a ota.Agent
 		if err := x.d.object(fields{
@@ -186,7 +187,7 @@ const maxBatches = 200_000
 func (x *creation) batches() error {
 	return x.d.Array(func(i int) error {
 		if i == maxBatches {
-			return newProblem("invalid", "", Mistake{Pointer: x.d.Pointer(), Problem: "is one batch too many", Allowed: "at most 200000"})
+			return newProblem("invalid", "", wire.Mistake{Pointer: x.d.Pointer(), Problem: "is one batch too many", Allowed: "at most 200000"})
 		}
 		var b ota.BatchShape
 		err := x.d.object(fields{

@@ -11,7 +11,8 @@ import (
 
 	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // decoder reads a request's body. What cannot be read ends it with an error; values that can be read and are refused are
@@ -19,7 +20,7 @@ import (
 type decoder struct {
 	*strictjson.Reader
 	strict   bool
-	mistakes []Mistake
+	mistakes []wire.Mistake
 }
 
 // field is what becomes of one member of an object.
@@ -71,7 +72,7 @@ func (d *decoder) refuse(value, problem, allowed string) {
 
 func (d *decoder) refuseAt(pointer, value, problem, allowed string) {
 	if len(d.mistakes) < 32 {
-		d.mistakes = append(d.mistakes, Mistake{Pointer: pointer, Problem: problem, Value: wire.Shorten(value), Allowed: allowed})
+		d.mistakes = append(d.mistakes, wire.Mistake{Pointer: pointer, Problem: problem, Value: texts.Shorten(value), Allowed: allowed})
 	}
 }
 
@@ -90,7 +91,7 @@ func missing(names ...string) error {
 	}
 	p := newProblem("malformed", "missing or empty: "+strings.Join(names, ", "))
 	for _, name := range names {
-		p.Errors = append(p.Errors, Mistake{Pointer: "/" + name, Problem: "is missing or empty"})
+		p.Errors = append(p.Errors, wire.Mistake{Pointer: "/" + name, Problem: "is missing or empty"})
 	}
 	return p
 }
@@ -187,7 +188,7 @@ func (d *decoder) names(most int, add func([]byte) error) error {
 	n := 0
 	one := func(s []byte) error {
 		if n++; n > most {
-			return newProblem("invalid", "", Mistake{Pointer: d.Pointer(), Problem: "has too many entries", Allowed: fmt.Sprintf("at most %d", most)})
+			return newProblem("invalid", "", wire.Mistake{Pointer: d.Pointer(), Problem: "has too many entries", Allowed: fmt.Sprintf("at most %d", most)})
 		}
 		return add(s)
 	}

@@ -7,7 +7,8 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // literal reads a number, or a string that is one. Any other string cannot be read; the error says what is allowed instead.
@@ -26,7 +27,7 @@ func (d *decoder) literal(allowed string) (string, error) {
 	s := strings.TrimSpace(given)
 	if !strictjson.IsNumber(s) {
 		return "", newProblem("malformed", d.Pointer()+" is no number",
-			Mistake{Pointer: d.Pointer(), Problem: "is no number", Value: wire.Shorten(given), Allowed: allowed})
+			wire.Mistake{Pointer: d.Pointer(), Problem: "is no number", Value: texts.Shorten(given), Allowed: allowed})
 	}
 	return s, nil
 }

@@ -24,8 +24,8 @@
 //
 // # Answers and refusals
 //
-// Success is always 200. A refusal is a [Problem] (RFC 9457, application/problem+json), made from the Engine's error by one
-// table that [Client] reads backwards, so errors.Is with the sentinels of package ota holds on both sides. When several
+// Success is always 200. A refusal is a [wire.Problem] (RFC 9457, application/problem+json), made from the Engine's error by one
+// table that package client reads backwards, so errors.Is with the sentinels of package ota holds on both sides. When several
 // things are wrong the first of these is told: 401 (no valid credential), 413 and 415 (body), 400 (a body or parameter
 // that cannot be read), 404 (no such plan), 403, 428 and 412 (If-Match), 422 (readable values that are refused, all of
 // them at once), 409 (the plan's present state forbids it). 503 says that the Store did not answer; nothing is ever 500.

@@ -7,7 +7,8 @@ import (
 	"maps"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // Inventory knows where components are installed. CreateDowngradePlan asks it, for its request names components, not agents.
@@ -97,7 +98,7 @@ func (x *downgrade) components() error {
 	return x.d.Array(func(i int) error {
 		at := x.d.Pointer()
 		if i == maxParts {
-			return newProblem("invalid", "", Mistake{Pointer: at, Problem: "is one component too many", Allowed: fmt.Sprintf("at most %d", maxParts)})
+			return newProblem("invalid", "", wire.Mistake{Pointer: at, Problem: "is one component too many", Allowed: fmt.Sprintf("at most %d", maxParts)})
 		}
 		var p part
 		if err := x.d.object(fields{
@@ -111,7 +112,7 @@ func (x *downgrade) components() error {
 			{"componentUuid", p.uuid}, {"toVersion", p.toVersion}, {"toRelease", p.toRelease},
 		} {
 			if f.value == "" {
-				return newProblem("malformed", "", Mistake{Pointer: at + "/" + f.name, Problem: "is missing or empty"})
+				return newProblem("malformed", "", wire.Mistake{Pointer: at + "/" + f.name, Problem: "is missing or empty"})
 			}
 		}
 		for _, other := range x.parts {
@@ -136,7 +137,7 @@ func (x *downgrade) create() (ota.Plan, error) {
 	case x.c.h.opt.Inventory != nil:
 		x.spec.Agents, err = x.installed()
 	default:
-		err = newProblem("invalid", "", Mistake{Pointer: "/agentIds", Problem: "are missing", Allowed: "at least one agent, since this server has no inventory of components"})
+		err = newProblem("invalid", "", wire.Mistake{Pointer: "/agentIds", Problem: "are missing", Allowed: "at least one agent, since this server has no inventory of components"})
 	}
 	if err != nil {
 		return ota.Plan{}, err
@@ -169,20 +170,20 @@ func (x *downgrade) installed() (iter.Seq2[ota.Agent, error], error) {
 		found := false
 		for in, err := range x.c.h.opt.Inventory.AgentsOf(x.c.r.Context(), p.uuid) {
 			if err != nil {
-				return nil, fmt.Errorf("inventory of component %s: %w", wire.Shorten(p.uuid), err)
+				return nil, fmt.Errorf("inventory of component %s: %w", texts.Shorten(p.uuid), err)
 			}
 			found = true
 			if tasks[in.Agent] == nil {
 				if len(order) == x.most {
-					return nil, newProblem("invalid", "", Mistake{Pointer: "/components", Problem: "are installed on too many agents", Allowed: fmt.Sprintf("at most %d", x.most)})
+					return nil, newProblem("invalid", "", wire.Mistake{Pointer: "/components", Problem: "are installed on too many agents", Allowed: fmt.Sprintf("at most %d", x.most)})
 				}
 				order = append(order, in.Agent)
 			}
 			tasks[in.Agent] = append(tasks[in.Agent], p.task(in))
 		}
 		if !found {
-			return nil, newProblem("invalid", "", Mistake{
-				Pointer: fmt.Sprintf("/components/%d/componentUuid", i), Problem: "is installed nowhere", Value: wire.Shorten(p.uuid), Allowed: "a component of the inventory",
+			return nil, newProblem("invalid", "", wire.Mistake{
+				Pointer: fmt.Sprintf("/components/%d/componentUuid", i), Problem: "is installed nowhere", Value: texts.Shorten(p.uuid), Allowed: "a component of the inventory",
 			})
 		}
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
 )
 
 // inventory knows two components; asking for the third fails.
@@ -36,7 +38,7 @@ func (inventory) AgentsOf(_ context.Context, component string) iter.Seq2[httpapi
 func TestDowngradeByInventory(t *testing.T) {
 	var mu sync.Mutex
 	var calls []string
-	c, e := live(t, ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		calls = append(calls, a.Agent+" "+a.Component.Name+" "+a.FromVersion+"/"+a.FromRelease+" to "+a.ToVersion+"/"+a.ToRelease)
@@ -44,7 +46,7 @@ func TestDowngradeByInventory(t *testing.T) {
 	}), httpapi.Options{Strict: true, Inventory: inventory{}})
 	ctx := t.Context()
 	more := map[string]any{"batchSize": 10, "observeDuration": "0s", "concurrency": 1, "createdBy": "ann", "fromVersion": "3"}
-	p, err := c.Downgrade(ctx, "back", []httpapi.DowngradeComponent{{"p", "1.9", "19"}, {"s", "6", "60"}}, nil, more)
+	p, err := c.Downgrade(ctx, "back", append(to("p", "1.9", "19"), to("s", "6", "60")...), nil, more)
 	if err != nil || p.Status != ota.StatusPending || p.TotalAgents != 2 || p.ToVersion != "1.9" || p.CreatedBy != "ann" {
 		t.Fatalf("got %+v, %v", p, err)
 	}
@@ -58,15 +60,19 @@ func TestDowngradeByInventory(t *testing.T) {
 	if !slices.Equal(calls, want) {
 		t.Errorf("called\n%q, want\n%q", calls, want)
 	}
-	_, err = c.Downgrade(ctx, "back", []httpapi.DowngradeComponent{{"nowhere", "1", "1"}}, nil, more)
+	_, err = c.Downgrade(ctx, "back", to("nowhere", "1", "1"), nil, more)
 	if f := ota.FieldErrors(err); len(f) != 1 || f[0].Field != "/components/0/componentUuid" {
 		t.Errorf("a component that is nowhere: %v", err)
 	}
-	if _, err = c.Downgrade(ctx, "back", []httpapi.DowngradeComponent{{"away", "1", "1"}}, nil, more); err == nil || ota.FieldErrors(err) != nil {
+	if _, err = c.Downgrade(ctx, "back", to("away", "1", "1"), nil, more); err == nil || ota.FieldErrors(err) != nil {
 		t.Errorf("an inventory that fails: %v", err)
 	}
-	p, err = c.Downgrade(ctx, "back", []httpapi.DowngradeComponent{{"p", "1", "1"}}, []string{"x"}, more)
+	p, err = c.Downgrade(ctx, "back", to("p", "1", "1"), []string{"x"}, more)
 	if err != nil || p.TotalAgents != 1 {
 		t.Errorf("agents that are named go before the inventory: %+v, %v", p, err)
 	}
+}
+
+func to(component, version, release string) []wire.DowngradeComponent {
+	return []wire.DowngradeComponent{{ComponentUUID: component, ToVersion: version, ToRelease: release}}
 }

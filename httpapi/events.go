@@ -7,11 +7,10 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
-
-// endMark is a comment: the stream ends here because the plan has.
-const endMark = ": end\n\n"
 
 // watcher is one open stream of events.
 type watcher struct {
@@ -33,7 +32,7 @@ func watchPlan(c *call) error {
 		return err
 	}
 	if after > p.Revision {
-		return newProblem("invalid", "", Mistake{
+		return newProblem("invalid", "", wire.Mistake{
 			Pointer: "after", Problem: "is beyond the log", Value: strconv.FormatUint(after, 10), Allowed: "at most " + strconv.FormatUint(p.Revision, 10),
 		})
 	}
@@ -69,7 +68,7 @@ func (c *call) lastEventID() (uint64, error) {
 	}
 	n, err := strconv.ParseUint(value, 10, 64)
 	if err != nil {
-		return 0, newProblem("malformed", "", Mistake{Pointer: name, Problem: "is no event ID", Value: wire.Shorten(value), Allowed: "a whole number"})
+		return 0, newProblem("malformed", "", wire.Mistake{Pointer: name, Problem: "is no event ID", Value: texts.Shorten(value), Allowed: "a whole number"})
 	}
 	return n, nil
 }
@@ -170,7 +169,7 @@ func (w *watcher) frames(frames []frame) (done bool, err error) {
 		sent++
 		ended := f.status.Ended() && !w.last.Ended()
 		if ended {
-			text = append(text, endMark...)
+			text = append(append(text, protocol.EndMark...), '\n')
 		}
 		w.last = f.status
 		if len(text) >= chunk || ended {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/client"
 )
 
 // The lifecycle API beside a host's own pages, and a client of it.
@@ -30,7 +31,7 @@ func Example() {
 	defer server.Close()
 
 	ctx := context.Background()
-	c := &httpapi.Client{URL: server.URL + "/ota", Token: "s3cret"}
+	c := &client.Client{URL: server.URL + "/ota", Token: "s3cret"}
 	p, err := c.Create(ctx, ota.Spec{
 		Name: "Upgrade to 1.3.0", FromVersion: "1.2.0", ToVersion: "1.3.0", ToRelease: "221", Agents: ota.AgentIDs("a", "b", "c"),
 	})
@@ -53,39 +54,4 @@ func Example() {
 	// pending 3
 	// true start
 	// completed 3 <nil>
-}
-
-// An agent that was told to upgrade itself, and was given the attempt's key, reports hours later how that ended.
-func ExampleClient_ReportOutcome() {
-	keys := make(chan string, 1) // stands for a message to the agent
-	engine, err := ota.New(ota.NewMemStore(), ota.Waiting(func(_ context.Context, a ota.Attempt) error {
-		keys <- a.Key()
-		return nil
-	}), ota.Options{})
-	if err != nil {
-		panic(err)
-	}
-	h, err := httpapi.New(engine, httpapi.Options{Auth: httpapi.Open()})
-	if err != nil {
-		panic(err)
-	}
-	server := httptest.NewServer(h)
-	defer server.Close()
-
-	ctx := context.Background()
-	reported := make(chan error)
-	go func() { // the agent
-		c := &httpapi.Client{URL: server.URL}
-		reported <- c.ReportOutcome(ctx, <-keys, ota.Result{Version: "1.3.0"}, nil)
-	}()
-	p, err := engine.Create(ctx, ota.Spec{Name: "n", FromVersion: "1.2.0", ToVersion: "1.3.0", Agents: ota.AgentIDs("gateway-7")})
-	if err == nil {
-		_, err = engine.Start(ctx, p.ID, ota.By{})
-	}
-	if err == nil {
-		p, err = engine.RunPlan(ctx, p.ID)
-	}
-	fmt.Println(<-reported, p.Status, err)
-	// Output:
-	// <nil> completed <nil>
 }

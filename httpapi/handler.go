@@ -8,7 +8,10 @@ import (
 	"sync/atomic"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/handler"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // Handler serves the lifecycle API of one Engine. It is safe for concurrent use. It never redirects: a path is served as it
@@ -24,12 +27,12 @@ type Handler struct {
 // Mount registers h on mux, under its prefix, so that it coexists with every other pattern of the host: method by method,
 // because "/api/v1/lifecycle/" would conflict with a host's fallback "GET /{any...}".
 func Mount(mux *http.ServeMux, h *Handler) {
-	wire.Mount(mux, h, h.Root(), h.Root()+"/")
+	handler.Mount(mux, h, h.Root(), h.Root()+"/")
 }
 
 // Root is the path below which h serves everything, for hosts with another router than net/http's: the prefix, then
 // "/api/v1/lifecycle".
-func (h *Handler) Root() string { return h.opt.Prefix + base }
+func (h *Handler) Root() string { return h.opt.Prefix + protocol.Base }
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -81,9 +84,9 @@ func (h *Handler) find(method, path string, c *call) (*route, error) {
 			}
 			continue
 		}
-		if r.wild >= 0 && !wire.LegalID(id) {
-			return nil, newProblem("malformed", "", Mistake{
-				Pointer: r.param, Problem: "is no ID", Value: wire.Shorten(id), Allowed: "1 to 128 characters of A-Z a-z 0-9 . _ ~ -",
+		if r.wild >= 0 && !texts.LegalID(id) {
+			return nil, newProblem("malformed", "", wire.Mistake{
+				Pointer: r.param, Problem: "is no ID", Value: texts.Shorten(id), Allowed: "1 to 128 characters of A-Z a-z 0-9 . _ ~ -",
 			})
 		}
 		c.id = id
@@ -91,9 +94,8 @@ func (h *Handler) find(method, path string, c *call) (*route, error) {
 	}
 	if len(allow) > 0 {
 		slices.Sort(allow)
-		p := newProblem("method_not_allowed", "")
-		p.allow = strings.Join(allow, ", ")
-		return nil, p
+		c.w.Header().Set("Allow", strings.Join(allow, ", "))
+		return nil, newProblem("method_not_allowed", "")
 	}
 	return nil, newProblem("no_route", "")
 }

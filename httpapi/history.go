@@ -7,7 +7,8 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // What a record's status may be, as statuses of tasks.
@@ -36,11 +37,11 @@ func listHistory(c *call) error {
 	q.status = append(append(q.status, historyStatus["running"]...), historyStatus["completed"]...)
 	if word := c.query.Get("status"); word != "" {
 		if q.status = historyStatus[word]; q.status == nil {
-			return newProblem("malformed", "", Mistake{Pointer: "status", Problem: "is no status of a record", Value: wire.Shorten(word), Allowed: "running, completed"})
+			return newProblem("malformed", "", wire.Mistake{Pointer: "status", Problem: "is no status of a record", Value: texts.Shorten(word), Allowed: "running, completed"})
 		}
 	}
 	q.component = c.query.Get("component")
-	out := List[History]{Items: []History{}, Limit: q.limit, Offset: q.offset}
+	out := wire.List[wire.History]{Items: []wire.History{}, Limit: q.limit, Offset: q.offset}
 	collect := func(p *ota.Plan) error { return c.collect(p, &q, &out) }
 	if q.plan = c.query.Get("planId"); q.plan != "" {
 		p, err := c.plan(q.plan, ActionRead)
@@ -62,7 +63,7 @@ func listHistory(c *call) error {
 }
 
 // collect adds what a plan has of the page, and its number of records to the total.
-func (c *call) collect(p *ota.Plan, q *historyQuery, out *List[History]) error {
+func (c *call) collect(p *ota.Plan, q *historyQuery, out *wire.List[wire.History]) error {
 	if q.component != "" && q.component != componentName && !slices.Contains(p.Components, q.component) {
 		return nil
 	}
@@ -119,8 +120,8 @@ func (c *call) bounded(p *ota.Plan, q *historyQuery) error {
 	if q.read += p.Agents; q.plan != "" || q.read <= most {
 		return nil
 	}
-	return newProblem("invalid", "", Mistake{
-		Pointer: "component", Problem: "is in too many plans", Value: wire.Shorten(q.component),
+	return newProblem("invalid", "", wire.Mistake{
+		Pointer: "component", Problem: "is in too many plans", Value: texts.Shorten(q.component),
 		Allowed: fmt.Sprintf("with planId; or, without one, plans with at most %d agents together", most),
 	})
 }
@@ -130,12 +131,12 @@ func (q *historyQuery) selects(t *ota.Task) bool {
 	return slices.Contains(q.status, t.Status) && (q.component == "" || q.component == nameOf(t.Component))
 }
 
-func historyOf(p *ota.Plan, a *ota.AgentInfo, i int) History {
+func historyOf(p *ota.Plan, a *ota.AgentInfo, i int) wire.History {
 	t := &a.Tasks[i]
-	h := History{
+	h := wire.History{
 		UUID: "hist-" + taskKey{p.ID, a.Ordinal, i}.String(), PlanID: p.ID, PlanName: p.Name, FromVersion: t.From, ToVersion: t.Target,
 		FromRelease: t.FromRelease, ToRelease: t.TargetRelease, Component: nameOf(t.Component), AgentID: a.ID, Status: "completed",
-		Logs: t.Error, StartedAt: Time{t.StartedAt}, CompletedAt: Time{t.EndedAt},
+		Logs: t.Error, StartedAt: wire.Time{Time: t.StartedAt}, CompletedAt: wire.Time{Time: t.EndedAt},
 	}
 	switch t.Status {
 	case ota.TaskSucceeded:
@@ -154,7 +155,7 @@ func historyOf(p *ota.Plan, a *ota.AgentInfo, i int) History {
 
 // historyLogs is GetHistoryLogs. It reads the plan's log, so it costs more than a page of the list.
 func historyLogs(c *call) error {
-	unknown := newProblem("not_found", "there is no record "+wire.Shorten(c.id))
+	unknown := newProblem("not_found", "there is no record "+texts.Shorten(c.id))
 	digits, ok := strings.CutPrefix(c.id, "hist-")
 	if !ok {
 		return unknown
@@ -178,7 +179,7 @@ func historyLogs(c *call) error {
 		return unknown
 	}
 	h := historyOf(&p, &found.Items[0], key.task)
-	h.CreateDate = Time{p.CreatedAt}
+	h.CreateDate = wire.Time{Time: p.CreatedAt}
 	var logs []string
 	for rec, err := range c.h.engine.Watch(c.r.Context(), p.ID, 0) {
 		if err != nil {

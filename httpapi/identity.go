@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // Who a component is, is derived from its names: the same names give the same UUIDs, on every machine and for good.
@@ -106,11 +107,11 @@ func parseTaskKey(s string) (taskKey, bool) {
 }
 
 // taskOf is one task of an agent on the wire. digits are those of the plan.
-func taskOf(p *ota.Plan, digits string, a *ota.AgentInfo, i int) Task {
+func taskOf(p *ota.Plan, digits string, a *ota.AgentInfo, i int) wire.Task {
 	t := &a.Tasks[i]
 	c := &t.Component
 	name := nameOf(*c)
-	out := Task{
+	out := wire.Task{
 		ComponentUUID: componentUUID, ComponentInstanceUUID: instanceOf(a, c, name),
 		LifecycleTaskUUID: taskDigits("task-", a.Ordinal, i, digits), ComponentName: name, TaskType: "update",
 		Status: statusWord(t.Status), NodeUUID: uuidOf(c.Node, "node:", cmp.Or(c.Node, a.ID)),

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/client"
 	"github.com/seed-19b57ce3/ota/internal/testserver"
 )
 
@@ -172,7 +173,7 @@ func TestCutOff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &httpapi.Client{URL: testserver.Serve(t, h)}
+		c := &client.Client{URL: testserver.Serve(t, h)}
 		store.pages = pages
 		_, err = c.Detail(t.Context(), p.ID)
 		if err == nil {

@@ -6,7 +6,8 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 const (
@@ -31,8 +32,8 @@ func listPlans(c *call) error {
 	for _, word := range c.query["status"] {
 		var s ota.Status
 		if s.UnmarshalText([]byte(word)) != nil || s == ota.StatusUnknown {
-			return newProblem("malformed", "", Mistake{
-				Pointer: "status", Problem: "is no status", Value: wire.Shorten(word),
+			return newProblem("malformed", "", wire.Mistake{
+				Pointer: "status", Problem: "is no status", Value: texts.Shorten(word),
 				Allowed: planStatuses,
 			})
 		}
@@ -41,7 +42,7 @@ func listPlans(c *call) error {
 	for _, pair := range c.query["label"] {
 		k, v, ok := strings.Cut(pair, "=")
 		if !ok || k == "" {
-			return newProblem("malformed", "", Mistake{Pointer: "label", Problem: "is no label", Value: wire.Shorten(pair), Allowed: "name=value"})
+			return newProblem("malformed", "", wire.Mistake{Pointer: "label", Problem: "is no label", Value: texts.Shorten(pair), Allowed: "name=value"})
 		}
 		if q.Labels == nil {
 			q.Labels = map[string]string{}

@@ -5,54 +5,26 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"os/exec"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 	"github.com/seed-19b57ce3/ota/internal/testserver"
 )
-
-// quick upgrades an agent at once, or fails it.
-func quick(_ context.Context, a ota.Attempt) (ota.Result, error) {
-	if strings.HasPrefix(a.Agent, "fail") && !a.Rollback {
-		return ota.Result{}, errors.New("disk full")
-	}
-	return ota.Result{Version: a.ToVersion}, nil
-}
-
-// live is a handler on a real port, over an engine that runs.
-func live(t testing.TB, x ota.Executor, opt httpapi.Options) (*httpapi.Client, *ota.Engine) {
-	t.Helper()
-	e, err := ota.New(ota.NewMemStore(), x, ota.Options{DrainTimeout: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	testserver.Run(t, e.Run)
-	opt.Auth = httpapi.Tokens(tokens)
-	h, err := httpapi.New(e, opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &httpapi.Client{URL: testserver.Serve(t, h), Token: "ann-token", HTTP: &http.Client{Transport: &http.Transport{}}}, e
-}
 
 // The documents' own commands, but for host and token.
 func TestCurl(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("there is no curl")
 	}
-	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{})
+	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{})
 	run := func(command string, out any) string {
 		t.Helper()
 		command = strings.NewReplacer("{host}", c.URL, "{token}", "ann-token", "curl ", `curl -sS -w '\n%{http_code}' `).Replace(command)
@@ -70,12 +42,12 @@ func TestCurl(t *testing.T) {
 		return strings.TrimSpace(status)
 	}
 	const create = `curl -X POST '{host}/api/v1/lifecycle/upgrade-plans' -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{"name":"Upgrade agents to v1.3.0","fromVersion":"1.2.0","toVersion":"1.3.0","toRelease":"221","agentIds":"item1,item2","batchSize":10,"failureThreshold":0.1,"concurrency":5,"createdBy":"admin","observeDuration":"value"}'`
-	var p httpapi.Plan
+	var p wire.Plan
 	if status := run(create, &p); status != "200" || p.Status != ota.StatusPending || len(p.Batches[0].Tasks) != 2 {
 		t.Fatalf("got %s, %+v", status, p)
 	}
 	const rollback = `curl -X POST '{host}/api/v1/lifecycle/plans/rollback' -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{"sourcePlanUuid":"a1b2c3d4-e5f6-7890-abcd-ef1234567890","observeDuration":"value"}'`
-	var problem httpapi.Problem
+	var problem wire.Problem
 	if status := run(rollback, &problem); status != "404" {
 		t.Fatalf("got %s, %+v", status, problem)
 	}
@@ -88,7 +60,7 @@ func TestCurl(t *testing.T) {
 	if _, err := e.Wait(t.Context(), p.ID); err != nil {
 		t.Fatal(err)
 	}
-	var r httpapi.RollbackAnswer
+	var r wire.RollbackAnswer
 	if status := run(strings.Replace(rollback, "a1b2c3d4-e5f6-7890-abcd-ef1234567890", p.ID, 1), &r); status != "200" {
 		t.Fatalf("got %s, %+v", status, r)
 	}
@@ -97,136 +69,9 @@ func TestCurl(t *testing.T) {
 	}
 }
 
-// A watcher that is cut off again and again, anywhere, sees every record once.
-func TestReconnect(t *testing.T) {
-	slow := ota.ExecutorFunc(func(ctx context.Context, a ota.Attempt) (ota.Result, error) {
-		time.Sleep(2 * time.Millisecond)
-		return quick(ctx, a)
-	})
-	c, e := live(t, slow, httpapi.Options{})
-	p, err := c.Create(t.Context(), ota.Spec{
-		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(names("ok", 300)...), Policy: ota.Policy{Concurrency: 3},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	results := make(chan []uint64, 4)
-	for cut := range 4 {
-		go func() { results <- seen(t, c, p.ID, cut) }()
-	}
-	if _, err := c.Start(t.Context(), p.ID, ota.By{}); err != nil {
-		t.Fatal(err)
-	}
-	for range 4 {
-		got := <-results
-		for i, n := range got {
-			if n != uint64(i+1) {
-				t.Fatalf("record %d came as number %d", n, i+1)
-			}
-		}
-		if end := endOf(t, e, p.ID); uint64(len(got)) != end {
-			t.Errorf("got %d of %d records", len(got), end)
-		}
-	}
-}
-
-// seen watches a plan to its end; a cut of n > 0 breaks the connection after every 7n-th record.
-func seen(t *testing.T, c *httpapi.Client, id string, cut int) []uint64 {
-	var got []uint64
-	after := uint64(0)
-	for {
-		n, again := 0, false
-		for rec, err := range c.Watch(t.Context(), id, after) {
-			if err != nil {
-				t.Error(err)
-				return got
-			}
-			got = append(got, rec.Revision)
-			after = rec.Revision
-			if n++; cut > 0 && n == 7*cut {
-				again = !rec.Status.Ended()
-				break
-			}
-		}
-		if !again {
-			return got
-		}
-	}
-}
-
-// The stream ends with the plan, and who comes back follows what the log gets later.
-func TestWatchAfterTheEnd(t *testing.T) {
-	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{Limits: httpapi.Limits{Heartbeat: 20 * time.Millisecond}})
-	p, err := c.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("a")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Start(t.Context(), p.ID, ota.By{}); err != nil {
-		t.Fatal(err)
-	}
-	all := seen(t, c, p.ID, 0)
-	var later sync.WaitGroup
-	later.Go(func() {
-		time.Sleep(100 * time.Millisecond) // a few heartbeats
-		if _, err := e.Annotate(t.Context(), p.ID, map[string]string{"a": "b"}, nil, ota.By{}); err != nil {
-			t.Error(err)
-		}
-		if _, err := c.Rollback(t.Context(), p.ID, nil, ota.By{}); err != nil {
-			t.Error(err)
-		}
-	})
-	var last ota.Record
-	for rec, err := range c.Watch(t.Context(), p.ID, uint64(len(all))) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		last = rec
-	}
-	later.Wait() // the stream may end before the answer to what ended it has come
-	if last.Status != ota.StatusRolledBack {
-		t.Errorf("the stream ended with %+v", last)
-	}
-}
-
-// A connection on which nothing comes any more, as when a server has vanished without a word, is given up for another one.
-func TestSilentServer(t *testing.T) {
-	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{})
-	p, err := c.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("a")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	target, err := url.Parse(c.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	gone := make(chan struct{})
-	var silent atomic.Int32
-	c.URL = testserver.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if silent.Add(1) > 2 {
-			proxy.ServeHTTP(w, r)
-			return
-		}
-		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done()
-		gone <- struct{}{}
-	}))
-	c.Silence = 50 * time.Millisecond
-	go func() {
-		<-gone
-		<-gone
-		if _, err := e.Start(t.Context(), p.ID, ota.By{}); err != nil {
-			t.Error(err)
-		}
-	}()
-	if all := seen(t, c, p.ID, 0); len(all) < 3 {
-		t.Errorf("got the records %d", all)
-	}
-}
-
 // A client that does not read is cut off, and the plan goes on meanwhile.
 func TestStalledWatcher(t *testing.T) {
-	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{Limits: httpapi.Limits{Write: 200 * time.Millisecond, Watchers: 1}})
+	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Limits: httpapi.Limits{Write: 200 * time.Millisecond, Watchers: 1}})
 	p, err := c.Create(t.Context(), ota.Spec{
 		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(names("ok", 60_000)...), Shape: ota.Shape{Size: 1000},
 		Policy: ota.Policy{Concurrency: 100},
@@ -268,7 +113,7 @@ func watchOnce(t *testing.T) context.Context {
 
 // A body that drips in is refused once its time is over, and one that comes steadily is not.
 func TestSlowBody(t *testing.T) {
-	c, _ := live(t, ota.ExecutorFunc(quick), httpapi.Options{Limits: httpapi.Limits{Slow: 200 * time.Millisecond}})
+	c, _ := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Limits: httpapi.Limits{Slow: 200 * time.Millisecond}})
 	conn, err := net.Dial("tcp", strings.TrimPrefix(c.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -295,7 +140,7 @@ func TestSlowBody(t *testing.T) {
 
 // A client whose body does not come, and is not needed, is answered in time all the same, and the connection ends.
 func TestUnreadBody(t *testing.T) {
-	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{Limits: httpapi.Limits{Slow: 50 * time.Millisecond, CreateBody: 10}})
+	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Limits: httpapi.Limits{Slow: 50 * time.Millisecond, CreateBody: 10}})
 	p, err := e.Create(t.Context(), ota.Spec{ID: "p", Name: "n", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs("a")})
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // policyEdit is the policy of a request: what it sets, in the order in which it does. It serves creating and editing.
@@ -99,7 +100,7 @@ func (e *policyEdit) hold() fields {
 			one := e.d.integer(1, 1<<30, func(n int) { list = append(list, n) })
 			err := e.d.Array(func(i int) error {
 				if i == 10_000 {
-					return newProblem("invalid", "", Mistake{Pointer: e.d.Pointer(), Problem: "has too many entries", Allowed: "at most 10000"})
+					return newProblem("invalid", "", wire.Mistake{Pointer: e.d.Pointer(), Problem: "has too many entries", Allowed: "at most 10000"})
 				}
 				return one.read()
 			})

@@ -5,37 +5,8 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
-
-// Rate is ota.Rate on the wire.
-type Rate struct {
-	Starts int      `json:"starts"`
-	Per    Duration `json:"per"`
-}
-
-// Gate is ota.Gate on the wire.
-type Gate struct {
-	Every           Duration `json:"every"`
-	MaxInconclusive int      `json:"maxInconclusive"`
-	MaxErrors       int      `json:"maxErrors"`
-}
-
-// Window is ota.Window on the wire.
-type Window struct {
-	Days   []time.Weekday `json:"days,omitempty"` // 0 (Sunday) to 6
-	Start  Duration       `json:"start"`
-	Length Duration       `json:"length"`
-	Zone   string         `json:"zone,omitempty"`
-	Margin Duration       `json:"margin"`
-}
-
-func windowsOf(list []ota.Window) []Window {
-	var out []Window
-	for _, w := range list {
-		out = append(out, Window{w.Days, Duration(w.Start), Duration(w.Length), w.Zone, Duration(w.Margin)})
-	}
-	return out
-}
 
 // maxWindows bounds a list of windows.
 const maxWindows = 100
@@ -95,7 +66,7 @@ func (e *policyEdit) windows() error {
 	list := []ota.Window{}
 	err := e.d.Array(func(i int) error {
 		if i == maxWindows {
-			return newProblem("invalid", "", Mistake{Pointer: e.d.Pointer(), Problem: "is one window too many", Allowed: "at most 100"})
+			return newProblem("invalid", "", wire.Mistake{Pointer: e.d.Pointer(), Problem: "is one window too many", Allowed: "at most 100"})
 		}
 		var w ota.Window
 		err := e.d.object(fields{

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // The checks of a precheck.
@@ -40,14 +42,14 @@ func precheckPlan(c *call) error {
 	if p, err = c.h.engine.Precheck(c.r.Context(), p.ID, by); err != nil {
 		return refused(by, err)
 	}
-	c.w.Header().Set("ETag", etag(p.Control))
+	c.w.Header().Set("ETag", protocol.ETag(p.Control))
 	return c.json(precheckOf(p.Readiness, item))
 }
 
 // precheckOf is what was found as a list of checks, or of the one that was asked for.
-func precheckOf(r *ota.Readiness, item string) Precheck {
-	out := Precheck{Allowed: true, Items: []PrecheckItem{}}
-	for _, x := range []PrecheckItem{connectivity(r), versions(r), conflicts(r), windows(r), executor(r)} {
+func precheckOf(r *ota.Readiness, item string) wire.Precheck {
+	out := wire.Precheck{Allowed: true, Items: []wire.PrecheckItem{}}
+	for _, x := range []wire.PrecheckItem{connectivity(r), versions(r), conflicts(r), windows(r), executor(r)} {
 		if item == "" || item == x.Name {
 			out.Items = append(out.Items, x)
 			out.Allowed = out.Allowed && x.Passed
@@ -56,8 +58,8 @@ func precheckOf(r *ota.Readiness, item string) Precheck {
 	return out
 }
 
-func connectivity(r *ota.Readiness) PrecheckItem {
-	x := PrecheckItem{Name: checkConnectivity, Passed: r.Away == 0, Message: asked(r, r.Asked-r.Away, "answered")}
+func connectivity(r *ota.Readiness) wire.PrecheckItem {
+	x := wire.PrecheckItem{Name: checkConnectivity, Passed: r.Away == 0, Message: asked(r, r.Asked-r.Away, "answered")}
 	if !x.Passed {
 		x.Message += found(r, ota.PrecheckAway)
 		x.Fix = "Bring the agents back, or skip them; the plan asks them again later by itself."
@@ -65,16 +67,16 @@ func connectivity(r *ota.Readiness) PrecheckItem {
 	return x
 }
 
-func versions(r *ota.Readiness) PrecheckItem {
-	x := PrecheckItem{Name: checkVersion, Passed: r.Asked == 0 || r.AtTarget < r.Asked, Message: asked(r, r.AtTarget, "are at the target already")}
+func versions(r *ota.Readiness) wire.PrecheckItem {
+	x := wire.PrecheckItem{Name: checkVersion, Passed: r.Asked == 0 || r.AtTarget < r.Asked, Message: asked(r, r.AtTarget, "are at the target already")}
 	if !x.Passed {
 		x.Fix = "There is nothing to do: cancel the plan."
 	}
 	return x
 }
 
-func conflicts(r *ota.Readiness) PrecheckItem {
-	x := PrecheckItem{Name: checkConflict, Passed: r.ConflictCount == 0, Message: fmt.Sprintf("%d agents belong to other active plans", r.ConflictCount)}
+func conflicts(r *ota.Readiness) wire.PrecheckItem {
+	x := wire.PrecheckItem{Name: checkConflict, Passed: r.ConflictCount == 0, Message: fmt.Sprintf("%d agents belong to other active plans", r.ConflictCount)}
 	if !x.Passed {
 		for _, c := range r.Conflicts {
 			x.Message += fmt.Sprintf("; %s: %s", c.Agent, c.Plan)
@@ -84,22 +86,22 @@ func conflicts(r *ota.Readiness) PrecheckItem {
 	return x
 }
 
-func windows(r *ota.Readiness) PrecheckItem {
+func windows(r *ota.Readiness) wire.PrecheckItem {
 	switch {
 	case r.NextOpen.Equal(r.At):
-		return PrecheckItem{Name: checkWindow, Passed: true, Message: "agents may be started now"}
+		return wire.PrecheckItem{Name: checkWindow, Passed: true, Message: "agents may be started now"}
 	case r.NextOpen.IsZero():
-		return PrecheckItem{Name: checkWindow, Message: "no window opens any more", Fix: "Edit the windows."}
+		return wire.PrecheckItem{Name: checkWindow, Message: "no window opens any more", Fix: "Edit the windows."}
 	default:
-		return PrecheckItem{
+		return wire.PrecheckItem{
 			Name: checkWindow, Message: "the next window opens at " + r.NextOpen.UTC().Format("2006-01-02T15:04:05Z"),
 			Fix: "Wait for it, or edit the windows.",
 		}
 	}
 }
 
-func executor(r *ota.Readiness) PrecheckItem {
-	x := PrecheckItem{Name: checkExecutor, Passed: r.Blocked == 0, Message: asked(r, r.Blocked, "are to be left out")}
+func executor(r *ota.Readiness) wire.PrecheckItem {
+	x := wire.PrecheckItem{Name: checkExecutor, Passed: r.Blocked == 0, Message: asked(r, r.Blocked, "are to be left out")}
 	if !x.Passed {
 		x.Message += found(r, ota.PrecheckBlocked)
 		x.Fix = "See to what the agents say, or let the plan skip them."

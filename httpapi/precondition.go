@@ -4,14 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
-	"strconv"
 	"strings"
 
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
-
-// etag is a plan's Control number as a strong entity tag.
-func etag(control uint64) string { return `"` + strconv.FormatUint(control, 10) + `"` }
 
 // ifMatch returns the Control number that a verb has to find, or 0 when any will do.
 func (c *call) ifMatch(present uint64) (uint64, error) {
@@ -26,11 +24,11 @@ func (c *call) ifMatch(present uint64) (uint64, error) {
 		switch strings.TrimSpace(tag) {
 		case "*":
 			return 0, nil
-		case etag(present):
+		case protocol.ETag(present):
 			return present, nil
 		}
 	}
-	return 0, newProblem("precondition_failed", "the plan's ETag is "+etag(present))
+	return 0, newProblem("precondition_failed", "the plan's ETag is "+protocol.ETag(present))
 }
 
 // olderMatch returns the Control number in the first tag of If-Match, or 0 when it has none.
@@ -57,8 +55,8 @@ func (c *call) idempotencyKey() (string, error) {
 		key = key[1 : n-1]
 	}
 	if len(values) > 1 || key == "" || len(key) > maxKey || strings.ContainsFunc(key, func(r rune) bool { return r < 0x21 || r > 0x7e }) {
-		return "", newProblem("malformed", "", Mistake{
-			Pointer: "Idempotency-Key", Problem: "is no key", Value: wire.Shorten(key), Allowed: "once, 1 to 128 visible ASCII characters",
+		return "", newProblem("malformed", "", wire.Mistake{
+			Pointer: "Idempotency-Key", Problem: "is no key", Value: texts.Shorten(key), Allowed: "once, 1 to 128 visible ASCII characters",
 		})
 	}
 	return key, nil

@@ -7,7 +7,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/spool"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // previewPlan is PreviewPlan: what the same body would make of CreateGraduatedPlan. Nothing is written.
@@ -42,28 +43,28 @@ func (c *call) length(name string) (time.Duration, error) {
 	}
 	d, ok := duration.Parse(values[0])
 	if !ok || len(values) > 1 {
-		return 0, newProblem("malformed", "", Mistake{Pointer: name, Problem: "is no duration", Value: wire.Shorten(values[0]), Allowed: durations})
+		return 0, newProblem("malformed", "", wire.Mistake{Pointer: name, Problem: "is no duration", Value: texts.Shorten(values[0]), Allowed: durations})
 	}
 	return d, nil
 }
 
-func previewOf(p *ota.Preview, annotations map[string]string) Preview {
+func previewOf(p *ota.Preview, annotations map[string]string) wire.Preview {
 	text, warning := observeText(&p.Policy, annotations)
-	out := Preview{
+	out := wire.Preview{
 		TotalAgents: p.Agents, FailureThreshold: *p.Policy.FailureThreshold, Concurrency: p.Policy.Concurrency, ObserveDuration: text,
-		Policy: policyOf(&p.Policy), Batches: make([]PreviewBatch, len(p.Batches)), Warnings: append([]string{}, p.Warnings...),
-		Conflicts: []Conflict{}, TotalConflicts: p.Readiness.ConflictCount, Duration: Duration(p.Takes),
+		Policy: wire.PolicyOf(&p.Policy), Batches: make([]wire.PreviewBatch, len(p.Batches)), Warnings: append([]string{}, p.Warnings...),
+		Conflicts: []wire.Conflict{}, TotalConflicts: p.Readiness.ConflictCount, Duration: wire.Duration(p.Takes),
 	}
 	if warning != "" {
 		out.Warnings = append(slices.Clip(out.Warnings), warning)
 	}
 	for _, x := range p.Readiness.Conflicts {
-		out.Conflicts = append(out.Conflicts, Conflict{AgentID: x.Agent, PlanID: x.Plan})
+		out.Conflicts = append(out.Conflicts, wire.Conflict{AgentID: x.Agent, PlanID: x.Plan})
 	}
 	for i, b := range p.Batches {
-		out.Batches[i] = PreviewBatch{BatchIndex: b.Index, Name: b.Name, Agents: b.Size, ToleratedFailures: b.Tolerated}
+		out.Batches[i] = wire.PreviewBatch{BatchIndex: b.Index, Name: b.Name, Agents: b.Size, ToleratedFailures: b.Tolerated}
 		if b.Ends > 0 {
-			begins, ends := Duration(b.Begins), Duration(b.Ends)
+			begins, ends := wire.Duration(b.Begins), wire.Duration(b.Ends)
 			out.Batches[i].BeginsAfter, out.Batches[i].EndsAfter = &begins, &ends
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // observeKey is the annotation that keeps the text of observeDuration as it was given. Keys with its prefix are this
@@ -18,14 +19,14 @@ const (
 )
 
 // planOf is a plan on the wire, without its batches.
-func planOf(p *ota.Plan) Plan {
-	out := Plan{
+func planOf(p *ota.Plan) wire.Plan {
+	out := wire.Plan{
 		ID: p.ID, Name: p.Name, FromVersion: p.FromVersion, ToVersion: p.ToVersion, FromRelease: p.FromRelease,
-		ToRelease: p.ToRelease, Batches: []Batch{}, FailureThreshold: *p.Policy.FailureThreshold, Concurrency: p.Policy.Concurrency,
-		Status: p.Status, CurrentBatch: p.Batch, CreatedBy: p.CreatedBy, CreatedAt: Time{p.CreatedAt}, StartedAt: Time{p.StartedAt},
-		PausedAt: Time{p.PausedAt}, PauseReason: pauseReason(p), CompletedAt: Time{p.EndedAt}, SourcePlanUUID: p.Source, Error: faults(p),
+		ToRelease: p.ToRelease, Batches: []wire.Batch{}, FailureThreshold: *p.Policy.FailureThreshold, Concurrency: p.Policy.Concurrency,
+		Status: p.Status, CurrentBatch: p.Batch, CreatedBy: p.CreatedBy, CreatedAt: wire.Time{Time: p.CreatedAt}, StartedAt: wire.Time{Time: p.StartedAt},
+		PausedAt: wire.Time{Time: p.PausedAt}, PauseReason: pauseReason(p), CompletedAt: wire.Time{Time: p.EndedAt}, SourcePlanUUID: p.Source, Error: faults(p),
 		Labels: p.Labels, Annotations: shownAnnotations(p.Annotations), RollbackPlanUUID: p.Rollback, Rollback: templateOf(p.Template), TotalAgents: p.Agents,
-		Policy: policyOf(&p.Policy), Warnings: p.Warnings,
+		Policy: wire.PolicyOf(&p.Policy), Warnings: p.Warnings,
 	}
 	if out.Labels == nil {
 		out.Labels = map[string]string{}
@@ -35,18 +36,6 @@ func planOf(p *ota.Plan) Plan {
 		out.Warnings = append(slices.Clip(out.Warnings), warning)
 	}
 	return out
-}
-
-func policyOf(p *ota.Policy) Policy {
-	return Policy{
-		Scope: p.Scope, OnBreach: p.OnBreach, Reserve: p.Reserve, Hold: p.Hold,
-		Observe: Observe{Duration(p.Observe.Wait), Duration(p.Observe.Stable), Duration(p.Observe.Retry), Duration(p.Observe.Probe), p.Observe.ToEnd},
-		Retry:   Retry{p.Retry.Max, Duration(p.Retry.Backoff), Duration(p.Retry.MaxBackoff)}, AttemptLimit: Duration(p.AttemptLimit),
-		QueueLimit: Duration(p.QueueLimit), OnAway: p.OnAway, MaxAbandoned: p.MaxAbandoned,
-		Windows: windowsOf(p.Windows), BatchLimit: Duration(p.BatchLimit), PlanLimit: Duration(p.PlanLimit), MaxConsecutive: p.MaxConsecutive,
-		Rate: Rate{p.Rate.Starts, Duration(p.Rate.Per)}, Gate: Gate{Duration(p.Gate.Every), p.Gate.MaxInconclusive, p.Gate.MaxErrors},
-		Halve: p.Halve, Budget: p.Budget,
-	}
 }
 
 // observeText is observeDuration as it was given, unless it was changed otherwise since; and a warning when it has no
@@ -67,18 +56,18 @@ func observeText(p *ota.Policy, annotations map[string]string) (text, warning st
 }
 
 // templateOf is what a creation said of the plan's rollback, or nil when it said nothing.
-func templateOf(t *ota.RollbackSpec) *RollbackTemplate {
+func templateOf(t *ota.RollbackSpec) *wire.RollbackTemplate {
 	if t == nil {
 		return nil
 	}
-	out := &RollbackTemplate{Name: t.Name, Labels: t.Labels, Annotations: shownAnnotations(t.Annotations), Mode: "drain"}
+	out := &wire.RollbackTemplate{Name: t.Name, Labels: t.Labels, Annotations: shownAnnotations(t.Annotations), Mode: "drain"}
 	if t.Interrupt {
 		out.Mode = "interrupt"
 	}
 	policy := &ota.Policy{}
 	if p := t.Policy; p != nil {
 		policy = p
-		out.RollbackPolicy = &RollbackPolicy{*p.FailureThreshold, p.Concurrency, policyOf(p)}
+		out.RollbackPolicy = &wire.RollbackPolicy{FailureThreshold: *p.FailureThreshold, Concurrency: p.Concurrency, Policy: wire.PolicyOf(p)}
 	}
 	out.ObserveDuration, _ = observeText(policy, t.Annotations)
 	return out

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // BenchmarkAgainstJSON makes a plan of 200,000 agents and reads it back, in turn with what encoding/json takes for the same
@@ -26,7 +26,7 @@ func BenchmarkAgainstJSON(b *testing.B) {
 	h, id := created(b, request)
 	answer := httptest.NewRecorder()
 	readBack(h, id, answer)
-	var plan httpapi.Plan
+	var plan wire.Plan
 	if err := json.Unmarshal(answer.Body.Bytes(), &plan); err != nil {
 		b.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func created(b *testing.B, request []byte) (h http.Handler, id string) {
 	h, _ = benchHandler(b)
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "/api/v1/lifecycle/upgrade-plans?batches=false", bytes.NewReader(request)))
-	var p httpapi.Plan
+	var p wire.Plan
 	if err := json.Unmarshal(rec.Body.Bytes(), &p); err != nil || rec.Code != http.StatusOK {
 		b.Fatal(rec.Code, rec.Body, err)
 	}

@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // getPlan is GetGraduatedPlan.
@@ -23,13 +25,13 @@ func getSummary(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.w.Header().Set("ETag", etag(p.Control))
+	c.w.Header().Set("ETag", protocol.ETag(p.Control))
 	return c.json(summaryOf(&p))
 }
 
-func summaryOf(p *ota.Plan) Summary {
+func summaryOf(p *ota.Plan) wire.Summary {
 	n := &p.Counts
-	s := Summary{
+	s := wire.Summary{
 		PlanID: p.ID, Status: p.Status, TotalAgents: p.Agents, CompletedCount: n.Succeeded, FailedCount: n.Bad(),
 		PendingCount: p.Agents - n.Succeeded - n.Bad(), RunningCount: n.Running + n.Waiting, WaitingCount: n.Waiting,
 		SkippedCount: n.Skipped, CanceledCount: n.Canceled, UnknownCount: n.Unknown,
@@ -50,14 +52,14 @@ func explainPlan(c *call) error {
 	if err != nil {
 		return err
 	}
-	out := Explanation{PlanID: p.ID, Status: x.Status, CurrentBatch: p.Batch, Sentence: x.Sentence(), Legal: append([]ota.Verb{}, x.Legal...), Blockers: []Blocker{}}
+	out := wire.Explanation{PlanID: p.ID, Status: x.Status, CurrentBatch: p.Batch, Sentence: x.Sentence(), Legal: append([]ota.Verb{}, x.Legal...), Blockers: []wire.Blocker{}}
 	for _, b := range x.Blockers {
-		blocker := Blocker{Reason: b.Reason, Sentence: b.String(), Until: Time{b.Until}, With: b.With}
+		blocker := wire.Blocker{Reason: b.Reason, Sentence: b.String(), Until: wire.Time{Time: b.Until}, With: b.With}
 		if b.Verb != 0 {
 			blocker.Verb = b.Verb.String()
 		}
 		out.Blockers = append(out.Blockers, blocker)
 	}
-	c.w.Header().Set("ETag", etag(p.Control))
+	c.w.Header().Set("ETag", protocol.ETag(p.Control))
 	return c.json(out)
 }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // chunk is how much of an answer is gathered before it is sent.
@@ -79,7 +81,7 @@ func (c *call) answerPlan(p ota.Plan, what shown, wrap func(*stream, func() erro
 	var s *stream
 	for try := 0; ; try++ {
 		s = &stream{c: c, hold: what.batches && p.Agents <= page}
-		c.w.Header().Set("ETag", etag(p.Control))
+		c.w.Header().Set("ETag", protocol.ETag(p.Control))
 		if err := wrap(s, func() error { return s.plan(c.r.Context(), &p, what) }); err != nil {
 			return err
 		}
@@ -140,9 +142,9 @@ func (s *stream) batches(ctx context.Context, p *ota.Plan, tasks bool) error {
 
 // batch writes a batch. Its agents are read twice where they do not fit in a page: once for agentIds, once for tasks.
 func (s *stream) batch(p *ota.Plan, b *ota.Batch, agents *cursor, tasks bool) error {
-	head, err := json.Marshal(Batch{
+	head, err := json.Marshal(wire.Batch{
 		BatchIndex: b.Index, Name: b.Name, AgentIDs: []string{}, Status: b.Status, FailedCount: b.Counts.Bad(),
-		ToleratedFailures: b.Tolerated, Tasks: []Task{},
+		ToleratedFailures: b.Tolerated, Tasks: []wire.Task{},
 	})
 	if err != nil {
 		panic(err) // our own types always encode

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // report reads a body that is a list of reports, and delivers them to the plan.
@@ -16,7 +17,7 @@ func report[T any](c *call, read func(*decoder) (T, error), deliver func(context
 	d, err := c.body(false, func(d *decoder) error {
 		return d.Array(func(i int) error {
 			if i == c.h.opt.Limits.Named {
-				return newProblem("invalid", "", Mistake{Pointer: d.Pointer(), Problem: "is one report too many"})
+				return newProblem("invalid", "", wire.Mistake{Pointer: d.Pointer(), Problem: "is one report too many"})
 			}
 			r, err := read(d)
 			list = append(list, r)
@@ -43,7 +44,7 @@ func report[T any](c *call, read func(*decoder) (T, error), deliver func(context
 
 // incomplete is the error for a report in which something is missing.
 func incomplete(at, names string) error {
-	var p *Problem
+	var p *wire.Problem
 	errors.As(missing(names), &p)
 	p.Errors[0].Pointer = at
 	return p
@@ -85,8 +86,8 @@ func reportOutcomes(c *call) error {
 		reports := make([]ota.OutcomeReport, len(list))
 		for i := range list {
 			if o := &list[i]; o.plan != "" && o.plan != p.ID {
-				return newProblem("invalid", "", Mistake{
-					Pointer: o.at + "/key", Problem: "is of an attempt of another plan", Value: wire.Shorten(o.plan), Allowed: p.ID,
+				return newProblem("invalid", "", wire.Mistake{
+					Pointer: o.at + "/key", Problem: "is of an attempt of another plan", Value: texts.Shorten(o.plan), Allowed: p.ID,
 				})
 			}
 			reports[i] = list[i].OutcomeReport

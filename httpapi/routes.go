@@ -7,9 +7,8 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
 )
-
-const base = "/api/v1/lifecycle"
 
 // Route is one operation of the API.
 type Route struct {
@@ -41,9 +40,9 @@ func (h *Handler) Routes() iter.Seq[Route] {
 
 func (h *Handler) table() []route {
 	const (
-		plans = base + "/upgrade-plans"
+		plans = protocol.Base + "/upgrade-plans"
 		plan  = plans + "/{planId}"
-		hist  = base + "/upgrade-history"
+		hist  = protocol.Base + "/upgrade-history"
 	)
 	shown := []string{"tasks", "batches"}
 	table := []route{
@@ -58,13 +57,13 @@ func (h *Handler) table() []route {
 		{Route{http.MethodPost, plan + "/health", "ReportHealth", ActionReport}, reportHealth, nil, nil, 0, ""},
 		{Route{http.MethodPost, plan + "/precheck", "Precheck", VerbAction(ota.VerbAnnotate)}, precheckPlan, nil, nil, 0, ""},
 		{Route{http.MethodPost, plan + "/reports", "ReportOutcomes", ActionReport}, reportOutcomes, nil, nil, 0, ""},
-		{Route{http.MethodPost, base + "/plans/preview", "PreviewPlan", ActionCreate}, previewPlan, []string{"callDuration"}, nil, 0, ""},
-		{Route{http.MethodPost, base + "/plans/downgrade", "CreateDowngradePlan", ActionCreate}, createDowngrade, shown, nil, 0, ""},
-		{Route{http.MethodPost, base + "/plans/rollback", "CreateRollbackPlan", VerbAction(ota.VerbCreateRollback)}, createRollback, shown, nil, 0, ""},
+		{Route{http.MethodPost, protocol.Base + "/plans/preview", "PreviewPlan", ActionCreate}, previewPlan, []string{"callDuration"}, nil, 0, ""},
+		{Route{http.MethodPost, protocol.Base + "/plans/downgrade", "CreateDowngradePlan", ActionCreate}, createDowngrade, shown, nil, 0, ""},
+		{Route{http.MethodPost, protocol.Base + "/plans/rollback", "CreateRollbackPlan", VerbAction(ota.VerbCreateRollback)}, createRollback, shown, nil, 0, ""},
 		{Route{http.MethodPost, plan + "/rollback", "RollbackPlan", VerbAction(ota.VerbRollback)}, rollbackPlan, shown, nil, 0, ""},
 		{Route{http.MethodGet, hist, "ListHistory", ActionList}, listHistory, []string{"planId", "component", "status", "limit", "offset"}, nil, 0, ""},
 		{Route{http.MethodGet, hist + "/{historyId}/logs", "GetHistoryLogs", ActionRead}, historyLogs, nil, nil, 0, ""},
-		{Route{http.MethodGet, base + "/openapi.json", "GetOpenAPI", ActionDescribe}, getOpenAPI, nil, nil, 0, ""},
+		{Route{http.MethodGet, protocol.Base + "/openapi.json", "GetOpenAPI", ActionDescribe}, getOpenAPI, nil, nil, 0, ""},
 	}
 	for _, v := range verbs {
 		table = append(table, route{

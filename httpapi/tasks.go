@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 const (
 	defaultTasks = 100
-	maxTasks     = 1000
 	cursorMark   = "v1."
 )
 
@@ -21,7 +22,7 @@ const (
 func listTasks(c *call) error {
 	q := ota.RowQuery{}
 	var err error
-	if q.Limit, err = c.number("limit", 1, maxTasks, defaultTasks); err != nil {
+	if q.Limit, err = c.number("limit", 1, protocol.MaxTasks, defaultTasks); err != nil {
 		return err
 	}
 	if q.From, err = c.cursor(); err != nil {
@@ -30,8 +31,8 @@ func listTasks(c *call) error {
 	if q.Status, err = statuses(c.query["status"]); err != nil {
 		return err
 	}
-	if q.IDs = c.query["agentId"]; len(q.IDs) > maxTasks {
-		return newProblem("malformed", "", Mistake{Pointer: "agentId", Problem: "is there too often", Allowed: "at most 1000 times"})
+	if q.IDs = c.query["agentId"]; len(q.IDs) > protocol.MaxTasks {
+		return newProblem("malformed", "", wire.Mistake{Pointer: "agentId", Problem: "is there too often", Allowed: "at most 1000 times"})
 	}
 	batch, err := c.number("batch", 0, maxOffset, -1)
 	if err != nil {
@@ -46,7 +47,7 @@ func listTasks(c *call) error {
 			return err
 		}
 	}
-	out := TaskPage{Items: []TaskInfo{}}
+	out := wire.TaskPage{Items: []wire.TaskInfo{}}
 	if q.To == 0 || q.From < q.To {
 		found, err := c.h.engine.Agents(c.r.Context(), p.ID, q)
 		if err != nil {
@@ -79,7 +80,7 @@ func (c *call) cursor() (int, error) {
 	s, ok := strings.CutPrefix(values[0], cursorMark)
 	n, err := strconv.Atoi(s)
 	if !ok || err != nil || n < 0 || n > maxOffset || len(values) > 1 {
-		return 0, newProblem("malformed", "", Mistake{Pointer: "cursor", Problem: "is no cursor", Value: wire.Shorten(values[0]), Allowed: "nextCursor of a page"})
+		return 0, newProblem("malformed", "", wire.Mistake{Pointer: "cursor", Problem: "is no cursor", Value: texts.Shorten(values[0]), Allowed: "nextCursor of a page"})
 	}
 	return n, nil
 }
@@ -106,8 +107,8 @@ func statuses(words []string) ([]ota.TaskStatus, error) {
 	for _, word := range words {
 		var s ota.TaskStatus
 		if s.UnmarshalText([]byte(word)) != nil {
-			return nil, newProblem("malformed", "", Mistake{
-				Pointer: "status", Problem: "is no status of a task", Value: wire.Shorten(word),
+			return nil, newProblem("malformed", "", wire.Mistake{
+				Pointer: "status", Problem: "is no status of a task", Value: texts.Shorten(word),
 				Allowed: "pending, running, waiting, succeeded, failed, skipped, canceled, unknown",
 			})
 		}
@@ -119,10 +120,10 @@ func statuses(words []string) ([]ota.TaskStatus, error) {
 	return out, nil
 }
 
-func taskInfoOf(p *ota.Plan, a *ota.AgentInfo, i int) TaskInfo {
+func taskInfoOf(p *ota.Plan, a *ota.AgentInfo, i int) wire.TaskInfo {
 	t := &a.Tasks[i]
-	return TaskInfo{
+	return wire.TaskInfo{
 		Task: taskOf(p, planDigits(p.ID), a, i), BatchIndex: a.Batch, Target: t.Target, Waiting: t.Status == ota.TaskWaiting, Reason: t.Reason,
-		Attempts: t.Attempts, StartedAt: Time{t.StartedAt}, EndedAt: Time{t.EndedAt}, DueAt: Time{t.DueAt}, Error: t.Error,
+		Attempts: t.Attempts, StartedAt: wire.Time{Time: t.StartedAt}, EndedAt: wire.Time{Time: t.EndedAt}, DueAt: wire.Time{Time: t.DueAt}, Error: t.Error,
 	}
 }

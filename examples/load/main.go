@@ -22,7 +22,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/client"
 )
 
 // scenarios are the measurements, in this order.
@@ -60,7 +60,7 @@ func fail(err error) {
 // target is the server under load: a process of its own.
 type target struct {
 	url string
-	*httpapi.Client
+	*client.Client
 }
 
 // against starts a server for one scenario.
@@ -83,7 +83,7 @@ func against(run func(context.Context, *target) error) error {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err == nil {
 		url := strings.TrimSpace(line)
-		err = run(ctx, &target{url, &httpapi.Client{URL: url, HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}})
+		err = run(ctx, &target{url, &client.Client{URL: url, HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}})
 	}
 	return errors.Join(err, in.Close(), cmd.Wait())
 }

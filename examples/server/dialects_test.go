@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/client"
 )
 
 // await repeats a command until its output contains a text.
@@ -25,7 +25,7 @@ func (s *server) await(t *testing.T, command, want string) {
 }
 
 // install uses the lifecycle API to bring agents to a version, as the patch with that name.
-func install(t *testing.T, c *httpapi.Client, from, to, patch string) {
+func install(t *testing.T, c *client.Client, from, to, patch string) {
 	t.Helper()
 	p, err := c.Create(t.Context(), ota.Spec{
 		Name: patch, FromVersion: from, ToVersion: to, ToRelease: "1", Agents: ota.AgentIDs("ok-1", "ok-2"), Labels: map[string]string{"patch": patch},

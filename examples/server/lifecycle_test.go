@@ -15,7 +15,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/examples/internal/program"
-	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/client"
 	"github.com/seed-19b57ce3/ota/otatest"
 	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
@@ -165,7 +165,7 @@ func killAndStart(t *testing.T, db string) {
 }
 
 // whole checks that a completed plan's log has each event once.
-func whole(t *testing.T, c *httpapi.Client, id string, agents int) {
+func whole(t *testing.T, c *client.Client, id string, agents int) {
 	t.Helper()
 	n := uint64(0)
 	ended, started := map[string]int{}, map[string]int{}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota/examples/internal/program"
-	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/client"
 )
 
 // TestMain makes the test binary the server when a test starts it as such.
@@ -77,8 +77,8 @@ func (s *server) kill(t *testing.T) {
 	_ = s.Wait()
 }
 
-func (s *server) client() *httpapi.Client {
-	return &httpapi.Client{URL: s.url, Token: "T", HTTP: &http.Client{Transport: &http.Transport{}}}
+func (s *server) client() *client.Client {
+	return &client.Client{URL: s.url, Token: "T", HTTP: &http.Client{Transport: &http.Transport{}}}
 }
 
 // timedOut is curl's exit code after its --max-time.

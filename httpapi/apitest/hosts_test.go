@@ -12,6 +12,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/gorilla/mux"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 func decode(s string) (any, error) {
@@ -82,7 +83,7 @@ func TestHosts(t *testing.T) {
 			}
 			const plans = "/ota/api/v1/lifecycle/upgrade-plans"
 			status, body := do("POST", plans, `{"name":"n","fromVersion":"1","toVersion":"2","toRelease":"2","agentIds":"a,b"}`)
-			var p httpapi.Plan
+			var p wire.Plan
 			if err := json.Unmarshal([]byte(body), &p); err != nil || status != 200 {
 				t.Fatal(status, body)
 			}

@@ -13,7 +13,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 )
 
 // The codes of errors that are no HTTP statuses.
@@ -80,7 +80,7 @@ func (c *call) chooseFormat() *refusal {
 		c.format = f
 	default:
 		c.format = formatJSON
-		return bad("The parameter f is unknown: "+wire.Shorten(f)+".", "allowed: html, json, pjson")
+		return bad("The parameter f is unknown: "+texts.Shorten(f)+".", "allowed: html, json, pjson")
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 )
 
 // known are the parameters that mean something here. Others, such as callback, are ignored.
@@ -177,7 +177,7 @@ func (c *call) settings() error {
 	case err != nil:
 		return bad("The parameter rollbackSettings cannot be read.", err.Error(), "allowed: {}")
 	case unknown != "":
-		return bad("The parameter rollbackSettings has settings, and there are none.", "unknown: "+wire.Shorten(unknown), "allowed: {}")
+		return bad("The parameter rollbackSettings has settings, and there are none.", "unknown: "+texts.Shorten(unknown), "allowed: {}")
 	}
 	return nil
 }

@@ -10,8 +10,8 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/handler"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // Handler serves system/upgrades of one deployment. It is safe for concurrent use.
@@ -26,7 +26,7 @@ const upgrades = "/system/upgrades"
 
 // Mount registers h on mux, under its prefix, method by method, so that it coexists with every other pattern of the host.
 func Mount(mux *http.ServeMux, h *Handler) {
-	wire.Mount(mux, h, h.Root(), h.Root()+"/")
+	handler.Mount(mux, h, h.Root(), h.Root()+"/")
 }
 
 // Root is the path below which h serves everything: the prefix, then "/system/upgrades".

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 )
 
 // rollback begins a job: its first rollback plan is made, and Run does the rest.
@@ -49,10 +49,10 @@ func (c *call) rollback(s site) (any, error) {
 // find returns the version that a request names.
 func (s *site) find(id string) (*target, error) {
 	if isRelease(id) {
-		return nil, bad("Release updates cannot be rolled back.", wire.Shorten(id)+" is a release")
+		return nil, bad("Release updates cannot be rolled back.", texts.Shorten(id)+" is a release")
 	}
 	if n := len(s.chain); n > 0 && s.chain[n-1].Labels[labelPatch] == id {
-		return nil, bad("The deployment is at this version already.", wire.Shorten(id)+" is version "+s.chain[n-1].ToVersion)
+		return nil, bad("The deployment is at this version already.", texts.Shorten(id)+" is version "+s.chain[n-1].ToVersion)
 	}
 	var ids []string
 	for _, t := range s.targets() {
@@ -65,7 +65,7 @@ func (s *site) find(id string) (*target, error) {
 	if len(ids) > 0 {
 		details = []string{"checkRollback lists " + strings.Join(ids[:min(len(ids), 10)], ", ")}
 	}
-	return nil, bad("There is no version "+wire.Shorten(id)+" to go back to.", details...)
+	return nil, bad("There is no version "+texts.Shorten(id)+" to go back to.", details...)
 }
 
 // mayUndo asks, for every plan that is to be undone, whether the caller may and whether the Engine could.
@@ -134,7 +134,7 @@ func (c *call) begin(t *target) (*job, error) {
 	return jobOf(&p), nil
 }
 
-func reason(id string) string { return "ArcGIS rollback to " + wire.Shorten(id) }
+func reason(id string) string { return "ArcGIS rollback to " + texts.Shorten(id) }
 
 // specOf is how the rollback plan of one step differs from its source: no batch of it is held, because nobody who speaks
 // this API could promote it.

@@ -9,9 +9,9 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/handler"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // call is one request being served.
@@ -112,7 +112,7 @@ func (c *call) allow(action httpapi.Action, p *ota.Plan) error {
 
 // plan finds a plan that the principal may read, by its ID with or without "plan-".
 func (c *call) plan(id string) (ota.Plan, error) {
-	p, err := wire.Plan(c.r.Context(), c.h.engine, id)
+	p, err := handler.Plan(c.r.Context(), c.h.engine, id)
 	if err != nil {
 		return p, err
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 )
 
 // shown is which fields of an object are wanted.
@@ -52,7 +52,7 @@ func (c *call) shown() (shown, error) {
 	case "true", "1":
 		s.skipDefault = true
 	default:
-		return s, refuse(http.StatusBadRequest, "skip_default is %q; allowed: true, false", wire.Shorten(v))
+		return s, refuse(http.StatusBadRequest, "skip_default is %q; allowed: true, false", texts.Shorten(v))
 	}
 	return s, nil
 }
@@ -121,7 +121,7 @@ func number32(q url.Values, name string, absent, most int) (int, error) {
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 || n > most {
-		return 0, refuse(http.StatusBadRequest, "%s is %q; allowed: 1 to %d", name, wire.Shorten(v), most)
+		return 0, refuse(http.StatusBadRequest, "%s is %q; allowed: 1 to %d", name, texts.Shorten(v), most)
 	}
 	return n, nil
 }

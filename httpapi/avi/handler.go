@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/handler"
 )
 
 // Handler serves the Avi API of one Engine. It is safe for concurrent use.
@@ -27,9 +27,9 @@ var roots = []string{collection, "/upgradestatusinfo", "/api/cluster/status", "/
 // /logout too, where the SDKs look for them.
 func Mount(mux *http.ServeMux, h *Handler) {
 	for i, root := range roots {
-		wire.Mount(mux, h, h.opt.Prefix+root)
+		handler.Mount(mux, h, h.opt.Prefix+root)
 		if i < 2 {
-			wire.Mount(mux, h, h.opt.Prefix+root+"/")
+			handler.Mount(mux, h, h.opt.Prefix+root+"/")
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 )
 
 // login is POST /login: a JSON object or a form with username and password, or with a token.
@@ -59,7 +59,7 @@ func (c *call) credential() (httpapi.Credential, error) {
 		}
 		for name, values := range form {
 			if len(values) > 1 {
-				return httpapi.Credential{}, refuse(http.StatusBadRequest, "%s is there twice", wire.Shorten(name))
+				return httpapi.Credential{}, refuse(http.StatusBadRequest, "%s is there twice", texts.Shorten(name))
 			}
 			known[name] = values[0]
 		}

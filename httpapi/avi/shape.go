@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 )
 
 // shape is the type of a field of the document.
@@ -47,7 +47,7 @@ func (s *shape) read(r *strictjson.Reader) (any, error) {
 	default:
 		v, err := r.String()
 		if err == nil && s.words != nil && !slices.Contains(s.words, v) {
-			err = r.Fail(strictjson.Type, fmt.Sprintf("is %q; allowed: %s", wire.Shorten(v), strings.Join(s.words, ", ")))
+			err = r.Fail(strictjson.Type, fmt.Sprintf("is %q; allowed: %s", texts.Shorten(v), strings.Join(s.words, ", ")))
 		}
 		return v, err
 	}

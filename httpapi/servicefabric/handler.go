@@ -12,14 +12,14 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/handler"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
 )
 
 // Mount registers h on mux so that it coexists with every other pattern of the host: method by method. It takes everything
 // below /Applications/, and below /$/, where the real gateway has its cluster and answers unknown paths by 400.
 func Mount(mux *http.ServeMux, h *Handler) {
-	wire.Mount(mux, h, "/Applications", "/Applications/", "/$/")
+	handler.Mount(mux, h, "/Applications", "/Applications/", "/$/")
 }
 
 // operation is one call: the last part of its path.

@@ -4,6 +4,7 @@ package testserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/client"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -61,6 +63,32 @@ func Serve(t testing.TB, h http.Handler) string {
 		<-done
 	})
 	return "http://" + l.Addr().String()
+}
+
+// Lifecycle serves the lifecycle API on a real port, over an Engine that runs until the test has
+// ended. It returns a client, whose name is "ann".
+func Lifecycle(t testing.TB, x ota.Executor, opt httpapi.Options) (*client.Client, *ota.Engine) {
+	t.Helper()
+	e, err := ota.New(ota.NewMemStore(), x, ota.Options{DrainTimeout: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	Run(t, e.Run)
+	opt.Auth = httpapi.Tokens(map[string]string{"ann-token": "ann"})
+	h, err := httpapi.New(e, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &client.Client{URL: Serve(t, h), Token: "ann-token", HTTP: &http.Client{Transport: &http.Transport{}}}, e
+}
+
+// Quick is an Executor that upgrades an agent at once. An agent whose ID begins with "fail" fails,
+// except in a rollback.
+func Quick(_ context.Context, a ota.Attempt) (ota.Result, error) {
+	if strings.HasPrefix(a.Agent, "fail") && !a.Rollback {
+		return ota.Result{}, errors.New("disk full")
+	}
+	return ota.Result{Version: a.ToVersion}, nil
 }
 
 // Stall sends a request whose body ends early, or never begins. It returns the answer, up to the

@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/client"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -15,7 +16,7 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := httpapi.Client{URL: Serve(t, h)}
+	c := client.Client{URL: Serve(t, h)}
 	p, err := e.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs(otatest.IDs("ok-", 3)...)})
 	if err != nil {
 		t.Fatal(err)

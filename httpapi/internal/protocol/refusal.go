@@ -1,4 +1,4 @@
-package httpapi
+package protocol
 
 import (
 	"errors"
@@ -7,16 +7,23 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// refusal is one row of the only table from errors to answers, which the handler reads from left to right and Client
-// from right to left.
-type refusal struct {
-	err    error // what it matches with errors.Is
-	status int
-	code   string // unique
-	title  string
+// The sentinels of access. Package wire exports them and says what they mean.
+var (
+	ErrUnauthenticated = errors.New("httpapi: no valid credential")
+	ErrForbidden       = errors.New("httpapi: not allowed")
+	ErrUnavailable     = errors.New("httpapi: unavailable")
+)
+
+// Refusal is one row of the only table from errors to answers. The handler reads it from left to
+// right, the client from right to left.
+type Refusal struct {
+	Err    error // the error that it matches with errors.Is
+	Status int   // of HTTP
+	Code   string
+	Title  string
 }
 
-var refusals = []refusal{
+var refusals = []Refusal{
 	{ErrUnauthenticated, http.StatusUnauthorized, "unauthenticated", "A valid credential is needed"},
 	{ErrForbidden, http.StatusForbidden, "forbidden", "Not allowed"},
 	{ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "Not available now; try again later"},
@@ -29,7 +36,7 @@ var refusals = []refusal{
 	{ota.ErrConflict, http.StatusConflict, "conflict", "Changed by somebody else"},
 	{ota.ErrExists, http.StatusConflict, "exists", "It exists already"},
 	{ota.ErrFenced, http.StatusServiceUnavailable, "fenced", "Another engine took the plan over; try again"},
-	// The rest never comes from errors: the handler makes these itself, and Client reads them.
+	// The rest never comes from errors: the handler makes these itself, and the client reads them.
 	{ota.ErrConflict, http.StatusPreconditionFailed, "precondition_failed", "The plan is not what If-Match says"},
 	{ota.ErrConflict, http.StatusPreconditionRequired, "precondition_required", "If-Match is required"},
 	{ota.ErrExists, http.StatusUnprocessableEntity, "key_reused", "The Idempotency-Key was used for another request"},
@@ -42,27 +49,33 @@ var refusals = []refusal{
 	{ErrUnavailable, http.StatusServiceUnavailable, "too_many_watchers", "Too many streams are open"},
 }
 
-// Status is the row of the table for an error of the Engine or of Auth: the HTTP status and the code of the Problem. What the
-// table does not know, such as a Store that does not answer, is 503 "unavailable".
-func Status(err error) (status int, code string) {
-	r := rowOf(err)
-	return r.status, r.code
-}
-
-func rowOf(err error) refusal {
+// RefusalOf returns the row for an error of the Engine or of Auth. An error that the table does not
+// know, such as that of a Store that does not answer, is "unavailable".
+func RefusalOf(err error) Refusal {
 	for _, r := range refusals {
-		if errors.Is(err, r.err) {
+		if errors.Is(err, r.Err) {
 			return r
 		}
 	}
-	return rowCalled("unavailable")
+	return RefusalCalled("unavailable")
 }
 
-func rowCalled(code string) refusal {
+// RefusalCalled returns the row with a code. It panics for any other code.
+func RefusalCalled(code string) Refusal {
 	for _, r := range refusals {
-		if r.code == code {
+		if r.Code == code {
 			return r
 		}
 	}
 	panic("httpapi: no refusal is called " + code)
+}
+
+// Sentinel returns the error that a code stands for, or nil for an unknown code.
+func Sentinel(code string) error {
+	for _, r := range refusals {
+		if r.Code == code {
+			return r.Err
+		}
+	}
+	return nil
 }

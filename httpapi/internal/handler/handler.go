@@ -1,5 +1,5 @@
-// Package wire has what all APIs do alike with paths, IDs and the texts of requests.
-package wire
+// Package handler has what all APIs do alike with paths, IDs and the texts of requests.
+package handler
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 )
 
 // Mount registers h on mux under these paths, method by method, so that it coexists with every other pattern of the host: a
@@ -22,25 +23,10 @@ func Mount(mux *http.ServeMux, h http.Handler, paths ...string) {
 	}
 }
 
-// LegalID reports whether a plan, or a record of its history, may have this ID.
-func LegalID(id string) bool {
-	if id == "" || len(id) > 128 {
-		return false
-	}
-	for i := range len(id) {
-		switch c := id[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '~', c == '-':
-		default:
-			return false
-		}
-	}
-	return true
-}
-
 // Plan finds a plan by its ID, with or without the prefix "plan-".
 func Plan(ctx context.Context, e *ota.Engine, id string) (ota.Plan, error) {
 	const prefix = "plan-"
-	if !LegalID(id) {
+	if !texts.LegalID(id) {
 		return ota.Plan{}, ota.ErrNotFound
 	}
 	other := prefix + id
@@ -52,13 +38,4 @@ func Plan(ctx context.Context, e *ota.Engine, id string) (ota.Plan, error) {
 		p, err = e.Plan(ctx, other)
 	}
 	return p, err
-}
-
-// Shorten is a value of a request as it may be told in a refusal: at most 64 bytes of it, and valid UTF-8.
-func Shorten(s string) string {
-	const most = 64
-	if len(s) > most {
-		s = s[:most] + "…"
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
 }

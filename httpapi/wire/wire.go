@@ -1,8 +1,12 @@
-package httpapi
+// Package wire has the bodies of the lifecycle API as Go types: what package httpapi answers and
+// package client returns. A plan, a page of tasks and a refusal have one type on both sides.
+package wire
 
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
@@ -42,6 +46,12 @@ type Plan struct {
 
 	// ETag is the entity tag that came with the plan, for If-Match; Client fills it in.
 	ETag string `json:"-"`
+}
+
+// Control is the plan's Control number, for ota.By, or 0 when the plan did not come from a Client.
+func (p *Plan) Control() uint64 {
+	n, _ := strconv.ParseUint(strings.Trim(p.ETag, `"`), 10, 64)
+	return n
 }
 
 // Policy is the part of a plan's policy that the documents do not have. Its fields lie beside theirs, and mean what those of
@@ -100,6 +110,28 @@ type Retry struct {
 	Max        int      `json:"max"`
 	Backoff    Duration `json:"backoff"`
 	MaxBackoff Duration `json:"maxBackoff"`
+}
+
+// Rate is ota.Rate on the wire.
+type Rate struct {
+	Starts int      `json:"starts"`
+	Per    Duration `json:"per"`
+}
+
+// Gate is ota.Gate on the wire.
+type Gate struct {
+	Every           Duration `json:"every"`
+	MaxInconclusive int      `json:"maxInconclusive"`
+	MaxErrors       int      `json:"maxErrors"`
+}
+
+// Window is ota.Window on the wire.
+type Window struct {
+	Days   []time.Weekday `json:"days,omitempty"` // 0 (Sunday) to 6
+	Start  Duration       `json:"start"`
+	Length Duration       `json:"length"`
+	Zone   string         `json:"zone,omitempty"`
+	Margin Duration       `json:"margin"`
 }
 
 // Batch is a batch on the wire.

@@ -1,4 +1,4 @@
-package httpapi
+package client
 
 import (
 	"bufio"
@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // Watch yields the records of a plan's log above after, every one once, in order and without gap, and goes on until the
@@ -28,8 +30,8 @@ func (c *Client) Watch(ctx context.Context, id string, after uint64) iter.Seq2[o
 		for try := 0; ; try++ {
 			before := after
 			done, err := c.watch(ctx, id, &after, yield)
-			var refused *Problem
-			if done || errors.As(err, &refused) && !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
+			var refused *wire.Problem
+			if done || errors.As(err, &refused) && !errors.Is(err, wire.ErrUnavailable) || ctx.Err() != nil {
 				if !done {
 					yield(ota.Record{}, errors.Join(err, context.Cause(ctx)))
 				}
@@ -78,7 +80,7 @@ func (c *Client) watch(ctx context.Context, id string, after *uint64, yield func
 		}
 		data, ok := strings.CutPrefix(line, "data: ")
 		if !ok {
-			ended = ended || line == endMark[:len(endMark)-1]
+			ended = ended || line == protocol.EndMark
 			continue
 		}
 		var rec ota.Record

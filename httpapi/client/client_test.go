@@ -1,4 +1,4 @@
-package httpapi_test
+package client_test
 
 import (
 	"encoding/json"
@@ -13,14 +13,16 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/client"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 	"github.com/seed-19b57ce3/ota/internal/testserver"
 )
 
 // What Engine refuses, Client refuses by the same error, with the same fields.
 func TestClientErrors(t *testing.T) {
-	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{Strict: true})
+	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Strict: true})
 	ctx := t.Context()
-	create := func(agents ...string) httpapi.Plan {
+	create := func(agents ...string) wire.Plan {
 		t.Helper()
 		p, err := c.Create(ctx, ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(agents...)})
 		if err != nil {
@@ -55,7 +57,7 @@ func TestClientErrors(t *testing.T) {
 	}
 	f := create("fail-1")
 	wait(f.ID)
-	_, err = c.Resume(ctx, f.ID, httpapi.Decision{}, ota.By{})
+	_, err = c.Resume(ctx, f.ID, client.Decision{}, ota.By{})
 	_, want = e.Resume(ctx, f.ID, ota.Decision{}, ota.By{})
 	var breach, wantBreach *ota.BreachError
 	if !errors.Is(err, ota.ErrBreach) || !errors.As(err, &breach) || !errors.As(want, &wantBreach) || breach.Failed != 1 || breach.Breach.String() != wantBreach.Breach.String() {
@@ -66,7 +68,7 @@ func TestClientErrors(t *testing.T) {
 	if !errors.Is(err, ota.ErrClaimed) || !errors.As(err, &claim) || !reflect.DeepEqual(claim.Conflicts, []ota.Conflict{{Agent: "fail-1", Plan: f.ID}}) {
 		t.Errorf("got %v", err)
 	}
-	if _, err = c.Resume(ctx, f.ID, httpapi.Decision{Word: "accept", Failed: breach.Failed}, ota.By{}); err != nil {
+	if _, err = c.Resume(ctx, f.ID, client.Decision{Word: "accept", Failed: breach.Failed}, ota.By{}); err != nil {
 		t.Error(err)
 	}
 	_, err = c.Create(ctx, ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("a", "a"), Policy: ota.Policy{Concurrency: -1}})
@@ -75,7 +77,7 @@ func TestClientErrors(t *testing.T) {
 	}
 	stranger := *c
 	stranger.Token = "x"
-	if _, err := stranger.Plan(ctx, p.ID); !errors.Is(err, httpapi.ErrUnauthenticated) {
+	if _, err := stranger.Plan(ctx, p.ID); !errors.Is(err, wire.ErrUnauthenticated) {
 		t.Errorf("got %v", err)
 	}
 	for _, err = range c.Watch(ctx, "plan-x", 0) {
@@ -87,15 +89,15 @@ func TestClientErrors(t *testing.T) {
 	if _, err = c.Create(ctx, ota.Spec{Name: "n", Agents: func(yield func(ota.Agent, error) bool) { yield(ota.Agent{}, broken) }}); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
-	away := httpapi.Client{URL: testserver.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))}
-	if _, err := away.Plan(ctx, "x"); !errors.Is(err, httpapi.ErrUnavailable) {
+	away := client.Client{URL: testserver.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))}
+	if _, err := away.Plan(ctx, "x"); !errors.Is(err, wire.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 }
 
 // A refusal over a breach says which bodies resume the plan, and they do.
 func TestBreachHint(t *testing.T) {
-	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{})
+	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{})
 	none, all := 0.0, 1.0
 	for name, row := range map[string]struct {
 		policy ota.Policy
@@ -118,8 +120,8 @@ func TestBreachHint(t *testing.T) {
 			if err != nil {
 				t.Fatal(name, err)
 			}
-			_, err = c.Resume(t.Context(), p.ID, httpapi.Decision{}, ota.By{})
-			var refused *httpapi.Problem
+			_, err = c.Resume(t.Context(), p.ID, client.Decision{}, ota.By{})
+			var refused *wire.Problem
 			if !errors.As(err, &refused) || refused.Code != "breach" || strings.Contains(refused.Detail+refused.Hint, "Accept(") {
 				t.Fatalf("%s: got %+v", name, err)
 			}
@@ -134,7 +136,7 @@ func TestBreachHint(t *testing.T) {
 			if err := json.Unmarshal([]byte(bodies[i]), &d); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := c.Resume(t.Context(), p.ID, httpapi.Decision{Word: d.Decision, Failed: d.Failed}, ota.By{}); err != nil {
+			if _, err := c.Resume(t.Context(), p.ID, client.Decision{Word: d.Decision, Failed: d.Failed}, ota.By{}); err != nil {
 				t.Errorf("%s: %s: %v", name, bodies[i], err)
 			}
 		}
@@ -143,7 +145,7 @@ func TestBreachHint(t *testing.T) {
 
 // A whole policy goes over the wire and comes back.
 func TestClientRoundTrip(t *testing.T) {
-	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{Strict: true})
+	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Strict: true})
 	threshold := 0.25
 	spec := ota.Spec{
 		Name: "all", FromVersion: "1", FromRelease: "10", ToVersion: "2", ToRelease: "20", CreatedBy: "me",
@@ -187,7 +189,7 @@ func TestClientRoundTrip(t *testing.T) {
 	if err != nil || len(d.Batches) != 2 || d.Batches[0].Name != "canary" || len(d.Batches[1].Tasks) != 2 || d.Control() != got.Control {
 		t.Errorf("got %+v, %v", d, err)
 	}
-	list, err := c.Plans(ctx, httpapi.PlanQuery{Status: []ota.Status{ota.StatusPending}, Labels: spec.Labels, Limit: 1})
+	list, err := c.Plans(ctx, client.PlanQuery{Status: []ota.Status{ota.StatusPending}, Labels: spec.Labels, Limit: 1})
 	if err != nil || list.Total != 1 || list.Items[0].ID != p.ID {
 		t.Errorf("got %+v, %v", list, err)
 	}
@@ -207,7 +209,7 @@ func TestClientRoundTrip(t *testing.T) {
 	if x, err := c.Explain(ctx, p.ID); err != nil || x.Blockers[0].Verb != "start" {
 		t.Errorf("got %+v, %v", x, err)
 	}
-	if h, err := c.History(ctx, httpapi.HistoryQuery{PlanID: p.ID}); err != nil || h.Total != 0 {
+	if h, err := c.History(ctx, client.HistoryQuery{PlanID: p.ID}); err != nil || h.Total != 0 {
 		t.Errorf("got %+v, %v", h, err)
 	}
 	if err := c.ReportHealth(ctx, p.ID, []ota.HealthReport{{Agent: "a1", Healthy: true}}); err != nil {

@@ -1,4 +1,4 @@
-package httpapi
+package client
 
 import (
 	"bufio"
@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // Create is Engine.Create. The agents are sent while they are read; the plan comes back without its batches. An error that they
 // yield is returned, and nothing is made. Spec.RequestKey is the Idempotency-Key; ID, Fingerprint and Actor are the server's and must be empty.
-func (c *Client) Create(ctx context.Context, spec ota.Spec) (p Plan, err error) {
+func (c *Client) Create(ctx context.Context, spec ota.Spec) (p wire.Plan, err error) {
 	q := request{method: http.MethodPost, path: "/upgrade-plans", query: without("batches"), by: ota.By{Request: spec.RequestKey}}
 	err = sendSpec(q, &spec, func(q request) error {
 		p, err = c.plan(ctx, q)
@@ -25,7 +26,7 @@ func (c *Client) Create(ctx context.Context, spec ota.Spec) (p Plan, err error) 
 }
 
 // Preview is Engine.Preview. The spec is sent as by Create, and its RequestKey is not looked at.
-func (c *Client) Preview(ctx context.Context, spec ota.Spec, call time.Duration) (p Preview, err error) {
+func (c *Client) Preview(ctx context.Context, spec ota.Spec, call time.Duration) (p wire.Preview, err error) {
 	q := request{method: http.MethodPost, path: "/plans/preview", query: url.Values{"callDuration": {call.String()}}}
 	err = sendSpec(q, &spec, func(q request) error {
 		_, err := c.do(ctx, q, &p)
@@ -38,7 +39,7 @@ func (c *Client) Preview(ctx context.Context, spec ota.Spec, call time.Duration)
 func sendSpec(q request, spec *ota.Spec, send func(request) error) error {
 	for field, s := range map[string]string{"id": spec.ID, "fingerprint": spec.Fingerprint, "actor": spec.Actor} {
 		if s != "" {
-			return &ota.FieldError{Field: field, Value: wire.Shorten(s), Problem: "is chosen by the server", Allowed: "empty"}
+			return &ota.FieldError{Field: field, Value: texts.Shorten(s), Problem: "is chosen by the server", Allowed: "empty"}
 		}
 	}
 	if spec.Agents == nil {
@@ -69,7 +70,7 @@ func sendSpec(q request, spec *ota.Spec, send func(request) error) error {
 
 // writeAgents writes the request: what comes before the agents, then one after another.
 func writeAgents(out io.Writer, head []byte, spec *ota.Spec) error {
-	w := bufio.NewWriterSize(out, chunk)
+	w := bufio.NewWriterSize(out, 32<<10)
 	_, _ = w.Write(head[:len(head)-1]) // the first error stays, and Flush returns it
 	_, _ = w.WriteString(`,"agents":[`)
 	n := 0
@@ -143,10 +144,10 @@ func policyMembers(body map[string]any, p *ota.Policy) {
 	}
 	add("concurrency", p.Concurrency, p.Concurrency != 0)
 	add("failureThreshold", p.FailureThreshold, p.FailureThreshold != nil)
-	add("attemptLimit", Duration(p.AttemptLimit), p.AttemptLimit != 0)
-	add("queueLimit", Duration(p.QueueLimit), p.QueueLimit != 0)
+	add("attemptLimit", wire.Duration(p.AttemptLimit), p.AttemptLimit != 0)
+	add("queueLimit", wire.Duration(p.QueueLimit), p.QueueLimit != 0)
 	add("maxAbandoned", p.MaxAbandoned, p.MaxAbandoned != 0)
-	w := policyOf(p)
+	w := wire.PolicyOf(p)
 	body["scope"], body["onBreach"], body["onAway"], body["reserve"] = w.Scope, w.OnBreach, w.OnAway, w.Reserve
 	body["hold"], body["observe"], body["retry"] = w.Hold, w.Observe, w.Retry
 	body["batchLimit"], body["planLimit"], body["maxConsecutive"] = w.BatchLimit, w.PlanLimit, w.MaxConsecutive

@@ -1,4 +1,5 @@
-package httpapi
+// Package client calls the lifecycle API of a server elsewhere. It does not link that server.
+package client
 
 import (
 	"bytes"
@@ -12,12 +13,13 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/wire"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // Client speaks to a Handler elsewhere. Its methods mean what those of *ota.Engine mean, and its refusals are *Problem
@@ -50,7 +52,7 @@ type request struct {
 
 // open sends a request and returns the answer, if it is a success.
 func (c *Client) open(ctx context.Context, q request) (*http.Response, error) {
-	u := strings.TrimSuffix(c.URL, "/") + base + q.path
+	u := strings.TrimSuffix(c.URL, "/") + protocol.Base + q.path
 	if len(q.query) > 0 {
 		u += "?" + q.query.Encode()
 	}
@@ -71,7 +73,7 @@ func (c *Client) open(ctx context.Context, q request) (*http.Response, error) {
 		r.Header.Set("Idempotency-Key", q.by.Request)
 	}
 	if q.by.Control != 0 {
-		r.Header.Set("If-Match", etag(q.by.Control))
+		r.Header.Set("If-Match", protocol.ETag(q.by.Control))
 	}
 	resp, err := cmp.Or(c.HTTP, http.DefaultClient).Do(r)
 	if err != nil {
@@ -111,29 +113,20 @@ func unexpected(err error) error {
 // readProblem reads a refusal. What is none of ours, such as a proxy's page, is told by its status.
 func readProblem(resp *http.Response) error {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	p := &Problem{}
+	p := &wire.Problem{}
 	t, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if t != "application/problem+json" || json.Unmarshal(b, p) != nil || p.Code == "" {
-		p = &Problem{Status: resp.StatusCode, Title: resp.Status, Detail: wire.Shorten(string(b))}
-		if resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests {
-			p.cause = ErrUnavailable
-		}
+		p = &wire.Problem{Status: resp.StatusCode, Title: resp.Status, Detail: texts.Shorten(string(b))}
 	}
 	return p
 }
 
 // plan sends a request that is answered by a plan.
-func (c *Client) plan(ctx context.Context, q request) (Plan, error) {
-	var p Plan
+func (c *Client) plan(ctx context.Context, q request) (wire.Plan, error) {
+	var p wire.Plan
 	h, err := c.do(ctx, q, &p)
 	p.ETag = h.Get("ETag")
 	return p, err
-}
-
-// Control is the plan's Control number, for ota.By, or 0 when the plan did not come from a Client.
-func (p *Plan) Control() uint64 {
-	n, _ := strconv.ParseUint(strings.Trim(p.ETag, `"`), 10, 64)
-	return n
 }
 
 func planPath(id, rest string) string { return "/upgrade-plans/" + url.PathEscape(id) + rest }
@@ -147,7 +140,7 @@ func without(names ...string) url.Values {
 }
 
 // say says a verb; the plan comes back without its batches.
-func (c *Client) say(ctx context.Context, id, verb string, by ota.By, body map[string]any) (Plan, error) {
+func (c *Client) say(ctx context.Context, id, verb string, by ota.By, body map[string]any) (wire.Plan, error) {
 	return c.plan(ctx, request{
 		method: http.MethodPost, path: planPath(id, "/"+verb), query: without("batches"), by: by, body: object(by, body),
 	})

@@ -1,4 +1,4 @@
-package httpapi
+package client
 
 import (
 	"context"
@@ -6,15 +6,16 @@ import (
 	"net/http"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 // Start is Engine.Start.
-func (c *Client) Start(ctx context.Context, id string, by ota.By) (Plan, error) {
+func (c *Client) Start(ctx context.Context, id string, by ota.By) (wire.Plan, error) {
 	return c.say(ctx, id, "start", by, nil)
 }
 
 // Pause is Engine.Pause.
-func (c *Client) Pause(ctx context.Context, id string, by ota.By) (Plan, error) {
+func (c *Client) Pause(ctx context.Context, id string, by ota.By) (wire.Plan, error) {
 	return c.say(ctx, id, "pause", by, nil)
 }
 
@@ -26,7 +27,7 @@ type Decision struct {
 }
 
 // Resume is Engine.Resume. Over a breach that needs a decision it returns a *Problem in which errors.As finds an *ota.BreachError.
-func (c *Client) Resume(ctx context.Context, id string, d Decision, by ota.By) (Plan, error) {
+func (c *Client) Resume(ctx context.Context, id string, d Decision, by ota.By) (wire.Plan, error) {
 	body := map[string]any{}
 	switch d.Word {
 	case "":
@@ -42,7 +43,7 @@ func (c *Client) Resume(ctx context.Context, id string, d Decision, by ota.By) (
 }
 
 // Cancel is Engine.Cancel: calls in flight are interrupted, or may end.
-func (c *Client) Cancel(ctx context.Context, id string, interrupt bool, by ota.By) (Plan, error) {
+func (c *Client) Cancel(ctx context.Context, id string, interrupt bool, by ota.By) (wire.Plan, error) {
 	mode := "drain"
 	if interrupt {
 		mode = "interrupt"
@@ -51,7 +52,7 @@ func (c *Client) Cancel(ctx context.Context, id string, interrupt bool, by ota.B
 }
 
 // Promote is Engine.Promote. A negative batch means the next one that was not begun.
-func (c *Client) Promote(ctx context.Context, id string, batch int, by ota.By) (Plan, error) {
+func (c *Client) Promote(ctx context.Context, id string, batch int, by ota.By) (wire.Plan, error) {
 	if batch < 0 {
 		return c.say(ctx, id, "promote", by, nil)
 	}
@@ -59,12 +60,12 @@ func (c *Client) Promote(ctx context.Context, id string, batch int, by ota.By) (
 }
 
 // Skip is Engine.Skip.
-func (c *Client) Skip(ctx context.Context, id string, agents []string, by ota.By) (Plan, error) {
+func (c *Client) Skip(ctx context.Context, id string, agents []string, by ota.By) (wire.Plan, error) {
 	return c.say(ctx, id, "skip", by, map[string]any{"agentIds": append([]string{}, agents...)})
 }
 
 // Retry is Engine.Retry. No agents mean all that failed.
-func (c *Client) Retry(ctx context.Context, id string, agents []string, by ota.By) (Plan, error) {
+func (c *Client) Retry(ctx context.Context, id string, agents []string, by ota.By) (wire.Plan, error) {
 	if len(agents) == 0 {
 		return c.say(ctx, id, "retry", by, nil)
 	}
@@ -73,7 +74,7 @@ func (c *Client) Retry(ctx context.Context, id string, agents []string, by ota.B
 
 // Edit changes a plan's policy by a JSON merge patch: for example {"concurrency": 3, "retry": nil}, where nil is the
 // default.
-func (c *Client) Edit(ctx context.Context, id string, patch map[string]any, by ota.By) (Plan, error) {
+func (c *Client) Edit(ctx context.Context, id string, patch map[string]any, by ota.By) (wire.Plan, error) {
 	return c.plan(ctx, request{
 		method: http.MethodPatch, path: planPath(id, ""), query: without("batches"), by: by, body: object(by, patch),
 	})
@@ -81,10 +82,10 @@ func (c *Client) Edit(ctx context.Context, id string, patch map[string]any, by o
 
 // CreateRollback is Engine.CreateRollback. observeDuration is required by the API; more is what else the rollback plan
 // is to have, by the names of the wire, and may be nil. The plan comes back without its batches.
-func (c *Client) CreateRollback(ctx context.Context, source, observeDuration string, more map[string]any, by ota.By) (RollbackAnswer, error) {
+func (c *Client) CreateRollback(ctx context.Context, source, observeDuration string, more map[string]any, by ota.By) (wire.RollbackAnswer, error) {
 	body := map[string]any{"sourcePlanUuid": source, "observeDuration": observeDuration}
 	maps.Copy(body, more)
-	var out RollbackAnswer
+	var out wire.RollbackAnswer
 	h, err := c.do(ctx, request{
 		method: http.MethodPost, path: "/plans/rollback", query: without("batches"), by: by, body: object(by, body),
 	}, &out)
@@ -94,7 +95,7 @@ func (c *Client) CreateRollback(ctx context.Context, source, observeDuration str
 
 // Downgrade makes a plan that brings components to the versions named; agents may be empty where the server has an
 // Inventory. more are further members of the request, as for CreateRollback; a batchSize and an observeDuration are required.
-func (c *Client) Downgrade(ctx context.Context, name string, components []DowngradeComponent, agents []string, more map[string]any) (Plan, error) {
+func (c *Client) Downgrade(ctx context.Context, name string, components []wire.DowngradeComponent, agents []string, more map[string]any) (wire.Plan, error) {
 	body := map[string]any{"name": name, "components": components}
 	if len(agents) > 0 {
 		body["agentIds"] = agents
@@ -104,15 +105,15 @@ func (c *Client) Downgrade(ctx context.Context, name string, components []Downgr
 }
 
 // Rollback is Engine.Rollback: the plan that is returned is the rollback plan. more is as for CreateRollback.
-func (c *Client) Rollback(ctx context.Context, id string, more map[string]any, by ota.By) (Plan, error) {
+func (c *Client) Rollback(ctx context.Context, id string, more map[string]any, by ota.By) (wire.Plan, error) {
 	return c.say(ctx, id, "rollback", by, more)
 }
 
 // ReportHealth is Engine.ReportHealth.
 func (c *Client) ReportHealth(ctx context.Context, id string, reports []ota.HealthReport) error {
-	list := make([]HealthReport, len(reports))
+	list := make([]wire.HealthReport, len(reports))
 	for i, r := range reports {
-		list[i] = HealthReport{AgentID: r.Agent, Healthy: r.Healthy, At: r.At, Reason: r.Reason}
+		list[i] = wire.HealthReport{AgentID: r.Agent, Healthy: r.Healthy, At: r.At, Reason: r.Reason}
 	}
 	var out struct{}
 	_, err := c.do(ctx, request{method: http.MethodPost, path: planPath(id, "/health"), body: value(list)}, &out)
@@ -121,7 +122,7 @@ func (c *Client) ReportHealth(ctx context.Context, id string, reports []ota.Heal
 
 // ReportOutcomes is Engine.ReportOutcomes: it returns nil once what follows from all reports is committed.
 func (c *Client) ReportOutcomes(ctx context.Context, id string, reports []ota.OutcomeReport) error {
-	list := make([]OutcomeReport, len(reports))
+	list := make([]wire.OutcomeReport, len(reports))
 	for i, r := range reports {
 		list[i] = outcomeOf(r)
 		list[i].AgentID, list[i].Task, list[i].Number = r.Agent, r.Task, r.Number
@@ -138,15 +139,15 @@ func (c *Client) ReportOutcome(ctx context.Context, key string, res ota.Result, 
 	}
 	r := outcomeOf(ota.ReportOf(ota.Attempt{}, res, err))
 	r.Key = key
-	return c.report(ctx, plan, []OutcomeReport{r})
+	return c.report(ctx, plan, []wire.OutcomeReport{r})
 }
 
 // outcomeOf is a report on the wire, but for which attempt it is about.
-func outcomeOf(r ota.OutcomeReport) OutcomeReport {
-	return OutcomeReport{Outcome: r.Reason, Version: r.Version, Unchanged: r.Unchanged, After: Duration(r.After), Message: r.Message}
+func outcomeOf(r ota.OutcomeReport) wire.OutcomeReport {
+	return wire.OutcomeReport{Outcome: r.Reason, Version: r.Version, Unchanged: r.Unchanged, After: wire.Duration(r.After), Message: r.Message}
 }
 
-func (c *Client) report(ctx context.Context, id string, list []OutcomeReport) error {
+func (c *Client) report(ctx context.Context, id string, list []wire.OutcomeReport) error {
 	var out struct{}
 	_, err := c.do(ctx, request{method: http.MethodPost, path: planPath(id, "/reports"), body: value(list)}, &out)
 	return err
@@ -154,13 +155,13 @@ func (c *Client) report(ctx context.Context, id string, list []OutcomeReport) er
 
 // Precheck is Engine.Precheck: it asks about every agent that was not started, and returns when all have answered. item names
 // the one check that is wanted; empty means all.
-func (c *Client) Precheck(ctx context.Context, id, item string, by ota.By) (Precheck, error) {
+func (c *Client) Precheck(ctx context.Context, id, item string, by ota.By) (wire.Precheck, error) {
 	body := map[string]any{}
 	if item != "" {
 		body["item"] = item
 	}
 	by.Reason = "" // a question needs none
-	var out Precheck
+	var out wire.Precheck
 	_, err := c.do(ctx, request{method: http.MethodPost, path: planPath(id, "/precheck"), by: by, body: object(by, body)}, &out)
 	return out, err
 }

@@ -1,4 +1,4 @@
-package httpapi
+package client
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"strconv"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
 func value(v any) io.Reader {
@@ -22,12 +24,12 @@ func value(v any) io.Reader {
 }
 
 // Plan returns a plan without its batches.
-func (c *Client) Plan(ctx context.Context, id string) (Plan, error) {
+func (c *Client) Plan(ctx context.Context, id string) (wire.Plan, error) {
 	return c.plan(ctx, request{method: http.MethodGet, path: planPath(id, ""), query: without("batches")})
 }
 
 // Detail returns a plan with its batches, agents and tasks, all of it in memory.
-func (c *Client) Detail(ctx context.Context, id string) (Plan, error) {
+func (c *Client) Detail(ctx context.Context, id string) (wire.Plan, error) {
 	return c.plan(ctx, request{method: http.MethodGet, path: planPath(id, "")})
 }
 
@@ -40,7 +42,7 @@ type PlanQuery struct {
 }
 
 // Plans returns one page of plans without their batches, newest first.
-func (c *Client) Plans(ctx context.Context, q PlanQuery) (List[Plan], error) {
+func (c *Client) Plans(ctx context.Context, q PlanQuery) (wire.List[wire.Plan], error) {
 	v := without("batches")
 	for _, s := range q.Status {
 		v.Add("status", s.String())
@@ -49,7 +51,7 @@ func (c *Client) Plans(ctx context.Context, q PlanQuery) (List[Plan], error) {
 		v.Add("label", name+"="+label)
 	}
 	window(v, q.Limit, q.Offset)
-	var out List[Plan]
+	var out wire.List[wire.Plan]
 	_, err := c.do(ctx, request{method: http.MethodGet, path: "/upgrade-plans", query: v}, &out)
 	return out, err
 }
@@ -64,30 +66,30 @@ func window(v url.Values, limit, offset int) {
 }
 
 // Summary returns the counts of a plan's agents.
-func (c *Client) Summary(ctx context.Context, id string) (Summary, error) {
-	var out Summary
+func (c *Client) Summary(ctx context.Context, id string) (wire.Summary, error) {
+	var out wire.Summary
 	_, err := c.do(ctx, request{method: http.MethodGet, path: planPath(id, "/summary")}, &out)
 	return out, err
 }
 
 // Explain is Engine.Explain.
-func (c *Client) Explain(ctx context.Context, id string) (Explanation, error) {
-	var out Explanation
+func (c *Client) Explain(ctx context.Context, id string) (wire.Explanation, error) {
+	var out wire.Explanation
 	_, err := c.do(ctx, request{method: http.MethodGet, path: planPath(id, "/explain")}, &out)
 	return out, err
 }
 
 // Tasks yields a plan's tasks in order, those in one of the statuses if any is given, a page at a time.
-func (c *Client) Tasks(ctx context.Context, id string, status ...ota.TaskStatus) iter.Seq2[TaskInfo, error] {
-	return func(yield func(TaskInfo, error) bool) {
-		v := url.Values{"limit": {strconv.Itoa(maxTasks)}}
+func (c *Client) Tasks(ctx context.Context, id string, status ...ota.TaskStatus) iter.Seq2[wire.TaskInfo, error] {
+	return func(yield func(wire.TaskInfo, error) bool) {
+		v := url.Values{"limit": {strconv.Itoa(protocol.MaxTasks)}}
 		for _, s := range status {
 			v.Add("status", s.String())
 		}
 		for {
-			var out TaskPage
+			var out wire.TaskPage
 			if _, err := c.do(ctx, request{method: http.MethodGet, path: planPath(id, "/tasks"), query: v}, &out); err != nil {
-				yield(TaskInfo{}, err)
+				yield(wire.TaskInfo{}, err)
 				return
 			}
 			for _, t := range out.Items {
@@ -113,7 +115,7 @@ type HistoryQuery struct {
 }
 
 // History returns one page of the history.
-func (c *Client) History(ctx context.Context, q HistoryQuery) (List[History], error) {
+func (c *Client) History(ctx context.Context, q HistoryQuery) (wire.List[wire.History], error) {
 	v := url.Values{}
 	for name, s := range map[string]string{"planId": q.PlanID, "component": q.Component, "status": q.Status} {
 		if s != "" {
@@ -121,14 +123,14 @@ func (c *Client) History(ctx context.Context, q HistoryQuery) (List[History], er
 		}
 	}
 	window(v, q.Limit, q.Offset)
-	var out List[History]
+	var out wire.List[wire.History]
 	_, err := c.do(ctx, request{method: http.MethodGet, path: "/upgrade-history", query: v}, &out)
 	return out, err
 }
 
 // HistoryLogs returns one record of the history with all its logs.
-func (c *Client) HistoryLogs(ctx context.Context, uuid string) (History, error) {
-	var out History
+func (c *Client) HistoryLogs(ctx context.Context, uuid string) (wire.History, error) {
+	var out wire.History
 	_, err := c.do(ctx, request{method: http.MethodGet, path: "/upgrade-history/" + url.PathEscape(uuid) + "/logs"}, &out)
 	return out, err
 }

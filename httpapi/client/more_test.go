@@ -1,19 +1,24 @@
-package httpapi_test
+package client_test
 
 import (
 	"context"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/client"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
+	"github.com/seed-19b57ce3/ota/otatest"
 )
 
 // What a Client says of an automatic rollback is what that rollback plan has.
 func TestClientRollbackTemplate(t *testing.T) {
-	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{Strict: true})
+	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Strict: true})
 	none, all := 0.0, 1.0
 	policy := ota.Policy{
 		Concurrency: 7, FailureThreshold: &all, Scope: ota.ScopePlan, Observe: ota.Observe{Probe: time.Second},
@@ -34,7 +39,7 @@ func TestClientRollbackTemplate(t *testing.T) {
 	}
 	r := p.Rollback
 	if r == nil || r.Name != "back" || r.Labels["c"] != "d" || r.Annotations["e"] != "f" || r.Mode != "interrupt" ||
-		r.RollbackPolicy == nil || r.Concurrency != 7 || r.FailureThreshold != 1 || r.Scope != ota.ScopePlan || r.Gate.Every != httpapi.Duration(time.Hour) {
+		r.RollbackPolicy == nil || r.Concurrency != 7 || r.FailureThreshold != 1 || r.Scope != ota.ScopePlan || r.Gate.Every != wire.Duration(time.Hour) {
 		t.Errorf("the answer says %+v of the rollback", r)
 	}
 	done, err := e.Wait(t.Context(), p.ID)
@@ -54,7 +59,7 @@ func TestClientRollbackTemplate(t *testing.T) {
 // An outcome that is reported over the wire ends the attempt that waits for it.
 func TestClientReportOutcomes(t *testing.T) {
 	begun := make(chan ota.Attempt, 2)
-	c, e := live(t, ota.Waiting(func(_ context.Context, a ota.Attempt) error {
+	c, e := testserver.Lifecycle(t, ota.Waiting(func(_ context.Context, a ota.Attempt) error {
 		begun <- a
 		return nil
 	}), httpapi.Options{Strict: true})
@@ -109,9 +114,9 @@ func TestClientReportOutcomes(t *testing.T) {
 
 // A preview over the wire is the Engine's.
 func TestClientPreview(t *testing.T) {
-	c, e := live(t, ota.ExecutorFunc(quick), httpapi.Options{Strict: true})
+	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Strict: true})
 	spec := ota.Spec{
-		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(names("a", 25)...),
+		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(otatest.IDs("a-", 25)...),
 		Shape: ota.Shape{Canary: 1}, Policy: ota.Policy{Observe: ota.Observe{Wait: time.Minute}},
 	}
 	want, err := e.Preview(t.Context(), spec, ota.PreviewOptions{Call: time.Second})
@@ -129,7 +134,7 @@ func TestClientPreview(t *testing.T) {
 			t.Errorf("got %+v, want %+v", x, b)
 		}
 	}
-	if list, err := c.Plans(t.Context(), httpapi.PlanQuery{}); err != nil || list.Total != 0 {
+	if list, err := c.Plans(t.Context(), client.PlanQuery{}); err != nil || list.Total != 0 {
 		t.Errorf("there are %d plans, %v", list.Total, err)
 	}
 	if got, err = c.Preview(t.Context(), spec, 0); err != nil || got.Duration != 0 || got.Batches[0].EndsAfter != nil {
@@ -143,7 +148,7 @@ func TestClientPreview(t *testing.T) {
 
 // A precheck over the wire is the Engine's.
 func TestClientPrecheck(t *testing.T) {
-	c, e := live(t, asked{ota.ExecutorFunc(quick)}, httpapi.Options{Strict: true})
+	c, e := testserver.Lifecycle(t, asked{ota.ExecutorFunc(testserver.Quick)}, httpapi.Options{Strict: true})
 	p, err := c.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("ok-1", "full-1")})
 	if err != nil {
 		t.Fatal(err)
@@ -161,4 +166,14 @@ func TestClientPrecheck(t *testing.T) {
 	if _, err = c.Precheck(t.Context(), p.ID, "weather", ota.By{}); !errors.Is(err, ota.ErrInvalid) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// asked is an Executor whose prechecks pass, but for agents whose ID begins with "full".
+type asked struct{ ota.Executor }
+
+func (asked) Precheck(_ context.Context, a ota.Attempt) (ota.Precheck, error) {
+	if strings.HasPrefix(a.Agent, "full") {
+		return ota.Precheck{State: ota.PrecheckBlocked, Reason: "disk full"}, nil
+	}
+	return ota.Precheck{Version: a.FromVersion}, nil
 }

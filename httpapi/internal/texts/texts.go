@@ -1,0 +1,28 @@
+// Package texts has the rules for texts of requests: IDs, and values that are quoted in refusals.
+package texts
+
+import "strings"
+
+// LegalID reports whether a plan, or a record of its history, may have this ID.
+func LegalID(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '~', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// Shorten is a value of a request as it may be told in a refusal: at most 64 bytes of it, and valid UTF-8.
+func Shorten(s string) string {
+	const most = 64
+	if len(s) > most {
+		s = s[:most] + "…"
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
