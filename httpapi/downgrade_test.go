@@ -38,7 +38,7 @@ func (inventory) AgentsOf(_ context.Context, component string) iter.Seq2[httpapi
 func TestDowngradeByInventory(t *testing.T) {
 	var mu sync.Mutex
 	var calls []string
-	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+	c, e, _ := testserver.Lifecycle(t, ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		calls = append(calls, a.Agent+" "+a.Component.Name+" "+a.FromVersion+"/"+a.FromRelease+" to "+a.ToVersion+"/"+a.ToRelease)

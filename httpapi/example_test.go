@@ -31,7 +31,10 @@ func Example() {
 	defer server.Close()
 
 	ctx := context.Background()
-	c := &client.Client{URL: server.URL + "/ota", Token: "s3cret"}
+	c, err := client.New(server.URL+"/ota", client.Options{Token: "s3cret"})
+	if err != nil {
+		panic(err)
+	}
 	p, err := c.Create(ctx, ota.Spec{
 		Name: "Upgrade to 1.3.0", FromVersion: "1.2.0", ToVersion: "1.3.0", ToRelease: "221", Agents: ota.AgentIDs("a", "b", "c"),
 	})

@@ -10,18 +10,20 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/client"
 	"github.com/seed-19b57ce3/ota/internal/testserver"
 )
 
 // Many watchers of one plan see every record, share one reader of its log, and leave nothing behind.
 func TestManyWatchers(t *testing.T) {
 	const watchers = 200
-	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{})
+	_, e, url := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{})
+	transport := &http.Transport{}
+	c := testserver.Client(t, url, client.Options{Token: "ann-token", HTTP: &http.Client{Transport: transport}})
 	p, err := c.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(names("ok", 50)...)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := c.HTTP.Transport.(*http.Transport)
 	transport.CloseIdleConnections()
 	before := runtime.NumGoroutine()
 	ctx, leave := context.WithCancel(t.Context())

@@ -173,7 +173,7 @@ func TestCutOff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &client.Client{URL: testserver.Serve(t, h)}
+		c := testserver.Client(t, testserver.Serve(t, h), client.Options{})
 		store.pages = pages
 		_, err = c.Detail(t.Context(), p.ID)
 		if err == nil {

@@ -24,10 +24,10 @@ func TestCurl(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("there is no curl")
 	}
-	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{})
+	c, e, url := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{})
 	run := func(command string, out any) string {
 		t.Helper()
-		command = strings.NewReplacer("{host}", c.URL, "{token}", "ann-token", "curl ", `curl -sS -w '\n%{http_code}' `).Replace(command)
+		command = strings.NewReplacer("{host}", url, "{token}", "ann-token", "curl ", `curl -sS -w '\n%{http_code}' `).Replace(command)
 		var stderr bytes.Buffer
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
 		cmd.Stderr = &stderr
@@ -71,7 +71,7 @@ func TestCurl(t *testing.T) {
 
 // A client that does not read is cut off, and the plan goes on meanwhile.
 func TestStalledWatcher(t *testing.T) {
-	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Limits: httpapi.Limits{Write: 200 * time.Millisecond, Watchers: 1}})
+	c, e, url := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Limits: httpapi.Limits{Write: 200 * time.Millisecond, Watchers: 1}})
 	p, err := c.Create(t.Context(), ota.Spec{
 		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(names("ok", 60_000)...), Shape: ota.Shape{Size: 1000},
 		Policy: ota.Policy{Concurrency: 100},
@@ -79,7 +79,7 @@ func TestStalledWatcher(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.Dial("tcp", strings.TrimPrefix(c.URL, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,8 +113,8 @@ func watchOnce(t *testing.T) context.Context {
 
 // A body that drips in is refused once its time is over, and one that comes steadily is not.
 func TestSlowBody(t *testing.T) {
-	c, _ := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Limits: httpapi.Limits{Slow: 200 * time.Millisecond}})
-	conn, err := net.Dial("tcp", strings.TrimPrefix(c.URL, "http://"))
+	_, _, url := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Limits: httpapi.Limits{Slow: 200 * time.Millisecond}})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestSlowBody(t *testing.T) {
 
 // A client whose body does not come, and is not needed, is answered in time all the same, and the connection ends.
 func TestUnreadBody(t *testing.T) {
-	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Limits: httpapi.Limits{Slow: 50 * time.Millisecond, CreateBody: 10}})
+	_, e, url := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Limits: httpapi.Limits{Slow: 50 * time.Millisecond, CreateBody: 10}})
 	p, err := e.Create(t.Context(), ota.Spec{ID: "p", Name: "n", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs("a")})
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestUnreadBody(t *testing.T) {
 		{"PUT", "/upgrade-plans", "HTTP/1.1 405 "},
 		{"POST", "/upgrade-plans", "HTTP/1.1 413 "}, // it is announced as too large
 	} {
-		answer := testserver.Stall(t, c.URL, r.method, "/api/v1/lifecycle"+r.path, http.Header{"Authorization": {"Bearer ann-token"}}, "")
+		answer := testserver.Stall(t, url, r.method, "/api/v1/lifecycle"+r.path, http.Header{"Authorization": {"Bearer ann-token"}}, "")
 		if !strings.HasPrefix(answer, r.want) {
 			t.Errorf("%s %s: got %q", r.method, r.path, answer)
 		}

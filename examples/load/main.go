@@ -59,7 +59,8 @@ func fail(err error) {
 
 // target is the server under load: a process of its own.
 type target struct {
-	url string
+	url  string
+	http *http.Client
 	*client.Client
 }
 
@@ -82,8 +83,13 @@ func against(run func(context.Context, *target) error) error {
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err == nil {
-		url := strings.TrimSpace(line)
-		err = run(ctx, &target{url, &client.Client{URL: url, HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}})
+		t := &target{
+			url:  strings.TrimSpace(line),
+			http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		}
+		if t.Client, err = client.New(t.url, client.Options{HTTP: t.http}); err == nil {
+			err = run(ctx, t)
+		}
 	}
 	return errors.Join(err, in.Close(), cmd.Wait())
 }
@@ -95,7 +101,7 @@ func (t *target) stats(ctx context.Context) (stats, error) {
 	if err != nil {
 		return s, err
 	}
-	resp, err := t.HTTP.Do(r)
+	resp, err := t.http.Do(r)
 	if err != nil {
 		return s, err
 	}

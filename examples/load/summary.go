@@ -64,7 +64,7 @@ func (t *target) get(ctx context.Context, url string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	resp, err := t.HTTP.Do(r)
+	resp, err := t.http.Do(r)
 	if err != nil {
 		return 0, err
 	}

@@ -57,7 +57,7 @@ func TestDialects(t *testing.T) {
 	s.await(t, fabric+`GetUpgradeProgress?api-version=6.0" -H "Authorization: Bearer $T"`, `"RollingForwardCompleted"`)
 	s.await(t, fabric+`GetUpgradeProgress?api-version=6.0" -w "%{http_code}"`, "401")
 
-	c := s.client()
+	c := s.client(t, "T")
 	install(t, c, "10.9.0.500", "10.9.0.505", "pat_1_505")
 	install(t, c, "10.9.0.505", "10.9.0.506", "pat_2_506")
 	const upgrades = `curl "$H/context/admin/system/upgrades`

@@ -110,7 +110,7 @@ func killAndStart(t *testing.T, db string) {
 	args := []string{"-addr", "127.0.0.1:0", "-db", db, "-token", "T", "-latency", "100ms"}
 	s := start(t, args...)
 	args[1] = strings.TrimPrefix(s.url, "http://") // the same port from now on, so that the watcher finds it again
-	c := s.client()
+	c := s.client(t, "T")
 	p, err := c.Create(t.Context(), ota.Spec{
 		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(otatest.IDs("ok-", agents)...),
 		Shape: ota.Shape{Size: 100}, Policy: ota.Policy{Concurrency: 4},
@@ -198,7 +198,7 @@ func whole(t *testing.T, c *client.Client, id string, agents int) {
 func TestStop(t *testing.T) {
 	t.Parallel()
 	s := start(t, "-addr", "127.0.0.1:0", "-open", "-latency", "1m")
-	c := s.client()
+	c := s.client(t, "T")
 	p, err := c.Create(t.Context(), ota.Spec{
 		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("ok-1", "stuck-1"),
 	})

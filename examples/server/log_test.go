@@ -13,8 +13,7 @@ import (
 func TestLog(t *testing.T) {
 	t.Parallel()
 	s := start(t, "-addr", "127.0.0.1:0", "-token", "s3cret", "-latency", "10ms")
-	c := s.client()
-	c.Token = "s3cret"
+	c := s.client(t, "s3cret")
 	p, err := c.Create(t.Context(), ota.Spec{Name: "at night", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("fail-1", "ok-2")})
 	if err == nil {
 		_, err = c.Start(t.Context(), p.ID, ota.By{})

@@ -77,8 +77,16 @@ func (s *server) kill(t *testing.T) {
 	_ = s.Wait()
 }
 
-func (s *server) client() *client.Client {
-	return &client.Client{URL: s.url, Token: "T", HTTP: &http.Client{Transport: &http.Transport{}}}
+// client returns a client with connections of its own.
+func (s *server) client(t *testing.T, token string) *client.Client {
+	t.Helper()
+	c, err := client.New(s.url, client.Options{
+		Token: token, HTTP: &http.Client{Transport: &http.Transport{}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // timedOut is curl's exit code after its --max-time.

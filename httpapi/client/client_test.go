@@ -20,7 +20,7 @@ import (
 
 // What Engine refuses, Client refuses by the same error, with the same fields.
 func TestClientErrors(t *testing.T) {
-	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Strict: true})
+	c, e, url := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Strict: true})
 	ctx := t.Context()
 	create := func(agents ...string) wire.Plan {
 		t.Helper()
@@ -71,12 +71,11 @@ func TestClientErrors(t *testing.T) {
 	if _, err = c.Resume(ctx, f.ID, client.Decision{Word: "accept", Failed: breach.Failed}, ota.By{}); err != nil {
 		t.Error(err)
 	}
-	_, err = c.Create(ctx, ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("a", "a"), Policy: ota.Policy{Concurrency: -1}})
-	if !errors.Is(err, ota.ErrInvalid) || len(ota.FieldErrors(err)) == 0 {
+	_, err = c.Create(ctx, ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("a", "a"), Policy: ota.Policy{Concurrency: -1, MaxAbandoned: -1}})
+	if !errors.Is(err, ota.ErrInvalid) || len(ota.FieldErrors(err)) != 2 {
 		t.Errorf("got %v, %v", err, ota.FieldErrors(err))
 	}
-	stranger := *c
-	stranger.Token = "x"
+	stranger := testserver.Client(t, url, client.Options{Token: "x"})
 	if _, err := stranger.Plan(ctx, p.ID); !errors.Is(err, wire.ErrUnauthenticated) {
 		t.Errorf("got %v", err)
 	}
@@ -89,7 +88,8 @@ func TestClientErrors(t *testing.T) {
 	if _, err = c.Create(ctx, ota.Spec{Name: "n", Agents: func(yield func(ota.Agent, error) bool) { yield(ota.Agent{}, broken) }}); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
-	away := client.Client{URL: testserver.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))}
+	away := testserver.Client(t, testserver.Serve(t, http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })), client.Options{})
 	if _, err := away.Plan(ctx, "x"); !errors.Is(err, wire.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
@@ -97,7 +97,7 @@ func TestClientErrors(t *testing.T) {
 
 // A refusal over a breach says which bodies resume the plan, and they do.
 func TestBreachHint(t *testing.T) {
-	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{})
+	c, e, _ := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{})
 	none, all := 0.0, 1.0
 	for name, row := range map[string]struct {
 		policy ota.Policy
@@ -145,7 +145,7 @@ func TestBreachHint(t *testing.T) {
 
 // A whole policy goes over the wire and comes back.
 func TestClientRoundTrip(t *testing.T) {
-	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Strict: true})
+	c, e, _ := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Strict: true})
 	threshold := 0.25
 	spec := ota.Spec{
 		Name: "all", FromVersion: "1", FromRelease: "10", ToVersion: "2", ToRelease: "20", CreatedBy: "me",

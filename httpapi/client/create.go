@@ -17,7 +17,7 @@ import (
 // Create is Engine.Create. The agents are sent while they are read; the plan comes back without its batches. An error that they
 // yield is returned, and nothing is made. Spec.RequestKey is the Idempotency-Key; ID, Fingerprint and Actor are the server's and must be empty.
 func (c *Client) Create(ctx context.Context, spec ota.Spec) (p wire.Plan, err error) {
-	q := request{method: http.MethodPost, path: "/upgrade-plans", query: without("batches"), by: ota.By{Request: spec.RequestKey}}
+	q := request{method: http.MethodPost, path: "/upgrade-plans", query: withoutBatches(), by: ota.By{Request: spec.RequestKey}}
 	err = sendSpec(q, &spec, func(q request) error {
 		p, err = c.plan(ctx, q)
 		return err

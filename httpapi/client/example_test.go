@@ -30,7 +30,10 @@ func ExampleClient_ReportOutcome() {
 	ctx := context.Background()
 	reported := make(chan error)
 	go func() { // the agent
-		c := &client.Client{URL: server.URL}
+		c, err := client.New(server.URL, client.Options{})
+		if err != nil {
+			panic(err)
+		}
 		reported <- c.ReportOutcome(ctx, <-keys, ota.Result{Version: "1.3.0"}, nil)
 	}()
 	p, err := engine.Create(ctx, ota.Spec{Name: "n", FromVersion: "1.2.0", ToVersion: "1.3.0", Agents: ota.AgentIDs("gateway-7")})

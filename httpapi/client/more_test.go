@@ -18,7 +18,7 @@ import (
 
 // What a Client says of an automatic rollback is what that rollback plan has.
 func TestClientRollbackTemplate(t *testing.T) {
-	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Strict: true})
+	c, e, _ := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Strict: true})
 	none, all := 0.0, 1.0
 	policy := ota.Policy{
 		Concurrency: 7, FailureThreshold: &all, Scope: ota.ScopePlan, Observe: ota.Observe{Probe: time.Second},
@@ -59,7 +59,7 @@ func TestClientRollbackTemplate(t *testing.T) {
 // An outcome that is reported over the wire ends the attempt that waits for it.
 func TestClientReportOutcomes(t *testing.T) {
 	begun := make(chan ota.Attempt, 2)
-	c, e := testserver.Lifecycle(t, ota.Waiting(func(_ context.Context, a ota.Attempt) error {
+	c, e, _ := testserver.Lifecycle(t, ota.Waiting(func(_ context.Context, a ota.Attempt) error {
 		begun <- a
 		return nil
 	}), httpapi.Options{Strict: true})
@@ -114,7 +114,7 @@ func TestClientReportOutcomes(t *testing.T) {
 
 // A preview over the wire is the Engine's.
 func TestClientPreview(t *testing.T) {
-	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Strict: true})
+	c, e, _ := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Strict: true})
 	spec := ota.Spec{
 		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(otatest.IDs("a-", 25)...),
 		Shape: ota.Shape{Canary: 1}, Policy: ota.Policy{Observe: ota.Observe{Wait: time.Minute}},
@@ -148,7 +148,7 @@ func TestClientPreview(t *testing.T) {
 
 // A precheck over the wire is the Engine's.
 func TestClientPrecheck(t *testing.T) {
-	c, e := testserver.Lifecycle(t, asked{ota.ExecutorFunc(testserver.Quick)}, httpapi.Options{Strict: true})
+	c, e, _ := testserver.Lifecycle(t, asked{ota.ExecutorFunc(testserver.Quick)}, httpapi.Options{Strict: true})
 	p, err := c.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("ok-1", "full-1")})
 	if err != nil {
 		t.Fatal(err)

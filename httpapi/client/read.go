@@ -1,10 +1,7 @@
 package client
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"io"
 	"iter"
 	"net/http"
 	"net/url"
@@ -15,48 +12,42 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-func value(v any) io.Reader {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return failing{err}
-	}
-	return bytes.NewReader(b)
-}
-
 // Plan returns a plan without its batches.
 func (c *Client) Plan(ctx context.Context, id string) (wire.Plan, error) {
-	return c.plan(ctx, request{method: http.MethodGet, path: planPath(id, ""), query: without("batches")})
+	return c.plan(ctx, request{
+		method: http.MethodGet, path: "/upgrade-plans/{id}", id: id, query: withoutBatches(),
+	})
 }
 
-// Detail returns a plan with its batches, agents and tasks, all of it in memory.
+// Detail returns a plan with its batches, agents and tasks. All of it is held in memory.
 func (c *Client) Detail(ctx context.Context, id string) (wire.Plan, error) {
-	return c.plan(ctx, request{method: http.MethodGet, path: planPath(id, "")})
+	return c.plan(ctx, request{method: http.MethodGet, path: "/upgrade-plans/{id}", id: id})
 }
 
 // PlanQuery selects plans. The zero value selects the newest 50.
 type PlanQuery struct {
-	Status []ota.Status      // any of these
+	Status []ota.Status      // any of these; none means all
 	Labels map[string]string // all of these
 	Limit  int               // 1 to 500; 0 means 50
-	Offset int
+	Offset int               // how many are skipped
 }
 
 // Plans returns one page of plans without their batches, newest first.
 func (c *Client) Plans(ctx context.Context, q PlanQuery) (wire.List[wire.Plan], error) {
-	v := without("batches")
+	v := withoutBatches()
 	for _, s := range q.Status {
 		v.Add("status", s.String())
 	}
 	for name, label := range q.Labels {
 		v.Add("label", name+"="+label)
 	}
-	window(v, q.Limit, q.Offset)
+	setPage(v, q.Limit, q.Offset)
 	var out wire.List[wire.Plan]
 	_, err := c.do(ctx, request{method: http.MethodGet, path: "/upgrade-plans", query: v}, &out)
 	return out, err
 }
 
-func window(v url.Values, limit, offset int) {
+func setPage(v url.Values, limit, offset int) {
 	if limit != 0 {
 		v.Set("limit", strconv.Itoa(limit))
 	}
@@ -68,19 +59,26 @@ func window(v url.Values, limit, offset int) {
 // Summary returns the counts of a plan's agents.
 func (c *Client) Summary(ctx context.Context, id string) (wire.Summary, error) {
 	var out wire.Summary
-	_, err := c.do(ctx, request{method: http.MethodGet, path: planPath(id, "/summary")}, &out)
+	_, err := c.do(ctx, request{
+		method: http.MethodGet, path: "/upgrade-plans/{id}/summary", id: id,
+	}, &out)
 	return out, err
 }
 
 // Explain is Engine.Explain.
 func (c *Client) Explain(ctx context.Context, id string) (wire.Explanation, error) {
 	var out wire.Explanation
-	_, err := c.do(ctx, request{method: http.MethodGet, path: planPath(id, "/explain")}, &out)
+	_, err := c.do(ctx, request{
+		method: http.MethodGet, path: "/upgrade-plans/{id}/explain", id: id,
+	}, &out)
 	return out, err
 }
 
-// Tasks yields a plan's tasks in order, those in one of the statuses if any is given, a page at a time.
-func (c *Client) Tasks(ctx context.Context, id string, status ...ota.TaskStatus) iter.Seq2[wire.TaskInfo, error] {
+// Tasks yields a plan's tasks in order, a page at a time. With statuses, it yields the tasks that
+// are in one of them. An error is the last thing that it yields.
+func (c *Client) Tasks(
+	ctx context.Context, id string, status ...ota.TaskStatus,
+) iter.Seq2[wire.TaskInfo, error] {
 	return func(yield func(wire.TaskInfo, error) bool) {
 		v := url.Values{"limit": {strconv.Itoa(protocol.MaxTasks)}}
 		for _, s := range status {
@@ -88,7 +86,10 @@ func (c *Client) Tasks(ctx context.Context, id string, status ...ota.TaskStatus)
 		}
 		for {
 			var out wire.TaskPage
-			if _, err := c.do(ctx, request{method: http.MethodGet, path: planPath(id, "/tasks"), query: v}, &out); err != nil {
+			_, err := c.do(ctx, request{
+				method: http.MethodGet, path: "/upgrade-plans/{id}/tasks", id: id, query: v,
+			}, &out)
+			if err != nil {
 				yield(wire.TaskInfo{}, err)
 				return
 			}
@@ -107,22 +108,24 @@ func (c *Client) Tasks(ctx context.Context, id string, status ...ota.TaskStatus)
 
 // HistoryQuery selects records of the history. The zero value selects the first 50 of all plans.
 type HistoryQuery struct {
-	PlanID    string
-	Component string
-	Status    string // "running" or "completed"
+	PlanID    string // empty means all plans
+	Component string // a component's name; empty means all
+	Status    string // "running" or "completed"; empty means both
 	Limit     int    // 1 to 500; 0 means 50
-	Offset    int
+	Offset    int    // how many are skipped
 }
 
 // History returns one page of the history.
 func (c *Client) History(ctx context.Context, q HistoryQuery) (wire.List[wire.History], error) {
 	v := url.Values{}
-	for name, s := range map[string]string{"planId": q.PlanID, "component": q.Component, "status": q.Status} {
+	for name, s := range map[string]string{
+		"planId": q.PlanID, "component": q.Component, "status": q.Status,
+	} {
 		if s != "" {
 			v.Set(name, s)
 		}
 	}
-	window(v, q.Limit, q.Offset)
+	setPage(v, q.Limit, q.Offset)
 	var out wire.List[wire.History]
 	_, err := c.do(ctx, request{method: http.MethodGet, path: "/upgrade-history", query: v}, &out)
 	return out, err
@@ -131,6 +134,8 @@ func (c *Client) History(ctx context.Context, q HistoryQuery) (wire.List[wire.Hi
 // HistoryLogs returns one record of the history with all its logs.
 func (c *Client) HistoryLogs(ctx context.Context, uuid string) (wire.History, error) {
 	var out wire.History
-	_, err := c.do(ctx, request{method: http.MethodGet, path: "/upgrade-history/" + url.PathEscape(uuid) + "/logs"}, &out)
+	_, err := c.do(ctx, request{
+		method: http.MethodGet, path: "/upgrade-history/{id}/logs", id: uuid,
+	}, &out)
 	return out, err
 }

@@ -2,7 +2,6 @@ package client
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,22 +18,23 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-// Watch yields the records of a plan's log above after, every one once, in order and without gap, and goes on until the
-// record that ends the plan, which it yields, or until ctx ends or the loop is left. When the connection breaks, or the
-// server cuts it because the loop is slow, it connects again and goes on from the last record. A refusal, such as
-// ota.ErrNotFound, ends it.
+// Watch yields the records of a plan's log after number after: each once, in order, without a gap.
+// It ends after the record that ends the plan, when ctx ends, or when the loop breaks. When the
+// connection breaks, it connects again and continues after the last record. The server may cut the
+// connection because the loop is slow. A refusal, such as ota.ErrNotFound, is yielded and ends it.
 //
-// Watching an ended plan from its last record on follows what its log may still get, such as a later rollback.
+// A Watch of an ended plan, after its last record, follows what is still added to its log, such as a
+// later rollback.
 func (c *Client) Watch(ctx context.Context, id string, after uint64) iter.Seq2[ota.Record, error] {
 	return func(yield func(ota.Record, error) bool) {
 		for try := 0; ; try++ {
 			before := after
 			done, err := c.watch(ctx, id, &after, yield)
-			var refused *wire.Problem
-			if done || errors.As(err, &refused) && !errors.Is(err, wire.ErrUnavailable) || ctx.Err() != nil {
-				if !done {
-					yield(ota.Record{}, errors.Join(err, context.Cause(ctx)))
-				}
+			if done {
+				return
+			}
+			if final(err) || ctx.Err() != nil {
+				yield(ota.Record{}, errors.Join(err, context.Cause(ctx)))
 				return
 			}
 			if after != before {
@@ -50,18 +50,28 @@ func (c *Client) Watch(ctx context.Context, id string, after uint64) iter.Seq2[o
 	}
 }
 
-// watch is one connection. It reports done when nothing is to be yielded any more.
-func (c *Client) watch(ctx context.Context, id string, after *uint64, yield func(ota.Record, error) bool) (done bool, err error) {
+// final reports whether the same request would fail in the same way.
+func final(err error) bool {
+	return !errors.Is(err, wire.ErrUnavailable) && (errors.As(err, new(*wire.Problem)) ||
+		errors.As(err, new(*AnswerError)) || errors.As(err, new(*ota.FieldError)))
+}
+
+// watch is one connection. It reports done when nothing more must be yielded.
+func (c *Client) watch(
+	ctx context.Context, id string, after *uint64, yield func(ota.Record, error) bool,
+) (done bool, err error) {
 	ctx, hangUp := context.WithCancel(ctx)
 	defer hangUp()
-	patience := cmp.Or(c.Silence, time.Minute)
-	silence := time.AfterFunc(patience, hangUp) // a peer that has vanished says nothing, not even that
+	silence := time.AfterFunc(c.opt.Silence, hangUp) // a peer that vanished does not close
 	defer silence.Stop()
-	h := http.Header{"Accept": {"text/event-stream"}}
+	h := http.Header{}
 	if *after > 0 {
 		h.Set("Last-Event-ID", strconv.FormatUint(*after, 10))
 	}
-	resp, err := c.open(ctx, request{method: http.MethodGet, path: planPath(id, "/events"), header: h})
+	resp, err := c.open(ctx, request{
+		method: http.MethodGet, path: "/upgrade-plans/{id}/events", id: id,
+		accept: "text/event-stream", header: h,
+	})
 	if err != nil {
 		return false, err
 	}
@@ -69,7 +79,7 @@ func (c *Client) watch(ctx context.Context, id string, after *uint64, yield func
 	in := bufio.NewReaderSize(resp.Body, 64<<10)
 	ended := false
 	for {
-		silence.Reset(patience)
+		silence.Reset(c.opt.Silence)
 		line, err := in.ReadString('\n')
 		silence.Stop()
 		if errors.Is(err, io.EOF) && line == "" {
@@ -83,19 +93,24 @@ func (c *Client) watch(ctx context.Context, id string, after *uint64, yield func
 			ended = ended || line == protocol.EndMark
 			continue
 		}
-		var rec ota.Record
-		if err := json.Unmarshal([]byte(data), &rec); err != nil {
-			yield(rec, fmt.Errorf("httpapi: watch plan %s: %w", id, err))
-			return true, err
+		rec, err := record(id, data, *after)
+		if err == nil {
+			*after = rec.Revision
 		}
-		if rec.Revision != *after+1 {
-			err := fmt.Errorf("httpapi: watch plan %s: record %d follows record %d", id, rec.Revision, *after)
-			yield(rec, err)
+		if !yield(rec, err) || err != nil {
 			return true, err
-		}
-		*after = rec.Revision
-		if !yield(rec, nil) {
-			return true, nil
 		}
 	}
+}
+
+// record decodes the record that follows number after.
+func record(id, data string, after uint64) (rec ota.Record, err error) {
+	if err := json.Unmarshal([]byte(data), &rec); err != nil {
+		return rec, fmt.Errorf("client: watch plan %s: %w", id, err)
+	}
+	if rec.Revision != after+1 {
+		return rec, fmt.Errorf("client: watch plan %s: record %d follows record %d",
+			id, rec.Revision, after)
+	}
+	return rec, nil
 }

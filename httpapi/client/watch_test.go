@@ -23,7 +23,7 @@ func TestReconnect(t *testing.T) {
 		time.Sleep(2 * time.Millisecond)
 		return testserver.Quick(ctx, a)
 	})
-	c, e := testserver.Lifecycle(t, slow, httpapi.Options{})
+	c, e, _ := testserver.Lifecycle(t, slow, httpapi.Options{})
 	p, err := c.Create(t.Context(), ota.Spec{
 		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(otatest.IDs("ok-", 300)...), Policy: ota.Policy{Concurrency: 3},
 	})
@@ -76,7 +76,7 @@ func seen(t *testing.T, c *client.Client, id string, cut int) []uint64 {
 
 // The stream ends with the plan, and who comes back follows what the log gets later.
 func TestWatchAfterTheEnd(t *testing.T) {
-	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Limits: httpapi.Limits{Heartbeat: 20 * time.Millisecond}})
+	c, e, _ := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Limits: httpapi.Limits{Heartbeat: 20 * time.Millisecond}})
 	p, err := c.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("a")})
 	if err != nil {
 		t.Fatal(err)
@@ -110,28 +110,28 @@ func TestWatchAfterTheEnd(t *testing.T) {
 
 // A connection on which nothing comes any more, as when a server has vanished without a word, is given up for another one.
 func TestSilentServer(t *testing.T) {
-	c, e := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{})
+	c, e, direct := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{})
 	p, err := c.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("a")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	target, err := url.Parse(c.URL)
+	target, err := url.Parse(direct)
 	if err != nil {
 		t.Fatal(err)
 	}
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	gone := make(chan struct{})
 	var silent atomic.Int32
-	c.URL = testserver.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c = testserver.Client(t, testserver.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if silent.Add(1) > 2 {
 			proxy.ServeHTTP(w, r)
 			return
 		}
+		w.Header().Set("Content-Type", "text/event-stream")
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 		gone <- struct{}{}
-	}))
-	c.Silence = 50 * time.Millisecond
+	})), client.Options{Token: "ann-token", Silence: 50 * time.Millisecond})
 	go func() {
 		<-gone
 		<-gone

@@ -3,9 +3,9 @@ package wire
 import (
 	"cmp"
 	"fmt"
-	"net/http"
 	"strings"
 
+	"github.com/hashicorp/go-multierror"
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
 )
@@ -74,11 +74,13 @@ func (p *Problem) Unwrap() []error {
 			e.Conflicts = append(e.Conflicts, ota.Conflict{Agent: c.AgentID, Plan: c.PlanID})
 		}
 		errs = append(errs, e)
-	case p.Code == "" && (p.Status >= 500 || p.Status == http.StatusTooManyRequests): // a proxy's
-		return []error{ErrUnavailable}
 	case p.Code == "invalid", p.Code == "malformed":
+		all := &multierror.Error{} // where ota.FieldErrors finds all of them
 		for _, m := range p.Errors {
-			errs = append(errs, &ota.FieldError{Field: m.Pointer, Value: m.Value, Problem: m.Problem, Allowed: m.Allowed})
+			all.Errors = append(all.Errors, &ota.FieldError{Field: m.Pointer, Value: m.Value, Problem: m.Problem, Allowed: m.Allowed})
+		}
+		if len(all.Errors) > 0 {
+			errs = append(errs, all)
 		}
 	}
 	if err := protocol.Sentinel(p.Code); err != nil && len(errs) == 0 {

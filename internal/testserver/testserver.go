@@ -66,8 +66,10 @@ func Serve(t testing.TB, h http.Handler) string {
 }
 
 // Lifecycle serves the lifecycle API on a real port, over an Engine that runs until the test has
-// ended. It returns a client, whose name is "ann".
-func Lifecycle(t testing.TB, x ota.Executor, opt httpapi.Options) (*client.Client, *ota.Engine) {
+// ended. It returns a client, whose name is "ann", and the URL of the server.
+func Lifecycle(
+	t testing.TB, x ota.Executor, opt httpapi.Options,
+) (c *client.Client, e *ota.Engine, url string) {
 	t.Helper()
 	e, err := ota.New(ota.NewMemStore(), x, ota.Options{DrainTimeout: -1})
 	if err != nil {
@@ -79,7 +81,21 @@ func Lifecycle(t testing.TB, x ota.Executor, opt httpapi.Options) (*client.Clien
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &client.Client{URL: Serve(t, h), Token: "ann-token", HTTP: &http.Client{Transport: &http.Transport{}}}, e
+	url = Serve(t, h)
+	return Client(t, url, client.Options{Token: "ann-token"}), e, url
+}
+
+// Client returns a client of a server. Where opt has no HTTP it has connections of its own.
+func Client(t testing.TB, url string, opt client.Options) *client.Client {
+	t.Helper()
+	if opt.HTTP == nil {
+		opt.HTTP = &http.Client{Transport: &http.Transport{}}
+	}
+	c, err := client.New(url, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // Quick is an Executor that upgrades an agent at once. An agent whose ID begins with "fail" fails,

@@ -16,7 +16,7 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := client.Client{URL: Serve(t, h)}
+	c := Client(t, Serve(t, h), client.Options{})
 	p, err := e.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs(otatest.IDs("ok-", 3)...)})
 	if err != nil {
 		t.Fatal(err)

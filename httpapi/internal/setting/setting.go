@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/go-multierror"
 	"github.com/seed-19b57ce3/ota"
 )
 
@@ -56,13 +57,15 @@ func (m *Mistakes) Negative(field string, n int64) {
 	}
 }
 
-// In returns them as the error of a package, or nil.
+// In returns them as the error of a package, or nil. ota.FieldErrors finds all of them.
 func (m *Mistakes) In(pkg string) error {
 	if len(m.errs) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", pkg, errors.Join(m.errs...))
+	return fmt.Errorf("%s: %w", pkg, &multierror.Error{Errors: m.errs, ErrorFormat: lines})
 }
+
+func lines(errs []error) string { return errors.Join(errs...).Error() }
 
 // Engine returns the error for an engine that is missing, or nil.
 func Engine(e *ota.Engine) error {

@@ -1,0 +1,458 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/client"
+	"github.com/seed-19b57ce3/ota/httpapi/wire"
+	"github.com/seed-19b57ce3/ota/internal/testserver"
+)
+
+// by is who calls in these tests. The server knows the actor by the token.
+var by = ota.By{Reason: "because", Request: "key"}
+
+// methods has a test of each method of Client against a real server.
+var methods = map[string]func(*world){
+	"Create": func(w *world) {
+		p, err := w.c.Create(w.ctx, spec("ok-1", "ok-2"))
+		w.ok(err)
+		if got := w.stored(p.ID); got.Agents != 2 || got.CreatedBy != "ann" {
+			w.t.Errorf("made %+v", got)
+		}
+	},
+	"Preview": func(w *world) {
+		p, err := w.c.Preview(w.ctx, spec("ok-1", "ok-2"), time.Second)
+		if w.ok(err); p.TotalAgents != 2 || p.Duration == 0 {
+			w.t.Errorf("got %+v", p)
+		}
+	},
+	"Plan": func(w *world) {
+		id := w.create(ota.Policy{}, "ok-1")
+		p, err := w.c.Plan(w.ctx, id)
+		if w.ok(err); p.ID != id || p.Batches != nil || p.Control() != w.stored(id).Control {
+			w.t.Errorf("got %+v", p)
+		}
+	},
+	"Detail": func(w *world) {
+		p, err := w.c.Detail(w.ctx, w.create(ota.Policy{}, "ok-1"))
+		if w.ok(err); len(p.Batches) != 1 || p.Batches[0].Tasks[0].AgentID != "ok-1" {
+			w.t.Errorf("got %+v", p)
+		}
+	},
+	"Plans": func(w *world) {
+		id := w.create(ota.Policy{}, "ok-1")
+		list, err := w.c.Plans(w.ctx, client.PlanQuery{Status: []ota.Status{ota.StatusPending}})
+		if w.ok(err); list.Total != 1 || list.Items[0].ID != id {
+			w.t.Errorf("got %+v", list)
+		}
+	},
+	"Summary": func(w *world) {
+		s, err := w.c.Summary(w.ctx, w.create(ota.Policy{}, "ok-1", "ok-2"))
+		if w.ok(err); s.TotalAgents != 2 || s.PendingCount != 2 {
+			w.t.Errorf("got %+v", s)
+		}
+	},
+	"Explain": func(w *world) {
+		x, err := w.c.Explain(w.ctx, w.create(ota.Policy{}, "ok-1"))
+		if w.ok(err); x.Status != ota.StatusPending || x.Blockers[0].Verb != "start" {
+			w.t.Errorf("got %+v", x)
+		}
+	},
+	"Tasks": func(w *world) {
+		var agents []string
+		for task, err := range w.c.Tasks(w.ctx, w.create(ota.Policy{}, "ok-1", "ok-2")) {
+			w.ok(err)
+			agents = append(agents, task.AgentID)
+		}
+		if !slices.Equal(agents, []string{"ok-1", "ok-2"}) {
+			w.t.Errorf("got %q", agents)
+		}
+	},
+	"History": func(w *world) {
+		id := w.ended("ok-1")
+		list, err := w.c.History(w.ctx, client.HistoryQuery{PlanID: id, Status: "completed"})
+		if w.ok(err); list.Total != 1 || list.Items[0].AgentID != "ok-1" {
+			w.t.Errorf("got %+v", list)
+		}
+	},
+	"HistoryLogs": func(w *world) {
+		list, err := w.c.History(w.ctx, client.HistoryQuery{PlanID: w.ended("fail-1")})
+		w.ok(err)
+		h, err := w.c.HistoryLogs(w.ctx, list.Items[0].UUID)
+		w.ok(err)
+		if h.UUID != list.Items[0].UUID || !strings.Contains(h.Logs, "disk full") || h.CreateDate.IsZero() {
+			w.t.Errorf("got %+v", h)
+		}
+	},
+	"Start": func(w *world) {
+		id := w.create(ota.Policy{}, "ok-1")
+		p, err := w.c.Start(w.ctx, id, by)
+		w.did(p, err, id, ota.EventStarted)
+	},
+	"Pause": func(w *world) {
+		id := w.busy("wait-1")
+		p, err := w.c.Pause(w.ctx, id, by)
+		w.did(p, err, id, ota.EventPaused)
+	},
+	"Resume": func(w *world) {
+		id := w.busy("wait-1")
+		_, err := w.e.Pause(w.ctx, id, ota.By{})
+		w.ok(err)
+		p, err := w.c.Resume(w.ctx, id, client.Decision{}, by)
+		w.did(p, err, id, ota.EventResumed)
+		for _, d := range []client.Decision{
+			{Word: "accept", Failed: 1}, {Word: "retry"}, {Word: "raise", FailureThreshold: 1},
+		} {
+			id := w.breached()
+			p, err := w.c.Resume(w.ctx, id, d, ota.By{Reason: by.Reason})
+			w.did(p, err, id, ota.EventResumed)
+		}
+	},
+	"Cancel": func(w *world) {
+		for interrupt, reason := range map[bool]ota.Reason{
+			true: ota.ReasonInterrupted, false: ota.ReasonNone,
+		} {
+			id := w.create(ota.Policy{}, "ok-1")
+			p, err := w.c.Cancel(w.ctx, id, interrupt, by)
+			if got := w.did(p, err, id, ota.EventCanceled); got.Reason != reason {
+				w.t.Errorf("interrupt %v: got %+v", interrupt, got)
+			}
+		}
+	},
+	"Promote": func(w *world) {
+		for asked, want := range map[int]int{1: 1, -1: 0} {
+			id := w.create(ota.Policy{Hold: ota.Hold{Every: true, Batches: []int{1}}}, w.new("ok"), w.new("ok"))
+			_, err := w.e.Start(w.ctx, id, ota.By{})
+			w.ok(err)
+			w.until(id, ota.EventStarted)
+			p, err := w.c.Promote(w.ctx, id, asked, ota.By{Reason: by.Reason})
+			if got := w.did(p, err, id, ota.EventPromoted); asked == want && got.Batch != want {
+				w.t.Errorf("batch %d: got %+v", asked, got)
+			}
+		}
+	},
+	"Skip": func(w *world) {
+		id := w.create(ota.Policy{}, "ok-1", "ok-2")
+		p, err := w.c.Skip(w.ctx, id, []string{"ok-2"}, by)
+		w.did(p, err, id, ota.EventOrdered)
+		_, err = w.e.Start(w.ctx, id, ota.By{})
+		w.ok(err)
+		if got := w.until(id, ota.EventTaskSkipped); got.Agent != "ok-2" {
+			w.t.Errorf("got %+v", got)
+		}
+	},
+	"Retry": func(w *world) {
+		for _, agents := range [][]string{nil, {"fail-1"}} {
+			id := w.busy("fail-1", "wait-1")
+			w.until(id, ota.EventTaskFailed)
+			p, err := w.c.Retry(w.ctx, id, agents, ota.By{Reason: by.Reason})
+			w.did(p, err, id, ota.EventOrdered)
+			if got := w.until(id, ota.EventTaskRetried); got.Agent != "fail-1" {
+				w.t.Errorf("got %+v", got)
+			}
+			_, err = w.e.Cancel(w.ctx, id, true, ota.By{})
+			w.ok(err)
+			_, err = w.e.Wait(w.ctx, id)
+			w.ok(err)
+		}
+	},
+	"Edit": func(w *world) {
+		id := w.create(ota.Policy{Concurrency: 9}, "ok-1")
+		p, err := w.c.Edit(w.ctx, id, map[string]any{"concurrency": 3}, by)
+		w.did(p, err, id, ota.EventEdited)
+		if got := w.stored(id).Policy.Concurrency; got != 3 {
+			w.t.Errorf("the concurrency is %d", got)
+		}
+	},
+	"CreateRollback": func(w *world) {
+		id := w.ended("ok-1")
+		r, err := w.c.CreateRollback(w.ctx, id, "10s", map[string]any{"name": "back"}, by)
+		if w.ok(err); r.Plan.SourcePlanUUID != id || r.Plan.Name != "back" || r.Plan.ETag == "" {
+			w.t.Errorf("got %+v", r)
+		}
+		w.until(id, ota.EventFrozen)
+	},
+	"Downgrade": func(w *world) {
+		p, err := w.c.Downgrade(w.ctx, "down", to("p", "1.9", "19"), []string{"ok-1"},
+			map[string]any{"batchSize": 1, "observeDuration": "0s"})
+		w.ok(err)
+		if got := w.stored(p.ID); got.ToVersion != "1.9" || got.Agents != 1 {
+			w.t.Errorf("made %+v", got)
+		}
+	},
+	"Rollback": func(w *world) {
+		id := w.ended("ok-1")
+		p, err := w.c.Rollback(w.ctx, id, map[string]any{"name": "back"}, by)
+		if w.ok(err); p.SourcePlanUUID != id || p.Name != "back" {
+			w.t.Errorf("got %+v", p)
+		}
+		if got := w.until(p.ID, ota.EventStarted); got.Actor != "ann" {
+			w.t.Errorf("got %+v", got)
+		}
+	},
+	"Precheck": func(w *world) {
+		id := w.create(ota.Policy{}, "full-1")
+		p, err := w.c.Precheck(w.ctx, id, "executor", ota.By{Reason: by.Reason})
+		if w.ok(err); p.Allowed || len(p.Items) != 1 {
+			w.t.Errorf("got %+v", p)
+		}
+		w.until(id, ota.EventPrechecked)
+	},
+	"ReportHealth": func(w *world) {
+		id := w.create(ota.Policy{Observe: ota.Observe{Wait: time.Hour, Retry: time.Hour}}, "ok-1")
+		_, err := w.e.Start(w.ctx, id, ota.By{})
+		w.ok(err)
+		w.until(id, ota.EventBatchObserving)
+		w.ok(w.c.ReportHealth(w.ctx, id, []ota.HealthReport{{Agent: "ok-1", Reason: "no heartbeat"}}))
+		if got := w.until(id, ota.EventHealth); got.Agent != "ok-1" {
+			w.t.Errorf("got %+v", got)
+		}
+	},
+	"ReportOutcomes": func(w *world) {
+		id := w.busy("wait-1")
+		r := ota.ReportOf(w.begun(id), ota.Result{Version: "2"}, nil)
+		w.ok(w.c.ReportOutcomes(w.ctx, id, []ota.OutcomeReport{r}))
+		w.until(id, ota.EventTaskSucceeded)
+	},
+	"ReportOutcome": func(w *world) {
+		id := w.busy("wait-1")
+		w.ok(w.c.ReportOutcome(w.ctx, w.begun(id).Key(), ota.Result{Version: "2"}, nil))
+		w.until(id, ota.EventTaskSucceeded)
+	},
+	"Watch": func(w *world) {
+		id, last := w.ended("ok-1"), uint64(0)
+		for rec, err := range w.c.Watch(w.ctx, id, 0) {
+			w.ok(err)
+			last = rec.Revision
+		}
+		if want := endOf(w.t, w.e, id); last != want {
+			w.t.Errorf("the last of %d records was %d", want, last)
+		}
+	},
+}
+
+// Every method of Client has a test against a server, and together they call every operation.
+func TestEveryMethod(t *testing.T) {
+	var mu sync.Mutex
+	called := map[string]bool{}
+	for m := range reflect.TypeFor[*client.Client]().Methods() {
+		if methods[m.Name] == nil {
+			t.Errorf("there is no test of Client.%s", m.Name)
+		}
+	}
+	for name, test := range methods {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(r *http.Request) {
+				mu.Lock()
+				defer mu.Unlock()
+				called[r.Method+" "+r.URL.Path] = true
+			})
+			test(w)
+		})
+	}
+	h := newWorld(t, nil).h
+	for r := range h.Routes() {
+		pattern := regexp.MustCompile("^" + r.Method + " " +
+			regexp.MustCompile(`\{\w+\}`).ReplaceAllString(r.Pattern, "[^/]+") + "$")
+		if r.Operation == "GetOpenAPI" { // the document itself
+			continue
+		}
+		found := false
+		for request := range called {
+			found = found || pattern.MatchString(request)
+		}
+		if !found {
+			t.Errorf("no method of Client calls %s", r.Operation)
+		}
+	}
+}
+
+// world is a server, its Engine and a client of it.
+type world struct {
+	t       *testing.T
+	ctx     context.Context
+	c       *client.Client
+	e       *ota.Engine
+	h       *httpapi.Handler
+	agents  int
+	waiting chan ota.Attempt
+	sent    atomic.Value // the body of the last request
+}
+
+func newWorld(t *testing.T, seen func(*http.Request)) *world {
+	w := &world{t: t, ctx: t.Context(), waiting: make(chan ota.Attempt, 16)}
+	var err error
+	if w.e, err = ota.New(ota.NewMemStore(), agents{w}, ota.Options{DrainTimeout: -1}); err != nil {
+		t.Fatal(err)
+	}
+	testserver.Run(t, w.e.Run)
+	auth := httpapi.Tokens(map[string]string{"ann-token": "ann"})
+	if w.h, err = httpapi.New(w.e, httpapi.Options{Strict: true, Auth: auth}); err != nil {
+		t.Fatal(err)
+	}
+	url := testserver.Serve(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if seen != nil {
+			seen(r)
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // the client went away
+		}
+		w.sent.Store(string(body))
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		w.h.ServeHTTP(rw, r)
+	}))
+	w.c = testserver.Client(t, url, client.Options{Token: "ann-token"})
+	return w
+}
+
+// agents are what the Executor of a world upgrades: as testserver.Quick, but an agent whose ID
+// begins with "wait" reports its outcome itself.
+type agents struct{ w *world }
+
+func (x agents) Execute(ctx context.Context, a ota.Attempt) (ota.Result, error) {
+	if !strings.HasPrefix(a.Agent, "wait") {
+		return testserver.Quick(ctx, a)
+	}
+	return ota.Waiting(func(context.Context, ota.Attempt) error {
+		x.w.waiting <- a
+		return nil
+	}).Execute(ctx, a)
+}
+
+func (x agents) Precheck(ctx context.Context, a ota.Attempt) (ota.Precheck, error) {
+	return asked{}.Precheck(ctx, a)
+}
+
+func spec(ids ...string) ota.Spec {
+	return ota.Spec{
+		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(ids...),
+	}
+}
+
+func to(component, version, release string) []wire.DowngradeComponent {
+	return []wire.DowngradeComponent{
+		{ComponentUUID: component, ToVersion: version, ToRelease: release},
+	}
+}
+
+func (w *world) ok(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// new is the ID of an agent that no plan has.
+func (w *world) new(prefix string) string {
+	w.agents++
+	return fmt.Sprint(prefix, "-", w.agents)
+}
+
+func (w *world) stored(id string) ota.Plan {
+	w.t.Helper()
+	p, err := w.e.Plan(w.ctx, id)
+	w.ok(err)
+	return p
+}
+
+// create makes a plan with a batch for each agent where the policy holds any, and else with one.
+func (w *world) create(policy ota.Policy, ids ...string) string {
+	w.t.Helper()
+	s := spec(ids...)
+	s.Policy = policy
+	if policy.Hold.Every {
+		s.Shape.Size = 1
+	}
+	p, err := w.e.Create(w.ctx, s)
+	w.ok(err)
+	return p.ID
+}
+
+// ended is a plan that has ended and tolerates everything.
+func (w *world) ended(ids ...string) string {
+	w.t.Helper()
+	id := w.busy(ids...)
+	_, err := w.e.Wait(w.ctx, id)
+	w.ok(err)
+	return id
+}
+
+// busy is a plan that has started and tolerates everything.
+func (w *world) busy(ids ...string) string {
+	w.t.Helper()
+	all := 1.0
+	id := w.create(ota.Policy{FailureThreshold: &all, Concurrency: len(ids)}, ids...)
+	_, err := w.e.Start(w.ctx, id, ota.By{})
+	w.ok(err)
+	return id
+}
+
+// breached is a plan that is paused because one agent failed.
+func (w *world) breached() string {
+	w.t.Helper()
+	none := 0.0
+	id := w.create(ota.Policy{FailureThreshold: &none}, w.new("fail"))
+	_, err := w.e.Start(w.ctx, id, ota.By{})
+	w.ok(err)
+	_, err = w.e.Wait(w.ctx, id)
+	w.ok(err)
+	return id
+}
+
+// begun is the attempt of a plan that waits for its report.
+func (w *world) begun(id string) ota.Attempt {
+	w.t.Helper()
+	a := <-w.waiting
+	if a.Plan != id {
+		w.t.Fatalf("an attempt of plan %s", a.Plan)
+	}
+	return a
+}
+
+// until waits for an event in a plan's log.
+func (w *world) until(id string, kind ota.EventKind) ota.Event {
+	w.t.Helper()
+	for rec, err := range w.e.Watch(w.ctx, id, 0) {
+		w.ok(err)
+		for _, ev := range rec.Events {
+			if ev.Kind == kind {
+				return ev
+			}
+		}
+	}
+	w.t.Fatalf("plan %s has ended without %s", id, kind)
+	return ota.Event{}
+}
+
+// did checks a verb that was applied: the reason in its request, the plan in its answer, and its
+// actor in the log.
+func (w *world) did(p wire.Plan, err error, id string, kind ota.EventKind) ota.Event {
+	w.t.Helper()
+	w.ok(err)
+	if sent := w.sent.Load().(string); !strings.Contains(sent, `"reason":"`+by.Reason+`"`) {
+		w.t.Errorf("%s was sent as %s", kind, sent)
+	}
+	if p.ID != id || p.Control() == 0 || p.Batches != nil {
+		w.t.Errorf("%s answers %+v", kind, p)
+	}
+	ev := w.until(id, kind)
+	if ev.Actor != "ann" {
+		w.t.Errorf("the log has %+v", ev)
+	}
+	return ev
+}
