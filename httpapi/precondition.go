@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
@@ -35,7 +36,7 @@ func (c *call) ifMatch(present uint64) (uint64, error) {
 func (c *call) olderMatch() uint64 {
 	tag, _, _ := strings.Cut(c.r.Header.Get("If-Match"), ",")
 	control, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(tag), `"`), 10, 64)
-	if err != nil || etag(control) != strings.TrimSpace(tag) {
+	if err != nil || protocol.ETag(control) != strings.TrimSpace(tag) {
 		return 0
 	}
 	return control
