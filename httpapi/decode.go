@@ -5,11 +5,9 @@ import (
 	"encoding"
 	"fmt"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
@@ -129,39 +127,6 @@ func (d *decoder) enum(v encoding.TextUnmarshaler, allowed string, set func()) f
 		set()
 		return nil
 	}}
-}
-
-const durations = `a duration such as "90s", "1h30m", "PT1H30M" or a number of seconds`
-
-// duration is a field that is a length of time: a Go duration, an ISO 8601 one, or seconds.
-func (d *decoder) duration(words map[string]time.Duration, set func(time.Duration)) field {
-	return field{read: func() error {
-		s, err := d.durationText()
-		if err != nil {
-			return err
-		}
-		v, ok := words[s]
-		if !ok {
-			v, ok = duration.Parse(s)
-		}
-		if !ok {
-			d.refuse(s, "is no duration", durations)
-			return nil
-		}
-		set(v)
-		return nil
-	}}
-}
-
-func (d *decoder) durationText() (string, error) {
-	next, err := d.Next()
-	if err != nil {
-		return "", err
-	}
-	if next == '0' {
-		return d.Number()
-	}
-	return d.String()
 }
 
 // pairs is a field that is an object of strings.

@@ -1,15 +1,19 @@
 package httpapi
 
 import (
-	"maps"
+	"encoding"
+	"reflect"
+	"strings"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/policy"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-// policyEdit is the policy of a request: what it sets, in the order in which it does. It serves creating and editing.
+// policyEdit is the policy of a request: its changes, in the order of the request. Creating a plan and
+// editing one both use it.
 type policyEdit struct {
 	d       *decoder
 	changes []func(*ota.Policy)
@@ -25,112 +29,123 @@ func (e *policyEdit) apply(p *ota.Policy) {
 
 func (e *policyEdit) add(change func(*ota.Policy)) { e.changes = append(e.changes, change) }
 
-// with is a field whose null stands for the default.
-func (e *policyEdit) with(f field, null func(*ota.Policy)) field {
-	f.null = func() { e.add(null) }
-	return f
-}
-
-var limitWords = map[string]time.Duration{"none": ota.NoLimit}
-
-// fields are the members that a policy has on the wire.
+// fields are the members that a policy has in a request. Null stands for the default.
 func (e *policyEdit) fields() fields {
-	d := e.d
-	var scope ota.Scope
-	var onBreach ota.Action
-	var onAway ota.AwayAction
-	known := e.limits()
-	maps.Copy(known, fields{
-		"concurrency": e.with(
-			d.integer(1, 1_000_000, func(n int) { e.add(func(p *ota.Policy) { p.Concurrency = n }) }),
-			func(p *ota.Policy) { p.Concurrency = 0 }),
-		"failureThreshold": e.with(
-			d.float(fraction, func(f float64) { e.add(func(p *ota.Policy) { p.FailureThreshold = &f }) }),
-			func(p *ota.Policy) { p.FailureThreshold = nil }),
-		"scope": e.with(
-			d.enum(&scope, "batch, plan", func() { v := scope; e.add(func(p *ota.Policy) { p.Scope = v }) }),
-			func(p *ota.Policy) { p.Scope = 0 }),
-		"onBreach": e.with(
-			d.enum(&onBreach, "pause, rollback, continue", func() { v := onBreach; e.add(func(p *ota.Policy) { p.OnBreach = v }) }),
-			func(p *ota.Policy) { p.OnBreach = 0 }),
-		"onAway": e.with(
-			d.enum(&onAway, "fail, skip", func() { v := onAway; e.add(func(p *ota.Policy) { p.OnAway = v }) }),
-			func(p *ota.Policy) { p.OnAway = 0 }),
-		"reserve": e.with(
-			d.truth(func(v bool) { e.add(func(p *ota.Policy) { p.Reserve = v }) }),
-			func(p *ota.Policy) { p.Reserve = false }),
-		"maxAbandoned": e.with(
-			d.integer(1, 1_000_000, func(n int) { e.add(func(p *ota.Policy) { p.MaxAbandoned = n }) }),
-			func(p *ota.Policy) { p.MaxAbandoned = 0 }),
-		"attemptLimit":    e.limit(func(p *ota.Policy) *time.Duration { return &p.AttemptLimit }),
-		"queueLimit":      e.limit(func(p *ota.Policy) *time.Duration { return &p.QueueLimit }),
-		"hold":            e.object(e.hold, func(p *ota.Policy) { p.Hold = ota.Hold{} }),
-		"observe":         e.object(e.observing, func(p *ota.Policy) { p.Observe = ota.Observe{} }),
-		"retry":           e.object(e.retry, func(p *ota.Policy) { p.Retry = ota.Retry{} }),
-		"observeDuration": {read: e.observeDuration, null: func() { e.observe, e.reset = nil, true }},
+	known := e.d.members(policy.Members, func(change func(reflect.Value)) {
+		e.add(func(p *ota.Policy) { change(reflect.ValueOf(p).Elem()) })
 	})
+	known["observeDuration"] = field{
+		read: e.observeDuration, null: func() { e.observe, e.reset = nil, true },
+	}
 	return known
 }
 
-// limit is a field that is more than nothing, or "none".
-func (e *policyEdit) limit(of func(*ota.Policy) *time.Duration) field {
-	return e.with(e.d.duration(limitWords, func(v time.Duration) {
-		if v == 0 {
-			e.d.refuse("0", "is no limit", `more than 0, or "none"`)
-		}
-		e.add(func(p *ota.Policy) { *of(p) = v })
-	}), func(p *ota.Policy) { *of(p) = 0 })
-}
-
-func (e *policyEdit) wait(of func(*ota.Policy) *time.Duration) field {
-	return e.with(e.d.duration(nil, func(v time.Duration) { e.add(func(p *ota.Policy) { *of(p) = v }) }),
-		func(p *ota.Policy) { *of(p) = 0 })
-}
-
-func (e *policyEdit) object(members func() fields, null func(*ota.Policy)) field {
-	return e.with(field{read: func() error { return e.d.object(members()) }}, null)
-}
-
-func (e *policyEdit) hold() fields {
-	return fields{
-		"every": e.with(e.d.truth(func(v bool) { e.add(func(p *ota.Policy) { p.Hold.Every = v }) }),
-			func(p *ota.Policy) { p.Hold.Every = false }),
-		"batches": e.with(field{read: func() error {
-			list := []int{}
-			one := e.d.integer(1, 1<<30, func(n int) { list = append(list, n) })
-			err := e.d.Array(func(i int) error {
-				if i == 10_000 {
-					return newProblem("invalid", "", wire.Mistake{Pointer: e.d.Pointer(), Problem: "has too many entries", Allowed: "at most 10000"})
+// members are the fields for rows of the table. change is called with each change of the struct that
+// the rows describe.
+func (d *decoder) members(rows []policy.Member, change func(func(reflect.Value))) fields {
+	known := make(fields, len(rows)+1)
+	for i := range rows {
+		m := &rows[i]
+		known[m.Name] = field{
+			read: func() error {
+				if m.Kind == policy.Object {
+					return d.object(d.members(m.Members, func(inner func(reflect.Value)) {
+						change(func(p reflect.Value) { inner(m.In(p)) })
+					}))
 				}
-				return one.read()
+				v, given, err := d.member(m)
+				if given {
+					change(func(p reflect.Value) { m.In(p).Set(v) })
+				}
+				return err
+			},
+			null: func() { change(func(p reflect.Value) { m.In(p).SetZero() }) },
+		}
+	}
+	return known
+}
+
+// limitWords are the texts that a limit may be besides a length of time.
+var limitWords = map[string]time.Duration{"none": ota.NoLimit}
+
+// member reads one value that is no object. It is given unless it was refused.
+func (d *decoder) member(m *policy.Member) (v reflect.Value, given bool, err error) {
+	v = m.New()
+	number := func(n int64) {
+		v.SetInt(n)
+		given = true
+	}
+	length := func(l time.Duration) { number(int64(l)) }
+	switch m.Kind {
+	case policy.Number:
+		err = d.integerOf(m.Least, m.Most, m.Allowed, func(n int) { number(int64(n)) }).read()
+	case policy.Fraction:
+		err = d.float(fraction, func(f float64) {
+			v.Set(reflect.ValueOf(&f))
+			given = true
+		}).read()
+	case policy.Truth:
+		err = d.truth(func(b bool) {
+			v.SetBool(b)
+			given = true
+		}).read()
+	case policy.Text:
+		var s string
+		err = d.text(&s).read()
+		v.SetString(s)
+		given = true
+	case policy.Word:
+		err = d.enum(v.Addr().Interface().(encoding.TextUnmarshaler), m.Allowed, func() { given = true }).read()
+	case policy.Wait:
+		err = d.duration(nil, length).read()
+	case policy.Limit:
+		err = d.duration(limitWords, func(l time.Duration) {
+			if l == 0 {
+				d.refuse("0", "is no limit", `more than 0, or "none"`)
+			}
+			length(l)
+		}).read()
+	case policy.Clock:
+		err = d.timeOfDay(length).read()
+	case policy.Numbers, policy.Objects:
+		err = d.list(m, v)
+		given = true
+	default:
+		panic("httpapi: no decoder for " + m.Name)
+	}
+	return v, given, err
+}
+
+// list reads a list into v. It replaces the whole list, as a merge patch does.
+func (d *decoder) list(m *policy.Member, v reflect.Value) error {
+	number := d.integerOf(m.Least, m.Most, m.Allowed, func(n int) {
+		one := reflect.New(v.Type().Elem()).Elem()
+		one.SetInt(int64(n))
+		v.Set(reflect.Append(v, one))
+	})
+	return d.Array(func(i int) error {
+		if m.Kind == policy.Numbers {
+			if i == 10_000 {
+				return newProblem("invalid", "", wire.Mistake{
+					Pointer: d.Pointer(), Problem: "has too many entries", Allowed: "at most 10000",
+				})
+			}
+			return number.read()
+		}
+		if i == 100 {
+			return newProblem("invalid", "", wire.Mistake{
+				Pointer: d.Pointer(), Problem: "is one " + strings.TrimSuffix(m.Name, "s") + " too many",
+				Allowed: "at most 100",
 			})
-			e.add(func(p *ota.Policy) { p.Hold.Batches = list })
-			return err
-		}}, func(p *ota.Policy) { p.Hold.Batches = nil }),
-	}
+		}
+		one := reflect.New(v.Type().Elem()).Elem()
+		err := d.object(d.members(m.Members, func(change func(reflect.Value)) { change(one) }))
+		v.Set(reflect.Append(v, one))
+		return err
+	})
 }
 
-func (e *policyEdit) observing() fields {
-	return fields{
-		"wait":   e.wait(func(p *ota.Policy) *time.Duration { return &p.Observe.Wait }),
-		"stable": e.wait(func(p *ota.Policy) *time.Duration { return &p.Observe.Stable }),
-		"retry":  e.wait(func(p *ota.Policy) *time.Duration { return &p.Observe.Retry }),
-		"probe":  e.wait(func(p *ota.Policy) *time.Duration { return &p.Observe.Probe }),
-		"toEnd": e.with(e.d.truth(func(v bool) { e.add(func(p *ota.Policy) { p.Observe.ToEnd = v }) }),
-			func(p *ota.Policy) { p.Observe.ToEnd = false }),
-	}
-}
-
-func (e *policyEdit) retry() fields {
-	return fields{
-		"max": e.with(e.d.integer(0, 100, func(n int) { e.add(func(p *ota.Policy) { p.Retry.Max = n }) }),
-			func(p *ota.Policy) { p.Retry.Max = 0 }),
-		"backoff":    e.wait(func(p *ota.Policy) *time.Duration { return &p.Retry.Backoff }),
-		"maxBackoff": e.wait(func(p *ota.Policy) *time.Duration { return &p.Retry.MaxBackoff }),
-	}
-}
-
-// observeDuration keeps its text, whatever it says; when it is a duration it is how long a batch is observed.
+// observeDuration keeps its text, whatever it is. A duration is how long a batch is observed.
 func (e *policyEdit) observeDuration() error {
 	s, err := e.d.durationText()
 	if err != nil {
@@ -144,7 +159,7 @@ func (e *policyEdit) observeDuration() error {
 	return nil
 }
 
-// settle adds what observeDuration says, which counts more than observe.wait.
+// settle adds what observeDuration means. It overrides observe.wait.
 func (e *policyEdit) settle() {
 	if e.reset {
 		e.add(func(p *ota.Policy) { p.Observe.Wait = 0 })

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/policy"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/spool"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
@@ -52,7 +53,7 @@ func previewOf(p *ota.Preview, annotations map[string]string) wire.Preview {
 	text, warning := observeText(&p.Policy, annotations)
 	out := wire.Preview{
 		TotalAgents: p.Agents, FailureThreshold: *p.Policy.FailureThreshold, Concurrency: p.Policy.Concurrency, ObserveDuration: text,
-		Policy: wire.PolicyOf(&p.Policy), Batches: make([]wire.PreviewBatch, len(p.Batches)), Warnings: append([]string{}, p.Warnings...),
+		Policy: policy.Of(&p.Policy).Policy, Batches: make([]wire.PreviewBatch, len(p.Batches)), Warnings: append([]string{}, p.Warnings...),
 		Conflicts: []wire.Conflict{}, TotalConflicts: p.Readiness.ConflictCount, Duration: wire.Duration(p.Takes),
 	}
 	if warning != "" {

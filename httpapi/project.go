@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/policy"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
@@ -26,7 +27,7 @@ func planOf(p *ota.Plan) wire.Plan {
 		Status: p.Status, CurrentBatch: p.Batch, CreatedBy: p.CreatedBy, CreatedAt: wire.Time{Time: p.CreatedAt}, StartedAt: wire.Time{Time: p.StartedAt},
 		PausedAt: wire.Time{Time: p.PausedAt}, PauseReason: pauseReason(p), CompletedAt: wire.Time{Time: p.EndedAt}, SourcePlanUUID: p.Source, Error: faults(p),
 		Labels: p.Labels, Annotations: shownAnnotations(p.Annotations), RollbackPlanUUID: p.Rollback, Rollback: templateOf(p.Template), TotalAgents: p.Agents,
-		Policy: wire.PolicyOf(&p.Policy), Warnings: p.Warnings,
+		Policy: policy.Of(&p.Policy).Policy, Warnings: p.Warnings,
 	}
 	if out.Labels == nil {
 		out.Labels = map[string]string{}
@@ -64,12 +65,13 @@ func templateOf(t *ota.RollbackSpec) *wire.RollbackTemplate {
 	if t.Interrupt {
 		out.Mode = "interrupt"
 	}
-	policy := &ota.Policy{}
-	if p := t.Policy; p != nil {
-		policy = p
-		out.RollbackPolicy = &wire.RollbackPolicy{FailureThreshold: *p.FailureThreshold, Concurrency: p.Concurrency, Policy: wire.PolicyOf(p)}
+	given := &ota.Policy{}
+	if t.Policy != nil {
+		given = t.Policy
+		whole := policy.Of(given)
+		out.RollbackPolicy = &whole
 	}
-	out.ObserveDuration, _ = observeText(policy, t.Annotations)
+	out.ObserveDuration, _ = observeText(given, t.Annotations)
 	return out
 }
 

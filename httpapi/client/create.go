@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/policy"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
@@ -128,32 +130,11 @@ func creationOf(s *ota.Spec) map[string]any {
 		batches[i] = map[string]any{"name": b.Name, "size": b.Size}
 	}
 	add("batches", batches, len(batches) > 0)
-	policyMembers(body, &s.Policy)
+	maps.Copy(body, policy.Request(&s.Policy, false))
 	if r := s.Rollback; r != nil {
 		body["rollback"] = rollbackOf(r)
 	}
 	return body
-}
-
-// policyMembers adds a policy to a request's members.
-func policyMembers(body map[string]any, p *ota.Policy) {
-	add := func(name string, v any, given bool) {
-		if given {
-			body[name] = v
-		}
-	}
-	add("concurrency", p.Concurrency, p.Concurrency != 0)
-	add("failureThreshold", p.FailureThreshold, p.FailureThreshold != nil)
-	add("attemptLimit", wire.Duration(p.AttemptLimit), p.AttemptLimit != 0)
-	add("queueLimit", wire.Duration(p.QueueLimit), p.QueueLimit != 0)
-	add("maxAbandoned", p.MaxAbandoned, p.MaxAbandoned != 0)
-	w := wire.PolicyOf(p)
-	body["scope"], body["onBreach"], body["onAway"], body["reserve"] = w.Scope, w.OnBreach, w.OnAway, w.Reserve
-	body["hold"], body["observe"], body["retry"] = w.Hold, w.Observe, w.Retry
-	body["batchLimit"], body["planLimit"], body["maxConsecutive"] = w.BatchLimit, w.PlanLimit, w.MaxConsecutive
-	body["rate"], body["gate"], body["halve"] = w.Rate, w.Gate, w.Halve
-	add("budget", w.Budget, w.Budget != ota.Budget{})
-	add("windows", w.Windows, len(w.Windows) > 0)
 }
 
 // rollbackOf is a RollbackSpec as a request. A policy is sent whole.
@@ -171,10 +152,7 @@ func rollbackOf(r *ota.RollbackSpec) map[string]any {
 		body["mode"] = "interrupt"
 	}
 	if p := r.Policy; p != nil {
-		for _, name := range []string{"concurrency", "failureThreshold", "attemptLimit", "queueLimit", "maxAbandoned", "windows", "budget"} {
-			body[name] = nil // the default, not the source's
-		}
-		policyMembers(body, p)
+		maps.Copy(body, policy.Request(p, true)) // null means the default, not the source's
 	}
 	return body
 }

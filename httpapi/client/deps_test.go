@@ -15,7 +15,7 @@ func TestClientDoesNotLinkTheServer(t *testing.T) {
 	}
 	allowed := map[string]bool{
 		self + "/client": true, self + "/wire": true,
-		self + "/internal/protocol": true, self + "/internal/texts": true,
+		self + "/internal/protocol": true, self + "/internal/texts": true, self + "/internal/policy": true,
 		self + "/internal/setting": true, self + "/internal/duration": true,
 	}
 	seen := 0

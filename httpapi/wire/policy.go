@@ -1,24 +1,98 @@
 package wire
 
-import "github.com/seed-19b57ce3/ota"
+import (
+	"time"
 
-// PolicyOf is a policy on the wire.
-func PolicyOf(p *ota.Policy) Policy {
-	return Policy{
-		Scope: p.Scope, OnBreach: p.OnBreach, Reserve: p.Reserve, Hold: p.Hold,
-		Observe: Observe{Duration(p.Observe.Wait), Duration(p.Observe.Stable), Duration(p.Observe.Retry), Duration(p.Observe.Probe), p.Observe.ToEnd},
-		Retry:   Retry{p.Retry.Max, Duration(p.Retry.Backoff), Duration(p.Retry.MaxBackoff)}, AttemptLimit: Duration(p.AttemptLimit),
-		QueueLimit: Duration(p.QueueLimit), OnAway: p.OnAway, MaxAbandoned: p.MaxAbandoned,
-		Windows: windowsOf(p.Windows), BatchLimit: Duration(p.BatchLimit), PlanLimit: Duration(p.PlanLimit), MaxConsecutive: p.MaxConsecutive,
-		Rate: Rate{p.Rate.Starts, Duration(p.Rate.Per)}, Gate: Gate{Duration(p.Gate.Every), p.Gate.MaxInconclusive, p.Gate.MaxErrors},
-		Halve: p.Halve, Budget: p.Budget,
-	}
+	"github.com/seed-19b57ce3/ota"
+)
+
+// The types of this file are the table of a policy's members. Each field is one row: it has the name
+// of the field of ota.Policy that it stands for, the name of the member as its json tag, and its kind
+// as its type. Package internal/policy reads the table: the server decodes and answers by it, the
+// client encodes by it, and tests compare it with ota.Policy and with openapi.json.
+//
+// A tag `policy:"…"` narrows what a request may have. "1..100" is the range of a number; without it,
+// a number is from 0 to 1,000,000. "limit" is a length of time that is more than 0, or "none".
+// "clock" is a time of day. A tag `allowed:"…"` says in other words what a number may be.
+
+// RollbackPolicy is a whole policy: that of a rollback, in a RollbackTemplate.
+type RollbackPolicy struct {
+	FailureThreshold float64 `json:"failureThreshold"`
+	Concurrency      int     `json:"concurrency" policy:"1..1000000"`
+	Policy
 }
 
-func windowsOf(list []ota.Window) []Window {
-	var out []Window
-	for _, w := range list {
-		out = append(out, Window{w.Days, Duration(w.Start), Duration(w.Length), w.Zone, Duration(w.Margin)})
-	}
-	return out
+// Policy is a policy without the two members that are a plan's own. Its fields mean what those of
+// ota.Policy mean. In an answer they lie beside the plan's, and defaults are filled in.
+type Policy struct {
+	Scope        ota.Scope      `json:"scope"`
+	OnBreach     ota.Action     `json:"onBreach"`
+	Reserve      bool           `json:"reserve"`
+	Hold         Hold           `json:"hold"`
+	Observe      Observe        `json:"observe"`
+	Retry        Retry          `json:"retry"`
+	AttemptLimit Duration       `json:"attemptLimit" policy:"limit"`
+	QueueLimit   Duration       `json:"queueLimit" policy:"limit"`
+	OnAway       ota.AwayAction `json:"onAway"`
+	MaxAbandoned int            `json:"maxAbandoned" policy:"1..1000000"`
+
+	Windows        []Window `json:"windows,omitempty"`
+	BatchLimit     Duration `json:"batchLimit"` // "0s": none
+	PlanLimit      Duration `json:"planLimit"`  // "0s": none
+	MaxConsecutive int      `json:"maxConsecutive"`
+	Rate           Rate     `json:"rate"`
+	Gate           Gate     `json:"gate"`
+
+	Halve  bool   `json:"halve"`
+	Budget Budget `json:"budget,omitzero"` // left out: none
+}
+
+// Hold is ota.Hold on the wire.
+type Hold struct {
+	Every   bool  `json:"every,omitempty"`
+	Batches []int `json:"batches,omitempty" policy:"1..1073741824"`
+}
+
+// Observe is ota.Observe on the wire. Its Wait and a plan's observeDuration are the same.
+type Observe struct {
+	Wait   Duration `json:"wait"`
+	Stable Duration `json:"stable"`
+	Retry  Duration `json:"retry"`
+	Probe  Duration `json:"probe"`
+	ToEnd  bool     `json:"toEnd"`
+}
+
+// Retry is ota.Retry on the wire.
+type Retry struct {
+	Max        int      `json:"max" policy:"0..100"`
+	Backoff    Duration `json:"backoff"`
+	MaxBackoff Duration `json:"maxBackoff"`
+}
+
+// Rate is ota.Rate on the wire.
+type Rate struct {
+	Starts int      `json:"starts"`
+	Per    Duration `json:"per"`
+}
+
+// Gate is ota.Gate on the wire.
+type Gate struct {
+	Every           Duration `json:"every"`
+	MaxInconclusive int      `json:"maxInconclusive"`
+	MaxErrors       int      `json:"maxErrors"`
+}
+
+// Budget is ota.Budget on the wire.
+type Budget struct {
+	Label string `json:"label,omitempty"`
+	Max   int    `json:"max,omitempty"`
+}
+
+// Window is ota.Window on the wire.
+type Window struct {
+	Days   []time.Weekday `json:"days,omitempty" policy:"0..6" allowed:"0 (Sunday) to 6 (Saturday)"`
+	Start  Duration       `json:"start" policy:"clock"`
+	Length Duration       `json:"length"`
+	Zone   string         `json:"zone,omitempty"`
+	Margin Duration       `json:"margin"`
 }

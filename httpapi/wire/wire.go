@@ -54,31 +54,6 @@ func (p *Plan) Control() uint64 {
 	return n
 }
 
-// Policy is the part of a plan's policy that the documents do not have. Its fields lie beside theirs, and mean what those of
-// ota.Policy mean; defaults are filled in.
-type Policy struct {
-	Scope        ota.Scope      `json:"scope"`
-	OnBreach     ota.Action     `json:"onBreach"`
-	Reserve      bool           `json:"reserve"`
-	Hold         ota.Hold       `json:"hold"`
-	Observe      Observe        `json:"observe"`
-	Retry        Retry          `json:"retry"`
-	AttemptLimit Duration       `json:"attemptLimit"`
-	QueueLimit   Duration       `json:"queueLimit"`
-	OnAway       ota.AwayAction `json:"onAway"`
-	MaxAbandoned int            `json:"maxAbandoned"`
-
-	Windows        []Window `json:"windows,omitempty"`
-	BatchLimit     Duration `json:"batchLimit"` // "0s": none
-	PlanLimit      Duration `json:"planLimit"`  // "0s": none
-	MaxConsecutive int      `json:"maxConsecutive"`
-	Rate           Rate     `json:"rate"`
-	Gate           Gate     `json:"gate"`
-
-	Halve  bool       `json:"halve"`
-	Budget ota.Budget `json:"budget,omitzero"` // left out: none
-}
-
 // RollbackTemplate is how a plan is rolled back when a breach says so, with the names of the request that said it.
 type RollbackTemplate struct {
 	Name            string            `json:"name,omitempty"`            // empty: "Rollback of …"
@@ -87,51 +62,6 @@ type RollbackTemplate struct {
 	Mode            string            `json:"mode"`                      // what becomes of calls in flight: "drain" or "interrupt"
 	ObserveDuration string            `json:"observeDuration,omitempty"` // as it was given, else what the policy has
 	*RollbackPolicy                   // nil: the plan's own, as it is when it is rolled back
-}
-
-// RollbackPolicy is the whole policy of a rollback, in a RollbackTemplate: the plan's when it was made, but for what the request said.
-type RollbackPolicy struct {
-	FailureThreshold float64 `json:"failureThreshold"`
-	Concurrency      int     `json:"concurrency"`
-	Policy
-}
-
-// Observe is ota.Observe on the wire. Its Wait and a plan's observeDuration are the same.
-type Observe struct {
-	Wait   Duration `json:"wait"`
-	Stable Duration `json:"stable"`
-	Retry  Duration `json:"retry"`
-	Probe  Duration `json:"probe"`
-	ToEnd  bool     `json:"toEnd"`
-}
-
-// Retry is ota.Retry on the wire.
-type Retry struct {
-	Max        int      `json:"max"`
-	Backoff    Duration `json:"backoff"`
-	MaxBackoff Duration `json:"maxBackoff"`
-}
-
-// Rate is ota.Rate on the wire.
-type Rate struct {
-	Starts int      `json:"starts"`
-	Per    Duration `json:"per"`
-}
-
-// Gate is ota.Gate on the wire.
-type Gate struct {
-	Every           Duration `json:"every"`
-	MaxInconclusive int      `json:"maxInconclusive"`
-	MaxErrors       int      `json:"maxErrors"`
-}
-
-// Window is ota.Window on the wire.
-type Window struct {
-	Days   []time.Weekday `json:"days,omitempty"` // 0 (Sunday) to 6
-	Start  Duration       `json:"start"`
-	Length Duration       `json:"length"`
-	Zone   string         `json:"zone,omitempty"`
-	Margin Duration       `json:"margin"`
 }
 
 // Batch is a batch on the wire.
