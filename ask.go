@@ -86,8 +86,15 @@ func (d *driver) answerProbe(ctx context.Context, a ask, err error) func(*input)
 	if err != nil {
 		d.e.opt.Logger.WarnContext(ctx, "health is not known", "plan", d.id, "agent", a.attempt.Agent, "error", err)
 	}
-	reply := probeAnswer{ordinal: a.ordinal, number: a.number, at: d.e.now().UnixNano(), known: err == nil, health: health}
+	reply := health.answer(a, d.e.now(), err)
 	return func(in *input) { in.probes = append(in.probes, reply) }
+}
+
+// answer is what the core is told of an agent's health; err says that it is not known.
+func (h Health) answer(a ask, at time.Time, err error) probeAnswer {
+	return probeAnswer{
+		ordinal: a.ordinal, number: a.number, at: at.UnixNano(), known: err == nil, healthy: h.Healthy, reason: cleanMessage(h.Reason),
+	}
 }
 
 func (d *driver) answerInspect(ctx context.Context, a ask, err error) func(*input) {
@@ -112,10 +119,10 @@ func (f Inspection) outcome(a ask, now time.Time) *outcome {
 	}
 	switch {
 	case f.State == InspectDone:
-		o.reason, o.version, o.text = ReasonSucceeded, f.Result.Version, f.Result.Message
+		o.reason, o.version, o.text = ReasonSucceeded, cleanVersion(f.Result.Version), cleanMessage(f.Result.Message)
 	case f.State == InspectFailed && f.Err != nil:
-		o.reason, o.after, o.unchanged = classify(f.Err)
-		o.text = cutMessage(f.Err.Error())
+		x := readError(f.Err)
+		o.reason, o.after, o.unchanged, o.text = x.reason, x.after, x.unchanged, x.text
 	default:
 		return nil
 	}
@@ -143,7 +150,8 @@ func (d *driver) tend(now time.Time) {
 		defer cancel()
 		var err error
 		if link, err = d.e.tend(ctx, d.id); err != nil && d.life.Err() == nil {
-			d.e.opt.Logger.WarnContext(d.life, "rollback does not go on", "plan", d.id, "error", err)
+			link.trouble = onlyRefused(err)
+			d.e.opt.Logger.Log(d.life, levelOf(err), "rollback does not go on", "plan", d.id, "error", err)
 		}
 	})
 }

@@ -164,11 +164,11 @@ func (j *job) try(x Executor) (res Result, err error) {
 // the answer says nothing about the agent.
 func (o *outcome) tell(res Result, err, ended error, deadline int64) bool {
 	if err == nil {
-		o.reason, o.unchanged, o.version, o.text = ReasonSucceeded, res.Unchanged, res.Version, res.Message
+		o.reason, o.unchanged, o.version, o.text = ReasonSucceeded, res.Unchanged, cleanVersion(res.Version), cleanMessage(res.Message)
 		return true
 	}
-	o.reason, o.after, o.unchanged = classify(err)
-	o.text = cutMessage(err.Error())
+	x := readError(err)
+	o.reason, o.after, o.unchanged, o.text = x.reason, x.after, x.unchanged, x.text
 	switch {
 	case o.reason != ReasonError:
 	case errors.Is(ended, errShutdown), errors.Is(ended, errFencedOff):

@@ -168,6 +168,12 @@ func (w *saying) cancel(interrupt bool) error {
 	if err := w.legal(); err != nil {
 		return err
 	}
+	switch {
+	case !cancelable(&w.c, &w.row.Progress):
+		return w.refuse("rollback plan " + w.c.Rollback.ID + " was started; cancel that one")
+	case st == StatusRollingBack:
+		w.callOff("the plan is canceled")
+	}
 	if old := w.c.Cancel; old != nil {
 		switch {
 		case old.Interrupt == interrupt:

@@ -227,6 +227,7 @@ func (s *state) fold(now time.Time) need {
 	if n := s.foldDoubts(ns); n.kind != needNothing {
 		return n
 	}
+	s.foldRefusal(now)
 	s.foldOutcomes()
 	if n := s.foldReports(); n.kind != needNothing {
 		return n

@@ -53,6 +53,8 @@ type driver struct {
 
 	reports []func(error) // to be called once what was reported is committed
 	fail    int           // store errors in a row
+
+	refusals refusals
 }
 
 func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
@@ -174,7 +176,8 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 		}
 	}
 	x.calls.draining, x.calls.leaseOut = draining, !d.e.lease.ok(d.e.opt.Clock.Now())
-	x.calls.source, x.untouched = d.links.drained, d.links.untouched
+	x.calls.muted = now.Before(d.refusals.until)
+	x.calls.source, x.calls.trouble, x.untouched = d.links.drained, d.links.trouble, d.links.untouched
 	d.sayAll(ctx, now, m.said)
 	if x.aside = nil; d.slow {
 		x.aside = d.aside
@@ -192,12 +195,13 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	case errors.Is(err, ErrFenced), errors.Is(err, ErrNotFound), errors.Is(err, errSchema), errors.Is(err, errAtRest):
 		d.end(now, errFencedOff, ReasonNone)
 		return wake, false, err
+	case errors.Is(err, ErrRefused):
+		return d.refused(ctx, now, err), false, nil
 	case err != nil:
 		d.e.opt.Logger.WarnContext(ctx, "store does not answer", "plan", d.id, "error", err)
-		d.fail++
-		return now.Add(backoff(d.fail-1, 50*time.Millisecond, 5*time.Second)), false, nil
+		return d.later(now), false, nil
 	}
-	d.fail = 0
+	d.taken(now)
 	if x.committed {
 		x.committed = false
 		d.e.hub.tellPlan(d.id)

@@ -192,8 +192,12 @@ func (e *Engine) Resume(ctx context.Context, id string, d Decision, by By) (Plan
 }
 
 // Cancel ends a plan for good. Calls in flight drain, or, with interrupt, have their contexts ended. Agents not started
-// stay as they are.
+// stay as they are. Of a plan that rolls back because of a breach, Cancel is legal until its rollback plan was started. It
+// calls the rollback off, and is the way out when that plan cannot be made.
 func (e *Engine) Cancel(ctx context.Context, id string, interrupt bool, by By) (Plan, error) {
+	if err := e.uncreate(ctx, id, by); err != nil {
+		return Plan{}, err
+	}
 	p, err := e.say(ctx, id, VerbCancel, by, func(w *saying) error { return w.cancel(interrupt) })
 	if err == nil && p.Source != "" && p.Status == StatusCanceled {
 		_, err = e.tend(ctx, p.Source)

@@ -18,6 +18,9 @@ var (
 	ErrConflict = errors.New("ota: changed by somebody else")
 	// ErrFenced says that another engine has taken the plan over; this one can write nothing to it any more.
 	ErrFenced = errors.New("ota: another engine owns the plan")
+	// ErrRefused says that the Store will never make a write, however often it is tried, and has changed nothing: the
+	// write breaks a rule of the Store, for example with a text that its database cannot keep.
+	ErrRefused = errors.New("ota: the store refuses the write for good")
 	// ErrInvalid says that input was refused; see FieldErrors.
 	ErrInvalid = errors.New("ota: invalid")
 	// ErrState says that the plan's present status forbids the verb; see StateError.
@@ -126,7 +129,7 @@ func shorten(s string) string {
 	if len(s) <= most {
 		return strings.ToValidUTF8(s, "\uFFFD")
 	}
-	return strings.ToValidUTF8(s[:most], "\uFFFD") + "…"
+	return strings.ToValidUTF8(cutBetween(s, most), "\uFFFD") + "…"
 }
 
 // StateError says that a verb is illegal in the plan's present status. It matches ErrState.

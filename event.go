@@ -44,7 +44,7 @@ const (
 	EventFrozen                              // a rollback plan was made, or is about to be, or is to be started: Text is its ID
 	EventRollback                            // the rollback plan is started, and that is final; Text is its ID
 	EventRolledBack                          // the rollback plan completed
-	EventRollbackOff                         // the rollback plan was canceled, would have been empty, or may not be started
+	EventRollbackOff                         // the rollback plan was canceled, would have been empty, was refused, or may not be started: Text is its ID and why
 	EventStatus                              // the plan's status became the record's, by what happened
 	EventOwned                               // an engine took the plan over; Text is its name, Number the epoch
 	EventBreach                              // a verdict struck

@@ -142,6 +142,26 @@ func classify(err error) (r Reason, after time.Duration, unchanged bool) {
 	return ReasonError, 0, unchanged
 }
 
+// failure is what an error of user code says.
+type failure struct {
+	reason    Reason
+	after     time.Duration // of ReasonThrottled
+	unchanged bool          // the agent is certainly untouched
+	text      cleaned
+}
+
+// readError reads an error of user code. When a method of the error panics, the failure is that panic.
+func readError(err error) (f failure) {
+	defer func() {
+		if p := recover(); p != nil {
+			f = failure{reason: ReasonPanic, text: cleanMessage(fmt.Sprintf("a method of the error panics: %v", p))}
+		}
+	}()
+	f.reason, f.after, f.unchanged = classify(err)
+	f.text = cleanMessage(err.Error())
+	return f
+}
+
 // Prober is an Executor that can tell whether an agent is healthy. While a batch is observed every agent of it that
 // succeeded is asked each Observe.Probe, at most Concurrency at once. Health is a question: it must change nothing. An error
 // means that nobody knows, and changes nothing; it should return soon after ctx ends, at the latest Observe.Probe after

@@ -1,6 +1,7 @@
 package ota
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -28,7 +29,7 @@ func (x Explanation) Sentence() string {
 // which verb clears it. It asks the same code that decides. In the process that drives the plan the answer is exact;
 // elsewhere it is what the Store tells.
 func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
-	x, ok, busy := e.askOwner(ctx, id)
+	x, ok, trouble := e.askOwner(ctx, id)
 	if ok {
 		return x, nil
 	}
@@ -51,7 +52,7 @@ func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 		v.b = &page.Items[0]
 	}
 	x = v.explanation(id)
-	if b, first := e.unheard(ctx, &row, v.status, busy); first {
+	if b, first := e.unheard(ctx, &row, v.status, trouble); first {
 		x.Blockers = append([]Blocker{b}, x.Blockers...)
 	} else if len(x.Blockers) == 0 {
 		x.Blockers = append(x.Blockers, Blocker{Reason: ReasonUnsettled, Text: wroteLast(&row)})
@@ -60,9 +61,9 @@ func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 }
 
 // unheard says that nobody drives a plan that somebody should, or that the driver of this process waits for the Store.
-func (e *Engine) unheard(ctx context.Context, row *PlanRow, st Status, busy bool) (Blocker, bool) {
-	if busy {
-		return Blocker{Reason: ReasonStore, Text: "this engine waits for it; what follows is what was stored last"}, true
+func (e *Engine) unheard(ctx context.Context, row *PlanRow, st Status, trouble string) (Blocker, bool) {
+	if trouble != "" {
+		return Blocker{Reason: ReasonStore, Text: trouble + "; what follows is what was stored last"}, true
 	}
 	return e.noEngine(ctx, row, st)
 }
@@ -70,40 +71,42 @@ func (e *Engine) unheard(ctx context.Context, row *PlanRow, st Status, busy bool
 // askPatience is how long the driver of a plan may take to explain itself: it answers between two commits.
 const askPatience = 500 * time.Millisecond
 
-// askOwner asks the driver of this process. busy reports that there is one, which cannot answer: it waits for the Store, or
+// askOwner asks the driver of this process. trouble says why there is one that cannot answer: it waits for the Store, or
 // its last commit has failed.
-func (e *Engine) askOwner(ctx context.Context, id string) (x Explanation, ok, busy bool) {
+func (e *Engine) askOwner(ctx context.Context, id string) (x Explanation, ok bool, trouble string) {
+	const waits = "this engine waits for it"
 	d := e.driver(id)
 	if d == nil {
-		return Explanation{}, false, false
+		return Explanation{}, false, ""
 	}
-	reply := make(chan *Explanation, 1)
+	type answer struct {
+		Explanation
+		ok      bool
+		trouble string
+	}
+	reply := make(chan answer, 1)
 	look := func(x *session) {
 		if x.st == nil {
-			reply <- nil
+			reply <- answer{trouble: cmp.Or(string(x.trouble), waits)}
 			return
 		}
 		v := x.st.view(e.now().UnixNano())
-		out := v.explanation(id)
-		reply <- &out
+		reply <- answer{Explanation: v.explanation(id), ok: true}
 	}
 	if !d.post(func(m *mail) { m.looks = append(m.looks, look) }) {
-		return Explanation{}, false, false
+		return Explanation{}, false, ""
 	}
 	patience := e.opt.Clock.Timer(askPatience)
 	defer patience.Stop()
 	select {
-	case x := <-reply:
-		if x == nil {
-			return Explanation{}, false, true
-		}
-		return *x, true, false
+	case a := <-reply:
+		return a.Explanation, a.ok, a.trouble
 	case <-patience.C:
-		return Explanation{}, false, true
+		return Explanation{}, false, waits
 	case <-d.gone:
 	case <-ctx.Done():
 	}
-	return Explanation{}, false, false
+	return Explanation{}, false, ""
 }
 
 // noEngine says that nobody drives a plan that somebody should.
@@ -149,6 +152,9 @@ func (v *view) explain() []Blocker {
 	case StatusCanceled, StatusRolledBack, StatusCompleted:
 		add(ReasonEnded, 0, 0, v.status.String())
 		return out
+	}
+	if t := v.calls.trouble; t != "" {
+		add(ReasonStore, 0, VerbCancel, string(t))
 	}
 	for _, limit := range limits {
 		if r := limit(v); r.All == 0 || r.New == 0 {

@@ -38,7 +38,7 @@ func (s *state) returned(o *outcome) {
 	if !s.queue.unbar(o.ordinal) {
 		return
 	}
-	s.event(Event{Kind: EventLate, Batch: -1, Agent: o.agent, Task: o.task, Number: int(o.number), Reason: o.reason, Text: cutMessage(o.text)})
+	s.event(Event{Kind: EventLate, Batch: -1, Agent: o.agent, Task: o.task, Number: int(o.number), Reason: o.reason, Text: string(o.text)})
 }
 
 // become carries out what the table says of one outcome.
@@ -64,14 +64,14 @@ func (s *state) become(r *resident, o *outcome) {
 	case TaskWaiting:
 		s.wait(r, o.task, b)
 	case TaskSucceeded:
-		s.taskEvent(EventTaskSucceeded, r, o.task, b.why, cutMessage(o.text))
+		s.taskEvent(EventTaskSucceeded, r, o.task, b.why, string(o.text))
 		s.nextTask(r, o.task)
 	case TaskSkipped:
-		s.taskEvent(EventTaskSkipped, r, o.task, b.why, cutMessage(o.text))
+		s.taskEvent(EventTaskSkipped, r, o.task, b.why, string(o.text))
 		s.endAgent(r, TaskSkipped, b.why, o.at)
 	case TaskUnknown:
 		s.p.Row++
-		s.taskEvent(EventTaskUnknown, r, o.task, b.why, cutMessage(o.text))
+		s.taskEvent(EventTaskUnknown, r, o.task, b.why, string(o.text))
 		s.endAgent(r, TaskUnknown, ReasonAgentFailed, o.at)
 	default:
 		s.p.Row++
@@ -82,9 +82,9 @@ func (s *state) become(r *resident, o *outcome) {
 
 func failText(o *outcome, b becoming) string {
 	if b.why == ReasonWrongVersion {
-		return "reports " + strconv.Quote(shorten(o.version))
+		return "reports " + strconv.Quote(shorten(string(o.version)))
 	}
-	return cutMessage(o.text)
+	return string(o.text)
 }
 
 // keepMore keeps what few tasks have: an error, another version, an absence.
@@ -95,8 +95,8 @@ func (s *state) keepMore(t *TaskState, o *outcome, b becoming, target string) {
 		return
 	}
 	more := &TaskMore{Error: failText(o, b)}
-	if o.version != target {
-		more.Version = cutMessage(o.version)
+	if string(o.version) != target {
+		more.Version = string(o.version)
 	}
 	if b.status == TaskWaiting && (b.why == ReasonUnreachable || b.why == ReasonThrottled) {
 		more.Away = o.at

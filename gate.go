@@ -43,7 +43,7 @@ type gateAnswer struct {
 	batch   int
 	settled time.Time // of the observation that the question was about
 	verdict GateVerdict
-	text    string // of an error
+	text    cleaned // of an error
 }
 
 // askGate has the gate of the observed batch asked, unless that is under way, and says when to ask again.
@@ -56,7 +56,7 @@ func (s *state) askGate(now time.Time) (due int64) {
 	if at := b.GateAt.Add(every); !b.GateAt.IsZero() && now.Before(at) {
 		return at.UnixNano()
 	}
-	if !s.gating && !s.calls.draining && !s.calls.leaseOut {
+	if !s.gating && s.calls.asks() {
 		s.gating, s.asksGate = true, true
 	}
 	return 0
@@ -81,7 +81,7 @@ func (s *state) foldGates(now time.Time) {
 			b.GateErrors++
 		}
 		s.dirtyBatch(b)
-		s.event(Event{Kind: EventGate, Batch: b.Index, Number: int(a.verdict), Text: cutMessage(a.verdict.String() + a.text)})
+		s.event(Event{Kind: EventGate, Batch: b.Index, Number: int(a.verdict), Text: string(cleanMessage(a.verdict.String() + string(a.text)))})
 		s.gateVerdict(b, now)
 	}
 	s.in.gates = nil
@@ -95,7 +95,7 @@ func (d *driver) answerGate(ctx context.Context, a ask, err error) func(*input) 
 		verdict, err = protect(func() (GateVerdict, error) { return d.e.gate(ctx, d.id, a.batch) })
 	}
 	if err != nil {
-		reply.text = ": " + err.Error()
+		reply.text = ": " + readError(err).text
 	} else if verdict <= GateInconclusive {
 		reply.verdict = verdict
 	}

@@ -59,7 +59,7 @@ func (e *Engine) healthInput(reports []HealthReport) []healthReport {
 		if r.At.IsZero() || r.At.After(now) {
 			r.At = now
 		}
-		in[i] = healthReport{agent: r.Agent, healthy: r.Healthy, at: r.At.UnixNano(), reason: r.Reason}
+		in[i] = healthReport{agent: r.Agent, healthy: r.Healthy, at: r.At.UnixNano(), reason: cleanMessage(r.Reason)}
 	}
 	return in
 }
@@ -94,6 +94,7 @@ func (e *Engine) postReports(ctx context.Context, id string, reports []HealthRep
 		if r.At.IsZero() || r.At.After(now) {
 			r.At = now
 		}
+		r.Reason = string(cleanMessage(r.Reason))
 		body, err := json.Marshal(r)
 		if err != nil {
 			return err
@@ -143,7 +144,7 @@ func (e *Engine) readInbox(ctx context.Context, id string, after uint64) (in inp
 			continue
 		}
 		in.health = append(in.health, healthReport{
-			agent: h.Agent, healthy: h.Healthy, at: h.At.UnixNano(), reason: h.Reason, message: msg.Number,
+			agent: h.Agent, healthy: h.Healthy, at: h.At.UnixNano(), reason: cleanMessage(h.Reason), message: msg.Number,
 		})
 	}
 	return in, last, len(messages) == orderChunk, nil

@@ -31,7 +31,8 @@ type probeAnswer struct {
 	number  uint32 // of the attempt that had succeeded when the agent was asked
 	at      int64
 	known   bool
-	health  Health
+	healthy bool
+	reason  cleaned
 }
 
 // inspectAnswer is what an Inspector said: how the attempt ended, or, without an outcome, that it is to be called again.
@@ -47,7 +48,7 @@ type healthReport struct {
 	agent   string
 	healthy bool
 	at      int64
-	reason  string
+	reason  cleaned
 	message uint64 // of the inbox
 	found   bool   // its row was looked for
 	ordinal int    // -1: the plan has no such agent
@@ -65,7 +66,7 @@ type probing struct {
 // probe goes on with the round of questions, and says when the next one is due.
 func (s *state) probe(now int64) (n need, due int64) {
 	b, pr := s.current(), &s.probing
-	if !s.calls.prober || s.calls.draining || s.calls.leaseOut {
+	if !s.calls.prober || !s.calls.asks() {
 		return need{}, 0
 	}
 	every := int64(s.c.Policy.Observe.Probe)
@@ -128,7 +129,7 @@ func (s *state) foldHealth() need {
 		if a.number == r.State.task(r.State.tasks()-1).Number { // it has not been tried again since
 			s.asking(r, false)
 			if a.known {
-				s.health(r, a.health.Healthy, a.at, a.health.Reason)
+				s.health(r, a.healthy, a.at, a.reason)
 			}
 		}
 		s.in.probes = s.in.probes[1:]
@@ -184,7 +185,7 @@ func (s *state) found(ids []string, rows []AgentRow) {
 
 // health takes in one report. It counts when its time lies between the agent's success and the end of the batch's
 // observation, or the plan's end if so set, once; otherwise it is an event and nothing else.
-func (s *state) health(r *resident, healthy bool, at int64, reason string) {
+func (s *state) health(r *resident, healthy bool, at int64, reason cleaned) {
 	b := s.batch(r.Batch)
 	switch {
 	case r.State.Status != TaskSucceeded, !judged(s.status()):
@@ -201,25 +202,25 @@ func (s *state) health(r *resident, healthy bool, at int64, reason string) {
 		s.setFlag(r, AgentUnhealthy, false)
 		s.setSince(r, 0)
 		b.HealthySince = stamp(at)
-		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: ReasonSucceeded, Text: cutMessage(reason)})
+		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: ReasonSucceeded, Text: string(reason)})
 	case s.c.Policy.Observe.Retry == 0, b.Status == BatchCompleted:
 		s.unhealthy(r, at, reason)
 	case !was:
 		s.setFlag(r, AgentUnhealthy, true)
 		s.setSince(r, at)
 		s.queue.timers.push(timer{at: at + int64(s.c.Policy.Observe.Retry), ordinal: r.Ordinal, health: true})
-		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: ReasonUnhealthy, Text: cutMessage(reason)})
+		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: ReasonUnhealthy, Text: string(reason)})
 	case at >= r.State.More.Unhealthy+int64(s.c.Policy.Observe.Retry):
 		s.unhealthy(r, at, reason)
 	}
 }
 
 // late tells of a healthy report only when it answers something; unhealthy ones are always told.
-func (s *state) late(agent string, healthy bool, reason string) {
+func (s *state) late(agent string, healthy bool, reason cleaned) {
 	if healthy {
 		return
 	}
-	s.event(Event{Kind: EventLate, Batch: -1, Agent: agent, Reason: ReasonUnhealthy, Text: cutMessage(reason)})
+	s.event(Event{Kind: EventLate, Batch: -1, Agent: agent, Reason: ReasonUnhealthy, Text: string(reason)})
 }
 
 func (s *state) setSince(r *resident, at int64) {
@@ -241,21 +242,21 @@ func (s *state) unhealthyLongEnough(r *resident, now int64) {
 		return
 	}
 	if now >= r.State.More.Unhealthy+int64(s.c.Policy.Observe.Retry) {
-		s.unhealthy(r, now, "unhealthy for "+s.c.Policy.Observe.Retry.String())
+		s.unhealthy(r, now, cleanLine("unhealthy for "+s.c.Policy.Observe.Retry.String()))
 	}
 }
 
 // unhealthy fails an agent that had succeeded.
-func (s *state) unhealthy(r *resident, at int64, reason string) {
+func (s *state) unhealthy(r *resident, at int64, reason cleaned) {
 	i := r.State.tasks() - 1
 	t := r.State.task(i)
 	t.Why, t.Ended = ReasonUnhealthy, at
-	t.More = &TaskMore{Error: cutMessage(reason)}
+	t.More = &TaskMore{Error: string(reason)}
 	s.setSince(r, 0)
 	s.setFlag(r, AgentUnhealthy, false)
 	s.setFlag(r, AgentAtTarget, false)
 	s.setTask(r, i, TaskFailed)
-	s.taskEvent(EventTaskFailed, r, i, ReasonUnhealthy, cutMessage(reason))
+	s.taskEvent(EventTaskFailed, r, i, ReasonUnhealthy, string(reason))
 	s.setAgent(r, TaskFailed)
 	b := s.batch(r.Batch)
 	if b.Unhealthy == 0 {

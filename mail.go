@@ -61,6 +61,9 @@ func (x *session) say(ctx context.Context, now time.Time, w *saying, f func(*say
 		if err == nil && x.st == nil { // so that a verb sees nothing that is not committed
 			_, _, err = x.turn(ctx, now, input{})
 		}
+		if errors.Is(err, ErrRefused) { // the owner can write nothing, but the verb may be able to
+			return PlanRow{}, errStopped
+		}
 		if err != nil || x.st == nil {
 			return PlanRow{}, errors.Join(ErrConflict, err)
 		}
@@ -90,7 +93,12 @@ func (x *session) commitVerb(w *saying, f func(*saying) error) (PlanRow, error) 
 
 // refusal reports whether an error of a verb says that nothing was, or could have been, written.
 func refusal(err error) bool {
-	return errors.Is(err, ErrState) || errors.Is(err, ErrInvalid) || errors.Is(err, ErrBreach) || errors.Is(err, ErrNotFound)
+	for _, nothing := range []error{ErrState, ErrInvalid, ErrBreach, ErrNotFound, ErrRefused} {
+		if errors.Is(err, nothing) {
+			return true
+		}
+	}
+	return false
 }
 
 // throughOwner says a verb by way of the driver of this process, if there is one.

@@ -200,7 +200,7 @@ func newMemBuilder() *memBuilder {
 
 func (b *memBuilder) add(row *AgentRow) error {
 	if row.Ordinal != b.count {
-		return fmt.Errorf("ota: agent %q has ordinal %d, but is number %d", row.Agent.ID, row.Ordinal, b.count)
+		return fmt.Errorf("%w: agent %q has ordinal %d, but is number %d", ErrRefused, row.Agent.ID, row.Ordinal, b.count)
 	}
 	if b.count%memChunkSize == 0 {
 		b.chunks = append(b.chunks, newMemChunk(b.count))

@@ -92,18 +92,18 @@ func (p *memPlan) refuse(c *Commit) error {
 		return fmt.Errorf("%w: plan %q is at progress number %d, the commit at %d",
 			ErrConflict, p.id, row.ProgressNumber, c.Progress)
 	case c.Raise && !c.Owner:
-		return fmt.Errorf("ota: commit to plan %q raises the epoch, but is no owner's", p.id)
+		return fmt.Errorf("%w: commit to plan %q raises the epoch, but is no owner's", ErrRefused, p.id)
 	case len(c.Log) == 0:
-		return fmt.Errorf("ota: commit to plan %q has no log record", p.id)
+		return fmt.Errorf("%w: commit to plan %q has no log record", ErrRefused, p.id)
 	}
 	for i := range c.Batches {
 		if n := c.Batches[i].Index; n < 0 || n >= len(p.batches) {
-			return fmt.Errorf("ota: commit to plan %q has batch %d, the plan has %d", p.id, n, len(p.batches))
+			return fmt.Errorf("%w: commit to plan %q has batch %d, the plan has %d", ErrRefused, p.id, n, len(p.batches))
 		}
 	}
 	for i := range c.Agents {
 		if n := c.Agents[i].Ordinal; n < 0 || n >= p.agents.count {
-			return fmt.Errorf("ota: commit to plan %q has agent %d, the plan has %d", p.id, n, p.agents.count)
+			return fmt.Errorf("%w: commit to plan %q has agent %d, the plan has %d", ErrRefused, p.id, n, p.agents.count)
 		}
 	}
 	return nil

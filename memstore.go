@@ -101,7 +101,7 @@ func (s *MemStore) Create(ctx context.Context, p NewPlan, agents iter.Seq2[Agent
 		return err
 	}
 	if len(created.Log) == 0 {
-		return fmt.Errorf("ota: plan %q is created without a log record", p.ID)
+		return fmt.Errorf("%w: plan %q is created without a log record", ErrRefused, p.ID)
 	}
 	return s.publish(ctx, p, newMemPlan(p, created, made))
 }

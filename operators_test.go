@@ -97,7 +97,7 @@ func TestExplainDoesNotWaitForTheStore(t *testing.T) {
 		require.NoError(s, err)
 		require.LessOrEqual(s, time.Since(began), askPatience)
 		require.Equal(s, ReasonStore, x.Blockers[0].Reason)
-		require.Equal(s, "The store does not answer: this engine waits for it; what follows is what was stored last", x.Sentence())
+		require.Equal(s, "The store does not answer, or refuses a write: this engine waits for it; what follows is what was stored last", x.Sentence())
 		close(store.gate)
 		s.after(10 * time.Second)
 		x, err = e.Explain(s.ctx, p.ID)

@@ -64,14 +64,14 @@ type checks struct {
 
 type check struct {
 	at      int64 // when it was answered; 0: it is being asked
-	version string
+	version cleaned
 }
 
 // precheckAnswer is what a Prechecker said: what becomes of the agent, or, without an outcome, that it may be started.
 type precheckAnswer struct {
 	ordinal int
 	at      int64
-	version string
+	version cleaned
 	outcome *outcome
 }
 
@@ -95,7 +95,7 @@ func (s *state) precheck(r *resident) {
 }
 
 // checked takes an agent out of those that are asked: it starts, or was left out.
-func (s *state) checked(r *resident) (version string) {
+func (s *state) checked(r *resident) (version cleaned) {
 	c := s.queue.checks.of[r.Ordinal]
 	if c == nil {
 		return ""
@@ -169,15 +169,15 @@ func (s *state) startChecked(n int, now int64) need {
 }
 
 // keepPrevious remembers the version that a precheck has found, where it is not the one known.
-func (s *state) keepPrevious(r *resident, version string) {
-	if version == "" || version == s.previous(r) {
+func (s *state) keepPrevious(r *resident, version cleaned) {
+	if version == "" || string(version) == s.previous(r) {
 		return
 	}
 	more := AgentMore{}
 	if r.State.More != nil {
 		more = *r.State.More
 	}
-	more.Previous = version
+	more.Previous = string(version)
 	r.State.More = &more
 	s.dirty(r)
 }
@@ -215,10 +215,10 @@ func precheck(ctx context.Context, x Prechecker, a Attempt) (p Precheck, after t
 // precheckSaid is what an answer means.
 func precheckSaid(a Attempt, p Precheck, err error) (_ Precheck, after time.Duration) {
 	if err != nil {
-		_, after, _ = classify(err)
-		return Precheck{State: PrecheckAway, Reason: cutMessage(err.Error())}, after
+		x := readError(err)
+		return Precheck{State: PrecheckAway, Reason: string(x.text)}, x.after
 	}
-	p.Reason, p.Version = cutMessage(p.Reason), cutMessage(p.Version)
+	p.Reason, p.Version = string(cleanMessage(p.Reason)), string(cleanVersion(p.Version))
 	switch {
 	case p.State > PrecheckAway:
 		return Precheck{State: PrecheckAway, Reason: "the precheck answered with the unknown state " + p.State.String()}, 0
@@ -230,9 +230,9 @@ func precheckSaid(a Attempt, p Precheck, err error) (_ Precheck, after time.Dura
 
 // answer is what a precheck makes of its agent, by the same table as the outcome of a call.
 func (p Precheck) answer(a ask, after time.Duration, now time.Time) precheckAnswer {
-	out := precheckAnswer{ordinal: a.ordinal, at: now.UnixNano(), version: p.Version}
+	out := precheckAnswer{ordinal: a.ordinal, at: now.UnixNano(), version: cleanVersion(p.Version)}
 	o := &outcome{
-		ordinal: a.ordinal, agent: a.attempt.Agent, task: a.attempt.Task, at: out.at, unchanged: true, after: after, text: p.Reason,
+		ordinal: a.ordinal, agent: a.attempt.Agent, task: a.attempt.Task, at: out.at, unchanged: true, after: after, text: cleanMessage(p.Reason),
 	}
 	switch p.State {
 	case PrecheckReady:

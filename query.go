@@ -258,7 +258,7 @@ func (e *Engine) FailedSpec(ctx context.Context, id string) (Spec, error) {
 		return Spec{}, err
 	}
 	return Spec{
-		Name: "Failed of " + p.Name, FromVersion: p.FromVersion, FromRelease: p.FromRelease,
+		Name: string(cleanLine("Failed of " + p.Name)), FromVersion: p.FromVersion, FromRelease: p.FromRelease,
 		ToVersion: p.ToVersion, ToRelease: p.ToRelease, Labels: p.Labels, Policy: p.Policy,
 		Agents: func(yield func(Agent, error) bool) {
 			q := RowQuery{Status: []TaskStatus{TaskFailed, TaskUnknown}}

@@ -175,7 +175,7 @@ func (r *readiness) one(ctx context.Context, a Attempt) error {
 	r.found.Asked++
 	*[...]*int{&r.found.Ready, &r.found.AtTarget, &r.found.Blocked, &r.found.Away}[p.State]++
 	if p.State >= PrecheckBlocked && len(r.found.Findings) < maxNamed {
-		r.found.Findings = append(r.found.Findings, Finding{Agent: a.Agent, State: p.State, Reason: shorten255(p.Reason)})
+		r.found.Findings = append(r.found.Findings, Finding{Agent: a.Agent, State: p.State, Reason: string(cleanLine(p.Reason))})
 	}
 	return nil
 }

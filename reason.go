@@ -18,7 +18,7 @@ const (
 	ReasonReserve              // one more failure than tolerated is possible with what is open
 	ReasonDraining             // the engine is shutting down
 	ReasonLease                // the engine's lease on the plan is nearly out, or lost
-	ReasonStore                // the store does not answer
+	ReasonStore                // the store does not answer, or refuses what the plan writes
 	ReasonSource               // the plan being rolled back still has calls out
 	ReasonNoEngine             // no engine drives this plan now
 	ReasonSchema               // the plan was written by a newer version of this library
@@ -48,6 +48,7 @@ const (
 	ReasonConsecutive                         // too many agents in a row failed
 	ReasonGateFailed                          // the gate after the batch said no
 	ReasonGateUndecided                       // the gate after the batch came to no answer
+	ReasonRefused                             // the store refused for good what the plan was to write
 )
 
 // How a task ended, or why it waits.
@@ -86,7 +87,7 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonReserve:          {"reserve", "What is open could already exceed the tolerated failures"},
 	ReasonDraining:         {"draining", "The engine is shutting down"},
 	ReasonLease:            {"lease", "The engine's lease is nearly out or lost"},
-	ReasonStore:            {"store", "The store does not answer"},
+	ReasonStore:            {"store", "The store does not answer, or refuses a write"},
 	ReasonSource:           {"source", "The plan being rolled back still has calls in flight"},
 	ReasonNoEngine:         {"no_engine", "No engine drives the plan"},
 	ReasonSchema:           {"schema", "The plan was written by a newer version of the library"},
@@ -107,6 +108,7 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonConsecutive:      {"consecutive", "Too many agents failed in a row"},
 	ReasonGateFailed:       {"gate_failed", "The gate after the batch failed"},
 	ReasonGateUndecided:    {"gate_undecided", "The gate after the batch came to no answer"},
+	ReasonRefused:          {"refused", "The store refused for good what the plan was to write"},
 	ReasonWindow:           {"window", "No maintenance window is open"},
 	ReasonBudget:           {"budget", "As many agents with one value of a label are open as the policy allows"},
 	ReasonThreshold:        {"threshold", "Failure threshold exceeded"},

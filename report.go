@@ -35,16 +35,15 @@ type OutcomeReport struct {
 func ReportOf(a Attempt, res Result, err error) OutcomeReport {
 	r := OutcomeReport{
 		Agent: a.Agent, Task: a.Task, Number: a.Number, Reason: ReasonSucceeded,
-		Version: res.Version, Unchanged: res.Unchanged, Message: res.Message,
+		Version: string(cleanVersion(res.Version)), Unchanged: res.Unchanged, Message: string(cleanMessage(res.Message)),
 	}
 	if err != nil {
-		r.Reason, r.After, r.Unchanged = classify(err)
-		r.Version, r.Message = "", err.Error()
+		o := readError(err)
+		r.Reason, r.After, r.Unchanged, r.Version, r.Message = o.reason, o.after, o.unchanged, "", string(o.text)
 	}
 	if r.Reason == ReasonPanic {
 		r.Reason = ReasonPermanent
 	}
-	r.Message = cutMessage(r.Message)
 	return r
 }
 
@@ -170,7 +169,7 @@ func (e *Engine) postOutcomes(ctx context.Context, id string, at time.Time, repo
 	messages := make([]Message, len(reports))
 	for i := range reports {
 		r := reports[i]
-		r.Message = cutMessage(r.Message)
+		r.Version, r.Message = string(cleanVersion(r.Version)), string(cleanMessage(r.Message))
 		same, err := json.Marshal(r)
 		if err != nil {
 			return err

@@ -20,7 +20,7 @@ func (r *OutcomeReport) input(at time.Time) reported {
 	return reported{outcome: outcome{
 		agent: r.Agent, task: r.Task, number: uint32(r.Number), at: at.UnixNano(), reason: r.Reason, after: r.After,
 		unchanged: r.Unchanged || r.Reason == ReasonUnreachable || r.Reason == ReasonThrottled,
-		version:   r.Version, text: cutMessage(r.Message),
+		version:   cleanVersion(r.Version), text: cleanMessage(r.Message),
 	}}
 }
 
@@ -110,7 +110,7 @@ func (s *state) foldReport(r *resident, o *outcome) {
 }
 
 func (s *state) lateReport(o *outcome) {
-	s.event(Event{Kind: EventLate, Batch: -1, Agent: o.agent, Task: o.task, Number: int(o.number), Reason: o.reason, Text: o.text})
+	s.event(Event{Kind: EventLate, Batch: -1, Agent: o.agent, Task: o.task, Number: int(o.number), Reason: o.reason, Text: string(o.text)})
 }
 
 // shows reports whether an outcome is the one that an agent's state shows already.
@@ -124,8 +124,8 @@ func (a *AgentState) shows(o *outcome, target string) bool {
 		return false
 	case o.reason != ReasonSucceeded:
 		return t.Why == o.reason
-	case o.version != "" && o.version != target:
-		return t.Why == ReasonWrongVersion && t.More != nil && t.More.Version == o.version
+	case o.version != "" && string(o.version) != target:
+		return t.Why == ReasonWrongVersion && t.More != nil && t.More.Version == string(o.version)
 	default:
 		return t.Status == TaskSucceeded
 	}

@@ -169,8 +169,8 @@ func (w *saying) freeze(spec RollbackSpec, start bool) error {
 	return nil
 }
 
-// ensureRollback makes the rollback plan of a frozen source, unless it is there. One that would be empty is none, and the freeze is
-// taken back.
+// ensureRollback makes the rollback plan of a frozen source, unless it is there. One that would be empty, or that the
+// Store refuses for good, is none, and the freeze is taken back.
 func (e *Engine) ensureRollback(ctx context.Context, source *PlanRow) (PlanRow, error) {
 	id := source.Control.Rollback.ID
 	row, err := e.store.Plan(ctx, id)
@@ -190,7 +190,11 @@ func (e *Engine) ensureRollback(ctx context.Context, source *PlanRow) (PlanRow, 
 		return PlanRow{}, nothingBack(source.ID)
 	}
 	if err != nil && !errors.Is(err, ErrExists) {
-		return PlanRow{}, fmt.Errorf("ota: create rollback of plan %s: %w", source.ID, err)
+		err = fmt.Errorf("ota: create rollback of plan %s: %w", source.ID, err)
+		if errors.Is(err, ErrRefused) {
+			err = errors.Join(err, e.rollbackOff(ctx, source.ID, id, "the store refuses the rollback plan: "+err.Error()))
+		}
+		return PlanRow{}, err
 	}
 	e.changed(id)
 	return e.store.Plan(ctx, id)
@@ -255,7 +259,7 @@ func (e *Engine) refuseRollback(ctx context.Context, row PlanRow, why error) (Pl
 	if !refusal(why) && !errors.Is(why, ErrClaimed) {
 		return Plan{}, why
 	}
-	by := By{Actor: "ota", Reason: shorten255(why.Error())}
+	by := By{Actor: "ota", Reason: string(cleanLine(why.Error()))}
 	source, err := e.sayRow(ctx, row.Source, VerbRollback, by, func(w *saying) error {
 		ref := w.c.Rollback
 		if !ref.is(row.ID) || ref.Wanted == nil || ref.Started != nil {
@@ -307,8 +311,8 @@ func (e *Engine) untieCanceled(ctx context.Context, source string) error {
 	return e.rollbackOff(ctx, source, r.ID, "rollback plan "+r.ID+" was canceled")
 }
 
-// rollbackOff unties a rollback plan from its source: one that was canceled, or would have been empty. A source that
-// has not ended is then paused.
+// rollbackOff unties a rollback plan from its source: one that was canceled, would have been empty, or was refused by the
+// Store. A source that has not ended is then paused.
 func (e *Engine) rollbackOff(ctx context.Context, source, id, why string) error {
 	if c := e.with.Claimer; c != nil {
 		if p, err := e.store.Plan(ctx, source); err == nil && p.Progress.End == StatusUnknown && p.Control.Cancel == nil {
@@ -317,20 +321,46 @@ func (e *Engine) rollbackOff(ctx context.Context, source, id, why string) error 
 			}
 		}
 	}
-	_, err := e.sayRow(ctx, source, VerbCreateRollback, By{Actor: "ota", Reason: why}, func(w *saying) error {
+	_, err := e.sayRow(ctx, source, VerbCreateRollback, By{Actor: "ota", Reason: string(cleanLine(why))}, func(w *saying) error {
 		if w.c.Rollback == nil || w.c.Rollback.ID != id {
 			return nil
 		}
-		w.c.Rollback = nil
-		w.c.Rollbacks++
-		w.c.Undone = w.row.Progress.Struck
+		w.callOff(why)
 		if w.row.Progress.End == StatusUnknown && w.c.Cancel == nil && w.c.Paused == nil {
 			s := w.stamp()
 			w.c.Paused = &s
 		}
-		w.event(Event{Kind: EventRollbackOff, Batch: -1, Text: id})
 		return nil
 	})
+	return err
+}
+
+// callOff takes back that a plan is rolled back, or is to be.
+func (w *saying) callOff(why string) {
+	if ref := w.c.Rollback; ref != nil {
+		w.c.Rollback = nil
+		w.c.Rollbacks++
+		why = ref.ID + ": " + why
+	}
+	w.c.Undone = w.row.Progress.Struck
+	w.event(Event{Kind: EventRollbackOff, Batch: -1, Text: string(cleanMessage(why))})
+}
+
+// uncreate cancels the rollback plan of a source that is rolling back by a breach, as long as that plan was not started.
+// Cancel of the source then ends both.
+func (e *Engine) uncreate(ctx context.Context, id string, by By) error {
+	row, err := e.store.Plan(ctx, id)
+	if err != nil || statusOf(&row.Control, &row.Progress) != StatusRollingBack || !cancelable(&row.Control, &row.Progress) {
+		return nil // Cancel itself says what is wrong
+	}
+	if by.Control != 0 && by.Control != row.ControlNumber || row.Control.Rollback == nil {
+		return nil
+	}
+	by.Control = 0
+	_, err = e.say(ctx, row.Control.Rollback.ID, VerbCancel, by, func(w *saying) error { return w.cancel(false) })
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
 	return err
 }
 

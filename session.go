@@ -34,7 +34,8 @@ type session struct {
 
 	// out adds the calls of this plan that the shell answers for: each will come back as an outcome, or makes lost true, which
 	// says that a call came to nothing since the last time. Nil: the shell makes no calls. Nothing else knows which calls are out.
-	out func(calls map[callKey]bool) (lost bool)
+	out     func(calls map[callKey]bool) (lost bool)
+	trouble cleaned // why the Store refused the last commit for good; empty when it did not
 
 	revision  uint64 // the newest this session has seen
 	held      input  // not acknowledged by a commit yet
@@ -74,6 +75,7 @@ func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.
 		if err == nil {
 			again, err = x.commit(ctx, now)
 		}
+		x.trouble = onlyRefused(err)
 		if err == nil {
 			return wake, again, nil
 		}
@@ -105,6 +107,10 @@ func (in *input) take(more input) {
 	in.inspects = append(in.inspects, more.inspects...)
 	in.gates = append(in.gates, more.gates...)
 	in.prechecks = append(in.prechecks, more.prechecks...)
+	in.inbox = max(in.inbox, more.inbox)
+	if more.refusal != "" {
+		in.refusal = more.refusal
+	}
 }
 
 // step runs the core until it waits, giving it the rows that it needs.

@@ -536,7 +536,7 @@ func (w *world) deliverAsk(p *process) {
 		return
 	}
 	healthy := w.behave[a.ask.attempt.Agent] != 10 || a.ask.attempt.Rollback
-	reply := probeAnswer{ordinal: a.ask.ordinal, number: a.ask.number, at: w.clock.t.UnixNano(), known: true, health: Health{Healthy: healthy}}
+	reply := Health{Healthy: healthy}.answer(a.ask, w.clock.t, nil)
 	w.turn(p, a.plan, input{probes: []probeAnswer{reply}})
 }
 

@@ -66,9 +66,8 @@ func (s *simulator) ask(p *simPlan, a ask) {
 		h.Latency, h.Err = askLimit, context.DeadlineExceeded
 	}
 	at := s.clock.now.Add(max(h.Latency, 0))
-	s.send(&simEvent{at: at, plan: p, probe: &probeAnswer{
-		ordinal: a.ordinal, number: a.number, at: at.UnixNano(), known: h.Err == nil, health: h.Health,
-	}})
+	answer := h.Health.answer(a, at, h.Err)
+	s.send(&simEvent{at: at, plan: p, probe: &answer})
 }
 
 func (s *simulator) askPrecheck(p *simPlan, a ask) {

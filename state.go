@@ -42,12 +42,18 @@ type batch struct {
 type callsView struct {
 	draining   bool // the engine is shutting down
 	leaseOut   bool // the lease is nearly out
+	muted      bool // the Store has refused a commit a moment ago: an answer could be refused again
 	prober     bool // the executor is a Prober
 	prechecker bool // the executor is a Prechecker
 	inspector  bool // the executor is an Inspector
 	gater      bool // the executor is a Gater
 	source     bool // the source of this rollback has nothing in flight
+
+	trouble cleaned // why the Store will not let the rollback go on; empty when it does
 }
+
+// asks reports whether questions may be asked.
+func (c *callsView) asks() bool { return !c.draining && !c.leaseOut && !c.muted }
 
 // input is what the shell has to tell: outcomes of calls, reports of health, answers to questions.
 type input struct {
@@ -58,10 +64,12 @@ type input struct {
 	gates     []gateAnswer
 	inspects  []inspectAnswer
 	prechecks []precheckAnswer
+	refusal   cleaned // why the Store refused for good what this came instead of; empty for nothing
+	inbox     uint64  // of a refusal: the last message that was refused with the rest
 }
 
 func (in input) empty() bool {
-	return len(in.outcomes)+len(in.reports)+len(in.health)+len(in.gates)+len(in.probes)+len(in.inspects)+len(in.prechecks) == 0
+	return in.refusal == "" && len(in.outcomes)+len(in.reports)+len(in.health)+len(in.gates)+len(in.probes)+len(in.inspects)+len(in.prechecks) == 0
 }
 
 // need is what the core must be given before it can go on.

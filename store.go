@@ -17,6 +17,11 @@ import (
 // still at work may write all of it a moment later. The engine reads the plan again, and the numbers that its next Commit compares
 // tell it of a change that landed in between.
 //
+// A Store keeps every text exactly as it is given, or refuses the write with ErrRefused. It keeps every text that is
+// UTF-8 without NUL: of 255 bytes everywhere, of 4 KiB in the error of a task, of 64 KiB in an annotation. A write that
+// can never succeed, for whatever reason, is an error that matches ErrRefused, and changes nothing. Any other error,
+// but for those named below, says that the same write may succeed later: the engine tries it again. The engine never
+// tries a refused write again. It pauses the plan instead, or takes a rollback back, and says why.
 // A Store may have optional interfaces: Claimer, Leaser, Notifier, Inbox and Pruner. A wrapper hides those of the Store
 // that it wraps, also when it embeds it: two plans may then upgrade one agent, for example. Give each wrapper a method
 // that returns what it wraps:
@@ -30,13 +35,13 @@ type Store interface {
 	// Create reads agents to their end and makes the plan visible in one step, at revision 1, Control number 1, Progress
 	// number 1 and epoch 0; nothing of it is visible before. Then, and only then, it calls p.Finish for what the agents decide. An
 	// error yielded by agents, or returned by Finish, is returned as it is and nothing stays. ErrExists when the ID or
-	// the request key is taken, *DuplicateError when an agent comes twice. Commits of other plans do not wait for the
+	// the request key is taken, *DuplicateError when an agent comes twice, ErrRefused. Commits of other plans do not wait for the
 	// whole of a Create.
 	Create(ctx context.Context, p NewPlan, agents iter.Seq2[AgentRow, error]) error
 
 	// Commit applies c as a whole or not at all, and returns the plan's new revision, which is one higher each time. It
 	// is durable when it returns. ErrNotFound, ErrFenced (the epoch is not the stored one) and ErrConflict (a number is
-	// not the stored one) say that nothing was changed; after any other error nobody knows. It costs what changed, never
+	// not the stored one) say that nothing was changed, and so does ErrRefused; after any other error nobody knows. It costs what changed, never
 	// the size of the plan.
 	Commit(ctx context.Context, c Commit) (revision uint64, err error)
 
@@ -88,7 +93,7 @@ type Claimer interface {
 // process but the owner's.
 type Inbox interface {
 	// Post appends messages for a plan. A message whose ID was posted before is dropped; its Number is not looked at.
-	// ErrNotFound when there is no such plan.
+	// ErrNotFound when there is no such plan; ErrRefused, as of Create and Commit.
 	Post(ctx context.Context, plan string, messages []Message) error
 	// Read returns the messages above after, in order, at most limit of them, 0 meaning DefaultPage. ErrNotFound when
 	// there is no such plan.
@@ -132,7 +137,7 @@ type Created struct {
 }
 
 // Commit is one atomic change of one plan. Parts that are zero are left as they are. A row that the plan does not have,
-// an empty Log, and Raise without Owner are mistakes of the caller: an error, and nothing is changed.
+// an empty Log, and Raise without Owner are mistakes of the caller: ErrRefused, and nothing is changed.
 type Commit struct {
 	Plan string
 	// Request is a verb's request ID; it is kept in the log record.

@@ -19,8 +19,8 @@ type outcome struct {
 	repeat    bool          // the call repeated one that was lost in a crash
 	leaves    bool          // the call was abandoned: it has not returned
 	left      bool          // the call was abandoned before, and has returned only now
-	version   string        // what the agent reports
-	text      string        // an error or a message
+	version   cleaned       // what the agent reports
+	text      cleaned       // an error or a message
 }
 
 // becoming is what an outcome makes of its task.
@@ -45,7 +45,7 @@ func (p *Policy) becomes(o *outcome, t *TaskState, target string, was past, jitt
 	sure := o.unchanged && !o.repeat // a lost first call may have had its effect
 	switch o.reason {
 	case ReasonSucceeded:
-		if o.version != "" && o.version != target {
+		if o.version != "" && string(o.version) != target {
 			return becoming{status: TaskFailed, why: ReasonWrongVersion, touched: true}
 		}
 		if sure && !was.task {
@@ -122,13 +122,4 @@ func jitterOf(plan, agent string, task int, number uint32) uint64 {
 	h.Write([]byte(agent))
 	h.Write(strconv.AppendUint(strconv.AppendInt(nil, int64(task), 10), uint64(number), 10))
 	return h.Sum64()
-}
-
-const maxMessage = 4096
-
-func cutMessage(s string) string {
-	if len(s) > maxMessage {
-		return s[:maxMessage]
-	}
-	return s
 }

@@ -12,6 +12,7 @@ import (
 // linkState is what the driver of a rollback plan knows of its source.
 type linkState struct {
 	drained   bool    // nothing of the source is in flight or waits
+	trouble   cleaned // why the Store will not let the rollback go on; empty when it does
 	untouched []doubt // doubtful tasks of the rollback that turned out untouched
 }
 
@@ -84,7 +85,9 @@ func (e *Engine) rollBackByItself(ctx context.Context, row *PlanRow) error {
 	if t := row.Control.Template; t != nil {
 		spec = *t
 	}
+	by.Control = row.ControlNumber // so that a Cancel said meanwhile has the last word
 	_, err := e.Rollback(ctx, row.ID, spec, by)
+	by.Control = 0
 	if !errors.Is(err, ErrNothing) {
 		return err
 	}
@@ -103,7 +106,7 @@ func (e *Engine) rollBackByItself(ctx context.Context, row *PlanRow) error {
 func breachedBy(row *PlanRow) By {
 	by := By{Actor: "ota"}
 	if b := standing(&row.Control, &row.Progress); b != nil {
-		by.Reason = shorten255(b.String())
+		by.Reason = string(cleanLine(b.String()))
 	}
 	return by
 }

@@ -261,11 +261,9 @@ func (u *undo) finish(warnings []string) (Created, error) {
 	}
 	by := u.source.Control.Rollback.Frozen
 	return created(PlanSpec{
-		Schema: Schema, Name: cmp.Or(spec.Name, shorten255("Rollback of "+src.Name)), FromVersion: src.ToVersion, FromRelease: src.ToRelease,
+		Schema: Schema, Name: cmp.Or(spec.Name, string(cleanLine("Rollback of "+src.Name))), FromVersion: src.ToVersion, FromRelease: src.ToRelease,
 		ToVersion: src.FromVersion, ToRelease: src.FromRelease, CreatedBy: by.Actor, CreatedAt: now, Labels: u.labels(),
 		Agents: u.total, Batches: len(u.batches), Source: u.source.ID, Doubtful: u.doubtful, Warnings: warnings,
 		Components: slices.Clone(src.Components),
 	}, Control{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations)}, u.batches, by.Actor, now), nil
 }
-
-func shorten255(s string) string { return s[:min(len(s), maxText)] }

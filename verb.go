@@ -96,6 +96,7 @@ var transitions = map[Status]map[Verb][]Status{
 		VerbRollback:       {StatusRollingBack},
 	},
 	StatusRollingBack: {
+		VerbCancel:   {StatusCanceled, StatusCanceling},
 		VerbAnnotate: {StatusRollingBack},
 	},
 	StatusRolledBack: {
@@ -124,7 +125,7 @@ func legalNow(s *PlanSpec, c *Control, p *Progress) []Verb {
 		case VerbResume:
 			return frozen
 		case VerbCancel:
-			return c.Cancel != nil && c.Cancel.Interrupt
+			return c.Cancel != nil && c.Cancel.Interrupt || !cancelable(c, p)
 		case VerbPromote:
 			return frozen || next >= s.Batches || c.Promoted >= next
 		case VerbSkip:
@@ -139,4 +140,10 @@ func legalNow(s *PlanSpec, c *Control, p *Progress) []Verb {
 			return false
 		}
 	})
+}
+
+// cancelable reports whether Cancel is legal in a status that lists it: a plan that rolls back may be canceled until its
+// rollback plan was started. From then on its rollback plan is what may be canceled.
+func cancelable(c *Control, p *Progress) bool {
+	return statusOf(c, p) != StatusRollingBack || c.Rollback == nil || c.Rollback.Started == nil
 }

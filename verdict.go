@@ -165,6 +165,23 @@ func (s *state) fault(at int64, text string) {
 	}
 }
 
+// foldRefusal takes in that the Store has refused a commit for good. What that was to tell is lost, as in a crash, and
+// what it was to begin would be refused again: so the plan is paused, and a person is told why.
+func (s *state) foldRefusal(now time.Time) {
+	why, inbox := s.in.refusal, s.in.inbox
+	s.in.refusal, s.in.inbox = "", 0
+	if why == "" {
+		return
+	}
+	s.p.Inbox = max(s.p.Inbox, inbox)
+	br := Breach{Reason: ReasonRefused, Batch: -1, At: now, Action: ActionPause, Text: string(why)}
+	if judged(s.status()) && s.standsFor(br) == nil {
+		s.strike(br)
+		return
+	}
+	s.event(Event{Kind: EventBreach, Batch: -1, Reason: br.Reason, Text: br.String()})
+}
+
 // standsFor returns the standing breach of the same kind and place, or nil.
 func (s *state) standsFor(br Breach) *Breach {
 	for i := range s.p.Breaches {

@@ -48,7 +48,7 @@ func (s *Store) Claim(ctx context.Context, plan, from string) (conflicts []ota.C
 	if errors.Is(err, errHeld) {
 		return conflicts, total, nil
 	}
-	return nil, 0, wrap(ctx, "claim the agents of", plan, err)
+	return nil, 0, s.wrote(ctx, "claim the agents of", plan, err)
 }
 
 func conflictsOf(ctx context.Context, tx querier, number int64, from string) (list []ota.Conflict, total int, err error) {

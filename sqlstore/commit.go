@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 
@@ -19,7 +18,7 @@ func (s *Store) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	c.Batches = lastOfEach(c.Batches, func(b ota.BatchRow) int { return b.Index })
 	revision, err := s.db.commit(ctx, &c)
 	if err != nil {
-		return 0, wrap(ctx, "commit", c.Plan, err)
+		return 0, s.wrote(ctx, "commit", c.Plan, err)
 	}
 	s.db.told(c.Plan, c.Owner)
 	return revision, nil
@@ -27,9 +26,9 @@ func (s *Store) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 
 // Mistakes of whoever builds a commit, told when its numbers are right.
 var (
-	errRaise = errors.New("the commit raises the epoch, but is no owner's")
-	errLog   = errors.New("there is no log record")
-	errRows  = errors.New("the commit has a row that the plan does not have")
+	errRaise = fmt.Errorf("%w: the commit raises the epoch, but is no owner's", ota.ErrRefused)
+	errLog   = fmt.Errorf("%w: there is no log record", ota.ErrRefused)
+	errRows  = fmt.Errorf("%w: the commit has a row that the plan does not have", ota.ErrRefused)
 )
 
 // senseless returns the mistake that can be seen without the database, or nil.
@@ -49,8 +48,11 @@ func senseless(c *ota.Commit) error {
 		if n := c.Batches[i].Index; n < 0 || n > math.MaxInt32 {
 			return errRows
 		}
+		if err := keeps(c.Batches[i].Name); err != nil {
+			return err
+		}
 	}
-	return nil
+	return keeps(c.Plan, c.Request)
 }
 
 // numbers are those of a plan that a commit is compared to.

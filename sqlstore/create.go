@@ -15,6 +15,9 @@ import (
 // plan has yet; the last, small transaction makes the plan. What is left when the process dies in between is deleted by
 // a later Create of the same ID, or by opening a Store an hour later. Memory is bounded by two chunks and the batches.
 func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.AgentRow, error]) error {
+	if err := keepsPlan(&p); err != nil {
+		return wrap(ctx, "create", p.ID, err)
+	}
 	if err := s.taken(ctx, s.db, p); err != nil {
 		return wrap(ctx, "create", p.ID, err)
 	}
@@ -39,7 +42,17 @@ func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.
 	if errors.As(err, &foreign) {
 		return foreign.err
 	}
-	return wrap(ctx, "create", p.ID, err)
+	return s.wrote(ctx, "create", p.ID, err)
+}
+
+// keepsPlan says which text of a plan the database cannot keep. Those of its agents are looked at as they come.
+func keepsPlan(p *ota.NewPlan) error {
+	for name, value := range p.Labels {
+		if err := keeps(name, value); err != nil {
+			return err
+		}
+	}
+	return keeps(p.ID, p.Source, p.RequestKey, p.Fingerprint)
 }
 
 // taken returns ErrExists when the plan's ID or its request key is.
@@ -217,6 +230,9 @@ func (d *draft) batches(ctx context.Context, rows []ota.BatchRow) error {
 	for chunk := range slices.Chunk(rows, d.store.db.chunk()) {
 		args := make([][]any, len(chunk))
 		for i := range chunk {
+			if err := keeps(chunk[i].Name); err != nil {
+				return err
+			}
 			args[i] = append([]any{d.number}, batchValues(&chunk[i])...)
 		}
 		err := d.chunk(ctx, func(tx querier) error { return tx.execMany(ctx, insertBatch, args) })

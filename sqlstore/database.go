@@ -47,9 +47,11 @@ type database interface {
 	changes(ctx context.Context) (<-chan string, error)
 	// duplicate reports whether err says that a unique value was there already.
 	duplicate(err error) bool
+	// never reports whether err says that a write breaks a rule of the database, so that it will never be made.
+	never(err error) bool
 	// missing reports whether err says that a table does not exist.
 	missing(err error) bool
-	// list turns strings into the parameter that {texts $1} stands around, numbers numbers into that of {among $1}.
+	// list turns strings into the parameter that {texts $1} stands around, without those that no row can have; numbers numbers into that of {among $1}.
 	list(values []string) any
 	numbers(values []int) any
 	// chunk is how many rows one transaction of a long work inserts or deletes: some whole blocks of agents.

@@ -14,6 +14,9 @@ func encode(v any) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encode %T: %w", v, err)
 	}
+	if !keepsJSON(b) {
+		return "", fmt.Errorf("%w: a text in %T is not UTF-8 without NUL", ota.ErrRefused, v)
+	}
 	return string(b), nil
 }
 
@@ -122,6 +125,9 @@ func scanBatch(scan scanFunc) (b ota.BatchRow, err error) {
 func encodeAgent(a *ota.AgentRow) (r agentRecord, err error) {
 	r = agentRecord{
 		ordinal: a.Ordinal, batch: a.Batch, id: a.Agent.ID, version: a.Agent.Version, target: a.Agent.Target,
+	}
+	if err := keeps(r.id, r.version, r.target); err != nil {
+		return r, err
 	}
 	if len(a.Agent.Labels) > 0 {
 		text, err := encode(a.Agent.Labels)

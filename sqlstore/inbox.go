@@ -23,6 +23,9 @@ func (s *Store) Post(ctx context.Context, plan string, messages []ota.Message) e
 		}
 		args := make([][]any, len(messages))
 		for i, m := range messages {
+			if err := keeps(m.ID); err != nil {
+				return err
+			}
 			args[i] = []any{n, m.ID, append([]byte{}, m.Body...)} // an empty body, not NULL
 		}
 		if err := tx.execMany(ctx, insertMessage, args); err != nil {
@@ -33,7 +36,7 @@ func (s *Store) Post(ctx context.Context, plan string, messages []ota.Message) e
 	if err == nil {
 		s.db.told(plan, false)
 	}
-	return wrap(ctx, "post to", plan, err)
+	return s.wrote(ctx, "post to", plan, err)
 }
 
 // Read implements [ota.Inbox].

@@ -7,14 +7,17 @@ import (
 
 // Renew implements [ota.Leaser]. The clock is PostgreSQL's, or, for SQLite, that of the machine, in milliseconds.
 func (s *Store) Renew(ctx context.Context, engine string, ttl time.Duration) error {
-	var err error
+	err := keeps(engine)
+	if err != nil {
+		return wrap(ctx, "renew a lease", "", err)
+	}
 	if ttl <= 0 {
 		_, err = s.db.exec(ctx, `DELETE FROM ota_leases WHERE engine = $1`, engine)
 	} else {
 		_, err = s.db.exec(ctx, `INSERT INTO ota_leases (engine, until) VALUES ($1, {now} + CAST($2 AS bigint))
 			ON CONFLICT (engine) DO UPDATE SET until = excluded.until`, engine, int64(ttl))
 	}
-	return wrap(ctx, "renew the lease of "+engine, "", err)
+	return s.wrote(ctx, "renew the lease of "+engine, "", err)
 }
 
 // Owners implements [ota.Leaser]. The engines come in order of their names.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,6 +98,9 @@ func (d *postgres) execMany(ctx context.Context, query string, args [][]any) err
 }
 
 func (d *postgres) query(ctx context.Context, query string, args []any, row func(scanFunc) error) error {
+	if !findable(args) {
+		return nil
+	}
 	return pgRun{d, d.pool}.query(ctx, query, args, row)
 }
 
@@ -188,10 +192,7 @@ func (d *postgres) grown(ctx context.Context, agents int) {
 }
 
 func (d *postgres) list(values []string) any {
-	if values == nil {
-		values = []string{}
-	}
-	return values
+	return keepableOf(values)
 }
 
 func (d *postgres) numbers(values []int) any {
@@ -203,7 +204,17 @@ func (d *postgres) numbers(values []int) any {
 }
 
 func (d *postgres) duplicate(err error) bool { return hasCode(err, "23505") }
-func (d *postgres) missing(err error) bool   { return hasCode(err, "42P01") || hasCode(err, "3F000") }
+
+// never knows the classes of errors about data (22), constraints (23) and limits of the server (54).
+func (d *postgres) never(err error) bool {
+	var answer *pgconn.PgError
+	if d.duplicate(err) || !errors.As(err, &answer) || len(answer.Code) != 5 {
+		return false
+	}
+	return slices.Contains([]string{"22", "23", "54"}, answer.Code[:2])
+}
+
+func (d *postgres) missing(err error) bool { return hasCode(err, "42P01") || hasCode(err, "3F000") }
 
 func hasCode(err error, code string) bool {
 	var answer *pgconn.PgError

@@ -64,6 +64,9 @@ func (d *sqlite) execMany(ctx context.Context, query string, args [][]any) error
 }
 
 func (d *sqlite) query(ctx context.Context, query string, args []any, row func(scanFunc) error) error {
+	if !findable(args) {
+		return nil
+	}
 	rows, err := d.read.QueryContext(ctx, d.text(query), args...)
 	return each(rows, err, row)
 }
@@ -209,10 +212,7 @@ func (d *sqlite) changes(ctx context.Context) (<-chan string, error) {
 }
 
 func (d *sqlite) list(values []string) any {
-	if values == nil {
-		values = []string{}
-	}
-	text, _ := json.Marshal(values) // strings cannot fail
+	text, _ := json.Marshal(keepableOf(values)) // strings cannot fail
 	return string(text)
 }
 
@@ -223,6 +223,16 @@ func (d *sqlite) numbers(values []int) any {
 
 func (d *sqlite) duplicate(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "UNIQUE constraint failed")
+}
+
+// never looks at the text that SQLite itself gives to SQLITE_CONSTRAINT, SQLITE_MISMATCH and SQLITE_TOOBIG.
+func (d *sqlite) never(err error) bool {
+	if err == nil || d.duplicate(err) {
+		return false
+	}
+	text := err.Error()
+	return strings.Contains(text, "constraint failed") || strings.Contains(text, "datatype mismatch") ||
+		strings.Contains(text, "string or blob too big")
 }
 
 func (d *sqlite) missing(err error) bool {

@@ -49,6 +49,14 @@ func (s *Store) Changes(ctx context.Context) (<-chan string, error) {
 	return c, nil
 }
 
+// wrote is wrap for a write, of which it also says when the database will never make it.
+func (s *Store) wrote(ctx context.Context, operation, plan string, err error) error {
+	if err != nil && !definite(err) && s.db.never(err) {
+		err = fmt.Errorf("%w: %w", ota.ErrRefused, err)
+	}
+	return wrap(ctx, operation, plan, err)
+}
+
 // wrap adds the operation and the plan to an error. What ctx ended is the context's error.
 func wrap(ctx context.Context, operation, plan string, err error) error {
 	if err == nil {
@@ -65,7 +73,7 @@ func wrap(ctx context.Context, operation, plan string, err error) error {
 
 // definite reports whether err is an answer, and not a failure to get one.
 func definite(err error) bool {
-	for _, answer := range []error{ota.ErrNotFound, ota.ErrExists, ota.ErrConflict, ota.ErrFenced, ota.ErrInvalid} {
+	for _, answer := range []error{ota.ErrNotFound, ota.ErrExists, ota.ErrConflict, ota.ErrFenced, ota.ErrInvalid, ota.ErrRefused} {
 		if errors.Is(err, answer) {
 			return true
 		}
@@ -75,6 +83,9 @@ func definite(err error) bool {
 
 // number returns the number under which a plan's rows are kept, or ErrNotFound. The plan stays until tx ends.
 func number(ctx context.Context, tx querier, plan string) (int64, error) {
+	if !keepable(plan) {
+		return 0, ota.ErrNotFound
+	}
 	return find(ctx, tx, `SELECT number FROM ota_plans WHERE id = $1 {keep}`, plan)
 }
 

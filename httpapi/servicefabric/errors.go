@@ -77,7 +77,7 @@ func refusalOf(err error) *fabricError {
 		return refuse(codeInProgress, "%d agents of the application are being upgraded by another plan.", claim.Total)
 	case errors.Is(err, ota.ErrState), errors.Is(err, ota.ErrNothing):
 		return refuse(codeNotUpgrading, "%s", plain(err))
-	case errors.Is(err, ota.ErrInvalid):
+	case errors.Is(err, ota.ErrInvalid), errors.Is(err, ota.ErrRefused):
 		return refuse(codeInvalid, "%s", plain(err))
 	case errors.Is(err, ota.ErrFenced):
 		return refuse(codeNotPrimary, messageTryAgain)

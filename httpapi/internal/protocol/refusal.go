@@ -35,6 +35,7 @@ var refusals = []Refusal{
 	{ota.ErrNothing, http.StatusConflict, "nothing", "Nothing to roll back"},
 	{ota.ErrConflict, http.StatusConflict, "conflict", "Changed by somebody else"},
 	{ota.ErrExists, http.StatusConflict, "exists", "It exists already"},
+	{ota.ErrRefused, http.StatusUnprocessableEntity, "refused", "The store refuses it for good"},
 	{ota.ErrFenced, http.StatusServiceUnavailable, "fenced", "Another engine took the plan over; try again"},
 	// The rest never comes from errors: the handler makes these itself, and the client reads them.
 	{ota.ErrConflict, http.StatusPreconditionFailed, "precondition_failed", "The plan is not what If-Match says"},
