@@ -32,9 +32,9 @@ func (s *uncreating) Create(ctx context.Context, p NewPlan, agents iter.Seq2[Age
 }
 
 // logged makes the scene's engine one on another store, and returns what it logs.
-func (s *scene) logged(store Store) *bytes.Buffer {
+func (s *scene) logged(store Store, x Executor) *bytes.Buffer {
 	var out bytes.Buffer
-	e, err := New(store, s.fleet, Options{Name: "one", Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	e, err := New(store, x, Options{Name: "one", Logger: slog.New(slog.NewTextHandler(&out, nil))})
 	require.NoError(s, err)
 	s.e = e
 	return &out
@@ -88,7 +88,7 @@ func TestRollbackThatTheStoreRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inScene(t, func(s *scene) {
 				store := &uncreating{court: s.store, why: errNever}
-				out := s.logged(store)
+				out := s.logged(store, s.fleet)
 				id, err := c.do(s)
 				require.ErrorIs(s, err, ErrRefused)
 				s.run(s.e)
@@ -129,7 +129,7 @@ func TestCancelOfARollbackThatCannotBeMade(t *testing.T) {
 				inScene(t, func(s *scene) {
 					store := &uncreating{court: s.store, why: errors.New("a network that is down for ever")}
 					store.off.Store(made)
-					s.logged(store)
+					s.logged(store, s.fleet)
 					if made { // but it cannot be started
 						s.store.gate = func(_ context.Context, c Commit) error {
 							if hasEvent(c, EventRollback) {
@@ -197,8 +197,7 @@ func TestOwnersCommitIsRefusedForGood(t *testing.T) {
 					return nil
 				}
 				id := s.refusable(kind)
-				out := s.logged(s.store)
-				s.e.exec = brokenCompanions{s.fleet}
+				out := s.logged(s.store, brokenCompanions{s.fleet})
 				s.run(s.e)
 				s.after(2 * time.Second)
 				s.tell(id, kind)
