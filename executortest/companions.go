@@ -6,7 +6,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-var companionCases = []testCase{
+var companionCases = cases{
 	{"NoneIsHidden", func(e *env) {
 		_, err := ota.New(ota.NewMemStore(), e.exec, ota.Options{})
 		e.ok("an executor that wraps another one hides no companion of it, unless its Unwrap returns nil", err)

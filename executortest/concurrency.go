@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-var concurrencyCases = []testCase{
+var concurrencyCases = cases{
 	{"ManyAgentsAtOnce", func(e *env) {
 		const rule = "calls for different agents at once do not disturb each other"
 		outs := make([]<-chan reply, len(e.opt.Agents))

@@ -9,7 +9,7 @@ import (
 
 const ruleEnds = "Execute returns soon after its context has ended"
 
-var contextCases = []testCase{
+var contextCases = cases{
 	{"AContextThatHasEnded", func(e *env) {
 		ctx, cancel := context.WithCancel(e.ctx)
 		cancel()

@@ -18,8 +18,8 @@ type env struct {
 	opt  Options
 }
 
-func newEnv(ctx context.Context, x ota.Executor, opt Options) *env {
-	return &env{ctx: ctx, exec: opt.Wrap(x), bare: x, opt: opt}
+func newEnv(x ota.Executor, opt Options) *env {
+	return &env{exec: opt.Wrap(x), bare: x, opt: opt}
 }
 
 func (e *env) skip(reason string) { kit.Skip(reason) }

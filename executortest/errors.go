@@ -2,7 +2,7 @@ package executortest
 
 import "github.com/seed-19b57ce3/ota"
 
-var errorCases = []testCase{
+var errorCases = cases{
 	{"AnErrorThatMayBeTriedAgain", func(e *env) { e.provoke(ota.ReasonError) }},
 	{"AnErrorThatIsPermanent", func(e *env) { e.provoke(ota.ReasonPermanent) }},
 	{"ARefusalOfTheAgent", func(e *env) { e.provoke(ota.ReasonRejected) }},

@@ -18,8 +18,6 @@ package executortest
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -71,67 +69,35 @@ func (o Options) withDefaults() Options {
 func Run(t *testing.T, newExecutor func(t *testing.T) ota.Executor, opts Options) {
 	t.Helper()
 	opts = opts.withDefaults()
-	for _, theme := range themes {
-		t.Run(theme.name, func(t *testing.T) {
-			for _, c := range theme.cases {
-				t.Run(c.name, func(t *testing.T) {
-					kit.End(t, newEnv(t.Context(), newExecutor(t), opts).run(c))
-				})
-			}
-		})
-	}
+	suite.Run(t, func(t *testing.T) *env { return newEnv(newExecutor(t), opts) })
 }
 
 // Check runs the cases without a *testing.T, for example in an operator's tool, and returns every failure, each with the
 // name of its case, joined; or nil. newExecutor is called once for each case, as in Run; nothing is closed.
 func Check(ctx context.Context, newExecutor func() (ota.Executor, error), opts Options) error {
 	opts = opts.withDefaults()
-	var failures []error
-	for _, theme := range themes {
-		for _, c := range theme.cases {
-			if ctx.Err() != nil {
-				return errors.Join(append(failures, ctx.Err())...)
-			}
-			x, err := newExecutor()
-			if err == nil {
-				err = newEnv(ctx, x, opts).run(c)
-			}
-			if kit.Failed(err) {
-				failures = append(failures, fmt.Errorf("%s/%s: %w", theme.name, c.name, err))
-			}
+	return suite.Check(ctx, func() (*env, error) {
+		x, err := newExecutor()
+		if err != nil {
+			return nil, err
 		}
-	}
-	return errors.Join(failures...)
+		return newEnv(x, opts), nil
+	})
 }
 
-// theme is the cases of one file.
-type theme struct {
-	name  string
-	cases []testCase
-}
+type cases = kit.Cases[*env]
 
-// testCase proves one promise on agents at FromVersion.
-type testCase struct {
-	name string
-	run  func(e *env)
-}
-
-var themes = []theme{
-	{"Upgrade", upgradeCases},
-	{"Repeat", repeatCases},
-	{"Context", contextCases},
-	{"Errors", errorCases},
-	{"Concurrency", concurrencyCases},
-	{"Companions", companionCases},
-}
-
-// caseLimit ends a case of an executor that hangs, if the executor heeds its context.
+// caseLimit ends a case of an executor that hangs, if the executor respects its context.
 const caseLimit = 5 * time.Minute
 
-// run runs one case and returns what stopped it.
-func (e *env) run(c testCase) error {
-	ctx, cancel := context.WithTimeout(e.ctx, caseLimit)
-	defer cancel()
-	e.ctx = ctx
-	return kit.Guard(func() { c.run(e) })
-}
+var suite = kit.Suite[*env]{Limit: caseLimit, Themes: []kit.Theme[*env]{
+	{Name: "Upgrade", Cases: upgradeCases},
+	{Name: "Repeat", Cases: repeatCases},
+	{Name: "Context", Cases: contextCases},
+	{Name: "Errors", Cases: errorCases},
+	{Name: "Concurrency", Cases: concurrencyCases},
+	{Name: "Companions", Cases: companionCases},
+}}
+
+// Bind implements kit.Env.
+func (e *env) Bind(ctx context.Context) { e.ctx = ctx }

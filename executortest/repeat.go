@@ -5,7 +5,7 @@ const (
 	ruleRace  = "two calls with one key at once have one effect"
 )
 
-var repeatCases = []testCase{
+var repeatCases = cases{
 	{"ARepeatSucceeds", func(e *env) {
 		const rule = "a repeat of an attempt that had succeeded succeeds"
 		a := e.attempt("plan", 0)

@@ -1,6 +1,6 @@
 package executortest
 
-var upgradeCases = []testCase{
+var upgradeCases = cases{
 	{"AnAgentIsBroughtToTheTarget", func(e *env) {
 		e.upgrade(ruleUpgrade, e.attempt("plan", 0))
 	}},

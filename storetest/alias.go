@@ -7,7 +7,7 @@ const (
 	ruleGives = "a store gives nothing by reference that it keeps"
 )
 
-var aliasCases = []testCase{
+var aliasCases = cases{
 	{"WhatCreateWasGivenMayBeChanged", func(e *env) {
 		p := e.sample("p", 6, 2)
 		for i := range p.agents {

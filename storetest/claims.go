@@ -13,7 +13,7 @@ const (
 	ruleConflict = "Claim takes none when another plan holds one, and says which plan holds it"
 )
 
-var claimCases = []testCase{
+var claimCases = cases{
 	{"AnAgentIsInOnePlan", func(e *env) {
 		c := e.claimer()
 		e.sharing("p", "a", "b", "c")

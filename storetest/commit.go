@@ -13,7 +13,7 @@ const (
 	ruleRows     = "a commit with a row that the plan does not have is an error"
 )
 
-var commitCases = []testCase{
+var commitCases = cases{
 	{"EachCommitIsOneRevisionHigher", func(e *env) {
 		const rule = "Commit returns the plan's new revision, which is one higher each time"
 		e.made("p")

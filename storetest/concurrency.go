@@ -9,7 +9,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-var concurrencyCases = []testCase{
+var concurrencyCases = cases{
 	{"Of32OwnersCommitsExactlyOneWins", func(e *env) {
 		e.made("p")
 		c := e.owner("p")

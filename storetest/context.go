@@ -10,7 +10,7 @@ import (
 
 const ruleEnded = "a method whose context has ended returns the context's error"
 
-var contextCases = []testCase{
+var contextCases = cases{
 	{"AnEndedContextWritesNothing", func(e *env) {
 		const rule = "a method whose context had ended before writes nothing"
 		e.made("p")

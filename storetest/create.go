@@ -8,9 +8,10 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/internal/kit"
 )
 
-var createCases = []testCase{
+var createCases = cases{
 	{"APlanIsReadBackAsItWasGiven", func(e *env) {
 		p := e.sample("p", 7, 3)
 		p.plan.Source, p.plan.RequestKey = "from", "key"
@@ -106,7 +107,7 @@ var createCases = []testCase{
 		var seen error
 		e.ok(ruleCreate, e.store.Create(e.ctx, p.plan, p.rowsThen(2500, func() error {
 			seen = e.aside(func() error {
-				return look.run(testCase{run: func(e *env) { e.absent(rule, "p") }})
+				return kit.Guard(func() { look.absent(rule, "p") })
 			})
 			return nil
 		})))

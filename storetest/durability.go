@@ -8,7 +8,7 @@ import (
 
 const ruleDurable = "what was committed is there after the store is opened again"
 
-var durabilityCases = []testCase{
+var durabilityCases = cases{
 	{"WhatWasCommittedIsThereAfterReopening", func(e *env) {
 		e.made("p")
 		e.commit(e.changing(1))

@@ -9,7 +9,7 @@ import (
 
 const ruleInbox = "Read returns what was posted, in order, each once, with rising numbers"
 
-var inboxCases = []testCase{
+var inboxCases = cases{
 	{"MessagesComeInOrder", func(e *env) {
 		in := e.inbox()
 		e.made("p")

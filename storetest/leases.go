@@ -7,7 +7,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-var leaseCases = []testCase{
+var leaseCases = cases{
 	{"AnEngineIsAliveUntilItsLeaseRunsOut", func(e *env) {
 		l := e.leaser()
 		e.owners(l, "nobody has renewed yet")

@@ -10,7 +10,7 @@ import (
 
 const ruleLog = "the log has one record for each revision, in order and without gap"
 
-var logCases = []testCase{
+var logCases = cases{
 	{"EveryCommitHasItsRecord", func(e *env) {
 		e.made("p")
 		want := []ota.LogRow{{Revision: 1, Data: []byte("record 1 of p")}}

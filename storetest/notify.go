@@ -10,7 +10,7 @@ import (
 
 const ruleNotify = "Changes tells of a plan that was created or committed to"
 
-var notifyCases = []testCase{
+var notifyCases = cases{
 	{"ChangesAreTold", func(e *env) {
 		changes := e.changes(e.ctx)
 		e.told(changes, "p", func() { e.made("p") })

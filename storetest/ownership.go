@@ -11,7 +11,7 @@ const (
 	ruleRaise  = "an owner's commit with Raise makes the stored epoch one higher"
 )
 
-var ownershipCases = []testCase{
+var ownershipCases = cases{
 	{"RaiseTakesThePlan", func(e *env) {
 		e.made("p")
 		for want := uint64(1); want < 4; want++ {

@@ -13,7 +13,7 @@ const (
 	ruleTotal  = "Total counts all that match, and only when it is asked for"
 )
 
-var pagingCases = []testCase{
+var pagingCases = cases{
 	{"AgentsComeInOrderEachOnce", func(e *env) {
 		p := e.sample("p", 103, 10)
 		e.create(p)

@@ -9,7 +9,7 @@ import (
 
 const rulePlans = "Plans returns the plans that the query selects, newest first"
 
-var plansCases = []testCase{
+var plansCases = cases{
 	{"NewestFirst", func(e *env) {
 		for i, at := range []int{5, 1, 9, 1, 5} {
 			p := e.sample(fmt.Sprint("p", i), 2, 1)

@@ -8,7 +8,7 @@ import (
 
 const rulePrune = "Prune deletes the plans that ended before the given time, and no others"
 
-var pruneCases = []testCase{
+var pruneCases = cases{
 	{"PlansThatEndedBeforeAreDeleted", func(e *env) {
 		pruner := e.pruner()
 		e.endings()

@@ -12,8 +12,6 @@ package storetest
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -48,24 +46,19 @@ func Run(t *testing.T, newStore func(t *testing.T) ota.Store, opts Options) {
 	if opts.TimePrecision < 0 || opts.TimePrecision > time.Microsecond {
 		t.Fatalf("storetest: TimePrecision is %v, want at most a microsecond: the engine orders events by time", opts.TimePrecision)
 	}
-	for _, theme := range themes {
-		t.Run(theme.name, func(t *testing.T) {
-			for _, c := range theme.cases {
-				t.Run(c.name, func(t *testing.T) {
-					t.Parallel()
-					bare := newStore(t)
-					e := &env{ctx: t.Context(), store: opts.wrap(bare), bare: bare, step: max(opts.TimePrecision, 1), patience: patience}
-					if opts.Reopen != nil {
-						e.reopen = func() {
-							e.bare = opts.Reopen(t, e.bare)
-							e.store = opts.wrap(e.bare)
-						}
-					}
-					kit.End(t, e.run(c))
-				})
+	suite.Run(t, func(t *testing.T) *env {
+		bare := newStore(t)
+		e := &env{
+			store: opts.wrap(bare), bare: bare, step: max(opts.TimePrecision, 1), patience: patience,
+		}
+		if opts.Reopen != nil {
+			e.reopen = func() {
+				e.bare = opts.Reopen(t, e.bare)
+				e.store = opts.wrap(e.bare)
 			}
-		})
-	}
+		}
+		return e
+	})
 }
 
 // Check runs the cases one after the other without a *testing.T, for example in an operator's tool, and returns every
@@ -76,68 +69,41 @@ func Check(ctx context.Context, newStore func() (ota.Store, error)) error {
 }
 
 func check(ctx context.Context, newStore func() (ota.Store, error), patience time.Duration) error {
-	var failures []error
-	for _, theme := range themes {
-		for _, c := range theme.cases {
-			if ctx.Err() != nil {
-				return errors.Join(append(failures, ctx.Err())...)
-			}
-			s, err := newStore()
-			if err == nil {
-				err = (&env{ctx: ctx, store: s, bare: s, step: time.Microsecond, patience: patience}).run(c)
-			}
-			if kit.Failed(err) {
-				failures = append(failures, fmt.Errorf("%s/%s: %w", theme.name, c.name, err))
-			}
-		}
-	}
-	return errors.Join(failures...)
+	return suite.Check(ctx, func() (*env, error) {
+		s, err := newStore()
+		return &env{store: s, bare: s, step: time.Microsecond, patience: patience}, err
+	})
 }
 
-// theme is the cases of one file.
-type theme struct {
-	name  string
-	cases []testCase
-}
+type cases = kit.Cases[*env]
 
-// testCase proves one promise on an empty store.
-type testCase struct {
-	name string
-	run  func(e *env)
-}
-
-var themes = []theme{
-	{"Create", createCases},
-	{"Commit", commitCases},
-	{"Values", valueCases},
-	{"Ownership", ownershipCases},
-	{"Concurrency", concurrencyCases},
-	{"Log", logCases},
-	{"Paging", pagingCases},
-	{"Plans", plansCases},
-	{"Alias", aliasCases},
-	{"Context", contextCases},
-	{"Durability", durabilityCases},
-	{"Claims", claimCases},
-	{"Leases", leaseCases},
-	{"Inbox", inboxCases},
-	{"Notify", notifyCases},
-	{"Prune", pruneCases},
-	{"Wrapper", wrapperCases},
-}
+var suite = kit.Suite[*env]{Limit: caseLimit, Parallel: true, Themes: []kit.Theme[*env]{
+	{Name: "Create", Cases: createCases},
+	{Name: "Commit", Cases: commitCases},
+	{Name: "Values", Cases: valueCases},
+	{Name: "Ownership", Cases: ownershipCases},
+	{Name: "Concurrency", Cases: concurrencyCases},
+	{Name: "Log", Cases: logCases},
+	{Name: "Paging", Cases: pagingCases},
+	{Name: "Plans", Cases: plansCases},
+	{Name: "Alias", Cases: aliasCases},
+	{Name: "Context", Cases: contextCases},
+	{Name: "Durability", Cases: durabilityCases},
+	{Name: "Claims", Cases: claimCases},
+	{Name: "Leases", Cases: leaseCases},
+	{Name: "Inbox", Cases: inboxCases},
+	{Name: "Notify", Cases: notifyCases},
+	{Name: "Prune", Cases: pruneCases},
+	{Name: "Wrapper", Cases: wrapperCases},
+}}
 
 // Guards against a store that hangs, not measures of its speed: nothing may fail because the machine is slow.
 const (
 	// patience is how long something may take that should not have to wait at all.
 	patience = time.Minute
-	// caseLimit ends a case, if the store heeds its context.
+	// caseLimit ends a case, if the store respects its context.
 	caseLimit = 5 * time.Minute
 )
 
-// run runs one case and returns what stopped it.
-func (e *env) run(c testCase) error {
-	ctx, cancel := context.WithTimeout(e.ctx, caseLimit)
-	defer cancel()
-	e.ctx = ctx
-	return kit.Guard(func() { c.run(e) })
-}
+// Bind implements kit.Env.
+func (e *env) Bind(ctx context.Context) { e.ctx = ctx }

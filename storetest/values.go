@@ -20,7 +20,7 @@ var hostile = []string{
 	"case", "CASE",
 }
 
-var valueCases = []testCase{
+var valueCases = cases{
 	{"TextsAreKeptAsTheyAre", func(e *env) {
 		const rule = "texts of any letters, signs and up to 255 bytes are kept as they are"
 		p := e.sample("p", len(hostile), 5)

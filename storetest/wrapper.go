@@ -6,7 +6,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-var wrapperCases = []testCase{
+var wrapperCases = cases{
 	{"NoCompanionIsHidden", func(e *env) {
 		_, err := ota.New(e.store, nil, ota.Options{})
 		e.ok("a store that wraps another one hides no companion of it, unless its Unwrap returns nil", err)

@@ -1,5 +1,5 @@
-// Package kit ends the cases of a conformance suite, with a *testing.T and without: it is what storetest and executortest have
-// in common. A case stops at the first broken rule.
+// Package kit runs conformance suites, with a *testing.T and without. storetest and executortest are
+// built on it. A case stops at the first broken rule.
 package kit
 
 import (
