@@ -44,6 +44,7 @@ type view struct {
 	asked  int   // agents that count as open because they are prechecked, those that are ready too
 	ready  int   // of asked: those that may be started
 	barred int   // pending agents that may not start yet, because a call for them is out
+	bars   []bar // those agents, and others
 	wake   int64 // when the next timer is due; 0: none
 	probed bool  // every agent of the batch was asked since it was settled
 }
@@ -52,7 +53,7 @@ func (s *state) view(now int64) view {
 	v := view{
 		status: s.status(), spec: &s.spec, c: &s.c, p: &s.p, now: now, calls: s.calls,
 		held: s.queue.held(), inLine: s.queue.lanes.inLine,
-		asked: len(s.queue.checks.of), ready: s.queue.checks.ready.len(), barred: s.queue.waitingBarred(), probed: s.probing.rounds > 0,
+		asked: len(s.queue.checks.of), ready: s.queue.checks.ready.len(), barred: s.queue.waitingBarred(), bars: s.queue.barred, probed: s.probing.rounds > 0,
 	}
 	if b := s.current(); b != nil {
 		v.b, v.fresh = &b.BatchRow, s.queue.fresh(b)
@@ -195,6 +196,14 @@ func (v *view) decideClose() decision {
 
 func earlier(a, b int64) int64 {
 	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// soonest is earlier for times, of which the zero one is none.
+func soonest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
 	}
 	return a

@@ -103,6 +103,11 @@
 //  7. A plan that has not ended and makes no progress has a non-empty [Engine.Explain].
 //  8. The log of a plan has one record for each commit, numbered without gap. [Engine.Watch] replays and follows it without
 //     loss or duplicate; a slow reader slows nobody. The log grows with the plan, and goes with it: see [Pruner].
+//  9. An agent whose call has not returned is not called for anything else, even after its plan has ended: Start of
+//     another plan is refused with a *[ClaimError], and a rollback takes the agent last. This ends when the call
+//     returns, or when the process that made it is gone, that is, when the lease of its engine instance has ended.
+//     Within one process it holds for a plan and its rollback with any Store; across processes and plans it needs a
+//     [Claimer] that is a [Leaser]. A repeat of the same attempt by the next owner is the exception: see 5.
 //
 // # Who owns what
 //

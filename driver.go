@@ -64,7 +64,8 @@ func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	d.life, d.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
 	d.calls, d.endCalls = context.WithCancelCause(d.life)
 	d.pool = newPool(e.exec, e.opt.Clock, d.calls, d.wake, e.lease.ok)
-	d.pool.strayed, d.pool.returned = func(ordinal int) { e.strays.add(id, ordinal) }, d.strayed
+	d.pool.strayed = func(j job) { e.strays.add(strayCall{id, j.agent, j.ordinal}) }
+	d.pool.returned = d.strayed
 	d.session.left, d.session.out = e.strays.of(id), d.pool.calls
 	d.session.calls.prober = e.with.Prober != nil
 	d.session.calls.prechecker = e.with.Prechecker != nil
@@ -161,6 +162,9 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	m := d.fetch()
 	if m.link != nil {
 		d.links, d.tending = *m.link, false
+		if d.links.drained {
+			d.session.elsewhere = d.links.out
+		}
 		if st := d.session.st; d.linked == nil && st != nil && st.c.Rollback != nil {
 			d.tendAt = time.Time{} // the other plan is there now, and is to be watched
 		}
@@ -242,7 +246,8 @@ func (d *driver) call(now time.Time) {
 	}
 	if len(x.settled) > 0 {
 		x.starts = slices.DeleteFunc(x.starts, func(j job) bool { return slices.Contains(x.settled, j.key()) })
-		d.pool.settle(x.settled)
+		d.pool.settle(x.settled, now)
+		d.look = soonest(d.look, now.Add(d.e.opt.AbandonAfter))
 		x.settled = x.settled[:0]
 	}
 	if len(x.starts) > 0 {
@@ -326,6 +331,11 @@ func (d *driver) refresh(ctx context.Context) (left input, err error) {
 	if err := x.refresh(ctx); err != nil || x.st == nil {
 		return left, err
 	}
+	if len(x.elsewhere) > 0 {
+		if x.elsewhere, err = d.e.callsOut(ctx, d.id); err != nil {
+			return left, err
+		}
+	}
 	d.inbox = max(d.inbox, x.st.p.Inbox)
 	ctx, cancel := context.WithTimeout(ctx, storeLimit)
 	defer cancel()
@@ -346,11 +356,4 @@ func (d *driver) nudge() {
 	if !d.nudged.Swap(true) {
 		d.wake()
 	}
-}
-
-func soonest(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
 }

@@ -125,13 +125,15 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 	}
 	e.logCompanions()
 	e.lease.engine, e.lease.begun = e, e.opt.Clock.Now()
+	e.strays.e, e.strays.name = e, instanceName(e.opt.Name, e.life)
 	return e, nil
 }
 
 func (e *Engine) now() time.Time { return e.opt.Clock.Now().UTC() }
 
 // Start makes a pending plan run, once its agents are claimed; until then Edit and Cancel are cheap. It returns a
-// *ClaimError when agents belong to another active plan, and a *StateError when the plan is not pending or running.
+// *ClaimError when agents belong to another active plan, or to one that has ended while a call of it for an agent has
+// not returned. It returns a *StateError when the plan is not pending or running.
 // Starting a rollback plan makes its source roll back.
 func (e *Engine) Start(ctx context.Context, id string, by By) (Plan, error) {
 	row, err := e.store.Plan(ctx, id)

@@ -27,8 +27,8 @@ var (
 	ErrState = errors.New("ota: the plan's state forbids it")
 	// ErrBreach says that a breach stands and Resume needs a decision; see BreachError.
 	ErrBreach = errors.New("ota: a breach stands")
-	// ErrClaimed says that agents belong to another active plan; see ClaimError.
-	ErrClaimed = errors.New("ota: agents belong to another active plan")
+	// ErrClaimed says that agents belong to another plan; see ClaimError.
+	ErrClaimed = errors.New("ota: agents belong to another plan")
 	// ErrNothing says that there is nothing to roll back.
 	ErrNothing = errors.New("ota: nothing to roll back")
 	// ErrAbandoned says that calls of the Executor were still out when Run or RunPlan returned; see AbandonedError.
@@ -177,13 +177,24 @@ func (e *BreachError) Error() string {
 // Is makes every BreachError match ErrBreach.
 func (e *BreachError) Is(target error) bool { return target == ErrBreach }
 
-// Conflict is one agent that another active plan holds.
+// Conflict is one agent that another plan holds.
 type Conflict struct {
 	Agent string // the agent's ID
 	Plan  string // the plan that holds it
+	// Engine is set when a call of Plan for the agent has not returned, although Plan may have ended: the running
+	// instance of an engine that made the call. The agent is free once the call returns or that process is gone.
+	Engine string `json:",omitempty"`
 }
 
-// ClaimError lists agents of a plan that another active plan holds. It matches ErrClaimed.
+func (c Conflict) String() string {
+	if c.Engine == "" {
+		return c.Agent + " is in " + c.Plan
+	}
+	return c.Agent + ": a call of plan " + c.Plan + " by engine " + c.Engine + " has not returned"
+}
+
+// ClaimError lists agents of a plan that another plan holds, because it is active or because a call of it for the
+// agent has not returned. It matches ErrClaimed.
 type ClaimError struct {
 	Plan      string
 	Conflicts []Conflict // in the plan's order, at most 32
@@ -197,9 +208,9 @@ func (e *ClaimError) Error() string {
 			s = append(s, "…")
 			break
 		}
-		s = append(s, fmt.Sprintf("%s is in %s", c.Agent, c.Plan))
+		s = append(s, c.String())
 	}
-	return fmt.Sprintf("ota: plan %s: %d agents belong to another active plan: %s", e.Plan, e.Total, strings.Join(s, ", "))
+	return fmt.Sprintf("ota: plan %s: %d agents belong to another plan: %s", e.Plan, e.Total, strings.Join(s, ", "))
 }
 
 // Is makes every ClaimError match ErrClaimed.

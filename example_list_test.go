@@ -44,7 +44,7 @@ func ExampleClaimError() {
 	}
 	// Output:
 	// june <nil>
-	// july ota: plan july: 1 agents belong to another active plan: web-1 is in june
+	// july ota: plan july: 1 agents belong to another plan: web-1 is in june
 }
 
 // Create is idempotent by a key of the caller's, so that a request whose answer was lost can be sent again.

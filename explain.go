@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -50,6 +51,13 @@ func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 	}
 	if len(page.Items) > 0 {
 		v.b = &page.Items[0]
+		if v.bars, err = e.callsOut(ctx, id); err != nil {
+			return Explanation{}, fmt.Errorf("ota: explain plan %s: %w", id, err)
+		}
+		v.bars = slices.DeleteFunc(v.bars, func(b bar) bool {
+			return !b.pending || b.ordinal < v.b.First || b.ordinal >= v.b.First+v.b.Size
+		})
+		v.barred = len(v.bars)
 	}
 	x = v.explanation(id)
 	if b, first := e.unheard(ctx, &row, v.status, trouble); first {
@@ -183,7 +191,7 @@ func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
 	default:
 		list = nil
 		if v.barred > 0 {
-			add(ReasonAbandonedCall, 0, 0, fmt.Sprintf("%d agents of batch %d", v.barred, v.b.Index))
+			add(ReasonAbandonedCall, 0, 0, fmt.Sprintf("%d agents of batch %d: %s", v.barred, v.b.Index, waitingBars(v.bars)))
 		}
 		if n := v.asked - v.ready; n > 0 {
 			add(ReasonInquiry, 0, 0, fmt.Sprintf("asking %d agents of batch %d how they are", n, v.b.Index))
@@ -197,6 +205,25 @@ func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
 			add(h.Why, h.Until, h.Verb, h.Text)
 		}
 	}
+}
+
+// waitingBars names the first agents that wait for a call to return.
+func waitingBars(bars []bar) string {
+	const most = 3
+	var names []string
+	for _, b := range bars {
+		switch {
+		case !b.pending:
+			continue
+		case len(names) == most:
+			return strings.Join(names, ", ") + ", …"
+		case b.engine != "" && !b.own:
+			names = append(names, b.agent+" (engine "+b.engine+")")
+		default:
+			names = append(names, b.agent)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // Blocker is one thing that holds a plan back.

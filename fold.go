@@ -18,6 +18,10 @@ func (s *state) foldOutcome(o *outcome) {
 		s.returned(o)
 		return
 	}
+	if o.leaves { // whatever the outcome is worth by now
+		s.queue.bar(o.ordinal, o.agent)
+		s.fx.abandoned = true
+	}
 	r := s.rows.at(o.ordinal)
 	if r == nil {
 		return
@@ -28,7 +32,6 @@ func (s *state) foldOutcome(o *outcome) {
 	}
 	s.become(r, o)
 	if o.leaves {
-		s.queue.bar(o.ordinal)
 		s.tooManyAbandoned(o.at)
 	}
 }

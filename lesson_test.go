@@ -462,7 +462,7 @@ func TestLesson13TwoPlansOneAgent(t *testing.T) {
 		require.ErrorAs(s, err, &claimed)
 		require.ErrorIs(s, err, ErrClaimed)
 		require.Equal(s, []Conflict{{Agent: "ok-2", Plan: first}}, claimed.Conflicts)
-		require.EqualError(s, err, "ota: plan "+second+": 1 agents belong to another active plan: ok-2 is in "+first)
+		require.EqualError(s, err, "ota: plan "+second+": 1 agents belong to another plan: ok-2 is in "+first)
 		s.status(second, StatusPending)
 		require.Len(s, s.log(second), 1, "nothing was written")
 		s.said(s.e.Cancel(s.ctx, first, false, By{}))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -59,7 +60,12 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	st.rows.bits = pageBitsOf(row.Control.Policy.Concurrency)
 	st.fx.step = 1
 	st.fx.log.reset()
-	st.queue.barred = x.left
+	st.queue.barred = slices.Clone(x.left)
+	if x.readOut != nil {
+		if x.elsewhere, err = x.readOut(ctx, x.plan); err != nil {
+			return fmt.Errorf("ota: load plan %s: %w", x.plan, err)
+		}
+	}
 	if err := x.loadBusy(ctx, st, calls, now); err != nil {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, err)
 	}

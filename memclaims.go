@@ -13,6 +13,9 @@ type memClaims struct {
 	seed  maphash.Seed
 	table []memClaim // an open hash table of the agents' IDs, at most 7/8 full
 	used  int
+
+	released map[*memPlan]map[int]struct{} // ordinals of agents that their plan calls no more
+	kept     map[string][]memKeeper        // by agent: whose calls have not returned
 }
 
 // memClaim is a place in the table, 16 bytes: the ID itself is left where it is.
@@ -68,10 +71,10 @@ func (s *MemStore) Claim(ctx context.Context, plan, from string) ([]Conflict, in
 	if err != nil {
 		return nil, 0, err
 	}
-	return s.claims.take(p, from)
+	return s.claims.take(p, from, &s.leases)
 }
 
-func (c *memClaims) take(p *memPlan, from string) (conflicts []Conflict, total int, err error) {
+func (c *memClaims) take(p *memPlan, from string, alive *memLeases) (conflicts []Conflict, total int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p.pruned() { // its claims were released, and must not come back
@@ -83,6 +86,9 @@ func (c *memClaims) take(p *memPlan, from string) (conflicts []Conflict, total i
 	unknown := 0
 	free := map[*memPlan]bool{nil: true, p: true} // whose claims do not count, asked once per plan
 	for i := range p.agents.count {
+		if c.isReleased(p, i) {
+			continue
+		}
 		id := p.agents.id(i)
 		at, _ := c.place(id)
 		holder := at.holder
@@ -94,12 +100,17 @@ func (c *memClaims) take(p *memPlan, from string) (conflicts []Conflict, total i
 			void = holder.id == from || holder.ended()
 			free[holder] = void
 		}
-		if void {
+		conflict := Conflict{Agent: id}
+		if !void && !c.isReleased(holder, int(at.ordinal)) {
+			conflict.Plan = holder.id
+		} else if by, ok := c.keeper(id, p.id, alive); ok && from == "" {
+			conflict.Plan, conflict.Engine = by.plan, by.engine
+		} else {
 			continue
 		}
 		total++
 		if total <= memConflicts {
-			conflicts = append(conflicts, Conflict{Agent: id, Plan: holder.id})
+			conflicts = append(conflicts, conflict)
 		}
 	}
 	if total > 0 {
@@ -109,15 +120,20 @@ func (c *memClaims) take(p *memPlan, from string) (conflicts []Conflict, total i
 		c.rebuild(unknown, nil)
 	}
 	for i := range p.agents.count {
-		c.put(p, i)
+		if !c.isReleased(p, i) {
+			c.put(p, i)
+		}
 	}
 	return nil, 0, nil
 }
 
-// release forgets the claims of pruned plans, so that they do not keep them in memory.
-func (c *memClaims) release(pruned map[*memPlan]bool) {
+// forget drops the claims of pruned plans, so that they do not keep them in memory. Kept claims stay.
+func (c *memClaims) forget(pruned map[*memPlan]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for p := range pruned {
+		delete(c.released, p)
+	}
 	if c.used > 0 && len(pruned) > 0 {
 		c.rebuild(0, pruned)
 	}

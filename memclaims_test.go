@@ -29,7 +29,7 @@ func TestClaimsAgreeWithAMap(t *testing.T) {
 				want++
 			}
 		}
-		_, total, err := c.take(p, "")
+		_, total, err := c.take(p, "", &memLeases{})
 		require.NoError(t, err)
 		require.Equal(t, want, total)
 		if total == 0 {
@@ -42,7 +42,7 @@ func TestClaimsAgreeWithAMap(t *testing.T) {
 			plans[i].row.Status = StatusCanceled
 			if draw.IntN(2) == 0 {
 				plans[i].gone = true
-				c.release(map[*memPlan]bool{plans[i]: true})
+				c.forget(map[*memPlan]bool{plans[i]: true})
 				maps.DeleteFunc(holds, func(_ string, h *memPlan) bool { return h == plans[i] })
 			}
 			plans = plans[:i]

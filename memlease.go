@@ -32,6 +32,13 @@ func (s *MemStore) Renew(ctx context.Context, engine string, ttl time.Duration) 
 	return nil
 }
 
+// alive reports whether the lease of an engine has not ended.
+func (l *memLeases) alive(engine string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Now().Before(l.until[engine])
+}
+
 // Owners implements Leaser. The engines come in order of their names.
 func (s *MemStore) Owners(ctx context.Context) ([]string, error) {
 	if err := ctx.Err(); err != nil {

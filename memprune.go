@@ -20,7 +20,7 @@ func (s *MemStore) Prune(ctx context.Context, before time.Time) (int, error) {
 			pruned[p] = true
 		}
 	}
-	s.claims.release(pruned)
+	s.claims.forget(pruned)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for p := range pruned {

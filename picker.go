@@ -30,7 +30,11 @@ type queues struct {
 // bar keeps an agent from taking another attempt while an abandoned call for it is still out.
 type bar struct {
 	ordinal int
-	pending bool // it was put back and would be next
+	agent   string
+	own     bool   // a call of this plan by this engine is out
+	other   bool   // a call of another plan or engine is out
+	engine  string // that engine
+	pending bool   // it was put back and would be next
 }
 
 // fifo is a queue of ordinals.
@@ -99,9 +103,32 @@ func (q *queues) release(r *resident) {
 	}
 }
 
-func (q *queues) bar(ordinal int) {
-	if q.barredAt(ordinal) < 0 {
-		q.barred = append(q.barred, bar{ordinal: ordinal})
+// barOf returns the bar of an agent, which it makes when there is none.
+func (q *queues) barOf(ordinal int, agent string) *bar {
+	i := q.barredAt(ordinal)
+	if i < 0 {
+		i = len(q.barred)
+		q.barred = append(q.barred, bar{ordinal: ordinal, agent: agent})
+	}
+	return &q.barred[i]
+}
+
+func (q *queues) bar(ordinal int, agent string) { q.barOf(ordinal, agent).own = true }
+
+// barOut bars exactly these agents, besides those for which a call of this plan by this engine is out.
+func (q *queues) barOut(out []bar) {
+	if len(q.barred)+len(out) == 0 {
+		return
+	}
+	for i := range q.barred {
+		q.barred[i].other = false
+	}
+	for _, o := range out {
+		b := q.barOf(o.ordinal, o.agent)
+		b.other, b.engine = true, o.engine
+	}
+	for i := len(q.barred) - 1; i >= 0; i-- {
+		q.lift(i)
 	}
 }
 
@@ -120,17 +147,27 @@ func (q *queues) waitingBarred() int {
 	return n
 }
 
-// unbar lets an agent be picked again, and reports whether it was barred.
+// unbar takes in that the call of this plan by this engine has returned, and reports whether it was known to be out.
 func (q *queues) unbar(ordinal int) bool {
 	i := q.barredAt(ordinal)
-	if i < 0 {
+	if i < 0 || !q.barred[i].own {
 		return false
 	}
-	if q.barred[i].pending {
-		q.next = min(q.next, ordinal)
+	q.barred[i].own = false
+	q.lift(i)
+	return true
+}
+
+// lift removes a bar for which no call is out any more: its agent may be picked again.
+func (q *queues) lift(i int) {
+	b := q.barred[i]
+	if b.own || b.other {
+		return
+	}
+	if b.pending {
+		q.next = min(q.next, b.ordinal)
 	}
 	q.barred = slices.Delete(q.barred, i, i+1)
-	return true
 }
 
 // cursor is what a restart may begin its search for pending agents at.

@@ -39,8 +39,8 @@ func TestTimersInOrder(t *testing.T) {
 
 func TestBars(t *testing.T) {
 	q := queues{next: 7}
-	q.bar(3)
-	q.bar(5)
+	q.bar(3, "")
+	q.bar(5, "")
 	require.Zero(t, q.waitingBarred())
 	require.Equal(t, 7, q.cursor())
 	q.barred[0].pending = true
@@ -56,8 +56,8 @@ func TestBars(t *testing.T) {
 // What is folded again after a crash bars an agent no second time, or it would be barred for ever.
 func TestABarIsOne(t *testing.T) {
 	q := queues{}
-	q.bar(3)
-	q.bar(3)
+	q.bar(3, "")
+	q.bar(3, "")
 	require.True(t, q.unbar(3))
 	require.Negative(t, q.barredAt(3))
 }

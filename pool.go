@@ -19,8 +19,8 @@ type pool struct {
 	root  *callRoot // of every call to be made
 	tell  func()    // wakes the owner
 
-	strayed  func(ordinal int) // a call was left behind
-	returned func(outcome)     // a call that was left behind has returned
+	strayed  func(job)     // a call was left behind
+	returned func(outcome) // a call that was left behind has returned
 
 	ok func(now time.Time) bool // whether calls may be made at all
 
@@ -51,6 +51,7 @@ type worker struct {
 	busy  bool
 	void  bool     // its call's context had ended before it was made
 	left  bool     // its call was left behind
+	over  int64    // when its call's outcome was known from elsewhere, and its context ended, Unix nanoseconds; 0: it was not
 	late  *outcome // what that call answered in the end
 }
 
@@ -181,7 +182,7 @@ func (p *pool) next(w *worker, o *outcome, have bool) (waited, more bool) {
 		p.roused--
 		waited = true
 	}
-	w.job, w.calls, w.busy = p.queue[p.head], p.root, true
+	w.job, w.calls, w.busy, w.over = p.queue[p.head], p.root, true, 0
 	w.void = p.root.Err() != nil // under the lock: so abandon sees every call that is made although it looks only once
 	p.made++
 	w.job.call.root, w.job.call.deadline = p.root, w.job.deadline
@@ -262,7 +263,7 @@ func (p *pool) remove(w *worker) {
 }
 
 // settle ends calls whose outcome was reported and committed, and leaves out those that were not made yet.
-func (p *pool) settle(calls []callKey) {
+func (p *pool) settle(calls []callKey, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.byRow == nil {
@@ -276,6 +277,7 @@ func (p *pool) settle(calls []callKey) {
 	for _, c := range calls {
 		if w := p.byRow[c.ordinal]; w != nil && w.job.key() == c {
 			w.job.call.end()
+			w.over = now.UnixNano()
 			continue
 		}
 		for i := p.head; i < len(p.queue); i++ {
@@ -344,7 +346,7 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 		if !w.busy || w.left {
 			continue
 		}
-		end, why := stamp(w.job.deadline), ReasonAbandoned
+		end, why := stamp(earlier(w.job.deadline, w.over)), ReasonAbandoned
 		if w.calls.Err() != nil && (end.IsZero() || ended.Before(end)) {
 			end, why = ended, reason
 		}
@@ -361,7 +363,7 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 		w.left = true
 		p.made--
 		p.left++
-		p.strayed(w.job.ordinal)
+		p.strayed(w.job)
 		p.size--
 		if why == ReasonNone {
 			p.lost = true

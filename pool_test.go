@@ -23,7 +23,7 @@ func poolOf(t *testing.T) (p *pool, out *atomic.Int32, release chan struct{}) {
 		return Result{}, nil
 	})
 	p = newPool(exec, clock.New(), t.Context(), func() {}, func(time.Time) bool { return true })
-	p.strayed, p.returned = func(int) {}, func(outcome) {}
+	p.strayed, p.returned = func(job) {}, func(outcome) {}
 	return p, out, release
 }
 

@@ -239,7 +239,9 @@ func (c brokenCompanions) Health(_ context.Context, a Attempt) (Health, error) {
 	return Health{Healthy: !strings.HasPrefix(a.Agent, "sick"), Reason: "hot"}, nil
 }
 
-func (c brokenCompanions) Gate(context.Context, Plan, Batch) (GateVerdict, error) { return GatePass, nil }
+func (c brokenCompanions) Gate(context.Context, Plan, Batch) (GateVerdict, error) {
+	return GatePass, nil
+}
 
 func (c brokenCompanions) Precheck(_ context.Context, a Attempt) (Precheck, error) {
 	if strings.HasPrefix(a.Agent, "blocked") {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -47,7 +49,8 @@ var rollbackSpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("github.com/seed-19b5
 //
 // It holds every agent that may have been changed, each with the version it had before: what the Spec said for that agent, else
 // FromVersion. Agents without a known version, and agents that a later plan has touched, are left out and listed in its
-// Warnings. It returns ErrNothing when nothing was touched, and a *StateError for a plan that never started or is a rollback itself.
+// Warnings. Its Start is refused while agents of it are not skipped that a later plan has touched since.
+// It returns ErrNothing when nothing was touched, and a *StateError for a plan that never started or is a rollback itself.
 func (e *Engine) CreateRollback(ctx context.Context, id string, spec RollbackSpec, by By) (Plan, error) {
 	row, err := e.createRollback(ctx, id, spec, by, VerbCreateRollback)
 	if err != nil {
@@ -250,7 +253,49 @@ func (e *Engine) mayStart(ctx context.Context, row *PlanRow, by By) error {
 	if err := w.start(); err != nil {
 		return err
 	}
-	return e.claim(ctx, row.ID, row.Source)
+	if err := e.changedSince(ctx, row); err != nil { // before claims are taken for nothing
+		return err
+	}
+	if err := e.claim(ctx, row.ID, row.Source); err != nil {
+		return err
+	}
+	return e.changedSince(ctx, row) // no other plan can change them any more
+}
+
+// changedSince refuses to start a rollback plan with agents that a later plan has changed since it was made.
+func (e *Engine) changedSince(ctx context.Context, row *PlanRow) error {
+	source, err := e.store.Plan(ctx, row.Source)
+	if err != nil {
+		return fmt.Errorf("ota: start rollback plan %s: %w", row.ID, err)
+	}
+	later, err := e.laterPlans(ctx, &source)
+	if err != nil || len(later) == 0 {
+		return err
+	}
+	u := &undo{e: e, ctx: ctx, source: &source}
+	for q := (RowQuery{Status: []TaskStatus{TaskPending}, Limit: orderChunk}); ; {
+		page, err := e.store.Agents(ctx, row.ID, q)
+		if err != nil {
+			return fmt.Errorf("ota: start rollback plan %s: %w", row.ID, err)
+		}
+		gone, err := u.touchedLater(page.Items, later)
+		if err != nil {
+			return fmt.Errorf("ota: start rollback plan %s: %w", row.ID, err)
+		}
+		if len(gone) > 0 {
+			legal := legalNow(&row.Spec, &row.Control, &row.Progress)
+			return &StateError{
+				Plan: row.ID, Verb: VerbStart, Have: statusOf(&row.Control, &row.Progress),
+				Legal: slices.DeleteFunc(legal, func(v Verb) bool { return v == VerbStart }),
+				Hint: fmt.Sprintf("a later plan has changed agents of it since it was made, for example %s; "+
+					"skip them, or cancel it and make another", slices.Sorted(maps.Keys(gone))[0]),
+			}
+		}
+		if !page.More || len(page.Items) == 0 {
+			return nil
+		}
+		q.From = page.Items[len(page.Items)-1].Ordinal + 1
+	}
 }
 
 // refuseRollback takes back that a rollback was wanted, because its plan may not start. The source stays frozen. Where the

@@ -27,6 +27,10 @@ type session struct {
 	left   []bar
 	calls  callsView
 
+	elsewhere []bar                                        // agents for which a call of another plan or engine is out
+	keepOut   func(context.Context, string) error          // makes the Store keep the agents whose calls are out; nil: there are none
+	readOut   func(context.Context, string) ([]bar, error) // reads elsewhere; nil: there are none
+
 	untouched []doubt // of a rollback: tasks that turned out not to be needed
 
 	aside func(func(context.Context)) // runs something beside the owner; nil where nothing may
@@ -57,6 +61,7 @@ func newSession(store Store, plan, owner string, epoch uint64) *session {
 func (e *Engine) newSession(plan string, epoch uint64) *session {
 	x := newSession(e.store, plan, e.opt.Name, epoch)
 	x.life = e.life
+	x.keepOut, x.readOut = e.strays.sync, e.callsOut
 	return x
 }
 
@@ -72,6 +77,9 @@ func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.
 			}
 		}
 		wake, err = x.step(ctx, now)
+		if err == nil {
+			err = x.keep(ctx)
+		}
 		if err == nil {
 			again, err = x.commit(ctx, now)
 		}
@@ -99,24 +107,11 @@ func (x *session) hold(in input) {
 	}
 }
 
-func (in *input) take(more input) {
-	in.outcomes = append(in.outcomes, more.outcomes...)
-	in.reports = append(in.reports, more.reports...)
-	in.health = append(in.health, more.health...)
-	in.probes = append(in.probes, more.probes...)
-	in.inspects = append(in.inspects, more.inspects...)
-	in.gates = append(in.gates, more.gates...)
-	in.prechecks = append(in.prechecks, more.prechecks...)
-	in.inbox = max(in.inbox, more.inbox)
-	if more.refusal != "" {
-		in.refusal = more.refusal
-	}
-}
-
 // step runs the core until it waits, giving it the rows that it needs.
 func (x *session) step(ctx context.Context, now time.Time) (time.Time, error) {
 	x.st.calls = x.calls
 	x.st.untouched = x.untouched
+	x.st.queue.barOut(x.elsewhere)
 	for {
 		n, wake := x.st.step(now)
 		if n.kind == needNothing {

@@ -72,6 +72,20 @@ func (in input) empty() bool {
 	return in.refusal == "" && len(in.outcomes)+len(in.reports)+len(in.health)+len(in.gates)+len(in.probes)+len(in.inspects)+len(in.prechecks) == 0
 }
 
+func (in *input) take(more input) {
+	in.outcomes = append(in.outcomes, more.outcomes...)
+	in.reports = append(in.reports, more.reports...)
+	in.health = append(in.health, more.health...)
+	in.probes = append(in.probes, more.probes...)
+	in.inspects = append(in.inspects, more.inspects...)
+	in.gates = append(in.gates, more.gates...)
+	in.prechecks = append(in.prechecks, more.prechecks...)
+	in.inbox = max(in.inbox, more.inbox)
+	if more.refusal != "" {
+		in.refusal = more.refusal
+	}
+}
+
 // need is what the core must be given before it can go on.
 type need struct {
 	kind   needKind
@@ -102,6 +116,8 @@ type change struct {
 	settled []callKey // outcomes were reported: their calls are over
 	bump    bool      // a new breach
 	again   bool      // there is more to do at once
+
+	abandoned bool // calls were abandoned
 }
 
 // started is an attempt to call once its start is committed.

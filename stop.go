@@ -34,6 +34,9 @@ func (d *driver) stop(err error) error {
 		d.waitOut(d.e.opt.AbandonAfter)
 	}
 	left := d.pool.close()
+	if left > 0 { // those that were given up, too, of which nothing is committed
+		d.e.strays.syncLater(d.id)
+	}
 	d.endLife(errShutdown)
 	d.asks.Wait()
 	if d.unlink != nil {

@@ -80,13 +80,30 @@ type Notifier interface {
 }
 
 // Claimer is a Store that lets an agent be in one active plan only. Without it two plans may upgrade one agent at the
-// same time, and each plan carries a warning that says so.
+// same time, and each plan carries a warning that says so. A Claimer that is no Leaser keeps no agent: see Keep.
 type Claimer interface {
 	// Claim takes every agent of plan for it, or none: conflicts lists at most 32 agents that another plan holds, total
 	// says how many there are. Claims of a plan that has ended are void. from, when not empty, is a plan whose claims are
 	// taken over. Claiming again what is already claimed is success. A plan may claim before it is started, and keeps
 	// its claims until it ends. ErrNotFound when there is no such plan.
+	//
+	// An agent that Kept would list for another plan is a conflict too, with its Engine, unless from is not empty.
+	// An agent that plan has released is left out: it is never taken again, and never a conflict.
 	Claim(ctx context.Context, plan, from string) (conflicts []Conflict, total int, err error)
+
+	// Keep records that calls of engine for these agents of plan have not returned. The list is complete: it replaces
+	// what was kept for the same plan and engine, and an empty list ends that. Agents that plan does not have are
+	// ignored. A kept claim outlives the end of its plan and Prune. It is void while the lease of engine has ended; the
+	// caller renews that lease first. For a plan that was pruned, Keep only takes away. Repeating it is success.
+	Keep(ctx context.Context, plan, engine string, agents []string) error
+
+	// Kept returns the agents of plan that are kept, whichever plan they are kept for, in the order of plan. Each is
+	// listed once, with one plan and one engine that keep it. ErrNotFound when there is no such plan.
+	Kept(ctx context.Context, plan string) ([]Conflict, error)
+
+	// Release ends the claims of plan on these agents, for good. It ends no kept claim. Agents that plan does not have
+	// or does not hold are ignored. Repeating it is success, and so is a plan that is not there.
+	Release(ctx context.Context, plan string, agents []string) error
 }
 
 // Inbox is a Store that carries reports to the process that owns a plan. Without it a report is refused by every

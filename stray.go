@@ -2,38 +2,60 @@ package ota
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"sync"
+	"time"
 )
 
-// strays are the abandoned calls of this process that have not returned. Their agents take no other attempt until they
-// do, also when the driver that made the calls has stopped since.
+// strays are the abandoned calls of this process that have not returned. They belong to the agents
+// and not to a plan: an agent takes no other attempt until its call has returned, also when the
+// driver or the plan has ended since.
+//
+// Where the Store is a Claimer and a Leaser, it keeps these agents for this instance of the engine,
+// so that other engines and later plans know of them. The instance has a lease of its own, which
+// lasts as long as there are strays: the engine's lease is given back when Run returns, and a new
+// process under the same name takes it over.
 type strays struct {
+	e    *Engine
+	name string // of this instance, unlike that of any other process
+
 	mu    sync.Mutex
-	plans map[string][]int // ordinals, by plan
+	calls []strayCall
+	kept  map[string]bool // plans for which the Store keeps agents in this name, or may do so
+	stop  chan struct{}   // ends the keeper; nil: there is none
+
+	storing sync.Mutex // one call of the Store at a time: a later list must not be overtaken by an earlier one
 }
 
-func (s *strays) add(plan string, ordinal int) {
+// strayCall is one call that has not returned.
+type strayCall struct {
+	plan, agent string
+	ordinal     int // in that plan
+}
+
+// instanceName names a process for its lease. No engine has such a name but by intent.
+func instanceName(engine, life string) string {
+	return engine[:min(len(engine), maxText-len(life)-1)] + "#" + life
+}
+
+func (s *strays) add(c strayCall) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.plans == nil {
-		s.plans = map[string][]int{}
+	s.calls = append(s.calls, c)
+	if s.store() != nil && s.stop == nil {
+		s.stop = make(chan struct{})
+		go s.keep(s.stop)
 	}
-	s.plans[plan] = append(s.plans[plan], ordinal)
 }
 
 // remove takes in that a call has returned.
-func (s *strays) remove(plan string, ordinal int) {
+func (s *strays) remove(c strayCall) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := s.plans[plan]
-	for i, o := range all {
-		if o == ordinal {
-			s.plans[plan] = append(all[:i:i], all[i+1:]...)
-			break
-		}
-	}
-	if len(s.plans[plan]) == 0 {
-		delete(s.plans, plan)
+	if i := slices.Index(s.calls, c); i >= 0 {
+		s.calls = slices.Delete(s.calls, i, i+1)
 	}
 }
 
@@ -42,16 +64,181 @@ func (s *strays) of(plan string) []bar {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []bar
-	for _, o := range s.plans[plan] {
-		out = append(out, bar{ordinal: o})
+	for _, c := range s.calls {
+		if c.plan == plan {
+			out = append(out, bar{ordinal: c.ordinal, agent: c.agent, own: true})
+		}
 	}
 	return out
 }
 
-// strayed takes in that an abandoned call of a driver has returned. Where that driver has stopped since, its plan is told
-// by the next one, or alone.
+// agents lists the agents of a plan's strays, each once; of all other plans' with other.
+func (s *strays) agents(plan string, other bool) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []string
+	for _, c := range s.calls {
+		if (c.plan == plan) != other && !slices.Contains(out, c.agent) {
+			out = append(out, c.agent)
+		}
+	}
+	return out
+}
+
+// keepingStore is a Store that can keep an agent for an engine instance.
+type keepingStore struct {
+	Claimer
+	Leaser
+}
+
+func (s *strays) store() *keepingStore {
+	with := &s.e.with
+	if with.Claimer == nil || with.Leaser == nil {
+		return nil
+	}
+	return &keepingStore{with.Claimer, with.Leaser}
+}
+
+// sync makes the Store keep exactly those agents of a plan whose calls are out. It is called before
+// the commit that records an abandoned call, so no commit that ends the plan can come before it.
+func (s *strays) sync(ctx context.Context, plan string) error {
+	store := s.store()
+	if store == nil {
+		return nil
+	}
+	s.storing.Lock()
+	defer s.storing.Unlock()
+	agents := s.agents(plan, false)
+	s.mu.Lock()
+	known := s.kept[plan]
+	if len(agents) > 0 {
+		if s.kept == nil {
+			s.kept = map[string]bool{}
+		}
+		s.kept[plan] = true
+	}
+	s.mu.Unlock()
+	if len(agents) > 0 {
+		if err := store.Renew(ctx, s.name, s.e.opt.Lease); err != nil {
+			return err
+		}
+	}
+	if len(agents) > 0 || known {
+		if err := store.Keep(ctx, plan, s.name, agents); err != nil {
+			return err
+		}
+	}
+	return s.rest(ctx, store, plan, len(agents) > 0)
+}
+
+// rest ends the keeper and the lease of the instance when no call is out any more and the Store
+// knows it.
+func (s *strays) rest(ctx context.Context, store *keepingStore, plan string, keeps bool) error {
+	s.mu.Lock()
+	if !keeps {
+		delete(s.kept, plan)
+	}
+	over := len(s.calls)+len(s.kept) == 0 && s.stop != nil
+	if over {
+		close(s.stop)
+		s.stop = nil
+	}
+	s.mu.Unlock()
+	if over {
+		return store.Renew(ctx, s.name, 0)
+	}
+	return nil
+}
+
+// keep renews the lease of this instance, and what the Store keeps in its name, three times as
+// often as the lease ends.
+func (s *strays) keep(stop <-chan struct{}) {
+	for {
+		t := s.e.opt.Clock.Timer(s.e.opt.Lease / 3)
+		select {
+		case <-stop:
+			t.Stop()
+			return
+		case <-t.C:
+		}
+		s.syncAll()
+	}
+}
+
+// syncAll is sync for every plan that the Store has to know of, each with a limit of time.
+func (s *strays) syncAll() {
+	s.mu.Lock()
+	plans := slices.Sorted(maps.Keys(s.kept))
+	for _, c := range s.calls {
+		if !slices.Contains(plans, c.plan) {
+			plans = append(plans, c.plan)
+		}
+	}
+	s.mu.Unlock()
+	for _, plan := range plans {
+		s.syncLater(plan)
+	}
+}
+
+// syncLater is sync where no commit waits for it. What fails is repeated by the keeper.
+func (s *strays) syncLater(plan string) {
+	ctx, cancel := context.WithTimeout(context.Background(), max(s.e.opt.Lease/3, time.Second))
+	defer cancel()
+	if err := s.sync(ctx, plan); err != nil {
+		s.e.opt.Logger.WarnContext(ctx, "claims on agents whose calls have not returned could not be stored", "plan", plan, "error", err)
+	}
+}
+
+// keep makes sure that agents whose calls were abandoned in this step are kept, before a commit
+// lets others have them.
+func (x *session) keep(ctx context.Context) error {
+	if !x.st.fx.abandoned || x.keepOut == nil {
+		return nil
+	}
+	if err := x.keepOut(ctx, x.plan); err != nil {
+		return fmt.Errorf("ota: keep the agents of plan %s: %w", x.plan, err)
+	}
+	return nil
+}
+
+// callsOut are the agents of a plan that must not be called because a call for them is out: of
+// another plan in this process, or of any plan in another one.
+func (e *Engine) callsOut(ctx context.Context, plan string) ([]bar, error) {
+	from := map[string]string{}
+	for _, agent := range e.strays.agents(plan, true) {
+		from[agent] = e.opt.Name
+	}
+	if store := e.strays.store(); store != nil {
+		kept, err := store.Kept(ctx, plan)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range kept {
+			if k.Engine != e.strays.name { // this process knows its own better
+				from[k.Agent] = k.Engine
+			}
+		}
+	}
+	var out []bar
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(from)), orderChunk) {
+		page, err := e.store.Agents(ctx, plan, RowQuery{IDs: ids, Limit: len(ids)})
+		if err != nil {
+			return nil, err
+		}
+		for i := range page.Items {
+			r := &page.Items[i]
+			pending := r.State.Status == TaskPending
+			out = append(out, bar{ordinal: r.Ordinal, agent: r.Agent.ID, engine: from[r.Agent.ID], pending: pending})
+		}
+	}
+	return out, nil
+}
+
+// strayed takes in that an abandoned call of a driver has returned. Where that driver has stopped
+// since, its plan is told by the next one, or alone.
 func (d *driver) strayed(o outcome) {
-	d.e.strays.remove(d.id, o.ordinal)
+	d.e.strays.remove(strayCall{d.id, o.agent, o.ordinal})
+	d.e.strays.syncLater(d.id)
 	select {
 	case <-d.gone:
 	default:
@@ -63,13 +250,13 @@ func (d *driver) strayed(o outcome) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), d.e.opt.Lease)
 	defer cancel()
-	if err := d.e.foldAlone(ctx, d.id, input{outcomes: []outcome{o}}, []bar{{ordinal: o.ordinal}}); err != nil {
+	if err := d.e.foldAlone(ctx, d.id, input{outcomes: []outcome{o}}, []bar{{ordinal: o.ordinal, agent: o.agent, own: true}}); err != nil {
 		d.e.opt.Logger.WarnContext(ctx, "late outcome is not in the log", "plan", d.id, "agent", o.agent, "error", err)
 	}
 }
 
-// foldAlone takes in what happened to a plan that nobody drives; nothing is started. It returns ErrConflict when another
-// engine owns the plan.
+// foldAlone takes in what happened to a plan that nobody drives; nothing is started. It returns
+// ErrConflict when another engine owns the plan.
 func (e *Engine) foldAlone(ctx context.Context, id string, in input, left []bar) error {
 	e.alone.Lock() // or two of them would take the plan from each other
 	defer e.alone.Unlock()

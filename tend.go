@@ -14,6 +14,7 @@ type linkState struct {
 	drained   bool    // nothing of the source is in flight or waits
 	trouble   cleaned // why the Store will not let the rollback go on; empty when it does
 	untouched []doubt // doubtful tasks of the rollback that turned out untouched
+	out       []bar   // agents of the rollback for which a call of another plan is out; known once it is drained
 }
 
 // doubt is a task of a rollback that was in flight in the source when that was frozen.
@@ -122,7 +123,13 @@ func (e *Engine) tendRollback(ctx context.Context, row *PlanRow) (linkState, err
 	}
 	p := &source.Progress
 	st := linkState{drained: p.Counts.Running+p.Counts.Waiting == 0}
-	if !st.drained || row.Progress.Doubts >= row.Spec.Doubtful {
+	if !st.drained {
+		return st, nil
+	}
+	if st.out, err = e.callsOut(ctx, row.ID); err != nil { // after the source drained, so that none comes later
+		return linkState{}, err
+	}
+	if row.Progress.Doubts >= row.Spec.Doubtful {
 		return st, nil
 	}
 	for from := 0; from < row.Spec.Doubtful; {

@@ -22,6 +22,9 @@ type undo struct {
 	unknown  []string // agents without a version to go back to
 	later    []string // agents that a later plan has touched
 	left     int      // how many were left out
+
+	out  map[string]bool // agents for which a call is out
+	last []AgentRow      // rows of the source for those: they come last
 }
 
 func (u *undo) rows() iter.Seq2[AgentRow, error] {
@@ -31,7 +34,11 @@ func (u *undo) rows() iter.Seq2[AgentRow, error] {
 			yield(AgentRow{}, err)
 			return
 		}
-		for _, i := range u.order() {
+		if err := u.findOut(); err != nil {
+			yield(AgentRow{}, err)
+			return
+		}
+		for _, i := range append(u.order(), lastBatch) {
 			agents, err := u.batch(i, later)
 			if err != nil {
 				yield(AgentRow{}, err)
@@ -61,8 +68,27 @@ func (u *undo) order() []int {
 	return order
 }
 
+// lastBatch stands for the agents that come last, whichever batch of the source they are of.
+const lastBatch = -1
+
+// findOut finds the agents for which a call is out: they wait until it has returned, and must not hold the others up.
+func (u *undo) findOut() error {
+	u.out = map[string]bool{}
+	for _, agent := range u.e.strays.agents(u.source.ID, false) {
+		u.out[agent] = true
+	}
+	others, err := u.e.callsOut(u.ctx, u.source.ID)
+	for _, b := range others {
+		u.out[b.agent] = true
+	}
+	return err
+}
+
 // batch reads the agents of one batch of the source that are to be taken back.
 func (u *undo) batch(i int, later []string) ([]AgentRow, error) {
+	if i == lastBatch {
+		return u.take(u.reopen(), u.last, later)
+	}
 	page, err := u.e.store.Batches(u.ctx, u.source.ID, RowQuery{From: i, To: i + 1})
 	if err != nil || len(page.Items) == 0 {
 		return nil, err
@@ -77,7 +103,11 @@ func (u *undo) batch(i int, later []string) ([]AgentRow, error) {
 		found = slices.Grow(found, len(page.Items))
 		for _, r := range page.Items {
 			q.From = r.Ordinal + 1
-			if r.State.Flags&AgentTouched != 0 || r.State.Status == TaskRunning {
+			switch {
+			case r.State.Flags&AgentTouched == 0 && r.State.Status != TaskRunning:
+			case u.out[r.Agent.ID]:
+				u.last = append(u.last, r)
+			default:
 				found = append(found, r)
 			}
 		}
@@ -88,7 +118,23 @@ func (u *undo) batch(i int, later []string) ([]AgentRow, error) {
 	slices.SortStableFunc(found, func(a, b AgentRow) int {
 		return cmp.Or(-cmp.Compare(inFlight(&a), inFlight(&b)), -cmp.Compare(lastEnd(&a), lastEnd(&b)))
 	})
-	return u.take(src, found, later)
+	return u.take(u.begin(src.Name), found, later)
+}
+
+// begin begins a batch of the rollback plan.
+func (u *undo) begin(name string) BatchRow {
+	return BatchRow{Index: len(u.batches), Name: name, First: u.total, Cursor: u.total}
+}
+
+// reopen takes the last batch, so that more agents join it, or begins one.
+func (u *undo) reopen() BatchRow {
+	n := len(u.batches)
+	if n == 0 {
+		return u.begin("")
+	}
+	b := u.batches[n-1]
+	u.batches = u.batches[:n-1]
+	return b
 }
 
 func inFlight(r *AgentRow) int {
@@ -106,13 +152,12 @@ func lastEnd(r *AgentRow) int64 {
 	return end
 }
 
-// take makes rows of the rollback plan from rows of its source.
-func (u *undo) take(src BatchRow, found []AgentRow, later []string) ([]AgentRow, error) {
+// take makes rows of the rollback plan, in batch b, from rows of its source.
+func (u *undo) take(b BatchRow, found []AgentRow, later []string) ([]AgentRow, error) {
 	gone, err := u.touchedLater(found, later)
 	if err != nil {
 		return nil, err
 	}
-	b := BatchRow{Index: len(u.batches), Name: src.Name, First: u.total, Cursor: u.total}
 	var out []AgentRow
 	for i := range found {
 		r := &found[i]
@@ -132,7 +177,7 @@ func (u *undo) take(src BatchRow, found []AgentRow, later []string) ([]AgentRow,
 		out = append(out, row)
 		u.total++
 	}
-	b.Size = len(out)
+	b.Size += len(out)
 	b.Counts.Pending = b.Size
 	if b.Size > 0 {
 		u.batches = append(u.batches, b)

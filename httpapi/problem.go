@@ -45,7 +45,7 @@ func problemOf(err error) *wire.Problem {
 	if errors.As(err, &claim) {
 		p.PlanID, p.TotalConflicts = claim.Plan, claim.Total
 		for _, c := range claim.Conflicts {
-			p.Conflicts = append(p.Conflicts, wire.Conflict{AgentID: c.Agent, PlanID: c.Plan})
+			p.Conflicts = append(p.Conflicts, wire.Conflict{AgentID: c.Agent, PlanID: c.Plan, Engine: c.Engine})
 		}
 	}
 	var twice *ota.DuplicateError

@@ -10,22 +10,36 @@ import (
 // maxConflicts is how many conflicts Claim lists.
 const maxConflicts = 32
 
-// held selects the agents of plan $1 that an active plan other than $2 holds.
-var held = ` FROM ota_agents a
+// conflicting selects the agents of plan $1, which has the ID $3, that it cannot have: those that
+// an active plan other than $2 holds, and, unless $2 is named, those that another plan keeps. It is
+// one statement: a plan keeps agents before it ends, so what reads the end of a plan reads what it
+// keeps.
+var conflicting = `(
+SELECT a.ordinal, a.id AS agent, p.id AS plan, '' AS engine FROM ota_agents a
 	JOIN ota_claims c ON c.agent = a.id
 	JOIN ota_plans p ON p.number = c.plan
-WHERE a.plan = $1 AND p.number <> $1 AND p.id <> $2 AND p.status NOT IN ` + endedStatuses
+WHERE a.plan = $1 AND p.number <> $1 AND p.id <> $2 AND p.status NOT IN ` + endedStatuses + notReleased + `
+UNION ALL
+SELECT a.ordinal, a.id, k.plan, k.engine FROM ota_kept k
+	JOIN ota_leases l ON l.engine = k.engine
+	JOIN ota_agents a ON a.id = k.agent
+WHERE a.plan = $1 AND l.until > {now} AND k.plan <> $3 AND CAST($2 AS text) = ''` + notReleased + `
+) AS taken`
 
-// take claims the agents of plan $1. That an agent is claimed once is the table's primary key.
+// notReleased leaves out the agents that plan $1 has released.
+const notReleased = ` AND a.id NOT IN (SELECT agent FROM ota_released WHERE plan = $1)`
+
+// take claims the agents of plan $1, but those it has released. That an agent is claimed once is
+// the table's primary key.
 const take = `INSERT INTO ota_claims AS c (agent, plan)
-SELECT id, plan FROM ota_agents WHERE plan = $1 ORDER BY id
+SELECT id, plan FROM ota_agents WHERE plan = $1 AND id NOT IN (SELECT agent FROM ota_released WHERE plan = $1) ORDER BY id
 ON CONFLICT (agent) DO UPDATE SET plan = excluded.plan WHERE c.plan <> excluded.plan`
 
 // errHeld undoes a claim that found conflicts.
 var errHeld = errors.New("agents are held")
 
-// Claim implements [ota.Claimer]: in one transaction, one claim after the other. On SQLite other writes wait for it,
-// about two seconds for a million agents.
+// Claim implements [ota.Claimer]: in one transaction, one claim after the other. On SQLite other
+// writes wait for it, about two seconds for a million agents.
 func (s *Store) Claim(ctx context.Context, plan, from string) (conflicts []ota.Conflict, total int, err error) {
 	err = s.db.update(ctx, func(tx querier) error {
 		conflicts, total = nil, 0
@@ -36,7 +50,7 @@ func (s *Store) Claim(ctx context.Context, plan, from string) (conflicts []ota.C
 		if err != nil {
 			return err
 		}
-		if conflicts, total, err = conflictsOf(ctx, tx, number, from); err != nil {
+		if conflicts, total, err = conflictsOf(ctx, tx, number, from, plan); err != nil {
 			return err
 		}
 		if total > 0 {
@@ -51,17 +65,50 @@ func (s *Store) Claim(ctx context.Context, plan, from string) (conflicts []ota.C
 	return nil, 0, s.wrote(ctx, "claim the agents of", plan, err)
 }
 
-func conflictsOf(ctx context.Context, tx querier, number int64, from string) (list []ota.Conflict, total int, err error) {
-	err = tx.query(ctx, `SELECT a.id, p.id`+held+` ORDER BY a.ordinal LIMIT $3`, []any{number, from, maxConflicts},
-		func(scan scanFunc) error {
-			var c ota.Conflict
-			err := scan(&c.Agent, &c.Plan)
-			list = append(list, c)
-			return err
-		})
-	if err != nil || len(list) < maxConflicts {
+func conflictsOf(ctx context.Context, tx querier, number int64, from, plan string) (list []ota.Conflict, total int, err error) {
+	const several = 4 * maxConflicts // an agent may be held and kept, too
+	query := `SELECT agent, plan, engine FROM ` + conflicting + ` ORDER BY ordinal, engine, plan LIMIT $4`
+	if list, err = readConflicts(ctx, tx, query, number, from, plan, several); err != nil || len(list) < maxConflicts {
 		return list, len(list), err
 	}
-	_, err = one(ctx, tx, `SELECT count(*)`+held, []any{number, from}, &total)
-	return list, total, err
+	_, err = one(ctx, tx, `SELECT count(DISTINCT ordinal) FROM `+conflicting, []any{number, from, plan}, &total)
+	return list[:maxConflicts], total, err
+}
+
+// readConflicts returns what a query finds, each agent once: the first.
+func readConflicts(ctx context.Context, q querier, query string, args ...any) ([]ota.Conflict, error) {
+	list := []ota.Conflict{}
+	err := q.query(ctx, query, args, func(scan scanFunc) error {
+		var c ota.Conflict
+		err := scan(&c.Agent, &c.Plan, &c.Engine)
+		if n := len(list); n == 0 || list[n-1].Agent != c.Agent {
+			list = append(list, c)
+		}
+		return err
+	})
+	return list, err
+}
+
+// Release implements [ota.Claimer].
+func (s *Store) Release(ctx context.Context, plan string, agents []string) error {
+	err := s.db.update(ctx, func(tx querier) error {
+		if err := s.db.lock(ctx, tx, "claims", 0); err != nil {
+			return err
+		}
+		number, err := number(ctx, tx, plan)
+		if err != nil {
+			return err
+		}
+		_, err = tx.exec(ctx, `INSERT INTO ota_released (plan, agent)
+			SELECT plan, id FROM ota_agents WHERE plan = $1 AND id IN {texts $2} ON CONFLICT DO NOTHING`, number, s.db.list(agents))
+		if err != nil {
+			return err
+		}
+		_, err = tx.exec(ctx, `DELETE FROM ota_claims WHERE plan = $1 AND agent IN {texts $2}`, number, s.db.list(agents))
+		return err
+	})
+	if errors.Is(err, ota.ErrNotFound) {
+		return nil
+	}
+	return wrap(ctx, "release agents of", plan, err)
 }

@@ -63,7 +63,7 @@ func migrationsOf(name string) (list []migration, first string, err error) {
 }
 
 // latest is the newest version of the tables.
-const latest = 4
+const latest = 5
 
 // Latest returns the version of the tables that this package works with.
 func Latest() int { return latest }

@@ -47,7 +47,7 @@ func (s *Store) sweep(ctx context.Context, number int64) error {
 	if err := s.sweepAgents(ctx, number); err != nil {
 		return err
 	}
-	for _, table := range []string{"ota_plan_labels", "ota_plan_specs", "ota_plan_controls"} {
+	for _, table := range []string{"ota_plan_labels", "ota_plan_specs", "ota_plan_controls", "ota_released"} {
 		if _, err := s.db.exec(ctx, `DELETE FROM `+table+` WHERE plan = $1`, number); err != nil {
 			return err
 		}

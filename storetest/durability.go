@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"runtime"
+	"time"
 
 	"github.com/seed-19b57ce3/ota"
 )
@@ -67,6 +68,11 @@ var durabilityCases = cases{
 		if claims {
 			_, _, err := claimer.Claim(e.ctx, "p", "")
 			e.ok(ruleClaim, err)
+			if l, ok := e.store.(ota.Leaser); ok {
+				e.renew(l, "one", time.Hour)
+			}
+			e.keep(claimer, "p", "one", p.agents[1].Agent.ID)
+			e.ok(ruleRelease, claimer.Release(e.ctx, "p", []string{p.agents[2].Agent.ID}))
 		}
 		inbox, posts := ota.As[ota.Inbox](e.store)
 		if posts {
@@ -77,12 +83,15 @@ var durabilityCases = cases{
 		}
 		e.again()
 		if claims {
+			_, engines := e.store.(ota.Leaser)
+			e.same("kept claims are there after the store is opened again",
+				e.kept(e.store.(ota.Claimer), "p"), btoi(engines))
 			rival := e.sample("q", 6, 2)
 			rival.agents = p.agents
 			e.create(rival)
 			_, total, err := e.claimer().Claim(e.ctx, "q", "")
 			e.ok(ruleClaim, err)
-			e.same("claims are there after the store is opened again", total, 6)
+			e.same("claims are there after the store is opened again, and one that was released is not", total, 5)
 		}
 		if posts {
 			got, err := e.inbox().Read(e.ctx, "p", 0, 10)

@@ -90,6 +90,8 @@ var suite = kit.Suite[*env]{Limit: caseLimit, Parallel: true, Themes: []kit.Them
 	{Name: "Context", Cases: contextCases},
 	{Name: "Durability", Cases: durabilityCases},
 	{Name: "Claims", Cases: claimCases},
+	{Name: "KeptClaims", Cases: keepCases},
+	{Name: "Release", Cases: releaseCases},
 	{Name: "Leases", Cases: leaseCases},
 	{Name: "Inbox", Cases: inboxCases},
 	{Name: "Notify", Cases: notifyCases},

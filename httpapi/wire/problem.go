@@ -48,6 +48,9 @@ type Mistake struct {
 type Conflict struct {
 	AgentID string `json:"agentId"`
 	PlanID  string `json:"planId"`
+	// Engine is set when the plan has made a call for the agent that has not returned, also when the
+	// plan has ended: the engine that made the call.
+	Engine string `json:"engine,omitempty"`
 }
 
 func (p *Problem) Error() string {
@@ -71,7 +74,7 @@ func (p *Problem) Unwrap() []error {
 	case p.Code == "claimed":
 		e := &ota.ClaimError{Plan: p.PlanID, Total: p.TotalConflicts}
 		for _, c := range p.Conflicts {
-			e.Conflicts = append(e.Conflicts, ota.Conflict{Agent: c.AgentID, Plan: c.PlanID})
+			e.Conflicts = append(e.Conflicts, ota.Conflict{Agent: c.AgentID, Plan: c.PlanID, Engine: c.Engine})
 		}
 		errs = append(errs, e)
 	case p.Code == "invalid", p.Code == "malformed":

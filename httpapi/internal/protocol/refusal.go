@@ -31,7 +31,7 @@ var refusals = []Refusal{
 	{ota.ErrInvalid, http.StatusUnprocessableEntity, "invalid", "Values were refused"},
 	{ota.ErrState, http.StatusConflict, "state", "The plan's state forbids it"},
 	{ota.ErrBreach, http.StatusConflict, "breach", "A breach stands and needs a decision"},
-	{ota.ErrClaimed, http.StatusConflict, "claimed", "Agents belong to another active plan"},
+	{ota.ErrClaimed, http.StatusConflict, "claimed", "Agents belong to another plan"},
 	{ota.ErrNothing, http.StatusConflict, "nothing", "Nothing to roll back"},
 	{ota.ErrConflict, http.StatusConflict, "conflict", "Changed by somebody else"},
 	{ota.ErrExists, http.StatusConflict, "exists", "It exists already"},

@@ -93,3 +93,79 @@ type ruthless struct{ *ota.MemStore }
 func (s ruthless) Prune(ctx context.Context, _ time.Time) (int, error) {
 	return s.MemStore.Prune(ctx, time.Now().AddDate(100, 0, 0))
 }
+
+// careless keeps claims without the reference's care, in one way.
+type careless struct {
+	*ota.MemStore
+	wrong keeping
+
+	mu   sync.Mutex
+	kept map[[2]string][]string // agents, by plan and engine
+}
+
+type keeping int
+
+const (
+	keepsNothing     keeping = iota // forgets at once
+	keepsForTheDead                 // does not look at leases
+	keepsMoreAndMore                // takes each list for an addition
+	keepsUntilPrune                 // forgets when plans are pruned
+	releasesKept                    // Release ends kept claims, too
+	releasesNothing                 // Release does nothing
+	releasesOthers                  // Release ends the claims of every plan
+)
+
+func newCareless(wrong keeping) func() ota.Store {
+	return func() ota.Store {
+		return &careless{MemStore: ota.NewMemStore(), wrong: wrong, kept: map[[2]string][]string{}}
+	}
+}
+
+func (s *careless) Keep(ctx context.Context, plan, engine string, agents []string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	by := [2]string{plan, engine}
+	switch s.wrong {
+	case keepsNothing:
+		return nil
+	case keepsForTheDead:
+		engine += "'s ghost"
+		if err := s.Renew(ctx, engine, time.Hour); err != nil {
+			return err
+		}
+	case keepsMoreAndMore:
+		agents = append(s.kept[by], agents...)
+	}
+	s.kept[by] = agents
+	return s.MemStore.Keep(ctx, plan, engine, agents)
+}
+
+func (s *careless) Prune(ctx context.Context, before time.Time) (int, error) {
+	n, err := s.MemStore.Prune(ctx, before)
+	if s.wrong == keepsUntilPrune {
+		for by := range s.kept {
+			_ = s.MemStore.Keep(ctx, by[0], by[1], nil)
+		}
+	}
+	return n, err
+}
+
+func (s *careless) Release(ctx context.Context, plan string, agents []string) error {
+	switch s.wrong {
+	case releasesNothing:
+		return nil
+	case releasesKept:
+		for by := range s.kept {
+			_ = s.MemStore.Keep(ctx, by[0], by[1], nil)
+		}
+	case releasesOthers:
+		page, err := s.Plans(ctx, ota.PlanQuery{})
+		if err != nil {
+			return err
+		}
+		for i := range page.Items {
+			_ = s.MemStore.Release(ctx, page.Items[i].ID, agents)
+		}
+	}
+	return s.MemStore.Release(ctx, plan, agents)
+}

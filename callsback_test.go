@@ -1,0 +1,153 @@
+package ota
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A call that is out when its plan is rolled back, and is abandoned only then, is waited for by the
+// rollback plan, whether the call's context is ended or not, and whoever drives the rollback.
+func TestARollbackWaitsForTheCallsOfItsSource(t *testing.T) {
+	for _, interrupt := range []bool{false, true} {
+		for _, moved := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				w := newStuckWorld(t)
+				e, stop, _ := w.engine("one")
+				id := w.started(e)
+				r, err := e.Rollback(t.Context(), id, RollbackSpec{Interrupt: interrupt}, By{})
+				w.NoError(err)
+				time.Sleep(time.Minute)
+				w.Equal(interrupt, w.runs["a"] == "1", "without an interrupt the source drains first")
+				if moved {
+					stop()
+					e, _, _ = w.engine("two")
+				}
+				time.Sleep(20 * time.Minute)
+				p, err := e.Plan(t.Context(), r.ID)
+				w.NoError(err)
+				w.Equal(StatusRunning, p.Status)
+				w.Equal(Counts{Pending: 1, Succeeded: 1}, p.Counts)
+				x, err := e.Explain(t.Context(), r.ID)
+				w.NoError(err)
+				w.Equal(ReasonAbandonedCall, x.Blockers[0].Reason, "%v", x)
+				next := w.create(e, "3")
+				_, err = e.Start(t.Context(), next, By{})
+				w.ErrorIs(err, ErrClaimed)
+				close(w.release)
+				time.Sleep(time.Minute)
+				w.Equal(StatusRolledBack, w.status(e, id))
+				w.Equal("1", w.runs["b"])
+				_, err = e.Start(t.Context(), next, By{})
+				w.NoError(err)
+				time.Sleep(time.Minute)
+				w.Equal(StatusCompleted, w.status(e, next))
+				w.end()
+			})
+		}
+	}
+}
+
+// The call that is out may be the rollback plan's: once that is canceled, its source may not go on
+// beside the call.
+func TestACallOfACanceledRollbackIsOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newStuckWorld(t)
+		w.stuck = true // not in the source
+		e, _, _ := w.engine("one")
+		id := w.create(e, "2")
+		_, err := e.Start(t.Context(), id, By{})
+		w.NoError(err)
+		time.Sleep(1500 * time.Millisecond) // "b" is being called
+		_, err = e.Pause(t.Context(), id, By{})
+		w.NoError(err)
+		time.Sleep(time.Minute)
+		w.stuck = false
+		r, err := e.Rollback(t.Context(), id, RollbackSpec{}, By{})
+		w.NoError(err)
+		time.Sleep(time.Minute)
+		_, err = e.Cancel(t.Context(), r.ID, true, By{})
+		w.NoError(err)
+		time.Sleep(time.Minute)
+		w.Equal(StatusPaused, w.status(e, id))
+		_, err = e.Resume(t.Context(), id, Decision{}, By{})
+		var claimed *ClaimError
+		w.ErrorAs(err, &claimed)
+		w.Equal(r.ID, claimed.Conflicts[0].Plan)
+		again, err := e.Rollback(t.Context(), id, RollbackSpec{}, By{})
+		w.NoError(err)
+		time.Sleep(20 * time.Minute)
+		p, err := e.Plan(t.Context(), again.ID)
+		w.NoError(err)
+		w.Equal(Counts{Pending: 1, Succeeded: 1}, p.Counts, "all but the stuck one are taken back")
+		close(w.release)
+		time.Sleep(time.Minute)
+		w.Equal(StatusRolledBack, w.status(e, id))
+		w.end()
+	})
+}
+
+// An agent whose call is out does not hold up the later batches of a rollback: it is in the last
+// one.
+func TestAStuckAgentIsInTheLastBatchOfARollback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newStuckWorld(t)
+		e, _, _ := w.engine("one")
+		all := 1.0
+		p, err := e.Create(t.Context(), Spec{
+			Name: "one by one", FromVersion: "1", ToVersion: "2", Agents: AgentIDs("a", "c", "b"), Shape: Shape{Size: 1},
+			Policy: Policy{FailureThreshold: &all, AttemptLimit: 10 * time.Minute},
+		})
+		w.NoError(err)
+		_, err = e.Start(t.Context(), p.ID, By{})
+		w.NoError(err)
+		time.Sleep(time.Hour)
+		w.Equal(StatusCompleted, w.status(e, p.ID))
+		w.takenBackLast(e, e, p.ID) // in reverse order "b" would be the first
+		w.end()
+	})
+}
+
+// A store that keeps no claims: within a process the rollback waits all the same.
+func TestARollbackWaitsWithoutAClaimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newStuckWorld(t)
+		e, err := New(struct{ Store }{w.store}, ExecutorFunc(func(_ context.Context, a Attempt) (Result, error) { return w.call("", a) }), Options{})
+		w.NoError(err)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = e.Run(ctx) }()
+		id := w.started(e)
+		time.Sleep(time.Hour)
+		w.takenBackLast(e, e, id)
+		cancel()
+		w.end()
+	})
+}
+
+// Between the creation of a rollback plan and its start a later plan may change agents of it. They
+// are not taken back.
+func TestARollbackIsNotStartedOverALaterPlan(t *testing.T) {
+	inScene(t, func(s *scene) {
+		first := s.start(Policy{}, Shape{}, "ok-1", "ok-2", "ok-3")
+		s.drive(first)
+		back := s.said(s.e.CreateRollback(s.ctx, first, RollbackSpec{}, By{}))
+		p, err := s.e.Create(s.ctx, Spec{Name: "next", FromVersion: "2", ToVersion: "3", Agents: AgentIDs("ok-2")})
+		require.NoError(s, err)
+		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		s.drive(p.ID)
+		var refused *StateError
+		_, err = s.e.Start(s.ctx, back.ID, By{})
+		require.ErrorAs(s, err, &refused)
+		require.Contains(s, refused.Hint, "ok-2")
+		require.NotContains(s, refused.Legal, VerbStart)
+		s.said(s.e.Skip(s.ctx, back.ID, []string{"ok-2"}, By{}))
+		s.drive(back.ID)
+		s.said(s.e.Start(s.ctx, back.ID, By{}))
+		s.drive(back.ID)
+		s.status(first, StatusRolledBack)
+		require.Equal(s, 2, s.plan(back.ID).Counts.Succeeded)
+	})
+}

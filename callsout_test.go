@@ -1,0 +1,310 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// stuckWorld is a fleet whose agent "b" is stuck in the first call that is made for it: the call
+// ignores its context until release is closed. It counts what one engine has under way for one
+// agent.
+type stuckWorld struct {
+	*require.Assertions
+	t       *testing.T
+	store   *MemStore
+	release chan struct{}
+
+	mu    sync.Mutex
+	stuck bool
+	out   bool           // the stuck call is
+	rival string         // a plan that tries to get "b" after every commit while the stuck call is out; none when it is empty
+	busy  map[string]int // calls out, by engine and agent
+	twice []string       // calls that were made while another was out, but for repeats by their Key
+	runs  map[string]string
+	keys  map[string]string // of the newest call
+	ends  []func()
+}
+
+func newStuckWorld(t *testing.T) *stuckWorld {
+	return &stuckWorld{
+		Assertions: require.New(t), t: t, store: NewMemStore(), release: make(chan struct{}),
+		busy: map[string]int{}, runs: map[string]string{"a": "1", "b": "1", "c": "1"}, keys: map[string]string{},
+	}
+}
+
+// mortal is the Store as one engine sees it, until that engine is killed.
+type mortal struct {
+	*MemStore
+	dead atomic.Bool
+	w    *stuckWorld
+}
+
+var errKilled = errors.New("killed")
+
+func (m *mortal) Renew(ctx context.Context, engine string, ttl time.Duration) error {
+	if m.dead.Load() {
+		return errKilled
+	}
+	return m.MemStore.Renew(ctx, engine, ttl)
+}
+
+func (m *mortal) Keep(ctx context.Context, plan, engine string, agents []string) error {
+	if m.dead.Load() {
+		return errKilled
+	}
+	return m.MemStore.Keep(ctx, plan, engine, agents)
+}
+
+func (m *mortal) Commit(ctx context.Context, c Commit) (uint64, error) {
+	if m.dead.Load() {
+		return 0, errKilled
+	}
+	rev, err := m.MemStore.Commit(ctx, c)
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
+	if m.w.out && m.w.rival != "" {
+		_, total, err := m.Claim(ctx, m.w.rival, "")
+		m.w.NoError(err)
+		m.w.Equal(1, total, "after this commit the agent was free, although a call for it was out: %v", c.Status)
+	}
+	return rev, err
+}
+
+// engine begins to run an engine, and returns what stops and what kills it; said again, the latter
+// lets its goroutines end.
+func (w *stuckWorld) engine(name string) (e *Engine, stop, kill func()) {
+	store := &mortal{MemStore: w.store, w: w}
+	id := new(int)
+	e, err := New(store, ExecutorFunc(func(_ context.Context, a Attempt) (Result, error) { return w.call(fmt.Sprintf("%p", id), a) }),
+		Options{Name: name})
+	w.NoError(err)
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = e.Run(ctx)
+	}()
+	stop = func() {
+		cancel()
+		<-done
+	}
+	w.ends = append(w.ends, stop)
+	return e, stop, func() { store.dead.Store(!store.dead.Load()) }
+}
+
+func (w *stuckWorld) call(engine string, a Attempt) (Result, error) {
+	w.mu.Lock()
+	at := engine + a.Agent
+	if w.busy[at]++; w.busy[at] > 1 && w.keys[at] != a.Key() {
+		w.twice = append(w.twice, a.Key())
+	}
+	w.keys[at] = a.Key()
+	stuck := a.Agent == "b" && !w.stuck
+	w.stuck, w.out = w.stuck || stuck, w.out || stuck
+	w.mu.Unlock()
+	if stuck {
+		<-w.release
+	}
+	time.Sleep(time.Second)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.out = w.out && !stuck
+	w.busy[at]--
+	w.runs[a.Agent] = a.ToVersion
+	return Result{Version: a.ToVersion}, nil
+}
+
+func (w *stuckWorld) end() {
+	for _, stop := range w.ends {
+		stop()
+	}
+	w.Empty(w.twice, "an agent was inside two calls of one engine at once")
+}
+
+func (w *stuckWorld) create(e *Engine, to string) string {
+	all := 1.0
+	p, err := e.Create(w.t.Context(), Spec{
+		Name: "to " + to, FromVersion: "1", ToVersion: to, Agents: AgentIDs("a", "b", "c"),
+		Policy: Policy{FailureThreshold: &all, AttemptLimit: 10 * time.Minute, Concurrency: 1},
+	})
+	w.NoError(err)
+	return p.ID
+}
+
+// started is a plan to version 2 whose call for "b" is out.
+func (w *stuckWorld) started(e *Engine) string {
+	id := w.create(e, "2")
+	rival, err := e.Create(w.t.Context(), Spec{Name: "rival", FromVersion: "1", ToVersion: "4", Agents: AgentIDs("b")})
+	w.NoError(err)
+	w.rival = rival.ID
+	_, err = e.Start(w.t.Context(), id, By{})
+	w.NoError(err)
+	time.Sleep(time.Minute)
+	w.Equal("1", w.runs["b"])
+	return id
+}
+
+func (w *stuckWorld) status(e *Engine, id string) Status {
+	p, err := e.Plan(w.t.Context(), id)
+	w.NoError(err)
+	return p.Status
+}
+
+// waysOut are the ways in which a call can be out when nothing waits for it any more. Each leads to
+// the end of the plan.
+var waysOut = []struct {
+	name string
+	late bool // another plan may get the agent for as long as the call has to return, Options.AbandonAfter
+	lead func(*stuckWorld, *Engine, string, func()) (driven *Engine)
+}{
+	{"abandoned by its time limit", false, func(_ *stuckWorld, e *Engine, _ string, _ func()) *Engine {
+		time.Sleep(20 * time.Minute)
+		return e
+	}},
+	{"interrupted by cancel", false, func(w *stuckWorld, e *Engine, id string, _ func()) *Engine {
+		_, err := e.Cancel(w.t.Context(), id, true, By{})
+		w.NoError(err)
+		time.Sleep(time.Minute)
+		return e
+	}},
+	{"given up at shutdown", false, func(w *stuckWorld, _ *Engine, _ string, stop func()) *Engine {
+		stop()
+		next, _, _ := w.engine("two") // repeats the call, which is not stuck this time
+		time.Sleep(time.Minute)
+		return next
+	}},
+	{"given up at a fence", true, func(w *stuckWorld, _ *Engine, _ string, _ func()) *Engine {
+		next, _, _ := w.engine("one") // takes the plan over under the same name
+		time.Sleep(time.Minute)
+		return next
+	}},
+	{"reported meanwhile", true, func(w *stuckWorld, e *Engine, id string, _ func()) *Engine {
+		w.NoError(e.ReportOutcomes(w.t.Context(), id, []OutcomeReport{{Agent: "b", Number: 1, Reason: ReasonSucceeded, Version: "2"}}))
+		time.Sleep(time.Minute)
+		return e
+	}},
+}
+
+// whatsNext is what may come for an agent whose call is out although its plan has ended.
+var whatsNext = []struct {
+	name string
+	then func(w *stuckWorld, e *Engine, id string, kill func())
+}{
+	{"another plan", func(w *stuckWorld, e *Engine, id string, _ func()) {
+		w.refusedUntilReturn(e, id)
+	}},
+	{"another plan by another engine", func(w *stuckWorld, _ *Engine, id string, _ func()) {
+		other, _, _ := w.engine("three")
+		w.refusedUntilReturn(other, id)
+	}},
+	{"prune", func(w *stuckWorld, e *Engine, id string, _ func()) {
+		n, err := w.store.Prune(w.t.Context(), time.Now())
+		w.NoError(err)
+		w.Equal(1, n)
+		time.Sleep(20 * time.Minute)
+		w.refusedUntilReturn(e, id)
+	}},
+	{"rollback", func(w *stuckWorld, e *Engine, id string, _ func()) { w.takenBackLast(e, e, id) }},
+	{"rollback by another engine", func(w *stuckWorld, e *Engine, id string, _ func()) {
+		for _, stop := range w.ends {
+			stop()
+		}
+		other, _, _ := w.engine("three")
+		w.takenBackLast(other, other, id)
+	}},
+	{"the engine is killed", func(w *stuckWorld, e *Engine, id string, kill func()) {
+		other, _, _ := w.engine("three")
+		next := w.create(other, "3")
+		_, err := other.Start(w.t.Context(), next, By{})
+		w.ErrorIs(err, ErrClaimed)
+		kill()
+		w.rival = ""
+		time.Sleep(time.Minute)
+		_, err = other.Start(w.t.Context(), next, By{})
+		w.NoError(err, "the lease of who made the call has ended")
+		time.Sleep(time.Minute)
+		w.Equal(StatusCompleted, w.status(other, next))
+		kill()
+		close(w.release)
+		time.Sleep(time.Minute)
+	}},
+}
+
+// refusedUntilReturn starts another plan of the same agents.
+func (w *stuckWorld) refusedUntilReturn(e *Engine, first string) {
+	next := w.create(e, "3")
+	for range 3 {
+		_, err := e.Start(w.t.Context(), next, By{})
+		var claimed *ClaimError
+		w.ErrorAs(err, &claimed)
+		w.Equal(1, claimed.Total, "%v", err)
+		c := claimed.Conflicts[0]
+		w.Equal("b", c.Agent)
+		w.Equal(first, c.Plan)
+		w.True(strings.HasPrefix(c.Engine, "one#"), c.Engine)
+		w.Contains(err.Error(), "has not returned")
+		time.Sleep(20 * time.Minute)
+	}
+	close(w.release)
+	time.Sleep(10 * time.Second)
+	owners, err := w.store.Owners(w.t.Context())
+	w.NoError(err)
+	w.NotContains(strings.Join(owners, " "), "#", "the lease of the instance has ended with its last call")
+	_, err = e.Start(w.t.Context(), next, By{})
+	w.NoError(err)
+	time.Sleep(time.Minute)
+	w.Equal(StatusCompleted, w.status(e, next))
+	w.Equal(map[string]string{"a": "3", "b": "3", "c": "3"}, w.runs)
+}
+
+// takenBackLast rolls a plan back.
+func (w *stuckWorld) takenBackLast(e, driver *Engine, id string) {
+	r, err := e.Rollback(w.t.Context(), id, RollbackSpec{}, By{})
+	w.NoError(err)
+	time.Sleep(20 * time.Minute)
+	p, err := driver.Plan(w.t.Context(), r.ID)
+	w.NoError(err)
+	w.Equal(1, p.Counts.Pending, "only the stuck agent is left")
+	w.Equal(p.Agents-1, p.Counts.Succeeded)
+	w.Zero(p.Counts.Running+p.Counts.Waiting, "it waits without a slot")
+	x, err := driver.Explain(w.t.Context(), r.ID)
+	w.NoError(err)
+	w.Contains(x.Sentence(), "b")
+	w.Equal(ReasonAbandonedCall, x.Blockers[0].Reason)
+	close(w.release)
+	time.Sleep(time.Minute)
+	w.Equal(StatusRolledBack, w.status(e, id))
+	w.Equal("1", w.runs["b"], "the rollback has the last word")
+}
+
+// TestACallThatIsOutProtectsItsAgent takes every way in which a call can be out at the end of its
+// plan, and what may come next.
+func TestACallThatIsOutProtectsItsAgent(t *testing.T) {
+	for _, way := range waysOut {
+		for _, next := range whatsNext {
+			t.Run(way.name+"/"+next.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newStuckWorld(t)
+					e, stop, kill := w.engine("one")
+					id := w.started(e)
+					if way.late {
+						w.rival = ""
+					}
+					driven := way.lead(w, e, id, stop)
+					w.True(w.status(driven, id).Ended(), "%v", w.status(driven, id))
+					next.then(w, driven, id, kill)
+					w.end()
+				})
+			})
+		}
+	}
+}

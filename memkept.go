@@ -1,0 +1,131 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+// memKeeper is who keeps an agent: a call that this engine made for this plan has not returned. The
+// plan may be pruned.
+type memKeeper struct{ plan, engine string }
+
+// Keep implements Claimer.
+func (s *MemStore) Keep(ctx context.Context, plan, engine string, agents []string) error {
+	p, err := s.find(ctx, plan)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	s.claims.keep(p, memKeeper{plan, engine}, agents)
+	return nil
+}
+
+// keep replaces what by keeps. p is nil when the plan is gone: then nothing is added.
+func (c *memClaims) keep(p *memPlan, by memKeeper, agents []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for agent, all := range c.kept {
+		if !slices.Contains(agents, agent) {
+			c.setKeepers(agent, slices.DeleteFunc(all, func(k memKeeper) bool { return k == by }))
+		}
+	}
+	if p == nil {
+		return
+	}
+	for _, ordinal := range p.agents.find(agents) {
+		agent := p.agents.id(ordinal)
+		if !slices.Contains(c.kept[agent], by) {
+			c.setKeepers(agent, append(c.kept[agent], by))
+		}
+	}
+}
+
+func (c *memClaims) setKeepers(agent string, all []memKeeper) {
+	switch {
+	case len(all) == 0:
+		delete(c.kept, agent)
+	case c.kept == nil:
+		c.kept = map[string][]memKeeper{agent: all}
+	default:
+		c.kept[agent] = all
+	}
+}
+
+// keeper returns a plan other than but, and an engine that is alive, which keep the agent.
+func (c *memClaims) keeper(agent, but string, alive *memLeases) (by memKeeper, ok bool) {
+	for _, k := range c.kept[agent] {
+		if k.plan != but && alive.alive(k.engine) {
+			return k, true
+		}
+	}
+	return memKeeper{}, false
+}
+
+// Kept implements Claimer.
+func (s *MemStore) Kept(ctx context.Context, plan string) ([]Conflict, error) {
+	p, err := s.find(ctx, plan)
+	if err != nil {
+		return nil, err
+	}
+	return s.claims.keptOf(p, &s.leases), nil
+}
+
+func (c *memClaims) keptOf(p *memPlan, alive *memLeases) []Conflict {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var agents []string
+	for agent := range c.kept {
+		agents = append(agents, agent)
+	}
+	kept := []Conflict{}
+	if len(agents) == 0 {
+		return kept
+	}
+	for _, ordinal := range p.agents.find(agents) {
+		agent := p.agents.id(ordinal)
+		if by, ok := c.keeper(agent, "", alive); ok {
+			kept = append(kept, Conflict{Agent: agent, Plan: by.plan, Engine: by.engine})
+		}
+	}
+	return kept
+}
+
+// Release implements Claimer.
+func (s *MemStore) Release(ctx context.Context, plan string, agents []string) error {
+	p, err := s.find(ctx, plan)
+	if err != nil {
+		return ignore(err, ErrNotFound)
+	}
+	c := &s.claims
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.pruned() {
+		return nil
+	}
+	for _, ordinal := range p.agents.find(agents) {
+		if c.released == nil {
+			c.released = map[*memPlan]map[int]struct{}{}
+		}
+		if c.released[p] == nil {
+			c.released[p] = map[int]struct{}{}
+		}
+		c.released[p][ordinal] = struct{}{}
+	}
+	return nil
+}
+
+func ignore(err, what error) error {
+	if errors.Is(err, what) {
+		return nil
+	}
+	return err
+}
+
+// isReleased reports whether a plan calls the agent at this ordinal no more.
+func (c *memClaims) isReleased(p *memPlan, ordinal int) bool {
+	if len(c.released) == 0 {
+		return false
+	}
+	_, ok := c.released[p][ordinal]
+	return ok
+}

@@ -1,0 +1,2 @@
+DROP TABLE ota_released;
+DROP TABLE ota_kept;
