@@ -111,11 +111,16 @@ func TestAStuckAgentIsInTheLastBatchOfARollback(t *testing.T) {
 	})
 }
 
+// bareStore hides every optional interface on purpose.
+type bareStore struct{ Store }
+
+func (bareStore) Unwrap() Store { return nil }
+
 // A store that keeps no claims: within a process the rollback waits all the same.
 func TestARollbackWaitsWithoutAClaimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newStuckWorld(t)
-		e, err := New(struct{ Store }{w.store}, ExecutorFunc(func(_ context.Context, a Attempt) (Result, error) { return w.call("", a) }), Options{})
+		e, err := New(bareStore{w.store}, ExecutorFunc(func(_ context.Context, a Attempt) (Result, error) { return w.call("", a) }), Options{})
 		w.NoError(err)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { _ = e.Run(ctx) }()

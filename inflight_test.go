@@ -143,7 +143,7 @@ func playInFlight(sc *scene, put func(*flight), lost bool, reload func(*flight) 
 	calls, endCalls := context.WithCancelCause(s.ctx)
 	s.endCalls = endCalls
 	s.pool = newPool(exec, s.e.opt.Clock, calls, func() {}, func(time.Time) bool { return !s.leaseOut })
-	s.pool.strayed, s.pool.returned = func(int) {}, func(outcome) {}
+	s.pool.strayed, s.pool.returned = func(job) {}, func(outcome) {}
 	s.x.out = s.pool.calls
 	s.turn()
 	require.Len(s, s.x.starts, 1)

@@ -68,7 +68,7 @@ var durabilityCases = cases{
 		if claims {
 			_, _, err := claimer.Claim(e.ctx, "p", "")
 			e.ok(ruleClaim, err)
-			if l, ok := e.store.(ota.Leaser); ok {
+			if l, ok := ota.As[ota.Leaser](e.store); ok {
 				e.renew(l, "one", time.Hour)
 			}
 			e.keep(claimer, "p", "one", p.agents[1].Agent.ID)
@@ -83,9 +83,9 @@ var durabilityCases = cases{
 		}
 		e.again()
 		if claims {
-			_, engines := e.store.(ota.Leaser)
+			_, engines := ota.As[ota.Leaser](e.store)
 			e.same("kept claims are there after the store is opened again",
-				e.kept(e.store.(ota.Claimer), "p"), btoi(engines))
+				e.kept(e.claimer(), "p"), btoi(engines))
 			rival := e.sample("q", 6, 2)
 			rival.agents = p.agents
 			e.create(rival)
