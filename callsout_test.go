@@ -252,6 +252,9 @@ func (w *stuckWorld) refusedUntilReturn(e *Engine, first string) {
 		w.Equal(first, c.Plan)
 		w.True(strings.HasPrefix(c.Engine, "one#"), c.Engine)
 		w.Contains(err.Error(), "has not returned")
+		p, err := e.Precheck(w.t.Context(), next, By{})
+		w.NoError(err)
+		w.Equal(claimed.Conflicts, p.Readiness.Conflicts)
 		time.Sleep(20 * time.Minute)
 	}
 	close(w.release)

@@ -178,7 +178,11 @@ func (c *court) judgeEvents(was, is *snapshot, rec Record, wrong wrongFunc) {
 			if a.State.Flags&AgentTouched != 0 && b.State.Flags&AgentTouched == 0 {
 				wrong("agent %s is not touched any more", b.Agent.ID)
 			}
+			if a.State.Flags&AgentReleased != 0 {
+				wrong("agent %s changed after it was released: %+v to %+v", b.Agent.ID, a.State, b.State)
+			}
 			c.judgeTasks(a, b, wrong)
+			judgeReleased(is.row.Source != "", b, wrong)
 		}
 	}
 	for i := range is.batches {
@@ -219,6 +223,19 @@ func (c *court) judgeTasks(was, is *AgentRow, wrong wrongFunc) {
 	}
 	if touched != (is.State.Flags&AgentTouched != 0) {
 		wrong("agent %s is touched: %t, its tasks say %t", is.Agent.ID, !touched, touched)
+	}
+}
+
+// judgeReleased checks that exactly those agents are released that their plan has not changed and will never call again.
+func judgeReleased(rollback bool, a *AgentRow, wrong wrongFunc) {
+	s := &a.State
+	skipped := s.Status == TaskSkipped || s.Status == TaskCanceled
+	untouched := s.Flags&AgentTouched == 0 && !rollback
+	switch released := s.Flags&AgentReleased != 0; {
+	case released && (!untouched || !skipped && (s.Status != TaskSucceeded || s.Flags&AgentAtTarget == 0)):
+		wrong("agent %s is released: %+v", a.Agent.ID, a.State)
+	case !released && skipped && untouched:
+		wrong("agent %s is not released: %+v", a.Agent.ID, a.State)
 	}
 }
 

@@ -45,6 +45,7 @@ type driver struct {
 	tendAt  time.Time
 
 	look  time.Time    // when to look for calls to abandon
+	free  time.Time    // when claims may be released next
 	timer *clock.Timer // of wait
 	spare []outcome
 	told  notice
@@ -153,7 +154,7 @@ func (d *driver) run(ctx context.Context) (err error) {
 		case draining && now.Before(deadline):
 			wake = soonest(wake, deadline)
 		}
-		d.wait(ctx, draining, soonest(wake, d.look))
+		d.wait(ctx, draining, soonest(soonest(wake, d.look), d.releases()))
 	}
 }
 
@@ -216,6 +217,7 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	d.told.tell(ctx, d.e.opt.Logger, x.st)
 	d.call(now)
 	d.abandon(now)
+	d.release(now, false)
 	return wake, again, nil
 }
 

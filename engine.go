@@ -212,7 +212,8 @@ func (e *Engine) Promote(ctx context.Context, id string, batch int, by By) (Plan
 	return e.say(ctx, id, VerbPromote, by, func(w *saying) error { return w.promote(batch) })
 }
 
-// Skip leaves agents out that were not started; an agent that waits for a retry fails with its last error.
+// Skip leaves agents out that were not started; an agent that waits for a retry fails with its last error. Other plans
+// may have a skipped agent at once, unless this plan has changed it.
 func (e *Engine) Skip(ctx context.Context, id string, agents []string, by By) (Plan, error) {
 	return e.say(ctx, id, VerbSkip, by, func(w *saying) error { return w.skip(agents) })
 }

@@ -136,6 +136,9 @@ func (s *state) nextTask(r *resident, task int) {
 	s.setAgent(r, TaskSucceeded)
 	if !r.is(AgentTouched) {
 		s.setFlag(r, AgentAtTarget, true)
+		if s.c.Policy.Observe.None() { // else it may be found unhealthy, and be retried
+			s.done(r)
+		}
 	}
 }
 
@@ -153,6 +156,9 @@ func (s *state) endAgent(r *resident, to TaskStatus, why Reason, at int64) {
 		}
 	}
 	s.setAgent(r, to)
+	if to == TaskSkipped || to == TaskCanceled {
+		s.done(r)
+	}
 }
 
 // foldTimers releases what has become due. A timer that the row no longer agrees with is stale, and nothing.

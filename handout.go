@@ -35,6 +35,9 @@ func (x *session) handOut() (again bool) {
 		r.asks = true
 		x.asks = append(x.asks, ask{kind: askInspect, attempt: st.attempt(r, i), ordinal: r.Ordinal, task: i, number: r.State.task(i).Number})
 	}
+	if x.keepOut != nil {
+		x.released = append(x.released, st.fx.released...)
+	}
 	st.forget()
 	again = st.fx.again
 	fx := &st.fx

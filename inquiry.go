@@ -87,7 +87,7 @@ func (s *state) probe(now int64) (n need, due int64) {
 		if r == nil {
 			return need{kind: needPage, from: pr.next}, 0
 		}
-		if r.State.Status == TaskSucceeded {
+		if r.State.Status == TaskSucceeded && !r.is(AgentReleased) {
 			i := r.State.tasks() - 1
 			s.asking(r, true)
 			s.asks = append(s.asks, ask{kind: askProbe, ordinal: r.Ordinal, task: i, number: r.State.task(i).Number})
@@ -189,6 +189,9 @@ func (s *state) health(r *resident, healthy bool, at int64, reason cleaned) {
 	b := s.batch(r.Batch)
 	switch {
 	case r.State.Status != TaskSucceeded, !judged(s.status()):
+		s.late(r.Agent.ID, healthy, reason)
+		return
+	case r.is(AgentReleased): // the plan has nothing to do with it any more
 		s.late(r.Agent.ID, healthy, reason)
 		return
 	case at < r.State.task(r.State.tasks()-1).Ended, b.Status == BatchCompleted && at > nanos(b.ClosedAt) && !s.c.Policy.Observe.ToEnd:

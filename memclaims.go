@@ -14,8 +14,8 @@ type memClaims struct {
 	table []memClaim // an open hash table of the agents' IDs, at most 7/8 full
 	used  int
 
-	released map[*memPlan]map[int]struct{} // ordinals of agents that their plan calls no more
-	kept     map[string][]memKeeper        // by agent: whose calls have not returned
+	released map[*memPlan][]uint64  // a bit for each agent that its plan calls no more
+	kept     map[string][]memKeeper // by agent: whose calls have not returned
 }
 
 // memClaim is a place in the table, 16 bytes: the ID itself is left where it is.

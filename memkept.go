@@ -104,12 +104,12 @@ func (s *MemStore) Release(ctx context.Context, plan string, agents []string) er
 	}
 	for _, ordinal := range p.agents.find(agents) {
 		if c.released == nil {
-			c.released = map[*memPlan]map[int]struct{}{}
+			c.released = map[*memPlan][]uint64{}
 		}
 		if c.released[p] == nil {
-			c.released[p] = map[int]struct{}{}
+			c.released[p] = make([]uint64, p.agents.count/64+1)
 		}
-		c.released[p][ordinal] = struct{}{}
+		c.released[p][ordinal/64] |= 1 << (ordinal % 64)
 	}
 	return nil
 }
@@ -123,9 +123,6 @@ func ignore(err, what error) error {
 
 // isReleased reports whether a plan calls the agent at this ordinal no more.
 func (c *memClaims) isReleased(p *memPlan, ordinal int) bool {
-	if len(c.released) == 0 {
-		return false
-	}
-	_, ok := c.released[p][ordinal]
-	return ok
+	bits := c.released[p]
+	return len(bits) > 0 && bits[ordinal/64]&(1<<(ordinal%64)) != 0
 }

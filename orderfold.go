@@ -118,6 +118,7 @@ func (s *state) skip(r *resident, o Order, now int64) {
 			}
 		}
 		s.setAgent(r, TaskSkipped)
+		s.done(r)
 	case t.Status == TaskWaiting && t.Why != ReasonRepeat:
 		t.Ended = now
 		s.setTask(r, i, TaskFailed)

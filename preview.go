@@ -199,6 +199,28 @@ func (c *conflictSearch) add(ctx context.Context, id string) error {
 	return c.ask(ctx)
 }
 
+func (c *conflictSearch) count(x Conflict) {
+	c.total++
+	if len(c.found) < maxNamed {
+		c.found = append(c.found, x)
+	}
+}
+
+// kept counts the agents of a plan that plans keep which have ended.
+func (c *conflictSearch) kept(ctx context.Context, plan string) error {
+	store := c.engine.strays.store()
+	if store == nil || plan == "" {
+		return nil
+	}
+	kept, err := store.Kept(ctx, plan)
+	for _, k := range kept {
+		if !slices.Contains(c.but, k.Plan) && !slices.Contains(c.plans, k.Plan) {
+			c.count(k)
+		}
+	}
+	return err
+}
+
 func (c *conflictSearch) ask(ctx context.Context) error {
 	for _, plan := range c.plans {
 		if len(c.ids) == 0 {
@@ -208,10 +230,9 @@ func (c *conflictSearch) ask(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c.total += len(page.Items)
-		for _, row := range page.Items {
-			if len(c.found) < maxNamed {
-				c.found = append(c.found, Conflict{Agent: row.Agent.ID, Plan: plan})
+		for i := range page.Items {
+			if r := &page.Items[i]; r.State.Flags&AgentReleased == 0 {
+				c.count(Conflict{Agent: r.Agent.ID, Plan: plan})
 			}
 		}
 	}

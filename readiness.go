@@ -25,7 +25,7 @@ type Readiness struct {
 	// Findings are the first 32 agents that are blocked or away.
 	Findings []Finding `json:"findings,omitempty"`
 	// Conflicts are agents that other plans hold which are under way now: the first 32 found. ConflictCount is how many
-	// there are, counted once for each plan that holds them.
+	// there are, counted once for each plan that holds them. Precheck also finds agents that an ended plan keeps.
 	Conflicts     []Conflict `json:"conflicts,omitempty"`
 	ConflictCount int        `json:"conflictCount,omitempty"`
 	// NextOpen is when a maintenance window lets agents be started: At itself when one is open, or there is none; zero
@@ -129,7 +129,8 @@ func (e *Engine) newReadiness(ctx context.Context, p Policy) *readiness {
 	return r
 }
 
-// ask asks about agents, and looks who holds them other than the plans named.
+// ask asks about agents, and looks which plans hold them, but for those named: the plan itself, which comes first, and
+// its source. No plan is named for a Preview.
 func (r *readiness) ask(agents iter.Seq2[Attempt, error], but ...string) error {
 	c := conflictSearch{engine: r.e, but: but}
 	if err := c.begin(r.ctx); err != nil {
@@ -157,6 +158,9 @@ func (r *readiness) ask(agents iter.Seq2[Attempt, error], but ...string) error {
 	}
 	if failed == nil {
 		failed = c.ask(r.ctx)
+	}
+	if failed == nil && len(but) > 0 {
+		failed = c.kept(r.ctx, but[0])
 	}
 	r.found.Conflicts, r.found.ConflictCount = c.found, c.total
 	return failed

@@ -213,6 +213,7 @@ const (
 	AgentOpen                             // it holds a slot
 	AgentAtTarget                         // it succeeded without being changed
 	AgentUnhealthy                        // reported unhealthy, not failed yet
+	AgentReleased                         // its plan did not change it and never calls it again: other plans may have it
 )
 
 // AgentMore is what few agents have.

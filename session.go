@@ -47,9 +47,9 @@ type session struct {
 	starts    []job
 	settled   []callKey
 	asks      []ask
-
-	agents  []AgentRow // reused
-	batches []BatchRow
+	released  []string   // agents whose claims are to be released
+	agents    []AgentRow // reused
+	batches   []BatchRow
 }
 
 // newSession begins a session of a plan that may be taken over as it is: at that epoch, and at none that came after it.

@@ -305,6 +305,7 @@ func (r *referee) counters(row *PlanRow, rows []AgentRow, batches []BatchRow) {
 		if a.State.Status == TaskRunning && a.State.Flags&AgentOpen == 0 {
 			r.fail("agent %s runs without a slot", a.Agent.ID)
 		}
+		judgeReleased(row.Source != "", a, r.fail)
 	}
 	p := &row.Progress
 	if p.Counts != all || p.Tasks != tasks || p.Open != open || p.Touched != touched {

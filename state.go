@@ -117,7 +117,8 @@ type change struct {
 	bump    bool      // a new breach
 	again   bool      // there is more to do at once
 
-	abandoned bool // calls were abandoned
+	abandoned bool     // calls were abandoned
+	released  []string // agents that other plans may have once this is committed
 }
 
 // started is an attempt to call once its start is committed.
@@ -267,6 +268,16 @@ func (s *state) setFlag(r *resident, f AgentFlags, on bool) {
 	}
 	s.dirty(r)
 	s.dirtyBatch(b)
+}
+
+// done ends what the plan has to do with an agent that it has not changed and never calls again. A rollback plan is done
+// with none: its source may go on with them.
+func (s *state) done(r *resident) {
+	if s.spec.Source != "" || r.is(AgentTouched) {
+		return
+	}
+	s.setFlag(r, AgentReleased, true)
+	s.fx.released = append(s.fx.released, r.Agent.ID)
 }
 
 func (r *resident) is(f AgentFlags) bool { return r.State.Flags&f != 0 }

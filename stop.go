@@ -33,6 +33,7 @@ func (d *driver) stop(err error) error {
 	if err != nil { // fenced off: the new owner calls again what is in flight
 		d.waitOut(d.e.opt.AbandonAfter)
 	}
+	d.release(d.e.now(), true)
 	left := d.pool.close()
 	if left > 0 { // those that were given up, too, of which nothing is committed
 		d.e.strays.syncLater(d.id)

@@ -279,6 +279,7 @@ func (e *Engine) foldAlone(ctx context.Context, id string, in input, left []bar)
 	for again := true; again && err == nil && !x.held.empty(); { // orders come first, and others may commit
 		_, again, err = x.turn(ctx, e.now(), input{})
 	}
+	e.release(ctx, x)
 	e.changed(id)
 	return err
 }

@@ -248,7 +248,7 @@ func (u *undo) touchedLater(rows []AgentRow, later []string) (map[string]bool, e
 	return gone, nil
 }
 
-// laterPlans lists the plans, started after the source, that may have changed agents of it since. An active source holds its claims, so there
+// laterPlans lists the plans, started after the source, that may have changed agents of it since. An active source holds its claims on what it has changed, so there
 // are none; a plan that was rolled back, and its rollback plan, have left no trace.
 func (e *Engine) laterPlans(ctx context.Context, source *PlanRow) ([]string, error) {
 	if source.Progress.End == StatusUnknown && source.Control.Cancel == nil || source.Control.Started == nil {
