@@ -2,6 +2,8 @@ package ota
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +23,7 @@ func TestARollbackWaitsForTheCallsOfItsSource(t *testing.T) {
 				r, err := e.Rollback(t.Context(), id, RollbackSpec{Interrupt: interrupt}, By{})
 				w.NoError(err)
 				time.Sleep(time.Minute)
-				w.Equal(interrupt, w.runs["a"] == "1", "without an interrupt the source drains first")
+				w.Equal(interrupt, w.version("a") == "1", "without an interrupt the source drains first")
 				if moved {
 					stop()
 					e, _, _ = w.engine("two")
@@ -40,7 +42,7 @@ func TestARollbackWaitsForTheCallsOfItsSource(t *testing.T) {
 				close(w.release)
 				time.Sleep(time.Minute)
 				w.Equal(StatusRolledBack, w.status(e, id))
-				w.Equal("1", w.runs["b"])
+				w.Equal("1", w.version("b"))
 				_, err = e.Start(t.Context(), next, By{})
 				w.NoError(err)
 				time.Sleep(time.Minute)
@@ -56,7 +58,7 @@ func TestARollbackWaitsForTheCallsOfItsSource(t *testing.T) {
 func TestACallOfACanceledRollbackIsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newStuckWorld(t)
-		w.stuck = true // not in the source
+		w.sticky(false) // not in the source
 		e, _, _ := w.engine("one")
 		id := w.create(e, "2")
 		_, err := e.Start(t.Context(), id, By{})
@@ -65,7 +67,7 @@ func TestACallOfACanceledRollbackIsOut(t *testing.T) {
 		_, err = e.Pause(t.Context(), id, By{})
 		w.NoError(err)
 		time.Sleep(time.Minute)
-		w.stuck = false
+		w.sticky(true)
 		r, err := e.Rollback(t.Context(), id, RollbackSpec{}, By{})
 		w.NoError(err)
 		time.Sleep(time.Minute)
@@ -154,5 +156,67 @@ func TestARollbackIsNotStartedOverALaterPlan(t *testing.T) {
 		s.drive(back.ID)
 		s.status(first, StatusRolledBack)
 		require.Equal(s, 2, s.plan(back.ID).Counts.Succeeded)
+	})
+}
+
+// unkeeping refuses to keep agents while it is told to.
+type unkeeping struct {
+	*mortal
+	refuse *atomic.Bool
+}
+
+func (s unkeeping) Keep(ctx context.Context, plan, engine string, agents []string) error {
+	if s.refuse.Load() {
+		return errors.New("the database is away")
+	}
+	return s.mortal.Keep(ctx, plan, engine, agents)
+}
+
+// A plan does not end over a call that the Store has not been told of: the commit waits, and nothing else is lost.
+func TestAPlanEndsOnceItsCallsAreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newStuckWorld(t)
+		store := unkeeping{&mortal{MemStore: w.store, w: w}, new(atomic.Bool)}
+		store.refuse.Store(true)
+		e, err := New(store, ExecutorFunc(func(_ context.Context, a Attempt) (Result, error) { return w.call("", a) }), Options{Name: "one"})
+		w.NoError(err)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- e.Run(ctx) }()
+		id := w.started(e)
+		_, err = e.Cancel(ctx, id, true, By{})
+		w.NoError(err)
+		time.Sleep(time.Minute)
+		w.Equal(StatusCanceling, w.status(e, id))
+		store.refuse.Store(false)
+		time.Sleep(time.Minute)
+		w.Equal(StatusCanceled, w.status(e, id))
+		w.refusedUntilReturn(e, id)
+		cancel()
+		<-done
+		w.end()
+	})
+}
+
+// A process that dies and comes back under its name has no calls out, although its name is alive: what it kept is void
+// once the lease of the dead instance has ended.
+func TestANameThatComesBackKeepsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newStuckWorld(t)
+		e, _, kill := w.engine("one")
+		id := w.started(e)
+		time.Sleep(20 * time.Minute)
+		w.True(w.status(e, id).Ended())
+		w.watch("")
+		kill()
+		again, _, _ := w.engine("one")
+		next := w.create(again, "3")
+		time.Sleep(time.Minute)
+		_, err := again.Start(t.Context(), next, By{})
+		w.NoError(err)
+		kill()
+		close(w.release)
+		time.Sleep(time.Minute)
+		w.end()
 	})
 }
