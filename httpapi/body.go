@@ -20,14 +20,14 @@ func (c *call) decode(limit int64, mayBeEmpty bool, sum hash.Hash, read func(*de
 	if c.r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	body := netlimit.NewBody(c.w, c.r, limit, c.h.opt.Limits.Slow)
+	body := netlimit.NewBody(c.w, c.r, limit, c.h.base.Limits.Slow)
 	defer body.Done()
 	var in io.Reader = body
 	if sum != nil {
 		in = io.TeeReader(in, sum)
 	}
 	d := &decoder{
-		Reader: strictjson.NewReader(in, strictjson.Limits{Depth: c.h.opt.Limits.Depth}),
+		Reader: strictjson.NewReader(in, strictjson.Limits{Depth: c.h.base.Limits.Depth}),
 		strict: c.h.opt.Strict,
 	}
 	empty, err := d.Empty()
@@ -51,7 +51,7 @@ func (c *call) decode(limit int64, mayBeEmpty bool, sum hash.Hash, read func(*de
 
 // body decodes an ordinary body.
 func (c *call) body(mayBeEmpty bool, read func(*decoder) error) (*decoder, error) {
-	return c.decode(c.h.opt.Limits.Body, mayBeEmpty, nil, read)
+	return c.decode(c.h.base.Limits.Body, mayBeEmpty, nil, read)
 }
 
 // isJSON accepts a missing Content-Type too: some clients send none.

@@ -30,15 +30,12 @@ type call struct {
 }
 
 func (c *call) begin() {
-	netlimit.Unread(c.w, c.r, c.h.opt.Limits.Slow) // until somebody reads it
+	c.h.base.Begin(c.w, c.r)
 	c.rc = http.NewResponseController(c.w)
-	h := c.w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
 }
 
 // extend sets the deadline of the writes that follow. A connection that has no deadlines ignores it.
-func (c *call) extend() { netlimit.Extend(c.w, c.h.opt.Limits.Write) }
+func (c *call) extend() { netlimit.Extend(c.w, c.h.base.Limits.Write) }
 
 func (c *call) end() { netlimit.Restore(c.w, c.r) }
 
@@ -46,20 +43,10 @@ func (c *call) end() { netlimit.Restore(c.w, c.r) }
 // for a whole one.
 func (c *call) refuse(err error) {
 	if c.sent {
-		c.h.opt.Logger.WarnContext(c.r.Context(), "answer cut off", "path", c.r.URL.Path, "error", err)
-		panic(http.ErrAbortHandler)
+		c.h.base.CutOff(c.r, err)
 	}
 	p := problemOf(err)
-	if p.Status == http.StatusServiceUnavailable {
-		c.h.opt.Logger.ErrorContext(c.r.Context(), "request failed", "path", c.r.URL.Path, "error", err)
-		c.w.Header().Set("Retry-After", "1")
-	}
-	if p.Status == http.StatusUnauthorized {
-		c.w.Header().Set("WWW-Authenticate", `Bearer realm="ota"`)
-	}
-	if p.Status == http.StatusRequestTimeout || p.Status == http.StatusRequestEntityTooLarge {
-		c.w.Header().Set("Connection", "close")
-	}
+	c.h.base.Refused(c.w, c.r, p.Status, err)
 	c.answer(p.Status, "application/problem+json", p)
 }
 
@@ -77,16 +64,11 @@ func (c *call) answer(status int, contentType string, v any) {
 	c.bytes(status, contentType, b.Bytes())
 }
 
-// bytes sends a whole answer and has it accepted before the deadline is taken back.
+// bytes sends a complete answer.
 func (c *call) bytes(status int, contentType string, b []byte) {
 	c.w.Header().Set("Content-Type", contentType)
-	c.w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-	c.extend()
-	c.w.WriteHeader(status)
 	c.sent = true
-	if _, err := c.w.Write(b); err == nil {
-		_ = c.rc.Flush()
-	}
+	c.h.base.Answer(c.w, status, b, 0)
 }
 
 // parseQuery reads the parameters of the URL.

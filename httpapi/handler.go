@@ -18,6 +18,7 @@ import (
 // is, or answered by 404.
 type Handler struct {
 	engine   *ota.Engine
+	base     handler.Base
 	opt      Options
 	routes   []route
 	feeds    feeds

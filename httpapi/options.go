@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/handler"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/setting"
 )
 
@@ -31,6 +32,17 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// RequestLimits bound what one request may cost, in the other APIs of this module. Zero fields mean
+// the defaults.
+type RequestLimits struct {
+	Body  int64 // bytes of a body; 0 means 1 MiB
+	Depth int   // of nested objects and arrays in JSON; 0 means 32
+	// Slow is how long a body may take to arrive, plus one second for every 16 KiB of it. 0 means 10 s.
+	Slow time.Duration
+	// Write is how long a client may take to accept an answer, or an object of a long one. 0 means 15 s.
+	Write time.Duration
+}
+
 // Limits bound what one request may cost. Zero fields mean the defaults.
 type Limits struct {
 	CreateBody int64 // bytes of a body that makes a plan; 0 means 256 MiB
@@ -53,46 +65,41 @@ type Limits struct {
 func (o Options) withDefaults() Options {
 	l := &o.Limits
 	l.CreateBody = cmp.Or(l.CreateBody, 256<<20)
-	l.Body = cmp.Or(l.Body, setting.Body)
 	l.Agents = cmp.Or(l.Agents, 2_000_000)
 	l.Named = cmp.Or(l.Named, 10_000)
 	l.Preview = cmp.Or(l.Preview, 100_000)
 	l.Search = cmp.Or(l.Search, 1_000_000)
-	l.Depth = cmp.Or(l.Depth, setting.Depth)
-	l.Slow = cmp.Or(l.Slow, setting.Slow)
-	l.Write = cmp.Or(l.Write, setting.Write)
 	l.Watchers = cmp.Or(l.Watchers, 20_000)
 	l.Heartbeat = cmp.Or(l.Heartbeat, 15*time.Second)
-	o.Logger = setting.Logger(o.Logger)
 	return o
 }
 
-func (o Options) check() error {
-	var m setting.Mistakes
+func (o Options) check() *setting.Mistakes {
+	m := &setting.Mistakes{}
 	m.Auth(o.Auth.Verify != nil)
 	m.Prefix(o.Prefix, "/ota")
 	l := o.Limits
 	m.Negative("limits.createBody", l.CreateBody)
-	m.Negative("limits.body", l.Body)
 	m.Negative("limits.agents", int64(l.Agents))
 	m.Negative("limits.named", int64(l.Named))
 	m.Negative("limits.preview", int64(l.Preview))
 	m.Negative("limits.search", int64(l.Search))
-	m.Negative("limits.depth", int64(l.Depth))
-	m.Negative("limits.slow", int64(l.Slow))
-	m.Negative("limits.write", int64(l.Write))
 	m.Negative("limits.watchers", int64(l.Watchers))
 	m.Negative("limits.heartbeat", int64(l.Heartbeat))
-	return m.In("httpapi")
+	return m
 }
 
 // New returns a Handler that serves engine. It starts nothing, and there is nothing to close: what follows plans for streams
 // of events ends with the last stream. An error matches ota.ErrInvalid and names every setting that is not legal.
 func New(engine *ota.Engine, options Options) (*Handler, error) {
-	if err := cmp.Or(setting.Engine(engine), options.check()); err != nil {
+	l := options.Limits
+	base, err := handler.New("httpapi", engine, handler.Limits{
+		Body: l.Body, Depth: l.Depth, Slow: l.Slow, Write: l.Write,
+	}, options.Logger, options.check())
+	if err != nil {
 		return nil, err
 	}
-	h := &Handler{engine: engine, opt: options.withDefaults()}
+	h := &Handler{engine: engine, base: base, opt: options.withDefaults()}
 	h.feeds.engine = engine
 	h.routes = h.table()
 	return h, nil

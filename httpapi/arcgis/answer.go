@@ -47,7 +47,7 @@ func (c *call) refuse(err error) any {
 	case errors.Is(err, httpapi.ErrForbidden), errors.Is(err, ota.ErrNotFound):
 		r = &refusal{code: http.StatusForbidden, message: "You are not allowed to do this."}
 	default:
-		c.h.opt.Logger.ErrorContext(c.ctx, "request failed", "path", c.r.URL.Path, "error", err)
+		c.h.base.Failed(c.r, err)
 		r = &refusal{code: http.StatusInternalServerError, message: "The deployment cannot be reached now; try again later."}
 	}
 	type body struct {
@@ -89,8 +89,6 @@ func (c *call) chooseFormat() *refusal {
 func (c *call) answer(v any) {
 	defer netlimit.Restore(c.w, c.r)
 	h := c.w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	body := encode(v, c.format != formatJSON)
 	if c.format == formatHTML {
@@ -99,12 +97,7 @@ func (c *call) answer(v any) {
 		body = []byte("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Upgrades</title></head>\n<body><pre>" +
 			html.EscapeString(string(body)) + "</pre></body></html>\n")
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	netlimit.Extend(c.w, c.h.opt.Limits.Write+time.Duration(len(body)>>14)*time.Second)
-	c.w.WriteHeader(http.StatusOK)
-	if _, err := c.w.Write(body); err == nil {
-		_ = http.NewResponseController(c.w).Flush() // before the deadline is taken back
-	}
+	c.h.base.Answer(c.w, http.StatusOK, body, time.Duration(len(body)>>14)*time.Second)
 }
 
 func encode(v any, pretty bool) []byte {

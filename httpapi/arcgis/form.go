@@ -49,7 +49,7 @@ func (c *call) body() (string, *refusal) {
 	if !isForm(c.r.Header) {
 		return "", bad("The parameters are to be sent as application/x-www-form-urlencoded.")
 	}
-	in := netlimit.NewBody(c.w, c.r, c.h.opt.Limits.Body, c.h.opt.Limits.Slow)
+	in := c.h.base.Body(c.w, c.r)
 	defer in.Done()
 	b, err := io.ReadAll(in)
 	if err == nil {
@@ -183,7 +183,7 @@ func (c *call) settings() error {
 }
 
 func (c *call) json(text string, member func(*strictjson.Reader, string) error) error {
-	r := strictjson.NewReader(strings.NewReader(text), strictjson.Limits{Depth: c.h.opt.Limits.Depth})
+	r := strictjson.NewReader(strings.NewReader(text), strictjson.Limits{Depth: c.h.base.Limits.Depth})
 	if err := r.Object(func(key string) error { return member(r, key) }); err != nil {
 		return err
 	}

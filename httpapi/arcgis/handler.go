@@ -11,12 +11,12 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/handler"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 )
 
 // Handler serves system/upgrades of one deployment. It is safe for concurrent use.
 type Handler struct {
 	engine  *ota.Engine
+	base    handler.Base
 	opt     Options
 	wake    chan struct{} // has a value when Run should look at once
 	orphans atomic.Bool   // a rollback may have been begun and not made
@@ -46,7 +46,7 @@ type call struct {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{h: h, w: w, r: r, ctx: r.Context()}
-	netlimit.Unread(w, r, h.opt.Limits.Slow) // until somebody reads it
+	h.base.Begin(w, r)
 	v, err := c.serve()
 	if err != nil {
 		v = c.refuse(err)

@@ -26,7 +26,7 @@ import (
 const documented = "ugW_uEP1WiJV7PkHhb2BU-f1C30eAZclpgOKE599aSIFxwYBNRc8O7h6sjjgzC3l3NxhPjpa-6zgeun7rB6xCizGstMk9ZcTgLeOc67dWbTsrn7A7_VzvfpC2cV2Ig77h6w0_mvhbaMTmpnzOek7tY85PguVExKeM-ODE5L2NTX2z9LM5URYviKA4nJu7Oyg3xBKwZzxXnhPUxpiCxUy5rZ_C9QRS6kNnZjNcvhAp6Dw2FE6hL6wnLIjk3H9IjvY"
 
 // live is a handler on a real port, over an engine and a fleet that run.
-func live(t *testing.T, limits arcgis.Limits) (url string, e *ota.Engine, site *organization) {
+func live(t *testing.T, limits httpapi.RequestLimits) (url string, e *ota.Engine, site *organization) {
 	t.Helper()
 	site = &organization{}
 	fleet := otatest.NewFleet(otatest.Options{Latency: 5 * time.Millisecond})
@@ -54,7 +54,7 @@ func TestCurl(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Fatal("there is no curl, and this test is about it: ", err)
 	}
-	url, e, site := live(t, arcgis.Limits{})
+	url, e, site := live(t, httpapi.RequestLimits{})
 	install(t, e, "pat_345432_505", "pat_345433_506")
 	curl := func(args ...string) (out reply) {
 		t.Helper()
@@ -101,7 +101,7 @@ func TestCurl(t *testing.T) {
 
 // A form that drips in is refused once its time is over.
 func TestSlowForm(t *testing.T) {
-	url, _, _ := live(t, arcgis.Limits{Slow: 200 * time.Millisecond})
+	url, _, _ := live(t, httpapi.RequestLimits{Slow: 200 * time.Millisecond})
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func TestSlowForm(t *testing.T) {
 
 // A client whose form does not come, and is not needed, is answered in time all the same, and the connection ends.
 func TestUnreadForm(t *testing.T) {
-	url, _, _ := live(t, arcgis.Limits{Slow: 50 * time.Millisecond})
+	url, _, _ := live(t, httpapi.RequestLimits{Slow: 50 * time.Millisecond})
 	for _, c := range []struct{ method, path, typ, want string }{
 		{"GET", "?f=json&token=" + documented, "", "no_upgrade"},
 		{"GET", "/nothing?f=json&token=" + documented, "", "404"},
@@ -153,7 +153,7 @@ func TestDocumentedCommands(t *testing.T) {
 	if !ok || !ends {
 		t.Fatal("docs/arcgis.md has no commands")
 	}
-	url, e, _ := live(t, arcgis.Limits{})
+	url, e, _ := live(t, httpapi.RequestLimits{})
 	install(t, e, "pat_1_505", "pat_2_506")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

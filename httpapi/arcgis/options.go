@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/handler"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/setting"
 )
 
@@ -25,8 +26,8 @@ type Options struct {
 	Prefix string
 	// Deployment, when not empty, leaves out all plans but those whose label "deployment" is this.
 	Deployment string
-	// Limits bound what one request may cost.
-	Limits Limits
+	// Limits bound what one request may cost. Write grows by one second for every 16 KiB of the answer.
+	Limits httpapi.RequestLimits
 	// Poll is how often Run looks for jobs that another process has begun, and how soon it tries again what failed. 0 means 1 s.
 	Poll time.Duration
 	// SwitchLimit is how long one call of ReadOnly may take. 0 means 5 min.
@@ -35,29 +36,14 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Limits bound what one request may cost. Zero fields mean the defaults.
-type Limits struct {
-	Body  int64 // bytes of a form; 0 means 1 MiB
-	Depth int   // of nested objects and arrays in a form's JSON; 0 means 32
-	// Slow is how long a form may take to arrive, plus one second for every 16 KiB that did. 0 means 10 s.
-	Slow time.Duration
-	// Write is how long a client may take to accept an answer, plus one second for every 16 KiB of it. 0 means 15 s.
-	Write time.Duration
-}
-
 func (o Options) withDefaults() Options {
-	o.Limits.Body = cmp.Or(o.Limits.Body, setting.Body)
-	o.Limits.Depth = cmp.Or(o.Limits.Depth, setting.Depth)
-	o.Limits.Slow = cmp.Or(o.Limits.Slow, setting.Slow)
-	o.Limits.Write = cmp.Or(o.Limits.Write, setting.Write)
 	o.Poll = cmp.Or(o.Poll, time.Second)
 	o.SwitchLimit = cmp.Or(o.SwitchLimit, 5*time.Minute)
-	o.Logger = setting.Logger(o.Logger)
 	return o
 }
 
-func (o Options) check() error {
-	var m setting.Mistakes
+func (o Options) check() *setting.Mistakes {
+	m := &setting.Mistakes{}
 	m.Auth(o.Auth.Verify != nil)
 	if o.ReadOnly == nil {
 		m.Add("readOnly", "", "is missing", "a function that switches read-only mode; one that returns nil where there is no such mode")
@@ -66,22 +52,19 @@ func (o Options) check() error {
 	if len(o.Deployment) > 255 {
 		m.Add("deployment", "", "is too long", "at most 255 bytes")
 	}
-	m.Negative("limits.body", o.Limits.Body)
-	m.Negative("limits.depth", int64(o.Limits.Depth))
-	m.Negative("limits.slow", int64(o.Limits.Slow))
-	m.Negative("limits.write", int64(o.Limits.Write))
 	m.Negative("poll", int64(o.Poll))
 	m.Negative("switchLimit", int64(o.SwitchLimit))
-	return m.In("arcgis")
+	return m
 }
 
 // New returns a Handler that serves engine. It starts nothing: jobs move only while Run, and the Engine's Run, are called. An error matches
 // ota.ErrInvalid and names every setting that is not legal.
 func New(engine *ota.Engine, options Options) (*Handler, error) {
-	if err := cmp.Or(setting.Engine(engine), options.check()); err != nil {
+	base, err := handler.New("arcgis", engine, handler.Limits(options.Limits), options.Logger, options.check())
+	if err != nil {
 		return nil, err
 	}
-	h := &Handler{engine: engine, opt: options.withDefaults(), wake: make(chan struct{}, 1)}
+	h := &Handler{engine: engine, base: base, opt: options.withDefaults(), wake: make(chan struct{}, 1)}
 	h.orphans.Store(true)
 	return h, nil
 }

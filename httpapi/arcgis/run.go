@@ -21,7 +21,7 @@ func (h *Handler) Run(ctx context.Context) error {
 		idle, err := r.step(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil:
-			h.opt.Logger.WarnContext(ctx, "job is stuck", "error", err)
+			h.base.Logger.WarnContext(ctx, "job is stuck", "error", err)
 			r.failures++
 			r.sleep(ctx, min(h.opt.Poll<<min(r.failures-1, 5), max(30*time.Second, h.opt.Poll)))
 		case idle:

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
@@ -25,9 +24,7 @@ type call struct {
 }
 
 func (c *call) begin() {
-	netlimit.Unread(c.w, c.r, c.h.opt.Slow) // until somebody reads it
-	c.w.Header().Set("Cache-Control", "no-store")
-	c.w.Header().Set("X-Content-Type-Options", "nosniff")
+	c.h.base.Begin(c.w, c.r)
 	c.w.Header().Set("Content-Type", "application/json")
 }
 
@@ -36,22 +33,13 @@ func (c *call) end() { netlimit.Restore(c.w, c.r) }
 // refuse answers with what err is. An answer that has begun already is cut off, so that nobody takes it for a whole one.
 func (c *call) refuse(err error) {
 	if c.sent {
-		c.h.opt.Logger.WarnContext(c.r.Context(), "answer cut off", "path", c.r.URL.Path, "error", err)
-		panic(http.ErrAbortHandler)
+		c.h.base.CutOff(c.r, err)
 	}
 	r := refusalOf(err)
-	header := c.w.Header()
-	switch r.status {
-	case http.StatusServiceUnavailable:
-		c.h.opt.Logger.ErrorContext(c.r.Context(), "request failed", "path", c.r.URL.Path, "error", err)
-		header.Set("Retry-After", "1")
-	case http.StatusUnauthorized:
-		header.Set("WWW-Authenticate", `Bearer realm="ota"`)
-	case http.StatusMethodNotAllowed:
-		header.Set("Allow", r.allow)
-	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
-		header.Set("Connection", "close")
+	if r.allow != "" {
+		c.w.Header().Set("Allow", r.allow)
 	}
+	c.h.base.Refused(c.w, c.r, r.status, err)
 	b, err := json.Marshal(map[string]string{"error": r.text})
 	if err != nil {
 		panic(err) // a text always encodes
@@ -61,15 +49,14 @@ func (c *call) refuse(err error) {
 
 // answer sends a whole answer.
 func (c *call) answer(status int, b []byte) {
-	c.w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-	c.w.WriteHeader(status)
-	_ = c.write(b) // nobody is left to be told
+	c.sent = true
+	c.h.base.Answer(c.w, status, b, 0)
 }
 
 // write sends a part of an answer and has it accepted in time.
 func (c *call) write(b []byte) error {
 	c.sent = true
-	netlimit.Extend(c.w, c.h.opt.Write)
+	netlimit.Extend(c.w, c.h.base.Limits.Write)
 	if _, err := c.w.Write(b); err != nil {
 		return err
 	}
@@ -81,9 +68,9 @@ func (c *call) write(b []byte) error {
 
 // read reads the body as one JSON value.
 func (c *call) read(value func(*strictjson.Reader) error) error {
-	body := netlimit.NewBody(c.w, c.r, c.h.opt.Body, c.h.opt.Slow)
+	body := c.h.base.Body(c.w, c.r)
 	defer body.Done()
-	r := strictjson.NewReader(body, strictjson.Limits{})
+	r := c.h.base.JSON(body)
 	err := value(r)
 	if err == nil {
 		err = r.End()
@@ -96,7 +83,7 @@ func (c *call) read(value func(*strictjson.Reader) error) error {
 
 // readAll reads the body as it is.
 func (c *call) readAll() ([]byte, error) {
-	body := netlimit.NewBody(c.w, c.r, c.h.opt.Body, c.h.opt.Slow)
+	body := c.h.base.Body(c.w, c.r)
 	defer body.Done()
 	b, err := io.ReadAll(body)
 	if err != nil {

@@ -137,6 +137,6 @@ func (x *changing) undo() {
 	}
 	_, err := x.c.h.engine.Edit(x.c.r.Context(), x.id, func(policy *ota.Policy) { policy.OnBreach = *x.before }, ota.By{Actor: x.c.who.Name})
 	if err != nil {
-		x.c.h.opt.Logger.WarnContext(x.c.r.Context(), "edit not taken back", "plan", x.id, "error", err)
+		x.c.h.base.Logger.WarnContext(x.c.r.Context(), "edit not taken back", "plan", x.id, "error", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 // Handler serves the Avi API of one Engine. It is safe for concurrent use.
 type Handler struct {
 	engine   *ota.Engine
+	base     handler.Base
 	opt      Options
 	sessions sessions
 	traces   traces

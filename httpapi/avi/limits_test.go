@@ -55,7 +55,7 @@ func TestLongLog(t *testing.T) {
 
 // A client whose body does not come is answered in time, also where nobody reads it, and the connection ends.
 func TestSlowBody(t *testing.T) {
-	w := newWorld(t, avi.Options{Slow: 50 * time.Millisecond})
+	w := newWorld(t, avi.Options{Limits: httpapi.RequestLimits{Slow: 50 * time.Millisecond}})
 	p := w.plan(otatest.IDs("ok-", 1), nil)
 	for _, c := range []struct{ method, path, body, want string }{
 		{"PATCH", root + "/" + p.ID, "{", "HTTP/1.1 408 "},

@@ -90,9 +90,9 @@ func TestNew(t *testing.T) {
 		"prefix (/ota/)":  {Auth: httpapi.Open(), Prefix: "/ota/"},
 		"sessionLife":     {Auth: httpapi.Open(), SessionLife: -1},
 		"sessions":        {Auth: httpapi.Open(), Sessions: -1},
-		"body":            {Auth: httpapi.Open(), Body: -1},
-		"slow":            {Auth: httpapi.Open(), Slow: -time.Second},
-		"write":           {Auth: httpapi.Open(), Write: -time.Second},
+		"limits.body":     {Auth: httpapi.Open(), Limits: httpapi.RequestLimits{Body: -1}},
+		"limits.slow":     {Auth: httpapi.Open(), Limits: httpapi.RequestLimits{Slow: -time.Second}},
+		"limits.write":    {Auth: httpapi.Open(), Limits: httpapi.RequestLimits{Write: -time.Second}},
 	} {
 		if _, err := avi.New(e, opt); err == nil || !strings.Contains(err.Error(), name) || !errors.Is(err, ota.ErrInvalid) {
 			t.Errorf("%s: got %v", name, err)

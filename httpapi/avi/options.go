@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/handler"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/setting"
 )
 
@@ -25,12 +26,8 @@ type Options struct {
 	SessionLife time.Duration
 	// Sessions is how many logins may be good at once; one more ends the one that would end first. 0 means 10,000.
 	Sessions int
-	// Body is how many bytes a body may have. 0 means 1 MiB.
-	Body int64
-	// Slow is how long a body may take to arrive, plus one second for every 16 KiB that did. 0 means 10 s.
-	Slow time.Duration
-	// Write is how long a client may take to accept one object of an answer before it is cut off. 0 means 15 s.
-	Write time.Duration
+	// Limits bound what one request may cost. Write is for each object of an answer.
+	Limits httpapi.RequestLimits
 	// Logger receives what clients are not told: why something was answered by 503. Nil means none.
 	Logger *slog.Logger
 }
@@ -39,34 +36,28 @@ func (o Options) withDefaults() Options {
 	o.Version = cmp.Or(o.Version, "30.2.1")
 	o.SessionLife = cmp.Or(o.SessionLife, time.Hour)
 	o.Sessions = cmp.Or(o.Sessions, 10_000)
-	o.Body = cmp.Or(o.Body, setting.Body)
-	o.Slow = cmp.Or(o.Slow, setting.Slow)
-	o.Write = cmp.Or(o.Write, setting.Write)
-	o.Logger = setting.Logger(o.Logger)
 	return o
 }
 
-func (o Options) check() error {
-	var m setting.Mistakes
+func (o Options) check() *setting.Mistakes {
+	m := &setting.Mistakes{}
 	m.Auth(o.Auth.Verify != nil)
 	m.Prefix(o.Prefix, "/ota")
 	m.Negative("sessionLife", int64(o.SessionLife))
 	m.Negative("sessions", int64(o.Sessions))
-	m.Negative("body", o.Body)
-	m.Negative("slow", int64(o.Slow))
-	m.Negative("write", int64(o.Write))
-	return m.In("avi")
+	return m
 }
 
 // New returns a Handler that serves engine. It starts nothing; see Run. An error matches
 // ota.ErrInvalid and names every setting that is not legal.
 func New(engine *ota.Engine, options Options) (*Handler, error) {
-	if err := cmp.Or(setting.Engine(engine), options.check()); err != nil {
+	base, err := handler.New("avi", engine, handler.Limits(options.Limits), options.Logger, options.check())
+	if err != nil {
 		return nil, err
 	}
 	o := options.withDefaults()
 	return &Handler{
-		engine: engine, opt: o,
+		engine: engine, base: base, opt: o,
 		sessions: sessions{life: o.SessionLife, most: o.Sessions, open: map[[sha256.Size]byte]*session{}},
 		traces:   traces{of: map[string]trace{}},
 	}, nil

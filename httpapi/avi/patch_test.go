@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/avi"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
@@ -77,7 +78,7 @@ func TestKept(t *testing.T) {
 
 // A refused patch changes nothing of anything, and says what is wrong.
 func TestRefusals(t *testing.T) {
-	w := newWorld(t, avi.Options{Body: 200_000})
+	w := newWorld(t, avi.Options{Limits: httpapi.RequestLimits{Body: 200_000}})
 	p := w.plan(otatest.IDs("ok-", 2), nil)
 	before := js(w.get(p.ID))
 	long := strings.Repeat(`{"patch_version":"1"},`, 1000)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
-	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
 )
 
@@ -23,13 +22,12 @@ type fields map[string]func() error
 
 // body decodes the request's body, which must be an object.
 func (c *call) body(known func(*decoder) fields) error {
-	limits := c.h.opt.Limits
-	if c.r.ContentLength > limits.Body {
-		return refuse(codeTooLarge, "The body is longer than %d bytes.", limits.Body)
+	if most := c.h.base.Limits.Body; c.r.ContentLength > most {
+		return refuse(codeTooLarge, "The body is longer than %d bytes.", most)
 	}
-	body := netlimit.NewBody(c.w, c.r, limits.Body, limits.Slow)
+	body := c.h.base.Body(c.w, c.r)
 	defer body.Done()
-	d := &decoder{strictjson.NewReader(body, strictjson.Limits{Depth: limits.Depth})}
+	d := &decoder{c.h.base.JSON(body)}
 	if err := d.object(known(d)); err != nil {
 		return unreadable(err)
 	}

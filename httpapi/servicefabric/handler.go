@@ -49,10 +49,7 @@ type call struct {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{h: h, w: w, r: r, ctx: r.Context()}
-	header := w.Header()
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
-	netlimit.Unread(w, r, h.opt.Limits.Slow) // until somebody reads it
+	h.base.Begin(w, r)
 	if err := c.serve(); err != nil {
 		c.refuse(err)
 	}
@@ -168,15 +165,7 @@ func (c *call) refuse(err error) {
 	if e.status == http.StatusServiceUnavailable && errors.Is(c.ctx.Err(), context.DeadlineExceeded) {
 		e = refusalOf(context.DeadlineExceeded)
 	}
-	switch e.status {
-	case http.StatusServiceUnavailable:
-		c.h.opt.Logger.ErrorContext(c.r.Context(), "request failed", "path", c.r.URL.Path, "error", err)
-		c.w.Header().Set("Retry-After", "1")
-	case http.StatusUnauthorized:
-		c.w.Header().Set("WWW-Authenticate", `Bearer realm="ota"`)
-	case http.StatusRequestTimeout, http.StatusRequestEntityTooLarge:
-		c.w.Header().Set("Connection", "close")
-	}
+	c.h.base.Refused(c.w, c.r, e.status, err)
 	var body struct {
 		Error struct{ Code, Message string }
 	}
@@ -194,11 +183,6 @@ func (c *call) answer(status int, v any) {
 		}
 	}
 	c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	c.w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-	netlimit.Extend(c.w, c.h.opt.Limits.Write)
 	defer netlimit.Restore(c.w, c.r)
-	c.w.WriteHeader(status)
-	if _, err := c.w.Write(b); err == nil {
-		_ = http.NewResponseController(c.w).Flush() // while the deadline stands
-	}
+	c.h.base.Answer(c.w, status, b, 0)
 }

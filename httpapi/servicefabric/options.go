@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/handler"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/setting"
 )
 
@@ -22,52 +23,34 @@ type Options struct {
 	Inventory Inventory
 	// Concurrency is the most agents of an upgrade that may be open at once. 0 means all of a domain: it is the unit.
 	Concurrency int
-	// Limits bound what is accepted.
-	Limits Limits
+	// Limits bound what one request may cost. What is stored of a description must fit 64 KiB.
+	Limits httpapi.RequestLimits
 	// Poll is how often Run looks whether an upgrade that waits for a rollback may start. 0 means 250 ms.
 	Poll time.Duration
 	// Logger receives what clients are not told: why something was answered by 503. Nil means none.
 	Logger *slog.Logger
 }
 
-// Limits bound what one request may cost. Zero fields mean the defaults.
-type Limits struct {
-	Body  int64 // bytes of a body; 0 means 1 MiB. What is kept of a description must fit 64 KiB
-	Depth int   // of nested objects and arrays; 0 means 32
-	// Slow is how long a body may take to arrive, plus one second for every 16 KiB that did. 0 means 10 s.
-	Slow time.Duration
-	// Write is how long a client may take to accept an answer. 0 means 15 s.
-	Write time.Duration
-}
-
 func (o Options) withDefaults() Options {
-	o.Limits.Body = cmp.Or(o.Limits.Body, setting.Body)
-	o.Limits.Depth = cmp.Or(o.Limits.Depth, setting.Depth)
-	o.Limits.Slow = cmp.Or(o.Limits.Slow, setting.Slow)
-	o.Limits.Write = cmp.Or(o.Limits.Write, setting.Write)
 	o.Poll = cmp.Or(o.Poll, 250*time.Millisecond)
-	o.Logger = setting.Logger(o.Logger)
 	return o
 }
 
-func (o Options) check() error {
-	var m setting.Mistakes
+func (o Options) check() *setting.Mistakes {
+	m := &setting.Mistakes{}
 	m.Auth(o.Auth.Verify != nil)
 	if o.Inventory == nil {
 		m.Add("inventory", "", "is missing", "for example servicefabric.Apps")
 	}
 	m.Negative("concurrency", int64(o.Concurrency))
-	m.Negative("limits.body", o.Limits.Body)
-	m.Negative("limits.depth", int64(o.Limits.Depth))
-	m.Negative("limits.slow", int64(o.Limits.Slow))
-	m.Negative("limits.write", int64(o.Limits.Write))
 	m.Negative("poll", int64(o.Poll))
-	return m.In("servicefabric")
+	return m
 }
 
 // Handler serves the calls of one Engine. It is safe for concurrent use.
 type Handler struct {
 	engine *ota.Engine
+	base   handler.Base
 	opt    Options
 
 	mu     sync.Mutex
@@ -78,8 +61,9 @@ type Handler struct {
 // New returns a Handler that serves engine. It starts nothing; Run does what happens after an answer. An error matches
 // ota.ErrInvalid and names every setting that is not legal.
 func New(engine *ota.Engine, options Options) (*Handler, error) {
-	if err := cmp.Or(setting.Engine(engine), options.check()); err != nil {
+	base, err := handler.New("servicefabric", engine, handler.Limits(options.Limits), options.Logger, options.check())
+	if err != nil {
 		return nil, err
 	}
-	return &Handler{engine: engine, opt: options.withDefaults(), open: map[string]uint64{}}, nil
+	return &Handler{engine: engine, base: base, opt: options.withDefaults(), open: map[string]uint64{}}, nil
 }

@@ -221,7 +221,7 @@ func TestStoreDown(t *testing.T) {
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0, "ok-1")
-	w.handler(servicefabric.Options{Inventory: apps(t, "ok-1"), Limits: servicefabric.Limits{Slow: 50 * time.Millisecond}})
+	w.handler(servicefabric.Options{Inventory: apps(t, "ok-1"), Limits: httpapi.RequestLimits{Slow: 50 * time.Millisecond}})
 	url := w.listen()
 	for _, c := range []struct{ call, begin, want string }{
 		{"Upgrade", "{", "HTTP/1.1 408 "},
@@ -244,7 +244,7 @@ func TestOptions(t *testing.T) {
 	if _, err := servicefabric.New(nil, servicefabric.Options{}); err == nil {
 		t.Error("no engine was accepted")
 	}
-	_, err = servicefabric.New(e, servicefabric.Options{Concurrency: -1, Limits: servicefabric.Limits{Body: -1, Depth: -1, Slow: -1, Write: -1}, Poll: -1})
+	_, err = servicefabric.New(e, servicefabric.Options{Concurrency: -1, Limits: httpapi.RequestLimits{Body: -1, Depth: -1, Slow: -1, Write: -1}, Poll: -1})
 	for _, field := range []string{"auth", "inventory", "concurrency", "limits.body", "limits.depth", "limits.slow", "limits.write", "poll"} {
 		if err == nil || !strings.Contains(err.Error(), field+" is") {
 			t.Errorf("%s is not named in %v", field, err)

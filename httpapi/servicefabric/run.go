@@ -23,7 +23,7 @@ func (h *Handler) Run(ctx context.Context) error {
 			if err := h.look(ctx); err == nil {
 				looked = now
 			} else if ctx.Err() == nil {
-				h.opt.Logger.ErrorContext(ctx, "looking for upgrades to be started failed", "error", err)
+				h.base.Logger.ErrorContext(ctx, "looking for upgrades to be started failed", "error", err)
 			}
 		}
 		for id, number := range h.tracked() {
@@ -35,7 +35,7 @@ func (h *Handler) Run(ctx context.Context) error {
 			case err != nil && ctx.Err() == nil:
 				waits[id] = min(max(2*waits[id], h.opt.Poll), 30*time.Second)
 				due[id] = now.Add(waits[id])
-				h.opt.Logger.WarnContext(ctx, "an upgrade cannot be finished or started yet", "plan", id, "again_in", waits[id], "error", err)
+				h.base.Logger.WarnContext(ctx, "an upgrade cannot be finished or started yet", "plan", id, "again_in", waits[id], "error", err)
 			case err == nil:
 				delete(waits, id)
 				delete(due, id)

@@ -130,7 +130,7 @@ func (h *Handler) launch(ctx context.Context, p *ota.Plan, g *goal) error {
 	}
 	switch {
 	case err != nil && refusalOf(err).status == http.StatusBadRequest: // it was looked at before: the inventory has changed
-		h.opt.Logger.ErrorContext(ctx, "the upgrade that was waiting cannot be made", "application", g.Description.Name, "error", err)
+		h.base.Logger.ErrorContext(ctx, "the upgrade that was waiting cannot be made", "application", g.Description.Name, "error", err)
 	case err != nil:
 		return stale(err)
 	case next.Status == ota.StatusPending:

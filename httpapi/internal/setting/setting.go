@@ -4,29 +4,11 @@ package setting
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/go-multierror"
 	"github.com/seed-19b57ce3/ota"
 )
-
-// The limits that a request has where the host sets none.
-const (
-	Body  int64 = 1 << 20 // bytes
-	Depth       = 32
-	Slow        = 10 * time.Second
-	Write       = 15 * time.Second
-)
-
-// Logger is l, or one that drops everything.
-func Logger(l *slog.Logger) *slog.Logger {
-	if l == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return l
-}
 
 // Mistakes are what is wrong with the settings of a handler.
 type Mistakes struct{ errs []error }
@@ -66,11 +48,3 @@ func (m *Mistakes) In(pkg string) error {
 }
 
 func lines(errs []error) string { return errors.Join(errs...).Error() }
-
-// Engine returns the error for an engine that is missing, or nil.
-func Engine(e *ota.Engine) error {
-	if e == nil {
-		return &ota.FieldError{Field: "engine", Problem: "is missing", Allowed: "an *ota.Engine"}
-	}
-	return nil
-}
