@@ -53,9 +53,9 @@ var concurrencyCases = cases{
 
 var marks atomic.Uint64
 
-// leaves makes calls, and expects that fewer goroutines than half as many are left: those of a pool of connections, for
-// example, may stay, but not one for each call. Goroutines are told by a profiler label, which they inherit, so that
-// others in this process do not count.
+// leaves makes calls, and expects that fewer goroutines than half as many are left: those of a pool
+// of connections, for example, may stay, but not one for each call. Goroutines are told by a
+// profiler label, which they inherit, so that others in this process do not count.
 func (e *env) leaves(rule string, calls int, call func(ctx context.Context, i int)) {
 	mark := fmt.Sprint("case-", marks.Add(1))
 	pprof.Do(e.ctx, pprof.Labels("executortest", mark), func(ctx context.Context) {

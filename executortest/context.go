@@ -50,7 +50,8 @@ func (e *env) slow(a ota.Attempt) ota.Attempt {
 	return e.opt.Slow(a)
 }
 
-// truthful expects that a call which says that it succeeded did, and that others do not blame the agent for good.
+// truthful expects that a call which says that it succeeded did, and that others do not blame the
+// agent for good.
 func (e *env) truthful(a ota.Attempt, r reply) {
 	if r.err == nil {
 		e.reports(a, r.res)

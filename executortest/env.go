@@ -9,8 +9,8 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/kit"
 )
 
-// env is what a case works with: an executor whose agents run FromVersion, and helpers that stop the case at the first
-// broken rule.
+// env is what a case works with: an executor whose agents run FromVersion, and helpers that stop
+// the case at the first broken rule.
 type env struct {
 	ctx  context.Context
 	exec ota.Executor

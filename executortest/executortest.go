@@ -1,5 +1,5 @@
-// Package executortest checks that an implementation of ota.Executor keeps the promises that the engine relies on. It
-// needs the standard library only.
+// Package executortest checks that an implementation of ota.Executor keeps the promises that the
+// engine relies on. It needs the standard library only.
 //
 //	func TestExecutor(t *testing.T) {
 //		executortest.Run(t, newExecutor, executortest.Options{
@@ -9,10 +9,10 @@
 //		})
 //	}
 //
-// The more of the Options are given, the more is proved. What cannot be observed or provoked is skipped, with the
-// reason in the test's output. So are the cases of the companions, such as ota.Prober, when the executor does not have
-// them; they are found by ota.As. A wrapper of an Executor is tested as Options.Wrap: it must keep the companions of what
-// it wraps.
+// Each field of the Options proves more. Cases that need a missing field are skipped, with the
+// reason in the test's output. So are the cases of a companion, such as ota.Prober, that the
+// executor does not have; ota.As finds companions. Options.Wrap tests a wrapper of an Executor: it
+// must keep the companions of the executor inside.
 package executortest
 
 import (
@@ -25,26 +25,31 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/kit"
 )
 
-// Options says what there is to work with. The zero value is right for an executor that upgrades whatever agent it is
-// asked to, from whatever version to whatever other.
+// Options describe the agents and how to observe them. The zero value is right for an executor that
+// upgrades any agent from any version to any other.
 type Options struct {
-	// Agents are the IDs of agents that newExecutor's executor can upgrade, each at FromVersion. None means "agent-1" to
-	// "agent-4".
+	// Agents are the IDs of agents that newExecutor's executor can upgrade, each at FromVersion.
+	// None means "agent-1" to "agent-4".
 	Agents []string
-	// FromVersion and ToVersion are two versions that can be installed. Empty means "1.0.0" and "2.0.0".
+	// FromVersion and ToVersion are two versions that can be installed. Empty means "1.0.0" and
+	// "2.0.0".
 	FromVersion, ToVersion string
-	// Version tells, without the executor's help, which version an agent runs. Nil skips what needs it.
+	// Version returns the version that an agent runs, without the executor's help. Nil skips the
+	// cases that need it.
 	Version func(x ota.Executor, agent string) (string, error)
-	// Effects tells, without the executor's help, how often an agent was changed so far. Nil skips what needs it.
+	// Effects returns how often an agent was changed so far, without the executor's help. Nil skips
+	// the cases that need it.
 	Effects func(x ota.Executor, agent string) (int, error)
-	// Slow changes an attempt so that its call goes on for long, for example to the ID of an agent that does not answer, to
-	// see that the call ends with its context. Nil means that the calls of ordinary attempts are cut short.
+	// Slow changes an attempt so that its call takes long, for example to the ID of an agent that
+	// does not answer. The call must end with its context. Nil means that the calls of ordinary
+	// attempts are cut short.
 	Slow func(a ota.Attempt) ota.Attempt
-	// Provoke changes an attempt so that its call fails for the given reason: any of ota.ReasonError, ReasonPermanent,
-	// ReasonRejected, ReasonUnreachable and ReasonThrottled. Those that are missing are skipped.
+	// Provoke changes an attempt so that its call fails for the given reason: any of
+	// ota.ReasonError, ReasonPermanent, ReasonRejected, ReasonUnreachable and ReasonThrottled. The
+	// cases of missing reasons are skipped.
 	Provoke map[ota.Reason]func(a ota.Attempt) ota.Attempt
-	// Wrap puts the wrapper under test around an executor of newExecutor. Every case runs through the wrapper. Version and
-	// Effects get the executor without it. Nil means no wrapper.
+	// Wrap puts the wrapper under test around an executor of newExecutor. Every case runs through
+	// the wrapper. Version and Effects get the executor without it. Nil means no wrapper.
 	Wrap func(x ota.Executor) ota.Executor
 	// Bound is how long a call may go on after its context has ended. 0 means 5 s.
 	Bound time.Duration
@@ -63,17 +68,18 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Run runs every case as a subtest of t. newExecutor is called once for each case and returns an executor whose agents
-// run FromVersion; it registers what there is to clean up with t.Cleanup. Cases run one after the other, since most
-// agents are the same ones in each.
+// Run runs every case as a subtest of t. It calls newExecutor once for each case. newExecutor
+// returns an executor whose agents run FromVersion, and cleans up with t.Cleanup. Cases run one
+// after the other, because they use the same agents.
 func Run(t *testing.T, newExecutor func(t *testing.T) ota.Executor, opts Options) {
 	t.Helper()
 	opts = opts.withDefaults()
 	suite.Run(t, func(t *testing.T) *env { return newEnv(newExecutor(t), opts) })
 }
 
-// Check runs the cases without a *testing.T, for example in an operator's tool, and returns every failure, each with the
-// name of its case, joined; or nil. newExecutor is called once for each case, as in Run; nothing is closed.
+// Check runs the cases without a *testing.T, for example in an operator's tool. It returns every
+// failure, each with the name of its case, joined; or nil. It calls newExecutor once for each case,
+// as Run does, and closes nothing.
 func Check(ctx context.Context, newExecutor func() (ota.Executor, error), opts Options) error {
 	opts = opts.withDefaults()
 	return suite.Check(ctx, func() (*env, error) {

@@ -6,8 +6,9 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-// appendTask appends a task as encoding/json writes it, field by field: a large plan is nothing but tasks, and asking encoding/json
-// for each of them takes as long as everything else that reading the plan back does.
+// appendTask appends a task as encoding/json writes it, field by field: a large plan is nothing but
+// tasks, and asking encoding/json for each of them takes as long as everything else that reading
+// the plan back does.
 func appendTask(b []byte, t *wire.Task) []byte {
 	b = appendText(append(b, `{"componentUuid":`...), t.ComponentUUID)
 	b = appendText(append(b, `,"componentInstanceUuid":`...), t.ComponentInstanceUUID)

@@ -20,41 +20,44 @@ var (
 	ErrUnauthenticated = wire.ErrUnauthenticated
 	// ErrForbidden says that the principal may not do this.
 	ErrForbidden = wire.ErrForbidden
-	// ErrUnavailable says that something that is needed does not answer: the Store, or what verifies credentials. The same
-	// request may succeed later.
+	// ErrUnavailable says that something that is needed does not answer: the Store, or what
+	// verifies credentials. The same request may succeed later.
 	ErrUnavailable = wire.ErrUnavailable
 )
 
-// Principal is who makes a request.
+// Principal is the caller of a request.
 type Principal struct {
-	// Name is the actor of every verb in the plan's history. Control characters are dropped, and it is cut to 255 bytes.
+	// Name is the actor of every verb in the plan's history. Control characters are dropped, and it
+	// is cut to 255 bytes.
 	Name string
 	// Detail is the verifier's own, for the authorizer.
 	Detail any
 }
 
-// Credential is what a request offers. Each API fills in what its clients send.
+// Credential is the proof of identity in a request. Each API fills in the fields that its clients
+// send.
 type Credential struct {
 	Token    string        // a bearer token, or a token from a form; empty when there is none
 	User     string        // with Password: a login
 	Password string        //
-	Request  *http.Request // for everything else, such as a client certificate; its body must not be read
+	Request  *http.Request // for other proofs, such as a client certificate; do not read its body
 }
 
-// Access is one thing that a principal wants to do.
+// Access is one action that a principal asks for.
 type Access struct {
 	Action Action
 	Plan   *ota.Plan // the plan it is done to; nil where there is none, as for ActionCreate
 	Tenant string    // what the client named, for APIs that have tenants
 }
 
-// Action says what a principal wants to do. Verbs are called what package ota calls them, for example "create_rollback".
+// Action names an action. A verb has the name that package ota gives it, for example
+// "create_rollback".
 type Action string
 
 // The actions that are no verbs.
 const (
 	ActionCreate   Action = "create"   // make a plan, or preview one; Access.Plan is nil
-	ActionList     Action = "list"     // list plans; Access.Plan is nil. What is listed is asked for by ActionRead, one by one
+	ActionList     Action = "list"     // list plans; Access.Plan is nil. Each also needs ActionRead
 	ActionRead     Action = "read"     // see a plan and everything of it
 	ActionReport   Action = "report"   // report the health of agents, or how attempts ended
 	ActionDescribe Action = "describe" // read the description of the API itself
@@ -63,25 +66,28 @@ const (
 // VerbAction is the action of saying a verb to a plan.
 func VerbAction(v ota.Verb) Action { return Action(v.String()) }
 
-// Auth decides who a caller is and what they may do. It is shared by all APIs of one host. Its functions are called by
-// many goroutines at once.
+// Auth identifies callers and decides what they may do. All APIs of one host share it. Many
+// goroutines call its functions at once.
 type Auth struct {
-	// Verify turns a credential into a principal. Required. An error means that the credential is not valid, unless it
-	// matches ErrUnavailable; it is not shown to the caller. Compare secrets in constant time.
+	// Verify turns a credential into a principal. Required. An error means that the credential is
+	// not valid, unless it matches ErrUnavailable; it is not shown to the caller. Compare secrets
+	// in constant time.
 	Verify func(ctx context.Context, c Credential) (Principal, error)
-	// Authorize returns nil when p may do a, and any error when not, or one that matches ErrUnavailable when it cannot
-	// tell. Who may not read a plan is told that there is none. Nil allows everything to everybody who was verified.
+	// Authorize returns nil if p may do a. Otherwise it returns an error, which matches
+	// ErrUnavailable if it cannot decide. A caller without read access to a plan gets 404. A nil
+	// function allows every action to every verified caller.
 	Authorize func(ctx context.Context, p Principal, a Access) error
 }
 
-// Open lets everybody in, as the principal "anonymous", whatever credential they show. It is for tests, and for hosts that
-// keep strangers out by other means.
+// Open accepts every caller, with any credential, as the principal "anonymous". It is for tests,
+// and for hosts that keep strangers out by other means.
 func Open() Auth {
 	return Auth{Verify: func(context.Context, Credential) (Principal, error) { return Principal{Name: "anonymous"}, nil }}
 }
 
-// Tokens knows principals by fixed secrets: the keys are tokens, the values names. A password counts as a token, and the user
-// name beside it is not looked at. Comparing takes the same time whatever was sent.
+// Tokens identifies principals by fixed secrets: the keys are tokens, the values names. A password
+// counts as a token; the user name beside it is ignored. The time of a comparison does not depend
+// on the token.
 func Tokens(tokens map[string]string) Auth {
 	type entry struct {
 		digest [sha256.Size]byte
@@ -122,8 +128,8 @@ func (a Auth) Check(ctx context.Context, c Credential) (Principal, error) {
 	}
 }
 
-// Allow asks whether p may do x. Its error matches ErrForbidden, ErrUnavailable, or, for a plan that p may not even read,
-// ota.ErrNotFound.
+// Allow reports whether p may do x. Its error matches ErrForbidden, ErrUnavailable, or
+// ota.ErrNotFound if p may not read the plan.
 func (a Auth) Allow(ctx context.Context, p Principal, x Access) error {
 	if a.Authorize == nil {
 		return nil

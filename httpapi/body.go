@@ -14,8 +14,9 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-// decode reads the request's body, at most limit bytes of it, into what read makes of it. An empty body is as good as {}
-// where that is legal: read is not called then. sum, when not nil, gets every byte.
+// decode reads the request's body, at most limit bytes of it, into what read makes of it. An empty
+// body is as good as {} where that is legal: read is not called then. sum, when not nil, gets every
+// byte.
 func (c *call) decode(limit int64, mayBeEmpty bool, sum hash.Hash, read func(*decoder) error) (*decoder, error) {
 	if c.r.ContentLength > limit {
 		return nil, tooLarge(limit)

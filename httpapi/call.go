@@ -17,7 +17,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-// call is one request being served.
+// call is one request that is being served.
 type call struct {
 	h     *Handler
 	w     http.ResponseWriter
@@ -34,13 +34,13 @@ func (c *call) begin() {
 	c.rc = http.NewResponseController(c.w)
 }
 
-// extend sets the deadline of the writes that follow. A connection that has no deadlines ignores it.
+// extend sets the deadline of the next writes. A connection without deadlines ignores it.
 func (c *call) extend() { netlimit.Extend(c.w, c.h.base.Limits.Write) }
 
 func (c *call) end() { netlimit.Restore(c.w, c.r) }
 
-// refuse answers with the problem that err is. When the answer has begun already it is cut off, so that nobody takes it
-// for a whole one.
+// refuse answers with the problem that err is. If the answer has begun, it closes the connection,
+// so that the client does not take the answer for a complete one.
 func (c *call) refuse(err error) {
 	if c.sent {
 		c.h.base.CutOff(c.r, err)
@@ -124,7 +124,8 @@ func (c *call) truth(name string, absent bool) (bool, error) {
 	}
 }
 
-// plan finds the plan named by id, with or without its prefix, and asks whether the principal may do action to it.
+// plan finds the plan named by id, with or without its prefix, and asks whether the principal may
+// do action to it.
 func (c *call) plan(id string, action Action) (ota.Plan, error) {
 	p, err := c.h.lookup(c.r.Context(), id)
 	if err != nil {

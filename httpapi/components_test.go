@@ -16,7 +16,8 @@ import (
 
 const componentID = "11111111-2222-4333-8444-555555555555"
 
-// Tasks show who their component is: what the Resolver said where that is a UUID, and else something that stays the same.
+// Tasks show who their component is: what the Resolver said where that is a UUID, and else
+// something that stays the same.
 func TestTasksShowTheirComponents(t *testing.T) {
 	resolver := ota.ResolverFunc(func(_ context.Context, _ ota.Spec, a ota.Agent) ([]ota.TaskSpec, error) {
 		db := ota.Component{Name: "db", ID: componentID, Instance: strings.ToUpper(componentID), Node: "n1", Owner: "o1"}

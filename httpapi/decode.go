@@ -13,8 +13,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-// decoder reads a request's body. What cannot be read ends it with an error; values that can be read and are refused are
-// collected, so that one answer shows them all.
+// decoder reads a request's body. What cannot be read ends it with an error; values that can be
+// read and are refused are collected, so that one answer shows them all.
 type decoder struct {
 	*strictjson.Reader
 	strict   bool
@@ -143,8 +143,8 @@ func (d *decoder) pairs(set func(map[string]string)) field {
 	}}
 }
 
-// names reads strings: an array of them, or one string with commas between them. It fails when there are more than most. The bytes
-// that add is given are good until it returns.
+// names reads strings: an array of them, or one string with commas between them. It fails when
+// there are more than most. The bytes that add is given are good until it returns.
 func (d *decoder) names(most int, add func([]byte) error) error {
 	next, err := d.Next()
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-// literal reads a number, or a string that is one. Any other string cannot be read; the error says what is allowed instead.
+// literal reads a number, or a string that is one. Any other string cannot be read; the error says
+// what is allowed instead.
 func (d *decoder) literal(allowed string) (string, error) {
 	next, err := d.Next()
 	if err != nil {

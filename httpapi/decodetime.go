@@ -39,7 +39,8 @@ func (d *decoder) durationText() (string, error) {
 	return d.String()
 }
 
-// timeOfDay is a field that is what the clock on the wall shows, or how long after midnight that is.
+// timeOfDay is a field that is what the clock on the wall shows, or how long after midnight that
+// is.
 func (d *decoder) timeOfDay(set func(time.Duration)) field {
 	return field{read: func() error {
 		s, err := d.durationText()

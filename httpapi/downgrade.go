@@ -11,10 +11,12 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-// Inventory knows where components are installed. CreateDowngradePlan asks it, for its request names components, not agents.
+// Inventory knows where components are installed. CreateDowngradePlan asks it, for its request
+// names components, not agents.
 type Inventory interface {
-	// AgentsOf yields every installation of a component, which is named as in the request. An agent may be there several
-	// times, with installations of different Instances. It is called by many goroutines at once. An error ends the request with 503.
+	// AgentsOf yields every installation of a component, which is named as in the request. An agent
+	// may be there several times, with installations of different Instances. It is called by many
+	// goroutines at once. An error ends the request with 503.
 	AgentsOf(ctx context.Context, component string) iter.Seq2[Installation, error]
 }
 
@@ -162,7 +164,8 @@ func (x *downgrade) named(agents iter.Seq2[ota.Agent, error]) iter.Seq2[ota.Agen
 	}
 }
 
-// installed asks the inventory: agents come in the order in which they are first named, their tasks in that of the components.
+// installed asks the inventory: agents come in the order in which they are first named, their tasks
+// in that of the components.
 func (x *downgrade) installed() (iter.Seq2[ota.Agent, error], error) {
 	var order []string
 	tasks := map[string][]ota.TaskSpec{}

@@ -34,7 +34,8 @@ func (inventory) AgentsOf(_ context.Context, component string) iter.Seq2[httpapi
 	}
 }
 
-// The inventory says which agents a downgrade is about, and each of their tasks goes from where it is to where it was told.
+// The inventory says which agents a downgrade is about, and each of their tasks goes from where it
+// is to where it was told.
 func TestDowngradeByInventory(t *testing.T) {
 	var mu sync.Mutex
 	var calls []string

@@ -49,7 +49,8 @@ func editPlan(c *call) error {
 	return c.answerPlan(p, what, bare)
 }
 
-// edit changes the policy, and then the text of observeDuration, which counts only as long as the policy agrees with it.
+// edit changes the policy, and then the text of observeDuration, which counts only as long as the
+// policy agrees with it.
 func (c *call) edit(p ota.Plan, e *policyEdit, by ota.By) (ota.Plan, error) {
 	var err error
 	if len(e.changes) > 0 || e.observe == nil {

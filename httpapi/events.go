@@ -20,8 +20,9 @@ type watcher struct {
 	last  ota.Status // the plan's status after that record
 }
 
-// watchPlan is WatchPlan: a plan's log as Server-Sent Events, from any record on, every record once and in order. A client
-// that does not keep up is cut off, and goes on from the ID of the last message it has.
+// watchPlan is WatchPlan: a plan's log as Server-Sent Events, from any record on, every record once
+// and in order. A client that does not keep up is cut off, and goes on from the ID of the last
+// message it has.
 func watchPlan(c *call) error {
 	after, err := c.lastEventID()
 	if err != nil {
@@ -73,8 +74,8 @@ func (c *call) lastEventID() (uint64, error) {
 	return n, nil
 }
 
-// follow sends records until the one that ends the plan, or until the client or the log is gone. It returns no error: the
-// stream just ends, and the client comes back with the last ID it has.
+// follow sends records until the one that ends the plan, or until the client or the log is gone. It
+// returns no error: the stream just ends, and the client comes back with the last ID it has.
 func (w *watcher) follow(p ota.Plan) error {
 	ctx := w.c.r.Context()
 	if err := w.recall(ctx); err != nil {
@@ -123,8 +124,8 @@ func (w *watcher) still(ctx context.Context, p *ota.Plan) error {
 	return auth.Allow(ctx, who, Access{Action: ActionRead, Plan: p})
 }
 
-// recall finds out which status the plan had after the last record that the client has, so that the record which ends the
-// plan can be told from those that follow it.
+// recall finds out which status the plan had after the last record that the client has, so that the
+// record which ends the plan can be told from those that follow it.
 func (w *watcher) recall(ctx context.Context) error {
 	if w.after == 0 {
 		return nil
@@ -160,7 +161,8 @@ func (w *watcher) catchUp(ctx context.Context, upTo uint64) (done bool, err erro
 	return false, nil
 }
 
-// frames sends records that follow the last one; done says that the plan ended with one of them, which is then the last.
+// frames sends records that follow the last one; done says that the plan ended with one of them,
+// which is then the last.
 func (w *watcher) frames(frames []frame) (done bool, err error) {
 	var text []byte
 	sent := w.after

@@ -9,8 +9,9 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// feeds follow the logs of plans for those who watch them. However many watch a plan, its log is read, and each record
-// encoded, once; a watcher that falls behind what is kept reads the log by itself.
+// feeds follow the logs of plans for those who watch them. However many watch a plan, its log is
+// read, and each record encoded, once; a watcher that falls behind what is kept reads the log by
+// itself.
 type feeds struct {
 	engine *ota.Engine
 	mu     sync.Mutex
@@ -41,7 +42,8 @@ const (
 	feedBytes  = 4 << 20
 )
 
-// join returns the plan's feed, which begins after revision when it is new. leave must be called once.
+// join returns the plan's feed, which begins after revision when it is new. leave must be called
+// once.
 func (f *feeds) join(plan string, revision uint64) (_ *feed, leave func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -110,8 +112,9 @@ func (x *feed) add(rec *ota.Record) {
 	x.changed = make(chan struct{})
 }
 
-// after returns the frames above revision, or behind when the feed does not have the next one any more, or not yet
-// because it began later: then the log has everything up to upTo. changed is closed when there is more.
+// after returns the frames above revision, or behind when the feed does not have the next one any
+// more, or not yet because it began later: then the log has everything up to upTo. changed is
+// closed when there is more.
 func (x *feed) after(revision uint64) (frames []frame, behind bool, upTo uint64, changed <-chan struct{}, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -14,7 +14,8 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/testserver"
 )
 
-// Many watchers of one plan see every record, share one reader of its log, and leave nothing behind.
+// Many watchers of one plan see every record, share one reader of its log, and leave nothing
+// behind.
 func TestManyWatchers(t *testing.T) {
 	const watchers = 200
 	_, e, url := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{})

@@ -14,8 +14,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-// Handler serves the lifecycle API of one Engine. It is safe for concurrent use. It never redirects: a path is served as it
-// is, or answered by 404.
+// Handler serves the lifecycle API of one Engine. It is safe for concurrent use. It never
+// redirects: it serves a path exactly, or answers 404.
 type Handler struct {
 	engine   *ota.Engine
 	base     handler.Base
@@ -25,14 +25,14 @@ type Handler struct {
 	watchers atomic.Int64
 }
 
-// Mount registers h on mux, under its prefix, so that it coexists with every other pattern of the host: method by method,
-// because "/api/v1/lifecycle/" would conflict with a host's fallback "GET /{any...}".
+// Mount registers h on mux, under its prefix, method by method. So it coexists with every other
+// pattern of the host: "/api/v1/lifecycle/" alone would conflict with a fallback "GET /{any...}".
 func Mount(mux *http.ServeMux, h *Handler) {
 	handler.Mount(mux, h, h.Root(), h.Root()+"/")
 }
 
-// Root is the path below which h serves everything, for hosts with another router than net/http's: the prefix, then
-// "/api/v1/lifecycle".
+// Root is the path below which h serves everything, for hosts with another router than net/http's:
+// the prefix, then "/api/v1/lifecycle".
 func (h *Handler) Root() string { return h.opt.Prefix + protocol.Base }
 
 // ServeHTTP implements http.Handler.

@@ -26,8 +26,8 @@ type historyQuery struct {
 	read          int    // agents of plans of which only some tasks are about the component
 }
 
-// listHistory is ListHistory: one record for each task that has left pending, by plan, newest plan first, then in the
-// plan's order. Plans before the offset are counted, not read.
+// listHistory is ListHistory: one record for each task that has left pending, by plan, newest plan
+// first, then in the plan's order. Plans before the offset are counted, not read.
 func listHistory(c *call) error {
 	q := historyQuery{}
 	var err error
@@ -114,7 +114,8 @@ func (c *call) collect(p *ota.Plan, q *historyQuery, out *wire.List[wire.History
 	return nil
 }
 
-// bounded counts the agents of a plan that are to be read for the sake of a component, and refuses what would read too many.
+// bounded counts the agents of a plan that are to be read for the sake of a component, and refuses
+// what would read too many.
 func (c *call) bounded(p *ota.Plan, q *historyQuery) error {
 	most := c.h.opt.Limits.Search
 	if q.read += p.Agents; q.plan != "" || q.read <= most {

@@ -12,7 +12,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-// Who a component is, is derived from its names: the same names give the same UUIDs, on every machine and for good.
+// Who a component is, is derived from its names: the same names give the same UUIDs, on every
+// machine and for good.
 var identitySpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("github.com/seed-19b57ce3/ota/component"))
 
 // componentName is the name of a component of which nothing is known.
@@ -22,7 +23,8 @@ var componentUUID = identity("component:", componentName)
 
 func nameOf(c ota.Component) string { return cmp.Or(c.Name, componentName) }
 
-// uuidOf is what the Resolver said, when that is a UUID in any of its spellings, and else derived from the parts of a name.
+// uuidOf is what the Resolver said, when that is a UUID in any of its spellings, and else derived
+// from the parts of a name.
 func uuidOf(said, kind string, name ...string) string {
 	if said != "" {
 		if u, err := uuid.Parse(said); err == nil {
@@ -32,7 +34,8 @@ func uuidOf(said, kind string, name ...string) string {
 	return identity(kind, name...)
 }
 
-// identity returns 32 hex digits of a UUIDv5: uuid.NewSHA1 without its allocations, which a million tasks would feel.
+// identity returns 32 hex digits of a UUIDv5: uuid.NewSHA1 without its allocations, which a million
+// tasks would feel.
 func identity(kind string, name ...string) string {
 	var room [384]byte
 	b := append(append(room[:0], identitySpace[:]...), kind...)
@@ -45,7 +48,8 @@ func identity(kind string, name ...string) string {
 	return string(hex.AppendEncode(room[:0], sum[:16]))
 }
 
-// taskKey names one task of one plan. It is written into the task's UUID, so that the UUID alone finds the task.
+// taskKey names one task of one plan. It is written into the task's UUID, so that the UUID alone
+// finds the task.
 type taskKey struct {
 	plan    string
 	ordinal int // the agent's place in the plan
@@ -55,7 +59,8 @@ type taskKey struct {
 // String returns hex digits: 8 for the ordinal, 4 for the task, then those of the plan.
 func (k taskKey) String() string { return taskDigits("", k.ordinal, k.task, planDigits(k.plan)) }
 
-// planDigits is what all tasks of a plan have in common: 0 and a UUID's 32 hex digits, or 1 and those of the ID's bytes.
+// planDigits is what all tasks of a plan have in common: 0 and a UUID's 32 hex digits, or 1 and
+// those of the ID's bytes.
 func planDigits(plan string) string {
 	if id, ok := strings.CutPrefix(plan, "plan-"); ok {
 		if u, err := uuid.Parse(id); err == nil && u.String() == id {

@@ -40,8 +40,9 @@ func (s *sink) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// heap tells by how much what lives on the heap has grown. It looks each time that so many bytes of a body have passed, while
-// the handler waits for its read or write: so nothing is allocated meanwhile, and how busy the machine is makes no difference.
+// heap tells by how much what lives on the heap has grown. It looks each time that so many bytes of
+// a body have passed, while the handler waits for its read or write: so nothing is allocated
+// meanwhile, and how busy the machine is makes no difference.
 type heap struct {
 	before, most uint64
 	every, left  int
@@ -94,8 +95,9 @@ func body(n int) io.Reader {
 	return in
 }
 
-// A large plan is read and written in bounded memory. Reading its request is told apart from making the plan by refusing it
-// at its end; what the Engine and the Store need for 200,000 agents is theirs.
+// A large plan is read and written in bounded memory. Reading its request is told apart from making
+// the plan by refusing it at its end; what the Engine and the Store need for 200,000 agents is
+// theirs.
 func TestLargePlan(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes a while")

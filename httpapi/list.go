@@ -67,8 +67,9 @@ func (c *call) window() (limit, offset int, err error) {
 	return limit, offset, err
 }
 
-// plans is one page of the plans that the principal may read. Where an authorizer decides that plan by plan, it is asked
-// about every plan that matches, so that neither the page nor the total tells of a plan that must not be seen.
+// plans is one page of the plans that the principal may read. Where an authorizer decides that plan
+// by plan, it is asked about every plan that matches, so that neither the page nor the total tells
+// of a plan that must not be seen.
 func (c *call) plans(q ota.PlanQuery) (ota.Page[ota.Plan], error) {
 	ctx := c.r.Context()
 	if c.h.opt.Auth.Authorize == nil {

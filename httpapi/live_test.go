@@ -138,7 +138,8 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
-// A client whose body does not come, and is not needed, is answered in time all the same, and the connection ends.
+// A client whose body does not come, and is not needed, is answered in time all the same, and the
+// connection ends.
 func TestUnreadBody(t *testing.T) {
 	_, e, url := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Limits: httpapi.Limits{Slow: 50 * time.Millisecond, CreateBody: 10}})
 	p, err := e.Create(t.Context(), ota.Spec{ID: "p", Name: "n", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs("a")})

@@ -6,7 +6,8 @@ import (
 	"net/http"
 )
 
-// The description of the API, as it is served at …/openapi.json with the handler's prefix in its servers.
+// The description of the API, as it is served at …/openapi.json with the handler's prefix in its
+// servers.
 //
 //go:embed openapi.json
 var openAPI []byte

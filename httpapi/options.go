@@ -12,23 +12,24 @@ import (
 
 // Options are the settings of a Handler. Auth is required; everything else has a default.
 type Options struct {
-	// Auth decides who may do what. Required: a handler is never open by silence, see Open.
+	// Auth decides which caller may do what. Required: a handler that is open says so, see Open.
 	Auth Auth
-	// Prefix comes before every path, for example "/ota". It begins with a slash and does not end with one; empty means
-	// none. A host that strips its prefix itself leaves it empty.
+	// Prefix comes before every path, for example "/ota". It begins with a slash and does not end
+	// with one. Empty means none. Leave it empty if the host strips its prefix itself.
 	Prefix string
-	// Strict refuses unknown fields and unknown query parameters by name. Otherwise they are ignored, except that a known
-	// field in the wrong case is refused always.
+	// Strict refuses unknown fields and unknown query parameters by name. Otherwise they are
+	// ignored. A known field in the wrong case is always refused.
 	Strict bool
 	// RequireIfMatch refuses every verb without an If-Match header, with 428.
 	RequireIfMatch bool
-	// Inventory knows where components are installed, for CreateDowngradePlan. Nil means that its requests name agents.
+	// Inventory knows where components are installed, for CreateDowngradePlan. Nil means that its
+	// requests must name agents.
 	Inventory Inventory
 	// Limits bound what is accepted.
 	Limits Limits
-	// TempDir is where the agents of large bodies are kept until their plan is made. Empty means the system's.
+	// TempDir stores the agents of large bodies until their plan is made. Empty means the system's.
 	TempDir string
-	// Logger receives what clients are not told: why something was answered by 503. Nil means none.
+	// Logger gets errors that answers do not show: the cause of each 503. Nil means none.
 	Logger *slog.Logger
 }
 
@@ -37,9 +38,11 @@ type Options struct {
 type RequestLimits struct {
 	Body  int64 // bytes of a body; 0 means 1 MiB
 	Depth int   // of nested objects and arrays in JSON; 0 means 32
-	// Slow is how long a body may take to arrive, plus one second for every 16 KiB of it. 0 means 10 s.
+	// Slow is how long a body may take to arrive, plus one second for every 16 KiB of it. 0 means
+	// 10 s.
 	Slow time.Duration
-	// Write is how long a client may take to accept an answer, or an object of a long one. 0 means 15 s.
+	// Write is how long a client may take to accept an answer, or an object of a long one. 0 means
+	// 15 s.
 	Write time.Duration
 }
 
@@ -49,12 +52,14 @@ type Limits struct {
 	Body       int64 // bytes of any other body; 0 means 1 MiB
 	Agents     int   // agents of one plan; 0 means 2,000,000
 	Named      int   // agents named by one skip or retry, reports in one body; 0 means 10,000
-	Preview    int   // agents of one preview, which is held in memory; 0 means 100,000
-	Search     int   // agents that are read for one ListHistory by component over all plans; 0 means 1,000,000
+	Preview    int   // agents of one preview, which is in memory; 0 means 100,000
+	Search     int   // agents that one ListHistory by component may read; 0 means 1,000,000
 	Depth      int   // of nested objects and arrays; 0 means 32
-	// Slow is how long a body may take to arrive, plus one second for every 16 KiB that did. 0 means 10 s.
+	// Slow is how long a body may take to arrive, plus one second for every 16 KiB of it. 0 means
+	// 10 s.
 	Slow time.Duration
-	// Write is how long a client may take to accept 32 KiB of an answer, or one event, before it is cut off. 0 means 15 s.
+	// Write is how long a client may take to accept 32 KiB of an answer, or one event. Then the
+	// server closes the connection. 0 means 15 s.
 	Write time.Duration
 	// Watchers is how many streams of events may be open at once. 0 means 20,000.
 	Watchers int
@@ -89,8 +94,9 @@ func (o Options) check() *setting.Mistakes {
 	return m
 }
 
-// New returns a Handler that serves engine. It starts nothing, and there is nothing to close: what follows plans for streams
-// of events ends with the last stream. An error matches ota.ErrInvalid and names every setting that is not legal.
+// New returns a Handler that serves engine. It starts nothing, and needs no Close: the goroutines
+// for streams of events end with the last stream. An error matches ota.ErrInvalid and names every
+// setting that is not legal.
 func New(engine *ota.Engine, options Options) (*Handler, error) {
 	l := options.Limits
 	base, err := handler.New("httpapi", engine, handler.Limits{

@@ -12,8 +12,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-// policyEdit is the policy of a request: its changes, in the order of the request. Creating a plan and
-// editing one both use it.
+// policyEdit is the policy of a request: its changes, in the order of the request. Creating a plan
+// and editing one both use it.
 type policyEdit struct {
 	d       *decoder
 	changes []func(*ota.Policy)
@@ -40,8 +40,8 @@ func (e *policyEdit) fields() fields {
 	return known
 }
 
-// members are the fields for rows of the table. change is called with each change of the struct that
-// the rows describe.
+// members are the fields for rows of the table. change is called with each change of the struct
+// that the rows describe.
 func (d *decoder) members(rows []policy.Member, change func(func(reflect.Value))) fields {
 	known := make(fields, len(rows)+1)
 	for i := range rows {

@@ -55,7 +55,8 @@ func sample(m *policy.Member, p reflect.Value) {
 	}
 }
 
-// eachMember calls f with every member of a policy by its path, and a policy that has only that one.
+// eachMember calls f with every member of a policy by its path, and a policy that has only that
+// one.
 func eachMember(f func(path string, m *policy.Member, only *ota.Policy)) {
 	var walk func(prefix string, rows []policy.Member, in func(*ota.Policy) reflect.Value)
 	walk = func(prefix string, rows []policy.Member, in func(*ota.Policy) reflect.Value) {
@@ -155,7 +156,8 @@ func TestPolicyRefusals(t *testing.T) {
 	})
 }
 
-// openapi.json has every member, in requests and in answers, with the kind and the range of its row.
+// openapi.json has every member, in requests and in answers, with the kind and the range of its
+// row.
 func TestPolicyInTheDocument(t *testing.T) {
 	var doc struct {
 		Components struct{ Schemas map[string]any }
@@ -201,7 +203,8 @@ func (s schemas) options(schema any) []map[string]any {
 	return all
 }
 
-// documented are the types of JSON by kind, in answers; requests may have more, such as a number in a string.
+// documented are the types of JSON by kind, in answers; requests may have more, such as a number in
+// a string.
 var documented = map[policy.Kind]string{
 	policy.Number: "integer", policy.Fraction: "number", policy.Truth: "boolean", policy.Text: "string",
 	policy.Word: "string", policy.Wait: "string", policy.Limit: "string", policy.Clock: "string",

@@ -21,8 +21,8 @@ const (
 
 var checkNames = []string{checkConnectivity, checkVersion, checkConflict, checkWindow, checkExecutor}
 
-// precheckPlan is Precheck: it asks the Executor about every agent that was not started, and answers when all have answered. Nothing
-// of the plan changes but the record of what was found.
+// precheckPlan is Precheck: it asks the Executor about every agent that was not started, and
+// answers when all have answered. Nothing of the plan changes but the record of what was found.
 func precheckPlan(c *call) error {
 	item := ""
 	d, err := c.body(true, func(d *decoder) error { return d.object(fields{"item": d.text(&item)}) })

@@ -63,7 +63,8 @@ func (c *call) idempotencyKey() (string, error) {
 	return key, nil
 }
 
-// requestKey is the Idempotency-Key as the Engine gets it: apart from those of other principals and operations.
+// requestKey is the Idempotency-Key as the Engine gets it: apart from those of other principals and
+// operations.
 func (c *call) requestKey() (string, error) {
 	key, err := c.idempotencyKey()
 	if key == "" || err != nil {

@@ -12,7 +12,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-// previewPlan is PreviewPlan: what the same body would make of CreateGraduatedPlan. Nothing is written.
+// previewPlan is PreviewPlan: what the same body would make of CreateGraduatedPlan. Nothing is
+// written.
 func previewPlan(c *call) error {
 	if err := c.h.opt.Auth.Allow(c.r.Context(), c.who, Access{Action: ActionCreate}); err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-// newProblem is a refusal that the handler makes itself.
+// newProblem is a refusal that the handler itself makes.
 func newProblem(code, detail string, mistakes ...wire.Mistake) *wire.Problem {
 	r := protocol.RefusalCalled(code)
 	return &wire.Problem{
@@ -74,7 +74,7 @@ func decisions(e *ota.BreachError) string {
 	}
 }
 
-// Where a field of the Engine is called otherwise on the wire.
+// The fields of the Engine that have another name on the wire.
 var (
 	fieldNames = strings.NewReplacer(
 		"agents[", "agentIds[", "shape.size", "batchSize", "shape.batches", "batches", "shape.percent", "percent", "shape.canary", "canary", "shape.growth", "growth", "shape.shuffle", "shuffleSeed", "by.reason", "reason",
@@ -82,7 +82,8 @@ var (
 	fieldIndex = regexp.MustCompile(`\[([^\]]*)\]`)
 )
 
-// pointerOf turns the Engine's name of a field, such as "agents[17].id", into a JSON Pointer, such as "/agentIds/17".
+// pointerOf turns the Engine's name of a field, such as "agents[17].id", into a JSON Pointer, such
+// as "/agentIds/17".
 func pointerOf(field string) string {
 	if field == "shape" {
 		return "/batchSize"
@@ -103,8 +104,9 @@ func pointerOf(field string) string {
 	return "/" + strings.ReplaceAll(fieldIndex.ReplaceAllString(field, ".$1"), ".", "/")
 }
 
-// Status is the row of the table for an error of the Engine or of Auth: the HTTP status and the code of the Problem. What the
-// table does not know, such as a Store that does not answer, is 503 "unavailable".
+// Status returns the HTTP status and the code of the Problem for an error of the Engine or of Auth.
+// An error that the table does not know, such as that of a Store that does not answer, is 503
+// "unavailable".
 func Status(err error) (status int, code string) {
 	r := protocol.RefusalOf(err)
 	return r.Status, r.Code

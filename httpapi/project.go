@@ -12,8 +12,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-// observeKey is the annotation that keeps the text of observeDuration as it was given. Keys with its prefix are this
-// package's own and are not shown.
+// observeKey is the annotation that keeps the text of observeDuration as it was given. Keys with
+// its prefix are this package's own and are not shown.
 const (
 	ownKeys    = "httpapi."
 	observeKey = ownKeys + "observeDuration"
@@ -39,8 +39,8 @@ func planOf(p *ota.Plan) wire.Plan {
 	return out
 }
 
-// observeText is observeDuration as it was given, unless it was changed otherwise since; and a warning when it has no
-// effect because it is no duration.
+// observeText is observeDuration as it was given, unless it was changed otherwise since; and a
+// warning when it has no effect because it is no duration.
 func observeText(p *ota.Policy, annotations map[string]string) (text, warning string) {
 	text = annotations[observeKey]
 	d, ok := duration.Parse(text)

@@ -14,9 +14,9 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-// BenchmarkAgainstJSON makes a plan of 200,000 agents and reads it back, in turn with what encoding/json takes for the same
-// bytes, and reports the medians and their ratios. The sides are also there alone, for profiles of the one or the other:
-// -bench AgainstJSON/create.
+// BenchmarkAgainstJSON makes a plan of 200,000 agents and reads it back, in turn with what
+// encoding/json takes for the same bytes, and reports the medians and their ratios. The sides are
+// also there alone, for profiles of the one or the other: -bench AgainstJSON/create.
 func BenchmarkAgainstJSON(b *testing.B) {
 	const agents = 1_000_000
 	request, err := io.ReadAll(body(agents))

@@ -18,7 +18,8 @@ const chunk = 32 << 10
 // page is how many agents are read from the Engine at a time.
 const page = ota.DefaultPage
 
-// stream is an answer in the making: a short one is sent whole, with its length; a long one as it grows.
+// stream is an answer in the making: a short one is sent whole, with its length; a long one as it
+// grows.
 type stream struct {
 	c    *call
 	hold bool // send nothing before finish
@@ -75,8 +76,8 @@ func (c *call) shown(tasks bool) (s shown, err error) {
 	return s, err
 }
 
-// answerPlan answers with a plan. A plan of one page is read again when it changed while it was read, so that its parts
-// agree; a longer one is as it was when each part was read.
+// answerPlan answers with a plan. A plan of one page is read again when it changed while it was
+// read, so that its parts agree; a longer one is as it was when each part was read.
 func (c *call) answerPlan(p ota.Plan, what shown, wrap func(*stream, func() error) error) error {
 	var s *stream
 	for try := 0; ; try++ {
@@ -140,7 +141,8 @@ func (s *stream) batches(ctx context.Context, p *ota.Plan, tasks bool) error {
 	return nil
 }
 
-// batch writes a batch. Its agents are read twice where they do not fit in a page: once for agentIds, once for tasks.
+// batch writes a batch. Its agents are read twice where they do not fit in a page: once for
+// agentIds, once for tasks.
 func (s *stream) batch(p *ota.Plan, b *ota.Batch, agents *cursor, tasks bool) error {
 	head, err := json.Marshal(wire.Batch{
 		BatchIndex: b.Index, Name: b.Name, AgentIDs: []string{}, Status: b.Status, FailedCount: b.Counts.Bad(),
@@ -190,7 +192,8 @@ func (s *stream) comma(i int) {
 	}
 }
 
-// cursor reads a plan's agents in order, a page at a time, and keeps the pages that the next batch may begin in.
+// cursor reads a plan's agents in order, a page at a time, and keeps the pages that the next batch
+// may begin in.
 type cursor struct {
 	ctx    context.Context
 	engine *ota.Engine

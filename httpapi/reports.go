@@ -80,7 +80,8 @@ func (d *decoder) health() (ota.HealthReport, error) {
 	return r, err
 }
 
-// reportOutcomes is ReportOutcomes. It answers once everything is committed, so that the sender may then forget it.
+// reportOutcomes is ReportOutcomes. It answers once everything is committed, so that the sender may
+// then forget it.
 func reportOutcomes(c *call) error {
 	return report(c, (*decoder).outcome, func(ctx context.Context, p *ota.Plan, list []outcome) error {
 		reports := make([]ota.OutcomeReport, len(list))
@@ -110,7 +111,8 @@ var outcomes = []ota.Reason{
 
 const outcomeWords = "succeeded, error, permanent, rejected, unreachable, throttled"
 
-// outcome reads one report of how an attempt ended. The attempt is named by its key, or by agent, task and number.
+// outcome reads one report of how an attempt ended. The attempt is named by its key, or by agent,
+// task and number.
 func (d *decoder) outcome() (outcome, error) {
 	o := outcome{at: d.Pointer()}
 	r := &o.OutcomeReport

@@ -13,7 +13,7 @@ import (
 // Route is one operation of the API.
 type Route struct {
 	Method    string // for example "POST"
-	Pattern   string // with the prefix, in the syntax of http.ServeMux, for example "/api/v1/lifecycle/upgrade-plans/{planId}"
+	Pattern   string // with the prefix, in the syntax of http.ServeMux
 	Operation string // its operationId in openapi.json
 	Action    Action // what the authorizer is asked for
 }

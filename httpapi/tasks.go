@@ -17,8 +17,8 @@ const (
 	cursorMark   = "v1."
 )
 
-// listTasks is ListTasks: a page of agents, in the plan's order, with all tasks of each. The cursor is the place where the
-// next page begins, so a page costs the same however far down it is.
+// listTasks is ListTasks: a page of agents, in the plan's order, with all tasks of each. The cursor
+// is the place where the next page begins, so a page costs the same however far down it is.
 func listTasks(c *call) error {
 	q := ota.RowQuery{}
 	var err error

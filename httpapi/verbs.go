@@ -20,8 +20,8 @@ var verbs = []struct {
 	{"retry", "RetryAgents", ota.VerbRetry, retryAgents},
 }
 
-// say reads a verb's body, finds its plan and has do carry it out. more are the body's fields besides reason; check
-// looks at them before the plan is looked for.
+// say reads a verb's body, finds its plan and has do carry it out. more are the body's fields
+// besides reason; check looks at them before the plan is looked for.
 func (c *call) say(v ota.Verb, more func(*decoder) fields, check func() error, do func(ota.Plan, ota.By) (ota.Plan, error)) error {
 	what, err := c.shown(false)
 	if err != nil {

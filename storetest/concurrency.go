@@ -128,7 +128,8 @@ func (e *env) race(c ota.Commit) {
 	e.same(rule, len(e.everything(c.Plan).Log), 2)
 }
 
-// hotOwner commits without a pause, and reads the plan again only when it was refused, as an engine does.
+// hotOwner commits without a pause, and reads the plan again only when it was refused, as an engine
+// does.
 type hotOwner struct {
 	e       *env
 	plan    string

@@ -171,7 +171,8 @@ var createCases = cases{
 	}},
 }
 
-// aside runs f beside the caller, who holds something up meanwhile, and gives up when f waits for it.
+// aside runs f beside the caller, who holds something up meanwhile, and gives up when f waits for
+// it.
 func (e *env) aside(f func() error) error {
 	result := make(chan error, 1)
 	go func() { result <- f() }()

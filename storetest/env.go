@@ -13,7 +13,8 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/kit"
 )
 
-// env is what a case works with: an empty store, and helpers that stop the case at the first broken rule.
+// env is what a case works with: an empty store, and helpers that stop the case at the first broken
+// rule.
 type env struct {
 	ctx    context.Context
 	store  ota.Store
@@ -39,7 +40,8 @@ func (e *env) is(rule string, err, want error) {
 	e.that(rule, errors.Is(err, want), "got error %v, want %v", err, want)
 }
 
-// same compares two values by what they hold: their JSON, so that nil and empty, or two forms of one time, are equal.
+// same compares two values by what they hold: their JSON, so that nil and empty, or two forms of
+// one time, are equal.
 func (e *env) same(rule string, got, want any) {
 	if reflect.DeepEqual(got, want) { // the rule, and much faster than the exceptions
 		return

@@ -59,7 +59,8 @@ func (e *env) changes(ctx context.Context) <-chan string {
 	return changes
 }
 
-// told expects to hear of a plan after change. As a change may be lost, it goes on with commits until it hears.
+// told expects to hear of a plan after change. As a change may be lost, it goes on with commits
+// until it hears.
 func (e *env) told(changes <-chan string, plan string, change func()) {
 	change()
 	end := time.After(e.patience)

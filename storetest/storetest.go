@@ -1,13 +1,13 @@
-// Package storetest checks that an implementation of ota.Store keeps the promises that the engine relies on. It needs
-// the standard library only.
+// Package storetest checks that an implementation of ota.Store keeps the promises that the engine
+// relies on. It needs the standard library only.
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t *testing.T) ota.Store { return mystore.New(t.TempDir()) }, storetest.Options{})
 //	}
 //
-// The optional companions of a Store, such as ota.Claimer, are found by ota.As. Their cases are skipped, with the reason in
-// the test's output, when the store does not have them. A wrapper of a Store is tested as Options.Wrap: it must keep the
-// companions of what it wraps.
+// The optional companions of a Store, such as ota.Claimer, are found by ota.As. Their cases are
+// skipped, with the reason in the test's output, when the store does not have them. A wrapper of a
+// Store is tested as Options.Wrap: it must keep the companions of what it wraps.
 package storetest
 
 import (
@@ -19,16 +19,16 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/kit"
 )
 
-// Options says what the store under test can do. The zero value is right for a plain store.
+// Options describe the store under test. The zero value is right for a plain store.
 type Options struct {
-	// TimePrecision is the step of a stored time: every time given to the store is a multiple of it. At most a
-	// microsecond; 0 means a nanosecond.
+	// TimePrecision is the precision of a stored time. Every time in the cases is a multiple of it.
+	// At most a microsecond; 0 means a nanosecond.
 	TimePrecision time.Duration
-	// Reopen returns a second handle on the data of s, as another process would open it, to prove that what was
-	// committed is durable; s itself is not used afterwards. Nil skips those cases.
+	// Reopen returns a second handle on the data of s, as another process would open it, to prove
+	// that what was committed is durable; s itself is not used afterwards. Nil skips those cases.
 	Reopen func(t *testing.T, s ota.Store) ota.Store
-	// Wrap puts the wrapper under test around a store of newStore, and around what Reopen returns. Every case runs
-	// through the wrapper. Reopen gets the store without it. Nil means no wrapper.
+	// Wrap puts the wrapper under test around a store of newStore, and around what Reopen returns.
+	// Every case runs through the wrapper. Reopen gets the store without it. Nil means no wrapper.
 	Wrap func(s ota.Store) ota.Store
 }
 
@@ -39,8 +39,8 @@ func (o Options) wrap(s ota.Store) ota.Store {
 	return o.Wrap(s)
 }
 
-// Run runs every case as a subtest of t. newStore is called once for each case and returns an empty store; it registers
-// what there is to clean up with t.Cleanup. Cases run in parallel.
+// Run runs every case as a subtest of t. It calls newStore once for each case. newStore returns an
+// empty store, and cleans up with t.Cleanup. Cases run in parallel.
 func Run(t *testing.T, newStore func(t *testing.T) ota.Store, opts Options) {
 	t.Helper()
 	if opts.TimePrecision < 0 || opts.TimePrecision > time.Microsecond {
@@ -61,9 +61,10 @@ func Run(t *testing.T, newStore func(t *testing.T) ota.Store, opts Options) {
 	})
 }
 
-// Check runs the cases one after the other without a *testing.T, for example in an operator's tool, and returns every
-// failure, each with the name of its case, joined; or nil. newStore is called once for each case and returns an empty
-// store; nothing is closed. Times are whole microseconds, and durability is not checked, as nothing is opened again.
+// Check runs the cases one after the other without a *testing.T, for example in an operator's tool.
+// It returns every failure, each with the name of its case, joined; or nil. It calls newStore once
+// for each case, which returns an empty store, and closes nothing. Times are whole microseconds.
+// Check does not test durability, because it does not reopen a store.
 func Check(ctx context.Context, newStore func() (ota.Store, error)) error {
 	return check(ctx, newStore, patience)
 }
@@ -99,7 +100,8 @@ var suite = kit.Suite[*env]{Limit: caseLimit, Parallel: true, Themes: []kit.Them
 	{Name: "Wrapper", Cases: wrapperCases},
 }}
 
-// Guards against a store that hangs, not measures of its speed: nothing may fail because the machine is slow.
+// Guards against a store that hangs, not measures of its speed: nothing may fail because the
+// machine is slow.
 const (
 	// patience is how long something may take that should not have to wait at all.
 	patience = time.Minute

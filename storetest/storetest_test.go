@@ -19,8 +19,9 @@ func TestCheckPassesTheReference(t *testing.T) {
 	}
 }
 
-// TestRunWithEverything also runs the cases that need Options. MemStore cannot be opened again, so a second handle is
-// the store itself: it shows that the cases are right, not that MemStore is durable.
+// TestRunWithEverything also runs the cases that need Options. MemStore cannot be opened again, so
+// a second handle is the store itself: it shows that the cases are right, not that MemStore is
+// durable.
 func TestRunWithEverything(t *testing.T) {
 	storetest.Run(t, func(*testing.T) ota.Store { return ota.NewMemStore() }, storetest.Options{
 		TimePrecision: time.Microsecond,

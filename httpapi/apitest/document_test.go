@@ -125,7 +125,8 @@ func TestExchanges(t *testing.T) {
 	}
 }
 
-// unjudged are the statuses of requests whose values the document may not allow, or that nobody has looked at.
+// unjudged are the statuses of requests whose values the document may not allow, or that nobody has
+// looked at.
 var unjudged = map[int]bool{400: true, 401: true, 403: true, 404: true, 405: true, 412: true, 413: true, 415: true, 422: true}
 
 func check(router routers.Router, x *script.Exchange) (*routers.Route, error) {

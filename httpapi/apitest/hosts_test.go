@@ -60,7 +60,8 @@ func own(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "own
 
 func page(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "page") }
 
-// The API works under a prefix in other people's routers, its refusals are its own, and the host's routes stay the host's.
+// The API works under a prefix in other people's routers, its refusals are its own, and the host's
+// routes stay the host's.
 func TestHosts(t *testing.T) {
 	for name, host := range hosts {
 		t.Run(name, func(t *testing.T) {

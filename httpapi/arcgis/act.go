@@ -29,7 +29,8 @@ func (h *Handler) readOnly(ctx context.Context, on bool) (err error) {
 // by is who says what a job says: the one who asked for it.
 func (j *job) by() ota.By { return ota.By{Actor: j.head.CreatedBy, Reason: reason(j.target)} }
 
-// note writes down how far a job has come. It fails with ErrConflict when somebody else has written something since the job was read.
+// note writes down how far a job has come. It fails with ErrConflict when somebody else has written
+// something since the job was read.
 func (h *Handler) note(ctx context.Context, j *job, key, value string) error {
 	by := j.by()
 	by.Control = j.head.Control
@@ -37,7 +38,8 @@ func (h *Handler) note(ctx context.Context, j *job, key, value string) error {
 	return err
 }
 
-// enter switches read-only mode on. It is called for a job that was entered before, too, by a process that may have died.
+// enter switches read-only mode on. It is called for a job that was entered before, too, by a
+// process that may have died.
 func (r *runner) enter(ctx context.Context, j *job) error {
 	err := r.h.readOnly(ctx, true)
 	switch {
@@ -97,7 +99,8 @@ func (r *runner) failOn(ctx context.Context, j *job, err error) error {
 	return r.fail(ctx, j, codeNotPossible, "The rollback is not possible: "+strings.TrimPrefix(err.Error(), "ota: "))
 }
 
-// breached ends the job because a rollback plan has paused itself. That plan stays as it is, for whoever looks into it.
+// breached ends the job because a rollback plan has paused itself. That plan stays as it is, for
+// whoever looks into it.
 func (r *runner) breached(ctx context.Context, j *job, p *ota.Plan) error {
 	const named = 10
 	page, err := r.h.engine.Agents(ctx, p.ID, ota.RowQuery{Status: []ota.TaskStatus{ota.TaskFailed, ota.TaskUnknown}, Limit: named})
@@ -135,7 +138,8 @@ func (r *runner) fail(ctx context.Context, j *job, code int, text string) error 
 	return r.h.note(ctx, j, noteFailed, string(b))
 }
 
-// leave switches read-only mode off, withdraws what was not started, and ends the job. Its caller tries again until it succeeds.
+// leave switches read-only mode off, withdraws what was not started, and ends the job. Its caller
+// tries again until it succeeds.
 func (r *runner) leave(ctx context.Context, j *job) error {
 	if err := r.h.readOnly(ctx, false); err != nil {
 		return err
@@ -156,8 +160,9 @@ func (r *runner) leave(ctx context.Context, j *job) error {
 	return err
 }
 
-// adopt finishes what a process left behind that died between tying a rollback plan to its source and making it: nobody
-// drives a completed plan, so the rollback would never come to be. It looks once for every Run, and after an error.
+// adopt finishes what a process left behind that died between tying a rollback plan to its source
+// and making it: nobody drives a completed plan, so the rollback would never come to be. It looks
+// once for every Run, and after an error.
 func (h *Handler) adopt(ctx context.Context) error {
 	if !h.orphans.Swap(false) {
 		return nil

@@ -39,7 +39,8 @@ func notFound() error {
 	return &refusal{code: http.StatusNotFound, message: "There is nothing at this path."}
 }
 
-// refuse turns an error into its answer. An error that is not the client's is logged, and told without its text.
+// refuse turns an error into its answer. An error that is not the client's is logged, and told
+// without its text.
 func (c *call) refuse(err error) any {
 	var r *refusal
 	switch {

@@ -95,8 +95,8 @@ func (h *Handler) labels(also map[string]string) map[string]string {
 	return labels
 }
 
-// chainOf orders versions by their completion and keeps what leads to the newest: a version that does not begin where the
-// one before it ended begins a chain of its own.
+// chainOf orders versions by their completion and keeps what leads to the newest: a version that
+// does not begin where the one before it ended begins a chain of its own.
 func chainOf(done []ota.Plan) []ota.Plan {
 	slices.SortStableFunc(done, func(a, b ota.Plan) int {
 		return cmp.Or(a.EndedAt.Compare(b.EndedAt), a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
@@ -135,7 +135,8 @@ type target struct {
 	undo               []ota.Plan // what is to be undone, the newest first
 }
 
-// targets are the versions below the present one, the newest first, as far as only patches have to be undone.
+// targets are the versions below the present one, the newest first, as far as only patches have to
+// be undone.
 func (s *site) targets() []target {
 	var list []target
 	var undo []ota.Plan

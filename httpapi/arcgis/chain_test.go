@@ -71,7 +71,8 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// A plan that was canceled is no version, and one that was rolled back by other means is none any more.
+// A plan that was canceled is no version, and one that was rolled back by other means is none any
+// more.
 func TestOtherMeans(t *testing.T) {
 	inTime(t, func(t *testing.T, w *world) {
 		w.install("pat_1", "1", "2")

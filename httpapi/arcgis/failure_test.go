@@ -16,7 +16,8 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// Two hosts that both run the job do it once, and leave read-only mode, also when one of them is slow.
+// Two hosts that both run the job do it once, and leave read-only mode, also when one of them is
+// slow.
 func TestTwoHosts(t *testing.T) {
 	for i, slow := range []time.Duration{0, 3 * time.Second, 9 * time.Second, time.Minute, time.Second} {
 		inTime(t, func(t *testing.T, w *world) {
@@ -186,7 +187,8 @@ func TestCanceled(t *testing.T) {
 	}
 }
 
-// An operator who pauses the rollback plan keeps the organization in read-only mode until the plan is resumed.
+// An operator who pauses the rollback plan keeps the organization in read-only mode until the plan
+// is resumed.
 func TestPaused(t *testing.T) {
 	inTime(t, func(t *testing.T, w *world) {
 		w.install("pat_1", "1.0", "1.1")

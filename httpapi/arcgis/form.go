@@ -18,8 +18,8 @@ import (
 // known are the parameters that mean something here. Others, such as callback, are ignored.
 var known = []string{"f", "token", "versionManifest", "rollbackSettings"}
 
-// read gathers the parameters: those of a POST from its body, those of every other method from the query. What can be
-// read is there also when something else cannot.
+// read gathers the parameters: those of a POST from its body, those of every other method from the
+// query. What can be read is there also when something else cannot.
 func (c *call) read() *refusal {
 	query, err := parseForm(c.r.URL.RawQuery)
 	c.fields = query
@@ -80,8 +80,8 @@ func isForm(h http.Header) bool {
 	return err == nil && t == "application/x-www-form-urlencoded" && (charset == "" || strings.EqualFold(charset, "utf-8"))
 }
 
-// parseForm is url.ParseQuery for clients that do not encode: a semicolon is a character like any other, spaces and
-// quotes may stand there as they are. A parameter that is given twice is refused.
+// parseForm is url.ParseQuery for clients that do not encode: a semicolon is a character like any
+// other, spaces and quotes may stand there as they are. A parameter that is given twice is refused.
 func parseForm(s string) (map[string]string, *refusal) {
 	fields := map[string]string{}
 	var first *refusal
@@ -136,8 +136,8 @@ func inQuery(query string) bool {
 	return false
 }
 
-// manifestID reads the parameter versionManifest: an object with an id. Its other members, such as those that
-// checkRollback lists, are ignored.
+// manifestID reads the parameter versionManifest: an object with an id. Its other members, such as
+// those that checkRollback lists, are ignored.
 func (c *call) manifestID() (string, error) {
 	const allowed = `for example {"id":"pat_345432_505"}`
 	text, ok := c.fields["versionManifest"]

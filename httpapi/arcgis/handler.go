@@ -24,7 +24,8 @@ type Handler struct {
 
 const upgrades = "/system/upgrades"
 
-// Mount registers h on mux, under its prefix, method by method, so that it coexists with every other pattern of the host.
+// Mount registers h on mux, under its prefix, method by method, so that it coexists with every
+// other pattern of the host.
 func Mount(mux *http.ServeMux, h *Handler) {
 	handler.Mount(mux, h, h.Root(), h.Root()+"/")
 }
@@ -92,7 +93,8 @@ func (c *call) serve() (any, error) {
 	return nil, notFound()
 }
 
-// verify finds out who calls. The token of a POST is in its body, that of a GET in its query or header.
+// verify finds out who calls. The token of a POST is in its body, that of a GET in its query or
+// header.
 func (c *call) verify(unread *refusal) error {
 	token := c.fields["token"]
 	var details []string

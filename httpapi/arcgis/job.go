@@ -11,9 +11,10 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// A job is a chain of rollback plans, and everything about it is in their labels and annotations. The first one, the head,
-// has the label arcgis.job=rollback, by which jobs are found; the others have the head's ID there. The head's annotations
-// tell what was asked for, fixed when it was made, and how far Run has come.
+// A job is a chain of rollback plans, and everything about it is in their labels and annotations.
+// The first one, the head, has the label arcgis.job=rollback, by which jobs are found; the others
+// have the head's ID there. The head's annotations tell what was asked for, fixed when it was made,
+// and how far Run has come.
 const (
 	labelJob  = "arcgis.job"
 	headLabel = "rollback"
@@ -75,8 +76,8 @@ func nowMillis() string { return strconv.FormatInt(time.Now().UnixMilli(), 10) }
 // done reports whether nothing is left to do.
 func (j *job) done() bool { return j.left != 0 }
 
-// current returns the first step whose rollback has not completed, and its plan, which is nil when it was not made yet. When
-// all have completed it is the number of steps.
+// current returns the first step whose rollback has not completed, and its plan, which is nil when
+// it was not made yet. When all have completed it is the number of steps.
 func (j *job) current() (int, *ota.Plan) {
 	for k, p := range j.steps {
 		if p == nil || p.Status != ota.StatusCompleted {

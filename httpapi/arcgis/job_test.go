@@ -23,7 +23,8 @@ func inTime(t *testing.T, test func(*testing.T, *world)) {
 	})
 }
 
-// The whole life of a job: the document's codes in the document's order, at the times at which things happened.
+// The whole life of a job: the document's codes in the document's order, at the times at which
+// things happened.
 func TestRollback(t *testing.T) {
 	inTime(t, func(t *testing.T, w *world) {
 		w.site.takes = 10 * time.Second

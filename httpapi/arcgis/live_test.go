@@ -48,8 +48,8 @@ func live(t *testing.T, limits httpapi.RequestLimits) (url string, e *ota.Engine
 	return testserver.Serve(t, mux), e, site
 }
 
-// The document's request, byte by byte, sent by curl to a real server with a real fleet; then the siblings', until the job is
-// done.
+// The document's request, byte by byte, sent by curl to a real server with a real fleet; then the
+// siblings', until the job is done.
 func TestCurl(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Fatal("there is no curl, and this test is about it: ", err)
@@ -127,7 +127,8 @@ func TestSlowForm(t *testing.T) {
 	}
 }
 
-// A client whose form does not come, and is not needed, is answered in time all the same, and the connection ends.
+// A client whose form does not come, and is not needed, is answered in time all the same, and the
+// connection ends.
 func TestUnreadForm(t *testing.T) {
 	url, _, _ := live(t, httpapi.RequestLimits{Slow: 50 * time.Millisecond})
 	for _, c := range []struct{ method, path, typ, want string }{

@@ -14,25 +14,31 @@ import (
 
 // Options are the settings of a Handler. Auth and ReadOnly are required.
 type Options struct {
-	// Auth decides who may do what. Required: a handler is never open by silence, see httpapi.Open. The token of a request is
-	// the Credential's; httpapi.ActionList is asked for the deployment, httpapi.ActionRead and the verb rollback for its plans.
+	// Auth decides which caller may do what. Required: a handler that is open says so, see
+	// httpapi.Open. The Credential has the token of the request. The deployment needs
+	// httpapi.ActionList; its plans need httpapi.ActionRead and the verb rollback.
 	Auth httpapi.Auth
-	// ReadOnly switches the read-only mode of the organization on and off. Required. Setting what is set already must be
-	// harmless: after a crash it is set again. An error when switching on ends the job before anything is touched;
-	// switching off is tried again until it succeeds. It should return soon after ctx ends.
+	// ReadOnly switches the read-only mode of the organization on and off. Required. It must be
+	// idempotent: after a crash it is called again. If switching on fails, the job ends before it
+	// changes an agent. Switching off is retried until it succeeds. It should return soon after ctx
+	// ends.
 	ReadOnly func(ctx context.Context, on bool) error
-	// Prefix comes before "/system/upgrades", for example "/context/admin". It begins with a slash and does not end with
-	// one; empty means none. A host that strips its prefix itself leaves it empty.
+	// Prefix comes before "/system/upgrades", for example "/context/admin". It begins with a slash
+	// and does not end with one; empty means none. A host that strips its prefix itself leaves it
+	// empty.
 	Prefix string
-	// Deployment, when not empty, leaves out all plans but those whose label "deployment" is this.
+	// Deployment selects the plans whose label "deployment" has this value. Empty means all plans.
 	Deployment string
-	// Limits bound what one request may cost. Write grows by one second for every 16 KiB of the answer.
+	// Limits bound what one request may cost. Write grows by one second for every 16 KiB of the
+	// answer.
 	Limits httpapi.RequestLimits
-	// Poll is how often Run looks for jobs that another process has begun, and how soon it tries again what failed. 0 means 1 s.
+	// Poll is the time between two searches for jobs of other processes, and between two tries of a
+	// step that failed. 0 means 1 s.
 	Poll time.Duration
 	// SwitchLimit is how long one call of ReadOnly may take. 0 means 5 min.
 	SwitchLimit time.Duration
-	// Logger receives what clients are not told: why something failed for now. Nil means none.
+	// Logger gets errors that answers do not show: why a request or a job failed for now. Nil means
+	// none.
 	Logger *slog.Logger
 }
 
@@ -57,8 +63,9 @@ func (o Options) check() *setting.Mistakes {
 	return m
 }
 
-// New returns a Handler that serves engine. It starts nothing: jobs move only while Run, and the Engine's Run, are called. An error matches
-// ota.ErrInvalid and names every setting that is not legal.
+// New returns a Handler that serves engine. It starts nothing: jobs progress only while its Run and
+// the Engine's Run are called. An error matches ota.ErrInvalid and names every setting that is not
+// legal.
 func New(engine *ota.Engine, options Options) (*Handler, error) {
 	base, err := handler.New("arcgis", engine, handler.Limits(options.Limits), options.Logger, options.check())
 	if err != nil {

@@ -61,8 +61,8 @@ func (m *mortal) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota
 	return err
 }
 
-// Whenever the host is killed, its next Run finds the job, finishes it and leaves read-only mode; it makes no difference whether the
-// switch remembers. A job that was not made by then is none.
+// Whenever the host is killed, its next Run finds the job, finishes it and leaves read-only mode;
+// it makes no difference whether the switch remembers. A job that was not made by then is none.
 func TestRestart(t *testing.T) {
 	finished := 0
 	for at := 1; finished < 4; at++ {

@@ -68,7 +68,8 @@ func (s *site) find(id string) (*target, error) {
 	return nil, bad("There is no version "+texts.Shorten(id)+" to go back to.", details...)
 }
 
-// mayUndo asks, for every plan that is to be undone, whether the caller may and whether the Engine could.
+// mayUndo asks, for every plan that is to be undone, whether the caller may and whether the Engine
+// could.
 func (c *call) mayUndo(t *target) error {
 	for i := range t.undo {
 		p := &t.undo[i]
@@ -136,8 +137,8 @@ func (c *call) begin(t *target) (*job, error) {
 
 func reason(id string) string { return "ArcGIS rollback to " + texts.Shorten(id) }
 
-// specOf is how the rollback plan of one step differs from its source: no batch of it is held, because nobody who speaks
-// this API could promote it.
+// specOf is how the rollback plan of one step differs from its source: no batch of it is held,
+// because nobody who speaks this API could promote it.
 func specOf(source *ota.Plan, label string, notes map[string]string) ota.RollbackSpec {
 	policy := source.Policy
 	policy.Hold = ota.Hold{}

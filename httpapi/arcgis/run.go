@@ -8,13 +8,15 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Run carries out jobs until ctx ends, and returns nil then: it switches read-only mode on, makes and starts the rollback plans one
-// after the other, and switches read-only mode off. The Engine's Run, here or in another process on the same Store, does
-// the work itself. A job that was begun before, also by a process that died, goes on where it stood. Run it in one process
-// at a time; that two run does no harm unless one of them is stalled while it switches.
+// Run carries out jobs until ctx ends, and returns nil then: it switches read-only mode on, makes
+// and starts the rollback plans one after the other, and switches read-only mode off. The Engine's
+// Run, here or in another process on the same Store, does the work itself. A job that was begun
+// before, also by a process that died, goes on where it stood. Run it in one process at a time;
+// that two run does no harm unless one of them is stalled while it switches.
 //
-// When Run ends in the middle of a job the organization stays in read-only mode, as the work goes on; the next Run switches it
-// on once more, in case that the switch forgot, and off when the job is done.
+// When Run ends in the middle of a job the organization stays in read-only mode, as the work goes
+// on; the next Run switches it on once more, in case that the switch forgot, and off when the job
+// is done.
 func (h *Handler) Run(ctx context.Context) error {
 	r := &runner{h: h}
 	for ctx.Err() == nil {
@@ -51,8 +53,8 @@ func (r *runner) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// step does the next thing that is to be done, one at a time: what is done is read from the Store again before the next
-// thing is chosen. It reports idle when there is nothing to do for now.
+// step does the next thing that is to be done, one at a time: what is done is read from the Store
+// again before the next thing is chosen. It reports idle when there is nothing to do for now.
 func (r *runner) step(ctx context.Context) (idle bool, err error) {
 	if err := r.h.adopt(ctx); err != nil {
 		return false, err

@@ -52,8 +52,8 @@ func (p *patch) apply(l *look) (wish, error) {
 	return a.result()
 }
 
-// set is add and replace, which differ for lists only. A value that the object shows already changes nothing: so a client
-// may send back what it has read.
+// set is add and replace, which differ for lists only. A value that the object shows already
+// changes nothing: so a client may send back what it has read.
 func (a *applying) set(name string, v any, add bool) error {
 	f := document[name]
 	if f.told {
@@ -159,7 +159,8 @@ func (a *applying) removeMembers(name string, members []string) {
 	}
 }
 
-// matches reports whether an entry of a list is the one that a delete means: equal in everything that is given.
+// matches reports whether an entry of a list is the one that a delete means: equal in everything
+// that is given.
 func matches(entry, given any) bool {
 	want, ok := given.(map[string]any)
 	have, same := entry.(map[string]any)

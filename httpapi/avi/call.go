@@ -30,7 +30,8 @@ func (c *call) begin() {
 
 func (c *call) end() { netlimit.Restore(c.w, c.r) }
 
-// refuse answers with what err is. An answer that has begun already is cut off, so that nobody takes it for a whole one.
+// refuse answers with what err is. An answer that has begun already is cut off, so that nobody
+// takes it for a whole one.
 func (c *call) refuse(err error) {
 	if c.sent {
 		c.h.base.CutOff(c.r, err)

@@ -36,8 +36,9 @@ func (c *call) patchOne() error {
 // rounds is how often a patch is applied anew because somebody has changed the plan meanwhile.
 const rounds = 16
 
-// change carries out a patch. All of it is checked against the plan as it stands before anything is done. What then is to be
-// done are up to three verbs: each is said to the very plan that was looked at, or all is looked at again.
+// change carries out a patch. All of it is checked against the plan as it stands before anything is
+// done. What then is to be done are up to three verbs: each is said to the very plan that was
+// looked at, or all is looked at again.
 func (c *call) change(p *patch, plan ota.Plan) (ota.Plan, error) {
 	x := &changing{c: c}
 	for round := 1; ; round++ {
@@ -102,7 +103,8 @@ func (x *changing) carryOut(p ota.Plan, w wish) (ota.Plan, error) {
 
 func (x *changing) by(p *ota.Plan) ota.By { return ota.By{Actor: x.c.who.Name, Control: p.Control} }
 
-// decide edits the plan, and then resumes it, so that the new action counts from the first outcome on.
+// decide edits the plan, and then resumes it, so that the new action counts from the first outcome
+// on.
 func (x *changing) decide(p ota.Plan, w wish) (ota.Plan, error) {
 	ctx, engine := x.c.r.Context(), x.c.h.engine
 	if w.action != nil {

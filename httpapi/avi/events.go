@@ -10,7 +10,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi"
 )
 
-// What one object tells at most: of the batches the newest, of what happened to the node before the newest too.
+// What one object tells at most: of the batches the newest, of what happened to the node before the
+// newest too.
 const (
 	maxEvents  = 1000
 	maxHistory = 20
@@ -61,7 +62,8 @@ func (l *look) failures() (any, error) {
 	return out, err
 }
 
-// history are the plans of the same node that have ended; without a node the plan's own rollback plan.
+// history are the plans of the same node that have ended; without a node the plan's own rollback
+// plan.
 func (l *look) history() (any, error) {
 	q := ota.PlanQuery{Status: []ota.Status{ota.StatusCompleted, ota.StatusCanceled, ota.StatusRolledBack}, Limit: maxHistory}
 	if node := l.plan.Labels["node"]; node != "" {
@@ -95,7 +97,8 @@ func (l *look) past() map[string]any {
 	return e
 }
 
-// eachPlan calls f for every plan that matches and may be read, newest first, until it returns false.
+// eachPlan calls f for every plan that matches and may be read, newest first, until it returns
+// false.
 func (c *call) eachPlan(q ota.PlanQuery, f func(*ota.Plan) (more bool, err error)) error {
 	for {
 		page, err := c.h.engine.Plans(c.r.Context(), q)

@@ -14,7 +14,8 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// A client of the load balancer's API decides, while the plan is made ready, that it goes on in spite of failures.
+// A client of the load balancer's API decides, while the plan is made ready, that it goes on in
+// spite of failures.
 func Example() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})

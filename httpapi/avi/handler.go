@@ -21,11 +21,12 @@ type Handler struct {
 
 const collection = "/api/upgradestatusinfo"
 
-// roots are the paths that are served; below the first two there are objects. The document prints its path without /api.
+// roots are the paths that are served; below the first two there are objects. The document prints
+// its path without /api.
 var roots = []string{collection, "/upgradestatusinfo", "/api/cluster/status", "/login", "/logout"}
 
-// Mount registers h on mux, method by method, so that it coexists with every other pattern of the host. It takes /login and
-// /logout too, where the SDKs look for them.
+// Mount registers h on mux, method by method, so that it coexists with every other pattern of the
+// host. It takes /login and /logout too, where the SDKs look for them.
 func Mount(mux *http.ServeMux, h *Handler) {
 	for i, root := range roots {
 		handler.Mount(mux, h, h.opt.Prefix+root)

@@ -18,7 +18,8 @@ const (
 	maxAnnotations = 64
 )
 
-// keptOf reads what clients have set. Annotations can be written by others too: what does not fit the document is not there.
+// keptOf reads what clients have set. Annotations can be written by others too: what does not fit
+// the document is not there.
 func keptOf(p *ota.Plan) map[string]any {
 	given, ok := p.Annotations[keptKey]
 	if !ok {
@@ -41,7 +42,8 @@ func keptOf(p *ota.Plan) map[string]any {
 	return kept
 }
 
-// annotations is the change of annotations that makes a plan keep this; both are nil when it does already.
+// annotations is the change of annotations that makes a plan keep this; both are nil when it does
+// already.
 func annotations(p *ota.Plan, kept map[string]any) (set map[string]string, remove []string, err error) {
 	have, ok := p.Annotations[keptKey]
 	if len(kept) == 0 {

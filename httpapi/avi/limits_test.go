@@ -29,7 +29,8 @@ func TestLongLists(t *testing.T) {
 	}
 }
 
-// Of a plan with a long past only its newest records are read, and what it tells itself stands in for the rest.
+// Of a plan with a long past only its newest records are read, and what it tells itself stands in
+// for the rest.
 func TestLongLog(t *testing.T) {
 	w := newWorld(t, avi.Options{})
 	p := w.plan(otatest.IDs("ok-", 1), nil)
@@ -53,7 +54,8 @@ func TestLongLog(t *testing.T) {
 	})
 }
 
-// A client whose body does not come is answered in time, also where nobody reads it, and the connection ends.
+// A client whose body does not come is answered in time, also where nobody reads it, and the
+// connection ends.
 func TestSlowBody(t *testing.T) {
 	w := newWorld(t, avi.Options{Limits: httpapi.RequestLimits{Slow: 50 * time.Millisecond}})
 	p := w.plan(otatest.IDs("ok-", 1), nil)
@@ -72,7 +74,8 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
-// What depends on the clock: a closed window is waiting, an observed batch is not, and a duration goes on until the end.
+// What depends on the clock: a closed window is waiting, an observed batch is not, and a duration
+// goes on until the end.
 func TestClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{Latency: time.Minute}), ota.Options{})

@@ -11,7 +11,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// look is one plan being looked at: what its object shows is found out field by field, and only where it is wanted.
+// look is one plan being looked at: what its object shows is found out field by field, and only
+// where it is wanted.
 type look struct {
 	c    *call
 	plan *ota.Plan
@@ -64,7 +65,8 @@ func init() { // a field may show others
 	}
 }
 
-// field is what the object shows of a field: what a client has set, else what the Engine tells. Nil is absent.
+// field is what the object shows of a field: what a client has set, else what the Engine tells. Nil
+// is absent.
 func (l *look) field(name string) (any, error) {
 	v, kept := l.kept[name]
 	if project, ok := projections[name]; ok && !kept {

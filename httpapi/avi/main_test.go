@@ -84,7 +84,8 @@ func (w *world) until(id string, want ota.Status) ota.Plan {
 	return ota.Plan{}
 }
 
-// suspended makes a plan whose breach has paused it: one of its two batches of four has two failures.
+// suspended makes a plan whose breach has paused it: one of its two batches of four has two
+// failures.
 func (w *world) suspended() ota.Plan {
 	w.t.Helper()
 	ids := append(otatest.IDs("fail-", 2), otatest.IDs("ok-", 6)...)

@@ -15,7 +15,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/avi"
 )
 
-// The handler coexists with a host's own pages and with the lifecycle API, under a prefix or without one.
+// The handler coexists with a host's own pages and with the lifecycle API, under a prefix or
+// without one.
 func TestMount(t *testing.T) {
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "page") })
 	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
@@ -116,7 +117,8 @@ func (broken) Plans(context.Context, ota.PlanQuery) (ota.Page[ota.PlanRow], erro
 	return ota.Page[ota.PlanRow]{}, errors.New("the secret host is down")
 }
 
-// A Store that does not answer is 503, which the SDKs try again after, and no error tells more than it must.
+// A Store that does not answer is 503, which the SDKs try again after, and no error tells more than
+// it must.
 func TestBrokenStore(t *testing.T) {
 	e, err := ota.New(broken{ota.NewMemStore()}, nil, ota.Options{})
 	if err != nil {

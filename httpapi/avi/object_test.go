@@ -217,7 +217,8 @@ func (w *world) waitInFlight(id string) {
 	w.t.Fatal("nothing is in flight")
 }
 
-// Times follow the log: every change moves _last_modified, only a change of status moves last_changed_time.
+// Times follow the log: every change moves _last_modified, only a change of status moves
+// last_changed_time.
 func TestTimes(t *testing.T) {
 	w := newWorld(t, avi.Options{})
 	p := w.plan(otatest.IDs("ok-", 4), func(s *ota.Spec) { s.Shape.Size = 2; s.Policy.Hold.Every = true })

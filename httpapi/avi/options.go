@@ -14,21 +14,24 @@ import (
 
 // Options are the settings of a Handler. Auth is required; everything else has a default.
 type Options struct {
-	// Auth decides who may do what, as for the lifecycle API. Required: a handler is never open by silence, see httpapi.Open. A
-	// login's user name and password, or token, is the credential; a tenant that a client names is in the Access.
+	// Auth decides which caller may do what, as in the lifecycle API. Required: a handler that is
+	// open says so, see httpapi.Open. The credential is the user name and password, or the token,
+	// of a login. The Access has the tenant that the client names.
 	Auth httpapi.Auth
-	// Prefix comes before every path, for example "/ota". The SDKs know none, so leave it empty for them.
+	// Prefix comes before every path, for example "/ota". The SDKs know none, so leave it empty for
+	// them.
 	Prefix string
-	// Version is what a login is told that the controller is. Empty means "30.2.1".
+	// Version is the version of the controller in the answer to a login. Empty means "30.2.1".
 	Version string
-	// SessionLife is how long a login is good for. What the verifier would not accept any more is accepted until then.
-	// 0 means 1 h.
+	// SessionLife is how long a login is valid, also if the verifier would no longer accept it. 0
+	// means 1 h.
 	SessionLife time.Duration
-	// Sessions is how many logins may be good at once; one more ends the one that would end first. 0 means 10,000.
+	// Sessions is how many logins may be valid at once. One more ends the login that would expire
+	// first. 0 means 10,000.
 	Sessions int
 	// Limits bound what one request may cost. Write is for each object of an answer.
 	Limits httpapi.RequestLimits
-	// Logger receives what clients are not told: why something was answered by 503. Nil means none.
+	// Logger gets errors that answers do not show: the cause of each 503. Nil means none.
 	Logger *slog.Logger
 }
 

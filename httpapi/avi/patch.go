@@ -7,8 +7,8 @@ import (
 // patch is the body of a PATCH: what to add, to replace and to delete, by field, in this order.
 type patch struct {
 	add, replace map[string]any
-	// remove holds, by field: of a list the entries to remove, of params and seg_params the members to remove, and nil
-	// where all of the field is meant.
+	// remove holds, by field: of a list the entries to remove, of params and seg_params the members
+	// to remove, and nil where all of the field is meant.
 	remove map[string]any
 }
 
@@ -59,7 +59,8 @@ func readFields(r *strictjson.Reader, into map[string]any, read func(*strictjson
 
 func readValue(r *strictjson.Reader, key string) (any, error) { return document[key].read(r) }
 
-// readRemoval reads what a delete says about a field. The value of anything but a list and the params is not looked at.
+// readRemoval reads what a delete says about a field. The value of anything but a list and the
+// params is not looked at.
 func readRemoval(r *strictjson.Reader, key string) (any, error) {
 	f := document[key]
 	if f.told {

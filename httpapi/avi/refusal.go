@@ -28,8 +28,8 @@ func refuse(status int, format string, args ...any) error {
 // errNotFound says what the real controller says.
 var errNotFound = &refusal{status: http.StatusNotFound, text: "UpgradeStatusInfo object not found!"}
 
-// refusalOf is the answer for an error. The SDKs repeat a request after 401, 419 and 5xx, so what cannot get better by
-// repeating is 400, also where the lifecycle API says 409, 412 or 422.
+// refusalOf is the answer for an error. The SDKs repeat a request after 401, 419 and 5xx, so what
+// cannot get better by repeating is 400, also where the lifecycle API says 409, 412 or 422.
 func refusalOf(err error) *refusal {
 	var made *refusal
 	if errors.As(err, &made) {

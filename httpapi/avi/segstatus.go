@@ -110,7 +110,8 @@ func (l *look) refs(s map[string]any) error {
 	return nil
 }
 
-// suspendedRefs adds the failed agents that a decision is needed about, and those that were accepted at a resume.
+// suspendedRefs adds the failed agents that a decision is needed about, and those that were
+// accepted at a resume.
 func (l *look) suspendedRefs(lists map[string][]any) error {
 	suspend, skip := []any{}, []any{}
 	failed, err := l.failed()
@@ -146,8 +147,8 @@ func (l *look) failed() (failed []ota.AgentInfo, err error) {
 	return failed, err
 }
 
-// accepted are the ordinals of the failed agents that were accepted. The Engine knows how many there are in a batch: they are those
-// that failed first.
+// accepted are the ordinals of the failed agents that were accepted. The Engine knows how many
+// there are in a batch: they are those that failed first.
 func (l *look) accepted(failed []ota.AgentInfo) (map[int]bool, error) {
 	failed = slices.Clone(failed)
 	slices.SortStableFunc(failed, func(x, y ota.AgentInfo) int {
@@ -169,7 +170,8 @@ func (l *look) accepted(failed []ota.AgentInfo) (map[int]bool, error) {
 	return out, nil
 }
 
-// agents calls f for the agents in these statuses, in the plan's order, until it returns false or maxRows were seen.
+// agents calls f for the agents in these statuses, in the plan's order, until it returns false or
+// maxRows were seen.
 func (l *look) agents(statuses []ota.TaskStatus, f func(*ota.AgentInfo) bool) error {
 	q := ota.RowQuery{Status: statuses, Limit: maxRefs}
 	for seen := 0; seen < maxRows; {

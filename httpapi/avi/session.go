@@ -14,8 +14,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi"
 )
 
-// sessions are the logins that are good now. They are in memory only: after a restart every client logs in again, which
-// the SDKs do by themselves.
+// sessions are the logins that are good now. They are in memory only: after a restart every client
+// logs in again, which the SDKs do by themselves.
 type sessions struct {
 	life time.Duration
 	most int
@@ -30,7 +30,8 @@ type session struct {
 	ends time.Time
 }
 
-// begin makes a session and returns its cookie. When there are too many, the one that would end first ends.
+// begin makes a session and returns its cookie. When there are too many, the one that would end
+// first ends.
 func (s *sessions) begin(who httpapi.Principal) (cookie, csrf string) {
 	cookie, csrf = secret(), secret()
 	s.mu.Lock()
@@ -90,15 +91,17 @@ func secret() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// The cookies: the session's, under the names of older and newer controllers, and the token that scripts of other sites cannot read.
+// The cookies: the session's, under the names of older and newer controllers, and the token that
+// scripts of other sites cannot read.
 const csrfCookie = "csrftoken"
 
 var cookieNames = []string{"avi-sessionid", "sessionid"}
 
 var crossOrigin = http.NewCrossOriginProtection()
 
-// identify finds out who makes a request: by its Authorization header, by its session, or by whatever else the verifier
-// sees in it. A request that a browser may send on its own, and that changes something, has to prove that it is none.
+// identify finds out who makes a request: by its Authorization header, by its session, or by
+// whatever else the verifier sees in it. A request that a browser may send on its own, and that
+// changes something, has to prove that it is none.
 func (h *Handler) identify(r *http.Request) (httpapi.Principal, error) {
 	credential := httpapi.Credential{Request: r}
 	if given := r.Header.Get("Authorization"); given != "" {
@@ -118,7 +121,8 @@ func (h *Handler) identify(r *http.Request) (httpapi.Principal, error) {
 	return h.opt.Auth.Check(r.Context(), credential)
 }
 
-// prove refuses a request that changes something and has no CSRF token: any site could have made a browser send it.
+// prove refuses a request that changes something and has no CSRF token: any site could have made a
+// browser send it.
 func (s *session) prove(r *http.Request) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
@@ -130,8 +134,8 @@ func (s *session) prove(r *http.Request) error {
 	return nil
 }
 
-// Run drops logins that have ended, every minute, until ctx ends; it returns nil then. A host runs it beside the Engine's
-// Run. Without it nothing is wrong: they are dropped at the next login.
+// Run drops logins that have ended, every minute, until ctx ends; it returns nil then. A host runs
+// it beside the Engine's Run. Without it nothing is wrong: they are dropped at the next login.
 func (h *Handler) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()

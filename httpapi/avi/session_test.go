@@ -203,7 +203,8 @@ func TestSessionsEnd(t *testing.T) {
 	})
 }
 
-// One authorizer says who may do what, and is told the tenant. Who may not read a plan is told that there is none.
+// One authorizer says who may do what, and is told the tenant. Who may not read a plan is told that
+// there is none.
 func TestAuthorize(t *testing.T) {
 	auth := httpapi.Tokens(tokens)
 	may := map[string]bool{}

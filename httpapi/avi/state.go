@@ -54,8 +54,8 @@ func (l *look) fsm() (string, error) {
 	}
 }
 
-// waiting reports whether a running plan has nothing in flight, and may start nothing: no window is open, the next batch is held,
-// or the gate has not passed.
+// waiting reports whether a running plan has nothing in flight, and may start nothing: no window is
+// open, the next batch is held, or the gate has not passed.
 func waiting(p *ota.Plan, x ota.Explanation) bool {
 	if p.InFlight() > 0 {
 		return false

@@ -27,8 +27,9 @@ const (
 	maxRead   = 10_000 // how many records of a plan that is not are read
 )
 
-// trace reads the log up to the revision at which the plan was read. When the plan is not remembered and its status did not
-// change within the newest maxRead records, the change is taken to be the one that the plan itself tells.
+// trace reads the log up to the revision at which the plan was read. When the plan is not
+// remembered and its status did not change within the newest maxRead records, the change is taken
+// to be the one that the plan itself tells.
 func (l *look) trace() (trace, error) {
 	if l.seen != nil {
 		return *l.seen, nil

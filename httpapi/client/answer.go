@@ -14,8 +14,8 @@ import (
 )
 
 // AnswerError is an answer that does not come from the lifecycle API: the page of a proxy, or of
-// another server because the address is wrong. It matches wire.ErrUnavailable when its Status is 429
-// or at least 500, and no other sentinel.
+// another server because the address is wrong. It matches wire.ErrUnavailable when its Status is
+// 429 or at least 500, and no other sentinel.
 type AnswerError struct {
 	Method      string
 	URL         string // of the last request, after redirects; without credentials and query

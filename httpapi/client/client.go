@@ -8,12 +8,12 @@
 //
 // # Errors
 //
-// A refusal is a [*wire.Problem]. It matches the same sentinels as the Engine's error on the server,
-// so errors.Is(err, ota.ErrState) holds on both sides. errors.As finds an [*ota.StateError],
-// [*ota.BreachError], [*ota.ClaimError] or [*ota.FieldError] in it.
+// A refusal is a [*wire.Problem]. It matches the same sentinels as the Engine's error on the
+// server, so errors.Is(err, ota.ErrState) holds on both sides. errors.As finds an
+// [*ota.StateError], [*ota.BreachError], [*ota.ClaimError] or [*ota.FieldError] in it.
 //
-// An answer that does not come from the lifecycle API, such as a proxy's page, is an [*AnswerError].
-// An ID that no plan can have is an [*ota.FieldError], and nothing is sent.
+// An answer that does not come from the lifecycle API, such as a proxy's page, is an
+// [*AnswerError]. An ID that no plan can have is an [*ota.FieldError], and nothing is sent.
 package client
 
 import (
@@ -56,7 +56,8 @@ type Options struct {
 	// connection of a Watch, which then connects again.
 	HTTP *http.Client
 	// Silence is how long a Watch waits for anything, the server's heartbeats included. After that
-	// it takes the connection for broken and connects again. 0 means 1 min, which is four heartbeats.
+	// it takes the connection for broken and connects again. 0 means 1 min, which is four
+	// heartbeats.
 	Silence time.Duration
 }
 

@@ -16,8 +16,9 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
-// Create is Engine.Create. The agents are sent while they are read; the plan comes back without its batches. An error that they
-// yield is returned, and nothing is made. Spec.RequestKey is the Idempotency-Key; ID, Fingerprint and Actor are the server's and must be empty.
+// Create is Engine.Create. It sends the agents while it reads them. If they yield an error, it
+// returns that error and makes no plan. Spec.RequestKey is the Idempotency-Key. The server chooses
+// ID, Fingerprint and Actor: they must be empty. The plan comes back without its batches.
 func (c *Client) Create(ctx context.Context, spec ota.Spec) (p wire.Plan, err error) {
 	q := request{method: http.MethodPost, path: "/upgrade-plans", query: withoutBatches(), by: ota.By{Request: spec.RequestKey}}
 	err = sendSpec(q, &spec, func(q request) error {
@@ -27,7 +28,7 @@ func (c *Client) Create(ctx context.Context, spec ota.Spec) (p wire.Plan, err er
 	return p, err
 }
 
-// Preview is Engine.Preview. The spec is sent as by Create, and its RequestKey is not looked at.
+// Preview is Engine.Preview. It sends the spec as Create does, without its RequestKey.
 func (c *Client) Preview(ctx context.Context, spec ota.Spec, call time.Duration) (p wire.Preview, err error) {
 	q := request{method: http.MethodPost, path: "/plans/preview", query: url.Values{"callDuration": {call.String()}}}
 	err = sendSpec(q, &spec, func(q request) error {
@@ -37,7 +38,7 @@ func (c *Client) Preview(ctx context.Context, spec ota.Spec, call time.Duration)
 	return p, err
 }
 
-// sendSpec has a request sent whose body is a spec.
+// sendSpec sends a request whose body is a spec.
 func sendSpec(q request, spec *ota.Spec, send func(request) error) error {
 	for field, s := range map[string]string{"id": spec.ID, "fingerprint": spec.Fingerprint, "actor": spec.Actor} {
 		if s != "" {
@@ -70,7 +71,7 @@ func sendSpec(q request, spec *ota.Spec, send func(request) error) error {
 	return err
 }
 
-// writeAgents writes the request: what comes before the agents, then one after another.
+// writeAgents writes the body: the members before the agents, then one agent after another.
 func writeAgents(out io.Writer, head []byte, spec *ota.Spec) error {
 	w := bufio.NewWriterSize(out, 32<<10)
 	_, _ = w.Write(head[:len(head)-1]) // the first error stays, and Flush returns it
@@ -102,7 +103,8 @@ type agentRecord struct {
 	Labels  map[string]string `json:"labels,omitempty"`
 }
 
-// creationOf is a Spec as a request, without its agents. What is zero is left out, which means the default.
+// creationOf is a Spec as a request, without its agents. Zero members are left out: they mean the
+// default.
 func creationOf(s *ota.Spec) map[string]any {
 	body := map[string]any{"name": s.Name, "fromVersion": s.FromVersion, "toVersion": s.ToVersion, "toRelease": s.ToRelease}
 	add := func(name string, v any, given bool) {

@@ -10,7 +10,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/client"
 )
 
-// An agent that was told to upgrade itself, and was given the attempt's key, reports hours later how that ended.
+// An agent that was told to upgrade itself, and was given the attempt's key, reports hours later
+// how that ended.
 func ExampleClient_ReportOutcome() {
 	keys := make(chan string, 1) // stands for a message to the agent
 	engine, err := ota.New(ota.NewMemStore(), ota.Waiting(func(_ context.Context, a ota.Attempt) error {

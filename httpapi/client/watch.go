@@ -23,8 +23,8 @@ import (
 // connection breaks, it connects again and continues after the last record. The server may cut the
 // connection because the loop is slow. A refusal, such as ota.ErrNotFound, is yielded and ends it.
 //
-// A Watch of an ended plan, after its last record, follows what is still added to its log, such as a
-// later rollback.
+// A Watch of an ended plan, after its last record, follows what is still added to its log, such as
+// a later rollback.
 func (c *Client) Watch(ctx context.Context, id string, after uint64) iter.Seq2[ota.Record, error] {
 	return func(yield func(ota.Record, error) bool) {
 		for try := 0; ; try++ {

@@ -108,7 +108,8 @@ func TestWatchAfterTheEnd(t *testing.T) {
 	}
 }
 
-// A connection on which nothing comes any more, as when a server has vanished without a word, is given up for another one.
+// A connection on which nothing comes any more, as when a server has vanished without a word, is
+// given up for another one.
 func TestSilentServer(t *testing.T) {
 	c, e, direct := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{})
 	p, err := c.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("a")})

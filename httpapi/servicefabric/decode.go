@@ -13,8 +13,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
 )
 
-// decoder reads a request's body. Unknown members are skipped, as the real server does; a known one in the wrong case is
-// refused, and so is everything that strictjson refuses.
+// decoder reads a request's body. Unknown members are skipped, as the real server does; a known one
+// in the wrong case is refused, and so is everything that strictjson refuses.
 type decoder struct{ *strictjson.Reader }
 
 // fields are the members an object may have. A null counts as absent.

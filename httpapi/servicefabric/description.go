@@ -27,7 +27,8 @@ var (
 	kinds   = []string{invalid, "Rolling"}
 )
 
-// description is an ApplicationUpgradeDescription. It is kept with the plan in this form, and shown.
+// description is an ApplicationUpgradeDescription. It is kept with the plan in this form, and
+// shown.
 type description struct {
 	Name                                   string
 	TargetApplicationTypeVersion           string
@@ -233,7 +234,8 @@ func plus(a, b time.Duration) time.Duration {
 // same reports whether two descriptions say the same.
 func (v *description) same(o *description) bool { return v.canonical() == o.canonical() }
 
-// canonical is one text for all descriptions that say the same, whatever the order of parameters and the spelling of times.
+// canonical is one text for all descriptions that say the same, whatever the order of parameters
+// and the spelling of times.
 func (v *description) canonical() string {
 	m := v.monitoring()
 	c := *v

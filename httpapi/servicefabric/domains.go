@@ -24,7 +24,8 @@ type domain struct {
 	batch int // in the plan that is at work
 }
 
-// domains are an application's upgrade domains as they stand, in the order in which the plan at work takes them.
+// domains are an application's upgrade domains as they stand, in the order in which the plan at
+// work takes them.
 type domains struct {
 	list    []domain
 	plan    *ota.Plan  // the plan at work: forward, or back; nil when there is none
@@ -67,8 +68,8 @@ func (u *upgrade) domains(ctx context.Context, e *ota.Engine) (*domains, error) 
 // stopped reports whether a breach has stopped a domain on its way: it is then the next one again.
 func (u *upgrade) stopped() bool { return u.plan.Status == ota.StatusPaused && u.breach() != nil }
 
-// back reads the domains of an upgrade that rolls back: those with nothing to undo are completed. Until the first one has begun
-// after an interruption there are none.
+// back reads the domains of an upgrade that rolls back: those with nothing to undo are completed.
+// Until the first one has begun after an interruption there are none.
 func (ds *domains) back(ctx context.Context, e *ota.Engine, u *upgrade) error {
 	if u.back == nil {
 		return nil
@@ -141,7 +142,8 @@ func (p *domainProgress) add(agent, phase string) {
 	p.NodeUpgradeProgressList = append(p.NodeUpgradeProgressList, nodeProgress{agent, phase, []struct{}{}})
 }
 
-// The most agents that are shown of a domain, and of one at its failure, which is kept with the plan.
+// The most agents that are shown of a domain, and of one at its failure, which is kept with the
+// plan.
 const (
 	maxNodes     = 1000
 	maxKeptNodes = 100

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
 )
 
-// fabricError is a refusal: what a client gets as {"Error":{"Code":…,"Message":…}}. Clients lose a code that comes without
-// a message, so there is always one.
+// fabricError is a refusal: what a client gets as {"Error":{"Code":…,"Message":…}}. Clients lose a
+// code that comes without a message, so there is always one.
 type fabricError struct {
 	status  int
 	code    string
@@ -59,8 +59,8 @@ func refuse(code, format string, args ...any) *fabricError {
 // errAgain says that what was read is no longer so: the call is to be looked at anew.
 var errAgain = errors.New("servicefabric: changed meanwhile")
 
-// refusalOf is the refusal that stands for an error of the Engine, of Auth or of the inventory. What it does not know, such as
-// a Store that does not answer, is 503.
+// refusalOf is the refusal that stands for an error of the Engine, of Auth or of the inventory.
+// What it does not know, such as a Store that does not answer, is 503.
 func refusalOf(err error) *fabricError {
 	var made *fabricError
 	var claim *ota.ClaimError

@@ -12,8 +12,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/servicefabric"
 )
 
-// fuzz sends bodies to one call of an application that is being upgraded, and of one that is not. Whatever they are, the
-// answer is 200 or a FabricError below 500.
+// fuzz sends bodies to one call of an application that is being upgraded, and of one that is not.
+// Whatever they are, the answer is 200 or a FabricError below 500.
 func fuzz(f *testing.F, call string, seeds ...string) {
 	for _, s := range seeds {
 		f.Add(s, "6.0", "60", true)

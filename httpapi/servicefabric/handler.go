@@ -16,8 +16,9 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 )
 
-// Mount registers h on mux so that it coexists with every other pattern of the host: method by method. It takes everything
-// below /Applications/, and below /$/, where the real gateway has its cluster and answers unknown paths by 400.
+// Mount registers h on mux so that it coexists with every other pattern of the host: method by
+// method. It takes everything below /Applications/, and below /$/, where the real gateway has its
+// cluster and answers unknown paths by 400.
 func Mount(mux *http.ServeMux, h *Handler) {
 	handler.Mount(mux, h, "/Applications", "/Applications/", "/$/")
 }
@@ -79,8 +80,8 @@ func (c *call) serve() error {
 	return operations[op].serve(c)
 }
 
-// route reads /Applications/{applicationId}/$/{operation}: the application's full name and the operation. The ID's parts are
-// delimited by "~", or by "/" as before version 6.0.
+// route reads /Applications/{applicationId}/$/{operation}: the application's full name and the
+// operation. The ID's parts are delimited by "~", or by "/" as before version 6.0.
 func route(path string) (name, op string, ok bool) {
 	parts := strings.Split(path, "/")
 	n := len(parts)
@@ -104,10 +105,12 @@ func route(path string) (name, op string, ok bool) {
 	return scheme + strings.ReplaceAll(strings.Join(parts[2:n-2], "/"), "~", "/"), op, true
 }
 
-// runtimeVersion is the newest version of the API that is known; the calls have been the same since 6.0.
+// runtimeVersion is the newest version of the API that is known; the calls have been the same since
+// 6.0.
 const runtimeVersion = 7.2
 
-// versionServed reports whether an api-version is one that the real gateway takes: a decimal number, "-preview" or not.
+// versionServed reports whether an api-version is one that the real gateway takes: a decimal
+// number, "-preview" or not.
 func versionServed(values []string) bool {
 	if len(values) == 0 {
 		return false

@@ -13,8 +13,9 @@ import (
 
 // Inventory knows the applications of a host. It is called by many goroutines at once.
 type Inventory interface {
-	// Application returns the application with this full name, for example "fabric:/myapp/app1", or an error that matches
-	// ota.ErrNotFound when there is none. Any other error is answered by 503. The value must not be changed afterwards.
+	// Application returns the application with this full name, for example "fabric:/myapp/app1", or
+	// an error that matches ota.ErrNotFound when there is none. Any other error is answered by 503.
+	// The value must not be changed afterwards.
 	Application(ctx context.Context, name string) (Application, error)
 }
 
@@ -22,10 +23,11 @@ type Inventory interface {
 type Application struct {
 	// TypeName is the name of its type, for example "app1Type".
 	TypeName string
-	// TypeVersion is what its agents run before the first upgrade. At most 255 bytes. Without one the first upgrade
-	// cannot be rolled back.
+	// TypeVersion is what its agents run before the first upgrade. At most 255 bytes. Without one
+	// the first upgrade cannot be rolled back.
 	TypeVersion string
-	// UpgradeDomains are its agents, every one in one domain. At least one agent; every domain has a name of its own.
+	// UpgradeDomains are its agents, every one in one domain. At least one agent; every domain has
+	// a name of its own.
 	UpgradeDomains []UpgradeDomain
 	// Versions are those of its type that are provisioned; nil means all.
 	Versions []string
@@ -44,8 +46,8 @@ func (a *Application) provisioned(version string) bool {
 // scheme begins the full name of every application.
 const scheme = "fabric:/"
 
-// Apps is a simple Inventory: applications by their full names. It must not be changed while it is in use. As a
-// flag.Value it reads "NAME=agent,agent,…", once for each application.
+// Apps is a simple Inventory: applications by their full names. It must not be changed while it is
+// in use. As a flag.Value it reads "NAME=agent,agent,…", once for each application.
 type Apps map[string]Application
 
 // Application implements Inventory.
@@ -57,9 +59,9 @@ func (a Apps) Application(_ context.Context, name string) (Application, error) {
 	return app, nil
 }
 
-// Add adds an application: name is without "fabric:/". Its agents are dealt out to five upgrade domains in turn, UD0 to
-// UD4, or to fewer where there are fewer agents; it is of the type "…Type", named after the last part of its name, at
-// version 1.0.0, and every version counts as provisioned.
+// Add adds an application: name is without "fabric:/". Its agents are dealt out to five upgrade
+// domains in turn, UD0 to UD4, or to fewer where there are fewer agents; it is of the type "…Type",
+// named after the last part of its name, at version 1.0.0, and every version counts as provisioned.
 func (a Apps) Add(name string, agents ...string) error {
 	name = strings.TrimPrefix(name, scheme)
 	_, twice := a[scheme+name]

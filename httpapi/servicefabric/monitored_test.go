@@ -74,7 +74,8 @@ func TestFailureActionRollback(t *testing.T) {
 	})
 }
 
-// FailureAction Manual makes the mode UnmonitoredManual: the upgrade waits, and MoveToNextUpgradeDomain takes it on.
+// FailureAction Manual makes the mode UnmonitoredManual: the upgrade waits, and
+// MoveToNextUpgradeDomain takes it on.
 func TestFailureActionManual(t *testing.T) {
 	bubble(t, []string{"fail-1", "ok-2", "ok-3"}, func(t *testing.T, w *world) {
 		w.post("Upgrade", describe("2", "Monitored", policy(`"HealthCheckStableDurationInMilliseconds":"PT1M"`)), "")
@@ -97,7 +98,8 @@ func TestFailureActionManual(t *testing.T) {
 	})
 }
 
-// With fewer at once than a domain has, a domain that was stopped on its way is the next one, and goes on by itself alone.
+// With fewer at once than a domain has, a domain that was stopped on its way is the next one, and
+// goes on by itself alone.
 func TestFailureActionManualWithinADomain(t *testing.T) {
 	agents := []string{"fail-1", "ok-2", "ok-3", "ok-4", "ok-5", "ok-6", "ok-7"}
 	bubble(t, agents, func(t *testing.T, w *world) {

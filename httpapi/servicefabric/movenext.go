@@ -66,7 +66,8 @@ func (c *call) tryMoveNext(name string) error {
 	return c.move(u, ds.plan, next.batch)
 }
 
-// move lets a batch of the plan at work begin, and answers the breach that it waits for, if there is one.
+// move lets a batch of the plan at work begin, and answers the breach that it waits for, if there
+// is one.
 func (c *call) move(u *upgrade, p *ota.Plan, batch int) error {
 	stopped := u.stopped()
 	if u.breach() != nil {
@@ -83,8 +84,8 @@ func (c *call) move(u *upgrade, p *ota.Plan, batch int) error {
 	return stale(err)
 }
 
-// change gives an upgrade that rolls forward another description. With answer, a breach that stands is answered: what it was
-// about is kept, and what has failed is accepted.
+// change gives an upgrade that rolls forward another description. With answer, a breach that stands
+// is answered: what it was about is kept, and what has failed is accepted.
 func (c *call) change(u *upgrade, next *kept, answer bool) error {
 	e := c.h.engine
 	text, err := written(next)

@@ -14,20 +14,22 @@ import (
 
 // Options are the settings of a Handler. Auth and Inventory are required.
 type Options struct {
-	// Auth decides who may do what, as in package httpapi. Required: a handler is never open by silence, see httpapi.Open.
-	// The credential is a bearer token, or whatever Verify reads from the request, such as a client certificate. Tenant of
-	// an Access is the application's full name. Starting an upgrade asks for httpapi.ActionCreate, reading its progress
-	// for ActionRead, and the other calls for the verbs rollback, promote and edit.
+	// Auth decides which caller may do what, as in package httpapi. Required: a handler that is
+	// open says so, see httpapi.Open. The credential is a bearer token, or what Verify reads from
+	// the request, such as a client certificate. Tenant of an Access is the application's full
+	// name. An upgrade needs httpapi.ActionCreate, its progress ActionRead, and the other calls the
+	// verbs rollback, promote and edit.
 	Auth httpapi.Auth
 	// Inventory knows the applications. Required.
 	Inventory Inventory
-	// Concurrency is the most agents of an upgrade that may be open at once. 0 means all of a domain: it is the unit.
+	// Concurrency is the most agents of an upgrade that may be open at once. 0 means all agents of
+	// a domain.
 	Concurrency int
 	// Limits bound what one request may cost. What is stored of a description must fit 64 KiB.
 	Limits httpapi.RequestLimits
-	// Poll is how often Run looks whether an upgrade that waits for a rollback may start. 0 means 250 ms.
+	// Poll is the time between two checks of upgrades that wait for a rollback. 0 means 250 ms.
 	Poll time.Duration
-	// Logger receives what clients are not told: why something was answered by 503. Nil means none.
+	// Logger gets errors that answers do not show: the cause of each 503. Nil means none.
 	Logger *slog.Logger
 }
 
@@ -54,12 +56,12 @@ type Handler struct {
 	opt    Options
 
 	mu     sync.Mutex
-	open   map[string]uint64 // by their IDs, plans that may have something to be finished; when each was last said to
+	open   map[string]uint64 // by ID, plans that Run may have to finish; the newest has the largest number
 	tracks uint64
 }
 
-// New returns a Handler that serves engine. It starts nothing; Run does what happens after an answer. An error matches
-// ota.ErrInvalid and names every setting that is not legal.
+// New returns a Handler that serves engine. It starts nothing; Run does the work that follows an
+// answer. An error matches ota.ErrInvalid and names every setting that is not legal.
 func New(engine *ota.Engine, options Options) (*Handler, error) {
 	base, err := handler.New("servicefabric", engine, handler.Limits(options.Limits), options.Logger, options.check())
 	if err != nil {

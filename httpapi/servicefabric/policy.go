@@ -49,8 +49,8 @@ func (v *description) threshold() float64 {
 	return 0
 }
 
-// probeEvery is the time between two questions about health: the Engine's default, or less where a change would be noticed too
-// late.
+// probeEvery is the time between two questions about health: the Engine's default, or less where a
+// change would be noticed too late.
 func probeEvery(m monitoring) time.Duration {
 	every := ota.DefaultProbe
 	for _, d := range []time.Duration{m.stable, m.retry} {
@@ -72,7 +72,8 @@ func backPolicy(p ota.Policy, hold bool) *ota.Policy {
 	return &p
 }
 
-// lay cuts an application's agents into batches, one for each upgrade domain, in the order that the description asks for.
+// lay cuts an application's agents into batches, one for each upgrade domain, in the order that the
+// description asks for.
 func (v *description) lay(app *Application) (ota.Shape, iter.Seq2[ota.Agent, error], error) {
 	var shape ota.Shape
 	domains, err := order(app.UpgradeDomains, v.SortOrder)

@@ -116,10 +116,12 @@ func (u *upgrade) state(ds *domains, mode string) string {
 	}
 }
 
-// waitsFor reports whether a domain is to be waited for: it is the next one, and not the first, which begins by itself.
+// waitsFor reports whether a domain is to be waited for: it is the next one, and not the first,
+// which begins by itself.
 func (u *upgrade) waitsFor(next *domain) bool { return next != nil && (next.batch > 0 || u.stopped()) }
 
-// describe shows the description with what became of it since: the old version as the target once it goes back.
+// describe shows the description with what became of it since: the old version as the target once
+// it goes back.
 func (info *progressInfo) describe(u *upgrade) {
 	d := u.kept.Description
 	d.RollingUpgradeMode = info.RollingUpgradeMode
@@ -147,7 +149,8 @@ func (info *progressInfo) clocks(u *upgrade, ds *domains) {
 	}
 }
 
-// tell adds what has to be asked for: the agents at work, why it failed, and how it stands in words.
+// tell adds what has to be asked for: the agents at work, why it failed, and how it stands in
+// words.
 func (c *call) tell(info *progressInfo, u *upgrade, ds *domains) (err error) {
 	e := c.h.engine
 	if ds.plan != nil {

@@ -17,8 +17,8 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// Every path, verb and api-version that is not one of ours is 400 E_INVALIDARG, behind a mux of the host too, and both forms of
-// an ID name the same application.
+// Every path, verb and api-version that is not one of ours is 400 E_INVALIDARG, behind a mux of the
+// host too, and both forms of an ID name the same application.
 func TestPaths(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0, "ok-1")
@@ -129,7 +129,8 @@ func TestDescriptions(t *testing.T) {
 	}
 }
 
-// Nobody gets in without a credential, and the authorizer is asked about every call, with the application and its plan.
+// Nobody gets in without a credential, and the authorizer is asked about every call, with the
+// application and its plan.
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0, "ok-1", "ok-2", "ok-3")
@@ -196,7 +197,8 @@ func (s broken) Plans(ctx context.Context, _ ota.PlanQuery) (ota.Page[ota.PlanRo
 	return ota.Page[ota.PlanRow]{}, errors.New("secret: disk on fire")
 }
 
-// A store that fails is 503, one that does not answer is 504 after the timeout of the caller, and neither tells more than it must.
+// A store that fails is 503, one that does not answer is 504 after the timeout of the caller, and
+// neither tells more than it must.
 func TestStoreDown(t *testing.T) {
 	t.Parallel()
 	for _, silent := range []bool{false, true} {

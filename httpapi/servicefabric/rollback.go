@@ -19,8 +19,8 @@ const (
 	reasonTimeout       = "OverallUpgradeTimeout"
 )
 
-// rollback is RollbackApplicationUpgrade. While the upgrade rolls back already it is success again, and drops what was
-// to follow.
+// rollback is RollbackApplicationUpgrade. While the upgrade rolls back already it is success again,
+// and drops what was to follow.
 func (c *call) rollback() error {
 	if err := c.retry(c.tryRollback); err != nil {
 		return err
@@ -56,10 +56,11 @@ func (c *call) tryRollback() error {
 	return c.interrupt(u, nil, []string{keyGoal}, "")
 }
 
-// interrupt makes a pending upgrade roll back, with annotations set and removed before it can have ended.
+// interrupt makes a pending upgrade roll back, with annotations set and removed before it can have
+// ended.
 //
-// The plan is paused first: a paused plan does not complete, so that what is taken back is an upgrade that was under way, and
-// what it has touched stays what it was when the Engine looks.
+// The plan is paused first: a paused plan does not complete, so that what is taken back is an
+// upgrade that was under way, and what it has touched stays what it was when the Engine looks.
 func (c *call) interrupt(u *upgrade, set map[string]string, remove []string, why string) error {
 	h, p, by := c.h, *u.plan, c.by(why)
 	hold := u.mode() == modeManual && set[keyGoal] == ""
@@ -120,7 +121,8 @@ func (c *call) annotate(p *ota.Plan, set map[string]string, remove []string) err
 	return stale(err)
 }
 
-// unhold lets a rollback that waits for MoveToNextUpgradeDomain go through when an upgrade is to follow it.
+// unhold lets a rollback that waits for MoveToNextUpgradeDomain go through when an upgrade is to
+// follow it.
 func (c *call) unhold(u *upgrade, set map[string]string) error {
 	if set[keyGoal] == "" || u.back == nil || !u.back.Policy.Hold.Every {
 		return nil
@@ -147,7 +149,8 @@ func (h *Handler) undo(ctx context.Context, p *ota.Plan, hold bool, by ota.By) e
 // holdsBack reports whether the rollback of an interrupted plan waits for MoveToNextUpgradeDomain.
 func holdsBack(p *ota.Plan) bool { return p.Policy.Hold.Every && p.Annotations[keyGoal] == "" }
 
-// failing describes what was in progress when a breach struck, or an interruption that is given as one.
+// failing describes what was in progress when a breach struck, or an interruption that is given as
+// one.
 func (u *upgrade) failing(ctx context.Context, e *ota.Engine, b *ota.Breach) (*failure, error) {
 	f := &failure{At: b.At, Reason: reasonHealth}
 	switch b.Reason {

@@ -8,11 +8,13 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// lookAgain is how often Run looks through all upgrades for what another process has left to be done.
+// lookAgain is how often Run looks through all upgrades for what another process has left to be
+// done.
 const lookAgain = time.Minute
 
-// Run starts upgrades that wait for a rollback to end, and finishes what a process that died has begun, until ctx ends; it
-// returns nil then. Several processes may run it at once. Without it such an upgrade starts when Upgrade is called again.
+// Run starts upgrades that wait for a rollback to end, and finishes what a process that died has
+// begun, until ctx ends; it returns nil then. Several processes may run it at once. Without it such
+// an upgrade starts when Upgrade is called again.
 func (h *Handler) Run(ctx context.Context) error {
 	var looked time.Time
 	waits := map[string]time.Duration{} // of plans of which a step has failed

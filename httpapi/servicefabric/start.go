@@ -60,7 +60,8 @@ func (c *call) tryUpgrade(d *description) error {
 	return c.h.create(c.ctx, u, d, c.who.Name)
 }
 
-// upgradeInstead makes d the application's goal while another upgrade is pending: that one is rolled back first.
+// upgradeInstead makes d the application's goal while another upgrade is pending: that one is
+// rolled back first.
 func (c *call) upgradeInstead(u *upgrade, d *description) error {
 	now := &u.kept.Description
 	if u.goal != nil {
@@ -88,9 +89,10 @@ func (c *call) upgradeInstead(u *upgrade, d *description) error {
 	return c.interrupt(u, map[string]string{keyGoal: text}, nil, "another upgrade was started")
 }
 
-// settle does the next step of what is to happen to a plan after an answer: it rolls back a plan that was interrupted, and
-// starts the upgrade that waits for the end of one. It reports whether something is left to be done later. Every step may be
-// done by several processes at once, and after any of them has died.
+// settle does the next step of what is to happen to a plan after an answer: it rolls back a plan
+// that was interrupted, and starts the upgrade that waits for the end of one. It reports whether
+// something is left to be done later. Every step may be done by several processes at once, and
+// after any of them has died.
 func (h *Handler) settle(ctx context.Context, id string) (more bool, err error) {
 	p, err := h.engine.Plan(ctx, id)
 	if err != nil {

@@ -126,7 +126,8 @@ func (v *description) merge(by *updateDescription) {
 	}
 }
 
-// updateBack changes an upgrade that rolls back: its mode between the unmonitored ones, and what concerns the Executor.
+// updateBack changes an upgrade that rolls back: its mode between the unmonitored ones, and what
+// concerns the Executor.
 func (c *call) updateBack(u *upgrade, v *updateDescription) error {
 	r := v.UpdateDescription
 	switch {

@@ -12,7 +12,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// What a plan that is an application's upgrade has. Annotations that an Executor may look at in its attempts come last.
+// What a plan that is an application's upgrade has. Annotations that an Executor may look at in its
+// attempts come last.
 const (
 	labelDialect     = "dialect"
 	labelApplication = "servicefabric.application"
@@ -201,7 +202,8 @@ func (u *upgrade) breach() *ota.Breach {
 	return nil
 }
 
-// mode is the present mode. A breach with FailureAction Manual makes it UnmonitoredManual; a rollback is never monitored.
+// mode is the present mode. A breach with FailureAction Manual makes it UnmonitoredManual; a
+// rollback is never monitored.
 func (u *upgrade) mode() string {
 	m := u.kept.Description.RollingUpgradeMode
 	switch {

@@ -15,7 +15,8 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// An upgrade goes through, domain by domain; then there is nothing to roll back, and nothing to upgrade.
+// An upgrade goes through, domain by domain; then there is nothing to roll back, and nothing to
+// upgrade.
 func TestUnmonitoredAuto(t *testing.T) {
 	t.Parallel()
 	agents := otatest.IDs("ok-", 12)
@@ -50,7 +51,8 @@ func TestUnmonitoredAuto(t *testing.T) {
 	}
 }
 
-// A manual upgrade waits after every domain, and so does its rollback. What was not touched is not touched by it either.
+// A manual upgrade waits after every domain, and so does its rollback. What was not touched is not
+// touched by it either.
 func TestManualAndRollback(t *testing.T) {
 	t.Parallel()
 	agents := otatest.IDs("ok-", 10)
@@ -129,7 +131,8 @@ func TestRollbackInterrupts(t *testing.T) {
 	w.all("", "ok-3")
 }
 
-// Whenever a rollback comes, what it answers is what happens: 200 and the agents are as before, or 400 and they are upgraded.
+// Whenever a rollback comes, what it answers is what happens: 200 and the agents are as before, or
+// 400 and they are upgraded.
 func TestRollbackAtAnyTime(t *testing.T) {
 	t.Parallel()
 	answers := map[string]int{}
@@ -175,7 +178,8 @@ func TestRollbackOfNothing(t *testing.T) {
 	w.post("RollbackUpgrade", "", "FABRIC_E_APPLICATION_NOT_UPGRADING")
 }
 
-// Another upgrade while one is pending rolls that one back and follows it; of several the last one does.
+// Another upgrade while one is pending rolls that one back and follows it; of several the last one
+// does.
 func TestGoal(t *testing.T) {
 	t.Parallel()
 	agents := otatest.IDs("ok-", 5)
@@ -199,7 +203,8 @@ func TestGoal(t *testing.T) {
 	}
 }
 
-// A rollback drops the upgrade that was to follow, and a rollback that was held goes through for one.
+// A rollback drops the upgrade that was to follow, and a rollback that was held goes through for
+// one.
 func TestGoalDropped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0, otatest.IDs("ok-", 5)...)
@@ -232,7 +237,8 @@ func TestGoalDropped(t *testing.T) {
 	}
 }
 
-// What a process that died has begun is finished by another one's Run: an interruption, and an upgrade that waits.
+// What a process that died has begun is finished by another one's Run: an interruption, and an
+// upgrade that waits.
 func TestRunFinishes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0, otatest.IDs("ok-", 5)...)

@@ -39,7 +39,8 @@ func apps(t testing.TB, agents ...string) servicefabric.Apps {
 	return a
 }
 
-// newWorld serves an application with these agents without a network, so that it may be in a bubble of virtual time.
+// newWorld serves an application with these agents without a network, so that it may be in a bubble
+// of virtual time.
 func newWorld(t *testing.T, latency time.Duration, agents ...string) *world {
 	t.Helper()
 	w := &world{t: t}

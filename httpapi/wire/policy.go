@@ -6,13 +6,13 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// The types of this file are the table of a policy's members. Each field is one row: it has the name
-// of the field of ota.Policy that it stands for, the name of the member as its json tag, and its kind
-// as its type. Package internal/policy reads the table: the server decodes and answers by it, the
-// client encodes by it, and tests compare it with ota.Policy and with openapi.json.
+// The types of this file are the table of a policy's members. Each field is one row: it has the
+// name of the field of ota.Policy that it stands for, the name of the member as its json tag, and
+// its kind as its type. Package internal/policy reads the table: the server decodes and answers by
+// it, the client encodes by it, and tests compare it with ota.Policy and with openapi.json.
 //
-// A tag `policy:"…"` narrows what a request may have. "1..100" is the range of a number; without it,
-// a number is from 0 to 1,000,000. "limit" is a length of time that is more than 0, or "none".
+// A tag `policy:"…"` narrows what a request may have. "1..100" is the range of a number; without
+// it, a number is from 0 to 1,000,000. "limit" is a length of time that is more than 0, or "none".
 // "clock" is a time of day. A tag `allowed:"…"` says in other words what a number may be.
 
 // RollbackPolicy is a whole policy: that of a rollback, in a RollbackTemplate.

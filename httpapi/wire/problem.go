@@ -10,9 +10,9 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
 )
 
-// Problem is a refusal: what the handler answers as application/problem+json (RFC 9457) and what Client returns. It
-// matches the sentinel of its Code, and errors.As finds the Engine's own error in it: *ota.StateError, *ota.BreachError,
-// *ota.ClaimError or *ota.FieldError.
+// Problem is a refusal. The server answers with it as application/problem+json (RFC 9457), and the
+// client returns it. It matches the sentinel of its Code. errors.As finds the Engine's own error in
+// it: *ota.StateError, *ota.BreachError, *ota.ClaimError or *ota.FieldError.
 type Problem struct { //nolint:errname // RFC 9457 calls it a problem, and it is no wrapper of one error
 	Type   string `json:"type"`             // "urn:ota:problem:" and Code
 	Title  string `json:"title"`            // the same for every problem with this Code
@@ -20,31 +20,32 @@ type Problem struct { //nolint:errname // RFC 9457 calls it a problem, and it is
 	Code   string `json:"code"`             // one word for programs
 	Detail string `json:"detail,omitempty"` // this case, for people
 
-	// Errors names every mistake of the request that was found.
+	// Errors names every mistake in the request.
 	Errors []Mistake `json:"errors,omitempty"`
 
 	PlanID string      `json:"planId,omitempty"` // the plan whose state forbids it
 	State  *ota.Status `json:"state,omitempty"`  // its present status
-	Verb   *ota.Verb   `json:"verb,omitempty"`   // what was said to it
-	Legal  []ota.Verb  `json:"legal,omitempty"`  // what may be said to it now
-	Hint   string      `json:"hint,omitempty"`   // what can be done, for people
+	Verb   *ota.Verb   `json:"verb,omitempty"`   // the verb that was refused
+	Legal  []ota.Verb  `json:"legal,omitempty"`  // the verbs that it accepts now
+	Hint   string      `json:"hint,omitempty"`   // how to go on, for people
 
-	Breach *ota.Breach `json:"breach,omitempty"` // what needs a decision
-	Failed *int        `json:"failed,omitempty"` // the count that "accept" has to be given
+	Breach *ota.Breach `json:"breach,omitempty"` // the breach that needs a decision
+	Failed *int        `json:"failed,omitempty"` // the count that "accept" must have
 
-	Conflicts      []Conflict `json:"conflicts,omitempty"` // agents of other active plans, at most 32
+	Conflicts      []Conflict `json:"conflicts,omitempty"` // at most 32
 	TotalConflicts int        `json:"totalConflicts,omitempty"`
 }
 
 // Mistake is one mistake of a request.
 type Mistake struct {
-	Pointer string `json:"pointer"`         // JSON Pointer into the body; for a query parameter or a header its name
+	// Pointer is a JSON Pointer into the body, or the name of a query parameter or header.
+	Pointer string `json:"pointer"`
 	Problem string `json:"problem"`         // for example "is out of range"
 	Value   string `json:"value,omitempty"` // as given, cut to 64 bytes
 	Allowed string `json:"allowed,omitempty"`
 }
 
-// Conflict is an agent that another active plan holds.
+// Conflict is an agent that belongs to another active plan.
 type Conflict struct {
 	AgentID string `json:"agentId"`
 	PlanID  string `json:"planId"`
@@ -63,7 +64,7 @@ func (p *Problem) Error() string {
 	return s
 }
 
-// Unwrap returns the error that the problem stands for.
+// Unwrap returns the errors that the problem stands for.
 func (p *Problem) Unwrap() []error {
 	var errs []error
 	switch {

@@ -1,5 +1,5 @@
-// Package kit runs conformance suites, with a *testing.T and without. storetest and executortest are
-// built on it. A case stops at the first broken rule.
+// Package kit runs conformance suites, with a *testing.T and without. storetest and executortest
+// are built on it. A case stops at the first broken rule.
 package kit
 
 import (
@@ -24,7 +24,8 @@ func Guard(run func()) (err error) {
 	return nil
 }
 
-// stop is what Skip and That panic with, as testing's FailNow does. Only the goroutine that runs the case may call them.
+// stop is what Skip and That panic with, as testing's FailNow does. Only the goroutine that runs
+// the case may call them.
 type stop struct{ err error }
 
 // skipped is the error of a case that does not apply.

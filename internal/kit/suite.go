@@ -50,8 +50,8 @@ func (s *Suite[E]) Run(t *testing.T, newEnv func(t *testing.T) E) {
 	}
 }
 
-// Check runs the cases one after the other without a *testing.T. It returns every failure, each with
-// the name of its case, joined; or nil. It stops when ctx ends.
+// Check runs the cases one after the other without a *testing.T. It returns every failure, each
+// with the name of its case, joined; or nil. It stops when ctx ends.
 func (s *Suite[E]) Check(ctx context.Context, newEnv func() (E, error)) error {
 	var failures []error
 	for _, theme := range s.Themes {

@@ -47,7 +47,8 @@ func deadline(e *env) bool {
 	return ok
 }
 
-// An environment that cannot be made is a failure of its case, and Check stops when its context ends.
+// An environment that cannot be made is a failure of its case, and Check stops when its context
+// ends.
 func TestCheckStops(t *testing.T) {
 	mine, n := errors.New("no database"), 0
 	ctx, cancel := context.WithCancel(t.Context())

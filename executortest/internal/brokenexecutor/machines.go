@@ -1,4 +1,5 @@
-// Package brokenexecutor has executors that are each broken in one way, for the test of executortest.
+// Package brokenexecutor has executors that are each broken in one way, for the test of
+// executortest.
 package brokenexecutor
 
 import (
@@ -10,7 +11,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Machines is an executor without a fault, but for those that a Variant plants: its agents are entries of maps.
+// Machines is an executor without a fault, but for those that a Variant plants: its agents are
+// entries of maps.
 type Machines struct {
 	mu       sync.Mutex
 	versions map[string]string

@@ -5,7 +5,8 @@ type Variant struct {
 	Name string
 	Rule string // the rule that executortest must name
 	New  func() *Machines
-	// Endless says that it goes on for much longer than a case waits, so that the Bound may be short.
+	// Endless says that it goes on for much longer than a case waits, so that the Bound may be
+	// short.
 	Endless bool
 }
 

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Parse reads a Go duration ("1h30m"), an ISO 8601 one ("PT1H30M", weeks to seconds, no months) or whole seconds ("90").
-// It reports false for any other text, for a negative length and for one beyond 292 years.
+// Parse reads a Go duration ("1h30m"), an ISO 8601 one ("PT1H30M", weeks to seconds, no months) or
+// whole seconds ("90"). It reports false for any other text, for a negative length and for one
+// beyond 292 years.
 func Parse(s string) (time.Duration, bool) {
 	if d, ok := ISO(s); ok {
 		return d, true
@@ -24,8 +25,8 @@ func Parse(s string) (time.Duration, bool) {
 	return d, err == nil && d >= 0
 }
 
-// ISO reads an ISO 8601 duration of weeks, days, hours, minutes and seconds, of which the last may have a fraction. It
-// reports false for one beyond 292 years too.
+// ISO reads an ISO 8601 duration of weeks, days, hours, minutes and seconds, of which the last may
+// have a fraction. It reports false for one beyond 292 years too.
 func ISO(s string) (time.Duration, bool) {
 	n, ok := iso(s)
 	if !ok || n >= math.MaxInt64 {

@@ -1,4 +1,4 @@
-// Package handler has what all APIs do alike with paths, IDs and the texts of requests.
+// Package handler has the code that the handlers of all APIs share.
 package handler
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 )
 
-// Mount registers h on mux under these paths, method by method, so that it coexists with every other pattern of the host: a
-// path without a method would conflict with a fallback such as "GET /{any...}".
+// Mount registers h on mux under these paths, method by method. A path without a method would
+// conflict with a fallback of the host such as "GET /{any...}".
 func Mount(mux *http.ServeMux, h http.Handler, paths ...string) {
 	for _, method := range []string{
 		http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,

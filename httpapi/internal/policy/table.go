@@ -1,5 +1,6 @@
-// Package policy reads the table of a policy's members, which is the struct types of wire/policy.go.
-// It is the only place that knows how a member of the API and a field of ota.Policy belong together.
+// Package policy reads the table of a policy's members, which is the struct types of
+// wire/policy.go. It is the only place that knows how a member of the API and a field of ota.Policy
+// belong together.
 package policy
 
 import (
@@ -53,8 +54,8 @@ func (m *Member) New() reflect.Value { return reflect.New(m.typ).Elem() }
 // In is the field of p, a struct of package ota, that the member stands for.
 func (m *Member) In(p reflect.Value) reflect.Value { return p.FieldByIndex(m.field) }
 
-// read returns the rows of a type of package wire, whose fields stand for those of a type of package
-// ota by the same names. It panics when they do not.
+// read returns the rows of a type of package wire, whose fields stand for those of a type of
+// package ota by the same names. It panics when they do not.
 func read(from, to reflect.Type) []Member {
 	var rows []Member
 	for _, f := range reflect.VisibleFields(from) {

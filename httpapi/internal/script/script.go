@@ -1,5 +1,5 @@
-// Package script reads and writes the exchanges that the tests of the HTTP API are made of: files in which every request
-// stands before the answer that is expected.
+// Package script reads and writes the exchanges that the tests of the HTTP API are made of: files
+// in which every request stands before the answer that is expected.
 //
 //	# A comment belongs to the exchange that follows it.
 //	! pause ann

@@ -1,4 +1,4 @@
-// Package setting has what the settings of all APIs have in common: which are legal, and what they are when they are not given.
+// Package setting collects the mistakes in the settings of a handler or a client.
 package setting
 
 import (
@@ -10,36 +10,36 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Mistakes are what is wrong with the settings of a handler.
+// Mistakes are the settings that are not legal.
 type Mistakes struct{ errs []error }
 
-// Add adds one.
+// Add adds the mistake of one field.
 func (m *Mistakes) Add(field, value, problem, allowed string) {
 	m.errs = append(m.errs, &ota.FieldError{Field: field, Value: value, Problem: problem, Allowed: allowed})
 }
 
-// Auth is about whether there is an authenticator.
+// Auth adds a missing authenticator.
 func (m *Mistakes) Auth(given bool) {
 	if !given {
 		m.Add("auth", "", "is missing", "for example httpapi.Tokens(…), or httpapi.Open() to let everybody in")
 	}
 }
 
-// Prefix is about the path before every other.
+// Prefix adds a prefix of paths that is none.
 func (m *Mistakes) Prefix(p, example string) {
 	if p != "" && (p[0] != '/' || p[len(p)-1] == '/' || strings.Contains(p, "//") || strings.ContainsAny(p, "{}%?# ")) {
 		m.Add("prefix", p, "is not a path", fmt.Sprintf("empty, or for example %q", example))
 	}
 }
 
-// Negative is about a number or a length of time of which 0 means the default.
+// Negative adds a number or a length of time that is negative. 0 means the default.
 func (m *Mistakes) Negative(field string, n int64) {
 	if n < 0 {
 		m.Add(field, "", "is negative", "more than 0; 0 means the default")
 	}
 }
 
-// In returns them as the error of a package, or nil. ota.FieldErrors finds all of them.
+// In returns the mistakes as the error of a package, or nil. ota.FieldErrors finds all of them.
 func (m *Mistakes) In(pkg string) error {
 	if len(m.errs) == 0 {
 		return nil

@@ -1,5 +1,6 @@
-// Package spool keeps a list of agents between the end of a request's body and their way into the Store: in memory while
-// it is short, in a temporary file from then on, so that a plan of a million agents takes no more memory than a small one.
+// Package spool keeps a list of agents between the end of a request's body and their way into the
+// Store: in memory while it is short, in a temporary file from then on, so that a plan of a million
+// agents takes no more memory than a small one.
 package spool
 
 import (
@@ -82,11 +83,13 @@ func (s *Spool) spill() error {
 	return nil
 }
 
-// block is how much of a spool is read at a time. The texts of its agents share one piece of memory, because a million pieces cost
-// more than all else here; whoever keeps one text keeps a block.
+// block is how much of a spool is read at a time. The texts of its agents share one piece of
+// memory, because a million pieces cost more than all else here; whoever keeps one text keeps a
+// block.
 const block = 4 << 10
 
-// All yields the agents in the order in which they were added. It may be read more than once, not at the same time.
+// All yields the agents in the order in which they were added. It may be read more than once, not
+// at the same time.
 func (s *Spool) All() iter.Seq2[ota.Agent, error] {
 	return func(yield func(ota.Agent, error) bool) {
 		in, err := s.reader()

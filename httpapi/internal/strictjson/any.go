@@ -25,8 +25,9 @@ func (r *Reader) Skip() error {
 	return err
 }
 
-// Any reads a value of any type: map[string]any, []any, string, json.Number, bool or nil. It holds all of it, so the
-// source should be bounded: small values take up to some fifty times their length.
+// Any reads a value of any type: map[string]any, []any, string, json.Number, bool or nil. It holds
+// all of it, so the source should be bounded: small values take up to some fifty times their
+// length.
 func (r *Reader) Any() (any, error) {
 	c, err := r.Next()
 	if err != nil {

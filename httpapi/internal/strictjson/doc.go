@@ -1,9 +1,11 @@
-// Package strictjson reads JSON from people one does not trust: token by token, in bounded memory, and strictly. A
-// duplicate key, invalid UTF-8, a lone surrogate, a control character in a string, data after the end, too much depth or
-// length: each is an [Error] that says where, as a JSON Pointer (RFC 6901).
+// Package strictjson reads JSON from people one does not trust: token by token, in bounded memory,
+// and strictly. A duplicate key, invalid UTF-8, a lone surrogate, a control character in a string,
+// data after the end, too much depth or length: each is an [Error] that says where, as a JSON
+// Pointer (RFC 6901).
 //
-// A Reader is pulled: [Reader.Object] and [Reader.Array] call back for every member, and the callback must consume
-// exactly one value by one of the other methods. Nothing is decoded into an interface unless [Reader.Any] is asked to.
+// A Reader is pulled: [Reader.Object] and [Reader.Array] call back for every member, and the
+// callback must consume exactly one value by one of the other methods. Nothing is decoded into an
+// interface unless [Reader.Any] is asked to.
 package strictjson
 
 import (
@@ -47,7 +49,8 @@ const (
 	TooMany                   // more members than Limits.Keys
 )
 
-// Error is a mistake in the input. Errors of the underlying reader are returned as they are, never as an Error.
+// Error is a mistake in the input. Errors of the underlying reader are returned as they are, never
+// as an Error.
 type Error struct {
 	Kind    Kind
 	Pointer string // JSON Pointer to the value at fault; empty means the whole document

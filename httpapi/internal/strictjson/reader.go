@@ -133,7 +133,8 @@ func (r *Reader) want(open byte) error {
 	return nil
 }
 
-// Object reads an object and calls member for each of its keys; member must consume the value, and may keep the key.
+// Object reads an object and calls member for each of its keys; member must consume the value, and
+// may keep the key.
 func (r *Reader) Object(member func(key string) error) error {
 	if err := r.enter('{'); err != nil {
 		return err

@@ -60,8 +60,9 @@ func (r *Reader) rest() ([]byte, error) {
 	}
 }
 
-// plain returns the ASCII that b begins with, up to what is not itself in a string, and at most so many bytes. Strings are mostly this,
-// and taking it byte by byte was a third of what reading a large array of strings took.
+// plain returns the ASCII that b begins with, up to what is not itself in a string, and at most so
+// many bytes. Strings are mostly this, and taking it byte by byte was a third of what reading a
+// large array of strings took.
 func plain(b []byte, most int) []byte {
 	for i, c := range b {
 		if i >= most || c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {

@@ -3,7 +3,7 @@ package texts
 
 import "strings"
 
-// LegalID reports whether a plan, or a record of its history, may have this ID.
+// LegalID reports whether a plan, or a record of the history, can have this ID.
 func LegalID(id string) bool {
 	if id == "" || len(id) > 128 {
 		return false
@@ -18,7 +18,7 @@ func LegalID(id string) bool {
 	return true
 }
 
-// Shorten is a value of a request as it may be told in a refusal: at most 64 bytes of it, and valid UTF-8.
+// Shorten returns a value of a request for a refusal: at most 64 bytes of it, as valid UTF-8.
 func Shorten(s string) string {
 	const most = 64
 	if len(s) > most {
