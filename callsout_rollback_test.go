@@ -92,6 +92,38 @@ func TestACallOfACanceledRollbackIsOut(t *testing.T) {
 	})
 }
 
+// A process that lost its plan may still have a call out. The next owner repeats that attempt, by its Key, but makes no other.
+func TestARetryWaitsForTheCallOfAnotherProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newStuckWorld(t)
+		e, _, away := w.engine("one")
+		id := w.started(e)
+		_, err := e.Edit(t.Context(), id, func(p *Policy) { p.Observe.Wait = time.Hour }, By{})
+		w.NoError(err)
+		w.watch("") // the plan goes on before its first process notices that it lost the plan
+		w.fails = 1
+		away() // from the Store, for longer than its lease
+		e, _, _ = w.engine("two")
+		time.Sleep(20 * time.Second)
+		away()
+		time.Sleep(time.Minute)
+		p, err := e.Plan(t.Context(), id)
+		w.NoError(err)
+		w.Equal(1, p.Counts.Failed)
+		w.Equal(StatusRunning, p.Status, "its owner has read the plan before the call was kept")
+		_, err = e.Retry(t.Context(), id, nil, By{})
+		w.NoError(err)
+		time.Sleep(20 * time.Minute)
+		p, err = e.Plan(t.Context(), id)
+		w.NoError(err)
+		w.Equal(1, p.Counts.Pending, "the retry waits")
+		close(w.release)
+		time.Sleep(2 * time.Hour)
+		w.Equal(StatusCompleted, w.status(e, id))
+		w.end()
+	})
+}
+
 // An agent whose call is out does not hold up the later batches of a rollback: it is in the last
 // one.
 func TestAStuckAgentIsInTheLastBatchOfARollback(t *testing.T) {

@@ -25,6 +25,7 @@ type stuckWorld struct {
 
 	mu    sync.Mutex
 	stuck bool
+	fails int            // how many of the next calls for "b" fail
 	out   bool           // the stuck call is
 	rival string         // a plan that tries to get "b" after every commit while the stuck call is out; none when it is empty
 	busy  map[string]int // calls out, by engine and agent
@@ -117,8 +118,12 @@ func (w *stuckWorld) call(engine string, a Attempt) (Result, error) {
 	time.Sleep(time.Second)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.out = w.out && !stuck
 	w.busy[at]--
+	w.out = w.out && !stuck
+	if a.Agent == "b" && !stuck && w.fails > 0 {
+		w.fails--
+		return Result{}, Permanent(errors.New("no"))
+	}
 	w.runs[a.Agent] = a.ToVersion
 	return Result{Version: a.ToVersion}, nil
 }

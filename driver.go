@@ -334,7 +334,7 @@ func (d *driver) refresh(ctx context.Context) (left input, err error) {
 		return left, err
 	}
 	if len(x.elsewhere) > 0 {
-		if x.elsewhere, err = d.e.callsOut(ctx, d.id); err != nil {
+		if err := x.lookOut(ctx); err != nil {
 			return left, err
 		}
 	}

@@ -61,10 +61,8 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	st.fx.step = 1
 	st.fx.log.reset()
 	st.queue.barred = slices.Clone(x.left)
-	if x.readOut != nil {
-		if x.elsewhere, err = x.readOut(ctx, x.plan); err != nil {
-			return fmt.Errorf("ota: load plan %s: %w", x.plan, err)
-		}
+	if err := x.lookOut(ctx); err != nil {
+		return err
 	}
 	if err := x.loadBusy(ctx, st, calls, now); err != nil {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, err)

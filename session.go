@@ -111,7 +111,9 @@ func (x *session) hold(in input) {
 func (x *session) step(ctx context.Context, now time.Time) (time.Time, error) {
 	x.st.calls = x.calls
 	x.st.untouched = x.untouched
-	x.st.queue.barOut(x.elsewhere)
+	if err := x.barCallsOut(ctx); err != nil {
+		return time.Time{}, err
+	}
 	for {
 		n, wake := x.st.step(now)
 		if n.kind == needNothing {

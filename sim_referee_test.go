@@ -230,9 +230,11 @@ func (r *referee) called(p *process, id string, j job) {
 			r.fail("call %s brings %+v from %s to %s", j.attempt().Key(), j.attempt().Component, j.attempt().FromVersion, j.attempt().ToVersion)
 		}
 	}
-	for _, c := range p.calls {
-		if c.plan == id && c.job.attempt().Agent == j.attempt().Agent {
-			r.fail("call %s while %s is still out in the same process", j.attempt().Key(), c.job.attempt().Key())
+	for _, q := range r.w.procs {
+		for _, c := range q.calls {
+			if c.job.agent == j.agent && (q == p || c.left && c.job.attempt().Key() != j.attempt().Key()) {
+				r.fail("call %s while %s is still out, in the same process: %t", j.attempt().Key(), c.job.attempt().Key(), q == p)
+			}
 		}
 	}
 }

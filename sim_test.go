@@ -330,6 +330,7 @@ func (w *world) session(p *process, id string) *session {
 		x.calls.prober = !w.every
 		x.calls.gater, x.calls.prechecker = w.gated, w.checked
 		x.out = func(calls map[callKey]bool) bool { return p.out(id, calls) }
+		x.readOut = func(context.Context, string) ([]bar, error) { return w.out(p, id), nil }
 		p.plans[id] = x
 	}
 	return p.plans[id]
@@ -345,12 +346,35 @@ func (p *process) out(id string, calls map[callKey]bool) (lost bool) {
 	return false
 }
 
+// out is what the engines keep: the agents of a plan whose abandoned call is out, but for the process's own of this plan.
+func (w *world) out(p *process, id string) (bars []bar) {
+	for _, q := range w.procs {
+		for _, c := range q.calls {
+			if !c.left || q == p && c.plan == id {
+				continue
+			}
+			page, err := w.store.MemStore.Agents(w.ctx, id, RowQuery{IDs: []string{c.job.agent}})
+			w.must(err)
+			if len(page.Items) > 0 {
+				bars = append(bars, bar{ordinal: page.Items[0].Ordinal, agent: c.job.agent, engine: q.name})
+			}
+		}
+	}
+	return bars
+}
+
 func (w *world) turn(p *process, id string, in input) {
 	x := w.session(p, id)
 	row := w.row(id)
 	if row.Source != "" || row.Control.Rollback != nil || undoing(&row.Control, &row.Progress) {
 		link := w.tend(id)
 		x.calls.source, x.untouched = link.drained, link.untouched
+		if link.drained {
+			w.must(x.lookOut(w.ctx))
+		}
+	}
+	if len(x.elsewhere) > 0 {
+		w.must(x.lookOut(w.ctx))
 	}
 	if x.st != nil && (w.every || w.choose.pick(2) == 0 || w.quiet) && x.revision != row.Revision { // else nobody has said anything
 		w.must(x.refresh(w.ctx))

@@ -201,6 +201,29 @@ func (x *session) keep(ctx context.Context) error {
 	return nil
 }
 
+// lookOut finds out for which agents a call of another plan or engine is out.
+func (x *session) lookOut(ctx context.Context) (err error) {
+	if x.readOut == nil {
+		return nil
+	}
+	if x.elsewhere, err = x.readOut(ctx, x.plan); err != nil {
+		return fmt.Errorf("ota: read the kept agents of plan %s: %w", x.plan, err)
+	}
+	return nil
+}
+
+// barCallsOut bars the agents for which a call of another plan or engine is out. Before an order it
+// looks again: a retry may put an agent back whose call was given up since by the process that lost the plan.
+func (x *session) barCallsOut(ctx context.Context) error {
+	if x.st.c.OrderCount > x.st.p.Folded {
+		if err := x.lookOut(ctx); err != nil {
+			return err
+		}
+	}
+	x.st.queue.barOut(x.elsewhere)
+	return nil
+}
+
 // callsOut are the agents of a plan that must not be called because a call for them is out: of
 // another plan in this process, or of any plan in another one.
 func (e *Engine) callsOut(ctx context.Context, plan string) ([]bar, error) {
