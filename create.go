@@ -67,7 +67,7 @@ func (e *Engine) warnings() []string {
 	if e.with.Claimer == nil {
 		w = append(w, "the store enforces no claims: two active plans may upgrade one agent")
 	}
-	if _, ok := e.store.(Leaser); !ok {
+	if e.with.Leaser == nil {
 		w = append(w, "the store knows no leases: an agent whose call has not returned is free for other plans once this one has ended")
 	}
 	return w

@@ -33,8 +33,8 @@ const releaseEvery = time.Second
 // release releases what a session has collected, where the Store is a Claimer. What could not be
 // released stays collected.
 func (e *Engine) release(ctx context.Context, x *session) {
-	c, ok := e.store.(Claimer)
-	for ok && len(x.released) > 0 {
+	c := e.with.Claimer
+	for c != nil && len(x.released) > 0 {
 		chunk := x.released[:min(len(x.released), orderChunk)]
 		if err := c.Release(ctx, x.plan, chunk); err != nil {
 			e.opt.Logger.WarnContext(ctx, "agents are not released yet", "plan", x.plan, "agents", len(x.released), "error", err)
