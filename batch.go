@@ -48,7 +48,7 @@ func (g Growth) size(k int) int {
 		if g.Max > 0 && size >= g.Max || size >= maxAgents {
 			break
 		}
-		if next := int(float64(size) * factor); next > size || factor == 1 {
+		if next := int(min(float64(size)*factor, maxAgents)); next > size || factor == 1 {
 			size = next
 		} else {
 			size++

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -172,7 +173,7 @@ func (r *reader) byte() byte {
 
 func (r *reader) int() int {
 	v, n := binary.Uvarint(r.b)
-	if n <= 0 || v > 1<<62 {
+	if n <= 0 || v > math.MaxInt {
 		r.fail()
 		return 0
 	}

@@ -62,7 +62,7 @@ func randomly(r *rand.Rand, fails float64) func(context.Context, Attempt) (Resul
 	}
 	draws := make([]draw, 4096)
 	for i := range draws {
-		draws[i] = draw{time.Duration(1 + r.IntN(10_000_000_000)), r.Float64() < fails}
+		draws[i] = draw{time.Duration(1 + r.Int64N(10_000_000_000)), r.Float64() < fails}
 	}
 	return func(ctx context.Context, a Attempt) (Result, bool, error) {
 		d := draws[jitterOf("", a.Agent, a.Task, uint32(a.Number))%uint64(len(draws))]
@@ -151,7 +151,7 @@ func TestPromise3CountersAndEvents(t *testing.T) {
 func (s *scene) sayRandomly(r *rand.Rand, id string, n int) {
 	all := names("ok", 32)
 	for range n {
-		time.Sleep(time.Duration(r.IntN(5_000_000_000)))
+		time.Sleep(time.Duration(r.Int64N(5_000_000_000)))
 		by, some := By{Actor: "ann"}, []string{all[r.IntN(32)], all[r.IntN(32)]}
 		switch r.IntN(12) {
 		case 0:

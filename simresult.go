@@ -1,6 +1,7 @@
 package ota
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,7 +63,7 @@ func (s *simulator) timeline(out *Simulation) error {
 			}
 		}
 	}
-	byTime := func(a, b SimEvent) int { return int(a.After - b.After) }
+	byTime := func(a, b SimEvent) int { return cmp.Compare(a.After, b.After) }
 	slices.SortStableFunc(out.Timeline, byTime)
 	slices.SortStableFunc(out.Breaches, byTime)
 	return nil

@@ -92,7 +92,7 @@ func (x *creation) read(d *decoder) error {
 				"max":    d.integer(0, 1<<30, func(n int) { s.Shape.Growth.Max = n }),
 			})
 		}},
-		"shuffleSeed": d.integer(1, 1<<53, func(n int) { s.Shape.Shuffle = uint64(n) }),
+		"shuffleSeed": d.integer64(1, 1<<53, func(n int64) { s.Shape.Shuffle = uint64(n) }),
 		"labels":      d.pairs(func(m map[string]string) { s.Labels = m }),
 		"annotations": d.pairs(func(m map[string]string) { s.Annotations = m }),
 		"rollback": {read: func() error {

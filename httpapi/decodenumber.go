@@ -38,14 +38,23 @@ func (d *decoder) integer(least, most int, set func(int)) field {
 	return d.integerOf(least, most, fmt.Sprintf("%d to %d", least, most), set)
 }
 
+// integer64 is integer for what does not fit into an int everywhere.
+func (d *decoder) integer64(least, most int64, set func(int64)) field {
+	return d.integer64Of(least, most, fmt.Sprintf("%d to %d", least, most), set)
+}
+
 // integerOf is integer in words of its own for what is allowed.
 func (d *decoder) integerOf(least, most int, allowed string, set func(int)) field {
+	return d.integer64Of(int64(least), int64(most), allowed, func(n int64) { set(int(n)) })
+}
+
+func (d *decoder) integer64Of(least, most int64, allowed string, set func(int64)) field {
 	return field{read: func() error {
 		s, err := d.literal(allowed)
 		if err != nil {
 			return err
 		}
-		n, err := strconv.Atoi(s)
+		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil {
 			f, ferr := strconv.ParseFloat(s, 64)
 			if ferr == nil && f != math.Trunc(f) {
@@ -55,7 +64,7 @@ func (d *decoder) integerOf(least, most int, allowed string, set func(int)) fiel
 				d.refuse(s, "is out of range", allowed)
 				return nil //nolint:nilerr // the refusal is kept for the answer, which names every mistake
 			}
-			n = int(f)
+			n = int64(f)
 		}
 		if n < least || n > most {
 			d.refuse(s, "is out of range", allowed)

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"math"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
@@ -126,7 +127,7 @@ var commitCases = cases{
 	}},
 	{"ARowThatIsNotThereIsRefused", func(e *env) {
 		e.made("p")
-		for _, n := range []int{-1, 6, 1 << 40} {
+		for _, n := range []int{-1, 6, math.MaxInt} {
 			c := e.changing(1)
 			c.Agents = append(c.Agents, ota.AgentRow{Ordinal: n})
 			e.refused(ruleRows, c, nil)

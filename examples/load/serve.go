@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
@@ -87,8 +86,8 @@ func bare(w http.ResponseWriter, r *http.Request) {
 var blank [4096]byte
 
 func tellStats(w http.ResponseWriter, _ *http.Request) {
-	var use syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
+	cpu, err := cpuTime()
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
@@ -98,6 +97,6 @@ func tellStats(w http.ResponseWriter, _ *http.Request) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	_ = json.NewEncoder(w).Encode(stats{
-		CPU: time.Duration(use.Utime.Nano() + use.Stime.Nano()), Heap: m.HeapAlloc, Goroutines: runtime.NumGoroutine(),
+		CPU: cpu, Heap: m.HeapAlloc, Goroutines: runtime.NumGoroutine(),
 	})
 }

@@ -8,11 +8,9 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -22,18 +20,21 @@ import (
 // Cluster is a PostgreSQL server that is a child of this process.
 type Cluster struct {
 	bin, dir   string
-	credential *syscall.Credential
+	credential *credential
 	server     *exec.Cmd
 	exited     chan struct{}
+	hasty      bool // does not wait for the disk
 }
 
 // New makes a cluster in a temporary folder and starts it. Stop it when it is no longer needed.
-func New() (*Cluster, error) {
+func New() (*Cluster, error) { return newCluster(false) }
+
+func newCluster(hasty bool) (*Cluster, error) {
 	bin, err := install()
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{bin: bin}
+	c := &Cluster{bin: bin, hasty: hasty}
 	if c.credential, err = unprivileged(); err != nil {
 		return nil, err
 	}
@@ -49,7 +50,7 @@ func New() (*Cluster, error) {
 
 func (c *Cluster) create() error {
 	if c.credential != nil {
-		if err := os.Chown(c.dir, int(c.credential.Uid), int(c.credential.Gid)); err != nil {
+		if err := os.Chown(c.dir, c.credential.uid, c.credential.gid); err != nil {
 			return err
 		}
 	}
@@ -78,13 +79,17 @@ func (c *Cluster) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(c.bin, name), args...)
 	cmd.Dir = c.dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "HOME="+c.dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.credential}
+	cmd.SysProcAttr = as(c.credential)
 	return cmd
 }
 
 // Start starts the server, and waits until it answers.
 func (c *Cluster) Start() error {
-	c.server = c.command("postgres", "-D", c.data(), "-k", c.dir, "-p", "5432",
+	fsync := "fsync=on"
+	if c.hasty {
+		fsync = "fsync=off"
+	}
+	c.server = c.command("postgres", "-D", c.data(), "-k", c.dir, "-p", "5432", "-c", fsync,
 		"-c", "listen_addresses=", "-c", "max_connections=200", "-c", "log_min_messages=fatal")
 	var output bytes.Buffer
 	c.server.Stdout, c.server.Stderr = &output, &output
@@ -179,21 +184,5 @@ func hasPostgres(dir string) bool {
 	return true
 }
 
-// unprivileged returns whom to run as: PostgreSQL refuses root.
-func unprivileged() (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
-	}
-	for _, name := range []string{"postgres", "nobody"} {
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
-		gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
-		if err1 == nil && err2 == nil {
-			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-		}
-	}
-	return nil, errors.New("root may not run it, and there is neither a user postgres nor a user nobody")
-}
+// credential is a user that the server runs as.
+type credential struct{ uid, gid int }

@@ -1,5 +1,7 @@
 // Package pgtest gives tests a PostgreSQL of their own: one cluster per test binary, in a temporary folder, on a unix
-// socket, run as an unprivileged user when the tests run as root. It is for tests only.
+// socket, run as an unprivileged user when the tests run as root. It is for tests only. The cluster that tests share does
+// not wait for the disk: what was committed outlives the server, and not a crash of the machine. That of benchmarks, and one
+// by New, do wait.
 //
 // OTA_TEST_POSTGRES, when set, is the URL of a server to use instead.
 package pgtest
@@ -20,17 +22,22 @@ import (
 // Env is the variable that names a server to use.
 const Env = "OTA_TEST_POSTGRES"
 
-var shared struct {
+// server is the one cluster of a test binary, started when it is needed.
+type server struct {
 	once    sync.Once
 	cluster *Cluster
 	err     error
 }
 
+var ofTests, ofBenchmarks server
+
 // Main runs the tests of a binary, and stops its cluster afterwards. Call it from TestMain.
 func Main(m *testing.M) {
 	code := m.Run()
-	if shared.cluster != nil {
-		shared.cluster.Stop()
+	for _, s := range []*server{&ofTests, &ofBenchmarks} {
+		if s.cluster != nil {
+			s.cluster.Stop()
+		}
 	}
 	os.Exit(code)
 }
@@ -41,7 +48,11 @@ func URL(t testing.TB) string {
 	if u := os.Getenv(Env); u != "" {
 		return u
 	}
-	shared.once.Do(func() { shared.cluster, shared.err = New() })
+	shared, hasty := &ofTests, true
+	if _, ok := t.(*testing.B); ok {
+		shared, hasty = &ofBenchmarks, false
+	}
+	shared.once.Do(func() { shared.cluster, shared.err = newCluster(hasty) })
 	if shared.err != nil {
 		t.Skipf("no PostgreSQL to test with: %v; install it, or set %s to a server's URL", shared.err, Env)
 	}
