@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Int("sim.seeds", 0, "schedules to simulate; 0: 100,000, or 2,000 with -short")
+	simSeeds = flag.Int("sim.seeds", 0, "schedules to simulate; 0: 20,000, or 2,000 with -short")
 	simFirst = flag.Int("sim.first", 0, "the first seed")
 )
 
@@ -48,7 +48,7 @@ func playSeed(seed uint64) (failure string) {
 func TestSimulation(t *testing.T) {
 	first, n := *simFirst, *simSeeds
 	if n == 0 {
-		n = 100_000
+		n = 20_000
 		if testing.Short() {
 			n = 2_000
 		}

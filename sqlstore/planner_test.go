@@ -14,7 +14,11 @@ import (
 // it knows of the tables: nothing after a plan was made a moment ago, and of a plan's size little when others differ.
 func TestCommitNeedsNoStatistics(t *testing.T) {
 	t.Parallel()
-	for _, small := range []int{0, 300} {
+	many := 300
+	if testing.Short() {
+		many = 50
+	}
+	for _, small := range []int{0, many} {
 		for _, analyzed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("beside %d, analyzed=%t", small, analyzed), func(t *testing.T) {
 				t.Parallel()

@@ -6,5 +6,6 @@
 // the plans have ended a checker reads what the fleet and the store have recorded, and nothing else; it knows the
 // promises of package ota, and shares no code with it.
 //
-// How much is done is said by flags, -crash.kills for example; -short and the race detector make it little.
+// How much is done is said by flags: -crash.all does all of it, -crash.kills says how many kills. -short makes it little, and so
+// does the race detector without -crash.all.
 package crashtest

@@ -3,6 +3,7 @@
 package crashtest
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -17,10 +18,11 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
-// Engines are killed at random moments, a thousand times, and started again: nothing that was done is done again,
+// Engines are killed at random moments, hundreds of times, and started again: nothing that was done is done again,
 // nothing is lost, and the plans end as if nobody had killed anything.
 func TestKill(t *testing.T) {
-	n := amount(*kills, 40)
+	t.Parallel()
+	n := cmp.Or(*kills, amount(1000, 200, 40))
 	t.Run("SQLite", func(t *testing.T) {
 		t.Parallel()
 		killAll(t, order{DSN: filepath.Join(t.TempDir(), "plans.db")}, n*7/10)

@@ -13,8 +13,9 @@ import (
 )
 
 var (
-	kills    = flag.Int("crash.kills", 1000, "how many engines are killed: seven of ten on SQLite, the others on PostgreSQL")
-	powerOff = flag.Int("crash.cuts", 50, "how often the power is cut")
+	all      = flag.Bool("crash.all", false, "do all that .ci/run does: 1,000 kills, 50 power cuts, and more of everything")
+	kills    = flag.Int("crash.kills", 0, "how many engines are killed, seven of ten on SQLite, the others on PostgreSQL; 0: 200, 40 with -short")
+	powerOff = flag.Int("crash.cuts", 0, "how often the power is cut; 0: 15, 6 with -short")
 	seedFlag = flag.Uint64("crash.seed", 1, "seed of what is random about plans and moments")
 )
 
@@ -38,10 +39,14 @@ func TestMain(m *testing.M) {
 	pgtest.Main(m)
 }
 
-// amount is how much of something a test does.
-func amount(full, short int) int {
-	if testing.Short() || raceEnabled {
-		return short
+// amount is how much of something a test does: everything, what fits into a run of all tests, or a little.
+func amount(everything, some, little int) int {
+	switch {
+	case *all:
+		return everything
+	case testing.Short() || raceEnabled:
+		return little
+	default:
+		return some
 	}
-	return full
 }

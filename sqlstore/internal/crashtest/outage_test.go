@@ -17,6 +17,7 @@ import (
 // The database goes away while calls are in flight, and comes back after seconds: nothing is called that is not
 // committed, no agent fails because of it, and the plan goes on by itself.
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	cluster, err := pgtest.New()
 	if err != nil {
 		t.Skipf("no PostgreSQL to test with: %v", err)
@@ -43,7 +44,7 @@ func TestOutage(t *testing.T) {
 	}
 	cluster.Kill()
 	gone := f.called(t)
-	time.Sleep(time.Duration(amount(3000, 1000)) * time.Millisecond)
+	time.Sleep(time.Duration(amount(3000, 1500, 1000)) * time.Millisecond)
 	before := len(f.lines(t))
 	if late := f.called(t) - gone; late > s.spec().Policy.Concurrency { // each had a slot before the database was away
 		t.Errorf("%d calls were made while nothing could be committed, want at most %d", late, s.spec().Policy.Concurrency)
@@ -78,6 +79,7 @@ func (s *countedStore) Commit(ctx context.Context, c ota.Commit) (uint64, error)
 
 // Pause from another process takes two commits at most, while the owner commits as fast as it can.
 func TestPauseLatency(t *testing.T) {
+	t.Parallel()
 	dsn, schema := pgtest.Schema(t)
 	f := startFleet(t, 0)
 	e := startEngine(t, dsn, schema, f, ota.Options{})
@@ -101,7 +103,7 @@ func TestPauseLatency(t *testing.T) {
 		t.Fatal(err)
 	}
 	var took []time.Duration
-	for range amount(200, 30) {
+	for range amount(200, 60, 30) {
 		time.Sleep(5 * time.Millisecond)
 		began, tried := time.Now(), counted.tried.Load()
 		if _, err := other.Pause(ctx, "p", operator); err != nil {

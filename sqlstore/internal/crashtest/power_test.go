@@ -4,6 +4,7 @@ package crashtest
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -30,7 +31,7 @@ const (
 // The power is cut at random moments while an engine drives a plan: what was acknowledged before is there afterwards.
 // The control writes to the same tables with synchronous=NORMAL, which loses commits: so the cuts are real.
 func TestPowerCut(t *testing.T) {
-	n := amount(*powerOff, 6)
+	n := cmp.Or(*powerOff, amount(50, 15, 6))
 	t.Run("full", func(t *testing.T) {
 		if lost := cutPower(t, "full", n); lost > 0 {
 			t.Errorf("%d of %d cuts lost commits that were acknowledged", lost, n)

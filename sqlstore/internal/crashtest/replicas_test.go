@@ -18,12 +18,13 @@ import (
 
 const replicaLease = 300 * time.Millisecond
 
-// Three replicas drive fifty plans on one PostgreSQL. They are killed, and stopped for longer than their lease, the
+// Three replicas drive many plans on one PostgreSQL. They are killed, and stopped for longer than their lease, the
 // database is restarted, and somebody else pauses plans: every plan ends, and nothing on record is out of order.
 func TestReplicas(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, false)
 	defer w.stop()
-	plans := amount(50, 8)
+	plans := amount(50, 16, 8)
 	w.chaos.Go(func() { w.disturb() })
 	w.chaos.Go(func() { w.pauseAndResume() })
 	w.chaos.Go(func() { w.restartDatabase(plans) })
@@ -38,6 +39,7 @@ func TestReplicas(t *testing.T) {
 
 // Without the fence the same replicas write what is stale.
 func TestReplicasWithoutFence(t *testing.T) {
+	t.Parallel()
 	for range 5 {
 		w := newWorld(t, true)
 		w.chaos.Go(func() { w.disturb() })

@@ -16,6 +16,7 @@ import (
 
 // A plan whose owner dies is taken over by a replica that lives. How soon is tested in virtual time.
 func TestTakeover(t *testing.T) {
+	t.Parallel()
 	dsn, schema := pgtest.Schema(t)
 	s, err := sqlstore.Open(t.Context(), dsn, sqlstore.Options{Schema: schema})
 	if err != nil {
@@ -50,7 +51,7 @@ func TestTakeover(t *testing.T) {
 	}
 	var took []time.Duration
 	owner := awaitOwner(t, ctx, e, "")
-	for n := range amount(12, 4) {
+	for n := range amount(12, 6, 4) {
 		time.Sleep(50 * time.Millisecond)
 		owners[owner].kill()
 		began := time.Now()

@@ -22,6 +22,7 @@ import (
 // What many clients of several engines on one database said and heard can be put in one order, in which every answer is
 // the right one.
 func TestVerbsAreLinearizable(t *testing.T) {
+	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) {
 		t.Parallel()
 		linearizable(t, filepath.Join(t.TempDir(), "plans.db"), "")
@@ -110,7 +111,7 @@ func linearizable(t *testing.T, dsn, schema string) {
 		engines = append(engines, e)
 	}
 	operations := 0
-	for n := range amount(15, 3) {
+	for n := range amount(15, 6, 3) {
 		history := say(t, engines, n)
 		operations += len(history)
 		if result := porcupine.CheckOperationsTimeout(planModel, history, time.Minute); result != porcupine.Ok {
