@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// executorCompanions are the optional interfaces of an Executor. A field is nil where the Executor does not have it.
-// The fields are the table: what is missing here is neither looked for, nor protected from being hidden.
+// executorCompanions are the optional interfaces of an Executor. A field is nil where the Executor
+// does not have it. The fields are the table: what is missing here is neither looked for, nor
+// protected from being hidden.
 type executorCompanions struct {
 	Prechecker Prechecker
 	Prober     Prober
@@ -37,9 +38,10 @@ type companions struct {
 	storeCompanions
 }
 
-// As returns the outermost value that is a T, of v and of what v wraps: where v has a method Unwrap() Executor, Unwrap() Store
-// or Unwrap() SimFleet, v wraps the value that it returns, and so on, at most 64 deep. The engine finds all optional
-// interfaces this way. Use it instead of a type assertion on a value that may be wrapped:
+// As returns the outermost value that is a T, of v and of what v wraps: where v has a method
+// Unwrap() Executor, Unwrap() Store or Unwrap() SimFleet, v wraps the value that it returns, and so
+// on, at most 64 deep. The engine finds all optional interfaces this way. Use it instead of a type
+// assertion on a value that may be wrapped:
 //
 //	pruner, ok := ota.As[ota.Pruner](store)
 func As[T any](v any) (T, bool) {
@@ -52,8 +54,9 @@ func As[T any](v any) (T, bool) {
 	return none, false
 }
 
-// Companions returns the names of the optional interfaces that v, an Executor, a Store or a SimFleet, has by itself or
-// by what it wraps (see As), for example "Claimer". A test of a wrapper compares them with those of what is wrapped.
+// Companions returns the names of the optional interfaces that v, an Executor, a Store or a
+// SimFleet, has by itself or by what it wraps (see As), for example "Claimer". A test of a wrapper
+// compares them with those of what is wrapped.
 func Companions(v any) []string {
 	var names []string
 	for _, table := range []any{&executorCompanions{}, &storeCompanions{}, &simCompanions{}} {
@@ -76,7 +79,8 @@ func links(v any) iter.Seq[any] {
 	}
 }
 
-// unwrap returns what v wraps, and whether v has a method that says so. It says nil to end the chain.
+// unwrap returns what v wraps, and whether v has a method that says so. It says nil to end the
+// chain.
 func unwrap(v any) (inner any, wraps bool) {
 	switch w := v.(type) {
 	case interface{ Unwrap() Executor }:
@@ -90,7 +94,8 @@ func unwrap(v any) (inner any, wraps bool) {
 	}
 }
 
-// isNil reports whether v is nil, or a nil function or pointer in an interface, whose methods could only panic.
+// isNil reports whether v is nil, or a nil function or pointer in an interface, whose methods could
+// only panic.
 func isNil(v any) bool {
 	if v == nil {
 		return true
@@ -99,7 +104,8 @@ func isNil(v any) bool {
 	return (r.Kind() == reflect.Func || r.Kind() == reflect.Pointer) && r.IsNil()
 }
 
-// collect sets the fields of a table to what is found in v and in what v wraps, the outermost first.
+// collect sets the fields of a table to what is found in v and in what v wraps, the outermost
+// first.
 func collect(v, table any) {
 	fields := reflect.ValueOf(table).Elem()
 	for link := range links(v) {
@@ -125,7 +131,8 @@ func named(table any) (has, lacks []string) {
 	return has, lacks
 }
 
-// findCompanions fills table with what outer has. It refuses an outer that is nil inside, wraps itself, or hides a companion.
+// findCompanions fills table with what outer has. It refuses an outer that is nil inside, wraps
+// itself, or hides a companion.
 func findCompanions[W any](m *mistakes, field string, outer W, table any) {
 	n := 0
 	for link := range links(outer) {

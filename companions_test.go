@@ -302,7 +302,8 @@ var fleetWays = []way[SimFleet]{
 	{"embedded", func(x SimFleet) SimFleet { return embeddedFleet{x} }, false, "its field SimFleet;"},
 }
 
-// Every optional interface, behind every kind of wrapper: it counts, was hidden on purpose, or New refuses the wrapper.
+// Every optional interface, behind every kind of wrapper: it counts, was hidden on purpose, or New
+// refuses the wrapper.
 func TestWrappersKeepCompanionsOrAreRefused(t *testing.T) {
 	t.Parallel()
 	for name := range reflect.TypeFor[executorCompanions]().Fields() {
@@ -405,7 +406,8 @@ func TestNewLogsTheCompanions(t *testing.T) {
 		` executor=ota.wrappedExecutor executor_has=Gater executor_lacks="Prechecker, Prober, Inspector"`+"\n", b.String())
 }
 
-// Behind a wrapper blocked agents are left alone, and a second plan over the same agents is refused.
+// Behind a wrapper blocked agents are left alone, and a second plan over the same agents is
+// refused.
 func TestWrappersKeepTheProtection(t *testing.T) {
 	t.Parallel()
 	calls := 0

@@ -5,10 +5,11 @@ import (
 	"strings"
 )
 
-// A wrapper hides the optional interfaces of what it wraps: a struct with an embedded Store has the methods of Store, and no
-// others. A plan would then run without the protection that its writer sees in the wrapped value. So New looks into
-// the fields of the wrapper, and refuses one that hides something without a word. What a function has captured, and what is in a
-// slice or a map, it cannot see.
+// A wrapper hides the optional interfaces of what it wraps: a struct with an embedded Store has the
+// methods of Store, and no others. A plan would then run without the protection that its writer
+// sees in the wrapped value. So New looks into the fields of the wrapper, and refuses one that
+// hides something without a word. What a function has captured, and what is in a slice or a map, it
+// cannot see.
 
 // hider looks for companions in the fields of a wrapper.
 type hider struct {
@@ -24,8 +25,9 @@ type hideout struct {
 	at uintptr
 }
 
-// refuseHidden adds a mistake for each field, of outer and of what it wraps, that can do what table lacks. All fields of a value without
-// an Unwrap method count. Where Unwrap returns something only an embedded field does, and none where it returns nil.
+// refuseHidden adds a mistake for each field, of outer and of what it wraps, that can do what table
+// lacks. All fields of a value without an Unwrap method count. Where Unwrap returns something only
+// an embedded field does, and none where it returns nil.
 func refuseHidden[W any](m *mistakes, field string, outer W, table any) {
 	base := reflect.TypeFor[W]()
 	for link := range links(outer) {

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// takenStore has another engine take a plan at the worst moment: after somebody has asked who is alive, before he looks at the plans.
+// takenStore has another engine take a plan at the worst moment: after somebody has asked who is
+// alive, before he looks at the plans.
 type takenStore struct {
 	*MemStore
 	once sync.Once
@@ -48,7 +49,8 @@ func TestAFreshOwnerIsLeftAlone(t *testing.T) {
 	})
 }
 
-// Of two engines that saw the same plan without an owner, the second does not take it from the first.
+// Of two engines that saw the same plan without an owner, the second does not take it from the
+// first.
 func TestOnlyTheFirstTakesAPlan(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.start(Policy{}, Shape{}, "ok-0")
@@ -64,7 +66,8 @@ func TestOnlyTheFirstTakesAPlan(t *testing.T) {
 	})
 }
 
-// A plan that another replica has resumed is paused again by the one that drives it, although that one still believes it paused.
+// A plan that another replica has resumed is paused again by the one that drives it, although that
+// one still believes it paused.
 func TestAVerbSeesWhatOthersSaid(t *testing.T) {
 	inScene(t, func(s *scene) {
 		s.fleet.latency = time.Minute
@@ -85,7 +88,8 @@ func TestAVerbSeesWhatOthersSaid(t *testing.T) {
 	})
 }
 
-// cutOff is a Store that an engine has lost: it can neither commit nor renew its lease, like one whose process was killed.
+// cutOff is a Store that an engine has lost: it can neither commit nor renew its lease, like one
+// whose process was killed.
 type cutOff struct {
 	*court
 	lost atomic.Bool
@@ -105,8 +109,8 @@ func (c *cutOff) Renew(ctx context.Context, engine string, ttl time.Duration) er
 	return c.court.Renew(ctx, engine, ttl)
 }
 
-// A killed engine's plan goes on at once under the same name, and under another one when the lease has run out and the plans
-// were looked at once more.
+// A killed engine's plan goes on at once under the same name, and under another one when the lease
+// has run out and the plans were looked at once more.
 func TestAPlanIsTakenOverInTime(t *testing.T) {
 	for name, within := range map[string]time.Duration{"one": 10 * time.Millisecond, "two": 5*time.Second + time.Second} {
 		for _, alive := range []time.Duration{300 * time.Millisecond, 2 * time.Second, 9900 * time.Millisecond} {

@@ -18,7 +18,8 @@ import (
 // leastGuard is the shortest wait after which a test may fail because something hangs.
 const leastGuard = time.Minute
 
-// Functions that end something early on purpose, or wait by a clock that is not the machine's. A slow machine fails none of them.
+// Functions that end something early on purpose, or wait by a clock that is not the machine's. A
+// slow machine fails none of them.
 var onPurpose = map[string]string{
 	"httpapi/script_test.go:behave":                     "an agent's latency, in a bubble of its caller",
 	"sqlstore/bench_engine_test.go:watchHeap":           "looks again and again until it is ended",
@@ -27,8 +28,8 @@ var onPurpose = map[string]string{
 	"sqlstore/sqlite_test.go:TestWritesFindTheGaps":     "how long the file is free",
 }
 
-// No test fails because the machine is slow: outside of a bubble of virtual time none compares how long something took, and
-// guards against hanging are a minute or longer.
+// No test fails because the machine is slow: outside of a bubble of virtual time none compares how
+// long something took, and guards against hanging are a minute or longer.
 func TestNoTestMeasuresTime(t *testing.T) {
 	t.Parallel()
 	unused := maps.Clone(onPurpose)

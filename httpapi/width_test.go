@@ -7,7 +7,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
 )
 
-// Numbers are read as 64 bits before they are compared with their bounds. .ci/run runs this with GOARCH=386, too.
+// Numbers are read as 64 bits before they are compared with their bounds. .ci/run runs this with
+// GOARCH=386, too.
 func TestNumbersBeyondAnInt(t *testing.T) {
 	for text, fits := range map[string][2]bool{ // as an integer up to 1<<30, as one up to 1<<53
 		"7": {true, true}, "1073741824": {true, true}, "1073741825": {false, true}, "2147483648": {false, true},

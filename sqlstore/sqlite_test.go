@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// A process that holds the file nearly all of the time, like one that drives a plan, keeps no other from writing for long.
-// The driver's own wait, whose steps grow to 25 ms, misses most gaps. Here the time is virtual, and so is the file.
+// A process that holds the file nearly all of the time, like one that drives a plan, keeps no other
+// from writing for long. The driver's own wait, whose steps grow to 25 ms, misses most gaps. Here
+// the time is virtual, and so is the file.
 func TestWaitsFindTheGaps(t *testing.T) {
 	const hold, gap, writes = 5 * time.Millisecond, 500 * time.Microsecond, 1000
 	synctest.Test(t, func(t *testing.T) {

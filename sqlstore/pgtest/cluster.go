@@ -74,7 +74,8 @@ func (c *Cluster) PID() int { return c.server.Process.Pid }
 
 func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
 
-// command runs a program of the installation. Its working directory is one that the user of the server may enter.
+// command runs a program of the installation. Its working directory is one that the user of the
+// server may enter.
 func (c *Cluster) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(c.bin, name), args...)
 	cmd.Dir = c.dir
@@ -97,7 +98,8 @@ func (c *Cluster) Start() error {
 	started := make(chan error)
 	c.exited = make(chan struct{})
 	go func() {
-		// The signal at the parent's death comes when the thread that started the child ends: it must not end before.
+		// The signal at the parent's death comes when the thread that started the child ends: it
+		// must not end before.
 		runtime.LockOSThread()
 		err := c.server.Start()
 		started <- err
@@ -152,7 +154,8 @@ func (c *Cluster) Stop() {
 	os.RemoveAll(c.dir)
 }
 
-// install returns the folder that has initdb and postgres: through PATH, or where distributions put it, the newest.
+// install returns the folder that has initdb and postgres: through PATH, or where distributions put
+// it, the newest.
 func install() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		if file, err := filepath.EvalSymlinks(path); err == nil && hasPostgres(filepath.Dir(file)) {

@@ -1,7 +1,7 @@
-// Package pgtest gives tests a PostgreSQL of their own: one cluster per test binary, in a temporary folder, on a unix
-// socket, run as an unprivileged user when the tests run as root. It is for tests only. The cluster that tests share does
-// not wait for the disk: what was committed outlives the server, and not a crash of the machine. That of benchmarks, and one
-// by New, do wait.
+// Package pgtest gives tests a PostgreSQL of their own: one cluster per test binary, in a temporary
+// folder, on a unix socket, run as an unprivileged user when the tests run as root. It is for tests
+// only. The cluster that tests share does not wait for the disk: what was committed outlives the
+// server, and not a crash of the machine. That of benchmarks, and one by New, do wait.
 //
 // OTA_TEST_POSTGRES, when set, is the URL of a server to use instead.
 package pgtest
@@ -59,7 +59,8 @@ func URL(t testing.TB) string {
 	return shared.cluster.URL()
 }
 
-// Schema returns a server for t and the name of a schema that only t uses, and that is dropped after it.
+// Schema returns a server for t and the name of a schema that only t uses, and that is dropped
+// after it.
 func Schema(t testing.TB) (dsn, schema string) {
 	t.Helper()
 	dsn, schema = URL(t), "t_"+rand.Text()
@@ -79,7 +80,8 @@ func Schema(t testing.TB) (dsn, schema string) {
 	return dsn, schema
 }
 
-// Empty returns the URL of a server on which tables are made in a schema that only t uses, and that is dropped after it.
+// Empty returns the URL of a server on which tables are made in a schema that only t uses, and that
+// is dropped after it.
 func Empty(t testing.TB) string {
 	t.Helper()
 	dsn, schema := Schema(t)
