@@ -14,8 +14,7 @@ type By struct {
 	Reason string // why; at most 255 bytes
 	// Request makes the verb idempotent across lost answers. The same verb with the same request ID is carried out once.
 	// A repetition is success, changes nothing, and returns the plan as it is now; Control is not compared then. Repeat it
-	// after an error too: what was begun is finished. The plan remembers the newest 64 request IDs whose verb has changed
-	// it. A verb that found its wish fulfilled has changed nothing. At most 255 bytes.
+	// after an error too: what was begun is finished. The plan remembers its newest 64 request IDs. At most 255 bytes.
 	Request string
 	// Control, when not 0, must be the present Control number of the plan that is named; otherwise the verb is refused with
 	// ErrConflict.
@@ -57,8 +56,11 @@ func (w *saying) prepare(say func(*saying) error) (c Commit, ok bool, err error)
 		return Commit{}, false, err
 	}
 	w.exact, w.events = false, nil
-	if err := say(w); err != nil || len(w.events) == 0 {
+	if err := say(w); err != nil || len(w.events) == 0 && w.by.Request == "" {
 		return Commit{}, false, err
+	}
+	if len(w.events) == 0 { // remembered all the same: a repetition may find another state, and changes nothing then either
+		w.event(Event{Kind: EventFulfilled, Batch: -1, Text: w.verb.String()})
 	}
 	if id := w.by.Request; id != "" {
 		r := Request{ID: id, Verb: w.as}

@@ -154,7 +154,10 @@ func (d *driver) run(ctx context.Context) (err error) {
 		case draining && now.Before(deadline):
 			wake = soonest(wake, deadline)
 		}
-		d.wait(ctx, draining, soonest(soonest(wake, d.look), d.releases()))
+		if d.fail == 0 { // else nothing can be committed about a call that is due to be abandoned
+			wake = soonest(wake, d.look)
+		}
+		d.wait(ctx, draining, soonest(wake, d.releases()))
 	}
 }
 

@@ -66,6 +66,7 @@ const (
 	EventLate        // a report or an outcome that came too late to count
 	EventGate        // the Gater has answered; Number is its verdict, Text what it said
 	EventPrechecked  // Precheck; Number of agents are blocked or away, Text is the counts
+	EventFulfilled   // a verb with a request ID found its wish fulfilled already; Text is the verb
 )
 
 var eventNames = []string{
@@ -74,7 +75,7 @@ var eventNames = []string{
 	"rollback_completed", "rollback_off", "plan_status", "plan_owned", "breach", "batch_started", "batch_observing",
 	"batch_completed", "batch_reopened", "batch_canceled", "task_started", "task_repeated", "task_succeeded",
 	"task_failed", "task_skipped", "task_canceled", "task_unknown", "task_waiting", "task_retried", "health", "late", "gate",
-	"plan_prechecked",
+	"plan_prechecked", "already_fulfilled",
 }
 
 // String returns the kind as it is written on the wire, for example "task_started".

@@ -100,7 +100,7 @@ func TestEnumsAsText(t *testing.T) {
 	roundTrip(t, BatchCanceled)
 	roundTrip(t, TaskUnknown)
 	roundTrip(t, VerbRollback)
-	roundTrip(t, EventPrechecked)
+	roundTrip(t, EventFulfilled)
 	roundTrip(t, PrecheckAway)
 	roundTrip(t, GateInconclusive)
 	for r := range reasons {

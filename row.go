@@ -78,8 +78,8 @@ func (r *RollbackRef) begun() bool { return r != nil && (r.Wanted != nil || r.St
 func (r *RollbackRef) refusable() bool { return r != nil && r.Wanted != nil && r.Started == nil }
 
 // Request remembers what was carried out under a request ID, so that it is not carried out twice. It is recorded with the
-// first commit of an operation, on the plan that the caller named. Further commits of the operation do not look at it:
-// they follow from the state of the two plans.
+// first commit of an operation, on the plan that the caller named, or by itself where the wish was fulfilled already.
+// Further commits of the operation do not look at it: they follow from the state of the two plans.
 type Request struct {
 	ID   string `json:"id"`
 	Verb Verb   `json:"verb"`           // zero: Precheck
