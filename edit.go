@@ -2,6 +2,7 @@ package ota
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -82,5 +83,14 @@ func (w *saying) renewWarnings() error {
 		from = batches[len(batches)-1].Index + 1
 	}
 	w.c.Warnings = policyWarnings(w.c.Policy, batches, w.row.Spec.Agents, w.c.Bare)
-	return nil
+	if w.row.Source == "" {
+		return nil
+	}
+	source, err := w.store.Plan(w.ctx, w.row.Source)
+	if err == nil {
+		w.c.Warnings = append(w.c.Warnings, slowRollback(&w.c.Policy, &source.Control.Policy)...)
+	} else if errors.Is(err, ErrNotFound) { // it was pruned
+		err = nil
+	}
+	return err
 }

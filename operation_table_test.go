@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// operation is one way to call one method of the Engine. p is the plan as it was before.
+// operation is one interruption to call one method of the Engine. p is the plan as it was before.
 type operation struct {
 	method, how string
 	say         func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error)
@@ -20,7 +20,7 @@ func (op *operation) name() string { return op.method + op.how }
 // gap reports the two cases in which no engine finishes what was begun, because nobody drives a source that has ended.
 // Both die after the first of two commits: a CreateRollback, whose plan is not made, and a Cancel of a rollback plan that
 // was not started, which stays tied to its source. Neither has an answer yet, and every further call finishes it.
-func (op *operation) gap(how way, out *upshot, target, other Plan) bool {
+func (op *operation) gap(how interruption, out *upshot, target, other Plan) bool {
 	if how.at == 0 || how.again || !out.accepted {
 		return false
 	}
@@ -150,7 +150,7 @@ func TestOperationsSurviveRepetitionAndCrash(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			nothing := try(t, put, nil, way{}, false)
+			nothing := try(t, put, nil, interruption{}, false)
 			for _, op := range operations() {
 				t.Run(op.name(), func(t *testing.T) { op.survives(t, put, nothing.ending) })
 			}
@@ -160,33 +160,33 @@ func TestOperationsSurviveRepetitionAndCrash(t *testing.T) {
 
 func (op *operation) survives(t *testing.T, put func(*scene) string, nothing ending) {
 	t.Helper()
-	want := try(t, put, op, way{}, false)
-	check := func(how way, same sameProcess) upshot {
+	want := try(t, put, op, interruption{}, false)
+	check := func(how interruption, same sameProcess) upshot {
 		got := try(t, put, op, how, same)
 		op.compare(t, how, same, want, got, nothing)
 		return got
 	}
-	once := check(way{request: "r"}, false)
+	once := check(interruption{request: "r"}, false)
 	if once.writes == 0 {
 		return // it was refused
 	}
-	check(way{request: "r", repeat: "r", again: true}, false)
+	check(interruption{request: "r", repeat: "r", again: true}, false)
 	for _, same := range []sameProcess{false, true} {
 		if same && once.writes == 1 {
 			return // the process that drives is as good as any other
 		}
 		for at := 1; at <= once.writes; at++ {
 			for _, landed := range []bool{false, true} {
-				check(way{request: "r", at: at, after: landed}, same)
-				check(way{request: "r", at: at, after: landed, repeat: "r", again: true}, same)
-				check(way{request: "r", at: at, after: landed, repeat: "other", again: true}, same)
+				check(interruption{request: "r", at: at, after: landed}, same)
+				check(interruption{request: "r", at: at, after: landed, repeat: "r", again: true}, same)
+				check(interruption{request: "r", at: at, after: landed, repeat: "other", again: true}, same)
 			}
 		}
 	}
 }
 
-// compare holds what came of a way against what came of saying the same without a request ID, once.
-func (op *operation) compare(t *testing.T, how way, same sameProcess, want, got upshot, nothing ending) {
+// compare holds what came of a interruption against what came of saying the same without a request ID, once.
+func (op *operation) compare(t *testing.T, how interruption, same sameProcess, want, got upshot, nothing ending) {
 	t.Helper()
 	end := want.ending
 	switch {
@@ -200,6 +200,6 @@ func (op *operation) compare(t *testing.T, how way, same sameProcess, want, got 
 	}
 	require.Equal(t, end, got.ending, "%s, same process %t: %v", how, same, got.err)
 	if kind := sentinel(got.err, how); how.repeat != "other" && (how.at == 0 || how.again) {
-		require.Equal(t, sentinel(want.err, way{}), kind, "%s: %v", how, got.err)
+		require.Equal(t, sentinel(want.err, interruption{}), kind, "%s: %v", how, got.err)
 	}
 }

@@ -21,8 +21,8 @@ import (
 // errDead is what every method of a Store returns to a process that has died.
 var errDead = errors.New("the process has died")
 
-// mortal is the Store of one process, which dies at one of its writes, before or after that has landed.
-type mortal struct {
+// crashing is the Store of one process, which dies at one of its writes, before or after that has landed.
+type crashing struct {
 	*court
 	mu     sync.Mutex
 	armed  bool
@@ -34,20 +34,20 @@ type mortal struct {
 	kill   func() // ends everything that the process does
 }
 
-func (m *mortal) arm(at int, after bool) {
+func (m *crashing) arm(at int, after bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.armed, m.at, m.after, m.writes, m.landed = true, at, after, 0, 0
 }
 
-func (m *mortal) isDead() bool {
+func (m *crashing) isDead() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.dead
 }
 
 // write lets one write happen, or the process die at it.
-func (m *mortal) write(claim bool, f func() error) error {
+func (m *crashing) write(claim bool, f func() error) error {
 	m.mu.Lock()
 	if m.dead {
 		m.mu.Unlock()
@@ -75,7 +75,7 @@ func (m *mortal) write(claim bool, f func() error) error {
 	return err
 }
 
-func (m *mortal) Commit(ctx context.Context, c Commit) (rev uint64, err error) {
+func (m *crashing) Commit(ctx context.Context, c Commit) (rev uint64, err error) {
 	if c.Owner {
 		if m.isDead() {
 			return 0, errDead
@@ -86,11 +86,11 @@ func (m *mortal) Commit(ctx context.Context, c Commit) (rev uint64, err error) {
 	return rev, err
 }
 
-func (m *mortal) Create(ctx context.Context, p NewPlan, agents iter.Seq2[AgentRow, error]) error {
+func (m *crashing) Create(ctx context.Context, p NewPlan, agents iter.Seq2[AgentRow, error]) error {
 	return m.write(false, func() error { return m.court.Create(context.WithoutCancel(ctx), p, agents) })
 }
 
-func (m *mortal) Claim(ctx context.Context, plan, from string) (conflicts []Conflict, total int, err error) {
+func (m *crashing) Claim(ctx context.Context, plan, from string) (conflicts []Conflict, total int, err error) {
 	err = m.write(true, func() error {
 		conflicts, total, err = m.court.Claim(context.WithoutCancel(ctx), plan, from)
 		return err
@@ -98,22 +98,22 @@ func (m *mortal) Claim(ctx context.Context, plan, from string) (conflicts []Conf
 	return conflicts, total, err
 }
 
-func (m *mortal) Plan(ctx context.Context, id string) (PlanRow, error) {
+func (m *crashing) Plan(ctx context.Context, id string) (PlanRow, error) {
 	if m.isDead() {
 		return PlanRow{}, errDead
 	}
 	return m.court.Plan(ctx, id)
 }
 
-func (m *mortal) Plans(ctx context.Context, q PlanQuery) (Page[PlanRow], error) {
+func (m *crashing) Plans(ctx context.Context, q PlanQuery) (Page[PlanRow], error) {
 	if m.isDead() {
 		return Page[PlanRow]{}, errDead
 	}
 	return m.court.Plans(ctx, q)
 }
 
-// way is one way in which an operation goes: where the process dies, and how it is repeated.
-type way struct {
+// interruption is one interruption in which an operation goes: where the process dies, and how it is repeated.
+type interruption struct {
 	request string
 	at      int // the write at which the process dies; 0: it does not
 	after   bool
@@ -121,7 +121,7 @@ type way struct {
 	again   bool
 }
 
-func (t way) String() string {
+func (t interruption) String() string {
 	s := "request " + cmp.Or(t.request, "none")
 	if t.at > 0 {
 		s += fmt.Sprintf(", dies at write %d, landed %t", t.at, t.after)
@@ -142,7 +142,7 @@ type ending struct {
 	Prechecked                bool
 }
 
-// upshot is what came of a way.
+// upshot is what came of a interruption.
 type upshot struct {
 	ending
 	err      error
@@ -158,10 +158,10 @@ const horizon = 30 * time.Minute
 type sameProcess bool
 
 // try plays an operation in a situation. Without op nothing is said.
-func try(t *testing.T, put func(*scene) string, op *operation, how way, same sameProcess) (out upshot) {
+func try(t *testing.T, put func(*scene) string, op *operation, how interruption, same sameProcess) (out upshot) {
 	t.Helper()
 	inScene(t, func(s *scene) {
-		store := &mortal{court: s.store}
+		store := &crashing{court: s.store}
 		callers := Options{Name: "caller", Poll: time.Minute, Lease: time.Minute, DrainTimeout: -1}
 		drivers := Options{Name: "one", Poll: time.Minute, Lease: time.Minute}
 		var caller *Engine
@@ -211,7 +211,7 @@ func try(t *testing.T, put func(*scene) string, op *operation, how way, same sam
 }
 
 // stays repeats a request that was carried out once more, long after it, and sees that nothing changes any more.
-func (out *upshot) stays(s *scene, id string, op *operation, how way, e *Engine, p Plan) {
+func (out *upshot) stays(s *scene, id string, op *operation, how interruption, e *Engine, p Plan) {
 	target, other := s.pair(id)
 	heard := how.at == 0 && out.err == nil || out.accepted && !how.again || how.again && how.repeat == how.request && out.err == nil
 	switch {
@@ -222,7 +222,7 @@ func (out *upshot) stays(s *scene, id string, op *operation, how way, e *Engine,
 	case op != nil && how.request != "" && heard:
 		_, err := op.say(s.ctx, e, p, By{Actor: "ann", Request: how.request})
 		if how.at == 0 || how.again { // else nobody got an answer yet
-			require.Equal(s, sentinel(out.err, how), sentinel(err, way{}), "%s: repeated late: %v", how, err)
+			require.Equal(s, sentinel(out.err, how), sentinel(err, interruption{}), "%s: repeated late: %v", how, err)
 		}
 	}
 	s.after(horizon)
@@ -232,7 +232,7 @@ func (out *upshot) stays(s *scene, id string, op *operation, how way, e *Engine,
 	require.Equal(s, other.Revision, nowOther.Revision, "%s: the other plan is written to", how)
 }
 
-// closes sees that there is a way out of a gap: the source is rolled back when somebody says so.
+// closes sees that there is a interruption out of a gap: the source is rolled back when somebody says so.
 func (s *scene) closes(source string) {
 	_, err := s.e.Rollback(s.ctx, source, RollbackSpec{}, By{})
 	if errors.Is(err, ErrClaimed) { // a definite answer: another plan has to end first
@@ -244,7 +244,7 @@ func (s *scene) closes(source string) {
 }
 
 // sentinel is the kind of an error. A process that died has got none.
-func sentinel(err error, how way) error {
+func sentinel(err error, how interruption) error {
 	for _, kind := range []error{ErrClaimed, ErrNothing, ErrInvalid, ErrState, ErrBreach, ErrConflict, ErrNotFound} {
 		if errors.Is(err, kind) {
 			return kind

@@ -20,7 +20,8 @@ type RollbackSpec struct {
 	Name        string            `json:"name,omitempty"`        // at most 255 bytes
 	Labels      map[string]string `json:"labels,omitempty"`      // besides the source's, or in their place; at most 64 of 255 bytes each
 	Annotations map[string]string `json:"annotations,omitempty"` // the source's are not taken over; at most 64, values of at most 64 KiB
-	// Policy is the whole policy, instead of the source's. To change one thing, begin with a copy of Plan.Policy.
+	// Policy is the whole policy, instead of the source's. To change one thing, begin with a copy of Plan.Policy. What stays
+	// the source's and makes the rollback slow is in the rollback plan's Warnings.
 	Policy *Policy `json:"policy,omitempty"`
 	// Interrupt ends the contexts of the source's calls in flight when the rollback starts; otherwise they drain.
 	Interrupt bool `json:"interrupt,omitempty"`
@@ -49,8 +50,12 @@ var rollbackSpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("github.com/seed-19b5
 //
 // It holds every agent that may have been changed, each with the version it had before: what the Spec said for that agent, else
 // FromVersion. Agents without a known version, and agents that a later plan has touched, are left out and listed in its
-// Warnings. Its Start is refused while agents of it are not skipped that a later plan has touched since.
-// It returns ErrNothing when nothing was touched, and a *StateError for a plan that never started or is a rollback itself.
+// Warnings. So are the settings that make the rollback plan as careful, and as slow, as its source:
+// windows, observe, hold.every, reserve and the gate. RollbackSpec.Policy changes them.
+//
+// Start of the rollback plan is refused if a later plan has touched agents of it since, until these
+// are skipped. CreateRollback returns ErrNothing when nothing was touched, and a *StateError for a
+// plan that never started or is a rollback itself.
 func (e *Engine) CreateRollback(ctx context.Context, id string, spec RollbackSpec, by By) (Plan, error) {
 	row, err := e.createRollback(ctx, id, spec, by, VerbCreateRollback)
 	if err != nil {

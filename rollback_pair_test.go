@@ -1,6 +1,7 @@
 package ota
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -93,4 +94,54 @@ func TestPrecheckAndAnnotateWithOneRequest(t *testing.T) {
 		before := s.plan(id)
 		require.Equal(s, before, s.said(s.e.Precheck(s.ctx, id, by)))
 	})
+}
+
+// A rollback plan says where it is as careful, and as slow, as its source, however it is made.
+func TestASlowRollbackWarns(t *testing.T) {
+	slow := map[string]struct {
+		policy Policy
+		says   string
+	}{
+		"windows": {Policy{Windows: []Window{{Length: 20 * time.Hour}}}, "it has its source's windows; RollbackSpec.Policy changes that"},
+		"observe": {Policy{Observe: Observe{Wait: time.Minute, Stable: time.Minute}}, "observe (2m0s after each batch)"},
+		"hold":    {Policy{Hold: Hold{Every: true}}, "hold.every (each batch waits for Promote)"},
+		"reserve": {Policy{Reserve: true, FailureThreshold: ptr(0.5)}, "it has its source's reserve"},
+		"gate":    {Policy{}, "the gate is asked after each batch; a Gater may pass a plan that has a Source at once"},
+	}
+	for name, c := range slow {
+		for how, make := range map[string]func(*scene, string) Plan{
+			"create": func(s *scene, id string) Plan { return s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, By{})) },
+			"start":  func(s *scene, id string) Plan { return s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, By{})) },
+			"breach": func(s *scene, id string) Plan {
+				s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.OnBreach, p.PlanLimit = ActionRollback, 10*time.Second }, By{}))
+				s.after(30 * time.Second)
+				return s.plan(s.plan(id).Rollback)
+			},
+			"own policy": func(s *scene, id string) Plan {
+				return s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{Policy: &Policy{}}, By{}))
+			},
+		} {
+			t.Run(name+"/"+how, func(t *testing.T) {
+				inScene(t, func(s *scene) {
+					if name == "gate" {
+						s.use(&gated{scripted: s.fleet})
+					}
+					back := make(s, s.inFlight(c.policy, "slow-2"))
+					if how == "own policy" && name != "gate" {
+						require.Empty(s, back.Warnings)
+						return
+					}
+					require.Len(s, back.Warnings, 1)
+					require.Contains(s, back.Warnings[0], "the rollback takes longer than its work: ")
+					require.Contains(s, back.Warnings[0], c.says)
+					if back.Status == StatusPending && name != "gate" {
+						back = s.said(s.e.Edit(s.ctx, back.ID, func(p *Policy) { p.Concurrency = 9 }, By{}))
+						require.Contains(s, strings.Join(back.Warnings, "\n"), c.says, "it still is")
+						back = s.said(s.e.Edit(s.ctx, back.ID, func(p *Policy) { *p = Policy{} }, By{}))
+						require.NotContains(s, strings.Join(back.Warnings, "\n"), "longer than its work")
+					}
+				})
+			})
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -23,8 +24,9 @@ type undo struct {
 	later    []string // agents that a later plan has touched
 	left     int      // how many were left out
 
-	out  map[string]bool // agents for which a call is out
-	last []AgentRow      // rows of the source for those: they come last
+	out   map[string]bool // agents for which a call is out
+	last  []AgentRow      // rows of the source for those: they come last
+	gated bool            // a gate was asked about the source
 }
 
 func (u *undo) rows() iter.Seq2[AgentRow, error] {
@@ -94,6 +96,7 @@ func (u *undo) batch(i int, later []string) ([]AgentRow, error) {
 		return nil, err
 	}
 	src := page.Items[0]
+	u.gated = u.gated || src.Gate != GateNone
 	var found []AgentRow
 	for q := (RowQuery{From: src.First, To: src.First + src.Size}); ; {
 		page, err := u.e.store.Agents(u.ctx, u.source.ID, q)
@@ -304,11 +307,39 @@ func (u *undo) finish(warnings []string) (Created, error) {
 	if n := u.left - len(u.unknown) - len(u.later); n > 0 {
 		warnings = append(warnings, fmt.Sprintf("%d more agents were left out", n))
 	}
+	if u.e.with.Gater != nil || u.gated {
+		warnings = append(warnings, gatedRollback)
+	}
+	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations), Warnings: slowRollback(&p, &u.source.Control.Policy)}
 	by := u.source.Control.Rollback.Frozen
 	return created(PlanSpec{
 		Schema: Schema, Name: cmp.Or(spec.Name, string(cleanLine("Rollback of "+src.Name))), FromVersion: src.ToVersion, FromRelease: src.ToRelease,
 		ToVersion: src.FromVersion, ToRelease: src.FromRelease, CreatedBy: by.Actor, CreatedAt: now, Labels: u.labels(),
 		Agents: u.total, Batches: len(u.batches), Source: u.source.ID, Doubtful: u.doubtful, Warnings: warnings,
 		Components: slices.Clone(src.Components),
-	}, Control{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations)}, u.batches, by.Actor, now), nil
+	}, c, u.batches, by.Actor, now), nil
 }
+
+// slowRollback warns where a rollback plan takes longer than its work, since its policy is as careful as its source's.
+func slowRollback(p, source *Policy) []string {
+	var kept []string
+	if len(p.Windows) > 0 && reflect.DeepEqual(p.Windows, source.Windows) {
+		kept = append(kept, "windows")
+	}
+	if o := p.Observe; !o.None() && o == source.Observe {
+		kept = append(kept, fmt.Sprintf("observe (%s after each batch)", o.Wait+o.Stable))
+	}
+	if p.Hold.Every && source.Hold.Every {
+		kept = append(kept, "hold.every (each batch waits for Promote)")
+	}
+	if p.Reserve && source.Reserve {
+		kept = append(kept, "reserve")
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	return []string{"the rollback takes longer than its work: it has its source's " + strings.Join(kept, ", ") + "; RollbackSpec.Policy changes that"}
+}
+
+// gatedRollback is the same for the gate, which no policy switches off.
+const gatedRollback = "the rollback takes longer than its work: the gate is asked after each batch; a Gater may pass a plan that has a Source at once"
