@@ -111,41 +111,68 @@ func grounds() map[string]func(*scene) string {
 	}
 }
 
-// situations are all in which an operation is said, the name of the plan first that it is said to.
-func situations() map[string]func(*scene) string {
-	all := grounds()
+// frozen are the situations in which a rollback plan waits for its Start, the name of the plan first that is spoken to.
+func frozen() map[string]func(*scene) string {
+	all := map[string]func(*scene) string{}
 	for name, put := range grounds() {
 		if name == "pending" {
 			continue
 		}
-		frozen := func(s *scene) string {
+		freeze := func(s *scene) string {
 			id := put(s)
 			s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, By{}))
+			s.after(2 * time.Second) // what can come to rest has
 			return id
 		}
-		all["source, frozen "+name] = frozen
-		all["rollback plan, frozen "+name] = func(s *scene) string { return s.plan(frozen(s)).Rollback }
-		undone := func(s *scene) string {
+		all["source, "+name] = freeze
+		all["rollback plan, "+name] = func(s *scene) string { return s.plan(freeze(s)).Rollback }
+	}
+	return all
+}
+
+// rollingBack are the situations in which a rollback plan runs, and will be held after its first batch.
+func rollingBack() map[string]func(*scene) string {
+	all := map[string]func(*scene) string{}
+	for name, put := range grounds() {
+		if name == "pending" {
+			continue
+		}
+		begin := func(s *scene) string {
 			id := put(s)
 			s.said(s.e.Rollback(s.ctx, id, RollbackSpec{Policy: &Policy{Hold: Hold{Every: true}}}, By{}))
 			s.after(500 * time.Millisecond)
 			return id
 		}
-		all["source, rolling back "+name] = undone
-		all["rollback plan, rolling back "+name] = func(s *scene) string { return s.plan(undone(s)).Rollback }
+		all["source, "+name] = begin
+		all["rollback plan, "+name] = func(s *scene) string { return s.plan(begin(s)).Rollback }
 	}
+	return all
+}
+
+func TestOperationsSurviveRepetitionAndCrash(t *testing.T) {
+	all := grounds()
 	all["completed, agents held by another plan"] = func(s *scene) string {
 		id := grounds()["completed"](s)
 		s.start(Policy{Hold: Hold{Every: true}}, Shape{Size: 1}, "ok-other", "ok-1")
 		s.after(20 * time.Second)
 		return id
 	}
-	return all
+	allSurvive(t, all, "in flight", "waiting")
 }
 
-func TestOperationsSurviveRepetitionAndCrash(t *testing.T) {
-	for name, put := range situations() {
-		if testing.Short() && !slices.Contains([]string{"in flight", "waiting", "rollback plan, frozen completed"}, name) {
+func TestOperationsOnFrozenPlansSurviveRepetitionAndCrash(t *testing.T) {
+	allSurvive(t, frozen(), "rollback plan, paused", "rollback plan, completed")
+}
+
+func TestOperationsOnRollbacksSurviveRepetitionAndCrash(t *testing.T) {
+	allSurvive(t, rollingBack(), "rollback plan, in flight")
+}
+
+// allSurvive tries every operation in every situation; with -short only in those named.
+func allSurvive(t *testing.T, situations map[string]func(*scene) string, short ...string) {
+	t.Helper()
+	for name, put := range situations {
+		if testing.Short() && !slices.Contains(short, name) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {

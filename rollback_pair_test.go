@@ -13,8 +13,8 @@ func TestARunningRollbackPlanMakesItsSourceRollBack(t *testing.T) {
 	for name, put := range map[string]func(*scene) string{
 		"in flight": func(s *scene) string { return s.inFlight(Policy{}, "slow-2") },
 		"completed": func(s *scene) string {
-			id := s.start(Policy{}, Shape{}, "ok-1", "ok-2")
-			s.drive(id)
+			id := s.inFlight(Policy{}, "ok-2")
+			s.after(10 * time.Second)
 			return id
 		},
 	} {
@@ -24,7 +24,6 @@ func TestARunningRollbackPlanMakesItsSourceRollBack(t *testing.T) {
 				back := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, By{}))
 				_, err := s.e.say(s.ctx, back.ID, VerbStart, By{}, (*saying).start) // as it was stored
 				require.NoError(s, err)
-				s.run(s.e)
 				s.after(time.Minute)
 				s.status(id, StatusRolledBack)
 				s.status(back.ID, StatusCompleted)

@@ -271,6 +271,7 @@ func (r *referee) committed(before *PlanRow, c *Commit, rev uint64) {
 	r.halving(p, before.Control.Policy, &rec, after.Progress.Open)
 	r.ends(p, after)
 	r.pauseStays(before, after, c)
+	r.together(after)
 	p.slots(rows)
 }
 
@@ -582,6 +583,7 @@ func (r *referee) ends(p *refPlan, after *PlanRow) {
 
 // atRest checks that every plan came to an end, or rests with a reason that somebody can do something about.
 func (r *referee) atRest() {
+	r.pairs()
 	for id := range r.plans {
 		row, err := r.w.store.MemStore.Plan(r.w.ctx, id)
 		r.w.must(err)

@@ -26,6 +26,7 @@ func (s seeded) pick(n int) int { return s.IntN(n) }
 func simSchedule(seed uint64) *world {
 	ch := seeded{rand.New(rand.NewPCG(seed, 1))}
 	w := newWorld(ch, 12, ch.pick(6), ch.pick(8))
+	w.verbs.lot = rand.New(rand.NewPCG(seed, 2))
 	w.run(40 + ch.pick(80))
 	return w
 }

@@ -36,7 +36,9 @@ type faultStore struct {
 
 func (s *faultStore) Commit(ctx context.Context, c Commit) (uint64, error) {
 	if !c.Owner {
-		return s.apply(ctx, c)
+		var rev uint64
+		err := s.w.verbs.write(func() (err error) { rev, err = s.apply(ctx, c); return err })
+		return rev, err
 	}
 	switch s.w.fault() {
 	case 1:
@@ -53,6 +55,15 @@ func (s *faultStore) Commit(ctx context.Context, c Commit) (uint64, error) {
 		s.w.verb(c.Plan) // somebody else is first
 	}
 	return s.apply(ctx, c)
+}
+
+func (s *faultStore) Create(ctx context.Context, p NewPlan, agents iter.Seq2[AgentRow, error]) error {
+	return s.w.verbs.write(func() error { return s.MemStore.Create(ctx, p, agents) })
+}
+
+func (s *faultStore) Claim(ctx context.Context, plan, from string) (conflicts []Conflict, total int, err error) {
+	err = s.w.verbs.write(func() error { conflicts, total, err = s.MemStore.Claim(ctx, plan, from); return err })
+	return conflicts, total, err
 }
 
 func (s *faultStore) apply(ctx context.Context, c Commit) (uint64, error) {
@@ -76,7 +87,7 @@ type world struct {
 	engine  *Engine
 	referee *referee
 	faults  int // how many more commits may fail
-	verbs   int // how many more verbs are said
+	verbs   speaker
 	plan    string
 	procs   []*process
 	behave  map[string]int
@@ -125,7 +136,7 @@ func newWorld(ch chooser, agents, faults, verbs int) *world {
 	tasks := randomTasks(&spec, behave)
 	w := worldOf(ch, spec, faults)
 	w.tasks = tasks
-	w.behave, w.verbs, w.gated, w.checked = behave, verbs, ch.pick(4) == 0, ch.pick(3) == 0
+	w.behave, w.verbs.left, w.gated, w.checked = behave, verbs, ch.pick(4) == 0, ch.pick(3) == 0
 	return w
 }
 
@@ -260,9 +271,9 @@ func (w *world) step() {
 		w.deliver(p)
 	case k < 6 && len(p.asks) > 0:
 		w.deliverAsk(p)
-	case k == 6 && w.verbs > 0 && !w.quiet:
+	case k == 6 && w.verbs.left > 0 && !w.quiet:
 		w.verb(w.somePlan())
-	case k == 7 && w.verbs > 0 && !w.quiet:
+	case k == 7 && w.verbs.left > 0 && !w.quiet:
 		if w.choose.pick(2) == 0 {
 			w.reported(p)
 		} else {
@@ -593,7 +604,7 @@ const simPrevious = "0.9"
 
 // reported tells a plan how an attempt ended, whether its call is out, was lost, or was never made.
 func (w *world) reported(p *process) {
-	w.verbs--
+	w.verbs.left--
 	id := w.somePlan()
 	if p.plans[id] == nil {
 		return
@@ -619,7 +630,7 @@ func (x *session) spec(w *world) PlanSpec {
 
 // report tells a plan that some agent is unhealthy, now or a while ago.
 func (w *world) report(p *process) {
-	w.verbs--
+	w.verbs.left--
 	id := w.somePlan()
 	if p.plans[id] == nil {
 		return
@@ -645,65 +656,6 @@ func (w *world) advance(p *process) {
 		w.clock.t = w.clock.t.Add(time.Duration(1+w.choose.pick(60)) * time.Second)
 	}
 	w.drive(p)
-}
-
-// verb says something to a plan.
-func (w *world) verb(id string) {
-	if w.verbs == 0 {
-		return
-	}
-	w.verbs--
-	e, by := w.engine, By{Actor: "ann"}
-	var err error
-	switch w.choose.pick(15) {
-	case 0, 1:
-		_, err = e.Start(w.ctx, id, by)
-	case 2, 3:
-		var p Plan
-		if p, err = e.Pause(w.ctx, id, by); err == nil {
-			w.referee.paused(id, p)
-		}
-	case 4:
-		_, err = e.Resume(w.ctx, id, Decision{}, by)
-	case 5:
-		var p Plan
-		if p, err = e.Plan(w.ctx, id); err == nil {
-			_, err = e.Resume(w.ctx, id, Accept(p.Counts.Bad()), by)
-		}
-	case 6:
-		_, err = e.Resume(w.ctx, id, Raise(0.8), by)
-	case 7:
-		_, err = e.Resume(w.ctx, id, RetryFailed(), by)
-	case 8:
-		_, err = e.Retry(w.ctx, id, nil, by)
-	case 9:
-		_, err = e.Promote(w.ctx, id, 1+w.choose.pick(3), by)
-	case 10:
-		_, err = e.Skip(w.ctx, id, []string{fmt.Sprintf("a%02d", w.choose.pick(len(w.behave)))}, by)
-	case 11:
-		if w.choose.pick(3) == 0 {
-			_, err = e.Cancel(w.ctx, id, w.choose.pick(2) == 0, by)
-		}
-	case 12:
-		if w.choose.pick(2) == 0 {
-			_, err = e.CreateRollback(w.ctx, id, RollbackSpec{}, by)
-		} else {
-			_, err = e.Rollback(w.ctx, id, RollbackSpec{Interrupt: w.choose.pick(2) == 0}, by)
-		}
-		w.referee.created(w.plans()...)
-	case 13:
-		c := 1 + w.choose.pick(4)
-		_, err = e.Edit(w.ctx, id, func(p *Policy) { p.Concurrency = c }, by)
-	case 14:
-		b := Budget{Label: "rack", Max: 1 + w.choose.pick(3)}
-		_, err = e.Edit(w.ctx, id, func(p *Policy) { p.Budget = b }, by)
-	}
-	for _, ok := range []error{ErrState, ErrBreach, ErrInvalid, ErrNotFound, ErrNothing, ErrClaimed, ErrConflict} {
-		if err == nil || errors.Is(err, ok) {
-			return
-		}
-	}
-	panic(fmt.Sprintf("sim: verb: %v", err))
 }
 
 // run plays a schedule: turbulence, then quiet until nothing moves.
