@@ -98,6 +98,7 @@ type world struct {
 	every   bool // every choice is tried: few are offered
 	gated   bool // the fleet has a gate
 	checked bool // the fleet has a precheck
+	older   bool // an older version has stored a rollback plan that runs alone
 	quiet   bool // no faults, no verbs: everything must come to an end
 	crashes int
 }

@@ -186,7 +186,7 @@ func (w *world) pause(id string, by By) (Plan, error) {
 // together checks that a rollback plan moves only while its source rolls back.
 func (r *referee) together(back *PlanRow) {
 	st := statusOf(&back.Control, &back.Progress)
-	if back.Source == "" || st == StatusPending || st.Ended() {
+	if back.Source == "" || r.w.older || st == StatusPending || st.Ended() {
 		return
 	}
 	source := r.w.row(back.Source)
