@@ -84,6 +84,7 @@ func (d *driver) answerProbe(ctx context.Context, a ask, err error) func(*input)
 		health, err = protect(func() (Health, error) { return prober.Health(ctx, a.attempt) })
 	}
 	if err != nil {
+		d.e.logPanic(ctx, err, "plan", d.id, "agent", a.attempt.Agent)
 		d.e.opt.Logger.WarnContext(ctx, "health is not known", "plan", d.id, "agent", a.attempt.Agent, "error", err)
 	}
 	reply := health.answer(a, d.e.now(), err)
@@ -104,6 +105,7 @@ func (d *driver) answerInspect(ctx context.Context, a ask, err error) func(*inpu
 		found, err = protect(func() (Inspection, error) { return inspector.Inspect(ctx, a.attempt) })
 	}
 	if err != nil {
+		d.e.logPanic(ctx, err, "plan", d.id, "agent", a.attempt.Agent)
 		d.e.opt.Logger.WarnContext(ctx, "attempt could not be inspected", "plan", d.id, "agent", a.attempt.Agent, "error", err)
 		found = Inspection{}
 	}

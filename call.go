@@ -3,7 +3,6 @@ package ota
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -131,8 +130,8 @@ func (c *callContext) release() {
 
 // execute makes the call, and tells its outcome and when it was. ok is false when nothing is known: the engine's own shutdown or
 // fencing ended the call.
-func (j *job) execute(x Executor, o *outcome) (at time.Time, ok bool) {
-	res, err := j.try(x)
+func (j *job) execute(p *pool, o *outcome) (at time.Time, ok bool) {
+	res, err := j.try(p.exec)
 	j.call.release()
 	at = j.call.root.clock.Now()
 	*o = j.outcome(at)
@@ -140,7 +139,11 @@ func (j *job) execute(x Executor, o *outcome) (at time.Time, ok bool) {
 	if err != nil {
 		ended = context.Cause(j.call.root)
 	}
-	return at, o.tell(res, err, ended, j.deadline)
+	ok = o.tell(res, err, ended, j.deadline)
+	if o.reason == ReasonPanic && p.panicked != nil {
+		p.panicked(j.agent, err)
+	}
+	return at, ok
 }
 
 // unmade is the outcome of a call that is not made, because its context has ended before. ok is as in execute.
@@ -154,7 +157,7 @@ func (j *job) unmade(o *outcome, at time.Time) (ok bool) {
 func (j *job) try(x Executor) (res Result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = &PanicError{Value: p, Stack: debug.Stack()}
+			err = newPanicError(p)
 		}
 	}()
 	return x.Execute(j.call, j.attempt())
@@ -179,14 +182,4 @@ func (o *outcome) tell(res Result, err, ended error, deadline int64) bool {
 		o.reason = ReasonTimeout
 	}
 	return true
-}
-
-// protect turns a panic of a companion into an error.
-func protect[T any](f func() (T, error)) (v T, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &PanicError{Value: p, Stack: debug.Stack()}
-		}
-	}()
-	return f()
 }

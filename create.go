@@ -15,8 +15,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Create makes a plan; nothing starts before Start. The agents are streamed into the Store: of a million, only a hash each is
-// held, to find duplicates. It returns an error that names every mistake of the Spec (see FieldErrors), ErrExists
+// Create makes a plan; nothing starts before Start. The agents are streamed into the Store: of a million, only a hash or two of each
+// are held, to find duplicates and look-alikes. IDs that differ only in capitals, dashes or quotes are named in Plan.Warnings. So are
+// IDs with combining marks: that two IDs differ only in their Unicode normal form is not found out. It returns an error that names every mistake of the Spec (see FieldErrors), ErrExists
 // when the ID or the request key is taken by another plan, or what the Spec's agents or the Store returned. Nothing is
 // left behind by a Create that failed.
 func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
@@ -29,6 +30,7 @@ func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
 		spec.ID = "plan-" + uuid.NewString()
 	}
 	now := e.now()
+	spec = spec.trimmed()
 	d := e.newDraft(Resolved(ctx, spec, e.opt.Resolver), &m)
 	np := NewPlan{
 		ID: spec.ID, RequestKey: spec.RequestKey, Fingerprint: spec.Fingerprint,
@@ -40,6 +42,7 @@ func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
 		return e.sameRequest(ctx, spec, err)
 	}
 	if err != nil {
+		e.logPanic(ctx, err, "name", shorten(spec.Name))
 		return Plan{}, fmt.Errorf("ota: create plan %q: %w", shorten(spec.Name), err)
 	}
 	e.changed(spec.ID)
@@ -80,6 +83,7 @@ type draft struct {
 	cut      *cutter
 	seed     maphash.Seed
 	seen     hashSet             // of the agents' IDs
+	alike    lookAlikes          // of those
 	further  map[int]int         // by batch: the tasks that its agents have besides their first
 	names    map[string]struct{} // of components
 	warnings []string
@@ -113,7 +117,7 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 			if !ok || d.mistakes.err != nil {
 				continue // the plan is refused; the rest is read for its mistakes only
 			}
-			row := newRow(n-1, batch, AgentSpec{ID: a.ID, Version: a.Version, Labels: cloneMap(a.Labels), Tasks: keptTasks(a.Tasks)})
+			row := newRow(n-1, batch, AgentSpec{ID: a.ID, Version: trimVersion(a.Version), Labels: cloneMap(a.Labels), Tasks: keptTasks(a.Tasks)})
 			if further := len(row.State.Rest); further > 0 {
 				d.further[batch] += further
 			}
@@ -215,11 +219,11 @@ func (d *draft) check(i int, a Agent) {
 		d.mistakes.agent(fmt.Sprintf("agents[%d].id", i), "", "is empty", "1 to 255 bytes")
 		return
 	}
-	if problem := textProblem(a.ID, maxText); problem != "" {
-		d.mistakes.agent(fmt.Sprintf("agents[%d].id", i), strconv.Quote(shorten(a.ID)), problem, textAllowed(maxText))
+	if problem := idProblem(a.ID); problem != "" {
+		d.mistakes.agent(fmt.Sprintf("agents[%d].id", i), strconv.QuoteToASCII(shorten(a.ID)), problem, idAllowed)
 	}
 	if a.Version != "" {
-		if problem := textProblem(a.Version, maxText); problem != "" {
+		if problem := versionProblem(a.Version); problem != "" {
 			d.mistakes.agent(fmt.Sprintf("agents[%d].version", i), strconv.Quote(shorten(a.Version)), problem, textAllowed(maxText))
 		}
 	}
@@ -231,9 +235,12 @@ func (d *draft) check(i int, a Agent) {
 	}
 	// A 64-bit hash finds every duplicate. That two different IDs of a million share one, under a seed of this call only,
 	// happens once in thirty million plans, and is gone at the next try.
-	if !d.seen.add(d.hash(a.ID)) {
+	h := d.hash(a.ID)
+	if !d.seen.add(h) {
 		d.mistakes.agent(fmt.Sprintf("agents[%d].id", i), strconv.Quote(shorten(a.ID)), "is in the plan twice", "every agent once")
+		return
 	}
+	d.alike.see(a.ID, h, d.seed, &d.seen)
 }
 
 func (d *draft) hash(id string) uint64 { return maphash.String(d.seed, id) }
@@ -262,6 +269,7 @@ func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 	if n := s.Shape.Canary; n > 0 && 2*n > d.cut.total {
 		spec.Warnings = append(spec.Warnings, fmt.Sprintf("the canary of %d agents is larger than the rest of %d", n, max(0, d.cut.total-n)))
 	}
+	spec.Warnings = append(spec.Warnings, d.alike.warnings()...)
 	if d.stuck > 0 && !d.learns {
 		spec.Warnings = append(spec.Warnings, fmt.Sprintf("%d of %d agents have no version to go back to: a rollback leaves them out", d.stuck, d.cut.total))
 	}

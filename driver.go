@@ -67,6 +67,7 @@ func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	d.pool = newPool(e.exec, e.opt.Clock, d.calls, d.wake, e.lease.ok)
 	d.pool.strayed = func(j job) { e.strays.add(strayCall{id, j.agent, j.ordinal}) }
 	d.pool.returned = d.strayed
+	d.pool.panicked = func(agent string, err error) { e.logPanic(d.life, err, "plan", id, "agent", agent) }
 	d.session.left, d.session.out = e.strays.of(id), d.pool.calls
 	d.session.calls.prober = e.with.Prober != nil
 	d.session.calls.prechecker = e.with.Prechecker != nil

@@ -40,8 +40,14 @@ type Options struct {
 	// Resolver tells which tasks the agents of new plans have. Nil means one task for each agent whose Tasks the Spec does not
 	// give.
 	Resolver Resolver
+	// SameVersion says whether two texts name the same version, for example "v1.3.0" and "1.3.0": an agent that reports
+	// one where the other is the target is at its target. Nil means that only equal texts do; equal texts are never
+	// asked about. It must be a pure function of its two arguments, the same in every engine on the Store, and quick: it is
+	// called while the engine decides. A panic counts as false.
+	SameVersion func(a, b string) bool
 	// Logger receives what operators should see: of the plans that this engine drives breaches and pauses (warnings) and every
-	// other change of status; of the Store and of the lease what fails. Nil means none.
+	// other change of status; of the Store and of the lease what fails; of a panic in user code its
+	// stack. Nil means none.
 	Logger *slog.Logger
 	// Clock is the source of time. Nil means the real one.
 	Clock clock.Clock

@@ -240,11 +240,3 @@ func (e *AbandonedError) Error() string {
 
 // Is makes every AbandonedError match ErrAbandoned.
 func (e *AbandonedError) Is(target error) bool { return target == ErrAbandoned }
-
-// PanicError is what becomes of a panic in user code: the error of a failed attempt.
-type PanicError struct {
-	Value any
-	Stack []byte
-}
-
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Value, e.Stack) }

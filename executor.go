@@ -65,8 +65,9 @@ func (a Attempt) Key() string {
 
 // Result is what a successful call tells.
 type Result struct {
-	// Version is what the agent reports to run now. Empty means that it was not asked. Anything but the target is a
-	// failure: the agent answered, with the wrong version.
+	// Version is what the agent reports to run now, without the blanks and ends of lines around it. Empty means that it
+	// was not asked. Anything but the target, or what Options.SameVersion says is the same, is a failure: the agent
+	// answered, with the wrong version. So is a version of blanks alone.
 	Version string
 	// Unchanged says that nothing had to be done: the agent was at the target already, and was not touched.
 	Unchanged bool

@@ -1,6 +1,6 @@
 package ota
 
-import "strconv"
+import "fmt"
 
 // Folding takes what happened into the state. It is idempotent: an outcome that was folded before changes nothing, so
 // after a commit whose result is unknown everything held is simply folded again.
@@ -52,6 +52,7 @@ func (s *state) become(r *resident, o *outcome) {
 		jitter = jitterOf(s.id, r.Agent.ID, o.task, o.number)
 	}
 	target := s.spec.target(&r.Agent, o.task)
+	o.version = s.same.as(o.version, target)
 	was := past{touched: r.is(AgentTouched), task: r.State.touched(o.task), partly: r.State.partly()}
 	b := s.c.Policy.becomes(o, t, target, was, jitter)
 	t.Why, t.Ended = b.why, o.at
@@ -78,14 +79,14 @@ func (s *state) become(r *resident, o *outcome) {
 		s.endAgent(r, TaskUnknown, ReasonAgentFailed, o.at)
 	default:
 		s.p.Row++
-		s.taskEvent(EventTaskFailed, r, o.task, b.why, failText(o, b))
+		s.taskEvent(EventTaskFailed, r, o.task, b.why, failText(o, b, target))
 		s.endAgent(r, TaskFailed, ReasonAgentFailed, o.at)
 	}
 }
 
-func failText(o *outcome, b becoming) string {
+func failText(o *outcome, b becoming, target string) string {
 	if b.why == ReasonWrongVersion {
-		return "reports " + strconv.Quote(shorten(string(o.version)))
+		return fmt.Sprintf("reports version %q, the target is %q", shorten(string(o.version)), shorten(target))
 	}
 	return string(o.text)
 }
@@ -97,7 +98,7 @@ func (s *state) keepMore(t *TaskState, o *outcome, b becoming, target string) {
 	if b.status == TaskSucceeded {
 		return
 	}
-	more := &TaskMore{Error: failText(o, b)}
+	more := &TaskMore{Error: failText(o, b, target)}
 	if string(o.version) != target {
 		more.Version = string(o.version)
 	}

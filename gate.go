@@ -95,6 +95,7 @@ func (d *driver) answerGate(ctx context.Context, a ask, err error) func(*input) 
 		verdict, err = protect(func() (GateVerdict, error) { return d.e.gate(ctx, d.id, a.batch) })
 	}
 	if err != nil {
+		d.e.logPanic(ctx, err, "plan", d.id, "batch", a.batch)
 		reply.text = ": " + readError(err).text
 	} else if verdict <= GateInconclusive {
 		reply.verdict = verdict

@@ -36,6 +36,11 @@ func (s *hashSet) add(h uint64) bool {
 	return true
 }
 
+// has reports whether h is in the set.
+func (s *hashSet) has(h uint64) bool {
+	return len(s.slots) > 0 && s.slots[s.place(max(h, 1))] != 0
+}
+
 // place is where h is, or the free slot where it would be.
 func (s *hashSet) place(h uint64) int {
 	mask := len(s.slots) - 1

@@ -541,7 +541,7 @@ func TestLesson19PanicsAndStoreErrors(t *testing.T) {
 		require.Equal(s, 16, p.Counts.Succeeded, "an error of the store is never a task's")
 		require.Equal(s, 4, p.Counts.Failed)
 		require.Equal(s, ReasonPanic, s.agent(id, "panic-1").Tasks[0].Reason)
-		require.Contains(s, s.agent(id, "panic-1").Tasks[0].Error, "panic: broken script\n")
+		require.Contains(s, s.agent(id, "panic-1").Tasks[0].Error, "panic: broken script (ota.(*scripted).Execute, script_test.go:")
 		require.Contains(s, s.agent(id, "panic-1").Tasks[0].Error, "script_test.go", "with its stack")
 		require.Equal(s, "the executor ended its goroutine", s.agent(id, "exit-3").Tasks[0].Error)
 		require.Len(s, s.fleet.made(""), 20, "nobody was called twice")

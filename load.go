@@ -55,7 +55,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	st := &state{
 		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, told: row.Status,
 		controlNumber: row.ControlNumber, progressNumber: row.ProgressNumber, epoch: row.Epoch,
-		batches: map[int]*batch{}, calls: x.calls,
+		batches: map[int]*batch{}, calls: x.calls, same: x.same,
 	}
 	st.rows.bits = pageBitsOf(row.Control.Policy.Concurrency)
 	st.fx.step = 1

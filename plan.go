@@ -5,12 +5,14 @@ import (
 	"iter"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // Agent is one thing to be upgraded. Only its ID is required.
 type Agent struct {
-	// ID names the agent in the fleet: 1 to 255 bytes of UTF-8 without control characters, unique in its plan.
+	// ID names the agent in the fleet, and is unique in its plan: 1 to 255 bytes of UTF-8 without control characters,
+	// without characters that cannot be seen (such as a no-break space or a byte order mark), and without blanks around it.
 	ID string
 	// Version is what the agent runs before the plan, as far as known; empty means the plan's FromVersion.
 	Version string
@@ -39,7 +41,8 @@ type Spec struct {
 	// Name is for people. Required, at most 255 bytes.
 	Name string
 	// FromVersion and FromRelease are what the fleet runs now. A rollback takes agents whose own version is not known
-	// back to FromVersion, and leaves them out when that is empty too. At most 255 bytes each.
+	// back to FromVersion, and leaves them out when that is empty too. At most 255 bytes each. Of every version and
+	// release, of agents and tasks too, the blanks and ends of lines around it are dropped; one of blanks alone is refused.
 	FromVersion, FromRelease string
 	// ToVersion and ToRelease are the target. ToVersion is required. At most 255 bytes each.
 	ToVersion, ToRelease string
@@ -224,7 +227,11 @@ func (s Spec) check(m *mistakes) {
 		if f.required && f.value == "" {
 			m.add(f.field, "", "is missing", "1 to 255 bytes")
 		}
-		checkText(m, f.field, f.value, maxText)
+		if strings.HasSuffix(f.field, "Version") || strings.HasSuffix(f.field, "Release") {
+			checkVersion(m, f.field, f.value)
+		} else {
+			checkText(m, f.field, f.value, maxText)
+		}
 	}
 	checkMap(m, "labels", s.Labels, maxText)
 	checkMap(m, "annotations", s.Annotations, maxAnnotation)

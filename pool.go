@@ -21,6 +21,7 @@ type pool struct {
 
 	strayed  func(job)     // a call was left behind
 	returned func(outcome) // a call that was left behind has returned
+	panicked func(agent string, err error)
 
 	ok func(now time.Time) bool // whether calls may be made at all
 
@@ -155,7 +156,7 @@ func (p *pool) run(w *worker) {
 		case have && w.void:
 			have = w.job.unmade(&o, now)
 		case have:
-			now, have = w.job.execute(p.exec, &o)
+			now, have = w.job.execute(p, &o)
 		}
 	}
 }

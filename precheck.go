@@ -198,27 +198,28 @@ func (r *AgentRow) previous(s *PlanSpec) string {
 
 // answerPrecheck asks the Prechecker.
 func (d *driver) answerPrecheck(ctx context.Context, a ask, err error) func(*input) {
-	p, after := precheckSaid(a.attempt, Precheck{}, err)
+	p, after := precheckSaid(d.e.opt.SameVersion, a.attempt, Precheck{}, err)
 	if err == nil {
-		p, after = precheck(ctx, d.e.with.Prechecker, a.attempt)
+		p, after = d.e.precheck(ctx, d.e.with.Prechecker, a.attempt)
 	}
 	reply := p.answer(a, after, d.e.now())
 	return func(in *input) { in.prechecks = append(in.prechecks, reply) }
 }
 
 // precheck asks.
-func precheck(ctx context.Context, x Prechecker, a Attempt) (p Precheck, after time.Duration) {
+func (e *Engine) precheck(ctx context.Context, x Prechecker, a Attempt) (p Precheck, after time.Duration) {
 	p, err := protect(func() (Precheck, error) { return x.Precheck(ctx, a) })
-	return precheckSaid(a, p, err)
+	e.logPanic(ctx, err, "plan", a.Plan, "agent", a.Agent)
+	return precheckSaid(e.opt.SameVersion, a, p, err)
 }
 
 // precheckSaid is what an answer means.
-func precheckSaid(a Attempt, p Precheck, err error) (_ Precheck, after time.Duration) {
+func precheckSaid(same sameness, a Attempt, p Precheck, err error) (_ Precheck, after time.Duration) {
 	if err != nil {
 		x := readError(err)
 		return Precheck{State: PrecheckAway, Reason: string(x.text)}, x.after
 	}
-	p.Reason, p.Version = string(cleanMessage(p.Reason)), string(cleanVersion(p.Version))
+	p.Reason, p.Version = string(cleanMessage(p.Reason)), string(same.as(cleanVersion(p.Version), a.ToVersion))
 	switch {
 	case p.State > PrecheckAway:
 		return Precheck{State: PrecheckAway, Reason: "the precheck answered with the unknown state " + p.State.String()}, 0

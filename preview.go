@@ -61,7 +61,7 @@ func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions)
 	if spec.Agents == nil {
 		return Preview{}, m.result()
 	}
-	spec = Resolved(ctx, spec, e.opt.Resolver)
+	spec = Resolved(ctx, spec.trimmed(), e.opt.Resolver)
 	var held []Agent
 	if options.Call > 0 {
 		spec.Agents = keep(spec.Agents, &held)

@@ -170,7 +170,7 @@ func (r *readiness) ask(agents iter.Seq2[Attempt, error], but ...string) error {
 func (r *readiness) one(ctx context.Context, a Attempt) error {
 	limited, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	p, _ := precheck(limited, r.asker, a)
+	p, _ := r.e.precheck(limited, r.asker, a)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -59,14 +59,16 @@ func TestRollbackThatTheStoreRefuses(t *testing.T) {
 		}, StatusPaused},
 		"an operator, while it runs": {func(s *scene) (string, error) {
 			id := s.start(Policy{Concurrency: 1}, Shape{}, "ok-1", "ok-2", "ok-3")
-			s.run(s.e)
+			stop := s.run(s.e)
+			defer func() { require.NoError(s, stop()) }()
 			s.after(1500 * time.Millisecond)
 			_, err := s.e.Rollback(s.ctx, id, RollbackSpec{}, by)
 			return id, err
 		}, StatusPaused},
 		"an operator, who only makes it": {func(s *scene) (string, error) {
 			id := s.start(Policy{Concurrency: 1}, Shape{}, "ok-1", "ok-2", "ok-3")
-			s.run(s.e)
+			stop := s.run(s.e)
+			defer func() { require.NoError(s, stop()) }()
 			s.after(1500 * time.Millisecond)
 			_, err := s.e.CreateRollback(s.ctx, id, RollbackSpec{}, by)
 			return id, err

@@ -85,7 +85,9 @@ func (s *state) foundReports(ids []string, rows []AgentRow) {
 // foldReport takes in one reported outcome. The first outcome of an attempt counts, and ends its call.
 func (s *state) foldReport(r *resident, o *outcome) {
 	if !r.State.attemptOpen(o.task, o.number) {
-		if !r.State.shows(o, s.spec.target(&r.Agent, o.task)) {
+		target := s.spec.target(&r.Agent, o.task)
+		o.version = s.same.as(o.version, target)
+		if !r.State.shows(o, target) {
 			s.lateReport(o)
 		}
 		if o.task < r.State.tasks() && o.number <= r.State.task(o.task).Number {

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Component says which part of an agent a task is about. The engine hands it on, to the Executor and to whoever reads tasks, and
@@ -114,7 +115,11 @@ func (d *draft) checkTasks(i int, tasks []TaskSpec) {
 			{".toVersion", t.ToVersion},
 			{".toRelease", t.ToRelease},
 		} {
-			if problem := textProblem(text.value, maxText); problem != "" {
+			problem := textProblem(text.value, maxText)
+			if !strings.HasPrefix(text.name, ".component") {
+				problem = versionProblem(text.value)
+			}
+			if problem != "" {
 				d.mistakes.agent(at+text.name, strconv.Quote(shorten(text.value)), problem, textAllowed(maxText))
 			}
 		}
@@ -139,7 +144,11 @@ func keptTasks(tasks []TaskSpec) []TaskSpec {
 	if len(tasks) == 1 && tasks[0] == (TaskSpec{}) {
 		return nil
 	}
-	return slices.Clone(tasks)
+	tasks = slices.Clone(tasks)
+	for i := range tasks {
+		tasks[i].trim()
+	}
+	return tasks
 }
 
 // newRow is an agent of a plan that begins.

@@ -170,7 +170,7 @@ func (w *world) done() bool {
 
 // out goes on until both plans have ended: by itself as far as that goes, then by one legal verb, and so on. It returns
 // how, and reports whether it has come there.
-func (w *world) out() (how []string, ok bool) {
+func (w *world) ways() (how []string, ok bool) {
 	for range 6 {
 		w.settle()
 		w.quiet = false
@@ -256,7 +256,7 @@ func explore(t *testing.T, policy Policy, pairs, all map[string]bool) {
 				pair += w.row(back).Status.String()
 			}
 			pairs[pair] = true
-			if how, ok := w.out(); !ok {
+			if how, ok := w.ways(); !ok {
 				t.Errorf("no road leads out of %q\n%s\nthe way there: %s\nsaid since: %v", stand, w.stand(), pathText(longer), how)
 			}
 		}

@@ -19,6 +19,7 @@ type session struct {
 	plan  string
 	owner string // name of the engine
 	life  string // what no other engine has, even of that name
+	same  sameness
 
 	st     *state // nil: to be loaded
 	raise  bool   // the next load takes the ownership, under a new epoch
@@ -60,7 +61,7 @@ func newSession(store Store, plan, owner string, epoch uint64) *session {
 // newSession begins a session of this engine.
 func (e *Engine) newSession(plan string, epoch uint64) *session {
 	x := newSession(e.store, plan, e.opt.Name, epoch)
-	x.life = e.life
+	x.life, x.same = e.life, e.opt.SameVersion
 	x.keepOut, x.readOut = e.strays.sync, e.callsOut
 	return x
 }

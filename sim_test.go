@@ -596,7 +596,7 @@ func (w *world) precheck(a Attempt) Precheck {
 	if a.Rollback && p.State != PrecheckAway {
 		p = Precheck{}
 	}
-	p, _ = precheckSaid(a, p, nil)
+	p, _ = precheckSaid(nil, a, p, nil)
 	return p
 }
 

@@ -75,6 +75,8 @@ type SimOptions struct {
 	// Accept accepts the failures whenever a breach has paused the plan, other than a fault, and goes on: to see
 	// everything that would go wrong, not only the first. A rollback plan that pauses stays paused.
 	Accept bool
+	// SameVersion is the same as in Options.
+	SameVersion func(a, b string) bool
 }
 
 func (o SimOptions) withDefaults() SimOptions {

@@ -53,7 +53,7 @@ func newSimulator(ctx context.Context, fleet SimFleet, opt SimOptions) (*simulat
 	if err != nil {
 		return nil, err
 	}
-	s.engine, err = New(NewMemStore(), nil, Options{Name: "simulation", Clock: s.clock})
+	s.engine, err = New(NewMemStore(), nil, Options{Name: "simulation", Clock: s.clock, SameVersion: opt.SameVersion})
 	return s, err
 }
 
@@ -72,6 +72,7 @@ func (s *simulator) begin(spec Spec) error {
 
 func (s *simulator) add(id string) {
 	p := &simPlan{id: id, session: newSession(s.engine.store, id, s.engine.opt.Name, 0), due: true}
+	p.session.same = s.engine.opt.SameVersion
 	p.session.calls.prober, p.session.calls.prechecker = s.with.SimProber != nil, s.with.SimPrechecker != nil
 	p.session.out = func(calls map[callKey]bool) bool { return s.out(p, calls) }
 	s.plans = append(s.plans, p)

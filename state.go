@@ -11,6 +11,7 @@ type state struct {
 	c    Control
 	p    Progress
 	told Status // the status that the newest log record tells
+	same sameness
 
 	controlNumber  uint64
 	progressNumber uint64

@@ -31,15 +31,6 @@ func cleanLine(s string) cleaned { return clean(s, maxText, ' ') }
 // cleanMessage makes a text of at most 4 KiB, which may have several lines: an error, a message.
 func cleanMessage(s string) cleaned { return clean(s, maxMessage, 0) }
 
-// cleanVersion makes a version of what user code answers: blanks around it are dropped. A version of blanks alone stays
-// one blank, which is no target: it is a wrong answer, and not the answer that nothing is known.
-func cleanVersion(s string) cleaned {
-	if v := cleanLine(trimVersion(s)); v != "" || s == "" {
-		return v
-	}
-	return " "
-}
-
 // clean cuts s between two letters, so that at most that many bytes stay. What is not UTF-8 becomes U+FFFD, and so does
 // a control character, unless it ends a line or is a tab: then it becomes blank, or stays when blank is 0.
 func clean(s string, most int, blank rune) cleaned {
@@ -79,9 +70,6 @@ func cutBetween(s string, most int) string {
 	}
 	return s[:n]
 }
-
-// trimVersion drops the blanks and ends of lines around a version: tools print them, and people paste them.
-func trimVersion(s string) string { return strings.TrimSpace(s) }
 
 func checkText(m *mistakes, field, value string, most int) {
 	if problem := textProblem(value, most); problem != "" {

@@ -225,7 +225,7 @@ func TestReportsSayWhatCallsSay(t *testing.T) {
 		{Result{Version: "2"}, errors.New("x"), OutcomeReport{Reason: ReasonError, Message: "x"}},
 		{Result{}, Unchanged(Rejected(errors.New("x"))), OutcomeReport{Reason: ReasonRejected, Unchanged: true, Message: "x"}},
 		{Result{}, Throttled(errors.New("x"), time.Hour), OutcomeReport{Reason: ReasonThrottled, Unchanged: true, After: time.Hour, Message: "x"}},
-		{Result{}, &PanicError{Value: 1}, OutcomeReport{Reason: ReasonPermanent, Message: "panic: 1\n"}},
+		{Result{}, &PanicError{Value: 1}, OutcomeReport{Reason: ReasonPermanent, Message: "panic: 1"}},
 	} {
 		c.want.Agent, c.want.Task, c.want.Number = "a", 1, 2
 		require.Equal(t, c.want, ReportOf(a, c.res, c.err))

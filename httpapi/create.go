@@ -168,6 +168,7 @@ func (x *creation) agentRecords() error {
 		}); err != nil {
 			return err
 		}
+		a.ID = strings.TrimSpace(a.ID)
 		return spooled(x.agents.Add(a))
 	})
 }

@@ -163,7 +163,7 @@ func (d *decoder) names(most int, add func([]byte) error) error {
 			if err != nil {
 				return err
 			}
-			return one(b)
+			return one(bytes.TrimSpace(b))
 		})
 	}
 	list, err := d.Bytes()

@@ -121,10 +121,15 @@ func (d *sqlite) transact(ctx, inside context.Context, f func(tx *sqliteTx) erro
 	if err := tx.Commit(); err != nil {
 		// SQLite may have left the transaction open: it must not stay on the connection. Whether it does is not known.
 		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-		return err
+		return &endError{err}
 	}
 	return nil
 }
+
+// endError is an error of the end of a transaction. It says nothing about one of the commits that shared it.
+type endError struct{ error }
+
+func (e *endError) Unwrap() error { return e.error }
 
 func ignoreDone(err error) error {
 	if errors.Is(err, sql.ErrTxDone) {
@@ -227,7 +232,8 @@ func (d *sqlite) duplicate(err error) bool {
 
 // never looks at the text that SQLite itself gives to SQLITE_CONSTRAINT, SQLITE_MISMATCH and SQLITE_TOOBIG.
 func (d *sqlite) never(err error) bool {
-	if err == nil || d.duplicate(err) {
+	var end *endError
+	if err == nil || d.duplicate(err) || errors.As(err, &end) {
 		return false
 	}
 	text := err.Error()

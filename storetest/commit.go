@@ -11,7 +11,7 @@ const (
 	ruleControl  = "a commit whose Control is not the stored number is ErrConflict"
 	ruleProgress = "an owner's commit whose Progress is not the stored number is ErrConflict"
 	ruleExact    = "an exact verb whose Progress is not the stored number is ErrConflict"
-	ruleRows     = "a commit with a row that the plan does not have is an error"
+	ruleRows     = "a commit with a row that the plan does not have is ErrRefused"
 )
 
 var commitCases = cases{
@@ -130,25 +130,25 @@ var commitCases = cases{
 		for _, n := range []int{-1, 6, math.MaxInt} {
 			c := e.changing(1)
 			c.Agents = append(c.Agents, ota.AgentRow{Ordinal: n})
-			e.refused(ruleRows, c, nil)
+			e.refused(ruleRows, c, ota.ErrRefused)
 		}
 		for _, n := range []int{-1, 3} {
 			c := e.changing(1)
 			c.Batches = append(c.Batches, ota.BatchRow{Index: n})
-			e.refused(ruleRows, c, nil)
+			e.refused(ruleRows, c, ota.ErrRefused)
 		}
 	}},
 	{"AnEmptyLogIsRefused", func(e *env) {
 		e.made("p")
 		c := e.changing(1)
 		c.Log = nil
-		e.refused("a commit without a log record is an error", c, nil)
+		e.refused("a commit without a log record is ErrRefused", c, ota.ErrRefused)
 	}},
 	{"OnlyAnOwnerRaises", func(e *env) {
 		e.made("p")
 		c := e.verb("p")
 		c.Raise = true
-		e.refused("a commit that raises the epoch and is no owner's is an error", c, nil)
+		e.refused("a commit that raises the epoch and is no owner's is ErrRefused", c, ota.ErrRefused)
 	}},
 	{"TheIdenticalCommitTwiceConflicts", func(e *env) {
 		e.made("p")

@@ -82,6 +82,7 @@ var suite = kit.Suite[*env]{Limit: caseLimit, Parallel: true, Themes: []kit.Them
 	{Name: "Create", Cases: createCases},
 	{Name: "Commit", Cases: commitCases},
 	{Name: "Values", Cases: valueCases},
+	{Name: "Texts", Cases: textCases},
 	{Name: "Ownership", Cases: ownershipCases},
 	{Name: "Concurrency", Cases: concurrencyCases},
 	{Name: "Log", Cases: logCases},

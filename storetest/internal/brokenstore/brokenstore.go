@@ -3,6 +3,9 @@ package brokenstore
 
 import (
 	"context"
+	"errors"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/seed-19b57ce3/ota"
 )
@@ -63,6 +66,10 @@ var Variants = []Variant{
 	{"torn commit", "a refused commit changes nothing", func() ota.Store { return newTorn() }},
 	{"lost revision", "one higher each time", func() ota.Store { return skipping{ota.NewMemStore()} }},
 	{"log record lost", "without gap", func() ota.Store { return forgetful{ota.NewMemStore()} }},
+	{"texts repaired", "is refused with ErrRefused", commits(func(c *ota.Commit, _ ota.PlanRow) {
+		c.Request = strings.ToValidUTF8(c.Request, "\ufffd")
+	})},
+	{"texts refused for now", "a text that is not kept exactly is refused with ErrRefused", func() ota.Store { return picky{ota.NewMemStore()} }},
 	{"log bytes mangled", "byte for byte", func() ota.Store { return mangling{ota.NewMemStore()} }},
 	{"alias of what is given", "keeps nothing that it is given by reference", func() ota.Store { return newKeeper() }},
 	{"alias of what is kept", "gives nothing by reference", func() ota.Store { return newGiver() }},
@@ -117,6 +124,16 @@ type numbered struct{ *ota.MemStore }
 func (s numbered) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	if !c.Owner && !c.Exact {
 		c.Exact, c.Progress = true, 1
+	}
+	return s.MemStore.Commit(ctx, c)
+}
+
+// picky says of a text that it will never keep that it does not keep it now.
+type picky struct{ *ota.MemStore }
+
+func (s picky) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
+	if !utf8.ValidString(c.Request) {
+		return 0, errors.New("invalid byte sequence")
 	}
 	return s.MemStore.Commit(ctx, c)
 }

@@ -1,0 +1,14 @@
+package ota_test
+
+import (
+	"testing"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/internal/oddtext"
+)
+
+// Whatever text user code answers or a caller gives, wherever: the plan ends.
+func TestOddTexts(t *testing.T) {
+	t.Parallel()
+	oddtext.Run(t, func(*testing.T) ota.Store { return ota.NewMemStore() })
+}
