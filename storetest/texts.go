@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	ruleText   = "a text of UTF-8 without NUL is kept exactly, wherever it is"
+	ruleText    = "a text of UTF-8 without NUL is kept exactly, wherever it is"
 	ruleRefuses = "a text that is not kept exactly is refused with ErrRefused"
 )
 
@@ -130,21 +130,24 @@ var textCases = cases{
 		})
 	}},
 	{"OfACommit", func(e *env) {
-		e.create(e.sample("p", 6, 1))
+		n := 0
 		eachText(func(text string, must func(int) bool) {
+			n++
+			id := fmt.Sprint("p", n) // one for each text, so that few records have to be read again
+			e.create(e.sample(id, 6, 1))
 			for _, place := range commitPlaces {
 				if len(text) > place.most {
 					continue
 				}
-				before := e.everything("p")
-				c := e.owner("p")
+				before := e.everything(id)
+				c := e.owner(id)
 				place.given(&c, text)
 				_, err := e.store.Commit(e.ctx, c)
 				if !e.took(place.name, must(place.most), text, err) {
-					e.same("a refused commit changes nothing", e.everything("p"), before)
+					e.same("a refused commit changes nothing", e.everything(id), before)
 					continue
 				}
-				got := e.everything("p")
+				got := e.everything(id)
 				last := got.Log[len(got.Log)-1]
 				e.exactly(place.name, text, []string{last.Request, string(last.Data)}, []string{c.Request, string(c.Log)})
 				if c.NewControl != nil {
