@@ -34,6 +34,9 @@ func (d *driver) ask(a ask) {
 	if d.asked[key] {
 		return
 	}
+	if d.asked == nil {
+		d.asked = map[askKey]bool{}
+	}
 	d.asked[key] = true
 	d.asks.Add(1)
 	parent := d.life

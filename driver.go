@@ -60,7 +60,7 @@ type driver struct {
 
 func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	id := row.ID
-	d := &driver{e: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: e.newSession(id, row.Epoch), asked: map[askKey]bool{}}
+	d := &driver{e: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: e.newSession(id, row.Epoch)}
 	d.told = notice{struck: row.Progress.Struck, status: row.Status}
 	d.life, d.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
 	d.calls, d.endCalls = context.WithCancelCause(d.life)

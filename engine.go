@@ -25,7 +25,7 @@ type Engine struct {
 	hub    hub
 	lease  lease
 	strays strays
-	alone  sync.Mutex // held by foldAlone
+	alone  chan struct{} // holds a value while foldAlone is at work
 
 	mu      sync.Mutex
 	drivers map[string]*driver // of plans driven by this engine now
@@ -117,7 +117,8 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	e := &Engine{store: store, exec: executor, opt: options.withDefaults(), life: uuid.NewString()[:8], drivers: map[string]*driver{}}
+	e := &Engine{store: store, exec: executor, opt: options.withDefaults(), life: uuid.NewString()[:8]}
+	e.alone, e.drivers = make(chan struct{}, 1), map[string]*driver{}
 	var m mistakes
 	findCompanions(&m, "store", store, &e.with.storeCompanions)
 	if executor != nil {

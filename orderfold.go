@@ -5,8 +5,12 @@ import (
 	"time"
 )
 
-// foldOrders carries out the orders of operators, a chunk at a time; nothing starts before they are done.
+// foldOrders carries out the orders of operators, a chunk at a time; nothing starts before they are done. The end of a plan ends
+// them, too.
 func (s *state) foldOrders(now time.Time) need {
+	if s.status().Ended() {
+		return need{}
+	}
 	for _, o := range s.c.Orders {
 		if o.Number <= s.p.Folded {
 			continue

@@ -51,7 +51,7 @@ func (d *driver) refused(ctx context.Context, now time.Time, err error) (wake ti
 
 // later is when to try again what the Store did not take.
 func (d *driver) later(now time.Time) time.Time {
-	d.abandon(now)
+	d.abandon(now) // calls that do not return wait for no Store
 	d.fail++
 	return now.Add(backoff(d.fail-1, 50*time.Millisecond, 5*time.Second))
 }

@@ -155,6 +155,9 @@ func (s *supervisor) consider(ctx context.Context, row *PlanRow, owners []string
 		s.tendFrozen(ctx, row)
 		return
 	}
+	if !s.e.lease.ok(s.e.opt.Clock.Now()) { // two engines that nobody takes for alive would take it from each other again and again
+		return
+	}
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
 	if s.e.drivers[row.ID] != nil {
@@ -210,7 +213,7 @@ func (row *PlanRow) canMove() bool {
 
 func (s *supervisor) drive(ctx context.Context, d *driver) {
 	err := d.run(ctx)
-	s.e.remove(d)
+	defer s.e.remove(d) // once it is remembered how the plan came to rest: the next look asks that
 	var left *AbandonedError
 	switch {
 	case errors.As(err, &left):
@@ -221,18 +224,28 @@ func (s *supervisor) drive(ctx context.Context, d *driver) {
 	case err != nil && ctx.Err() == nil:
 		s.e.opt.Logger.WarnContext(ctx, "plan is driven no more", "plan", d.id, "error", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if errors.Is(err, ErrFenced) {
-		if s.fenced == nil {
-			s.fenced = map[string]bool{}
-		}
-		s.fenced[d.id] = true
-		s.share(ctx, d.id)
+		s.lose(ctx, d.id)
 		return
 	}
 	if d.session.st != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.started[d.id] = d.session.revision
+	}
+}
+
+// lose remembers that another process has taken a plan.
+func (s *supervisor) lose(ctx context.Context, id string) {
+	row, err := (&limited{store: s.e.store}).plan(context.WithoutCancel(ctx), id) // without the lock: it may take its time
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fenced == nil {
+		s.fenced = map[string]bool{}
+	}
+	s.fenced[id] = true
+	if err == nil && row.Progress.Owner == s.e.opt.Name && row.Progress.Life != s.e.life {
+		s.share(ctx, id)
 	}
 }
 
@@ -245,10 +258,6 @@ type truce struct {
 // share leaves a plan to another process that has taken it in this engine's name, each time for longer: otherwise the two would
 // take it from each other for ever, and no call of it would ever count. The other one may have ended by then.
 func (s *supervisor) share(ctx context.Context, id string) {
-	row, err := (&limited{store: s.e.store}).plan(context.WithoutCancel(ctx), id)
-	if err != nil || row.Progress.Owner != s.e.opt.Name || row.Progress.Life == s.e.life {
-		return
-	}
 	if s.shared == nil {
 		s.shared = map[string]truce{}
 	}

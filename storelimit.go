@@ -22,10 +22,17 @@ type limited struct {
 	timer *time.Timer
 }
 
-// begin returns the context of a call, and what is to be called once that has returned.
-func (l *limited) begin(ctx context.Context) (context.Context, func()) {
+// storeCall is a call of a Store that is out.
+type storeCall struct {
+	l      *limited
+	cancel func() // of its own context; nil: it has that of l
+}
+
+// begin returns the context of a call.
+func (l *limited) begin(ctx context.Context) (context.Context, storeCall) {
 	if ctx.Done() != nil {
-		return context.WithTimeout(ctx, storeLimit)
+		ctx, cancel := context.WithTimeout(ctx, storeLimit)
+		return ctx, storeCall{l, cancel}
 	}
 	if l.ctx == nil {
 		var cancel func()
@@ -34,35 +41,38 @@ func (l *limited) begin(ctx context.Context) (context.Context, func()) {
 	} else {
 		l.timer.Reset(storeLimit)
 	}
-	return l.ctx, l.end
+	return l.ctx, storeCall{l, nil}
 }
 
-func (l *limited) end() {
-	if !l.timer.Stop() {
-		l.ctx = nil // it has ended, or is about to
+// end is called once the call has returned.
+func (c storeCall) end() {
+	if c.cancel != nil {
+		c.cancel()
+	} else if !c.l.timer.Stop() {
+		c.l.ctx = nil // it has ended, or is about to
 	}
 }
 
 func (l *limited) plan(ctx context.Context, id string) (PlanRow, error) {
-	ctx, end := l.begin(ctx)
-	defer end()
+	ctx, call := l.begin(ctx)
+	defer call.end()
 	return l.store.Plan(ctx, id)
 }
 
 func (l *limited) batches(ctx context.Context, id string, q RowQuery) (Page[BatchRow], error) {
-	ctx, end := l.begin(ctx)
-	defer end()
+	ctx, call := l.begin(ctx)
+	defer call.end()
 	return l.store.Batches(ctx, id, q)
 }
 
 func (l *limited) agents(ctx context.Context, id string, q RowQuery) (Page[AgentRow], error) {
-	ctx, end := l.begin(ctx)
-	defer end()
+	ctx, call := l.begin(ctx)
+	defer call.end()
 	return l.store.Agents(ctx, id, q)
 }
 
 func (l *limited) commit(ctx context.Context, c Commit) (uint64, error) {
-	ctx, end := l.begin(ctx)
-	defer end()
+	ctx, call := l.begin(ctx)
+	defer call.end()
 	return l.store.Commit(ctx, c)
 }

@@ -281,8 +281,12 @@ func (d *driver) strayed(o outcome) {
 // foldAlone takes in what happened to a plan that nobody drives; nothing is started. It returns
 // ErrConflict when another engine owns the plan.
 func (e *Engine) foldAlone(ctx context.Context, id string, in input, left []bar) error {
-	e.alone.Lock() // or two of them would take the plan from each other
-	defer e.alone.Unlock()
+	select { // or two of them would take the plan from each other
+	case e.alone <- struct{}{}:
+		defer func() { <-e.alone }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	ctx, cancel := context.WithTimeout(ctx, storeLimit) // the others wait
 	defer cancel()
 	row, err := e.store.Plan(ctx, id)

@@ -68,7 +68,7 @@ func inBubble(fn *ast.FuncDecl) (in bool) {
 			in = in || name == "synctest.Test" || name == "inScene" || name == "inTime"
 		case *ast.StarExpr:
 			id, ok := n.X.(*ast.Ident)
-			in = in || ok && id.Name == "scene"
+			in = in || ok && (id.Name == "scene" || id.Name == "shellWorld")
 		}
 		return true
 	})

@@ -1,0 +1,146 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// shellFleet is the agents, and all that was done to them.
+type shellFleet struct {
+	w       *shellWorld
+	curious bool // it answers questions
+
+	mu   sync.Mutex
+	out  map[string]int  // calls that are out, by agent and epoch
+	done map[string]bool // attempts that have upgraded, by plan and agent
+	n    map[string]uint64
+}
+
+func newShellFleet(w *shellWorld) *shellFleet {
+	return &shellFleet{w: w, curious: w.r.IntN(2) == 0, out: map[string]int{}, done: map[string]bool{}, n: map[string]uint64{}}
+}
+
+// shellExec is the Executor of one process; shellCurious answers questions as well.
+type (
+	shellExec struct {
+		*shellFleet
+		process string
+	}
+	shellCurious struct{ shellExec }
+)
+
+func (f *shellFleet) executor(process string) Executor {
+	if f.curious {
+		return shellCurious{shellExec{f, process}}
+	}
+	return shellExec{f, process}
+}
+
+func (f *shellFleet) next(what string) uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.n[what]++
+	return f.n[what]
+}
+
+// begin sets down that a call is out, and judges it: it is committed, and no other call of its epoch is out for its agent.
+func (f *shellFleet) begin(process string, a Attempt) (end func()) {
+	key := fmt.Sprintf("%s of %s at epoch %d", a.Agent, a.Plan, a.Epoch)
+	f.mu.Lock()
+	f.out[key]++
+	twice := f.out[key] > 1
+	f.mu.Unlock()
+	if twice {
+		f.w.Errorf("%s: %s is called twice at once", process, key)
+	}
+	page, err := f.w.court.MemStore.Agents(context.Background(), a.Plan, RowQuery{IDs: []string{a.Agent}, Limit: 1})
+	if err != nil || len(page.Items) != 1 || int(page.Items[0].State.task(a.Task).Number) < a.Number {
+		f.w.Errorf("%s: %s is called before that is committed: %+v %v", process, key, page.Items, err)
+	}
+	return func() {
+		f.mu.Lock()
+		f.out[key]--
+		f.mu.Unlock()
+	}
+}
+
+// Execute upgrades, fails, panics, and what Executors do.
+func (f shellExec) Execute(ctx context.Context, a Attempt) (Result, error) {
+	defer f.begin(f.process, a)()
+	r := f.w.draw("call/"+a.Agent, f.next("call/"+a.Agent))
+	kind := r.IntN(16)
+	if f.w.isCalm() {
+		kind = min(kind, 10)
+	}
+	wait := time.Duration(r.Int64N(int64(3 * time.Second)))
+	switch kind {
+	case 11: // until its context ends
+		<-ctx.Done()
+		return Result{}, ctx.Err()
+	case 12: // it ignores its context
+		time.Sleep(time.Duration(r.Int64N(int64(time.Minute))))
+	case 13: // longer than a lease
+		wait = time.Duration(r.Int64N(int64(3 * shellLease)))
+	case 14:
+		panic("shell: it panics")
+	case 15:
+		runtime.Goexit()
+	}
+	if err := nap(ctx, wait); err != nil {
+		return Result{}, err
+	}
+	switch kind {
+	case 7:
+		return Result{}, errors.New("it failed")
+	case 8:
+		return Result{}, Unreachable(errors.New("it is away"))
+	case 9:
+		return Result{}, Permanent(errors.New("it cannot be done"))
+	}
+	f.mu.Lock()
+	f.done[a.Plan+"/"+a.Agent] = true
+	f.mu.Unlock()
+	return Result{Version: a.ToVersion}, nil
+}
+
+// question is how one is answered: late, wrongly, or never.
+func (f shellExec) question(ctx context.Context, about string) error {
+	r := f.w.draw("ask/"+about, f.next("ask/"+about))
+	kind := r.IntN(12)
+	if f.w.isCalm() {
+		kind = 0
+	}
+	switch kind {
+	case 7:
+		return errors.New("nobody knows")
+	case 8:
+		panic("shell: a question panics")
+	case 9:
+		runtime.Goexit()
+	case 10:
+		<-ctx.Done()
+	case 11:
+		_ = f.w.pass(context.WithoutCancel(ctx), time.Hour) // it ignores its context
+	}
+	return nap(ctx, time.Duration(r.Int64N(int64(2*time.Second))))
+}
+
+func (f shellCurious) Health(ctx context.Context, a Attempt) (Health, error) {
+	return Health{Healthy: true}, f.question(ctx, "health/"+a.Agent)
+}
+
+func (f shellCurious) Precheck(ctx context.Context, a Attempt) (Precheck, error) {
+	return Precheck{}, f.question(ctx, "precheck/"+a.Agent)
+}
+
+func (f shellCurious) Inspect(ctx context.Context, a Attempt) (Inspection, error) {
+	return Inspection{}, f.question(ctx, "inspect/"+a.Agent)
+}
+
+func (f shellCurious) Gate(ctx context.Context, p Plan, b Batch) (GateVerdict, error) {
+	return GatePass, f.question(ctx, fmt.Sprintf("gate/%s/%d", p.ID, b.Index))
+}

@@ -1,0 +1,188 @@
+package ota
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// storeCalls are the calls of a Store that may go wrong.
+var storeCalls = []string{"commit", "plan", "plans", "batches", "agents", "renew", "owners", "claim", "post", "read"}
+
+var (
+	errShaky = errors.New("shell: no answer")
+	errGone  = errors.New("shell: the process has died")
+)
+
+// trouble is how one call of the Store goes wrong.
+type trouble struct {
+	lands  bool          // it is carried out, whatever the answer
+	before time.Duration // how late it is carried out
+	after  time.Duration // how late its answer is
+	never  bool          // its answer does not come before its context ends
+	fails  bool          // its answer is an error
+	anyway bool          // it is carried out although its context has ended before
+}
+
+// outage is a time in which calls of some kinds fail.
+type outage struct {
+	from, to time.Time
+	engine   string // of one engine; empty: of all
+	calls    map[string]bool
+}
+
+// shaky is the Store as one process sees it. What goes wrong follows from the seed, the process, and the number of the call.
+type shaky struct {
+	*court
+	w      *shellWorld
+	name   string
+	dead   atomic.Bool
+	frozen atomic.Int64 // until when no call is answered, Unix nanoseconds
+
+	mu sync.Mutex
+	n  map[string]uint64
+}
+
+// draw is what chance says about one thing: the same for a seed, however goroutines are scheduled.
+func (w *shellWorld) draw(what string, n uint64) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(what))
+	h.Write(strconv.AppendUint(nil, n, 10))
+	return rand.New(rand.NewPCG(h.Sum64(), w.seed))
+}
+
+func (s *shaky) trouble(call string) trouble {
+	s.mu.Lock()
+	s.n[call]++
+	r := s.w.draw(s.name+"/"+call, s.n[call])
+	s.mu.Unlock()
+	now := time.Now()
+	if until := time.Unix(0, s.frozen.Load()); until.After(now) {
+		return trouble{lands: true, before: until.Sub(now), anyway: r.IntN(2) == 0}
+	}
+	for _, o := range s.w.outages {
+		if o.calls[call] && (o.engine == "" || o.engine == s.name) && now.After(o.from) && now.Before(o.to) {
+			return trouble{fails: true, lands: r.IntN(4) == 0}
+		}
+	}
+	if r.IntN(100) >= s.w.wild {
+		return trouble{lands: true}
+	}
+	late := func() time.Duration { return time.Duration(r.Int64N(int64(4 * shellLease))) }
+	switch r.IntN(6) {
+	case 0:
+		return trouble{fails: true}
+	case 1:
+		return trouble{fails: true, lands: true}
+	case 2:
+		return trouble{lands: true, before: late(), anyway: r.IntN(2) == 0}
+	case 3, 4:
+		return trouble{lands: true, after: late()}
+	default:
+		return trouble{never: true, lands: r.IntN(2) == 0}
+	}
+}
+
+// do makes one call of the Store.
+func (s *shaky) do(ctx context.Context, call string, f func(context.Context) error) error {
+	s.w.busy(s.name + "/" + call)
+	if s.dead.Load() {
+		return errGone
+	}
+	if s.w.isCalm() {
+		return f(ctx)
+	}
+	t := s.trouble(call)
+	err := s.w.pass(ctx, t.before)
+	if err != nil { // it was on its way, and may land although its caller has given it up
+		if t.anyway {
+			_ = f(context.WithoutCancel(ctx))
+		}
+		return err
+	}
+	if t.lands {
+		err = f(context.WithoutCancel(ctx))
+	}
+	if t.never {
+		_ = s.w.pass(ctx, time.Hour)
+		return cmpErr(ctx.Err(), errShaky)
+	}
+	if late := s.w.pass(ctx, t.after); late != nil {
+		return late
+	}
+	if t.fails {
+		return errShaky
+	}
+	return err
+}
+
+func cmpErr(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
+
+func call[T any](ctx context.Context, s *shaky, name string, f func(context.Context) (T, error)) (out T, err error) {
+	var got T
+	err = s.do(ctx, name, func(ctx context.Context) (err error) {
+		got, err = f(ctx)
+		return err
+	})
+	if err != nil {
+		return out, err
+	}
+	return got, nil
+}
+
+func (s *shaky) Commit(ctx context.Context, c Commit) (uint64, error) {
+	return call(ctx, s, "commit", func(ctx context.Context) (uint64, error) { return s.court.Commit(ctx, c) })
+}
+
+func (s *shaky) Plan(ctx context.Context, id string) (PlanRow, error) {
+	return call(ctx, s, "plan", func(ctx context.Context) (PlanRow, error) { return s.court.Plan(ctx, id) })
+}
+
+func (s *shaky) Plans(ctx context.Context, q PlanQuery) (Page[PlanRow], error) {
+	return call(ctx, s, "plans", func(ctx context.Context) (Page[PlanRow], error) { return s.court.Plans(ctx, q) })
+}
+
+func (s *shaky) Batches(ctx context.Context, id string, q RowQuery) (Page[BatchRow], error) {
+	return call(ctx, s, "batches", func(ctx context.Context) (Page[BatchRow], error) { return s.court.Batches(ctx, id, q) })
+}
+
+func (s *shaky) Agents(ctx context.Context, id string, q RowQuery) (Page[AgentRow], error) {
+	return call(ctx, s, "agents", func(ctx context.Context) (Page[AgentRow], error) {
+		q.Buffer = nil // the call may end after its caller has used the buffer for something else
+		return s.court.Agents(ctx, id, q)
+	})
+}
+
+func (s *shaky) Renew(ctx context.Context, engine string, ttl time.Duration) error {
+	return s.do(ctx, "renew", func(ctx context.Context) error { return s.court.Renew(ctx, engine, ttl) })
+}
+
+func (s *shaky) Owners(ctx context.Context) ([]string, error) {
+	return call(ctx, s, "owners", s.court.Owners)
+}
+
+func (s *shaky) Claim(ctx context.Context, plan, from string) (found []Conflict, total int, err error) {
+	err = s.do(ctx, "claim", func(ctx context.Context) (err error) {
+		found, total, err = s.court.Claim(ctx, plan, from)
+		return err
+	})
+	return found, total, err
+}
+
+func (s *shaky) Post(ctx context.Context, plan string, messages []Message) error {
+	return s.do(ctx, "post", func(ctx context.Context) error { return s.court.Post(ctx, plan, messages) })
+}
+
+func (s *shaky) Read(ctx context.Context, plan string, after uint64, limit int) ([]Message, error) {
+	return call(ctx, s, "read", func(ctx context.Context) ([]Message, error) { return s.court.Read(ctx, plan, after, limit) })
+}

@@ -1,0 +1,147 @@
+package ota
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var (
+	shellSeeds = flag.Int("shell.seeds", 0, "schedules of the shell; 0: 500, or 100 with -short")
+	shellFirst = flag.Int("shell.first", 0, "the first seed")
+)
+
+// TestShellSimulation plays seeded schedules of whole engines over a Store whose answers are late by up to four leases, lost, or never
+// come; with errors that stay, engines that stand still, die, and begin again, and operators. The counterpart of TestSimulation
+// for the pool, the driver and the lease. Run more with -shell.seeds; one that failed with -shell.first N -shell.seeds 1, several
+// times, for goroutines take turns as the scheduler likes.
+func TestShellSimulation(t *testing.T) {
+	first, n := *shellFirst, *shellSeeds
+	if n == 0 {
+		n = 500
+		if testing.Short() {
+			n = 100
+		}
+	}
+	if s := os.Getenv("OTA_SIM_SEEDS"); s != "" { // for the mutants: "first:count"
+		if _, err := fmt.Sscanf(s, "%d:%d", &first, &n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var next atomic.Int64
+	next.Store(int64(first))
+	var failed atomic.Bool
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), n) {
+		wg.Go(func() {
+			for !failed.Load() {
+				seed := next.Add(1) - 1
+				if seed >= int64(first+n) {
+					return
+				}
+				if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { newShellWorld(t, uint64(seed)).play() })
+				}) {
+					failed.Store(true)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (w *shellWorld) play() {
+	for until := time.Now().Add(shellWild); time.Now().Before(until); {
+		w.after(time.Duration(w.r.Int64N(int64(6 * time.Second))))
+		i := w.r.IntN(len(w.procs))
+		switch w.r.IntN(12) {
+		case 0, 1:
+			w.end(i, true)
+		case 2:
+			w.end(i, false)
+		case 3:
+			freeze := time.Duration(w.r.Int64N(int64(4 * shellLease)))
+			w.procs[i].store.frozen.Store(time.Now().Add(freeze).UnixNano())
+		case 4, 5, 6:
+			w.verb()
+		}
+	}
+	w.shutsDown()
+	close(w.calm)
+	w.after(4 * shellLease)
+	for begun := time.Now(); !w.allEnded(); {
+		w.inFlight()
+		if time.Since(begun) > shellEnd {
+			w.stuck()
+			break
+		}
+		w.release()
+		w.after(time.Duration(1+w.r.IntN(10)) * time.Second)
+	}
+	w.effects()
+	for _, p := range w.procs {
+		p.stop()
+		w.ended(<-p.done)
+	}
+	w.pending.Wait()
+	w.after(2 * time.Minute) // calls that ignore their contexts return
+	if w.Failed() {
+		w.tell()
+	}
+}
+
+// shutsDown lets, in some schedules, a process end while its Store goes wrong: that takes no longer than its calls may.
+func (w *shellWorld) shutsDown() {
+	if w.r.IntN(4) != 0 {
+		return
+	}
+	begun := time.Now()
+	p := w.procs[0]
+	w.procs = w.procs[1:]
+	p.stop()
+	w.ended(<-p.done)
+	if took := time.Since(begun); took > 15*time.Minute {
+		w.Errorf("%s took %s to end", p.store.name, took)
+	}
+	w.start(p.name)
+}
+
+// verb says something to a plan, by way of an engine that may drive it, or of none that does.
+func (w *shellWorld) verb() {
+	e := w.operator()
+	if w.r.IntN(2) == 0 {
+		e = w.procs[w.r.IntN(len(w.procs))].e
+	}
+	id := w.plans[w.r.IntN(len(w.plans))]
+	by, kind, agent := By{Actor: "ann"}, w.r.IntN(10), fmt.Sprintf("%s-a%d", id, w.r.IntN(3))
+	interrupt := w.r.IntN(2) == 0
+	w.pending.Go(func() {
+		ctx, cancel := context.WithTimeout(w.ctx, 2*time.Minute)
+		defer cancel()
+		switch kind { // a refusal is as good an answer as any
+		case 0, 1:
+			_, _ = e.Pause(ctx, id, by)
+		case 2, 3:
+			_, _ = e.Resume(ctx, id, RetryFailed(), by)
+		case 4:
+			_, _ = e.Skip(ctx, id, []string{agent}, by)
+		case 5:
+			_, _ = e.Cancel(ctx, id, interrupt, by)
+		case 6:
+			_, _ = e.Rollback(ctx, id, RollbackSpec{Interrupt: interrupt}, by)
+		case 7:
+			_ = e.ReportHealth(ctx, id, []HealthReport{{Agent: agent}})
+		case 8:
+			_ = e.ReportOutcomes(ctx, id, []OutcomeReport{upgraded(agent, 1)})
+		case 9:
+			_, _ = e.Edit(ctx, id, func(p *Policy) { p.AttemptLimit = 10 * time.Second }, by)
+		}
+	})
+}
