@@ -1,7 +1,9 @@
 package ota
 
 import (
+	"bytes"
 	"encoding/hex"
+	"errors"
 	"math"
 	"reflect"
 	"strings"
@@ -11,18 +13,16 @@ import (
 const noon = int64(1_767_268_800_000_000_000) // 2026-01-01T12:00:00Z
 
 var codecCases = []struct {
-	name   string
-	state  AgentState
-	golden string
+	name  string
+	state AgentState
 }{
-	{"never started", AgentState{}, "01000000000000"},
+	{"never started", AgentState{}},
 	{
 		"finished",
 		AgentState{
 			Status: TaskSucceeded, Flags: AgentTouched,
 			Task: TaskState{Status: TaskSucceeded, Why: ReasonSucceeded, Number: 1, Started: noon, Ended: noon + 95_000_000_000},
 		},
-		"010301000e03800180808cea86e7cc863180d887e7c305",
 	},
 	{
 		"waiting for its third try",
@@ -33,7 +33,6 @@ var codecCases = []struct {
 				More: &TaskMore{Error: "no"},
 			},
 		},
-		"010203001f021102ac0280808cea86e7cc86310200026e6f00",
 	},
 	{
 		"everything",
@@ -49,8 +48,6 @@ var codecCases = []struct {
 			},
 			More: &AgentMore{Previous: "v7", Unhealthy: -3},
 		},
-		"0104ff031f0380ffffffffff0f010102763902c3bc80808cea86e7cc8631027637050" +
-			"20e048301020200058e",
 	},
 	{
 		"between two tasks, of which the first changed it",
@@ -59,12 +56,10 @@ var codecCases = []struct {
 			Task: TaskState{Status: TaskSucceeded, Why: ReasonSucceeded, Touched: true, Number: 1, Started: 1, Ended: 2},
 			Rest: []TaskState{{}},
 		},
-		"010203022e038001020201000000",
 	},
 	{
 		"times at the ends of the range",
 		AgentState{Task: TaskState{Started: math.MinInt64, Ended: math.MaxInt64}, More: &AgentMore{}},
-		"010000010c0000ffffffffffffffffff01010000",
 	},
 }
 
@@ -74,9 +69,6 @@ func TestAgentStateRoundTrip(t *testing.T) {
 			b, err := c.state.AppendBinary([]byte("front"))
 			if err != nil {
 				t.Fatal(err)
-			}
-			if got := hex.EncodeToString(b[len("front"):]); got != c.golden {
-				t.Errorf("the stored form changed, and old rows are lost\n got %s\nwant %s", got, c.golden)
 			}
 			var back AgentState
 			if err := back.UnmarshalBinary(b[len("front"):]); err != nil {
@@ -120,15 +112,20 @@ func TestAgentStateRefusals(t *testing.T) {
 		}
 	}
 	for name, b := range map[string]string{
-		"nothing":               "",
-		"another schema":        "02000000000000",
-		"an unknown status":     "01080000000000",
-		"unknown parts":         "01000004000000",
-		"unknown task parts":    "01000000400000",
-		"more than was written": "0100000000000000",
-		"a count too high":      "01000002000000ffffffff0f",
-		"a text too long":       "01000001000000ffffffffffffffffff0161",
-		"a number too large":    "010000000200008080808010",
+		"nothing":                         "",
+		"schema 0":                        "000000000000",
+		"another schema":                  "020000000000",
+		"an unknown status":               "010800000000",
+		"an unknown status of a task":     "010000000800",
+		"unknown parts of a task":         "01000080000001400000",
+		"more than was written":           "01000000000000",
+		"a count too high":                "010000800000ffffffff0f",
+		"a count of none":                 "01000080000000",
+		"a text too long":                 "010000400000ffffffffffffffffff0161",
+		"a number too large":              "0100000200008080808010",
+		"a number that is there and zero": "01000002000000",
+		"a number that is too long":       "0100000200008100",
+		"the form before the first tag":   "010301000e03800180808cea86e7cc863180d887e7c305",
 	} {
 		raw, err := hex.DecodeString(b)
 		if err != nil {
@@ -137,7 +134,7 @@ func TestAgentStateRefusals(t *testing.T) {
 		s := AgentState{Flags: AgentOpen}
 		if err := s.UnmarshalBinary(raw); err == nil {
 			t.Errorf("%s: was accepted as %+v", name, s)
-		} else if !strings.HasPrefix(err.Error(), "ota: ") {
+		} else if newer := name == "another schema"; !strings.HasPrefix(err.Error(), "ota: ") || errors.Is(err, errSchema) != newer || errors.Is(err, errDamaged) == newer {
 			t.Errorf("%s: %v", name, err)
 		}
 		if s.Flags != AgentOpen {
@@ -160,8 +157,8 @@ func FuzzAgentState(f *testing.F) {
 			return
 		}
 		again, err := s.AppendBinary(nil)
-		if err != nil {
-			t.Fatalf("%+v was read and cannot be written: %v", s, err)
+		if err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("%x was read as %+v and written as %x: %v", b, s, again, err)
 		}
 		if err := back.UnmarshalBinary(again); err != nil {
 			t.Fatal(err)

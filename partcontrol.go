@@ -1,0 +1,137 @@
+package ota
+
+// What verbs write: Control.
+
+func (k *Control) appendPart(b []byte) []byte {
+	c := partWriter(b, partControl)
+	for c.again() {
+		k.code(&c)
+	}
+	return c.b
+}
+
+func (k *Control) decodePart(b []byte) error {
+	var out Control
+	c := partReader(b, partControl, Schema)
+	out.code(&c)
+	return setPart(k, &out, c.end())
+}
+
+func (k *Control) code(c *coder) {
+	c.stored(&k.Schema)
+	k.Policy.code(c)
+	c.pairs(&k.Annotations)
+	if some(c, &k.Started) {
+		k.Started.code(c)
+	}
+	if some(c, &k.Paused) {
+		k.Paused.code(c)
+	}
+	if some(c, &k.Cancel) {
+		k.Cancel.code(c)
+	}
+	num(c, &k.Promoted)
+	num(c, &k.Cleared)
+	if some(c, &k.Rollback) {
+		k.Rollback.code(c)
+	}
+	if some(c, &k.Template) {
+		k.Template.code(c)
+	}
+	num(c, &k.Rollbacks)
+	for i := range each(c, &k.Orders) {
+		k.Orders[i].code(c)
+	}
+	num(c, &k.OrderCount)
+	num(c, &k.PausedFor)
+	c.bool(&k.LiftedPlan)
+	num(c, &k.Lifted)
+	num(c, &k.Gated)
+	num(c, &k.Undone)
+	c.texts(&k.Warnings)
+	num(c, &k.Bare)
+	if some(c, &k.Readiness) {
+		k.Readiness.code(c)
+	}
+	for i := range each(c, &k.Requests) {
+		k.Requests[i].code(c)
+	}
+}
+
+func (s *Stamp) code(c *coder) {
+	c.time(&s.At)
+	c.text(&s.Actor)
+	c.text(&s.Reason)
+}
+
+func (s *Stop) code(c *coder) {
+	s.Stamp.code(c)
+	c.bool(&s.Interrupt)
+}
+
+func (r *RollbackRef) code(c *coder) {
+	c.text(&r.ID)
+	r.Spec.code(c)
+	r.Frozen.code(c)
+	if some(c, &r.Wanted) {
+		r.Wanted.code(c)
+	}
+	if some(c, &r.Started) {
+		r.Started.code(c)
+	}
+	c.text(&r.Request)
+	c.time(&r.Done)
+}
+
+func (s *RollbackSpec) code(c *coder) {
+	c.text(&s.Name)
+	c.pairs(&s.Labels)
+	c.pairs(&s.Annotations)
+	if some(c, &s.Policy) {
+		s.Policy.code(c)
+	}
+	c.bool(&s.Interrupt)
+}
+
+func (o *Order) code(c *coder) {
+	num(c, &o.Number)
+	num(c, &o.Kind)
+	c.texts(&o.Agents)
+	c.nums(&o.Batches)
+	o.By.code(c)
+}
+
+func (r *Request) code(c *coder) {
+	c.text(&r.ID)
+	num(c, &r.Verb)
+	c.text(&r.Plan)
+}
+
+func (r *Readiness) code(c *coder) {
+	c.time(&r.At)
+	c.text(&r.Actor)
+	num(c, &r.Asked)
+	num(c, &r.Ready)
+	num(c, &r.AtTarget)
+	num(c, &r.Blocked)
+	num(c, &r.Away)
+	for i := range each(c, &r.Findings) {
+		r.Findings[i].code(c)
+	}
+	for i := range each(c, &r.Conflicts) {
+		r.Conflicts[i].code(c)
+	}
+	num(c, &r.ConflictCount)
+	c.time(&r.NextOpen)
+}
+
+func (f *Finding) code(c *coder) {
+	c.text(&f.Agent)
+	num(c, &f.State)
+	c.text(&f.Reason)
+}
+
+func (f *Conflict) code(c *coder) {
+	c.text(&f.Agent)
+	c.text(&f.Plan)
+}
