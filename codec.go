@@ -6,16 +6,19 @@ import (
 	"math"
 )
 
-// The stored form of an AgentState, schema 1. What is in brackets is there only when its bit in parts is set. Numbers are
-// varints, texts have their length in front, and started is eight bytes, little endian:
+// The stored form of an AgentState, schema 1. What is in brackets is there only when its bit in
+// parts is set. Numbers are varints, texts have their length in front, and started is eight bytes,
+// little endian:
 //
-//	state: schema status flags parts fields [previous unhealthy] [count of further tasks, and those tasks]
+//	state: schema status flags parts fields [previous unhealthy] [count of further tasks, tasks]
 //	task:  parts fields
-//	fields: status reason [tries] [number] [started] [ended, as the distance from started] [version error away]
+//	fields: status reason [tries] [number] [started] [ended] [version error away]
 //
-// The parts of a state are those of its first task, with two bits more. The bits of changed agents and tasks stand for
-// themselves. A state has no checksum, unlike the parts of partcodec.go: it would be a fifth longer, and the rules below
-// leave little room for damage that goes unnoticed.
+// ended is the distance from started.
+//
+// The parts of a state are those of its first task, with two bits more. The bits of changed agents
+// and tasks stand for themselves. A state has no checksum, unlike the parts of partcodec.go: it
+// would be a fifth longer, and the rules below leave little room for damage that goes unnoticed.
 
 // The bits of parts.
 const (
@@ -32,15 +35,16 @@ const (
 // taskParts are the bits that a further task may have.
 const taskParts = stateMore - 1
 
-// minState is the length of the shortest state. minTask is that of the shortest further task: a wrong count cannot make
-// the decoder allocate much.
+// minState is the length of the shortest state. minTask is that of the shortest further task: a
+// wrong count cannot make the decoder allocate much.
 const (
 	minState = 6
 	minTask  = 3
 )
 
-// AppendBinary appends the state's stored form to b: about 20 bytes for a finished agent with one task, 6 for one that
-// was never started. It allocates only when b has no room, and fails only for a status that does not exist.
+// AppendBinary appends the state's stored form to b: about 20 bytes for a finished agent with one
+// task, 6 for one that was never started. It allocates only when b has no room, and fails only for
+// a status that does not exist.
 func (s *AgentState) AppendBinary(b []byte) ([]byte, error) {
 	if s.Status > TaskUnknown {
 		return b, fmt.Errorf("ota: an agent cannot have the status %d", s.Status)
@@ -131,9 +135,9 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// UnmarshalBinary sets s to what AppendBinary wrote into b, and keeps nothing of b. A schema that this version does not
-// know, a truncated form and anything that AppendBinary never writes is an error, and s is left as it was. An empty
-// Rest comes back as nil.
+// UnmarshalBinary sets s to what AppendBinary wrote into b, and keeps nothing of b. A schema that
+// this version does not know, a truncated form and anything that AppendBinary never writes is an
+// error, and s is left as it was. An empty Rest comes back as nil.
 func (s *AgentState) UnmarshalBinary(b []byte) error {
 	if len(b) > 0 && b[0] > Schema {
 		return fmt.Errorf("ota: an agent's state was %w: it has schema %d, this version reads 1 to %d", errSchema, b[0], Schema)
@@ -156,8 +160,8 @@ func (s *AgentState) UnmarshalBinary(b []byte) error {
 
 var errBadState = fmt.Errorf("ota: an agent's state is %w", errDamaged)
 
-// decoder reads from the front of rest. Once something is wrong it is bad for good and returns zeros, so that one look
-// at the end is enough.
+// decoder reads from the front of rest. Once something is wrong it is bad for good and returns
+// zeros, so that one look at the end is enough.
 type decoder struct {
 	rest []byte
 	bad  bool

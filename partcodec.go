@@ -10,28 +10,33 @@ import (
 	"time"
 )
 
-// A part is the stored form of one value: a plan's spec, its Control, its Progress, a batch, or what never changes about
-// an agent. Its frame is the same in all versions of the library:
+// A part is the stored form of one value: a plan's spec, its Control, its Progress, a batch, or
+// what never changes about an agent. Its frame is the same in all versions of the library:
 //
-//	schema, 1 byte | kind, 1 byte | fields | CRC-32C of everything before it, 4 bytes, little endian
+//	schema, 1 byte | kind, 1 byte | fields | CRC-32C of what is before it, 4 bytes, little endian
 //
-// The schema is the lowest one that can express the value. A plan that does not use a newer field is therefore written as
-// before, and older replicas keep working on it. A part with a higher schema than Schema is errSchema: the engine leaves
-// the plan alone. Anything else that no version writes is errDamaged.
+// The schema is the lowest one that can express the value. A plan that does not use a newer field
+// is therefore written as before, and older replicas keep working on it. A part with a higher
+// schema than Schema is errSchema: the engine leaves the plan alone. Anything else that no version
+// writes is errDamaged.
 //
-// Fields are varints in zigzag form, texts with their length in front, and lists with their count in front. Each type has one
-// method, code, that lists its fields. It serves both directions, so encoding and decoding cannot differ.
+// Fields are varints in zigzag form, texts with their length in front, and lists with their count
+// in front. Each type has one method, code, that lists its fields. It serves both directions, so
+// encoding and decoding cannot differ.
 //
-// How to add a field: put it at the end of the type's list, and raise Schema if a release was made since the last raise:
+// How to add a field: put it at the end of the type's list, and raise Schema if a release was made
+// since the last raise:
 //
 //	if c.from(2, p.Field != 0) {
 //		c.num(&p.Field)
 //	}
 //
-// A new value of an enumeration that an older version must not ignore needs c.from in the same way. A field of an agent's state
-// needs it in Progress: the engine decides by the plan's three parts, before it reads rows.
+// A new value of an enumeration that an older version must not ignore needs c.from in the same way.
+// A field of an agent's state needs it in Progress: the engine decides by the plan's three parts,
+// before it reads rows.
 
-// The kinds of parts. No agent's state has such a second byte, see codec.go: describe tells them apart by it.
+// The kinds of parts. No agent's state has such a second byte, see codec.go: describe tells them
+// apart by it.
 const (
 	partSpec     = 'S'
 	partControl  = 'C'
@@ -51,8 +56,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errDamaged = errors.New("truncated or damaged")
 
-// coder goes through the fields of one part. While it writes it changes no field: two goroutines may encode one value. It is
-// never passed to a function value or an interface: it would escape, and encoding would allocate.
+// coder goes through the fields of one part. While it writes it changes no field: two goroutines
+// may encode one value. It is never passed to a function value or an interface: it would escape,
+// and encoding would allocate.
 type coder struct {
 	b      []byte // while writing: everything written; while reading: the fields that are left
 	read   bool
@@ -79,8 +85,9 @@ func (c *coder) again() bool {
 	return true
 }
 
-// partReader checks the frame of a part. newest is the highest schema that the caller knows. After an error all fields are
-// zero, and end returns it: decode into a new value, and hand that to setPart.
+// partReader checks the frame of a part. newest is the highest schema that the caller knows. After
+// an error all fields are zero, and end returns it: decode into a new value, and hand that to
+// setPart.
 func partReader(b []byte, kind, newest byte) coder {
 	c := coder{read: true, kind: kind}
 	end := len(b) - 4
@@ -127,7 +134,8 @@ func setPart[T any](v, read *T, err error) error {
 
 func (c *coder) fail() { c.bad, c.b = true, nil }
 
-// from reports whether the fields of a later schema follow. used says that this value has any of them.
+// from reports whether the fields of a later schema follow. used says that this value has any of
+// them.
 func (c *coder) from(schema byte, used bool) bool {
 	if used && !c.read {
 		c.need = max(c.need, schema)
@@ -204,8 +212,8 @@ func (c *coder) float(v *float64) {
 	}
 }
 
-// time is Unix nanoseconds n in UTC: 0 for no time, n+1 for 1970 and later, n before. It keeps times of the years 1678 to
-// 2262, as time.Time.UnixNano does.
+// time is Unix nanoseconds n in UTC: 0 for no time, n+1 for 1970 and later, n before. It keeps
+// times of the years 1678 to 2262, as time.Time.UnixNano does.
 func (c *coder) time(v *time.Time) {
 	var n int64
 	if !c.read && !v.IsZero() {
@@ -236,8 +244,8 @@ func (c *coder) text(v *string) {
 	*v, c.b = string(c.b[:n]), c.b[n:]
 }
 
-// count writes n, or reads another one, which is at most the number of bytes that are left: whatever is counted takes at
-// least one byte, so a wrong count allocates nothing.
+// count writes n, or reads another one, which is at most the number of bytes that are left:
+// whatever is counted takes at least one byte, so a wrong count allocates nothing.
 func (c *coder) count(n int) int {
 	x := c.varint(int64(n))
 	if c.read && uint64(x) > uint64(len(c.b)) {
@@ -247,7 +255,8 @@ func (c *coder) count(n int) int {
 	return int(x)
 }
 
-// each is the length of a list, whose items the caller codes one after the other. An empty list is read as nil.
+// each is the length of a list, whose items the caller codes one after the other. An empty list is
+// read as nil.
 func each[T any](c *coder, v *[]T) int {
 	n := c.count(len(*v))
 	if c.read {

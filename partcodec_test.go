@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// Maps are written in order of their keys, so that equal values are equal bytes. Another order is refused.
+// Maps are written in order of their keys, so that equal values are equal bytes. Another order is
+// refused.
 func TestPartsAreDeterministic(t *testing.T) {
 	s := specPart{PlanSpec: PlanSpec{Labels: map[string]string{}}}
 	for i := range maxPairs {
@@ -47,7 +48,8 @@ func TestPartsKeepTimes(t *testing.T) {
 	}
 }
 
-// evolving is a part that had one field in schema 1, a list with another one in schema 2, and a third field in schema 3.
+// evolving is a part that had one field in schema 1, a list with another one in schema 2, and a
+// third field in schema 3.
 type evolving struct {
 	Old  int
 	List []struct{ Old, New int }
@@ -75,8 +77,8 @@ func (e *evolving) encode() []byte {
 	return c.b[1:]
 }
 
-// A part has the lowest schema that can express it, all of its fields are of that schema, and an older version refuses it as
-// newer exactly when it needs more.
+// A part has the lowest schema that can express it, all of its fields are of that schema, and an
+// older version refuses it as newer exactly when it needs more.
 func TestPartsHaveTheLowestSchema(t *testing.T) {
 	for _, test := range []struct {
 		value  evolving

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// describe returns a part, or an agent's state, as JSON for people and dumps: an object with one member, named after
-// the kind of part. Nothing reads it back, and a later version may describe the same bytes in other words.
+// describe returns a part, or an agent's state, as JSON for people and dumps: an object with one
+// member, named after the kind of part. Nothing reads it back, and a later version may describe the
+// same bytes in other words.
 func describe(part []byte) ([]byte, error) {
 	if len(part) < 2 {
 		return nil, fmt.Errorf("ota: describe: the part is %w: it has %d bytes", errDamaged, len(part))

@@ -15,8 +15,9 @@ import (
 
 var writeParts = flag.Bool("parts", false, "write the files of testdata/parts that are missing")
 
-// goldenParts are the values whose bytes are in testdata/parts/1. A file is never changed once it is released: a plan
-// that was stored then has to be read for ever. What a new field needs is a new case, in the folder of its schema.
+// goldenParts are the values whose bytes are in testdata/parts/1. A file is never changed once it
+// is released: a plan that was stored then has to be read for ever. What a new field needs is a new
+// case, in the folder of its schema.
 func goldenParts() map[string][]byte {
 	all := map[string][]byte{}
 	p, r, k := busyProgress(), busyBatch(), busyControl()
@@ -33,7 +34,8 @@ func goldenParts() map[string][]byte {
 	return all
 }
 
-// The bytes of every released schema are read as what they were written from, and written as they are.
+// The bytes of every released schema are read as what they were written from, and written as they
+// are.
 func TestGoldenParts(t *testing.T) {
 	if *writeParts {
 		writeGoldenParts(t)

@@ -38,14 +38,16 @@ func eachPart(t *testing.T, test func(t *testing.T, kind byte, zero func() coded
 	}
 }
 
-// filled is a value in which chance decides which fields have a value. With all set, every field has one.
+// filled is a value in which chance decides which fields have a value. With all set, every field
+// has one.
 func filled(v codedPart, r *rand.Rand, all bool) codedPart {
 	fillRandomly(reflect.ValueOf(v).Elem(), r, all)
 	stored(v)
 	return v
 }
 
-// stored makes v what is read back: with the schema that it is stored with, and without what stands beside it.
+// stored makes v what is read back: with the schema that it is stored with, and without what stands
+// beside it.
 func stored(v codedPart) {
 	switch v := v.(type) {
 	case *specPart:
@@ -266,7 +268,8 @@ func TestPartsEncodeWithoutAllocation(t *testing.T) {
 	})
 }
 
-// With -race: two goroutines may encode one value at once. A codec that writes its fields back would be found.
+// With -race: two goroutines may encode one value at once. A codec that writes its fields back
+// would be found.
 func TestPartsEncodeConcurrently(t *testing.T) {
 	eachPart(t, func(t *testing.T, kind byte, zero func() codedPart) {
 		v := filled(zero(), rand.New(rand.NewPCG(7, uint64(kind))), true)

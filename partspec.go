@@ -46,8 +46,8 @@ func (s *PlanSpec) code(c *coder) {
 	c.texts(&s.Warnings)
 }
 
-// appendPart leaves out the ID and the labels: a Store has them beside the part. An agent that has nothing else, as nearly
-// every agent, is no bytes at all.
+// appendPart leaves out the ID and the labels: a Store has them beside the part. An agent that has
+// nothing else, as nearly every agent, is no bytes at all.
 func (a *AgentSpec) appendPart(b []byte) []byte {
 	if a.Version == "" && a.Target == "" && len(a.Tasks) == 0 {
 		return b

@@ -36,7 +36,8 @@ func TestShowBatch(t *testing.T) {
 		string(showBatch([]byte("x"), &b)))
 }
 
-// Whatever the values are, what is shown is JSON, and shows every text as it is but for what a database refuses.
+// Whatever the values are, what is shown is JSON, and shows every text as it is but for what a
+// database refuses.
 func TestShowIsJSON(t *testing.T) {
 	t.Parallel()
 	for i := range uint64(100) {
