@@ -134,4 +134,5 @@ func (f *Finding) code(c *coder) {
 func (f *Conflict) code(c *coder) {
 	c.text(&f.Agent)
 	c.text(&f.Plan)
+	c.text(&f.Engine)
 }
