@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -38,6 +39,13 @@ func (m *crashing) arm(at int, after bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.armed, m.at, m.after, m.writes, m.landed = true, at, after, 0, 0
+}
+
+// count returns how many writes there were, and whether one of them has landed, Claims apart.
+func (m *crashing) count() (writes int, landed bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.writes, m.landed > 0
 }
 
 func (m *crashing) isDead() bool {
@@ -188,7 +196,10 @@ func try(t *testing.T, put func(*scene) string, op *operation, how interruption,
 		if op != nil {
 			store.arm(how.at, how.after)
 			_, out.err = op.say(life, caller, p, By{Actor: "ann", Request: how.request})
-			out.writes, out.accepted = store.writes, store.landed > 0
+			if store.isDead() {
+				synctest.Wait() // its last write may be under interruption
+			}
+			out.writes, out.accepted = store.count()
 			store.arm(0, false)
 		}
 		if store.isDead() { // another process has to go on
