@@ -102,7 +102,7 @@ type Plan struct {
 	Template    *RollbackSpec     `json:"template,omitempty"`   // Spec.Rollback: of the rollback that a breach asks for
 	Warnings    []string          `json:"warnings,omitempty"`   // what is legal but deserves a look
 	Readiness   *Readiness        `json:"readiness,omitempty"`  // what the last Precheck has found
-	Control     uint64            `json:"control"`              // changes with every verb and new breach, not with progress
+	Control     uint64            `json:"control"`              // changes with every verb and new breach, and with the end; not with progress
 	Revision    uint64            `json:"revision"`             // number of its newest log record
 	Owner       string            `json:"owner,omitempty"`      // the engine that drove it last
 }

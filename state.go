@@ -115,7 +115,7 @@ type change struct {
 	batches []int
 	starts  []started
 	settled []callKey // outcomes were reported: their calls are over
-	bump    bool      // a new breach
+	bump    bool      // a new breach, or the end
 	again   bool      // there is more to do at once
 
 	abandoned bool     // calls were abandoned

@@ -175,7 +175,7 @@ type Commit struct {
 
 	// NewControl replaces the Control half and raises its number by one.
 	NewControl *Control
-	// BumpControl raises the Control number by one without a new half: a new breach does. Together with NewControl it
+	// BumpControl raises the Control number by one without a new half: a new breach and the end of a plan do. Together with NewControl it
 	// adds nothing.
 	BumpControl bool
 	// NewProgress replaces the Progress half and raises its number by one.
