@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// operation is one interruption to call one method of the Engine. p is the plan as it was before.
+// operation is one way to call one method of the Engine. p is the plan as it was before.
 type operation struct {
 	method, how string
 	say         func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error)
@@ -212,7 +212,7 @@ func (op *operation) survives(t *testing.T, put func(*scene) string, nothing end
 	}
 }
 
-// compare holds what came of a interruption against what came of saying the same without a request ID, once.
+// compare holds what came of an interruption against what came of saying the same without a request ID, once.
 func (op *operation) compare(t *testing.T, how interruption, same sameProcess, want, got upshot, nothing ending) {
 	t.Helper()
 	end := want.ending
@@ -226,6 +226,9 @@ func (op *operation) compare(t *testing.T, how interruption, same sameProcess, w
 		end.TargetCounts, end.OtherCounts, got.TargetCounts, got.OtherCounts = Counts{}, Counts{}, Counts{}, Counts{}
 	}
 	require.Equal(t, end, got.ending, "%s, same process %t: %v", how, same, got.err)
+	if want.err == nil {
+		require.NoError(t, got.late, "%s: repeated late", how)
+	}
 	if kind := sentinel(got.err, how); how.repeat != "other" && (how.at == 0 || how.again) {
 		require.Equal(t, sentinel(want.err, interruption{}), kind, "%s: %v", how, got.err)
 	}
