@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// askLimit bounds a question.
-const askLimit = 30 * time.Second
-
 // errNoAnswer is the answer to a question that ended its goroutine, or did not return after its context had ended.
 var errNoAnswer = errors.New("ota: the question was not answered")
 
@@ -159,4 +156,50 @@ func (d *driver) tend(now time.Time) {
 			d.e.opt.Logger.Log(d.life, levelOf(err), "rollback does not go on", "plan", d.id, "error", err)
 		}
 	})
+}
+
+// answerGate asks the Gater.
+func (d *driver) answerGate(ctx context.Context, a ask, err error) func(*input) {
+	reply := gateAnswer{batch: a.batch, settled: a.settled}
+	var verdict GateVerdict
+	if err == nil {
+		verdict, err = protect(func() (GateVerdict, error) { return d.e.gate(ctx, d.id, a.batch) })
+	}
+	if err != nil {
+		d.e.logPanic(ctx, err, "plan", d.id, "batch", a.batch)
+		reply.text = ": " + readError(err).text
+	} else if verdict <= GateInconclusive {
+		reply.verdict = verdict
+	}
+	return func(in *input) { in.gates = append(in.gates, reply) }
+}
+
+func (e *Engine) gate(ctx context.Context, id string, batch int) (GateVerdict, error) {
+	row, err := e.store.Plan(ctx, id)
+	if err != nil {
+		return GateNone, err
+	}
+	page, err := e.store.Batches(ctx, id, RowQuery{From: batch, To: batch + 1})
+	if err != nil || len(page.Items) == 0 {
+		return GateNone, err
+	}
+	b := batchOf(&page.Items[0], statusOf(&row.Control, &row.Progress), *row.Control.Policy.FailureThreshold)
+	return e.with.Gater.Gate(ctx, planOf(&row), b)
+}
+
+// answerPrecheck asks the Prechecker.
+func (d *driver) answerPrecheck(ctx context.Context, a ask, err error) func(*input) {
+	p, after := precheckSaid(d.e.opt.SameVersion, a.attempt, Precheck{}, err)
+	if err == nil {
+		p, after = d.e.precheck(ctx, d.e.with.Prechecker, a.attempt)
+	}
+	reply := p.answer(a, after, d.e.now())
+	return func(in *input) { in.prechecks = append(in.prechecks, reply) }
+}
+
+// precheck asks.
+func (e *Engine) precheck(ctx context.Context, x Prechecker, a Attempt) (p Precheck, after time.Duration) {
+	p, err := protect(func() (Precheck, error) { return x.Precheck(ctx, a) })
+	e.logPanic(ctx, err, "plan", a.Plan, "agent", a.Agent)
+	return precheckSaid(e.opt.SameVersion, a, p, err)
 }

@@ -37,8 +37,6 @@ func (j *job) attempt() Attempt {
 
 func (j *job) key() callKey { return callKey{j.ordinal, j.like.Task, j.number} }
 
-func (o *outcome) key() callKey { return callKey{o.ordinal, o.task, o.number} }
-
 // outcome begins the outcome of a job.
 func (j *job) outcome(at time.Time) outcome {
 	return outcome{

@@ -1,10 +1,8 @@
 package ota
 
 import (
-	"context"
 	"iter"
 	"reflect"
-	"strings"
 )
 
 // executorCompanions are the optional interfaces of an Executor. A field is nil where the Executor
@@ -151,17 +149,6 @@ func findCompanions[W any](m *mistakes, field string, outer W, table any) {
 		collect(outer, table)
 		refuseHidden[W](m, field, outer, table)
 	}
-}
-
-// logCompanions says once which optional interfaces count for this engine.
-func (e *Engine) logCompanions() {
-	has, lacks := named(&e.with.storeCompanions)
-	attrs := []any{"engine", e.opt.Name, "store", typeName(e.store), "store_has", strings.Join(has, ", "), "store_lacks", strings.Join(lacks, ", ")}
-	if e.exec != nil {
-		has, lacks = named(&e.with.executorCompanions)
-		attrs = append(attrs, "executor", typeName(e.exec), "executor_has", strings.Join(has, ", "), "executor_lacks", strings.Join(lacks, ", "))
-	}
-	e.opt.Logger.InfoContext(context.Background(), "engine is ready", attrs...)
 }
 
 func typeName(v any) string { return reflect.TypeOf(v).String() }

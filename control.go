@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // By says who says a verb, why, and on which condition. The zero value is an unnamed operator.
@@ -311,4 +314,84 @@ func (w *saying) each(ids []string, f func(string, AgentState) error) error {
 		}
 	}
 	return nil
+}
+
+// commit prepares and commits once.
+func (w *saying) commit(f func(*saying) error) (PlanRow, error) {
+	c, ok, err := w.prepare(f)
+	if err != nil || !ok {
+		return w.row, err
+	}
+	rev, err := w.store.Commit(w.ctx, c)
+	if err != nil {
+		return PlanRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, w.row.ID, err)
+	}
+	w.done(c, rev)
+	return w.row, nil
+}
+
+// rollbackID is the ID of a plan's rollback plan; n is how many of them were canceled before.
+func rollbackID(source string, n int) string {
+	return "plan-" + uuid.NewSHA1(rollbackSpace, []byte(source+"/"+strconv.Itoa(n))).String()
+}
+
+var rollbackSpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("github.com/seed-19b57ce3/ota/rollback"))
+
+// freeze ties the rollback plan to its source; nothing starts in the source from then on. With start, the source rolls back.
+func (w *saying) freeze(spec RollbackSpec, start bool) error {
+	if w.row.Source != "" {
+		return w.refuse("it is a rollback itself; roll forward with a new plan")
+	}
+	ref := w.c.Rollback
+	if ref != nil && (!start || ref.begun() || !ref.Done.IsZero()) {
+		return nil
+	}
+	if ref == nil {
+		if !undoing(&w.row.Control, &w.row.Progress) { // a breach has asked for it already
+			if err := w.legal(); err != nil {
+				return err
+			}
+		}
+		if p := &w.row.Progress; p.Touched+p.Counts.Running == 0 {
+			return fmt.Errorf("%w: plan %s has touched no agent", ErrNothing, w.row.ID)
+		}
+		ref = &RollbackRef{ID: rollbackID(w.row.ID, w.c.Rollbacks), Spec: spec, Frozen: w.stamp()}
+	}
+	next := *ref
+	if start {
+		s := w.stamp()
+		next.Wanted = &s
+	}
+	w.c.Rollback = &next
+	w.event(Event{Kind: EventFrozen, Batch: -1, Text: next.ID})
+	return nil
+}
+
+// rollBack makes the source roll back for good. request is the ID under which the rollback plan's Start is remembered.
+func (w *saying) rollBack(id, request string) error {
+	ref := w.c.Rollback
+	if !ref.is(id) {
+		return w.refuse("its rollback plan is gone")
+	}
+	if ref.Started != nil || !ref.Done.IsZero() {
+		return nil
+	}
+	started := *ref
+	started.Started = &Stop{Stamp: w.stamp(), Interrupt: ref.Spec.Interrupt}
+	started.Request = request
+	w.c.Undone = w.row.Progress.Struck
+	w.c.Rollback = &started
+	w.event(Event{Kind: EventRollback, Batch: -1, Text: id})
+	return nil
+}
+
+// callOff takes back that a plan is rolled back, or is to be.
+func (w *saying) callOff(why string) {
+	if ref := w.c.Rollback; ref != nil {
+		w.c.Rollback = nil
+		w.c.Rollbacks++
+		why = ref.ID + ": " + why
+	}
+	w.c.Undone = w.row.Progress.Struck
+	w.event(Event{Kind: EventRollbackOff, Batch: -1, Text: string(cleanMessage(why))})
 }

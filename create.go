@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -281,31 +282,64 @@ func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 	return created(spec, c, batches, cmp.Or(s.Actor, s.CreatedBy), now), nil
 }
 
-// policyWarnings say what is legal about a policy but deserves a look. bare is how many agents lack the budgeted label.
-func policyWarnings(p Policy, batches []BatchRow, agents, bare int) []string {
-	w := toleranceWarning(p, batches, agents)
-	if bare > 0 {
-		w = append(w, fmt.Sprintf("%d of %d agents have no label %s: the budget counts them as agents of one value", bare, agents, p.Budget.Label))
+// checkTasks adds the mistakes of the tasks of agent i.
+func (d *draft) checkTasks(i int, tasks []TaskSpec) {
+	field := fmt.Sprintf("agents[%d].tasks", i)
+	switch n := len(tasks); {
+	case n == 0:
+		d.mistakes.agent(field, "", "are none", "1 to 64; left out, or a zero TaskSpec, for the one task of every agent")
+		return
+	case n > maxTasks:
+		d.mistakes.agent(field, strconv.Itoa(n), "are too many", "1 to 64")
+		return
 	}
-	return w
+	for k := range tasks {
+		t := &tasks[k]
+		at := field + "[" + strconv.Itoa(k) + "]"
+		for _, text := range []struct{ name, value string }{
+			{".component.name", t.Component.Name},
+			{".component.id", t.Component.ID},
+			{".component.instance", t.Component.Instance},
+			{".component.node", t.Component.Node},
+			{".component.owner", t.Component.Owner},
+			{".fromVersion", t.FromVersion},
+			{".fromRelease", t.FromRelease},
+			{".toVersion", t.ToVersion},
+			{".toRelease", t.ToRelease},
+		} {
+			problem := textProblem(text.value, maxText)
+			if !strings.HasPrefix(text.name, ".component") {
+				problem = versionProblem(text.value)
+			}
+			if problem != "" {
+				d.mistakes.agent(at+text.name, strconv.Quote(shorten(text.value)), problem, textAllowed(maxText))
+			}
+		}
+		if t.Component.Name != "" && len(d.names) <= maxComponents {
+			d.names[t.Component.Name] = struct{}{}
+		}
+		if len(tasks) > 1 && t.Component.Name == "" {
+			d.mistakes.agent(at+".component.name", "", "is empty", "1 to 255 bytes, where an agent has several tasks")
+		}
+		if slices.ContainsFunc(tasks[:k], func(x TaskSpec) bool { return x.Component.same(t.Component) }) {
+			d.mistakes.agent(at+".component", strconv.Quote(shorten(t.Component.Name)), "is there twice",
+				"another name or another instance for every task of an agent")
+		}
+	}
 }
 
-// toleranceWarning says where the threshold, once it is a number, tolerates nothing although it is not 0.
-func toleranceWarning(p Policy, batches []BatchRow, agents int) []string {
-	threshold := *p.FailureThreshold
-	if threshold == 0 {
-		return nil
+// created is the first state of a plan.
+func created(spec PlanSpec, c Control, batches []BatchRow, actor string, now time.Time) Created {
+	tasks := Counts{}
+	for i := range batches {
+		tasks.Pending += batches[i].Tasks.Pending
 	}
-	if p.Scope == ScopePlan {
-		if Tolerated(threshold, agents) == 0 {
-			return []string{fmt.Sprintf("failureThreshold %g tolerates 0 of %d agents: the first failure is a breach", threshold, agents)}
-		}
-		return nil
+	e := Event{
+		Kind: EventCreated, Batch: -1, Number: spec.Agents, Actor: actor,
+		Text: fmt.Sprintf("%d agents in %d batches", spec.Agents, spec.Batches),
 	}
-	for _, b := range batches {
-		if Tolerated(threshold, b.Size) == 0 {
-			return []string{fmt.Sprintf("failureThreshold %g tolerates 0 of %d agents in batch %d: the first failure there is a breach", threshold, b.Size, b.Index)}
-		}
+	return Created{
+		Spec: spec, Control: c, Progress: Progress{Schema: Schema, Counts: Counts{Pending: spec.Agents}, Tasks: tasks}, Status: StatusPending,
+		Batches: batches, Log: encodeRecord(now, StatusPending, e),
 	}
-	return nil
 }

@@ -58,38 +58,6 @@ type driver struct {
 	refusals refusals
 }
 
-func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
-	id := row.ID
-	d := &driver{e: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: e.newSession(id, row.Epoch)}
-	d.told = notice{struck: row.Progress.Struck, status: row.Status}
-	d.life, d.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
-	d.calls, d.endCalls = context.WithCancelCause(d.life)
-	d.pool = newPool(e.exec, e.opt.Clock, d.calls, d.wake, e.lease.ok)
-	d.pool.strayed = func(j job) { e.strays.add(strayCall{id, j.agent, j.ordinal}) }
-	d.pool.returned = d.strayed
-	d.pool.panicked = func(agent string, err error) { e.logPanic(d.life, err, "plan", id, "agent", agent) }
-	d.session.left, d.session.out = e.strays.of(id), d.pool.calls
-	d.session.calls.prober = e.with.Prober != nil
-	d.session.calls.prechecker = e.with.Prechecker != nil
-	d.session.calls.inspector = e.with.Inspector != nil
-	d.session.calls.gater = e.with.Gater != nil
-	return d
-}
-
-// driver is that of a plan which this engine drives now, or nil.
-func (e *Engine) driver(id string) *driver {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.drivers[id]
-}
-
-// crowded reports whether this engine drives more plans than there are processors.
-func (e *Engine) crowded() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return len(e.drivers) > runtime.GOMAXPROCS(0)
-}
-
 func (d *driver) wake() {
 	select {
 	case d.ready <- struct{}{}:

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/benbjohnson/clock"
 	"github.com/google/uuid"
 )
 
@@ -29,79 +29,6 @@ type Engine struct {
 
 	mu      sync.Mutex
 	drivers map[string]*driver // of plans driven by this engine now
-}
-
-// Options are the settings of an Engine. The zero value is right for one process.
-type Options struct {
-	// Name names this engine among those that share the Store; two that run at the same time must not share a name. An engine
-	// that comes back under its old name, for example after a crash, takes its plans back at once. When the old one turns out
-	// to be alive, it logs an error, and leaves them alone for at least twice the Lease. Empty means a random name.
-	Name string
-	// Resolver tells which tasks the agents of new plans have. Nil means one task for each agent whose Tasks the Spec does not
-	// give.
-	Resolver Resolver
-	// SameVersion says whether two texts name the same version, for example "v1.3.0" and "1.3.0": an agent that reports
-	// one where the other is the target is at its target. Nil means that only equal texts do; equal texts are never
-	// asked about. It must be a pure function of its two arguments, the same in every engine on the Store, and quick: it is
-	// called while the engine decides. A panic counts as false.
-	SameVersion func(a, b string) bool
-	// Logger receives what operators should see: of the plans that this engine drives breaches and pauses (warnings) and every
-	// other change of status; of the Store and of the lease what fails; of a panic in user code its
-	// stack. Nil means none.
-	Logger *slog.Logger
-	// Clock is the source of time. Nil means the real one.
-	Clock clock.Clock
-	// Lease is how long this engine counts as alive after it was last heard of, where the Store is a Leaser; it is renewed
-	// three times as often. 100 ms or more; 0 means 5 s.
-	Lease time.Duration
-	// Poll is how often changes are looked for that the Store does not tell of. 0 means 1 s.
-	Poll time.Duration
-	// DrainTimeout is how long calls may go on after Run's context has ended, before theirs do. 0 means 20 s; negative
-	// means not at all.
-	DrainTimeout time.Duration
-	// AbandonAfter is how long a call may go on after its context has ended, before it is left behind. 0 means 5 s.
-	AbandonAfter time.Duration
-}
-
-func (o Options) withDefaults() Options {
-	if o.Name == "" {
-		o.Name = "engine-" + uuid.NewString()
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.Clock == nil {
-		o.Clock = clock.New()
-	}
-	for _, d := range []struct {
-		value *time.Duration
-		zero  time.Duration
-	}{
-		{&o.Lease, 5 * time.Second},
-		{&o.Poll, time.Second},
-		{&o.DrainTimeout, 20 * time.Second},
-		{&o.AbandonAfter, 5 * time.Second},
-	} {
-		if *d.value == 0 {
-			*d.value = d.zero
-		}
-	}
-	return o
-}
-
-func (o Options) check() error {
-	var m mistakes
-	checkText(&m, "name", o.Name, maxText)
-	if o.Lease != 0 && o.Lease < 100*time.Millisecond {
-		m.add("lease", o.Lease.String(), "is too short", "100ms or more; 0 means 5s")
-	}
-	if o.Poll < 0 {
-		m.add("poll", o.Poll.String(), "is negative", "more than 0; 0 means 1s")
-	}
-	if o.AbandonAfter < 0 {
-		m.add("abandonAfter", o.AbandonAfter.String(), "is negative", "more than 0; 0 means 5s")
-	}
-	return m.result()
 }
 
 // New returns an engine. It starts nothing: plans move only while Run or RunPlan is called. The store is required; an
@@ -135,8 +62,6 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 	e.strays.e, e.strays.name = e, instanceName(e.opt.Name, e.life)
 	return e, nil
 }
-
-func (e *Engine) now() time.Time { return e.opt.Clock.Now().UTC() }
 
 // Start makes a pending plan run, once its agents are claimed; until then Edit and Cancel are cheap. It returns a
 // *ClaimError when agents belong to another active plan, or to one that has ended while a call of it for an agent has
@@ -198,20 +123,6 @@ func (e *Engine) Resume(ctx context.Context, id string, d Decision, by By) (Plan
 		}
 	}
 	return e.say(ctx, id, VerbResume, by, func(w *saying) error { return w.resume(d) })
-}
-
-// Cancel ends a plan for good. Calls in flight drain, or, with interrupt, have their contexts ended. Agents not started
-// stay as they are. Of a plan that rolls back because of a breach, Cancel is legal until its rollback plan was started. It
-// calls the rollback off, and is the way out when that plan cannot be made.
-func (e *Engine) Cancel(ctx context.Context, id string, interrupt bool, by By) (Plan, error) {
-	if err := e.uncreate(ctx, id, by); err != nil {
-		return Plan{}, err
-	}
-	p, err := e.say(ctx, id, VerbCancel, by, func(w *saying) error { return w.cancel(interrupt) })
-	if err == nil && p.Source != "" && p.Status == StatusCanceled {
-		_, err = e.tend(ctx, p.Source)
-	}
-	return p, err
 }
 
 // Promote lets a held batch begin, given by its index: the next one that was not begun.
@@ -301,37 +212,86 @@ func (e *Engine) commitVerb(ctx context.Context, id string, w *saying, f func(*s
 	return w.commit(f)
 }
 
-// commit prepares and commits once.
-func (w *saying) commit(f func(*saying) error) (PlanRow, error) {
-	c, ok, err := w.prepare(f)
-	if err != nil || !ok {
-		return w.row, err
+// logCompanions says once which optional interfaces count for this engine.
+func (e *Engine) logCompanions() {
+	has, lacks := named(&e.with.storeCompanions)
+	attrs := []any{"engine", e.opt.Name, "store", typeName(e.store), "store_has", strings.Join(has, ", "), "store_lacks", strings.Join(lacks, ", ")}
+	if e.exec != nil {
+		has, lacks = named(&e.with.executorCompanions)
+		attrs = append(attrs, "executor", typeName(e.exec), "executor_has", strings.Join(has, ", "), "executor_lacks", strings.Join(lacks, ", "))
 	}
-	rev, err := w.store.Commit(w.ctx, c)
-	if err != nil {
-		return PlanRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, w.row.ID, err)
-	}
-	w.done(c, rev)
-	return w.row, nil
+	e.opt.Logger.InfoContext(context.Background(), "engine is ready", attrs...)
 }
 
-// sleep waits for d or until ctx ends.
-func (e *Engine) sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return context.Cause(ctx)
+func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
+	id := row.ID
+	d := &driver{e: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: e.newSession(id, row.Epoch)}
+	d.told = notice{struck: row.Progress.Struck, status: row.Status}
+	d.life, d.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
+	d.calls, d.endCalls = context.WithCancelCause(d.life)
+	d.pool = newPool(e.exec, e.opt.Clock, d.calls, d.wake, e.lease.ok)
+	d.pool.strayed = func(j job) { e.strays.add(strayCall{id, j.agent, j.ordinal}) }
+	d.pool.returned = d.strayed
+	d.pool.panicked = func(agent string, err error) { e.logPanic(d.life, err, "plan", id, "agent", agent) }
+	d.session.left, d.session.out = e.strays.of(id), d.pool.calls
+	d.session.calls.prober = e.with.Prober != nil
+	d.session.calls.prechecker = e.with.Prechecker != nil
+	d.session.calls.inspector = e.with.Inspector != nil
+	d.session.calls.gater = e.with.Gater != nil
+	return d
+}
+
+// driver is that of a plan which this engine drives now, or nil.
+func (e *Engine) driver(id string) *driver {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.drivers[id]
+}
+
+// crowded reports whether this engine drives more plans than there are processors.
+func (e *Engine) crowded() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.drivers) > runtime.GOMAXPROCS(0)
+}
+
+// throughOwner says a verb by way of the driver of this process, if there is one.
+func (e *Engine) throughOwner(ctx context.Context, id string, w *saying, f func(*saying) error) (row PlanRow, handled bool, err error) {
+	d := e.driver(id)
+	if d == nil {
+		return row, false, nil
 	}
-	t := e.opt.Clock.Timer(d)
-	defer t.Stop()
+	reply := make(chan answer, 1)
+	if !d.post(func(m *mail) { m.said = append(m.said, said{w, f, reply}) }) {
+		return row, false, nil
+	}
 	select {
+	case a := <-reply:
+		return a.row, !errors.Is(a.err, errStopped), a.err
 	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
+		return row, true, context.Cause(ctx)
 	}
 }
 
-// backoff doubles from least to most, and is shortened at random so that rivals part.
-func backoff(try int, least, most time.Duration) time.Duration {
-	d := min(least<<min(try, 20), most)
-	return d/2 + rand.N(d/2+1)
+// owners lists the engines that are alive.
+func (e *Engine) owners(ctx context.Context) ([]string, error) {
+	l := e.with.Leaser
+	if l == nil {
+		return nil, nil
+	}
+	return l.Owners(ctx)
+}
+
+// mayOwn reports whether this engine may take the plan: it is its own, nobody's, or its owner is not alive.
+func (e *Engine) mayOwn(row *PlanRow, owners []string) bool {
+	owner := row.Progress.Owner
+	return owner == "" || owner == e.opt.Name || !slices.Contains(owners, owner)
+}
+
+// newSession begins a session of this engine.
+func (e *Engine) newSession(plan string, epoch uint64) *session {
+	x := newSession(e.store, plan, e.opt.Name, epoch)
+	x.life, x.same = e.life, e.opt.SameVersion
+	x.keepOut, x.readOut = e.strays.sync, e.callsOut
+	return x
 }

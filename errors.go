@@ -21,8 +21,7 @@ var (
 	// ErrRefused says that the Store will never make a write, however often it is tried, and has changed nothing: the
 	// write breaks a rule of the Store, for example with a text that its database cannot keep.
 	ErrRefused = errors.New("ota: the store refuses the write for good")
-	// ErrInvalid says that input was refused; see FieldErrors.
-	ErrInvalid = errors.New("ota: invalid")
+
 	// ErrState says that the plan's present status forbids the verb; see StateError.
 	ErrState = errors.New("ota: the plan's state forbids it")
 	// ErrBreach says that a breach stands and Resume needs a decision; see BreachError.
@@ -34,32 +33,6 @@ var (
 	// ErrAbandoned says that calls of the Executor were still out when Run or RunPlan returned; see AbandonedError.
 	ErrAbandoned = errors.New("ota: calls were abandoned")
 )
-
-// FieldError names one mistake of some input: the field, what is wrong and what is allowed. It matches ErrInvalid.
-type FieldError struct {
-	Field   string // a path such as "concurrency" or "agents[17].id"
-	Value   string // the value as given, cut to 64 bytes; empty when there is nothing to show
-	Problem string // what is wrong, for example "is negative"
-	Allowed string // what is allowed, for example "1 or more; 0 means 5"; may be empty
-}
-
-func (e *FieldError) Error() string {
-	var b strings.Builder
-	b.WriteString(e.Field)
-	if e.Value != "" {
-		fmt.Fprintf(&b, " (%s)", e.Value)
-	}
-	b.WriteByte(' ')
-	b.WriteString(e.Problem)
-	if e.Allowed != "" {
-		b.WriteString("; allowed: ")
-		b.WriteString(e.Allowed)
-	}
-	return b.String()
-}
-
-// Is makes every FieldError match ErrInvalid.
-func (e *FieldError) Is(target error) bool { return target == ErrInvalid }
 
 // FieldErrors returns every mistake that err reports, in the order found, or nil when err is of another kind. Of very
 // many mistakes among agents only the first 32 are named; one more entry then says how many there are.
@@ -80,56 +53,6 @@ func FieldErrors(err error) []*FieldError {
 		return []*FieldError{one}
 	}
 	return nil
-}
-
-// maxNamed is how many mistakes among agents are named in one error.
-const maxNamed = 32
-
-// mistakes collects every mistake of one input, so that one answer shows them all.
-type mistakes struct {
-	err   *multierror.Error
-	in    string // comes before the names of fields
-	named int
-	more  int
-}
-
-func (m *mistakes) add(field, value, problem, allowed string) {
-	m.err = multierror.Append(m.err, &FieldError{Field: m.in + field, Value: shorten(value), Problem: problem, Allowed: allowed})
-}
-
-// agent is add for mistakes that a fleet may make a million times.
-func (m *mistakes) agent(field, value, problem, allowed string) {
-	if m.named == maxNamed {
-		m.more++
-		return
-	}
-	m.named++
-	m.add(field, value, problem, allowed)
-}
-
-func (m *mistakes) result() error {
-	if m.more > 0 {
-		m.add("agents", "", fmt.Sprintf("have %d more mistakes", m.more), "")
-		m.more = 0
-	}
-	if m.err != nil {
-		m.err.ErrorFormat = func(es []error) string {
-			s := make([]string, len(es))
-			for i, e := range es {
-				s[i] = e.Error()
-			}
-			return "ota: invalid: " + strings.Join(s, "\n\t")
-		}
-	}
-	return m.err.ErrorOrNil()
-}
-
-func shorten(s string) string {
-	const most = 64
-	if len(s) <= most {
-		return strings.ToValidUTF8(s, "\uFFFD")
-	}
-	return strings.ToValidUTF8(cutBetween(s, most), "\uFFFD") + "…"
 }
 
 // StateError says that a verb is illegal in the plan's present status. It matches ErrState.
@@ -240,3 +163,7 @@ func (e *AbandonedError) Error() string {
 
 // Is makes every AbandonedError match ErrAbandoned.
 func (e *AbandonedError) Is(target error) bool { return target == ErrAbandoned }
+
+var errAtRest = errors.New("ota: the plan has come to rest")
+
+var errSchema = errors.New("written by a newer version of this library")

@@ -200,3 +200,84 @@ const (
 	InspectFailed                      // it failed; Err says how
 	InspectRunning                     // it is still at work; it is called again, and that call waits for the outcome
 )
+
+// Gater is an Executor that says whether a batch that was upgraded and observed was good enough for the next one to
+// begin. Gate is a question: it must change nothing. Its answer GateFail is a breach at once; GateInconclusive and errors
+// are asked again each Gate.Every, up to limits of their own, and then pause the plan: neither ever passes. It is not asked
+// about a batch that changed no agent, nor while the plan is paused. It should return soon after ctx ends, at the latest 30 seconds after
+// the call.
+type Gater interface {
+	Gate(ctx context.Context, p Plan, b Batch) (GateVerdict, error)
+}
+
+// GateVerdict is an answer of a Gater.
+type GateVerdict uint8
+
+// The answers of a Gater.
+const (
+	GateNone         GateVerdict = iota // no answer: as an error
+	GatePass                            // the next batch may begin
+	GateFail                            // it may not
+	GateInconclusive                    // nobody can tell yet
+)
+
+var gateNames = []string{"none", "pass", "fail", "inconclusive"}
+
+// String returns "pass", "fail", "inconclusive" or "none".
+func (g GateVerdict) String() string { return enumName(gateNames, g) }
+
+// MarshalText returns what String returns.
+func (g GateVerdict) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
+
+// UnmarshalText accepts what String returns and refuses everything else.
+func (g *GateVerdict) UnmarshalText(b []byte) error {
+	return enumParse(gateNames, "gate verdict", b, g)
+}
+
+// HealthReport is what somebody who watches the fleet says of an agent.
+type HealthReport struct {
+	Agent   string    `json:"agent"` // ID
+	Healthy bool      `json:"healthy"`
+	At      time.Time `json:"at,omitzero"` // when it was seen; zero, or in the future, means now
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// Prechecker is an Executor that can tell how an agent is before anything is done to it. It is asked before the first
+// attempt for an agent, when that agent's turn has come; an agent that is being asked counts as open for Concurrency and
+// Budget. Precheck is a question: it must change nothing. It should return soon after ctx ends, at the latest 30 seconds
+// after the call.
+//
+// The Number of a is 0, since no attempt was made; a.Rollback tells that the agent would be taken back. An error, or a
+// panic, means that nobody knows, and counts as PrecheckAway: an agent about which nothing can be learned is not touched.
+// An error marked by Throttled says when to ask again.
+type Prechecker interface {
+	Precheck(ctx context.Context, a Attempt) (Precheck, error)
+}
+
+// Precheck is an answer of a Prechecker. The zero value lets the agent be upgraded.
+type Precheck struct {
+	State PrecheckState `json:"state"`
+	// Version is what the agent runs now; empty means that it is not known. A rollback takes the agent back to it,
+	// rather than to what the Spec said. A ready agent that runs the version of the target is at the target.
+	Version string `json:"version,omitempty"`
+	// Reason is why the agent is to be left out, or does not answer, for people; cut to 4 KiB.
+	Reason string `json:"reason,omitempty"`
+}
+
+// OutcomeReport says how an attempt ended, when that is not what its call returns: see Waiting.
+type OutcomeReport struct {
+	Agent  string `json:"agent"`          // ID
+	Task   int    `json:"task,omitempty"` // Attempt.Task
+	Number int    `json:"number"`         // Attempt.Number
+	// Reason is what ReasonOf says of the outcome: ReasonSucceeded, ReasonError (it may be tried again), ReasonPermanent,
+	// ReasonRejected, ReasonUnreachable or ReasonThrottled.
+	Reason Reason `json:"reason"`
+	// Version is what the agent runs now, as in Result. A success with another version than the target is a failure.
+	Version string `json:"version,omitempty"`
+	// Unchanged says that the agent was certainly not changed by the attempt.
+	Unchanged bool `json:"unchanged,omitempty"`
+	// After is when a throttled agent may be asked again, from the report on; 0 means after a growing time.
+	After time.Duration `json:"after,omitempty"`
+	// Message is an error's text, or what Result.Message is; cut to 4 KiB.
+	Message string `json:"message,omitempty"`
+}

@@ -186,19 +186,6 @@ func (s *state) foldTimers(now int64) need {
 	return need{}
 }
 
-// active is the index of the task that an agent is at: the first that has not ended.
-func (a *AgentState) active() int {
-	if !a.Task.Status.Settled() {
-		return 0
-	}
-	for i := range a.Rest {
-		if !a.Rest[i].Status.Settled() {
-			return i + 1
-		}
-	}
-	return 0
-}
-
 // recovered takes in a row that is running in the Store while no call for it is out in this process: its call was lost, or
 // was never made. It counts as touched, whatever it answers when it is called again.
 func (s *state) recovered(r *resident, now int64) {

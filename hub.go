@@ -66,5 +66,3 @@ func wake(set map[chan struct{}]struct{}) {
 		}
 	}
 }
-
-func (e *Engine) changed(id string) { e.hub.tell(id) }

@@ -5,64 +5,6 @@ import "time"
 // An inquiry is a question to the world outside, asked by the shell for the core: read-only, with a time limit, and at
 // most Concurrency at once. Its answer is an input like any other, and is committed before it counts.
 
-// ask is a question.
-type ask struct {
-	kind    askKind
-	task    int     // of the agent
-	attempt Attempt // what it is about
-	ordinal int
-	number  uint32
-	batch   int       // of askGate
-	settled time.Time // of askGate: since when the batch is observed
-}
-
-type askKind uint8
-
-const (
-	askProbe    askKind = iota + 1 // is the agent healthy?
-	askInspect                     // what became of the attempt?
-	askGate                        // was the batch good enough?
-	askPrecheck                    // may the agent be started?
-)
-
-// probeAnswer is what a Prober said, or that it did not know.
-type probeAnswer struct {
-	ordinal int
-	number  uint32 // of the attempt that had succeeded when the agent was asked
-	at      int64
-	known   bool
-	healthy bool
-	reason  cleaned
-}
-
-// inspectAnswer is what an Inspector said: how the attempt ended, or, without an outcome, that it is to be called again.
-type inspectAnswer struct {
-	ordinal int
-	task    int
-	number  uint32
-	outcome *outcome
-}
-
-// healthReport is one report of ReportHealth, for an agent whose row the shell has found.
-type healthReport struct {
-	agent   string
-	healthy bool
-	at      int64
-	reason  cleaned
-	message uint64 // of the inbox
-	found   bool   // its row was looked for
-	ordinal int    // -1: the plan has no such agent
-}
-
-// probing is one round of questions to the agents of the observed batch.
-type probing struct {
-	rounds  int   // finished since the batch was settled
-	started int64 // of the round under way, or of the last one
-	active  bool
-	next    int // ordinal to ask next
-	out     int // questions that are not answered yet
-}
-
 // probe goes on with the round of questions, and says when the next one is due.
 func (s *state) probe(now int64) (n need, due int64) {
 	b, pr := s.current(), &s.probing
@@ -297,4 +239,87 @@ func (s *state) foldDoubts(now int64) need {
 	}
 	s.p.Doubts = s.spec.Doubtful
 	return need{}
+}
+
+// askLimit bounds a question.
+const askLimit = 30 * time.Second
+
+// askGate has the gate of the observed batch asked, unless that is under way, and says when to ask again.
+func (s *state) askGate(now time.Time) (due int64) {
+	b := s.current()
+	every := s.c.Policy.Gate.Every
+	if every == 0 {
+		every = DefaultGate
+	}
+	if at := b.GateAt.Add(every); !b.GateAt.IsZero() && now.Before(at) {
+		return at.UnixNano()
+	}
+	if !s.gating && s.calls.asks() {
+		s.gating, s.asksGate = true, true
+	}
+	return 0
+}
+
+// foldGates takes in answers of the Gater.
+func (s *state) foldGates(now time.Time) {
+	for _, a := range s.in.gates {
+		b := s.batch(a.batch)
+		if b == nil || !b.SettledAt.Equal(a.settled) {
+			continue // the batch has run again since: it is not the one that was asked about
+		}
+		s.gating = false
+		if b.Status != BatchObserving || !judged(s.status()) {
+			continue
+		}
+		b.Gate, b.GateAt = a.verdict, now
+		switch a.verdict {
+		case GateInconclusive:
+			b.Inconclusive++
+		case GateNone:
+			b.GateErrors++
+		}
+		s.dirtyBatch(b)
+		s.event(Event{Kind: EventGate, Batch: b.Index, Number: int(a.verdict), Text: string(cleanMessage(a.verdict.String() + string(a.text)))})
+		s.gateVerdict(b, now)
+	}
+	s.in.gates = nil
+}
+
+// precheckSaid is what an answer means.
+func precheckSaid(same sameness, a Attempt, p Precheck, err error) (_ Precheck, after time.Duration) {
+	if err != nil {
+		x := readError(err)
+		return Precheck{State: PrecheckAway, Reason: string(x.text)}, x.after
+	}
+	p.Reason, p.Version = string(cleanMessage(p.Reason)), string(same.as(cleanVersion(p.Version), a.ToVersion))
+	switch {
+	case p.State > PrecheckAway:
+		return Precheck{State: PrecheckAway, Reason: "the precheck answered with the unknown state " + p.State.String()}, 0
+	case p.State == PrecheckReady && p.Version == a.ToVersion:
+		p.State = PrecheckAtTarget
+	}
+	return p, 0
+}
+
+// answer is what a precheck makes of its agent, by the same table as the outcome of a call.
+func (p Precheck) answer(a ask, after time.Duration, now time.Time) precheckAnswer {
+	out := precheckAnswer{ordinal: a.ordinal, at: now.UnixNano(), version: cleanVersion(p.Version)}
+	o := &outcome{
+		ordinal: a.ordinal, agent: a.attempt.Agent, task: a.attempt.Task, at: out.at, unchanged: true, after: after, text: cleanMessage(p.Reason),
+	}
+	switch p.State {
+	case PrecheckReady:
+		return out
+	case PrecheckAtTarget:
+		o.reason = ReasonSucceeded
+	case PrecheckBlocked:
+		o.reason = ReasonBlocked
+	default:
+		o.reason = ReasonUnreachable
+		if after > 0 {
+			o.reason = ReasonThrottled
+		}
+	}
+	out.outcome = o
+	return out
 }

@@ -1,26 +1,11 @@
 package ota
 
-import "strconv"
-
-// Budget bounds how many agents with one value of a label are open at once, as Concurrency bounds all of them: at most
-// two per rack, for example, whatever the order of the agents. The zero value bounds nothing.
-type Budget struct {
-	// Label is the agents' label whose values are told apart. Agents without it share the empty value. At most 255
-	// bytes; empty means no budget.
-	Label string `json:"label,omitempty"`
-	// Max is how many agents with one value may be open. 1 to 1,000,000.
-	Max int `json:"max,omitempty"`
-}
-
-func (b Budget) check(m *mistakes) {
-	checkText(m, "budget.label", b.Label, maxText)
-	switch {
-	case b.Max < 0 || b.Max > maxConcurrency || b.Label != "" && b.Max == 0:
-		m.add("budget.max", strconv.Itoa(b.Max), "is out of range", "1 to 1000000")
-	case b.Label == "" && b.Max > 0:
-		m.add("budget.label", "", "is missing", "the name of a label of the agents")
-	}
-}
+import (
+	"cmp"
+	"container/heap"
+	"slices"
+	"strconv"
+)
 
 // lookAhead is how many agents may stand in lines. A batch in which more of them follow one another, all of full lanes,
 // is not looked through further: that bounds what is held in memory of it.
@@ -160,3 +145,66 @@ func (p *passed) lowest(most int) int {
 	}
 	return most
 }
+
+// fifo is a queue of ordinals.
+type fifo struct {
+	items []int
+	head  int
+}
+
+func (f *fifo) push(ordinal int) { f.items = append(f.items, ordinal) }
+
+func (f *fifo) len() int { return len(f.items) - f.head }
+
+func (f *fifo) pop() int {
+	o := f.items[f.head]
+	f.head++
+	if f.head == len(f.items) {
+		f.items, f.head = f.items[:0], 0
+	}
+	return o
+}
+
+// insert keeps a queue of ascending ordinals ascending. It nearly always goes to the end.
+func (f *fifo) insert(ordinal int) {
+	i, _ := slices.BinarySearch(f.items[f.head:], ordinal)
+	f.items = slices.Insert(f.items, f.head+i, ordinal)
+}
+
+func (f *fifo) remove(ordinal int) bool {
+	i := slices.Index(f.items[f.head:], ordinal)
+	if i >= 0 {
+		f.items = slices.Delete(f.items, f.head+i, f.head+i+1)
+	}
+	return i >= 0
+}
+
+// timer is a moment at which an agent is to be looked at again.
+type timer struct {
+	at      int64
+	ordinal int
+	health  bool // it is unhealthy; otherwise it waits for an attempt
+}
+
+type timers []timer
+
+func (t timers) Len() int { return len(t) }
+
+func (t timers) Less(i, j int) bool {
+	return cmp.Or(cmp.Compare(t[i].at, t[j].at), cmp.Compare(t[i].ordinal, t[j].ordinal)) < 0
+}
+
+func (t timers) Swap(i, j int) { t[i], t[j] = t[j], t[i] }
+
+func (t *timers) Push(x any) { *t = append(*t, x.(timer)) } //nolint:forcetypeassert // only timers are pushed
+
+func (t *timers) Pop() any {
+	old := *t
+	x := old[len(old)-1]
+	*t = old[:len(old)-1]
+	return x
+}
+
+func (t *timers) push(x timer) { heap.Push(t, x) }
+
+func (t *timers) pop() timer { return heap.Pop(t).(timer) } //nolint:forcetypeassert // only timers are pushed

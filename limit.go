@@ -76,15 +76,6 @@ func breachLimit(v *view) room {
 	return plenty
 }
 
-// decisions are what Resume needs to hear about a breach, where it needs to hear anything.
-var decisions = map[Reason]string{
-	ReasonThreshold:     "with accept, raise or retry",
-	ReasonPlanLimit:     "with accept, or after an edit of the limit",
-	ReasonBatchLimit:    "with accept, or after an edit of the limit",
-	ReasonGateFailed:    "with accept, or plainly to ask again",
-	ReasonGateUndecided: "with accept, or plainly to ask again",
-}
-
 func cancelLimit(v *view) room {
 	if v.c.Cancel != nil {
 		return none(ReasonCanceling, 0, by(v.c.Cancel.Stamp))
@@ -193,4 +184,32 @@ func rateLimit(v *view) room {
 	ahead := max(v.p.RateAt-v.now, 0)
 	n := burst - (ahead+step-1)/step
 	return room{All: int(max(n, 0)), New: int(max(n, 0)), Why: ReasonRate, Until: v.p.RateAt - (burst-1)*step}
+}
+
+// view is what deciding looks at: counters, never the fleet. It is small, and made anew for every decision.
+type view struct {
+	status Status
+	spec   *PlanSpec
+	c      *Control
+	p      *Progress
+	b      *BatchRow // the current batch; nil when all are closed
+	now    int64
+	calls  callsView
+	held   int   // queued agents that hold a slot
+	fresh  int   // agents that need one, and may be looked at; 0 only when none could have one
+	inLine int   // agents whose lane has no room
+	asked  int   // agents that count as open because they are prechecked, those that are ready too
+	ready  int   // of asked: those that may be started
+	barred int   // pending agents that may not start yet, because a call for them is out
+	bars   []bar // those agents, and others
+	wake   int64 // when the next timer is due; 0: none
+	probed bool  // every agent of the batch was asked since it was settled
+}
+
+// tolerance returns how many failures are tolerated, and how many count, in the scope of the threshold.
+func (v *view) tolerance() (tolerated, failed int) {
+	if v.c.Policy.Scope == ScopePlan {
+		return Tolerated(*v.c.Policy.FailureThreshold, v.spec.Agents), v.p.Counts.Bad() - v.p.Accepted
+	}
+	return Tolerated(*v.c.Policy.FailureThreshold, v.b.Size), v.b.Counts.Bad() - v.b.Accepted
 }

@@ -2,7 +2,6 @@ package ota
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -76,10 +75,6 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	x.st, x.revision = st, row.Revision
 	return nil
 }
-
-var errAtRest = errors.New("ota: the plan has come to rest")
-
-var errSchema = errors.New("written by a newer version of this library")
 
 // loadBusy reads the batches that are open, and of their agents those that are busy.
 func (x *session) loadBusy(ctx context.Context, st *state, calls map[callKey]bool, now time.Time) error {

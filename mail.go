@@ -2,6 +2,7 @@ package ota
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 )
@@ -101,20 +102,44 @@ func refusal(err error) bool {
 	return false
 }
 
-// throughOwner says a verb by way of the driver of this process, if there is one.
-func (e *Engine) throughOwner(ctx context.Context, id string, w *saying, f func(*saying) error) (row PlanRow, handled bool, err error) {
-	d := e.driver(id)
-	if d == nil {
-		return row, false, nil
+// readInbox fetches what other engines have left for a plan, and tells the number of the last message and whether there
+// may be more.
+func (e *Engine) readInbox(ctx context.Context, id string, after uint64) (in input, last uint64, more bool, err error) {
+	box := e.with.Inbox
+	if box == nil {
+		return in, after, false, nil
 	}
-	reply := make(chan answer, 1)
-	if !d.post(func(m *mail) { m.said = append(m.said, said{w, f, reply}) }) {
-		return row, false, nil
+	messages, err := box.Read(ctx, id, after, orderChunk)
+	if err != nil {
+		return in, after, false, err
 	}
-	select {
-	case a := <-reply:
-		return a.row, !errors.Is(a.err, errStopped), a.err
-	case <-ctx.Done():
-		return row, true, context.Cause(ctx)
+	for _, msg := range messages {
+		last = msg.Number
+		var o outcomeMessage
+		if err := json.Unmarshal(msg.Body, &o); err != nil {
+			continue // of a newer version; it is no report that this one could count
+		}
+		if o.Outcome != nil {
+			r := o.Outcome.input(o.At)
+			r.message = msg.Number
+			in.reports = append(in.reports, r)
+			continue
+		}
+		var h HealthReport
+		if err := json.Unmarshal(msg.Body, &h); err != nil {
+			continue
+		}
+		in.health = append(in.health, healthReport{
+			agent: h.Agent, healthy: h.Healthy, at: h.At.UnixNano(), reason: cleanMessage(h.Reason), message: msg.Number,
+		})
 	}
+	return in, last, len(messages) == orderChunk, nil
+}
+
+// linkState is what the driver of a rollback plan knows of its source.
+type linkState struct {
+	drained   bool    // nothing of the source is in flight or waits
+	trouble   cleaned // why the Store will not let the rollback go on; empty when it does
+	untouched []doubt // doubtful tasks of the rollback that turned out untouched
+	out       []bar   // agents of the rollback for which a call of another plan is out; known once it is drained
 }

@@ -2,6 +2,7 @@ package ota
 
 import (
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"sort"
@@ -272,3 +273,22 @@ func (b *memBuilder) finish() (*memAgents, error) {
 	}
 	return &memAgents{count: b.count, chunks: b.chunks, runs: slices.Clip(b.runs)}, nil
 }
+
+// memIndex finds an ordinal by agent ID: an open hash table that leaves the IDs where they are. A slot is the upper half
+// of the ID's hash and the ordinal+1, so that hardly any ID but the right one is ever looked at; 0 is free.
+type memIndex struct {
+	seed    maphash.Seed
+	slots   []uint64
+	fetched uint64 // says nothing; without it the compiler would leave out reading ahead
+}
+
+// newMemIndex returns an index with room for n agents.
+func newMemIndex(n int) memIndex {
+	size := 16
+	for 3*size < 4*n {
+		size *= 2
+	}
+	return memIndex{seed: maphash.MakeSeed(), slots: make([]uint64, size)}
+}
+
+const memOrdinal = 1<<32 - 1

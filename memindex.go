@@ -2,25 +2,6 @@ package ota
 
 import "hash/maphash"
 
-// memIndex finds an ordinal by agent ID: an open hash table that leaves the IDs where they are. A slot is the upper half
-// of the ID's hash and the ordinal+1, so that hardly any ID but the right one is ever looked at; 0 is free.
-type memIndex struct {
-	seed    maphash.Seed
-	slots   []uint64
-	fetched uint64 // says nothing; without it the compiler would leave out reading ahead
-}
-
-// newMemIndex returns an index with room for n agents.
-func newMemIndex(n int) memIndex {
-	size := 16
-	for 3*size < 4*n {
-		size *= 2
-	}
-	return memIndex{seed: maphash.MakeSeed(), slots: make([]uint64, size)}
-}
-
-const memOrdinal = 1<<32 - 1
-
 // place returns where to look first for a hash: from its upper half, which is all that a slot keeps.
 func (x *memIndex) place(hash uint64) int { return int(hash>>32) & (len(x.slots) - 1) }
 

@@ -1,7 +1,6 @@
 package ota
 
 import (
-	"slices"
 	"time"
 )
 
@@ -61,9 +60,6 @@ func (s *state) foldAccept(o Order) (need, bool) {
 	}
 	return need{}, true
 }
-
-// orderChunk is how many rows of an order are carried out in one commit.
-const orderChunk = 500
 
 // foldRows carries an order out on the rows that the shell was asked for, chunk by chunk.
 func (s *state) foldRows(o Order, f func(*resident)) (n need, done bool) {
@@ -167,9 +163,4 @@ func (s *state) stepBack() {
 		}
 	})
 	s.enterBatch()
-}
-
-// pruneBreaches forgets breaches that were answered.
-func (s *state) pruneBreaches() {
-	s.p.Breaches = slices.DeleteFunc(slices.Clone(s.p.Breaches), func(b Breach) bool { return b.Number <= s.c.Cleared })
 }

@@ -1,8 +1,6 @@
 package ota
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"path"
 	"runtime"
@@ -56,14 +54,4 @@ func protect[T any](f func() (T, error)) (v T, err error) {
 		}
 	}()
 	return f()
-}
-
-// logPanic gives the stack of a panic in user code to the host. Every other error is none of its business.
-func (e *Engine) logPanic(ctx context.Context, err error, about ...any) {
-	defer func() { _ = recover() }() // a method of the error may be what panics
-	var p *PanicError
-	if errors.As(err, &p) {
-		about = append(about, "error", p.Error(), "stack", string(p.Stack))
-		e.opt.Logger.ErrorContext(ctx, "user code panicked", about...)
-	}
 }

@@ -1,98 +1,11 @@
 package ota
 
 import (
-	"cmp"
 	"container/heap"
 	"fmt"
 	"maps"
 	"slices"
 )
-
-// queues say which agents of the current batch come next: repeats of lost attempts, agents that are partly done, due
-// retries, agents that were away and are due, and then the pending ones in order. They are rebuilt from the rows, never
-// stored.
-type queues struct {
-	repeats fifo        // hold their slot, or need none
-	partly  fifo        // hold their slot
-	retries fifo        // due, and hold their slot
-	back    fifo        // are due, and need a slot: were away, or their batch was put off
-	next    int         // no row of the current batch before this ordinal is pending, but for barred and passed ones
-	passed  passed      // stand in line or are prechecked, though they are pending
-	lanes   lanes       // of those that need a slot
-	checks  checks      // those that are prechecked
-	barred  []bar       // agents whose abandoned call has not returned
-	inspect fifo        // lost attempts to ask the Inspector about
-	timers  timers      // of waiting agents of all batches
-	given   []*resident // rows loaded for an order
-	more    bool        // there are more rows for it
-}
-
-// bar keeps an agent from taking another attempt while an abandoned call for it is still out.
-type bar struct {
-	ordinal int
-	agent   string
-	own     bool   // a call of this plan by this engine is out
-	other   bool   // a call of another plan or engine is out
-	engine  string // that engine
-	pending bool   // it was put back and would be next
-}
-
-// fifo is a queue of ordinals.
-type fifo struct {
-	items []int
-	head  int
-}
-
-func (f *fifo) push(ordinal int) { f.items = append(f.items, ordinal) }
-func (f *fifo) len() int         { return len(f.items) - f.head }
-
-func (f *fifo) pop() int {
-	o := f.items[f.head]
-	f.head++
-	if f.head == len(f.items) {
-		f.items, f.head = f.items[:0], 0
-	}
-	return o
-}
-
-// insert keeps a queue of ascending ordinals ascending. It nearly always goes to the end.
-func (f *fifo) insert(ordinal int) {
-	i, _ := slices.BinarySearch(f.items[f.head:], ordinal)
-	f.items = slices.Insert(f.items, f.head+i, ordinal)
-}
-
-func (f *fifo) remove(ordinal int) bool {
-	i := slices.Index(f.items[f.head:], ordinal)
-	if i >= 0 {
-		f.items = slices.Delete(f.items, f.head+i, f.head+i+1)
-	}
-	return i >= 0
-}
-
-// timer is a moment at which an agent is to be looked at again.
-type timer struct {
-	at      int64
-	ordinal int
-	health  bool // it is unhealthy; otherwise it waits for an attempt
-}
-
-type timers []timer
-
-func (t timers) Len() int { return len(t) }
-func (t timers) Less(i, j int) bool {
-	return cmp.Or(cmp.Compare(t[i].at, t[j].at), cmp.Compare(t[i].ordinal, t[j].ordinal)) < 0
-}
-func (t timers) Swap(i, j int) { t[i], t[j] = t[j], t[i] }
-func (t *timers) Push(x any)   { *t = append(*t, x.(timer)) } //nolint:forcetypeassert // only timers are pushed
-func (t *timers) Pop() any {
-	old := *t
-	x := old[len(old)-1]
-	*t = old[:len(old)-1]
-	return x
-}
-
-func (t *timers) push(x timer) { heap.Push(t, x) }
-func (t *timers) pop() timer   { return heap.Pop(t).(timer) } //nolint:forcetypeassert // only timers are pushed
 
 // release queues a waiting agent whose time has come.
 func (q *queues) release(r *resident) {

@@ -1,38 +1,10 @@
 package ota
 
 import (
-	"fmt"
 	"iter"
-	"maps"
-	"strconv"
 	"strings"
 	"time"
 )
-
-// Agent is one thing to be upgraded. Only its ID is required.
-type Agent struct {
-	// ID names the agent in the fleet, and is unique in its plan: 1 to 255 bytes of UTF-8 without control characters,
-	// without characters that cannot be seen (such as a no-break space or a byte order mark), and without blanks around it.
-	ID string
-	// Version is what the agent runs before the plan, as far as known; empty means the plan's FromVersion.
-	Version string
-	// Labels are the agent's, for example its zone; an Executor sees them in the Attempt.
-	Labels map[string]string
-	// Tasks are what is to be done on the agent, one after the other, in this order: 1 to 64, see Resolver for what they have to
-	// be. Nil means that Options.Resolver is asked, and without one that the agent has one task.
-	Tasks []TaskSpec
-}
-
-// AgentIDs returns agents that have nothing but their IDs, in the given order, for Spec.Agents.
-func AgentIDs(ids ...string) iter.Seq2[Agent, error] {
-	return func(yield func(Agent, error) bool) {
-		for _, id := range ids {
-			if !yield(Agent{ID: id}, nil) {
-				return
-			}
-		}
-	}
-}
 
 // Spec is what a user asks for. Create turns it into a Plan.
 type Spec struct {
@@ -110,101 +82,6 @@ type Plan struct {
 // InFlight is how many agents have a call of the Executor out.
 func (p Plan) InFlight() int { return p.Counts.Running }
 
-// Counts counts agents, or tasks, by status.
-type Counts struct {
-	Pending   int `json:"pending"`
-	Running   int `json:"running"`
-	Waiting   int `json:"waiting"`
-	Succeeded int `json:"succeeded"`
-	Failed    int `json:"failed"`
-	Skipped   int `json:"skipped"`
-	Canceled  int `json:"canceled"`
-	Unknown   int `json:"unknown"`
-	AtTarget  int `json:"atTarget"` // of Succeeded: those that needed nothing
-}
-
-// move counts one with another status than before.
-func (c *Counts) move(from, to TaskStatus) {
-	*c.of(from)--
-	*c.of(to)++
-}
-
-// of returns the counter of one status, nil when there is none.
-func (c *Counts) of(s TaskStatus) *int {
-	switch s {
-	case TaskPending:
-		return &c.Pending
-	case TaskRunning:
-		return &c.Running
-	case TaskWaiting:
-		return &c.Waiting
-	case TaskSucceeded:
-		return &c.Succeeded
-	case TaskFailed:
-		return &c.Failed
-	case TaskSkipped:
-		return &c.Skipped
-	case TaskCanceled:
-		return &c.Canceled
-	case TaskUnknown:
-		return &c.Unknown
-	}
-	return nil
-}
-
-// Of is how many are counted with one status.
-func (c Counts) Of(s TaskStatus) int {
-	if n := c.of(s); n != nil {
-		return *n
-	}
-	return 0
-}
-
-// Total is how many are counted.
-func (c Counts) Total() int {
-	return c.Pending + c.Running + c.Waiting + c.Succeeded + c.Failed + c.Skipped + c.Canceled + c.Unknown
-}
-
-// Bad is what counts as failed: failed and unknown.
-func (c Counts) Bad() int { return c.Failed + c.Unknown }
-
-// Stamp says who did something, when and why.
-type Stamp struct {
-	At     time.Time `json:"at"`
-	Actor  string    `json:"actor,omitempty"`
-	Reason string    `json:"reason,omitempty"`
-}
-
-// Breach is a verdict that struck. It is a record, not a condition: it stands until Resume answers it.
-type Breach struct {
-	Number    uint64    `json:"number"` // of all breaches of the plan, from 1
-	Reason    Reason    `json:"reason"`
-	Batch     int       `json:"batch"` // the batch it was judged in, -1 for the whole plan
-	At        time.Time `json:"at"`
-	Action    Action    `json:"action"`
-	Failed    int       `json:"failed"`    // failed agents, when it struck
-	Tolerated int       `json:"tolerated"` // how many were tolerated
-	Size      int       `json:"size"`      // out of how many
-	Text      string    `json:"text,omitempty"`
-}
-
-// String returns one sentence with the numbers, for example
-// "Failure threshold exceeded: 2 of 10 failed in batch 3, tolerates 1".
-func (b Breach) String() string {
-	s := b.Reason.Sentence()
-	if b.Size > 0 {
-		where := ""
-		if b.Batch >= 0 {
-			where = " in batch " + strconv.Itoa(b.Batch)
-		}
-		s += fmt.Sprintf(": %d of %d failed%s, tolerates %d", b.Failed, b.Size, where, b.Tolerated)
-	}
-	if b.Text != "" {
-		s += ": " + b.Text
-	}
-	return s
-}
-
 // check adds every mistake of s, besides those of its agents, to m.
 func (s Spec) check(m *mistakes) {
 	if s.ID != "" && !safeID(s.ID) {
@@ -245,24 +122,28 @@ func (s Spec) check(m *mistakes) {
 	s.Policy.check(m, len(s.Shape.Batches))
 }
 
-func safeID(id string) bool {
-	if id == "" || len(id) > 128 {
-		return false
-	}
-	for i := range len(id) {
-		switch c := id[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-		case c == '.', c == '_', c == '~', c == '-':
-		default:
-			return false
-		}
-	}
-	return true
+// RollbackSpec is what may be different about a rollback plan. The zero value gives the name "Rollback of …" and the
+// source's labels and present policy, without its list of held batches. Versions, agents and batches follow from the
+// source. A Spec may hold one, for the rollback that a breach asks for; CreateRollback and Rollback take their own, and
+// nothing of the Spec's.
+type RollbackSpec struct {
+	Name        string            `json:"name,omitempty"`        // at most 255 bytes
+	Labels      map[string]string `json:"labels,omitempty"`      // besides the source's, or in their place; at most 64 of 255 bytes each
+	Annotations map[string]string `json:"annotations,omitempty"` // the source's are not taken over; at most 64, values of at most 64 KiB
+	// Policy is the whole policy, instead of the source's. To change one thing, begin with a copy of Plan.Policy. What stays
+	// the source's and makes the rollback slow is in the rollback plan's Warnings.
+	Policy *Policy `json:"policy,omitempty"`
+	// Interrupt ends the contexts of the source's calls in flight when the rollback starts; otherwise they drain.
+	Interrupt bool `json:"interrupt,omitempty"`
 }
 
-func cloneMap(m map[string]string) map[string]string {
-	if len(m) == 0 {
-		return nil
+func (s RollbackSpec) check(m *mistakes) {
+	checkText(m, "rollback.name", s.Name, maxText)
+	checkMap(m, "rollback.labels", s.Labels, maxText)
+	checkMap(m, "rollback.annotations", s.Annotations, maxAnnotation)
+	if s.Policy != nil {
+		m.in = "rollback."
+		s.Policy.check(m, 0)
+		m.in = ""
 	}
-	return maps.Clone(m)
 }

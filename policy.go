@@ -347,17 +347,6 @@ func (p Policy) checkEnums(m *mistakes) {
 	}
 }
 
-// maxDuration keeps a time plus a duration within int64 nanoseconds.
-const maxDuration = 10 * 365 * 24 * time.Hour
-
-func checkDuration(m *mistakes, field string, d, most time.Duration, allowed string) {
-	if d < 0 {
-		m.add(field, d.String(), "is negative", allowed)
-	} else if d > most {
-		m.add(field, d.String(), "is too long", allowed)
-	}
-}
-
 // Tolerated returns how many of n agents may fail before threshold is exceeded: the largest t with t/n at most
 // threshold, compared as float64 fractions. (Multiplying instead would give 28 for 0.29 of 100.) It is 0 for n < 1.
 func Tolerated(threshold float64, n int) int {
@@ -375,4 +364,24 @@ func Tolerated(threshold float64, n int) int {
 		t--
 	}
 	return t
+}
+
+// Budget bounds how many agents with one value of a label are open at once, as Concurrency bounds all of them: at most
+// two per rack, for example, whatever the order of the agents. The zero value bounds nothing.
+type Budget struct {
+	// Label is the agents' label whose values are told apart. Agents without it share the empty value. At most 255
+	// bytes; empty means no budget.
+	Label string `json:"label,omitempty"`
+	// Max is how many agents with one value may be open. 1 to 1,000,000.
+	Max int `json:"max,omitempty"`
+}
+
+func (b Budget) check(m *mistakes) {
+	checkText(m, "budget.label", b.Label, maxText)
+	switch {
+	case b.Max < 0 || b.Max > maxConcurrency || b.Label != "" && b.Max == 0:
+		m.add("budget.max", strconv.Itoa(b.Max), "is out of range", "1 to 1000000")
+	case b.Label == "" && b.Max > 0:
+		m.add("budget.label", "", "is missing", "the name of a label of the agents")
+	}
 }

@@ -5,70 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"slices"
-	"time"
 )
-
-// planOf is what a stored plan looks like to its readers.
-func planOf(row *PlanRow) Plan {
-	s, c, p := &row.Spec, &row.Control, &row.Progress
-	st := statusOf(c, p)
-	plan := Plan{
-		ID: row.ID, Name: s.Name, FromVersion: s.FromVersion, FromRelease: s.FromRelease,
-		ToVersion: s.ToVersion, ToRelease: s.ToRelease, CreatedBy: s.CreatedBy, CreatedAt: s.CreatedAt,
-		EndedAt: p.EndedAt, Labels: cloneMap(s.Labels), Annotations: cloneMap(c.Annotations),
-		Policy: c.Policy.withDefaults(), Status: st, Agents: s.Agents, Batches: s.Batches,
-		Batch: min(p.Batch, p.Reached), Counts: ended(p.Counts, st), Tasks: ended(p.Tasks, st), Touched: p.Touched,
-		Source: s.Source, Warnings: slices.Concat(s.Warnings, c.Warnings), Owner: p.Owner, Components: slices.Clone(s.Components),
-		Control: row.ControlNumber, Revision: row.Revision, Readiness: c.Readiness.clone(),
-	}
-	if t := c.Template; t != nil {
-		own := t.clone()
-		if own.Policy != nil {
-			*own.Policy = own.Policy.withDefaults()
-		}
-		plan.Template = &own
-	}
-	if c.Started != nil {
-		plan.StartedAt = c.Started.At
-	}
-	if st == StatusPausing || st == StatusPaused {
-		plan.PausedAt = pausedSince(c, p)
-		if c.Paused != nil {
-			stamp := *c.Paused
-			plan.Paused = &stamp
-		}
-	}
-	for _, b := range p.Breaches {
-		if b.Number > c.Cleared {
-			plan.Breaches = append(plan.Breaches, b)
-		}
-	}
-	if r := c.Rollback; r != nil {
-		plan.Rollback = r.ID
-		if !r.Done.IsZero() {
-			plan.EndedAt = r.Done
-		}
-	}
-	if st == StatusCanceled && plan.EndedAt.IsZero() {
-		plan.EndedAt = c.Cancel.At
-	}
-	return plan
-}
-
-// ended counts what a plan's end never started as canceled: that is derived, not written a million times.
-func ended(n Counts, st Status) Counts {
-	if gone(st) {
-		n.Canceled += n.Pending
-		n.Pending = 0
-	}
-	return n
-}
-
-// gone reports whether what a plan has not started will never be started by it.
-func gone(st Status) bool {
-	return st == StatusCanceled || st == StatusRollingBack || st == StatusRolledBack
-}
 
 // Plan returns a plan as it stands, or ErrNotFound.
 func (e *Engine) Plan(ctx context.Context, id string) (Plan, error) {
@@ -120,50 +57,6 @@ func (e *Engine) Batches(ctx context.Context, id string, from int) iter.Seq2[Bat
 	}
 }
 
-func batchOf(b *BatchRow, st Status, threshold float64) Batch {
-	out := Batch{
-		Index: b.Index, Name: b.Name, Size: b.Size, Status: b.Status, Tolerated: Tolerated(threshold, b.Size),
-		Accepted: b.Accepted, Counts: ended(b.Counts, st), Tasks: ended(b.Tasks, st),
-		StartedAt: b.StartedAt, SettledAt: b.SettledAt, CompletedAt: b.ClosedAt,
-	}
-	if gone(st) && b.Status != BatchCompleted {
-		out.Status = BatchCanceled
-	}
-	return out
-}
-
-// AgentInfo is an agent of a plan as it stands.
-type AgentInfo struct {
-	ID        string            `json:"id"`
-	Batch     int               `json:"batch"`
-	Ordinal   int               `json:"ordinal"`           // its place in the plan, from 0: where a page may begin
-	Version   string            `json:"version,omitempty"` // what it ran before the plan
-	Labels    map[string]string `json:"labels,omitempty"`
-	Status    TaskStatus        `json:"status"`
-	Touched   bool              `json:"touched"`  // it may have been changed
-	AtTarget  bool              `json:"atTarget"` // it succeeded without being changed
-	Unhealthy bool              `json:"unhealthy,omitempty"`
-	Tasks     []Task            `json:"tasks"` // in the order in which they are done; never empty
-}
-
-// Task is a task of an agent as it stands.
-type Task struct {
-	Component     Component  `json:"component,omitzero"` // what it is about; zero where nothing was said of it
-	From          string     `json:"from,omitempty"`     // the version that was there before the plan, as far as known
-	FromRelease   string     `json:"fromRelease,omitempty"`
-	Target        string     `json:"target"` // the version it is brought to
-	TargetRelease string     `json:"targetRelease,omitempty"`
-	Status        TaskStatus `json:"status"`
-	Reason        Reason     `json:"reason"`             // how it ended, or why it waits
-	Touched       bool       `json:"touched"`            // it may have changed the agent: a rollback takes it back
-	Attempts      int        `json:"attempts"`           // how often it was started
-	StartedAt     time.Time  `json:"startedAt,omitzero"` // the last time
-	EndedAt       time.Time  `json:"endedAt,omitzero"`
-	DueAt         time.Time  `json:"dueAt,omitzero"`    // while it waits: when its next attempt is due
-	Version       string     `json:"version,omitempty"` // what the agent reported, where that is not the target
-	Error         string     `json:"error,omitempty"`   // of the last failed attempt
-}
-
 // Agents returns one page of a plan's agents, in order. The next page begins at the ordinal after the last one's.
 func (e *Engine) Agents(ctx context.Context, id string, q RowQuery) (Page[AgentInfo], error) {
 	row, err := e.store.Plan(ctx, id)
@@ -206,46 +99,6 @@ func derived(ask []TaskStatus) []TaskStatus {
 	}
 	if len(out) == 0 {
 		return []TaskStatus{TaskUnknown + 1} // nothing has it
-	}
-	return out
-}
-
-// agentOf makes a what a row says. Its tasks are at the beginning of room.
-func agentOf(a *AgentInfo, r *AgentRow, s *PlanSpec, st Status, room []Task) {
-	n := r.State.tasks()
-	*a = AgentInfo{
-		ID: r.Agent.ID, Batch: r.Batch, Ordinal: r.Ordinal, Version: r.previous(s),
-		Labels: cloneMap(r.Agent.Labels), Status: r.State.Status,
-		Touched: r.State.Flags&AgentTouched != 0, AtTarget: r.State.Flags&AgentAtTarget != 0,
-		Unhealthy: r.State.Flags&AgentUnhealthy != 0, Tasks: room[:n:n],
-	}
-	if gone(st) && a.Status == TaskPending {
-		a.Status = TaskCanceled
-	}
-	for i := range a.Tasks {
-		t := &a.Tasks[i]
-		*t = taskOf(r.State.task(i), s.task(&r.Agent, i))
-		t.Touched = r.State.touched(i)
-		if gone(st) && t.Status == TaskPending {
-			t.Status = TaskCanceled
-		}
-	}
-}
-
-func taskOf(t *TaskState, work TaskSpec) Task {
-	out := Task{
-		Component: work.Component, From: work.FromVersion, FromRelease: work.FromRelease,
-		Target: work.ToVersion, TargetRelease: work.ToRelease,
-		Status: t.Status, Reason: t.Why, Touched: t.Touched, Attempts: int(t.Number), StartedAt: stamp(t.Started),
-	}
-	switch {
-	case t.Status == TaskWaiting:
-		out.DueAt = stamp(t.Ended)
-	case t.Status.Settled():
-		out.EndedAt = stamp(t.Ended)
-	}
-	if t.More != nil {
-		out.Version, out.Error = t.More.Version, t.More.Error
 	}
 	return out
 }
@@ -342,6 +195,27 @@ func (e *Engine) Wait(ctx context.Context, id string) (Plan, error) {
 		}
 		if !e.waitChange(ctx, changed) {
 			return p, context.Cause(ctx)
+		}
+	}
+}
+
+// records yields the records that a plan's log has now.
+func (e *Engine) records(ctx context.Context, id string, yield func(Record, error) bool) {
+	for after := uint64(0); ; {
+		rows, err := e.store.Log(ctx, id, after, DefaultPage)
+		if err != nil {
+			yield(Record{}, err)
+			return
+		}
+		if len(rows) == 0 {
+			return
+		}
+		for _, row := range rows {
+			rec, err := decodeRecord(id, row)
+			if !yield(rec, err) || err != nil {
+				return
+			}
+			after = row.Revision
 		}
 	}
 }

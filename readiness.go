@@ -5,52 +5,9 @@ import (
 	"fmt"
 	"iter"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 )
-
-// Readiness is what was found by asking a Prechecker about many agents, and by looking at the plans and windows around
-// them.
-type Readiness struct {
-	At    time.Time `json:"at,omitzero"`     // when it was asked
-	Actor string    `json:"actor,omitempty"` // who asked
-	// Asked is how many agents were asked about: none when the Executor is no Prechecker. Each is counted in one of the
-	// four that follow.
-	Asked    int `json:"asked"`
-	Ready    int `json:"ready"`
-	AtTarget int `json:"atTarget"`
-	Blocked  int `json:"blocked"`
-	Away     int `json:"away"` // they do not answer, or the Prechecker gave an error
-	// Findings are the first 32 agents that are blocked or away.
-	Findings []Finding `json:"findings,omitempty"`
-	// Conflicts are agents that other plans hold which are under way now: the first 32 found. ConflictCount is how many
-	// there are, counted once for each plan that holds them. Precheck also finds agents that an ended plan keeps.
-	Conflicts     []Conflict `json:"conflicts,omitempty"`
-	ConflictCount int        `json:"conflictCount,omitempty"`
-	// NextOpen is when a maintenance window lets agents be started: At itself when one is open, or there is none; zero
-	// when none opens any more.
-	NextOpen time.Time `json:"nextOpen,omitzero"`
-}
-
-// Finding is an agent that could not be upgraded now.
-type Finding struct {
-	Agent  string        `json:"agent"` // ID
-	State  PrecheckState `json:"state"`
-	Reason string        `json:"reason,omitempty"` // cut to 255 bytes
-}
-
-// Clear reports whether nothing stands in the way: no agent is blocked, away, or held by another plan, and a window is
-// open.
-func (r Readiness) Clear() bool {
-	return r.Blocked+r.Away+r.ConflictCount == 0 && r.NextOpen.Equal(r.At)
-}
-
-// String returns the counts, for example "10 asked: 7 ready, 1 at the target, 2 blocked, 0 away; 0 conflicts".
-func (r Readiness) String() string {
-	return fmt.Sprintf("%d asked: %d ready, %d at the target, %d blocked, %d away; %d conflicts",
-		r.Asked, r.Ready, r.AtTarget, r.Blocked, r.Away, r.ConflictCount)
-}
 
 // Precheck asks the Prechecker, where the Executor is one, about every agent of a plan that was not started, at most
 // Concurrency at once, and looks for plans that hold them. It is a question, in any status: nothing but its result is

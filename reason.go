@@ -164,3 +164,12 @@ func (r *Reason) UnmarshalText(b []byte) error {
 	}
 	return &FieldError{Field: "reason", Value: string(b), Problem: "is no word this version knows"}
 }
+
+// decisions are what Resume needs to hear about a breach, where it needs to hear anything.
+var decisions = map[Reason]string{
+	ReasonThreshold:     "with accept, raise or retry",
+	ReasonPlanLimit:     "with accept, or after an edit of the limit",
+	ReasonBatchLimit:    "with accept, or after an edit of the limit",
+	ReasonGateFailed:    "with accept, or plainly to ask again",
+	ReasonGateUndecided: "with accept, or plainly to ask again",
+}

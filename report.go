@@ -10,25 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
 
-// OutcomeReport says how an attempt ended, when that is not what its call returns: see Waiting.
-type OutcomeReport struct {
-	Agent  string `json:"agent"`          // ID
-	Task   int    `json:"task,omitempty"` // Attempt.Task
-	Number int    `json:"number"`         // Attempt.Number
-	// Reason is what ReasonOf says of the outcome: ReasonSucceeded, ReasonError (it may be tried again), ReasonPermanent,
-	// ReasonRejected, ReasonUnreachable or ReasonThrottled.
-	Reason Reason `json:"reason"`
-	// Version is what the agent runs now, as in Result. A success with another version than the target is a failure.
-	Version string `json:"version,omitempty"`
-	// Unchanged says that the agent was certainly not changed by the attempt.
-	Unchanged bool `json:"unchanged,omitempty"`
-	// After is when a throttled agent may be asked again, from the report on; 0 means after a growing time.
-	After time.Duration `json:"after,omitempty"`
-	// Message is an error's text, or what Result.Message is; cut to 4 KiB.
-	Message string `json:"message,omitempty"`
-}
+	"github.com/google/uuid"
+)
 
 // ReportOf is the report that says of an attempt what a call that returns res and err would say. A panic counts as
 // ReasonPermanent.
@@ -157,12 +141,6 @@ func checkOutcomes(reports []OutcomeReport) error {
 	return m.result()
 }
 
-// outcomeMessage is how an OutcomeReport travels through an Inbox.
-type outcomeMessage struct {
-	Outcome *OutcomeReport `json:"outcome"`
-	At      time.Time      `json:"at"` // when it was reported
-}
-
 // postOutcomes leaves reports for the engine that drives the plan. The same report makes the same message, so that a
 // sender which repeats itself fills nothing.
 func (e *Engine) postOutcomes(ctx context.Context, id string, at time.Time, reports []OutcomeReport) error {
@@ -208,4 +186,101 @@ func (e *Engine) anyOpen(ctx context.Context, id string, reports []OutcomeReport
 		reports = reports[n:]
 	}
 	return false, nil
+}
+
+// ReportHealth tells a plan how agents of it are after their upgrade. It returns once what follows is committed. A report
+// of an unhealthy agent counts iff its time lies between that agent's success and the end of its batch's observation (with
+// Observe.ToEnd: the end of the plan), and once;
+// otherwise it is an event in the log and nothing else. How long an agent may be unhealthy before it fails is Observe.Retry.
+//
+// When another engine drives the plan (or, without a Leaser, drove it last) the reports go to it through the Store, if
+// that is an Inbox, and count within that engine's Poll; without an Inbox ErrConflict is returned.
+func (e *Engine) ReportHealth(ctx context.Context, id string, reports []HealthReport) error {
+	var m mistakes
+	for i, r := range reports {
+		field := "reports[" + strconv.Itoa(i) + "].agent"
+		if problem := textProblem(r.Agent, maxText); problem != "" {
+			m.agent(field, strconv.Quote(shorten(r.Agent)), problem, textAllowed(maxText))
+		} else if r.Agent == "" {
+			m.agent(field, "", "is empty", "an agent's ID")
+		}
+	}
+	if err := m.result(); err != nil || len(reports) == 0 {
+		return err
+	}
+	if done, err := e.reportToOwner(ctx, id, input{health: e.healthInput(reports)}); done {
+		return err
+	}
+	err := e.foldAlone(ctx, id, input{health: e.healthInput(reports)}, nil)
+	if errors.Is(err, ErrConflict) {
+		return e.postReports(ctx, id, reports)
+	}
+	if err != nil {
+		return fmt.Errorf("ota: report health to plan %s: %w", id, err)
+	}
+	return nil
+}
+
+func (e *Engine) healthInput(reports []HealthReport) []healthReport {
+	now := e.now()
+	in := make([]healthReport, len(reports))
+	for i, r := range reports {
+		if r.At.IsZero() || r.At.After(now) {
+			r.At = now
+		}
+		in[i] = healthReport{agent: r.Agent, healthy: r.Healthy, at: r.At.UnixNano(), reason: cleanMessage(r.Reason)}
+	}
+	return in
+}
+
+// reportToOwner hands reports to the driver of this process, if there is one.
+func (e *Engine) reportToOwner(ctx context.Context, id string, in input) (done bool, err error) {
+	d := e.driver(id)
+	if d == nil {
+		return false, nil
+	}
+	reply := make(chan error, 1)
+	posted := d.post(func(m *mail) {
+		m.input.take(in)
+		m.reports = append(m.reports, func(err error) { reply <- err })
+	})
+	if !posted {
+		return false, nil
+	}
+	select {
+	case err := <-reply:
+		return err != errStopped, err //nolint:errorlint // it is never wrapped
+	case <-ctx.Done():
+		return true, context.Cause(ctx)
+	}
+}
+
+// postReports leaves reports for the engine that drives the plan.
+func (e *Engine) postReports(ctx context.Context, id string, reports []HealthReport) error {
+	now := e.now()
+	messages := make([]Message, len(reports))
+	for i, r := range reports {
+		if r.At.IsZero() || r.At.After(now) {
+			r.At = now
+		}
+		r.Reason = string(cleanMessage(r.Reason))
+		body, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		messages[i] = Message{ID: uuid.NewString(), Body: body}
+	}
+	if err := e.post(ctx, id, messages); err != nil {
+		return fmt.Errorf("ota: report health to plan %s: %w", id, err)
+	}
+	return nil
+}
+
+// post leaves messages for the engine that drives the plan.
+func (e *Engine) post(ctx context.Context, id string, messages []Message) error {
+	box := e.with.Inbox
+	if box == nil {
+		return fmt.Errorf("%w: another engine drives plan %s", ErrConflict, id)
+	}
+	return box.Post(ctx, id, messages)
 }

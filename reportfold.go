@@ -2,35 +2,12 @@ package ota
 
 import "time"
 
-// reported is an outcome that somebody has reported, for an agent whose row the shell has found.
-type reported struct {
-	outcome
-	message uint64 // of the inbox
-	found   bool   // its row was looked for; an ordinal of -1 then says that the plan has no such agent
-}
-
-// callKey names one call of a plan: the agent by its ordinal, the task, and the number of the attempt.
-type callKey struct {
-	ordinal int
-	task    int
-	number  uint32
-}
-
 func (r *OutcomeReport) input(at time.Time) reported {
 	return reported{outcome: outcome{
 		agent: r.Agent, task: r.Task, number: uint32(r.Number), at: at.UnixNano(), reason: r.Reason, after: r.After,
 		unchanged: r.Unchanged || r.Reason == ReasonUnreachable || r.Reason == ReasonThrottled,
 		version:   cleanVersion(r.Version), text: cleanMessage(r.Message),
 	}}
-}
-
-// attemptOpen reports whether an attempt waits for its outcome: it is running, or waits to be repeated.
-func (a *AgentState) attemptOpen(task int, number uint32) bool {
-	if task >= a.tasks() {
-		return false
-	}
-	t := a.task(task)
-	return t.Number == number && (t.Status == TaskRunning || t.Status == TaskWaiting && t.Why == ReasonRepeat)
 }
 
 // foldReports takes in outcomes that were reported. It needs the rows of their agents.
@@ -115,28 +92,16 @@ func (s *state) lateReport(o *outcome) {
 	s.event(Event{Kind: EventLate, Batch: -1, Agent: o.agent, Task: o.task, Number: int(o.number), Reason: o.reason, Text: string(o.text)})
 }
 
-// shows reports whether an outcome is the one that an agent's state shows already.
-func (a *AgentState) shows(o *outcome, target string) bool {
-	if o.task >= a.tasks() {
-		return false
-	}
-	t := a.task(o.task)
-	switch {
-	case t.Number != o.number:
-		return false
-	case o.reason != ReasonSucceeded:
-		return t.Why == o.reason
-	case o.version != "" && string(o.version) != target:
-		return t.Why == ReasonWrongVersion && t.More != nil && t.More.Version == string(o.version)
-	default:
-		return t.Status == TaskSucceeded
-	}
-}
-
 // withdraw takes an agent out of the queues of those that are started without their timer.
 func (q *queues) withdraw(ordinal int) {
 	for _, f := range []*fifo{&q.repeats, &q.partly, &q.back, &q.inspect} {
 		f.remove(ordinal)
 	}
 	q.lanes.withdraw(ordinal)
+}
+
+// outcomeMessage is how an OutcomeReport travels through an Inbox.
+type outcomeMessage struct {
+	Outcome *OutcomeReport `json:"outcome"`
+	At      time.Time      `json:"at"` // when it was reported
 }

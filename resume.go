@@ -3,7 +3,6 @@ package ota
 import (
 	"fmt"
 	"strconv"
-	"time"
 )
 
 // Decision is how Resume answers a breach. The zero value is no decision: it suffices when no threshold is exceeded and no limit
@@ -181,24 +180,4 @@ func (w *saying) exceeds(b Breach) (bool, error) {
 	}
 	row, err := w.batch(b.Batch)
 	return row.Counts.Bad()-row.Accepted > Tolerated(threshold, row.Size), err
-}
-
-// pausedSince is when a plan that is pausing or paused stopped starting; zero for any other.
-func pausedSince(c *Control, p *Progress) time.Time {
-	var since time.Time
-	first := func(t time.Time) {
-		if !t.IsZero() && (since.IsZero() || t.Before(since)) {
-			since = t
-		}
-	}
-	if c.Paused != nil {
-		first(c.Paused.At)
-	}
-	if b := standing(c, p); b != nil {
-		first(b.At)
-	}
-	if c.Rollback != nil {
-		first(c.Rollback.Frozen.At)
-	}
-	return since
 }

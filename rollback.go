@@ -7,43 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-
-	"github.com/google/uuid"
 )
-
-// RollbackSpec is what may be different about a rollback plan. The zero value gives the name "Rollback of …" and the
-// source's labels and present policy, without its list of held batches. Versions, agents and batches follow from the
-// source. A Spec may hold one, for the rollback that a breach asks for; CreateRollback and Rollback take their own, and
-// nothing of the Spec's.
-type RollbackSpec struct {
-	Name        string            `json:"name,omitempty"`        // at most 255 bytes
-	Labels      map[string]string `json:"labels,omitempty"`      // besides the source's, or in their place; at most 64 of 255 bytes each
-	Annotations map[string]string `json:"annotations,omitempty"` // the source's are not taken over; at most 64, values of at most 64 KiB
-	// Policy is the whole policy, instead of the source's. To change one thing, begin with a copy of Plan.Policy. What stays
-	// the source's and makes the rollback slow is in the rollback plan's Warnings.
-	Policy *Policy `json:"policy,omitempty"`
-	// Interrupt ends the contexts of the source's calls in flight when the rollback starts; otherwise they drain.
-	Interrupt bool `json:"interrupt,omitempty"`
-}
-
-func (s RollbackSpec) check(m *mistakes) {
-	checkText(m, "rollback.name", s.Name, maxText)
-	checkMap(m, "rollback.labels", s.Labels, maxText)
-	checkMap(m, "rollback.annotations", s.Annotations, maxAnnotation)
-	if s.Policy != nil {
-		m.in = "rollback."
-		s.Policy.check(m, 0)
-		m.in = ""
-	}
-}
-
-// rollbackID is the ID of a plan's rollback plan; n is how many of them were canceled before.
-func rollbackID(source string, n int) string {
-	return "plan-" + uuid.NewSHA1(rollbackSpace, []byte(source+"/"+strconv.Itoa(n))).String()
-}
-
-var rollbackSpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("github.com/seed-19b57ce3/ota/rollback"))
 
 // CreateRollback makes the plan that takes back what a plan has touched, and freezes that plan: nothing starts in it any
 // more. The rollback plan is pending, and runs once it is started. Saying it again returns the same plan.
@@ -142,39 +106,6 @@ func (e *Engine) formerRollback(ctx context.Context, source *PlanRow, id string)
 		return PlanRow{}, nothingBack(source.ID)
 	}
 	return row, err
-}
-
-// is reports whether this is the tie to that rollback plan; an ID that was not recorded fits any.
-func (r *RollbackRef) is(id string) bool { return r != nil && (id == "" || id == r.ID) }
-
-// freeze ties the rollback plan to its source; nothing starts in the source from then on. With start, the source rolls back.
-func (w *saying) freeze(spec RollbackSpec, start bool) error {
-	if w.row.Source != "" {
-		return w.refuse("it is a rollback itself; roll forward with a new plan")
-	}
-	ref := w.c.Rollback
-	if ref != nil && (!start || ref.begun() || !ref.Done.IsZero()) {
-		return nil
-	}
-	if ref == nil {
-		if !undoing(&w.row.Control, &w.row.Progress) { // a breach has asked for it already
-			if err := w.legal(); err != nil {
-				return err
-			}
-		}
-		if p := &w.row.Progress; p.Touched+p.Counts.Running == 0 {
-			return fmt.Errorf("%w: plan %s has touched no agent", ErrNothing, w.row.ID)
-		}
-		ref = &RollbackRef{ID: rollbackID(w.row.ID, w.c.Rollbacks), Spec: spec, Frozen: w.stamp()}
-	}
-	next := *ref
-	if start {
-		s := w.stamp()
-		next.Wanted = &s
-	}
-	w.c.Rollback = &next
-	w.event(Event{Kind: EventFrozen, Batch: -1, Text: next.ID})
-	return nil
 }
 
 // ensureRollback makes the rollback plan of a frozen source, unless it is there. One that would be empty, or that the
@@ -330,24 +261,6 @@ func (e *Engine) refuseRollback(ctx context.Context, row PlanRow, why error) (Pl
 	return Plan{}, why
 }
 
-// rollBack makes the source roll back for good. request is the ID under which the rollback plan's Start is remembered.
-func (w *saying) rollBack(id, request string) error {
-	ref := w.c.Rollback
-	if !ref.is(id) {
-		return w.refuse("its rollback plan is gone")
-	}
-	if ref.Started != nil || !ref.Done.IsZero() {
-		return nil
-	}
-	started := *ref
-	started.Started = &Stop{Stamp: w.stamp(), Interrupt: ref.Spec.Interrupt}
-	started.Request = request
-	w.c.Undone = w.row.Progress.Struck
-	w.c.Rollback = &started
-	w.event(Event{Kind: EventRollback, Batch: -1, Text: id})
-	return nil
-}
-
 // untieCanceled unties the canceled rollback plan of a source, where whoever canceled it did not get to that.
 func (e *Engine) untieCanceled(ctx context.Context, source string) error {
 	row, err := e.store.Plan(ctx, source)
@@ -385,17 +298,6 @@ func (e *Engine) rollbackOff(ctx context.Context, source, id, why string) error 
 	return err
 }
 
-// callOff takes back that a plan is rolled back, or is to be.
-func (w *saying) callOff(why string) {
-	if ref := w.c.Rollback; ref != nil {
-		w.c.Rollback = nil
-		w.c.Rollbacks++
-		why = ref.ID + ": " + why
-	}
-	w.c.Undone = w.row.Progress.Struck
-	w.event(Event{Kind: EventRollbackOff, Batch: -1, Text: string(cleanMessage(why))})
-}
-
 // uncreate cancels the rollback plan of a source that is rolling back by a breach, as long as that plan was not started.
 // Cancel of the source then ends both.
 func (e *Engine) uncreate(ctx context.Context, id string, by By) error {
@@ -428,4 +330,18 @@ func (e *Engine) rolledBack(ctx context.Context, source, id string) error {
 		return nil
 	})
 	return err
+}
+
+// Cancel ends a plan for good. Calls in flight drain, or, with interrupt, have their contexts ended. Agents not started
+// stay as they are. Of a plan that rolls back because of a breach, Cancel is legal until its rollback plan was started. It
+// calls the rollback off, and is the way out when that plan cannot be made.
+func (e *Engine) Cancel(ctx context.Context, id string, interrupt bool, by By) (Plan, error) {
+	if err := e.uncreate(ctx, id, by); err != nil {
+		return Plan{}, err
+	}
+	p, err := e.say(ctx, id, VerbCancel, by, func(w *saying) error { return w.cancel(interrupt) })
+	if err == nil && p.Source != "" && p.Status == StatusCanceled {
+		_, err = e.tend(ctx, p.Source)
+	}
+	return p, err
 }

@@ -5,86 +5,11 @@ import (
 	"time"
 )
 
-// Schema is the number of the stored forms written by this version. An engine leaves alone a plan whose halves carry a
-// higher number, and Explain says so.
-const Schema = 1
-
-// PlanSpec is what never changes about a plan.
-type PlanSpec struct {
-	Schema      int               `json:"schema"`
-	Name        string            `json:"name"`
-	FromVersion string            `json:"fromVersion,omitempty"`
-	FromRelease string            `json:"fromRelease,omitempty"`
-	ToVersion   string            `json:"toVersion"`
-	ToRelease   string            `json:"toRelease,omitempty"`
-	CreatedBy   string            `json:"createdBy,omitempty"`
-	CreatedAt   time.Time         `json:"createdAt"`
-	Labels      map[string]string `json:"labels,omitempty"`
-	Agents      int               `json:"agents"`
-	Batches     int               `json:"batches"`
-	Components  []string          `json:"components,omitempty"` // names of the components that its tasks are about, in order
-	Source      string            `json:"source,omitempty"`
-	Doubtful    int               `json:"doubtful,omitempty"` // of a rollback: no agent from this ordinal on may turn out untouched
-	Warnings    []string          `json:"warnings,omitempty"`
-}
-
-// Control is the half of a plan's state that says what people want. Only verbs write it.
-type Control struct {
-	Schema      int               `json:"schema"`
-	Policy      Policy            `json:"policy"`
-	Annotations map[string]string `json:"annotations,omitempty"`
-	Started     *Stamp            `json:"started,omitempty"`
-	Paused      *Stamp            `json:"paused,omitempty"` // the operator's pause
-	Cancel      *Stop             `json:"cancel,omitempty"`
-	Promoted    int               `json:"promoted,omitempty"` // the highest batch that was promoted
-	Cleared     uint64            `json:"cleared,omitempty"`  // breaches up to this number were answered
-	Rollback    *RollbackRef      `json:"rollback,omitempty"`
-	Template    *RollbackSpec     `json:"template,omitempty"`   // of a rollback that a breach asks for
-	Rollbacks   int               `json:"rollbacks,omitempty"`  // rollback plans of this plan that were canceled
-	Orders      []Order           `json:"orders,omitempty"`     // not carried out yet, as far as the last verb knew
-	OrderCount  uint64            `json:"orderCount,omitempty"` // number of the last order ever given
-	PausedFor   time.Duration     `json:"pausedFor,omitempty"`  // how long the plan was paused, up to the last Resume
-	LiftedPlan  bool              `json:"liftedPlan,omitempty"` // the plan's limit was lifted by Accept
-	Lifted      int               `json:"lifted,omitempty"`     // one more than the batch whose limit was lifted by Accept
-	Gated       int               `json:"gated,omitempty"`      // one more than the batch whose gate was passed by Accept
-	Undone      uint64            `json:"undone,omitempty"`     // breaches up to this number had their rollback made, or found nothing to undo
-	Warnings    []string          `json:"warnings,omitempty"`   // about the policy; Edit renews them
-	Bare        int               `json:"bare,omitempty"`       // agents without the label of the policy's budget
-	Readiness   *Readiness        `json:"readiness,omitempty"`  // what the last Precheck has found
-	Requests    []Request         `json:"requests,omitempty"`   // the newest verbs that carried a request ID
-}
-
-// Stop is a Stamp with a mode: how a plan is canceled or rolled back.
-type Stop struct {
-	Stamp
-	Interrupt bool `json:"interrupt,omitempty"` // end the calls in flight; otherwise they drain
-}
-
-// RollbackRef ties a plan to its rollback plan.
-type RollbackRef struct {
-	ID      string       `json:"id"`
-	Spec    RollbackSpec `json:"spec"`
-	Frozen  Stamp        `json:"frozen"`
-	Wanted  *Stamp       `json:"wanted,omitempty"`  // Rollback was accepted: the engine makes the plan and starts it
-	Started *Stop        `json:"started,omitempty"` // nil: not started; once it is set, the rollback is not taken back
-	Request string       `json:"request,omitempty"` // request ID of the Start that set Started, for the rollback plan's own commit
-	Done    time.Time    `json:"done,omitzero"`     // when the rollback plan completed
-}
-
 // begun reports whether the engine is to carry the rollback out, or does so already.
 func (r *RollbackRef) begun() bool { return r != nil && (r.Wanted != nil || r.Started != nil) }
 
 // refusable reports whether the rollback may still turn out not to be startable. What waits can then go on.
 func (r *RollbackRef) refusable() bool { return r != nil && r.Wanted != nil && r.Started == nil }
-
-// Request remembers what was carried out under a request ID, so that it is not carried out twice. It is recorded with the
-// first commit of an operation, on the plan that the caller named, or by itself where the wish was fulfilled already.
-// Further commits of the operation do not look at it: they follow from the state of the two plans.
-type Request struct {
-	ID   string `json:"id"`
-	Verb Verb   `json:"verb"`           // zero: Precheck
-	Plan string `json:"plan,omitempty"` // of Rollback and CreateRollback: ID of the rollback plan
-}
 
 // known returns what the plan remembers of a request.
 func (c *Control) known(id string, v Verb) (r Request, ok bool) {
@@ -102,53 +27,6 @@ func (c *Control) remember(r Request) {
 }
 
 const maxRequests = 64
-
-// Order is a verb that changes rows. Verbs write it to Control; the owner carries it out in chunks, and nothing starts
-// before it is done.
-type Order struct {
-	Number  uint64    `json:"number"`
-	Kind    OrderKind `json:"kind"`
-	Agents  []string  `json:"agents,omitempty"`  // of retry and skip; none: all failed ones, for retry
-	Batches []int     `json:"batches,omitempty"` // of accept: the breached batches, -1 for the plan
-	By      Stamp     `json:"by"`
-}
-
-// OrderKind says what an Order does.
-type OrderKind uint8
-
-// The kinds of orders.
-const (
-	OrderRetry  OrderKind = iota + 1 // failed agents are put back to pending
-	OrderSkip                        // agents that were not started are left out
-	OrderAccept                      // the failures of the breached batches are accepted
-)
-
-// Progress is the half of a plan's state that says what happened. Only the plan's owner writes it.
-type Progress struct {
-	Schema   int       `json:"schema"`
-	Owner    string    `json:"owner,omitempty"` // name of the engine that drives the plan
-	Life     string    `json:"life,omitempty"`  // tells engines apart that were given one name
-	At       time.Time `json:"at,omitzero"`     // of the last commit of an owner
-	Batch    int       `json:"batch"`           // the lowest batch that is not closed; len(batches) when all are
-	Counts   Counts    `json:"counts"`          // agents by status
-	Tasks    Counts    `json:"tasks"`           // tasks by status
-	Open     int       `json:"open"`            // agents that hold a slot
-	Touched  int       `json:"touched"`         // agents that may have been changed
-	Accepted int       `json:"accepted,omitempty"`
-	Row      int       `json:"row,omitempty"`      // agents that failed in a row
-	Halved   int       `json:"halved,omitempty"`   // how often Concurrency is halved
-	RateAt   int64     `json:"rateAt,omitempty"`   // until when the rate is used up, Unix nanoseconds
-	Late     bool      `json:"late,omitempty"`     // that the plan's limit has passed was told
-	Breaches []Breach  `json:"breaches,omitempty"` // the newest; those above Control.Cleared stand
-	Struck   uint64    `json:"struck,omitempty"`   // number of the last breach
-	Folded   uint64    `json:"folded,omitempty"`   // number of the last order carried out
-	Cursor   int       `json:"cursor,omitempty"`   // how far the order after Folded was carried out
-	Doubts   int       `json:"doubts,omitempty"`   // of a rollback: how many doubtful agents were looked up in the source
-	Inbox    uint64    `json:"inbox,omitempty"`    // number of the last message folded
-	Reached  int       `json:"reached"`            // the highest batch that was begun
-	EndedAt  time.Time `json:"endedAt,omitzero"`
-	End      Status    `json:"end,omitempty"` // completed or canceled, once ended
-}
 
 // BatchRow is one batch as stored.
 type BatchRow struct {
@@ -239,4 +117,145 @@ type TaskMore struct {
 	Version string // reported, where it is not the target
 	Error   string // of the last failed attempt, cut to 4 KiB
 	Away    int64  // since when the agent is away, Unix nanoseconds
+}
+
+// active is the index of the task that an agent is at: the first that has not ended.
+func (a *AgentState) active() int {
+	if !a.Task.Status.Settled() {
+		return 0
+	}
+	for i := range a.Rest {
+		if !a.Rest[i].Status.Settled() {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+func (r *AgentRow) previous(s *PlanSpec) string {
+	switch {
+	case r.State.More != nil && r.State.More.Previous != "":
+		return r.State.More.Previous
+	case r.Agent.Version != "":
+		return r.Agent.Version
+	default:
+		return s.FromVersion
+	}
+}
+
+// attemptOpen reports whether an attempt waits for its outcome: it is running, or waits to be repeated.
+func (a *AgentState) attemptOpen(task int, number uint32) bool {
+	if task >= a.tasks() {
+		return false
+	}
+	t := a.task(task)
+	return t.Number == number && (t.Status == TaskRunning || t.Status == TaskWaiting && t.Why == ReasonRepeat)
+}
+
+// keptTasks is how tasks are stored: none for an agent of which nothing is said that its plan does not say.
+func keptTasks(tasks []TaskSpec) []TaskSpec {
+	if len(tasks) == 1 && tasks[0] == (TaskSpec{}) {
+		return nil
+	}
+	tasks = slices.Clone(tasks)
+	for i := range tasks {
+		tasks[i].trim()
+	}
+	return tasks
+}
+
+// newRow is an agent of a plan that begins.
+func newRow(ordinal, batch int, a AgentSpec) AgentRow {
+	row := AgentRow{Ordinal: ordinal, Batch: batch, Agent: a}
+	if n := len(a.Tasks); n > 1 {
+		row.State.Rest = make([]TaskState, n-1)
+	}
+	return row
+}
+
+// task is what task i of an agent is to do, complete.
+func (s *PlanSpec) task(a *AgentSpec, i int) TaskSpec {
+	var t TaskSpec
+	if i < len(a.Tasks) {
+		t = a.Tasks[i]
+	}
+	if t.FromVersion == "" {
+		if t.FromVersion = a.Version; t.FromVersion == "" {
+			t.FromVersion = s.FromVersion
+		}
+		if t.FromRelease == "" {
+			t.FromRelease = s.FromRelease
+		}
+	}
+	if t.ToVersion == "" {
+		t.ToVersion = s.target(a, i)
+		if t.ToRelease == "" {
+			t.ToRelease = s.ToRelease
+		}
+	}
+	return t
+}
+
+// from is the version that task i finds: what a precheck has told of its agent, where that has only this task.
+func (r *AgentRow) from(s *PlanSpec, i int) string {
+	if n := len(r.Agent.Tasks); n == 0 || n == 1 && r.Agent.Tasks[0].FromVersion == "" {
+		return r.previous(s)
+	}
+	return s.task(&r.Agent, i).FromVersion
+}
+
+// target is the version that task i brings its agent to.
+func (s *PlanSpec) target(a *AgentSpec, i int) string {
+	switch {
+	case i < len(a.Tasks) && a.Tasks[i].ToVersion != "":
+		return a.Tasks[i].ToVersion
+	case a.Target != "":
+		return a.Target
+	default:
+		return s.ToVersion
+	}
+}
+
+// task returns an agent's task by index.
+func (a *AgentState) task(i int) *TaskState {
+	if i == 0 {
+		return &a.Task
+	}
+	return &a.Rest[i-1]
+}
+
+func (a *AgentState) tasks() int { return 1 + len(a.Rest) }
+
+// touched reports whether task i may have changed the agent. Rows from before tasks told that have one task each, and tell
+// it of the agent.
+func (a *AgentState) touched(i int) bool {
+	return a.task(i).Touched || len(a.Rest) == 0 && a.Flags&AgentTouched != 0
+}
+
+// partly reports whether a task of the agent is done.
+func (a *AgentState) partly() bool {
+	for i := range a.Rest {
+		if a.Rest[i].Status == TaskSucceeded {
+			return true
+		}
+	}
+	return a.Task.Status == TaskSucceeded
+}
+
+func busy(s TaskStatus) bool { return s == TaskRunning || s == TaskWaiting }
+
+func bad(s TaskStatus) bool { return s == TaskFailed || s == TaskUnknown }
+
+func stamp(ns int64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns).UTC()
+}
+
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -196,21 +195,6 @@ func (s *supervisor) tendFrozen(ctx context.Context, row *PlanRow) {
 	}
 }
 
-// canMove reports whether a plan may have something to do for an owner.
-func (row *PlanRow) canMove() bool {
-	ordered := row.Control.OrderCount > row.Progress.Folded
-	switch statusOf(&row.Control, &row.Progress) {
-	case StatusPending:
-		return ordered
-	case StatusPaused:
-		return ordered || row.Control.Rollback != nil || row.Progress.Owner == "" || !row.Control.Policy.Observe.None()
-	case StatusRunning, StatusPausing, StatusCanceling, StatusRollingBack:
-		return true
-	default:
-		return false
-	}
-}
-
 func (s *supervisor) drive(ctx context.Context, d *driver) {
 	err := d.run(ctx)
 	defer s.e.remove(d) // once it is remembered how the plan came to rest: the next look asks that
@@ -274,21 +258,6 @@ func (e *Engine) remove(d *driver) {
 	}
 	e.mu.Unlock()
 	e.changed(d.id)
-}
-
-// owners lists the engines that are alive.
-func (e *Engine) owners(ctx context.Context) ([]string, error) {
-	l := e.with.Leaser
-	if l == nil {
-		return nil, nil
-	}
-	return l.Owners(ctx)
-}
-
-// mayOwn reports whether this engine may take the plan: it is its own, nobody's, or its owner is not alive.
-func (e *Engine) mayOwn(row *PlanRow, owners []string) bool {
-	owner := row.Progress.Owner
-	return owner == "" || owner == e.opt.Name || !slices.Contains(owners, owner)
 }
 
 // RunPlan drives one plan, and the plan at the other end of its rollback, until it is paused or has ended, which it
@@ -388,4 +357,37 @@ func (r *foreground) drivePlans(ctx context.Context, row *PlanRow) (bool, error)
 		return false, ErrFenced
 	}
 	return r.e.driver(row.ID) != nil, nil
+}
+
+// foldAlone takes in what happened to a plan that nobody drives; nothing is started. It returns
+// ErrConflict when another engine owns the plan.
+func (e *Engine) foldAlone(ctx context.Context, id string, in input, left []bar) error {
+	select { // or two of them would take the plan from each other
+	case e.alone <- struct{}{}:
+		defer func() { <-e.alone }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeLimit) // the others wait
+	defer cancel()
+	row, err := e.store.Plan(ctx, id)
+	if err != nil {
+		return err
+	}
+	owners, err := e.owners(ctx)
+	if err != nil {
+		return err
+	}
+	if owner := row.Progress.Owner; !e.mayOwn(&row, owners) || e.with.Leaser == nil && owner != "" && owner != e.opt.Name {
+		return errOwned(&row)
+	}
+	x := e.newSession(id, row.Epoch)
+	x.left, x.calls.draining = left, true
+	x.hold(in)
+	for again := true; again && err == nil && !x.held.empty(); { // orders come first, and others may commit
+		_, again, err = x.turn(ctx, e.now(), input{})
+	}
+	e.release(ctx, x)
+	e.changed(id)
+	return err
 }

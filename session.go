@@ -58,14 +58,6 @@ func newSession(store Store, plan, owner string, epoch uint64) *session {
 	return &session{store: limited{store: store}, plan: plan, owner: owner, epoch: epoch, raise: true}
 }
 
-// newSession begins a session of this engine.
-func (e *Engine) newSession(plan string, epoch uint64) *session {
-	x := newSession(e.store, plan, e.opt.Name, epoch)
-	x.life, x.same = e.life, e.opt.SameVersion
-	x.keepOut, x.readOut = e.strays.sync, e.callsOut
-	return x
-}
-
 // turn takes in what has happened and goes as far as it can: what is to be called and asked then waits in starts and
 // asks, all of it committed. It returns when to come back without an input (zero: only an input can help), and whether to come back at
 // once. After an error nothing is lost: what was given is held, and the next turn begins by loading.

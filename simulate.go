@@ -202,24 +202,3 @@ func (s *Simulation) Records(id string) iter.Seq2[Record, error] {
 func (s *Simulation) Agents(id string, q RowQuery) (Page[AgentInfo], error) {
 	return s.engine.Agents(context.Background(), id, q)
 }
-
-// records yields the records that a plan's log has now.
-func (e *Engine) records(ctx context.Context, id string, yield func(Record, error) bool) {
-	for after := uint64(0); ; {
-		rows, err := e.store.Log(ctx, id, after, DefaultPage)
-		if err != nil {
-			yield(Record{}, err)
-			return
-		}
-		if len(rows) == 0 {
-			return
-		}
-		for _, row := range rows {
-			rec, err := decodeRecord(id, row)
-			if !yield(rec, err) || err != nil {
-				return
-			}
-			after = row.Revision
-		}
-	}
-}

@@ -87,26 +87,6 @@ func (in *input) take(more input) {
 	}
 }
 
-// need is what the core must be given before it can go on.
-type need struct {
-	kind   needKind
-	from   int      // an ordinal or an index
-	ids    []string // of agents
-	status []TaskStatus
-}
-
-type needKind uint8
-
-const (
-	needNothing needKind = iota
-	needPage             // the page of rows at ordinal from
-	needBatch            // the batch row from
-	needFailed           // failed agents at ordinals from on, for a retry
-	needIDs              // the rows of these agents, for an order
-	needHealth           // the rows of these agents, for reports of health
-	needReports          // the rows of these agents, for reported outcomes
-)
-
 // change is what one step has changed, to be committed before anything it implies is done.
 type change struct {
 	step    uint64
@@ -162,32 +142,6 @@ func (s *state) dirtyBatch(b *batch) {
 	}
 }
 
-// task returns an agent's task by index.
-func (a *AgentState) task(i int) *TaskState {
-	if i == 0 {
-		return &a.Task
-	}
-	return &a.Rest[i-1]
-}
-
-func (a *AgentState) tasks() int { return 1 + len(a.Rest) }
-
-// touched reports whether task i may have changed the agent. Rows from before tasks told that have one task each, and tell
-// it of the agent.
-func (a *AgentState) touched(i int) bool {
-	return a.task(i).Touched || len(a.Rest) == 0 && a.Flags&AgentTouched != 0
-}
-
-// partly reports whether a task of the agent is done.
-func (a *AgentState) partly() bool {
-	for i := range a.Rest {
-		if a.Rest[i].Status == TaskSucceeded {
-			return true
-		}
-	}
-	return a.Task.Status == TaskSucceeded
-}
-
 // touch sets down that task i may have changed its agent.
 func (s *state) touch(r *resident, i int) {
 	r.State.task(i).Touched = true
@@ -228,9 +182,6 @@ func (s *state) setAgent(r *resident, to TaskStatus) {
 		s.setFlag(r, AgentOpen, false)
 	}
 }
-
-func busy(s TaskStatus) bool { return s == TaskRunning || s == TaskWaiting }
-func bad(s TaskStatus) bool  { return s == TaskFailed || s == TaskUnknown }
 
 // judgeLater has a batch judged once everything is folded.
 func (s *state) judgeLater(b *batch) {
@@ -288,16 +239,130 @@ func (s *state) current() *batch { return s.batch(s.p.Batch) }
 
 func (s *state) status() Status { return statusOf(&s.c, &s.p) }
 
-func stamp(ns int64) time.Time {
-	if ns == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, ns).UTC()
+// gateAnswer is what a Gater said about a batch.
+type gateAnswer struct {
+	batch   int
+	settled time.Time // of the observation that the question was about
+	verdict GateVerdict
+	text    cleaned // of an error
 }
 
-func nanos(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixNano()
+// ask is a question.
+type ask struct {
+	kind    askKind
+	task    int     // of the agent
+	attempt Attempt // what it is about
+	ordinal int
+	number  uint32
+	batch   int       // of askGate
+	settled time.Time // of askGate: since when the batch is observed
 }
+
+type askKind uint8
+
+const (
+	askProbe    askKind = iota + 1 // is the agent healthy?
+	askInspect                     // what became of the attempt?
+	askGate                        // was the batch good enough?
+	askPrecheck                    // may the agent be started?
+)
+
+// probeAnswer is what a Prober said, or that it did not know.
+type probeAnswer struct {
+	ordinal int
+	number  uint32 // of the attempt that had succeeded when the agent was asked
+	at      int64
+	known   bool
+	healthy bool
+	reason  cleaned
+}
+
+// inspectAnswer is what an Inspector said: how the attempt ended, or, without an outcome, that it is to be called again.
+type inspectAnswer struct {
+	ordinal int
+	task    int
+	number  uint32
+	outcome *outcome
+}
+
+// healthReport is one report of ReportHealth, for an agent whose row the shell has found.
+type healthReport struct {
+	agent   string
+	healthy bool
+	at      int64
+	reason  cleaned
+	message uint64 // of the inbox
+	found   bool   // its row was looked for
+	ordinal int    // -1: the plan has no such agent
+}
+
+// probing is one round of questions to the agents of the observed batch.
+type probing struct {
+	rounds  int   // finished since the batch was settled
+	started int64 // of the round under way, or of the last one
+	active  bool
+	next    int // ordinal to ask next
+	out     int // questions that are not answered yet
+}
+
+// orderChunk is how many rows of an order are carried out in one commit.
+const orderChunk = 500
+
+// queues say which agents of the current batch come next: repeats of lost attempts, agents that are partly done, due
+// retries, agents that were away and are due, and then the pending ones in order. They are rebuilt from the rows, never
+// stored.
+type queues struct {
+	repeats fifo        // hold their slot, or need none
+	partly  fifo        // hold their slot
+	retries fifo        // due, and hold their slot
+	back    fifo        // are due, and need a slot: were away, or their batch was put off
+	next    int         // no row of the current batch before this ordinal is pending, but for barred and passed ones
+	passed  passed      // stand in line or are prechecked, though they are pending
+	lanes   lanes       // of those that need a slot
+	checks  checks      // those that are prechecked
+	barred  []bar       // agents whose abandoned call has not returned
+	inspect fifo        // lost attempts to ask the Inspector about
+	timers  timers      // of waiting agents of all batches
+	given   []*resident // rows loaded for an order
+	more    bool        // there are more rows for it
+}
+
+// bar keeps an agent from taking another attempt while an abandoned call for it is still out.
+type bar struct {
+	ordinal int
+	agent   string
+	own     bool   // a call of this plan by this engine is out
+	other   bool   // a call of another plan or engine is out
+	engine  string // that engine
+	pending bool   // it was put back and would be next
+}
+
+// checks are the agents of the current batch that are asked whether they may be started, or may be and wait for that. Each
+// counts as open; nothing of them is stored before they start.
+type checks struct {
+	of    map[int]*check // by ordinal
+	ready fifo           // those that have answered
+}
+
+type check struct {
+	at      int64 // when it was answered; 0: it is being asked
+	version cleaned
+}
+
+// precheckAnswer is what a Prechecker said: what becomes of the agent, or, without an outcome, that it may be started.
+type precheckAnswer struct {
+	ordinal int
+	at      int64
+	version cleaned
+	outcome *outcome
+}
+
+// reported is an outcome that somebody has reported, for an agent whose row the shell has found.
+type reported struct {
+	outcome
+	message uint64 // of the inbox
+	found   bool   // its row was looked for; an ordinal of -1 then says that the plan has no such agent
+}
+
+// doubt is a task of a rollback that was in flight in the source when that was frozen.
+type doubt struct{ ordinal, task int }

@@ -277,36 +277,3 @@ func (d *driver) strayed(o outcome) {
 		d.e.opt.Logger.WarnContext(ctx, "late outcome is not in the log", "plan", d.id, "agent", o.agent, "error", err)
 	}
 }
-
-// foldAlone takes in what happened to a plan that nobody drives; nothing is started. It returns
-// ErrConflict when another engine owns the plan.
-func (e *Engine) foldAlone(ctx context.Context, id string, in input, left []bar) error {
-	select { // or two of them would take the plan from each other
-	case e.alone <- struct{}{}:
-		defer func() { <-e.alone }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	ctx, cancel := context.WithTimeout(ctx, storeLimit) // the others wait
-	defer cancel()
-	row, err := e.store.Plan(ctx, id)
-	if err != nil {
-		return err
-	}
-	owners, err := e.owners(ctx)
-	if err != nil {
-		return err
-	}
-	if owner := row.Progress.Owner; !e.mayOwn(&row, owners) || e.with.Leaser == nil && owner != "" && owner != e.opt.Name {
-		return errOwned(&row)
-	}
-	x := e.newSession(id, row.Epoch)
-	x.left, x.calls.draining = left, true
-	x.hold(in)
-	for again := true; again && err == nil && !x.held.empty(); { // orders come first, and others may commit
-		_, again, err = x.turn(ctx, e.now(), input{})
-	}
-	e.release(ctx, x)
-	e.changed(id)
-	return err
-}

@@ -123,3 +123,30 @@ func jitterOf(plan, agent string, task int, number uint32) uint64 {
 	h.Write(strconv.AppendUint(strconv.AppendInt(nil, int64(task), 10), uint64(number), 10))
 	return h.Sum64()
 }
+
+func (o *outcome) key() callKey { return callKey{o.ordinal, o.task, o.number} }
+
+// callKey names one call of a plan: the agent by its ordinal, the task, and the number of the attempt.
+type callKey struct {
+	ordinal int
+	task    int
+	number  uint32
+}
+
+// shows reports whether an outcome is the one that an agent's state shows already.
+func (a *AgentState) shows(o *outcome, target string) bool {
+	if o.task >= a.tasks() {
+		return false
+	}
+	t := a.task(o.task)
+	switch {
+	case t.Number != o.number:
+		return false
+	case o.reason != ReasonSucceeded:
+		return t.Why == o.reason
+	case o.version != "" && string(o.version) != target:
+		return t.Why == ReasonWrongVersion && t.More != nil && t.More.Version == string(o.version)
+	default:
+		return t.Status == TaskSucceeded
+	}
+}

@@ -4,21 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"time"
 )
-
-// linkState is what the driver of a rollback plan knows of its source.
-type linkState struct {
-	drained   bool    // nothing of the source is in flight or waits
-	trouble   cleaned // why the Store will not let the rollback go on; empty when it does
-	untouched []doubt // doubtful tasks of the rollback that turned out untouched
-	out       []bar   // agents of the rollback for which a call of another plan is out; known once it is drained
-}
-
-// doubt is a task of a rollback that was in flight in the source when that was frozen.
-type doubt struct{ ordinal, task int }
 
 // tend does what is due between the two plans of a rollback, from the side of either: it finishes what a process that died
 // has begun, ends the source when its rollback has ended, and tells a rollback whether its source has drained.
@@ -172,20 +159,4 @@ func appendUntouched(list []doubt, row, was *AgentRow) []doubt {
 		}
 	}
 	return list
-}
-
-// created is the first state of a plan.
-func created(spec PlanSpec, c Control, batches []BatchRow, actor string, now time.Time) Created {
-	tasks := Counts{}
-	for i := range batches {
-		tasks.Pending += batches[i].Tasks.Pending
-	}
-	e := Event{
-		Kind: EventCreated, Batch: -1, Number: spec.Agents, Actor: actor,
-		Text: fmt.Sprintf("%d agents in %d batches", spec.Agents, spec.Batches),
-	}
-	return Created{
-		Spec: spec, Control: c, Progress: Progress{Schema: Schema, Counts: Counts{Pending: spec.Agents}, Tasks: tasks}, Status: StatusPending,
-		Batches: batches, Log: encodeRecord(now, StatusPending, e),
-	}
 }

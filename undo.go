@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 )
@@ -319,27 +318,3 @@ func (u *undo) finish(warnings []string) (Created, error) {
 		Components: slices.Clone(src.Components),
 	}, c, u.batches, by.Actor, now), nil
 }
-
-// slowRollback warns where a rollback plan takes longer than its work, since its policy is as careful as its source's.
-func slowRollback(p, source *Policy) []string {
-	var kept []string
-	if len(p.Windows) > 0 && reflect.DeepEqual(p.Windows, source.Windows) {
-		kept = append(kept, "windows")
-	}
-	if o := p.Observe; !o.None() && o == source.Observe {
-		kept = append(kept, fmt.Sprintf("observe (%s after each batch)", o.Wait+o.Stable))
-	}
-	if p.Hold.Every && source.Hold.Every {
-		kept = append(kept, "hold.every (each batch waits for Promote)")
-	}
-	if p.Reserve && source.Reserve {
-		kept = append(kept, "reserve")
-	}
-	if len(kept) == 0 {
-		return nil
-	}
-	return []string{"the rollback takes longer than its work: it has its source's " + strings.Join(kept, ", ") + "; RollbackSpec.Policy changes that"}
-}
-
-// gatedRollback is the same for the gate, which no policy switches off.
-const gatedRollback = "the rollback takes longer than its work: the gate is asked after each batch; a Gater may pass a plan that has a Source at once"

@@ -114,36 +114,3 @@ func LegalVerbs(s Status) []Verb {
 	slices.Sort(verbs)
 	return verbs
 }
-
-// legalNow is LegalVerbs of a plan as it stands, without those that would be refused, or would change nothing, because of more than
-// its status. What others hold and what a Resume has to decide is not looked at.
-func legalNow(s *PlanSpec, c *Control, p *Progress) []Verb {
-	frozen, next := c.Rollback != nil, p.Reached+1
-	touched := p.Touched+p.Counts.Running > 0
-	return slices.DeleteFunc(LegalVerbs(statusOf(c, p)), func(v Verb) bool {
-		switch v {
-		case VerbResume:
-			return frozen
-		case VerbCancel:
-			return c.Cancel != nil && c.Cancel.Interrupt || !cancelable(c, p)
-		case VerbPromote:
-			return frozen || next >= s.Batches || c.Promoted >= next
-		case VerbSkip:
-			return p.Counts.Pending+p.Counts.Waiting == 0
-		case VerbRetry:
-			return frozen || p.Counts.Bad() == 0
-		case VerbCreateRollback:
-			return s.Source != "" || frozen || !touched
-		case VerbRollback:
-			return s.Source != "" || !frozen && !touched
-		default:
-			return false
-		}
-	})
-}
-
-// cancelable reports whether Cancel is legal in a status that lists it: a plan that rolls back may be canceled until its
-// rollback plan was started. From then on its rollback plan is what may be canceled.
-func cancelable(c *Control, p *Progress) bool {
-	return statusOf(c, p) != StatusRollingBack || c.Rollback == nil || c.Rollback.Started == nil
-}

@@ -205,26 +205,11 @@ func (s *state) strike(br Breach) {
 	s.event(Event{Kind: EventBreach, Batch: br.Batch, Number: br.Failed, Reason: br.Reason, Text: br.String()})
 }
 
-// standing returns the breach that has stood longest without an answer, or nil.
-func standing(c *Control, p *Progress) *Breach {
-	for i := range p.Breaches {
-		if p.Breaches[i].Number > c.Cleared {
-			return &p.Breaches[i]
-		}
-	}
-	return nil
-}
-
-// undoing reports whether a standing breach wants a rollback that nobody has begun yet.
-func undoing(c *Control, p *Progress) bool {
-	for _, b := range p.Breaches {
-		if b.Number > c.Cleared && b.Number > c.Undone && b.Action == ActionRollback {
-			return true
-		}
-	}
-	return false
-}
-
 func tooManyText(n, most int) string {
 	return fmt.Sprintf("%d calls have not returned, %d are allowed", n, most)
+}
+
+// pruneBreaches forgets breaches that were answered.
+func (s *state) pruneBreaches() {
+	s.p.Breaches = slices.DeleteFunc(slices.Clone(s.p.Breaches), func(b Breach) bool { return b.Number <= s.c.Cleared })
 }

@@ -1,0 +1,175 @@
+package ota
+
+import "time"
+
+// step folds what is in, judges it and decides until there is nothing to do but wait, or enough for one commit. When it
+// needs rows it says so and is called again once it has them; what it has done so far is kept. wake is when to call it
+// again without an input.
+func (s *state) step(now time.Time) (n need, wake time.Time) {
+	if s.queue.lanes.budget != s.c.Policy.Budget {
+		s.enterBatch()
+	}
+	n = s.fold(now)
+	if n.kind == needNothing && !s.fx.again {
+		n, wake = s.decideAll(now)
+	}
+	if n.kind == needNothing {
+		s.finish(now)
+	}
+	return n, wake
+}
+
+// fold takes in everything that has happened, in a fixed order: what people ordered, what calls told, the time; then it
+// is judged.
+func (s *state) fold(now time.Time) need {
+	ns := now.UnixNano()
+	if n := s.foldOrders(now); n.kind != needNothing || s.fx.again {
+		return n
+	}
+	if n := s.foldDoubts(ns); n.kind != needNothing {
+		return n
+	}
+	s.foldRefusal(now)
+	s.foldOutcomes()
+	if n := s.foldReports(); n.kind != needNothing {
+		return n
+	}
+	s.foldInspects()
+	if n := s.foldPrechecks(); n.kind != needNothing {
+		return n
+	}
+	s.foldGates(now)
+	if n := s.foldHealth(); n.kind != needNothing {
+		return n
+	}
+	if n := s.foldTimers(ns); n.kind != needNothing {
+		return n
+	}
+	s.judge(now)
+	return need{}
+}
+
+// decideAll carries out one decision after the other until the next one is to wait.
+func (s *state) decideAll(now time.Time) (need, time.Time) {
+	var v view
+	for {
+		if s.spec.Batches > s.p.Batch && s.current() == nil {
+			return need{kind: needBatch, from: s.p.Batch}, time.Time{}
+		}
+		v = s.view(now.UnixNano())
+		switch d := v.decide(); d.do {
+		case doWait:
+			return need{}, stamp(earlier(d.wake, v.deadline()))
+		case doAsk:
+			n, due := s.probe(now.UnixNano())
+			if d.gate && n.kind == needNothing && v.status == StatusRunning {
+				due = earlier(due, s.askGate(now))
+			}
+			return n, stamp(earlier(earlier(d.wake, due), v.deadline()))
+		default:
+			if n := s.carryOut(d, now); n.kind != needNothing || s.fx.again {
+				return n, time.Time{}
+			}
+		}
+	}
+}
+
+// carryOut does what was decided, in the state; what it implies outside waits for the commit.
+func (s *state) carryOut(d decision, now time.Time) need {
+	b := s.current()
+	switch d.do {
+	case doSweep:
+		s.sweep(now.UnixNano(), orderChunk)
+		s.fx.again = true
+	case doOpen:
+		b.Status, b.StartedAt, b.PausedFor = BatchRunning, now, s.c.PausedFor
+		s.p.Reached = max(s.p.Reached, b.Index)
+		s.dirtyBatch(b)
+		s.event(Event{Kind: EventBatchStarted, Batch: b.Index, Number: b.Size})
+		s.enterBatch()
+	case doStart:
+		return s.pick(d, now.UnixNano())
+	case doSettle:
+		s.settle(b, now)
+	case doClose:
+		s.close(b, now)
+	case doNext:
+		s.p.Batch++
+		s.enterBatch()
+	case doComplete:
+		s.p.End = StatusCompleted
+	}
+	return need{}
+}
+
+// settle goes on with a batch whose agents have all ended.
+func (s *state) settle(b *batch, now time.Time) {
+	b.SettledAt, b.HealthySince = now, now
+	s.dirtyBatch(b)
+	observed := !s.c.Policy.Observe.None() || s.calls.gater
+	if b.Unhealthy == 0 && (b.Changed > 0 && !observed || b.Changed == 0 && !b.Canary) {
+		s.close(b, now)
+		return
+	}
+	b.Status = BatchObserving
+	s.probing = probing{out: s.probing.out}
+	s.gating = false // what was asked before was about another observation
+	s.event(Event{Kind: EventBatchObserving, Batch: b.Index})
+}
+
+func (s *state) close(b *batch, now time.Time) {
+	b.Status, b.ClosedAt = BatchCompleted, now
+	s.probing.active = false // a round that is not over asks about this batch, and nobody waits for it any more
+	if p := s.c.Policy; p.Halve {
+		s.p.Halved = halved(s.p.Halved, p.Concurrency, b.Counts.Bad())
+	}
+	s.dirtyBatch(b)
+	s.event(Event{Kind: EventBatchCompleted, Batch: b.Index, Number: b.Counts.Bad()})
+}
+
+// finish tells the plan's status, when what happened has changed it, and its end.
+func (s *state) finish(now time.Time) {
+	st := s.status()
+	if st == s.told {
+		return
+	}
+	s.told = st
+	s.fx.bump = s.fx.bump || st.Ended() // so that no verb lands which was decided before the end
+	e := Event{Kind: EventStatus, Batch: -1}
+	switch st {
+	case StatusCanceled:
+		if b := s.current(); b != nil && (b.Status == BatchRunning || b.Status == BatchObserving) {
+			b.Status, b.ClosedAt = BatchCanceled, now
+			s.dirtyBatch(b)
+			s.event(Event{Kind: EventBatchCanceled, Batch: b.Index})
+		}
+		s.p.EndedAt = now
+	case StatusCompleted:
+		s.p.EndedAt = now
+	case StatusPaused, StatusPausing:
+		if br := standing(&s.c, &s.p); br != nil {
+			e.Reason, e.Text = br.Reason, br.String()
+		}
+	}
+	s.event(e)
+}
+
+// need is what the core must be given before it can go on.
+type need struct {
+	kind   needKind
+	from   int      // an ordinal or an index
+	ids    []string // of agents
+	status []TaskStatus
+}
+
+type needKind uint8
+
+const (
+	needNothing needKind = iota
+	needPage             // the page of rows at ordinal from
+	needBatch            // the batch row from
+	needFailed           // failed agents at ordinals from on, for a retry
+	needIDs              // the rows of these agents, for an order
+	needHealth           // the rows of these agents, for reports of health
+	needReports          // the rows of these agents, for reported outcomes
+)

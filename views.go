@@ -1,0 +1,116 @@
+package ota
+
+import "slices"
+
+// planOf is what a stored plan looks like to its readers.
+func planOf(row *PlanRow) Plan {
+	s, c, p := &row.Spec, &row.Control, &row.Progress
+	st := statusOf(c, p)
+	plan := Plan{
+		ID: row.ID, Name: s.Name, FromVersion: s.FromVersion, FromRelease: s.FromRelease,
+		ToVersion: s.ToVersion, ToRelease: s.ToRelease, CreatedBy: s.CreatedBy, CreatedAt: s.CreatedAt,
+		EndedAt: p.EndedAt, Labels: cloneMap(s.Labels), Annotations: cloneMap(c.Annotations),
+		Policy: c.Policy.withDefaults(), Status: st, Agents: s.Agents, Batches: s.Batches,
+		Batch: min(p.Batch, p.Reached), Counts: ended(p.Counts, st), Tasks: ended(p.Tasks, st), Touched: p.Touched,
+		Source: s.Source, Warnings: slices.Concat(s.Warnings, c.Warnings), Owner: p.Owner, Components: slices.Clone(s.Components),
+		Control: row.ControlNumber, Revision: row.Revision, Readiness: c.Readiness.clone(),
+	}
+	if t := c.Template; t != nil {
+		own := t.clone()
+		if own.Policy != nil {
+			*own.Policy = own.Policy.withDefaults()
+		}
+		plan.Template = &own
+	}
+	if c.Started != nil {
+		plan.StartedAt = c.Started.At
+	}
+	if st == StatusPausing || st == StatusPaused {
+		plan.PausedAt = pausedSince(c, p)
+		if c.Paused != nil {
+			stamp := *c.Paused
+			plan.Paused = &stamp
+		}
+	}
+	for _, b := range p.Breaches {
+		if b.Number > c.Cleared {
+			plan.Breaches = append(plan.Breaches, b)
+		}
+	}
+	if r := c.Rollback; r != nil {
+		plan.Rollback = r.ID
+		if !r.Done.IsZero() {
+			plan.EndedAt = r.Done
+		}
+	}
+	if st == StatusCanceled && plan.EndedAt.IsZero() {
+		plan.EndedAt = c.Cancel.At
+	}
+	return plan
+}
+
+// ended counts what a plan's end never started as canceled: that is derived, not written a million times.
+func ended(n Counts, st Status) Counts {
+	if gone(st) {
+		n.Canceled += n.Pending
+		n.Pending = 0
+	}
+	return n
+}
+
+// gone reports whether what a plan has not started will never be started by it.
+func gone(st Status) bool {
+	return st == StatusCanceled || st == StatusRollingBack || st == StatusRolledBack
+}
+
+func batchOf(b *BatchRow, st Status, threshold float64) Batch {
+	out := Batch{
+		Index: b.Index, Name: b.Name, Size: b.Size, Status: b.Status, Tolerated: Tolerated(threshold, b.Size),
+		Accepted: b.Accepted, Counts: ended(b.Counts, st), Tasks: ended(b.Tasks, st),
+		StartedAt: b.StartedAt, SettledAt: b.SettledAt, CompletedAt: b.ClosedAt,
+	}
+	if gone(st) && b.Status != BatchCompleted {
+		out.Status = BatchCanceled
+	}
+	return out
+}
+
+// agentOf makes a what a row says. Its tasks are at the beginning of room.
+func agentOf(a *AgentInfo, r *AgentRow, s *PlanSpec, st Status, room []Task) {
+	n := r.State.tasks()
+	*a = AgentInfo{
+		ID: r.Agent.ID, Batch: r.Batch, Ordinal: r.Ordinal, Version: r.previous(s),
+		Labels: cloneMap(r.Agent.Labels), Status: r.State.Status,
+		Touched: r.State.Flags&AgentTouched != 0, AtTarget: r.State.Flags&AgentAtTarget != 0,
+		Unhealthy: r.State.Flags&AgentUnhealthy != 0, Tasks: room[:n:n],
+	}
+	if gone(st) && a.Status == TaskPending {
+		a.Status = TaskCanceled
+	}
+	for i := range a.Tasks {
+		t := &a.Tasks[i]
+		*t = taskOf(r.State.task(i), s.task(&r.Agent, i))
+		t.Touched = r.State.touched(i)
+		if gone(st) && t.Status == TaskPending {
+			t.Status = TaskCanceled
+		}
+	}
+}
+
+func taskOf(t *TaskState, work TaskSpec) Task {
+	out := Task{
+		Component: work.Component, From: work.FromVersion, FromRelease: work.FromRelease,
+		Target: work.ToVersion, TargetRelease: work.ToRelease,
+		Status: t.Status, Reason: t.Why, Touched: t.Touched, Attempts: int(t.Number), StartedAt: stamp(t.Started),
+	}
+	switch {
+	case t.Status == TaskWaiting:
+		out.DueAt = stamp(t.Ended)
+	case t.Status.Settled():
+		out.EndedAt = stamp(t.Ended)
+	}
+	if t.More != nil {
+		out.Version, out.Error = t.More.Version, t.More.Error
+	}
+	return out
+}
