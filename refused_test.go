@@ -1,7 +1,13 @@
 package ota
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -9,37 +15,275 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// refusingStore refuses a row of owners' commits, as one does to which others speak all the time.
-type refusingStore struct {
-	*MemStore
-	left atomic.Int64
+var errNever = fmt.Errorf("%w: a constraint says no", ErrRefused)
+
+// uncreating is a store that makes no rollback plan, and says this instead.
+type uncreating struct {
+	*court
+	why error
+	off atomic.Bool
 }
 
-func (s *refusingStore) Commit(ctx context.Context, c Commit) (uint64, error) {
-	if c.Owner && s.left.Add(-1) >= 0 {
-		return 0, ErrConflict
+func (s *uncreating) Create(ctx context.Context, p NewPlan, agents iter.Seq2[AgentRow, error]) error {
+	if p.Source != "" && !s.off.Load() {
+		return fmt.Errorf("create plan %q: %w", p.ID, s.why)
 	}
-	return s.MemStore.Commit(ctx, c)
+	return s.court.Create(ctx, p, agents)
 }
 
-// An owner whose commits are refused more often than a turn tries goes on afterwards.
-func TestRefusedAgainAndAgain(t *testing.T) {
-	for _, n := range []int64{maxRefusals - 1, maxRefusals, maxRefusals + 1, 3 * maxRefusals} {
-		store := &refusingStore{MemStore: NewMemStore()}
-		e, err := New(store, ExecutorFunc(func(context.Context, Attempt) (Result, error) {
-			store.left.CompareAndSwap(-1, n)
-			time.Sleep(time.Millisecond)
-			return Result{}, nil
-		}), Options{})
-		require.NoError(t, err)
-		store.left.Store(n)
-		p, err := e.Create(t.Context(), Spec{ID: "p", Name: "p", ToVersion: "2", Agents: AgentIDs("a", "b", "c", "d")})
-		require.NoError(t, err)
-		_, err = e.Start(t.Context(), p.ID, By{})
-		require.NoError(t, err)
-		p, err = e.RunPlan(t.Context(), p.ID)
-		require.NoError(t, err)
-		require.Equal(t, StatusCompleted, p.Status)
-		require.Equal(t, 4, p.Counts.Succeeded)
+// logged makes the scene's engine one on another store, and returns what it logs.
+func (s *scene) logged(store Store, x Executor) *bytes.Buffer {
+	var out bytes.Buffer
+	e, err := New(store, x, Options{Name: "one", Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	require.NoError(s, err)
+	s.e = e
+	return &out
+}
+
+// free asserts that a plan holds none of its agents any more: another one may have them.
+func (s *scene) freed(agents ...string) {
+	s.Helper()
+	s.start(Policy{}, Shape{}, agents...)
+}
+
+// A rollback plan that the Store refuses for good is given up: the plan is what it was, or paused, and every verb that is legal
+// then is legal again.
+func TestRollbackThatTheStoreRefuses(t *testing.T) {
+	by := By{Actor: "ann"}
+	for name, c := range map[string]struct {
+		do   func(s *scene) (id string, err error)
+		want Status
+	}{
+		"a breach asks for it": {func(s *scene) (string, error) {
+			return s.start(Policy{FailureThreshold: ptr(0.0), OnBreach: ActionRollback}, Shape{Size: 1}, "ok-1", "perm-2", "ok-3"), errNever
+		}, StatusPaused},
+		"an operator, while it runs": {func(s *scene) (string, error) {
+			id := s.start(Policy{Concurrency: 1}, Shape{}, "ok-1", "ok-2", "ok-3")
+			stop := s.run(s.e)
+			defer func() { require.NoError(s, stop()) }()
+			s.after(1500 * time.Millisecond)
+			_, err := s.e.Rollback(s.ctx, id, RollbackSpec{}, by)
+			return id, err
+		}, StatusPaused},
+		"an operator, who only makes it": {func(s *scene) (string, error) {
+			id := s.start(Policy{Concurrency: 1}, Shape{}, "ok-1", "ok-2", "ok-3")
+			stop := s.run(s.e)
+			defer func() { require.NoError(s, stop()) }()
+			s.after(1500 * time.Millisecond)
+			_, err := s.e.CreateRollback(s.ctx, id, RollbackSpec{}, by)
+			return id, err
+		}, StatusPaused},
+		"an operator, of a completed plan": {func(s *scene) (string, error) {
+			id := s.start(Policy{}, Shape{}, "ok-1", "ok-2", "ok-3")
+			s.drive(id)
+			_, err := s.e.Rollback(s.ctx, id, RollbackSpec{}, by)
+			return id, err
+		}, StatusCompleted},
+		"an operator, of a canceled plan": {func(s *scene) (string, error) {
+			id := s.start(Policy{}, Shape{Size: 1}, "ok-1", "perm-2", "ok-3")
+			s.drive(id)
+			s.said(s.e.Cancel(s.ctx, id, false, by))
+			_, err := s.e.Rollback(s.ctx, id, RollbackSpec{}, by)
+			return id, err
+		}, StatusCanceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inScene(t, func(s *scene) {
+				store := &uncreating{court: s.store, why: errNever}
+				out := s.logged(store, s.fleet)
+				id, err := c.do(s)
+				require.ErrorIs(s, err, ErrRefused)
+				s.run(s.e)
+				s.after(10 * time.Second)
+				s.status(id, c.want)
+				off := s.events(id, EventRollbackOff)
+				require.Len(s, off, 1, "it is given up once")
+				require.Contains(s, off[0].Text, "a constraint says no")
+				if name == "a breach asks for it" {
+					require.Contains(s, out.String(), "level=ERROR")
+				}
+				if c.want == StatusPaused {
+					require.Contains(s, s.explain(id).Blockers[0].String(), "the store refuses the rollback plan")
+					require.Contains(s, s.explain(id).Legal, VerbCancel)
+					s.said(s.e.Cancel(s.ctx, id, false, by))
+					s.after(10 * time.Second)
+					s.status(id, StatusCanceled)
+				}
+				before := s.plan(id).Revision
+				s.after(time.Hour)
+				require.Equal(s, before, s.plan(id).Revision, "it is not tried again by itself")
+				store.off.Store(true)
+				_, err = s.e.Rollback(s.ctx, id, RollbackSpec{}, by)
+				require.NoError(s, err, "once the Store takes it, a person may ask again")
+				s.after(time.Minute)
+				s.status(id, StatusRolledBack)
+				s.freed("ok-1", "perm-2", "ok-2", "ok-3")
+			})
+		})
+	}
+}
+
+// rolling_back has an exit also when nobody knows why the rollback plan does not come to be: Cancel, until it was started.
+func TestCancelOfARollbackThatCannotBeMade(t *testing.T) {
+	for _, made := range []bool{false, true} {
+		for _, driven := range []bool{false, true} {
+			t.Run(fmt.Sprintf("made %v, driven %v", made, driven), func(t *testing.T) {
+				inScene(t, func(s *scene) {
+					store := &uncreating{court: s.store, why: errors.New("a network that is down for ever")}
+					store.off.Store(made)
+					s.logged(store, s.fleet)
+					if made { // but it cannot be started
+						s.store.gate = func(_ context.Context, c Commit) error {
+							if hasEvent(c, EventRollback) {
+								return errDown
+							}
+							return nil
+						}
+					}
+					id := s.start(Policy{FailureThreshold: ptr(0.0), OnBreach: ActionRollback}, Shape{Size: 1}, "ok-1", "perm-2", "ok-3")
+					stop := s.run(s.e)
+					s.after(time.Hour)
+					s.status(id, StatusRollingBack)
+					if !driven {
+						require.NoError(s, stop())
+					}
+					require.Equal(s, []Verb{VerbCancel, VerbAnnotate}, s.explain(id).Legal)
+					_, err := s.e.Cancel(s.ctx, id, false, By{Control: 99})
+					require.ErrorIs(s, err, ErrConflict)
+					p := s.said(s.e.Cancel(s.ctx, id, false, By{Actor: "ann"}))
+					require.Equal(s, StatusCanceled, p.Status)
+					require.Len(s, s.events(id, EventRollbackOff), 1)
+					store.off.Store(true)
+					s.store.gate = nil
+					s.run(s.e)
+					s.after(time.Hour)
+					s.status(id, StatusCanceled)
+					page, err := s.e.Plans(s.ctx, PlanQuery{Source: id})
+					require.NoError(s, err)
+					for _, other := range page.Items {
+						require.Equal(s, StatusCanceled, other.Status, "nothing is left behind")
+					}
+					s.freed("ok-1", "perm-2", "ok-3")
+				})
+			})
+		}
+	}
+}
+
+// hasEvent reports whether a commit tells of such an event.
+func hasEvent(c Commit, kind EventKind) bool {
+	r, err := decodeRecord(c.Plan, LogRow{Data: c.Log})
+	for _, e := range r.Events {
+		if e.Kind == kind {
+			return true
+		}
+	}
+	return err != nil
+}
+
+// Whatever an owner's commit tells: when the Store refuses it for good, the plan is paused by a breach that says why, and Cancel
+// ends it.
+func TestOwnersCommitIsRefusedForGood(t *testing.T) {
+	for _, kind := range []EventKind{
+		EventBatchStarted, EventTaskStarted, EventTaskSucceeded, EventTaskFailed, EventTaskWaiting, EventTaskUnknown, EventTaskSkipped,
+		EventBatchObserving, EventHealth, EventGate, EventLate, EventBatchCompleted, EventCarriedOut,
+	} {
+		t.Run(kind.String(), func(t *testing.T) {
+			inScene(t, func(s *scene) {
+				var refused atomic.Int64
+				s.store.gate = func(_ context.Context, c Commit) error {
+					if c.Owner && hasEvent(c, kind) {
+						refused.Add(1)
+						return errNever
+					}
+					return nil
+				}
+				id := s.refusable(kind)
+				out := s.logged(s.store, brokenCompanions{s.fleet})
+				s.run(s.e)
+				s.after(2 * time.Second)
+				s.tell(id, kind)
+				s.after(5 * time.Minute)
+				require.NotZero(s, refused.Load(), "the scene has no such commit")
+				require.Less(s, refused.Load(), int64(400), "the Store is asked once a second at most")
+				require.Contains(s, out.String(), "level=ERROR")
+				require.Contains(s, out.String(), "a constraint says no")
+				said := fmt.Sprint(s.explain(id).Blockers)
+				require.Contains(s, said, "a constraint says no")
+				require.NotEqual(s, StatusRunning, s.pauses(id, said))
+				s.said(s.e.Cancel(s.ctx, id, true, By{}))
+				switch kind {
+				case EventTaskUnknown, EventTaskWaiting, EventCarriedOut: // the way to the end: the Store has to take it some time
+					s.store.gate = nil
+				}
+				s.after(time.Minute)
+				s.status(id, StatusCanceled)
+				s.freed("ok-1", "ok-2")
+			})
+		})
+	}
+}
+
+// pauses says Pause where no breach has paused the plan, and returns its status then.
+func (s *scene) pauses(id, explained string) Status {
+	s.Helper()
+	if s.plan(id).Status == StatusRunning {
+		require.Contains(s, explained, "refuses a write")
+		s.said(s.e.Pause(s.ctx, id, By{}))
+	}
+	return s.plan(id).Status
+}
+
+// brokenCompanions answers every question of the engine.
+type brokenCompanions struct{ *scripted }
+
+func (c brokenCompanions) Health(_ context.Context, a Attempt) (Health, error) {
+	return Health{Healthy: !strings.HasPrefix(a.Agent, "sick"), Reason: "hot"}, nil
+}
+
+func (c brokenCompanions) Gate(context.Context, Plan, Batch) (GateVerdict, error) {
+	return GatePass, nil
+}
+
+func (c brokenCompanions) Precheck(_ context.Context, a Attempt) (Precheck, error) {
+	if strings.HasPrefix(a.Agent, "blocked") {
+		return Precheck{State: PrecheckBlocked, Reason: "in use"}, nil
+	}
+	return Precheck{}, nil
+}
+
+// refusable starts a plan in which such an event comes about.
+func (s *scene) refusable(kind EventKind) string {
+	s.Helper()
+	p := Policy{FailureThreshold: ptr(1.0), Observe: Observe{Wait: time.Minute, Retry: time.Minute}, Retry: Retry{Max: 1, Backoff: time.Minute}}
+	agents := []string{"ok-1", "ok-2"}
+	switch kind {
+	case EventTaskFailed:
+		agents[1] = "perm-2"
+	case EventTaskWaiting:
+		agents[1] = "fail-2"
+	case EventTaskSkipped:
+		agents[1] = "blocked-2"
+	case EventHealth:
+		agents[1] = "sick-2"
+	case EventTaskUnknown:
+		agents[1] = "hang-2"
+	case EventCarriedOut:
+		agents[0], p.Concurrency = "hang-1", 1
+	}
+	return s.start(p, Shape{}, agents...)
+}
+
+// tell says what has to be said for an event to come about.
+func (s *scene) tell(id string, kind EventKind) {
+	s.Helper()
+	switch kind {
+	case EventLate:
+		err := s.e.ReportHealth(s.ctx, id, []HealthReport{{Agent: "nobody", Reason: "hot"}})
+		require.ErrorIs(s, err, ErrRefused)
+	case EventCarriedOut:
+		s.said(s.e.Skip(s.ctx, id, []string{"ok-2"}, By{}))
+	case EventTaskUnknown:
+		s.said(s.e.Cancel(s.ctx, id, true, By{}))
 	}
 }
