@@ -18,7 +18,7 @@ import (
 // lasts as long as there are strays: the engine's lease is given back when Run returns, and a new
 // process under the same name takes it over.
 type strays struct {
-	e    *Engine
+	host *host
 	name string // of this instance, unlike that of any other process
 
 	mu    sync.Mutex
@@ -92,7 +92,7 @@ type keepingStore struct {
 }
 
 func (s *strays) store() *keepingStore {
-	with := &s.e.with
+	with := &s.host.with
 	if with.Claimer == nil || with.Leaser == nil {
 		return nil
 	}
@@ -119,7 +119,7 @@ func (s *strays) sync(ctx context.Context, plan string) error {
 	}
 	s.mu.Unlock()
 	if len(agents) > 0 {
-		if err := store.Renew(ctx, s.name, s.e.opt.Lease); err != nil {
+		if err := store.Renew(ctx, s.name, s.host.opt.Lease); err != nil {
 			return err
 		}
 	}
@@ -154,7 +154,7 @@ func (s *strays) rest(ctx context.Context, store *keepingStore, plan string, kee
 // often as the lease ends.
 func (s *strays) keep(stop <-chan struct{}) {
 	for {
-		t := s.e.opt.Clock.Timer(s.e.opt.Lease / 3)
+		t := s.host.opt.Clock.Timer(s.host.opt.Lease / 3)
 		select {
 		case <-stop:
 			t.Stop()
@@ -182,10 +182,10 @@ func (s *strays) syncAll() {
 
 // syncLater is sync where no commit waits for it. What fails is repeated by the keeper.
 func (s *strays) syncLater(plan string) {
-	ctx, cancel := context.WithTimeout(context.Background(), max(s.e.opt.Lease/3, time.Second))
+	ctx, cancel := context.WithTimeout(context.Background(), max(s.host.opt.Lease/3, time.Second))
 	defer cancel()
 	if err := s.sync(ctx, plan); err != nil {
-		s.e.opt.Logger.WarnContext(ctx, "claims on agents whose calls have not returned could not be stored", "plan", plan, "error", err)
+		s.host.opt.Logger.WarnContext(ctx, "claims on agents whose calls have not returned could not be stored", "plan", plan, "error", err)
 	}
 }
 
@@ -226,7 +226,7 @@ func (x *session) barCallsOut(ctx context.Context) error {
 
 // callsOut are the agents of a plan that must not be called because a call for them is out: of
 // another plan in this process, or of any plan in another one.
-func (e *Engine) callsOut(ctx context.Context, plan string) ([]bar, error) {
+func (e *host) callsOut(ctx context.Context, plan string) ([]bar, error) {
 	from := map[string]string{}
 	for _, agent := range e.strays.agents(plan, true) {
 		from[agent] = e.opt.Name
@@ -267,13 +267,13 @@ func (d *driver) strayed(o outcome) {
 	default:
 		return // the outcome is in its pool
 	}
-	now := d.e.driver(d.id)
+	now := d.office.driver(d.id)
 	if now != nil && now.post(func(m *mail) { m.input.outcomes = append(m.input.outcomes, o) }) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), d.e.opt.Lease)
 	defer cancel()
-	if err := d.e.foldAlone(ctx, d.id, input{outcomes: []outcome{o}}, []bar{{ordinal: o.ordinal, agent: o.agent, own: true}}); err != nil {
+	if err := d.office.foldAlone(ctx, d.id, input{outcomes: []outcome{o}}, []bar{{ordinal: o.ordinal, agent: o.agent, own: true}}); err != nil {
 		d.e.opt.Logger.WarnContext(ctx, "late outcome is not in the log", "plan", d.id, "agent", o.agent, "error", err)
 	}
 }

@@ -151,7 +151,7 @@ func (d *driver) tend(now time.Time) {
 		ctx, cancel := context.WithTimeout(d.life, tendLimit)
 		defer cancel()
 		var err error
-		if link, err = d.e.tend(ctx, d.id); err != nil && d.life.Err() == nil {
+		if link, err = d.office.tend(ctx, d.id); err != nil && d.life.Err() == nil {
 			link.trouble = onlyRefused(err)
 			d.e.opt.Logger.Log(d.life, levelOf(err), "rollback does not go on", "plan", d.id, "error", err)
 		}
@@ -174,7 +174,7 @@ func (d *driver) answerGate(ctx context.Context, a ask, err error) func(*input) 
 	return func(in *input) { in.gates = append(in.gates, reply) }
 }
 
-func (e *Engine) gate(ctx context.Context, id string, batch int) (GateVerdict, error) {
+func (e *host) gate(ctx context.Context, id string, batch int) (GateVerdict, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
 		return GateNone, err
@@ -198,7 +198,7 @@ func (d *driver) answerPrecheck(ctx context.Context, a ask, err error) func(*inp
 }
 
 // precheck asks.
-func (e *Engine) precheck(ctx context.Context, x Prechecker, a Attempt) (p Precheck, after time.Duration) {
+func (e *host) precheck(ctx context.Context, x Prechecker, a Attempt) (p Precheck, after time.Duration) {
 	p, err := protect(func() (Precheck, error) { return x.Precheck(ctx, a) })
 	e.logPanic(ctx, err, "plan", a.Plan, "agent", a.Agent)
 	return precheckSaid(e.opt.SameVersion, a, p, err)

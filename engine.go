@@ -17,15 +17,8 @@ import (
 // methods are safe for concurrent use. It holds no state of its own: whatever it is told is in the Store before it
 // answers, and any number of engines may share one Store.
 type Engine struct {
-	store  Store
-	exec   Executor
-	with   companions
-	opt    Options
-	life   string // not shared even with an engine of the same name
-	hub    hub
-	lease  lease
-	strays strays
-	alone  chan struct{} // holds a value while foldAlone is at work
+	host
+	alone chan struct{} // holds a value while foldAlone is at work
 
 	mu      sync.Mutex
 	drivers map[string]*driver // of plans driven by this engine now
@@ -44,7 +37,7 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	e := &Engine{store: store, exec: executor, opt: options.withDefaults(), life: uuid.NewString()[:8]}
+	e := &Engine{host: host{store: store, exec: executor, opt: options.withDefaults(), life: uuid.NewString()[:8]}}
 	e.alone, e.drivers = make(chan struct{}, 1), map[string]*driver{}
 	var m mistakes
 	findCompanions(&m, "store", store, &e.with.storeCompanions)
@@ -58,8 +51,8 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 		return nil, err
 	}
 	e.logCompanions()
-	e.lease.engine, e.lease.begun = e, e.opt.Clock.Now()
-	e.strays.e, e.strays.name = e, instanceName(e.opt.Name, e.life)
+	e.lease.host, e.lease.begun = &e.host, e.opt.Clock.Now()
+	e.strays.host, e.strays.name = &e.host, instanceName(e.opt.Name, e.life)
 	return e, nil
 }
 
@@ -225,7 +218,7 @@ func (e *Engine) logCompanions() {
 
 func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	id := row.ID
-	d := &driver{e: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: e.newSession(id, row.Epoch)}
+	d := &driver{e: &e.host, office: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: e.newSession(id, row.Epoch)}
 	d.told = notice{struck: row.Progress.Struck, status: row.Status}
 	d.life, d.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
 	d.calls, d.endCalls = context.WithCancelCause(d.life)

@@ -6,14 +6,38 @@ import (
 	"time"
 )
 
-func (e *Engine) now() time.Time { return e.opt.Clock.Now().UTC() }
+// host is what a plan's driver needs of the engine around it, and all that it knows of it.
+type host struct {
+	store  Store
+	exec   Executor
+	with   companions
+	opt    Options
+	life   string // names this instance: no other engine has it, even under the same name
+	hub    hub
+	lease  lease
+	strays strays
+}
+
+// office is what a driver asks of the engine that started it.
+type office interface {
+	// tend does what is due between the two plans of a rollback, from the side of either.
+	tend(ctx context.Context, id string) (linkState, error)
+	// foldAlone records what happened to a plan that has no driver.
+	foldAlone(ctx context.Context, id string, in input, left []bar) error
+	// driver returns the driver of a plan, or nil.
+	driver(id string) *driver
+	// crowded reports whether the engine drives more plans than there are processors.
+	crowded() bool
+}
+
+func (h *host) now() time.Time { return h.opt.Clock.Now().UTC() }
 
 // sleep waits for d or until ctx ends.
-func (e *Engine) sleep(ctx context.Context, d time.Duration) error {
+func (h *host) sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return context.Cause(ctx)
 	}
-	t := e.opt.Clock.Timer(d)
+	t := h.opt.Clock.Timer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
@@ -23,14 +47,14 @@ func (e *Engine) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (e *Engine) changed(id string) { e.hub.tell(id) }
+func (h *host) changed(id string) { h.hub.tell(id) }
 
 // logPanic gives the stack of a panic in user code to the host. Every other error is none of its business.
-func (e *Engine) logPanic(ctx context.Context, err error, about ...any) {
+func (h *host) logPanic(ctx context.Context, err error, about ...any) {
 	defer func() { _ = recover() }() // a method of the error may be what panics
 	var p *PanicError
 	if errors.As(err, &p) {
 		about = append(about, "error", p.Error(), "stack", string(p.Stack))
-		e.opt.Logger.ErrorContext(ctx, "user code panicked", about...)
+		h.opt.Logger.ErrorContext(ctx, "user code panicked", about...)
 	}
 }

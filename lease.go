@@ -11,9 +11,9 @@ import (
 // lease keeps this engine alive in the eyes of others while it drives plans, and tells it, by its own monotonic clock,
 // when it may no longer believe that.
 type lease struct {
-	engine *Engine
-	begun  time.Time    // what until counts from, for good: calls that were left behind may have read it; its reading is monotonic
-	until  atomic.Int64 // nanoseconds after begun; 0: no lease is needed
+	host  *host
+	begun time.Time    // what until counts from, for good: calls that were left behind may have read it; its reading is monotonic
+	until atomic.Int64 // nanoseconds after begun; 0: no lease is needed
 
 	mu      sync.Mutex
 	holders int
@@ -23,7 +23,7 @@ type lease struct {
 
 // hold makes sure that the lease is kept until release is called. It waits for the first renewal.
 func (l *lease) hold(ctx context.Context) (release func(), err error) {
-	store := l.engine.with.Leaser
+	store := l.host.with.Leaser
 	if store == nil {
 		return func() {}, nil
 	}
@@ -34,7 +34,7 @@ func (l *lease) hold(ctx context.Context) (release func(), err error) {
 			if err := l.renew(ctx, store); err == nil {
 				break
 			}
-			if err := l.engine.sleep(ctx, backoff(try, 50*time.Millisecond, time.Second)); err != nil {
+			if err := l.host.sleep(ctx, backoff(try, 50*time.Millisecond, time.Second)); err != nil {
 				return nil, err
 			}
 		}
@@ -55,32 +55,32 @@ func (l *lease) release(ctx context.Context, store Leaser) {
 	l.cancel()
 	<-l.done
 	l.until.Store(0)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.engine.opt.Lease)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.host.opt.Lease)
 	defer cancel()
-	if err := store.Renew(ctx, l.engine.opt.Name, 0); err != nil {
-		l.engine.opt.Logger.WarnContext(ctx, "lease was not given back", "error", err)
+	if err := store.Renew(ctx, l.host.opt.Name, 0); err != nil {
+		l.host.opt.Logger.WarnContext(ctx, "lease was not given back", "error", err)
 	}
 }
 
 // keep renews the lease three times as often as it runs out.
 func (l *lease) keep(ctx context.Context, store Leaser, done chan<- struct{}) {
 	defer close(done)
-	for l.engine.sleep(ctx, l.engine.opt.Lease/3) == nil {
+	for l.host.sleep(ctx, l.host.opt.Lease/3) == nil {
 		if err := l.renew(ctx, store); err != nil && ctx.Err() == nil {
-			l.engine.opt.Logger.WarnContext(ctx, "lease was not renewed", "error", err)
+			l.host.opt.Logger.WarnContext(ctx, "lease was not renewed", "error", err)
 		}
 	}
 }
 
 func (l *lease) renew(ctx context.Context, store Leaser) error {
-	ctx, cancel := context.WithTimeout(ctx, l.engine.opt.Lease/3)
+	ctx, cancel := context.WithTimeout(ctx, l.host.opt.Lease/3)
 	defer cancel()
-	start := l.engine.opt.Clock.Now()
-	if err := store.Renew(ctx, l.engine.opt.Name, l.engine.opt.Lease); err != nil {
+	start := l.host.opt.Clock.Now()
+	if err := store.Renew(ctx, l.host.opt.Name, l.host.opt.Lease); err != nil {
 		return err
 	}
 	// Counted from before the call, and an eighth early: the store's lease can only run out later.
-	l.until.Store(int64(start.Sub(l.begun) + l.engine.opt.Lease*7/8))
+	l.until.Store(int64(start.Sub(l.begun) + l.host.opt.Lease*7/8))
 	return nil
 }
 

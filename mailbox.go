@@ -104,7 +104,7 @@ func refusal(err error) bool {
 
 // readInbox fetches what other engines have left for a plan, and tells the number of the last message and whether there
 // may be more.
-func (e *Engine) readInbox(ctx context.Context, id string, after uint64) (in input, last uint64, more bool, err error) {
+func (e *host) readInbox(ctx context.Context, id string, after uint64) (in input, last uint64, more bool, err error) {
 	box := e.with.Inbox
 	if box == nil {
 		return in, after, false, nil

@@ -32,7 +32,7 @@ const releaseEvery = time.Second
 
 // release releases what a session has collected, where the Store is a Claimer. What could not be
 // released stays collected.
-func (e *Engine) release(ctx context.Context, x *session) {
+func (e *host) release(ctx context.Context, x *session) {
 	c := e.with.Claimer
 	for c != nil && len(x.released) > 0 {
 		chunk := x.released[:min(len(x.released), orderChunk)]

@@ -3,7 +3,8 @@ package ota
 import (
 	"math/bits"
 	"slices"
-	"sync"
+
+	"github.com/seed-19b57ce3/ota/internal/reuse"
 )
 
 // Rows are loaded a page at a time. What an owner holds of a plan is a few pages, whatever the size of plan and batch: a page
@@ -75,7 +76,7 @@ func (rs *residents) span(ordinal int) (from, to int) {
 
 // usedPages are pages of plans that have come to rest, by the bits of their size, until the next collection of garbage. Memory that
 // is used for the first time is a quarter of what a plan of a thousand agents costs.
-var usedPages [pageBits + 1]sync.Pool
+var usedPages [pageBits + 1]reuse.Pool[page]
 
 // retire gives all pages away. Nothing may be looked up any more.
 func (rs *residents) retire() {
@@ -96,7 +97,7 @@ func (rs *residents) buffer() (room []AgentRow) {
 			return room
 		}
 	}
-	if p, ok := usedPages[rs.bits].Get().(*page); ok {
+	if p := usedPages[rs.bits].Get(); p != nil {
 		room, p.read = p.read[:0], nil
 		rs.spare = append(rs.spare, p)
 	}

@@ -15,7 +15,8 @@ import (
 // driver is the shell around one plan's core: it owns nothing but goroutines. One goroutine, in run, owns the session; all others
 // send it values: outcomes through the pool, everything else through the mail.
 type driver struct {
-	e       *Engine
+	e       *host
+	office  office
 	id      string
 	session *session
 	pool    *pool
@@ -228,7 +229,7 @@ func (d *driver) call(now time.Time) {
 		if first := x.starts[0].deadline; first != 0 {
 			d.look = soonest(d.look, stamp(first).Add(d.e.opt.AbandonAfter))
 		}
-		x.starts = d.pool.push(x.starts, max(x.st.c.Policy.Concurrency, len(x.starts)), d.e.crowded())
+		x.starts = d.pool.push(x.starts, max(x.st.c.Policy.Concurrency, len(x.starts)), d.office.crowded())
 	}
 	for _, a := range x.asks {
 		d.ask(a)
