@@ -123,17 +123,17 @@ func (w *shellWorld) end(i int, dies bool) {
 	w.procs = append(w.procs[:i], w.procs[i+1:]...)
 	p.store.dead.Store(dies)
 	p.stop()
-	if w.bare() { // nothing tells a process that is late from one that begins
+	name := p.name
+	if w.r.IntN(3) == 0 {
+		name = fmt.Sprintf("%s-%d", p.name, w.made)
+	}
+	if w.bare() || !dies && name == p.name { // two that run at the same time must not share a name, nor a Store without leases
 		w.ended(<-p.done)
 	} else {
 		w.pending.Go(func() { w.ended(<-p.done) })
 	}
 	if w.r.IntN(2) == 0 {
 		w.after(time.Duration(w.r.Int64N(int64(2 * shellLease))))
-	}
-	name := p.name
-	if w.r.IntN(3) == 0 {
-		name = fmt.Sprintf("%s-%d", p.name, w.made)
 	}
 	w.start(name)
 }

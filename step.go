@@ -134,7 +134,6 @@ func (s *state) finish(now time.Time) {
 		return
 	}
 	s.told = st
-	s.fx.bump = s.fx.bump || st.Ended() // so that no verb lands which was decided before the end
 	e := Event{Kind: EventStatus, Batch: -1}
 	switch st {
 	case StatusCanceled:
@@ -151,6 +150,7 @@ func (s *state) finish(now time.Time) {
 			e.Reason, e.Text = br.Reason, br.String()
 		}
 	}
+	s.fx.bump = s.fx.bump || st.Ended() // so that no verb lands which was decided before the end
 	s.event(e)
 }
 
