@@ -215,7 +215,7 @@ func (x *session) lookOut(ctx context.Context) (err error) {
 // barCallsOut bars the agents for which a call of another plan or engine is out. Before an order it
 // looks again: a retry may put an agent back whose call was given up since by the process that lost the plan.
 func (x *session) barCallsOut(ctx context.Context) error {
-	if x.st.c.OrderCount > x.st.p.Folded {
+	if x.st.c.OrderCount > x.st.p.LastOrder {
 		if err := x.lookOut(ctx); err != nil {
 			return err
 		}

@@ -27,10 +27,10 @@ func TestAnAbandonedCallOutlivesItsDriver(t *testing.T) {
 		require.NoError(t, err)
 		zero := 0.0
 		p, err := e.Create(t.Context(), Spec{
-			Name: "stray", ToVersion: "2", Agents: AgentIDs("a"), Policy: Policy{FailureThreshold: &zero, AttemptLimit: time.Minute},
+			Name: "stray", ToVersion: "2", Agents: AgentIDs("a"), Policy: Policy{FailureThreshold: &zero, AttemptTimeout: time.Minute},
 		})
 		require.NoError(t, err)
-		_, err = e.Start(t.Context(), p.ID, By{})
+		_, err = e.Start(t.Context(), p.ID, Request{})
 		require.NoError(t, err)
 		p, err = e.RunPlan(t.Context(), p.ID)
 		var left *AbandonedError
@@ -38,7 +38,7 @@ func TestAnAbandonedCallOutlivesItsDriver(t *testing.T) {
 		require.Equal(t, 1, left.Calls)
 		require.Equal(t, StatusPaused, p.Status)
 
-		_, err = e.Resume(t.Context(), p.ID, RetryFailed(), By{})
+		_, err = e.Resume(t.Context(), p.ID, RetryFailed(), Request{})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)

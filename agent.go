@@ -38,7 +38,7 @@ type AgentInfo struct {
 	Version   string            `json:"version,omitempty"` // what it ran before the plan
 	Labels    map[string]string `json:"labels,omitempty"`
 	Status    TaskStatus        `json:"status"`
-	Touched   bool              `json:"touched"`  // it may have been changed
+	Changed   bool              `json:"touched"`  // it may have been changed
 	AtTarget  bool              `json:"atTarget"` // it succeeded without being changed
 	Unhealthy bool              `json:"unhealthy,omitempty"`
 	Tasks     []Task            `json:"tasks"` // in the order in which they are done; never empty
@@ -53,7 +53,7 @@ type Task struct {
 	TargetRelease string     `json:"targetRelease,omitempty"`
 	Status        TaskStatus `json:"status"`
 	Reason        Reason     `json:"reason"`             // how it ended, or why it waits
-	Touched       bool       `json:"touched"`            // it may have changed the agent: a rollback takes it back
+	Changed       bool       `json:"touched"`            // it may have changed the agent: a rollback takes it back
 	Attempts      int        `json:"attempts"`           // how often it was started
 	StartedAt     time.Time  `json:"startedAt,omitzero"` // the last time
 	EndedAt       time.Time  `json:"endedAt,omitzero"`

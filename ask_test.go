@@ -96,9 +96,9 @@ func TestEveryQuestionIsAnswered(t *testing.T) {
 func playQuestion(s *scene, kind string, executor func(*asked) Executor, first func(context.Context, <-chan struct{}) error, hangs bool) {
 	q := &asked{scripted: s.fleet, first: first, hung: make(chan struct{}), out: map[string]int{}}
 	s.Cleanup(func() { close(q.hung) })
-	p := Policy{Gate: Gate{Every: time.Second, MaxErrors: 3}, QueueLimit: time.Hour}
+	p := Policy{Gate: Gate{Interval: time.Second, MaxErrors: 3}, UnreachableTimeout: time.Hour}
 	if kind == "probe" {
-		p.Observe = Observe{Wait: 10 * time.Second, Probe: time.Second}
+		p.Soak = Soak{Duration: 10 * time.Second, Interval: time.Second}
 	}
 	agents := names("ok", 3)
 	if kind == "inspect" {
@@ -124,7 +124,7 @@ func playQuestion(s *scene, kind string, executor func(*asked) Executor, first f
 	stop := s.run(s.e)
 	for range 40 { // whoever loads the plan again asks again
 		s.after(time.Second)
-		_, err := s.engine(s.store, nil, "two").Annotate(s.ctx, id, map[string]string{"at": time.Now().String()}, nil, By{})
+		_, err := s.engine(s.store, nil, "two").Annotate(s.ctx, id, map[string]string{"at": time.Now().String()}, nil, Request{})
 		require.NoError(s, err)
 		if d := s.e.driver(id); d != nil {
 			d.post(func(m *mail) { m.looks = append(m.looks, func(x *session) { x.drop() }) })

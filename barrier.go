@@ -28,13 +28,13 @@ func promotedBarrier(v *view) (hold, bool) {
 }
 
 func observedBarrier(v *view) (hold, bool) {
-	o := v.c.Policy.Observe
+	o := v.c.Policy.Soak
 	if v.b.Unhealthy > 0 {
-		return hold{Why: ReasonObserving, Text: fmt.Sprintf("%d agents of batch %d are unhealthy", v.b.Unhealthy, v.b.Index)}, true
+		return hold{Why: ReasonSoaking, Text: fmt.Sprintf("%d agents of batch %d are unhealthy", v.b.Unhealthy, v.b.Index)}, true
 	}
-	waited := nanos(v.b.SettledAt) + int64(o.Wait)
+	waited := nanos(v.b.FinishedAt) + int64(o.Duration)
 	until := max(nanos(v.b.HealthySince), waited) + int64(o.Stable)
-	return hold{Why: ReasonObserving, Until: until, Text: fmt.Sprintf("batch %d", v.b.Index)}, v.now < until
+	return hold{Why: ReasonSoaking, Until: until, Text: fmt.Sprintf("batch %d", v.b.Index)}, v.now < until
 }
 
 func probedBarrier(v *view) (hold, bool) {
@@ -42,7 +42,7 @@ func probedBarrier(v *view) (hold, bool) {
 }
 
 func gateBarrier(v *view) (hold, bool) {
-	if !v.calls.gater || v.b.Gate == GatePass || v.c.Gated > v.b.Index || v.b.Changed == 0 {
+	if !v.calls.gater || v.b.Gate == GatePass || v.c.GateAccepted > v.b.Index || v.b.Changed == 0 {
 		return hold{}, false
 	}
 	return hold{Why: ReasonGate, Text: fmt.Sprintf("batch %d", v.b.Index), asksGate: true}, true

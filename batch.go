@@ -134,6 +134,6 @@ type Batch struct {
 	Counts      Counts      `json:"counts"`    // its agents by status
 	Tasks       Counts      `json:"tasks"`     // its tasks by status
 	StartedAt   time.Time   `json:"startedAt,omitzero"`
-	SettledAt   time.Time   `json:"settledAt,omitzero"` // when its last agent ended, the last time that happened
+	FinishedAt  time.Time   `json:"settledAt,omitzero"` // when its last agent ended, the last time that happened
 	CompletedAt time.Time   `json:"completedAt,omitzero"`
 }

@@ -58,7 +58,7 @@ func benchPlan(b *testing.B, ids []string) (*Engine, string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := e.Start(ctx, p.ID, By{}); err != nil {
+	if _, err := e.Start(ctx, p.ID, Request{}); err != nil {
 		b.Fatal(err)
 	}
 	return e, p.ID

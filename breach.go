@@ -7,7 +7,7 @@ import (
 )
 
 // Stamp says who did something, when and why.
-type Stamp struct {
+type Audit struct {
 	At     time.Time `json:"at"`
 	Actor  string    `json:"actor,omitempty"`
 	Reason string    `json:"reason,omitempty"`

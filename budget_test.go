@@ -120,7 +120,7 @@ func TestAFullRackHoldsUpNoOther(t *testing.T) {
 		}
 		p, err := s.e.Create(s.ctx, spec)
 		require.NoError(s, err)
-		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		s.said(s.e.Start(s.ctx, p.ID, Request{}))
 		s.run(s.e)
 		s.after(10*time.Second + time.Millisecond)
 		s.status(p.ID, StatusCompleted)
@@ -138,18 +138,18 @@ func TestALabelBudgetExplainsItself(t *testing.T) {
 		}
 		p, err := s.e.Create(s.ctx, spec)
 		require.NoError(s, err)
-		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		s.said(s.e.Start(s.ctx, p.ID, Request{}))
 		s.run(s.e)
 		s.after(500 * time.Millisecond)
 		x := s.explain(p.ID)
 		require.Equal(s, "As many agents with one value of a label are open as the policy allows: 17 agents wait for others with the same rack, of which 3 may be open", x.Sentence())
-		s.said(s.e.Edit(s.ctx, p.ID, func(p *Policy) { p.Budget.Max = 8 }, By{}))
+		s.said(s.e.Edit(s.ctx, p.ID, func(p *Policy) { p.Budget.Max = 8 }, Request{}))
 		s.after(100 * time.Millisecond)
 		require.Equal(s, 8, s.plan(p.ID).InFlight(), "an edit counts at once")
-		s.said(s.e.Edit(s.ctx, p.ID, func(p *Policy) { p.Budget = Budget{Label: "row", Max: 1} }, By{}))
+		s.said(s.e.Edit(s.ctx, p.ID, func(p *Policy) { p.Budget = Budget{Label: "row", Max: 1} }, Request{}))
 		s.after(2 * time.Second)
 		require.Equal(s, 1, s.plan(p.ID).InFlight(), "nobody has that label: they share the empty value")
-		s.said(s.e.Edit(s.ctx, p.ID, func(p *Policy) { p.Budget = Budget{} }, By{}))
+		s.said(s.e.Edit(s.ctx, p.ID, func(p *Policy) { p.Budget = Budget{} }, Request{}))
 		s.after(3 * time.Second)
 		s.status(p.ID, StatusCompleted)
 	})
@@ -166,11 +166,11 @@ func TestALabelBudgetAndEverythingElse(t *testing.T) {
 		}
 		spec := Spec{
 			Name: "x", FromVersion: "1", ToVersion: "2", Agents: listed(agents), Shape: Shape{Size: 12},
-			Policy: Policy{Concurrency: 5, Reserve: true, FailureThreshold: &one, Retry: Retry{Max: 1, Backoff: time.Second}, QueueLimit: 3 * time.Minute, Budget: Budget{Label: "rack", Max: 1}},
+			Policy: Policy{Concurrency: 5, Reserve: true, FailureThreshold: &one, Retry: RetryPolicy{Max: 1, Backoff: time.Second}, UnreachableTimeout: 3 * time.Minute, Budget: Budget{Label: "rack", Max: 1}},
 		}
 		p, err := s.e.Create(s.ctx, spec)
 		require.NoError(s, err)
-		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		s.said(s.e.Start(s.ctx, p.ID, Request{}))
 		stop := s.run(s.e)
 		s.after(4500 * time.Millisecond)
 		require.NoError(s, stop())
@@ -194,7 +194,7 @@ func TestALineLongerThanAPage(t *testing.T) {
 		s.fleet.latency = time.Second
 		p, err := s.e.Create(s.ctx, spec)
 		require.NoError(s, err)
-		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		s.said(s.e.Start(s.ctx, p.ID, Request{}))
 		stop := s.run(s.e)
 		s.after(20 * time.Second)
 		require.NoError(s, stop())

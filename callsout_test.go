@@ -160,7 +160,7 @@ func (w *stuckWorld) create(e *Engine, to string) string {
 	all := 1.0
 	p, err := e.Create(w.t.Context(), Spec{
 		Name: "to " + to, FromVersion: "1", ToVersion: to, Agents: AgentIDs("a", "b", "c"),
-		Policy: Policy{FailureThreshold: &all, AttemptLimit: 10 * time.Minute, Concurrency: 1},
+		Policy: Policy{FailureThreshold: &all, AttemptTimeout: 10 * time.Minute, Concurrency: 1},
 	})
 	w.NoError(err)
 	return p.ID
@@ -172,7 +172,7 @@ func (w *stuckWorld) started(e *Engine) string {
 	rival, err := e.Create(w.t.Context(), Spec{Name: "rival", FromVersion: "1", ToVersion: "4", Agents: AgentIDs("b")})
 	w.NoError(err)
 	w.watch(rival.ID)
-	_, err = e.Start(w.t.Context(), id, By{})
+	_, err = e.Start(w.t.Context(), id, Request{})
 	w.NoError(err)
 	time.Sleep(time.Minute)
 	w.Equal("1", w.version("b"))
@@ -197,7 +197,7 @@ var waysOut = []struct {
 		return e
 	}},
 	{"interrupted by cancel", false, func(w *stuckWorld, e *Engine, id string, _ func()) *Engine {
-		_, err := e.Cancel(w.t.Context(), id, true, By{})
+		_, err := e.Cancel(w.t.Context(), id, true, Request{})
 		w.NoError(err)
 		time.Sleep(time.Minute)
 		return e
@@ -250,12 +250,12 @@ var whatsNext = []struct {
 	{"the engine is killed", func(w *stuckWorld, e *Engine, id string, kill func()) {
 		other, _, _ := w.engine("three")
 		next := w.create(other, "3")
-		_, err := other.Start(w.t.Context(), next, By{})
+		_, err := other.Start(w.t.Context(), next, Request{})
 		w.ErrorIs(err, ErrClaimed)
 		kill()
 		w.watch("")
 		time.Sleep(time.Minute)
-		_, err = other.Start(w.t.Context(), next, By{})
+		_, err = other.Start(w.t.Context(), next, Request{})
 		w.NoError(err, "the lease of who made the call has ended")
 		time.Sleep(time.Minute)
 		w.Equal(StatusCompleted, w.status(other, next))
@@ -269,7 +269,7 @@ var whatsNext = []struct {
 func (w *stuckWorld) refusedUntilReturn(e *Engine, first string) {
 	next := w.create(e, "3")
 	for range 3 {
-		_, err := e.Start(w.t.Context(), next, By{})
+		_, err := e.Start(w.t.Context(), next, Request{})
 		var claimed *ClaimError
 		w.ErrorAs(err, &claimed)
 		w.Equal(1, claimed.Total, "%v", err)
@@ -278,7 +278,7 @@ func (w *stuckWorld) refusedUntilReturn(e *Engine, first string) {
 		w.Equal(first, c.Plan)
 		w.True(strings.HasPrefix(c.Engine, "one#"), c.Engine)
 		w.Contains(err.Error(), "has not returned")
-		p, err := e.Precheck(w.t.Context(), next, By{})
+		p, err := e.Precheck(w.t.Context(), next, Request{})
 		w.NoError(err)
 		w.Equal(claimed.Conflicts, p.Readiness.Conflicts)
 		time.Sleep(20 * time.Minute)
@@ -288,7 +288,7 @@ func (w *stuckWorld) refusedUntilReturn(e *Engine, first string) {
 	owners, err := w.store.Owners(w.t.Context())
 	w.NoError(err)
 	w.NotContains(strings.Join(owners, " "), "#", "the lease of the instance has ended with its last call")
-	_, err = e.Start(w.t.Context(), next, By{})
+	_, err = e.Start(w.t.Context(), next, Request{})
 	w.NoError(err)
 	time.Sleep(time.Minute)
 	w.Equal(StatusCompleted, w.status(e, next))
@@ -297,7 +297,7 @@ func (w *stuckWorld) refusedUntilReturn(e *Engine, first string) {
 
 // takenBackLast rolls a plan back.
 func (w *stuckWorld) takenBackLast(e, driver *Engine, id string) {
-	r, err := e.Rollback(w.t.Context(), id, RollbackSpec{}, By{})
+	r, err := e.Rollback(w.t.Context(), id, RollbackSpec{}, Request{})
 	w.NoError(err)
 	time.Sleep(20 * time.Minute)
 	p, err := driver.Plan(w.t.Context(), r.ID)

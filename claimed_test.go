@@ -35,7 +35,7 @@ func TestRefusedAgainAndAgain(t *testing.T) {
 		store.left.Store(n)
 		p, err := e.Create(t.Context(), Spec{ID: "p", Name: "p", ToVersion: "2", Agents: AgentIDs("a", "b", "c", "d")})
 		require.NoError(t, err)
-		_, err = e.Start(t.Context(), p.ID, By{})
+		_, err = e.Start(t.Context(), p.ID, Request{})
 		require.NoError(t, err)
 		p, err = e.RunPlan(t.Context(), p.ID)
 		require.NoError(t, err)

@@ -57,9 +57,9 @@ func (c Control) clone() Control {
 	c.Paused = cloneOf(c.Paused)
 	c.Cancel = cloneOf(c.Cancel)
 	c.Rollback = c.Rollback.clone()
-	if c.Template != nil {
-		t := c.Template.clone()
-		c.Template = &t
+	if c.RollbackSpec != nil {
+		t := c.RollbackSpec.clone()
+		c.RollbackSpec = &t
 	}
 	c.Orders = slices.Clone(c.Orders)
 	for i := range c.Orders {

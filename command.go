@@ -12,24 +12,24 @@ import (
 )
 
 // By says who says a verb, why, and on which condition. The zero value is an unnamed operator.
-type By struct {
+type Request struct {
 	Actor  string // who; at most 255 bytes
 	Reason string // why; at most 255 bytes
 	// Request makes the verb idempotent across lost answers. The same verb with the same request ID is carried out once.
 	// A repetition is success, changes nothing, and returns the plan as it is now; Control is not compared then. Repeat it
 	// after an error too: what was begun is finished. The plan remembers its newest 64 request IDs. At most 255 bytes.
-	Request string
+	ID string
 	// Control, when not 0, must be the present Control number of the plan that is named; otherwise the verb is refused with
 	// ErrConflict.
-	Control uint64
+	Generation uint64
 }
 
 // holds checks the condition on the plan that was named.
-func (b By) holds(row *PlanRow) error {
-	if b.Control == 0 || b.Control == row.ControlNumber {
+func (b Request) holds(row *PlanRow) error {
+	if b.Generation == 0 || b.Generation == row.ControlNumber {
 		return nil
 	}
-	return fmt.Errorf("%w: plan %s has control number %d, not %d", ErrConflict, row.ID, row.ControlNumber, b.Control)
+	return fmt.Errorf("%w: plan %s has control number %d, not %d", ErrConflict, row.ID, row.ControlNumber, b.Generation)
 }
 
 // saying is a verb being said to a plan: what the plan was when it was read, and what it becomes.
@@ -37,7 +37,7 @@ type saying struct {
 	ctx   context.Context
 	store Store
 	verb  Verb
-	by    By
+	by    Request
 	as    Verb // under which by.Request is remembered: verb, or zero for Precheck
 	row   PlanRow
 	now   time.Time
@@ -52,21 +52,21 @@ type saying struct {
 // carried out before.
 func (w *saying) prepare(say func(*saying) error) (c Commit, ok bool, err error) {
 	w.c = w.row.Control
-	if _, ok := w.c.known(w.by.Request, w.as); ok {
+	if _, ok := w.c.known(w.by.ID, w.as); ok {
 		return Commit{}, false, nil
 	}
 	if err := w.by.holds(&w.row); err != nil {
 		return Commit{}, false, err
 	}
 	w.exact, w.events = false, nil
-	if err := say(w); err != nil || len(w.events) == 0 && w.by.Request == "" {
+	if err := say(w); err != nil || len(w.events) == 0 && w.by.ID == "" {
 		return Commit{}, false, err
 	}
 	if len(w.events) == 0 { // remembered all the same: a repetition may find another state, and changes nothing then either
 		w.event(Event{Kind: EventFulfilled, Batch: -1, Text: w.verb.String()})
 	}
-	if id := w.by.Request; id != "" {
-		r := Request{ID: id, Verb: w.as}
+	if id := w.by.ID; id != "" {
+		r := PastRequest{ID: id, Verb: w.as}
 		if ref := w.c.Rollback; ref != nil && (w.as == VerbRollback || w.as == VerbCreateRollback) {
 			r.Plan = ref.ID
 		}
@@ -78,7 +78,7 @@ func (w *saying) prepare(say func(*saying) error) (c Commit, ok bool, err error)
 		status = unsure(status)
 	}
 	return Commit{
-		Plan: w.row.ID, Request: w.by.Request, Control: w.row.ControlNumber, Progress: w.row.ProgressNumber,
+		Plan: w.row.ID, Request: w.by.ID, Control: w.row.ControlNumber, Progress: w.row.ProgressNumber,
 		Exact: w.exact, NewControl: &w.c, Status: status, Log: encodeRecord(w.now, status, w.events...),
 	}, true, nil
 }
@@ -103,7 +103,7 @@ func (w *saying) done(c Commit, revision uint64) {
 
 func (w *saying) status() Status { return statusOf(&w.row.Control, &w.row.Progress) }
 
-func (w *saying) stamp() Stamp { return Stamp{At: w.now, Actor: w.by.Actor, Reason: w.by.Reason} }
+func (w *saying) stamp() Audit { return Audit{At: w.now, Actor: w.by.Actor, Reason: w.by.Reason} }
 
 func (w *saying) event(e Event) {
 	e.Actor = w.by.Actor
@@ -135,9 +135,9 @@ func (w *saying) start() error {
 	if err := w.legal(); err != nil {
 		return err
 	}
-	if p := &w.c.Policy; p.PlanLimit > 0 && neverOpens(p.Windows, w.now, w.now.Add(p.PlanLimit)) {
+	if p := &w.c.Policy; p.PlanTimeout > 0 && neverOpens(p.Windows, w.now, w.now.Add(p.PlanTimeout)) {
 		return &FieldError{
-			Field: "windows", Problem: "do not open before the plan's limit of " + p.PlanLimit.String() + " has passed",
+			Field: "windows", Problem: "do not open before the plan's limit of " + p.PlanTimeout.String() + " has passed",
 			Allowed: "a window that opens earlier, or a longer planLimit",
 		}
 	}
@@ -187,7 +187,7 @@ func (w *saying) cancel(interrupt bool) error {
 			return w.refuse("its calls are being interrupted already")
 		}
 	}
-	w.c.Cancel = &Stop{Stamp: w.stamp(), Interrupt: interrupt}
+	w.c.Cancel = &Stop{Audit: w.stamp(), Interrupt: interrupt}
 	w.exact = w.row.Progress.Counts.Running+w.row.Progress.Counts.Waiting == 0
 	e := Event{Kind: EventCanceled, Batch: -1, Number: w.row.Progress.Counts.Running}
 	if interrupt {
@@ -222,7 +222,7 @@ func (w *saying) promote(batch int) error {
 // order adds an order for the owner.
 func (w *saying) order(kind OrderKind, agents []string, batches []int) {
 	w.c.OrderCount++
-	w.c.Orders = slices.DeleteFunc(slices.Clone(w.c.Orders), func(o Order) bool { return o.Number <= w.row.Progress.Folded })
+	w.c.Orders = slices.DeleteFunc(slices.Clone(w.c.Orders), func(o Order) bool { return o.Number <= w.row.Progress.LastOrder })
 	w.c.Orders = append(w.c.Orders, Order{Number: w.c.OrderCount, Kind: kind, Agents: agents, Batches: batches, By: w.stamp()})
 	w.event(Event{Kind: EventOrdered, Batch: -1, Number: int(w.c.OrderCount), Text: orderText(kind, agents)})
 }
@@ -352,7 +352,7 @@ func (w *saying) freeze(spec RollbackSpec, start bool) error {
 				return err
 			}
 		}
-		if p := &w.row.Progress; p.Touched+p.Counts.Running == 0 {
+		if p := &w.row.Progress; p.Changed+p.Counts.Running == 0 {
 			return fmt.Errorf("%w: plan %s has touched no agent", ErrNothing, w.row.ID)
 		}
 		ref = &RollbackRef{ID: rollbackID(w.row.ID, w.c.Rollbacks), Spec: spec, Frozen: w.stamp()}
@@ -377,9 +377,9 @@ func (w *saying) rollBack(id, request string) error {
 		return nil
 	}
 	started := *ref
-	started.Started = &Stop{Stamp: w.stamp(), Interrupt: ref.Spec.Interrupt}
+	started.Started = &Stop{Audit: w.stamp(), Interrupt: ref.Spec.Interrupt}
 	started.Request = request
-	w.c.Undone = w.row.Progress.Struck
+	w.c.RolledBackBreach = w.row.Progress.LastBreach
 	w.c.Rollback = &started
 	w.event(Event{Kind: EventRollback, Batch: -1, Text: id})
 	return nil
@@ -392,6 +392,6 @@ func (w *saying) callOff(why string) {
 		w.c.Rollbacks++
 		why = ref.ID + ": " + why
 	}
-	w.c.Undone = w.row.Progress.Struck
+	w.c.RolledBackBreach = w.row.Progress.LastBreach
 	w.event(Event{Kind: EventRollbackOff, Batch: -1, Text: string(cleanMessage(why))})
 }

@@ -367,7 +367,7 @@ func TestNewRefusesWhatIsNilInside(t *testing.T) {
 	endless.Executor = endless
 	for what, x := range map[string]Executor{
 		"executor (ota.ExecutorFunc) is nil inside":               ExecutorFunc(nil),
-		"executor (ota.waiting) is nil inside":                    Waiting(nil),
+		"executor (ota.waiting) is nil inside":                    Async(nil),
 		"executor (*ota.capable) is nil inside":                   (*capable)(nil),
 		"executor (ota.wrappedExecutor) wraps a ota.ExecutorFunc": wrappedExecutor{ExecutorFunc(nil)},
 		"executor (*ota.loop) wraps itself":                       endless,
@@ -424,9 +424,9 @@ func TestWrappersKeepTheProtection(t *testing.T) {
 		require.NotContains(t, strings.Join(p.Warnings, " "), "claims")
 		ids = append(ids, p.ID)
 	}
-	_, err = e.Start(t.Context(), ids[0], By{})
+	_, err = e.Start(t.Context(), ids[0], Request{})
 	require.NoError(t, err)
-	_, err = e.Start(t.Context(), ids[1], By{})
+	_, err = e.Start(t.Context(), ids[1], Request{})
 	require.ErrorIs(t, err, ErrClaimed)
 	p, err := e.RunPlan(t.Context(), ids[0])
 	require.NoError(t, err)

@@ -62,7 +62,7 @@ func costPlan(t *testing.T, s Store, n int) (e *Engine, id string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Start(t.Context(), p.ID, By{}); err != nil {
+	if _, err := e.Start(t.Context(), p.ID, Request{}); err != nil {
 		t.Fatal(err)
 	}
 	return e, p.ID

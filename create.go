@@ -274,11 +274,11 @@ func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 	if d.stuck > 0 && !d.learns {
 		spec.Warnings = append(spec.Warnings, fmt.Sprintf("%d of %d agents have no version to go back to: a rollback leaves them out", d.stuck, d.cut.total))
 	}
-	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), Template: s.Rollback}
+	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), RollbackSpec: s.Rollback}
 	if p.Budget.Label != "" {
-		c.Bare = d.bare
+		c.Unlabeled = d.bare
 	}
-	c.Warnings = policyWarnings(p, batches, d.cut.total, c.Bare)
+	c.Warnings = policyWarnings(p, batches, d.cut.total, c.Unlabeled)
 	return created(spec, c, batches, cmp.Or(s.Actor, s.CreatedBy), now), nil
 }
 

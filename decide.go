@@ -26,10 +26,10 @@ func (v *view) deadline() int64 {
 		return 0
 	}
 	var at int64
-	if !v.p.Late {
+	if !v.p.TimeoutReported {
 		at = nanos(planDeadline(v.c))
 	}
-	if v.b != nil && !v.b.Late {
+	if v.b != nil && !v.b.TimeoutReported {
 		at = earlier(at, nanos(batchDeadline(v.c, v.b)))
 	}
 	return at
@@ -85,7 +85,7 @@ func (v *view) decide() decision {
 			return decision{do: doSettle}
 		}
 		return v.decideStart()
-	case BatchObserving:
+	case BatchSoaking:
 		return v.decideClose()
 	default:
 		return decision{do: doNext}

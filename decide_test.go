@@ -8,7 +8,7 @@ import (
 )
 
 func TestStatusOf(t *testing.T) {
-	on, stop := &Stamp{}, &Stop{}
+	on, stop := &Audit{}, &Stop{}
 	breach := []Breach{{Number: 1, Reason: ReasonThreshold}}
 	undo := []Breach{{Number: 1, Reason: ReasonThreshold, Action: ActionRollback}}
 	done := time.Unix(1, 0)
@@ -24,8 +24,8 @@ func TestStatusOf(t *testing.T) {
 		{"paused", Control{Started: on, Paused: on}, Progress{Counts: Counts{Waiting: 3}}, StatusPaused},
 		{"breach in flight", Control{Started: on}, Progress{Counts: Counts{Running: 1}, Breaches: breach}, StatusPausing},
 		{"breach", Control{Started: on}, Progress{Breaches: breach}, StatusPaused},
-		{"breach answered", Control{Started: on, Cleared: 1}, Progress{Breaches: breach}, StatusRunning},
-		{"breach answered, and a pause", Control{Started: on, Cleared: 1, Paused: on}, Progress{Breaches: breach}, StatusPaused},
+		{"breach answered", Control{Started: on, AnsweredBreach: 1}, Progress{Breaches: breach}, StatusRunning},
+		{"breach answered, and a pause", Control{Started: on, AnsweredBreach: 1, Paused: on}, Progress{Breaches: breach}, StatusPaused},
 		{"frozen", Control{Started: on, Rollback: &RollbackRef{}}, Progress{}, StatusPaused},
 		{"frozen in flight", Control{Started: on, Rollback: &RollbackRef{}}, Progress{Counts: Counts{Running: 1}}, StatusPausing},
 		{"canceled while pending", Control{Cancel: stop}, Progress{}, StatusCanceled},
@@ -36,7 +36,7 @@ func TestStatusOf(t *testing.T) {
 		{"completed before it was paused", Control{Started: on, Paused: on}, Progress{End: StatusCompleted}, StatusCompleted},
 		{"completed and frozen", Control{Started: on, Rollback: &RollbackRef{}}, Progress{End: StatusCompleted}, StatusCompleted},
 		{"wants a rollback", Control{Started: on}, Progress{Breaches: undo, Counts: Counts{Running: 2}}, StatusRollingBack},
-		{"had its rollback", Control{Started: on, Undone: 1}, Progress{Breaches: undo}, StatusPaused},
+		{"had its rollback", Control{Started: on, RolledBackBreach: 1}, Progress{Breaches: undo}, StatusPaused},
 		{"rolls back", Control{Started: on, Rollback: &RollbackRef{Started: stop}}, Progress{End: StatusCompleted}, StatusRollingBack},
 		{"rolls back, canceled", Control{Started: on, Cancel: stop, Rollback: &RollbackRef{Started: stop}}, Progress{}, StatusRollingBack},
 		{"rolled back", Control{Started: on, Cancel: stop, Rollback: &RollbackRef{Started: stop, Done: done}}, Progress{End: StatusCompleted}, StatusRolledBack},
@@ -50,7 +50,7 @@ func someView(change func(*view)) *view {
 	p := Policy{Concurrency: 4, FailureThreshold: ptr(0.2)}.withDefaults()
 	v := &view{
 		status: StatusRunning, spec: &PlanSpec{Agents: 20, Batches: 2}, now: noon, fresh: 10,
-		c: &Control{Started: &Stamp{}, Policy: p}, p: &Progress{Counts: Counts{Pending: 20}},
+		c: &Control{Started: &Audit{}, Policy: p}, p: &Progress{Counts: Counts{Pending: 20}},
 		b: &BatchRow{Size: 10, Status: BatchRunning, Counts: Counts{Pending: 10}},
 	}
 	change(v)
@@ -70,18 +70,18 @@ func TestLimits(t *testing.T) {
 		{"open ones", func(v *view) { v.p.Open = 3 }, -1, 1, ReasonNone},
 		{"concurrency", func(v *view) { v.p.Open = 4 }, -1, 0, ReasonConcurrency},
 		{"lowered concurrency", func(v *view) { v.p.Open = 9 }, -1, 0, ReasonConcurrency},
-		{"paused", func(v *view) { v.c.Paused = &Stamp{At: at} }, 0, 0, ReasonPaused},
+		{"paused", func(v *view) { v.c.Paused = &Audit{At: at} }, 0, 0, ReasonPaused},
 		{"breached", func(v *view) { v.p.Breaches = []Breach{{Number: 1}} }, 0, 0, ReasonBreached},
-		{"answered", func(v *view) { v.p.Breaches, v.c.Cleared = []Breach{{Number: 1}}, 1 }, -1, 4, ReasonNone},
+		{"answered", func(v *view) { v.p.Breaches, v.c.AnsweredBreach = []Breach{{Number: 1}}, 1 }, -1, 4, ReasonNone},
 		{"canceled", func(v *view) { v.c.Cancel = &Stop{} }, 0, 0, ReasonCanceling},
 		{"frozen", func(v *view) { v.c.Rollback = &RollbackRef{} }, 0, 0, ReasonFrozen},
 		{"rolling back", func(v *view) { v.c.Rollback = &RollbackRef{Started: &Stop{}} }, 0, 0, ReasonRollingBack},
 		{"order", func(v *view) { v.c.OrderCount = 1 }, 0, 0, ReasonOrders},
-		{"order done", func(v *view) { v.c.OrderCount, v.p.Folded = 1, 1 }, -1, 4, ReasonNone},
+		{"order done", func(v *view) { v.c.OrderCount, v.p.LastOrder = 1, 1 }, -1, 4, ReasonNone},
 		{"draining", func(v *view) { v.calls.draining = true }, 0, 0, ReasonDraining},
 		{"lease", func(v *view) { v.calls.leaseOut = true }, 0, 0, ReasonLease},
 		{"source in flight", func(v *view) { v.spec.Source = "x" }, 0, 0, ReasonSource},
-		{"source drained, doubts left", func(v *view) { v.spec.Source, v.spec.Doubtful, v.calls.source = "x", 2, true }, 0, 0, ReasonSource},
+		{"source drained, doubts left", func(v *view) { v.spec.Source, v.spec.Unconfirmed, v.calls.source = "x", 2, true }, 0, 0, ReasonSource},
 		{"source drained", func(v *view) { v.spec.Source, v.calls.source = "x", true }, -1, 4, ReasonNone},
 		{"reserve", func(v *view) { v.c.Policy.Reserve = true }, -1, 3, ReasonNone},
 		{"reserve, one failed", func(v *view) { v.c.Policy.Reserve, v.b.Counts.Failed = true, 1 }, -1, 2, ReasonNone},
@@ -117,8 +117,8 @@ func TestBarriers(t *testing.T) {
 	sec := func(n int) time.Time { return time.Unix(0, noon).UTC().Add(time.Duration(n) * time.Second) }
 	observing := func(change func(*view)) func(*view) {
 		return func(v *view) {
-			v.b.Status, v.b.SettledAt, v.b.HealthySince = BatchObserving, sec(-10), sec(-10)
-			v.c.Policy.Observe = Observe{Wait: 20 * time.Second}
+			v.b.Status, v.b.FinishedAt, v.b.HealthySince = BatchSoaking, sec(-10), sec(-10)
+			v.c.Policy.Soak = Soak{Duration: 20 * time.Second}
 			change(v)
 		}
 	}
@@ -128,18 +128,18 @@ func TestBarriers(t *testing.T) {
 		list   []func(*view) (hold, bool)
 		want   *hold
 	}{
-		{"first batch is never held", func(v *view) { v.c.Policy.Hold.Every = true }, openers, nil},
-		{"held", func(v *view) { v.c.Policy.Hold.Every, v.b.Index = true, 2 }, openers, &hold{Why: ReasonHeld, Verb: VerbPromote, Text: "batch 2"}},
-		{"promoted", func(v *view) { v.c.Policy.Hold.Every, v.b.Index, v.c.Promoted = true, 2, 2 }, openers, nil},
-		{"watched", observing(func(*view) {}), closers, &hold{Why: ReasonObserving, Until: noon + 10e9, Text: "batch 0"}},
+		{"first batch is never held", func(v *view) { v.c.Policy.Hold.All = true }, openers, nil},
+		{"held", func(v *view) { v.c.Policy.Hold.All, v.b.Index = true, 2 }, openers, &hold{Why: ReasonHeld, Verb: VerbPromote, Text: "batch 2"}},
+		{"promoted", func(v *view) { v.c.Policy.Hold.All, v.b.Index, v.c.Promoted = true, 2, 2 }, openers, nil},
+		{"watched", observing(func(*view) {}), closers, &hold{Why: ReasonSoaking, Until: noon + 10e9, Text: "batch 0"}},
 		{"watched long enough", observing(func(v *view) { v.now += 10e9 }), closers, nil},
-		{"not stable yet", observing(func(v *view) { v.c.Policy.Observe.Stable = 30 * time.Second; v.now += 39e9 }), closers, &hold{Why: ReasonObserving, Until: noon + 40e9, Text: "batch 0"}},
-		{"stable", observing(func(v *view) { v.c.Policy.Observe.Stable = 30 * time.Second; v.now += 40e9 }), closers, nil},
+		{"not stable yet", observing(func(v *view) { v.c.Policy.Soak.Stable = 30 * time.Second; v.now += 39e9 }), closers, &hold{Why: ReasonSoaking, Until: noon + 40e9, Text: "batch 0"}},
+		{"stable", observing(func(v *view) { v.c.Policy.Soak.Stable = 30 * time.Second; v.now += 40e9 }), closers, nil},
 		{"healthy again only later", observing(func(v *view) {
-			v.c.Policy.Observe.Stable, v.b.HealthySince = 30*time.Second, sec(15)
+			v.c.Policy.Soak.Stable, v.b.HealthySince = 30*time.Second, sec(15)
 			v.now += 44e9
-		}), closers, &hold{Why: ReasonObserving, Until: noon + 45e9, Text: "batch 0"}},
-		{"unhealthy", observing(func(v *view) { v.b.Unhealthy, v.now = 2, v.now+1e12 }), closers, &hold{Why: ReasonObserving, Text: "2 agents of batch 0 are unhealthy"}},
+		}), closers, &hold{Why: ReasonSoaking, Until: noon + 45e9, Text: "batch 0"}},
+		{"unhealthy", observing(func(v *view) { v.b.Unhealthy, v.now = 2, v.now+1e12 }), closers, &hold{Why: ReasonSoaking, Text: "2 agents of batch 0 are unhealthy"}},
 		{"nobody was asked", observing(func(v *view) { v.calls.prober, v.now = true, v.now+1e12 }), closers, &hold{Why: ReasonInquiry, Text: "asking the agents of the batch how they are"}},
 		{"all were asked", observing(func(v *view) { v.calls.prober, v.probed, v.now = true, true, v.now+1e12 }), closers, nil},
 	} {
@@ -164,7 +164,7 @@ func TestDecide(t *testing.T) {
 		{"no more than there are", func(v *view) { v.b.Counts.Pending, v.fresh = 2, 2 }, decision{do: doStart, all: 2, fresh: 2}},
 		{"those that hold a slot go first", func(v *view) { v.held, v.p.Open = 3, 3 }, decision{do: doStart, all: 4, fresh: 1}},
 		{"held ones pass a full house", func(v *view) { v.held, v.p.Open = 3, 4 }, decision{do: doStart, all: 3}},
-		{"held ones do not pass a pause", func(v *view) { v.held, v.status, v.c.Paused = 3, StatusPaused, &Stamp{} }, decision{}},
+		{"held ones do not pass a pause", func(v *view) { v.held, v.status, v.c.Paused = 3, StatusPaused, &Audit{} }, decision{}},
 		{"barred ones do not count", func(v *view) { v.b.Counts.Pending, v.barred, v.fresh = 2, 2, 0 }, decision{}},
 		{"those of full lanes do not count", func(v *view) { v.inLine, v.fresh = 10, 0 }, decision{}},
 		{"wakes for the next timer", func(v *view) { v.b.Counts, v.fresh = Counts{Waiting: 1}, 0; v.wake = noon + 5 }, decision{wake: noon + 5}},
@@ -172,7 +172,7 @@ func TestDecide(t *testing.T) {
 		{"opens nothing that may not start", func(v *view) { v.b.Status, v.calls.draining = BatchPending, true }, decision{}},
 		{"settles", func(v *view) { v.b.Counts = Counts{Succeeded: 9, Failed: 1} }, decision{do: doSettle}},
 		{"settles while paused", func(v *view) { v.status, v.b.Counts = StatusPaused, Counts{Succeeded: 10} }, decision{do: doSettle}},
-		{"closes", func(v *view) { v.b.Status = BatchObserving }, decision{do: doClose}},
+		{"closes", func(v *view) { v.b.Status = BatchSoaking }, decision{do: doClose}},
 		{"goes on", func(v *view) { v.b.Status = BatchCompleted }, decision{do: doNext}},
 		{"completes", func(v *view) { v.b, v.p.Batch = nil, 2 }, decision{do: doComplete}},
 		{"completes no paused plan", func(v *view) { v.b, v.p.Batch, v.status = nil, 2, StatusPaused }, decision{}},

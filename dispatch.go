@@ -27,7 +27,7 @@ func (x *session) handOut() (again bool) {
 	st.asks = st.asks[:0]
 	if st.asksGate {
 		st.asksGate = false
-		x.asks = append(x.asks, ask{kind: askGate, batch: st.p.Batch, settled: st.current().SettledAt})
+		x.asks = append(x.asks, ask{kind: askGate, batch: st.p.Batch, settled: st.current().FinishedAt})
 	}
 	for st.queue.inspect.len() > 0 {
 		r := st.rows.at(st.queue.inspect.pop())
@@ -81,7 +81,7 @@ func (r *resident) plain() bool {
 
 // deadline is when the call of a running task is to end, Unix nanoseconds; 0: it has no limit.
 func (s *state) deadline(t *TaskState) int64 {
-	if limit := s.c.Policy.AttemptLimit; limit != NoLimit && t.Status == TaskRunning {
+	if limit := s.c.Policy.AttemptTimeout; limit != NoTimeout && t.Status == TaskRunning {
 		return t.Started + int64(limit)
 	}
 	return 0
@@ -94,7 +94,7 @@ func (s *state) attempt(r *resident, task int) Attempt {
 		Plan: s.id, Agent: r.Agent.ID, Task: task, Component: work.Component, Number: int(t.Number), Epoch: s.epoch,
 		FromVersion: r.from(&s.spec, task), FromRelease: work.FromRelease,
 		ToVersion: work.ToVersion, ToRelease: work.ToRelease,
-		Repeat: t.Why == ReasonRepeat, Rollback: s.spec.Source != "",
+		Repeat: t.Why == ReasonRepeat, IsRollback: s.spec.Source != "",
 		Labels: r.Agent.Labels, Annotations: s.c.Annotations, Deadline: stamp(s.deadline(t)),
 	}
 }

@@ -75,10 +75,10 @@ func TestDocumentedPolicies(t *testing.T) {
 			t.Errorf("the reason %s is not documented", r.word)
 		}
 	}
-	defaults := Policy{Observe: Observe{Wait: 1}}.withDefaults()
+	defaults := Policy{Soak: Soak{Duration: 1}}.withDefaults()
 	for field, value := range map[string]any{
-		"Concurrency": defaults.Concurrency, "FailureThreshold": *defaults.FailureThreshold, "AttemptLimit": "30 min",
-		"QueueLimit": "1 h", "Observe.Probe": "10 s", "MaxAbandoned": "Concurrency",
+		"Concurrency": defaults.Concurrency, "FailureThreshold": *defaults.FailureThreshold, "AttemptTimeout": "30 min",
+		"UnreachableTimeout": "1 h", "Soak.Interval": "10 s", "MaxAbandoned": "Concurrency",
 	} {
 		if i := slices.IndexFunc(strings.Split(text, "\n"), func(line string) bool {
 			cells := cellsOf(line)

@@ -68,7 +68,7 @@ func (w *saying) edit(change func(*Policy)) error {
 // was budgeted before is not known without reading them all, and not told.
 func (w *saying) renewWarnings() error {
 	if w.c.Policy.Budget.Label != w.row.Control.Policy.Budget.Label {
-		w.c.Bare = 0
+		w.c.Unlabeled = 0
 	}
 	var batches []BatchRow
 	for from := 0; w.c.Policy.Scope == ScopeBatch; {
@@ -82,7 +82,7 @@ func (w *saying) renewWarnings() error {
 		}
 		from = batches[len(batches)-1].Index + 1
 	}
-	w.c.Warnings = policyWarnings(w.c.Policy, batches, w.row.Spec.Agents, w.c.Bare)
+	w.c.Warnings = policyWarnings(w.c.Policy, batches, w.row.Spec.Agents, w.c.Unlabeled)
 	if w.row.Source == "" {
 		return nil
 	}

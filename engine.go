@@ -60,7 +60,7 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 // *ClaimError when agents belong to another active plan, or to one that has ended while a call of it for an agent has
 // not returned. It returns a *StateError when the plan is not pending or running.
 // Starting a rollback plan makes its source roll back.
-func (e *Engine) Start(ctx context.Context, id string, by By) (Plan, error) {
+func (e *Engine) Start(ctx context.Context, id string, by Request) (Plan, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
 		return Plan{}, fmt.Errorf("ota: start plan %s: %w", id, err)
@@ -97,15 +97,15 @@ func (e *Engine) claim(ctx context.Context, id, from string) error {
 
 // Pause makes a plan start nothing more. Once it has returned, no commit makes a task running in any process; calls that
 // were made drain, and InFlight of the returned plan tells how many there are. The plan stays paused until Resume.
-func (e *Engine) Pause(ctx context.Context, id string, by By) (Plan, error) {
+func (e *Engine) Pause(ctx context.Context, id string, by Request) (Plan, error) {
 	return e.say(ctx, id, VerbPause, by, (*saying).pause)
 }
 
 // Resume makes a pausing or paused plan run again, and answers everything that paused it: an operator, and every breach that
 // stands. The zero Decision suffices unless a threshold is still exceeded, which takes Accept, Raise or RetryFailed, or a
-// PlanLimit or BatchLimit has passed, which takes Accept, or more time by Edit beforehand. Without it Resume changes nothing
+// PlanTimeout or BatchTimeout has passed, which takes Accept, or more time by Edit beforehand. Without it Resume changes nothing
 // and returns a *BreachError with the first breach that needs more. A gate is asked again, unless Accept passes it.
-func (e *Engine) Resume(ctx context.Context, id string, d Decision, by By) (Plan, error) {
+func (e *Engine) Resume(ctx context.Context, id string, d Decision, by Request) (Plan, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
 		return Plan{}, fmt.Errorf("ota: resume plan %s: %w", id, err)
@@ -119,36 +119,36 @@ func (e *Engine) Resume(ctx context.Context, id string, d Decision, by By) (Plan
 }
 
 // Promote lets a held batch begin, given by its index: the next one that was not begun.
-func (e *Engine) Promote(ctx context.Context, id string, batch int, by By) (Plan, error) {
+func (e *Engine) Promote(ctx context.Context, id string, batch int, by Request) (Plan, error) {
 	return e.say(ctx, id, VerbPromote, by, func(w *saying) error { return w.promote(batch) })
 }
 
 // Skip leaves agents out that were not started; an agent that waits for a retry fails with its last error. Other plans
 // may have a skipped agent at once, unless this plan has changed it.
-func (e *Engine) Skip(ctx context.Context, id string, agents []string, by By) (Plan, error) {
+func (e *Engine) Skip(ctx context.Context, id string, agents []string, by Request) (Plan, error) {
 	return e.say(ctx, id, VerbSkip, by, func(w *saying) error { return w.skip(agents) })
 }
 
 // Retry puts failed agents back; all of them when none is named, those whose failure was accepted too. Their batches run, and
 // are observed, again.
-func (e *Engine) Retry(ctx context.Context, id string, agents []string, by By) (Plan, error) {
+func (e *Engine) Retry(ctx context.Context, id string, agents []string, by Request) (Plan, error) {
 	return e.say(ctx, id, VerbRetry, by, func(w *saying) error { return w.retry(agents) })
 }
 
 // Edit changes the policy of a plan that has not ended: change gets the present policy and alters it. The new one counts
 // from the next decision on, and the plan is judged by it at once; a breach that stands is answered by Resume only.
-func (e *Engine) Edit(ctx context.Context, id string, change func(*Policy), by By) (Plan, error) {
+func (e *Engine) Edit(ctx context.Context, id string, change func(*Policy), by Request) (Plan, error) {
 	return e.say(ctx, id, VerbEdit, by, func(w *saying) error { return w.edit(change) })
 }
 
 // Annotate sets and removes annotations, in any status.
-func (e *Engine) Annotate(ctx context.Context, id string, set map[string]string, remove []string, by By) (Plan, error) {
+func (e *Engine) Annotate(ctx context.Context, id string, set map[string]string, remove []string, by Request) (Plan, error) {
 	return e.say(ctx, id, VerbAnnotate, by, func(w *saying) error { return w.annotate(set, remove) })
 }
 
 // say carries out a verb: through the plan's owner when that is in this process, which keeps the two from refusing each
 // other's commits, and straight in the Store otherwise.
-func (e *Engine) say(ctx context.Context, id string, verb Verb, by By, f func(*saying) error) (Plan, error) {
+func (e *Engine) say(ctx context.Context, id string, verb Verb, by Request, f func(*saying) error) (Plan, error) {
 	row, err := e.sayRow(ctx, id, verb, by, f)
 	if err != nil {
 		return Plan{}, err
@@ -156,7 +156,7 @@ func (e *Engine) say(ctx context.Context, id string, verb Verb, by By, f func(*s
 	return planOf(&row), nil
 }
 
-func (e *Engine) sayRow(ctx context.Context, id string, verb Verb, by By, f func(*saying) error) (PlanRow, error) {
+func (e *Engine) sayRow(ctx context.Context, id string, verb Verb, by Request, f func(*saying) error) (PlanRow, error) {
 	return e.sayAs(ctx, id, &saying{ctx: ctx, store: e.store, verb: verb, as: verb, by: by}, f)
 }
 
@@ -165,7 +165,7 @@ func (e *Engine) sayAs(ctx context.Context, id string, w *saying, f func(*saying
 	var m mistakes
 	checkText(&m, "by.actor", w.by.Actor, maxText)
 	checkText(&m, "by.reason", w.by.Reason, maxText)
-	checkText(&m, "by.request", w.by.Request, maxText)
+	checkText(&m, "by.request", w.by.ID, maxText)
 	if err := m.result(); err != nil {
 		return PlanRow{}, err
 	}
@@ -182,7 +182,7 @@ func (e *Engine) sayTo(ctx context.Context, id string, w *saying, f func(*saying
 		if !handled {
 			row, err = e.commitVerb(ctx, id, w, f)
 		}
-		if err == nil || w.by.Control != 0 || !errors.Is(err, ErrConflict) {
+		if err == nil || w.by.Generation != 0 || !errors.Is(err, ErrConflict) {
 			return row, err
 		}
 		w.loose = true
@@ -219,7 +219,7 @@ func (e *Engine) logCompanions() {
 func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	id := row.ID
 	d := &driver{e: &e.host, office: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: e.newSession(id, row.Epoch)}
-	d.told = notice{struck: row.Progress.Struck, status: row.Status}
+	d.told = notice{struck: row.Progress.LastBreach, status: row.Status}
 	d.life, d.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
 	d.calls, d.endCalls = context.WithCancelCause(d.life)
 	d.pool = newPool(e.exec, e.opt.Clock, d.calls, d.wake, e.lease.ok)

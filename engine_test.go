@@ -21,7 +21,7 @@ func TestPauseThroughAnotherEngine(t *testing.T) {
 			s.run(s.e)
 			s.after(time.Second + time.Duration(seed)*7*time.Millisecond)
 			other := s.engine(s.store, nil, "two") // it runs nothing
-			p := s.said(other.Pause(s.ctx, id, By{}))
+			p := s.said(other.Pause(s.ctx, id, Request{}))
 			at := p.Revision
 			s.after(time.Minute)
 			s.status(id, StatusPaused)
@@ -52,7 +52,7 @@ func TestLostAcknowledgements(t *testing.T) {
 func TestAbandonedCalls(t *testing.T) {
 	t.Run("too many pause the plan", func(t *testing.T) {
 		inScene(t, func(s *scene) {
-			id := s.start(Policy{Concurrency: 2, FailureThreshold: ptr(1.0), AttemptLimit: time.Minute}, Shape{}, "stuck-1", "stuck-2", "stuck-3", "ok-4")
+			id := s.start(Policy{Concurrency: 2, FailureThreshold: ptr(1.0), AttemptTimeout: time.Minute}, Shape{}, "stuck-1", "stuck-2", "stuck-3", "ok-4")
 			s.run(s.e)
 			s.after(5 * time.Minute)
 			p := s.plan(id)
@@ -63,20 +63,20 @@ func TestAbandonedCalls(t *testing.T) {
 			s.after(time.Second)
 			require.Len(s, s.events(id, EventLate), 3)
 			require.Equal(s, 3, s.plan(id).Counts.Failed, "late results are ignored")
-			s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+			s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 			s.after(5 * time.Second)
 			s.status(id, StatusCompleted)
 		})
 	})
 	t.Run("the agent takes no other attempt until the call returns", func(t *testing.T) {
 		inScene(t, func(s *scene) {
-			id := s.start(Policy{FailureThreshold: ptr(1.0), AttemptLimit: time.Minute, MaxAbandoned: 5, Concurrency: 1}, Shape{}, "stuck-1", "slow-2")
+			id := s.start(Policy{FailureThreshold: ptr(1.0), AttemptTimeout: time.Minute, MaxAbandoned: 5, Concurrency: 1}, Shape{}, "stuck-1", "slow-2")
 			s.fleet.latency = 5 * time.Second
 			s.fleet.do = func(_ context.Context, a Attempt) (Result, bool, error) { return Result{}, a.Number > 1, nil }
 			s.run(s.e)
 			s.after(68 * time.Second)
 			require.Equal(s, TaskFailed, s.agent(id, "stuck-1").Status)
-			s.said(s.e.Retry(s.ctx, id, []string{"stuck-1"}, By{}))
+			s.said(s.e.Retry(s.ctx, id, []string{"stuck-1"}, Request{}))
 			s.after(5 * time.Minute)
 			require.Equal(s, TaskPending, s.agent(id, "stuck-1").Status)
 			require.Len(s, s.fleet.made("stuck-1"), 1)
@@ -149,24 +149,24 @@ func TestInterrupt(t *testing.T) {
 		id := s.start(Policy{Concurrency: 2}, Shape{}, "hang-1", "slow-2", "ok-3")
 		s.run(s.e)
 		s.after(time.Second)
-		p := s.said(s.e.Cancel(s.ctx, id, true, By{}))
+		p := s.said(s.e.Cancel(s.ctx, id, true, Request{}))
 		require.Equal(s, 2, p.InFlight())
 		s.after(time.Second)
 		p = s.plan(id)
 		require.Equal(s, StatusCanceled, p.Status)
 		require.Equal(s, Counts{Unknown: 2, Canceled: 1}, p.Counts)
 		require.Equal(s, ReasonInterrupted, s.agent(id, "hang-1").Tasks[0].Reason)
-		require.True(s, s.agent(id, "hang-1").Touched)
+		require.True(s, s.agent(id, "hang-1").Changed)
 		s.stays(id, StatusCanceled)
 	})
 }
 
 func TestCancelDrains(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.start(Policy{Concurrency: 3, Retry: Retry{Max: 1, Backoff: time.Hour}}, Shape{}, "slow-1", "fail-2", "away-3", "ok-4", "ok-5", "ok-6")
+		id := s.start(Policy{Concurrency: 3, Retry: RetryPolicy{Max: 1, Backoff: time.Hour}}, Shape{}, "slow-1", "fail-2", "away-3", "ok-4", "ok-5", "ok-6")
 		s.run(s.e)
 		s.after(1500 * time.Millisecond)
-		s.said(s.e.Cancel(s.ctx, id, false, By{}))
+		s.said(s.e.Cancel(s.ctx, id, false, Request{}))
 		s.status(id, StatusCanceling)
 		s.after(time.Minute)
 		s.status(id, StatusCanceled)
@@ -209,14 +209,14 @@ func TestPausedPlanRepeatsNothing(t *testing.T) {
 		stop := s.run(s.e)
 		s.after(500 * time.Millisecond)
 		require.NoError(s, stop())
-		s.said(s.e.Pause(s.ctx, id, By{}))
+		s.said(s.e.Pause(s.ctx, id, Request{}))
 		two := s.engine(s.store, s.fleet, "two")
 		s.run(two)
 		s.after(time.Hour)
 		s.status(id, StatusPaused)
 		require.Len(s, s.fleet.made("hang-1"), 1)
 		require.Equal(s, TaskWaiting, s.agent(id, "hang-1").Status)
-		s.said(two.Resume(s.ctx, id, Decision{}, By{}))
+		s.said(two.Resume(s.ctx, id, Decision{}, Request{}))
 		s.after(time.Second)
 		require.Len(s, s.fleet.made("hang-1"), 2)
 	})
@@ -253,7 +253,7 @@ func TestInspector(t *testing.T) {
 				require.Len(s, s.fleet.made(""), c.calls)
 				a := s.agent(id, "hang-1")
 				require.Equal(s, c.want.String(), a.Status.String())
-				require.True(s, a.Touched, "a lost call counts as touched, whatever it answers")
+				require.True(s, a.Changed, "a lost call counts as touched, whatever it answers")
 			})
 		})
 	}
@@ -266,7 +266,7 @@ func TestProber(t *testing.T) {
 			s.fleet.health = func(a Attempt) (Health, error) {
 				return Health{Healthy: !strings.HasPrefix(a.Agent, "sick"), Reason: "memory"}, nil
 			}
-			id := s.start(Policy{Observe: Observe{Wait: time.Minute}}, Shape{}, "sick-1", "sick-2", "ok-3")
+			id := s.start(Policy{Soak: Soak{Duration: time.Minute}}, Shape{}, "sick-1", "sick-2", "ok-3")
 			p := s.drive(id)
 			require.Equal(s, StatusPaused, p.Status)
 			require.Equal(s, 2, p.Counts.Failed)
@@ -282,7 +282,7 @@ func TestProber(t *testing.T) {
 				}
 				return Health{}, errors.New("no route")
 			}
-			id := s.start(Policy{Observe: Observe{Wait: time.Minute}}, Shape{}, "ok-1", "ok-2")
+			id := s.start(Policy{Soak: Soak{Duration: time.Minute}}, Shape{}, "ok-1", "ok-2")
 			require.Equal(s, StatusCompleted, s.drive(id).Status)
 		})
 	})
@@ -297,7 +297,7 @@ func TestProber(t *testing.T) {
 				out.Add(-1)
 				return Health{Healthy: true}, nil
 			}
-			id := s.start(Policy{Concurrency: 2, Observe: Observe{Wait: 35 * time.Second, Probe: 10 * time.Second}}, Shape{}, names("ok", 6)...)
+			id := s.start(Policy{Concurrency: 2, Soak: Soak{Duration: 35 * time.Second, Interval: 10 * time.Second}}, Shape{}, names("ok", 6)...)
 			require.Equal(s, StatusCompleted, s.drive(id).Status)
 			require.Equal(s, int64(4*6), asked.Load())
 			require.Equal(s, int64(2), most.Load())
@@ -306,7 +306,7 @@ func TestProber(t *testing.T) {
 }
 
 func TestObserveStableAndRetry(t *testing.T) {
-	observe := Observe{Wait: time.Minute, Stable: 2 * time.Minute, Retry: time.Minute}
+	observe := Soak{Duration: time.Minute, Stable: 2 * time.Minute, Grace: time.Minute}
 	report := func(s *scene, id string, healthy bool) {
 		s.Helper()
 		require.NoError(s, s.e.ReportHealth(s.ctx, id, []HealthReport{{Agent: "ok-1", Healthy: healthy}}))
@@ -314,7 +314,7 @@ func TestObserveStableAndRetry(t *testing.T) {
 	t.Run("undisturbed", func(t *testing.T) {
 		inScene(t, func(s *scene) {
 			begun := time.Now()
-			id := s.start(Policy{Observe: observe}, Shape{}, "ok-1", "ok-2")
+			id := s.start(Policy{Soak: observe}, Shape{}, "ok-1", "ok-2")
 			s.drive(id)
 			require.Equal(s, 3*time.Minute+time.Second, time.Since(begun))
 		})
@@ -322,7 +322,7 @@ func TestObserveStableAndRetry(t *testing.T) {
 	t.Run("healthy again in time starts the stable time anew", func(t *testing.T) {
 		inScene(t, func(s *scene) {
 			begun := time.Now()
-			id := s.start(Policy{Observe: observe}, Shape{}, "ok-1", "ok-2")
+			id := s.start(Policy{Soak: observe}, Shape{}, "ok-1", "ok-2")
 			s.run(s.e)
 			s.after(2 * time.Minute)
 			report(s, id, false)
@@ -339,7 +339,7 @@ func TestObserveStableAndRetry(t *testing.T) {
 	})
 	t.Run("unhealthy for longer than Retry fails", func(t *testing.T) {
 		inScene(t, func(s *scene) {
-			id := s.start(Policy{Observe: observe, FailureThreshold: ptr(0.0)}, Shape{}, "ok-1", "ok-2")
+			id := s.start(Policy{Soak: observe, FailureThreshold: ptr(0.0)}, Shape{}, "ok-1", "ok-2")
 			s.run(s.e)
 			s.after(2 * time.Minute)
 			report(s, id, false)
@@ -357,15 +357,15 @@ func TestObserveStableAndRetry(t *testing.T) {
 
 func TestObservationGoesOnWhilePaused(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.start(Policy{Observe: Observe{Wait: time.Hour}}, Shape{Size: 1}, "ok-1", "ok-2")
+		id := s.start(Policy{Soak: Soak{Duration: time.Hour}}, Shape{Size: 1}, "ok-1", "ok-2")
 		s.run(s.e)
 		s.after(time.Minute)
-		s.said(s.e.Pause(s.ctx, id, By{}))
+		s.said(s.e.Pause(s.ctx, id, Request{}))
 		s.after(2 * time.Hour)
 		s.status(id, StatusPaused)
 		require.Equal(s, BatchCompleted, s.batch(id, 0).Status)
 		require.Equal(s, BatchPending, s.batch(id, 1).Status)
-		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 		s.after(time.Second)
 		require.Len(s, s.fleet.made(""), 2)
 	})
@@ -391,24 +391,24 @@ func TestHoldAndPromote(t *testing.T) {
 		b := s.explain(id).Blockers[0]
 		require.Equal(s, Blocker{Reason: ReasonHeld, Verb: VerbPromote, Text: "batch 1"}, b)
 		require.Equal(s, "The next batch is held until it is promoted: batch 1; cleared by promote", b.String())
-		s.said(s.e.Promote(s.ctx, id, 1, By{}))
+		s.said(s.e.Promote(s.ctx, id, 1, Request{}))
 		s.after(3 * time.Second)
 		s.status(id, StatusCompleted)
 	})
 	inScene(t, func(s *scene) { // in advance
-		id := s.create(Policy{Hold: Hold{Every: true}}, Shape{Size: 1}, "ok-1", "ok-2").ID
-		s.said(s.e.Promote(s.ctx, id, 1, By{}))
-		s.said(s.e.Start(s.ctx, id, By{}))
+		id := s.create(Policy{Hold: Hold{All: true}}, Shape{Size: 1}, "ok-1", "ok-2").ID
+		s.said(s.e.Promote(s.ctx, id, 1, Request{}))
+		s.said(s.e.Start(s.ctx, id, Request{}))
 		require.Equal(s, StatusCompleted, s.drive(id).Status)
 	})
 }
 
 func TestSkip(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.start(Policy{Concurrency: 2, FailureThreshold: ptr(0.1), Retry: Retry{Max: 3, Backoff: time.Hour}}, Shape{}, "fail-1", "away-2", "ok-3", "ok-4")
+		id := s.start(Policy{Concurrency: 2, FailureThreshold: ptr(0.1), Retry: RetryPolicy{Max: 3, Backoff: time.Hour}}, Shape{}, "fail-1", "away-2", "ok-3", "ok-4")
 		s.run(s.e)
 		s.after(1500 * time.Millisecond)
-		s.said(s.e.Skip(s.ctx, id, []string{"away-2", "ok-4"}, By{Actor: "ann", Reason: "broken rack"}))
+		s.said(s.e.Skip(s.ctx, id, []string{"away-2", "ok-4"}, Request{Actor: "ann", Reason: "broken rack"}))
 		s.after(time.Second)
 		for _, name := range []string{"away-2", "ok-4"} {
 			a := s.agent(id, name)
@@ -416,7 +416,7 @@ func TestSkip(t *testing.T) {
 			require.Equal(s, ReasonOperator, a.Tasks[0].Reason)
 		}
 		require.Equal(s, "ann", s.events(id, EventTaskSkipped)[0].Actor)
-		s.said(s.e.Skip(s.ctx, id, []string{"fail-1"}, By{})) // it waits for a retry: it fails with its last error
+		s.said(s.e.Skip(s.ctx, id, []string{"fail-1"}, Request{})) // it waits for a retry: it fails with its last error
 		s.after(5 * time.Second)
 		a := s.agent(id, "fail-1")
 		require.Equal(s, TaskFailed, a.Status)
@@ -425,14 +425,14 @@ func TestSkip(t *testing.T) {
 	})
 	inScene(t, func(s *scene) {
 		id := s.create(Policy{}, Shape{}, "ok-1").ID
-		_, err := s.e.Skip(s.ctx, id, nil, By{})
+		_, err := s.e.Skip(s.ctx, id, nil, Request{})
 		require.EqualError(s, err, "agents are missing; allowed: IDs of agents that were not started")
-		_, err = s.e.Skip(s.ctx, id, []string{"nobody"}, By{})
+		_, err = s.e.Skip(s.ctx, id, []string{"nobody"}, Request{})
 		require.ErrorIs(s, err, ErrNotFound)
-		s.said(s.e.Start(s.ctx, id, By{}))
+		s.said(s.e.Start(s.ctx, id, Request{}))
 		s.run(s.e)
 		s.after(500 * time.Millisecond)
-		_, err = s.e.Skip(s.ctx, id, []string{"ok-1"}, By{})
+		_, err = s.e.Skip(s.ctx, id, []string{"ok-1"}, Request{})
 		require.EqualError(s, err, "agents (ok-1) is running; allowed: agents that are pending or waiting")
 	})
 }
@@ -440,7 +440,7 @@ func TestSkip(t *testing.T) {
 func TestSkipBeforeStart(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.create(Policy{}, Shape{}, "ok-1", "ok-2").ID
-		s.said(s.e.Skip(s.ctx, id, []string{"ok-1"}, By{}))
+		s.said(s.e.Skip(s.ctx, id, []string{"ok-1"}, Request{}))
 		s.run(s.e)
 		s.after(time.Second)
 		s.status(id, StatusPending)
@@ -457,12 +457,12 @@ func TestRetryHoldsBackLaterBatches(t *testing.T) {
 			}
 			return Result{}, false, nil
 		}
-		id := s.start(Policy{FailureThreshold: ptr(0.5), Concurrency: 1, Observe: Observe{Wait: time.Minute}}, Shape{Size: 2}, "fail-1", "ok-2", "ok-3", "ok-4", "ok-5")
+		id := s.start(Policy{FailureThreshold: ptr(0.5), Concurrency: 1, Soak: Soak{Duration: time.Minute}}, Shape{Size: 2}, "fail-1", "ok-2", "ok-3", "ok-4", "ok-5")
 		s.run(s.e)
 		s.after(63500 * time.Millisecond) // ok-3 is done, ok-4 runs
 		require.Equal(s, 1, s.plan(id).Batch)
 		ok.Store(true)
-		s.said(s.e.Retry(s.ctx, id, nil, By{}))
+		s.said(s.e.Retry(s.ctx, id, nil, Request{}))
 		s.after(5 * time.Second)
 		p := s.plan(id)
 		require.Equal(s, 0, p.Batch)
@@ -470,7 +470,7 @@ func TestRetryHoldsBackLaterBatches(t *testing.T) {
 		require.Equal(s, BatchRunning, s.batch(id, 0).Status)
 		require.Equal(s, TaskPending, s.agent(id, "ok-5").Status)
 		s.after(30 * time.Second)
-		require.Equal(s, BatchObserving, s.batch(id, 0).Status)
+		require.Equal(s, BatchSoaking, s.batch(id, 0).Status)
 		s.after(time.Minute)
 		s.after(2 * time.Minute)
 		s.status(id, StatusCompleted)
@@ -485,10 +485,10 @@ func TestLowerAndRaiseLimits(t *testing.T) {
 		id := s.start(Policy{Concurrency: 10}, Shape{Size: 100}, names("ok", 100)...)
 		s.run(s.e)
 		s.after(5 * time.Second)
-		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency = 2 }, By{}))
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency = 2 }, Request{}))
 		s.after(10 * time.Second)
 		require.Equal(s, 2, s.plan(id).InFlight())
-		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency = 20 }, By{}))
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency = 20 }, Request{}))
 		synctest.Wait()
 		require.Equal(s, 20, s.plan(id).InFlight(), "raising works at once")
 	})
@@ -497,7 +497,7 @@ func TestLowerAndRaiseLimits(t *testing.T) {
 		s.run(s.e)
 		s.after(2500 * time.Millisecond)
 		s.status(id, StatusRunning)
-		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.FailureThreshold = ptr(0.1) }, By{}))
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.FailureThreshold = ptr(0.1) }, Request{}))
 		synctest.Wait()
 		s.status(id, StatusPausing)
 		require.Len(s, s.fleet.made(""), 3)
@@ -506,26 +506,26 @@ func TestLowerAndRaiseLimits(t *testing.T) {
 
 func TestQueueLimit(t *testing.T) {
 	for _, c := range []struct {
-		away AwayAction
+		away UnreachableAction
 		want TaskStatus
-	}{{AwayFails, TaskFailed}, {AwaySkipped, TaskSkipped}} {
+	}{{UnreachableFails, TaskFailed}, {UnreachableSkipped, TaskSkipped}} {
 		inScene(t, func(s *scene) {
-			id := s.start(Policy{QueueLimit: time.Hour, OnAway: c.away, FailureThreshold: ptr(1.0)}, Shape{}, "away-1")
+			id := s.start(Policy{UnreachableTimeout: time.Hour, OnUnreachable: c.away, FailureThreshold: ptr(1.0)}, Shape{}, "away-1")
 			s.run(s.e)
 			s.after(30 * time.Minute)
 			for s.agent(id, "away-1").Status == TaskRunning { // it is being asked at this very moment
 				s.after(time.Second)
 			}
 			require.Contains(s, s.explain(id).Sentence(), "1 agents of batch 0 wait for their next attempt")
-			s.said(s.e.Pause(s.ctx, id, By{}))
+			s.said(s.e.Pause(s.ctx, id, Request{}))
 			s.after(8 * time.Hour)
 			require.Equal(s, TaskWaiting, s.agent(id, "away-1").Status, "a pause fails nobody")
-			s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+			s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 			s.after(time.Minute)
 			a := s.agent(id, "away-1")
 			require.Equal(s, c.want.String(), a.Status.String())
 			require.Equal(s, ReasonUnreachable, a.Tasks[0].Reason)
-			require.False(s, a.Touched)
+			require.False(s, a.Changed)
 			s.status(id, StatusCompleted)
 		})
 	}
@@ -533,7 +533,7 @@ func TestQueueLimit(t *testing.T) {
 
 func TestAttemptLimit(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.start(Policy{AttemptLimit: time.Minute, FailureThreshold: ptr(1.0), Retry: Retry{Max: 1}}, Shape{}, "hang-1")
+		id := s.start(Policy{AttemptTimeout: time.Minute, FailureThreshold: ptr(1.0), Retry: RetryPolicy{Max: 1}}, Shape{}, "hang-1")
 		begun := time.Now()
 		p := s.drive(id)
 		require.Equal(s, StatusCompleted, p.Status)
@@ -545,7 +545,7 @@ func TestAttemptLimit(t *testing.T) {
 
 func TestReportHealthThroughAnotherEngine(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.start(Policy{FailureThreshold: ptr(0.0), Observe: Observe{Wait: time.Minute}}, Shape{}, "ok-1")
+		id := s.start(Policy{FailureThreshold: ptr(0.0), Soak: Soak{Duration: time.Minute}}, Shape{}, "ok-1")
 		s.run(s.e)
 		s.after(30 * time.Second)
 		two := s.engine(s.store, nil, "two")
@@ -561,10 +561,10 @@ func TestReportHealthDoesNotTakeAPlan(t *testing.T) {
 	inScene(t, func(s *scene) { // a store that knows neither leases nor messages
 		store := bare{s.store}
 		one, two := s.engine(store, s.fleet, "one"), s.engine(store, nil, "two")
-		p, err := one.Create(s.ctx, Spec{Name: "x", ToVersion: "2", Agents: AgentIDs("ok-1", "ok-2"), Shape: Shape{Size: 1}, Policy: Policy{Observe: Observe{Wait: time.Minute}}})
+		p, err := one.Create(s.ctx, Spec{Name: "x", ToVersion: "2", Agents: AgentIDs("ok-1", "ok-2"), Shape: Shape{Size: 1}, Policy: Policy{Soak: Soak{Duration: time.Minute}}})
 		require.NoError(s, err)
 		require.Contains(s, p.Warnings, "the store enforces no claims: two active plans may upgrade one agent")
-		s.said(one.Start(s.ctx, p.ID, By{}))
+		s.said(one.Start(s.ctx, p.ID, Request{}))
 		s.run(one)
 		s.after(30 * time.Second)
 		require.ErrorIs(s, two.ReportHealth(s.ctx, p.ID, []HealthReport{{Agent: "ok-1", Healthy: true}}), ErrConflict)
@@ -575,7 +575,7 @@ func TestReportHealthDoesNotTakeAPlan(t *testing.T) {
 
 func TestReportHealthWithNobodyDriving(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.start(Policy{FailureThreshold: ptr(0.0), Observe: Observe{Wait: time.Hour}}, Shape{}, "ok-1")
+		id := s.start(Policy{FailureThreshold: ptr(0.0), Soak: Soak{Duration: time.Hour}}, Shape{}, "ok-1")
 		stop := s.run(s.e)
 		s.after(30 * time.Second)
 		require.NoError(s, stop())

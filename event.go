@@ -49,7 +49,7 @@ const (
 	EventOwned                               // an engine took the plan over; Text is its name, Number the epoch
 	EventBreach                              // a verdict struck
 	EventBatchStarted                        // a batch began
-	EventBatchObserving                      // its last agent was settled; it is being observed
+	EventBatchSoaking                        // its last agent was settled; it is being observed
 	EventBatchCompleted                      // it was observed and passed
 	EventBatchReopened                       // its failed agents were put back
 	EventBatchCanceled                       // its plan was canceled first

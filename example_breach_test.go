@@ -21,12 +21,12 @@ func ExampleAccept() {
 	check(err)
 	fmt.Println(plan.Status)
 
-	_, err = engine.Resume(ctx, plan.ID, ota.Decision{}, ota.By{Actor: "ann"})
+	_, err = engine.Resume(ctx, plan.ID, ota.Decision{}, ota.Request{Actor: "ann"})
 	var breach *ota.BreachError
 	fmt.Println(errors.As(err, &breach), breach.Breach)
 
 	// As many as were seen: were there more by now, Resume would refuse, and tell the new count.
-	_, err = engine.Resume(ctx, plan.ID, ota.Accept(breach.Failed), ota.By{Actor: "ann", Reason: "known bad disks"})
+	_, err = engine.Resume(ctx, plan.ID, ota.Accept(breach.Failed), ota.Request{Actor: "ann", Reason: "known bad disks"})
 	check(err)
 	plan, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
@@ -47,7 +47,7 @@ func ExampleRaise() {
 	plan, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
 	fmt.Println(plan.Status, plan.Breaches[0])
-	_, err = engine.Resume(ctx, plan.ID, ota.Raise(0.5), ota.By{Actor: "ann"})
+	_, err = engine.Resume(ctx, plan.ID, ota.Raise(0.5), ota.Request{Actor: "ann"})
 	check(err)
 	plan, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
@@ -69,7 +69,7 @@ func ExampleRetryFailed() {
 	fmt.Println(plan.Status, plan.Counts.Failed, "failed")
 
 	fleet.Set("fail-1", otatest.OK) // somebody frees some disk space
-	_, err = engine.Resume(ctx, plan.ID, ota.RetryFailed(), ota.By{Actor: "ann"})
+	_, err = engine.Resume(ctx, plan.ID, ota.RetryFailed(), ota.Request{Actor: "ann"})
 	check(err)
 	plan, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
@@ -96,7 +96,7 @@ func ExampleEngine_FailedSpec() {
 	check(err)
 	next, err := engine.Create(ctx, spec)
 	check(err)
-	_, err = engine.Start(ctx, next.ID, ota.By{Actor: "ann"})
+	_, err = engine.Start(ctx, next.ID, ota.Request{Actor: "ann"})
 	check(err)
 	next, err = engine.RunPlan(ctx, next.ID)
 	check(err)

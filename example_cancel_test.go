@@ -24,7 +24,7 @@ func ExampleEngine_Cancel() {
 
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1}, "web-1", "web-2")
 	<-called
-	plan, err = engine.Cancel(ctx, plan.ID, true, ota.By{Actor: "ann"})
+	plan, err = engine.Cancel(ctx, plan.ID, true, ota.Request{Actor: "ann"})
 	check(err)
 	fmt.Println(plan.Status)
 	plan, err = engine.Wait(ctx, plan.ID)

@@ -63,7 +63,7 @@ func ExampleExecutor() {
 	plan, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
 	fmt.Println(plan.Status, plan.Counts.Succeeded, "succeeded,", plan.Counts.AtTarget, "of them needed nothing")
-	fmt.Println(machines.work, "were installed,", plan.Touched, "touched")
+	fmt.Println(machines.work, "were installed,", plan.Changed, "touched")
 	// Output:
 	// completed 3 succeeded, 1 of them needed nothing
 	// 2 were installed, 2 touched

@@ -32,7 +32,7 @@ func ExampleGater() {
 		Agents:    ota.AgentIDs("a", "b", "c", "d", "e", "f"),
 		Shape:     ota.Shape{Canary: 1, Percent: 50},
 	})
-	_, _ = engine.Start(ctx, plan.ID, ota.By{Actor: "ann"})
+	_, _ = engine.Start(ctx, plan.ID, ota.Request{Actor: "ann"})
 	plan, _ = engine.RunPlan(ctx, plan.ID)
 	fmt.Println(plan.Status, "-", plan.Breaches[0])
 	fmt.Println(plan.Counts.Succeeded, "upgraded,", plan.Counts.Pending, "not touched")

@@ -17,7 +17,7 @@ func ExampleEngine_Promote() {
 	go func() { check(engine.Run(ctx)) }()
 
 	shape := ota.Shape{Batches: []ota.BatchShape{{Name: "canary", Size: 1}, {Name: "rest", Size: 3}}}
-	plan := started(ctx, engine, shape, ota.Policy{Hold: ota.Hold{Every: true}}, "web-1", "web-2", "web-3", "web-4")
+	plan := started(ctx, engine, shape, ota.Policy{Hold: ota.Hold{All: true}}, "web-1", "web-2", "web-3", "web-4")
 	for record, err := range engine.Watch(ctx, plan.ID, 0) {
 		check(err)
 		if last := record.Events[len(record.Events)-1]; last.Kind == ota.EventBatchCompleted {
@@ -29,7 +29,7 @@ func ExampleEngine_Promote() {
 	fmt.Println(why.Status)
 	fmt.Println(why.Sentence())
 
-	_, err = engine.Promote(ctx, plan.ID, 1, ota.By{Actor: "ann", Reason: "the canary is fine"})
+	_, err = engine.Promote(ctx, plan.ID, 1, ota.Request{Actor: "ann", Reason: "the canary is fine"})
 	check(err)
 	plan, err = engine.Wait(ctx, plan.ID)
 	check(err)

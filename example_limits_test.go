@@ -29,12 +29,12 @@ func Example_limits() {
 			Concurrency:      1,
 			FailureThreshold: &half,                                      // five of ten may fail,
 			MaxConsecutive:   2,                                          // but not three in a row,
-			BatchLimit:       time.Hour,                                  // a batch may take an hour,
-			PlanLimit:        24 * time.Hour,                             // the plan a day,
+			BatchTimeout:     time.Hour,                                  // a batch may take an hour,
+			PlanTimeout:      24 * time.Hour,                             // the plan a day,
 			Rate:             ota.Rate{Starts: 10_000, Per: time.Second}, // and this many may start.
 		},
 	})
-	_, _ = engine.Start(ctx, plan.ID, ota.By{Actor: "ann"})
+	_, _ = engine.Start(ctx, plan.ID, ota.Request{Actor: "ann"})
 	plan, _ = engine.RunPlan(ctx, plan.ID)
 	fmt.Println(plan.Status, "-", plan.Breaches[0])
 	// Output: paused - Too many agents failed in a row: 3 in a row, 2 may

@@ -19,7 +19,7 @@ func ExampleEngine_Plans() {
 		})
 		check(err)
 	}
-	_, err = engine.Start(ctx, "a", ota.By{})
+	_, err = engine.Start(ctx, "a", ota.Request{})
 	check(err)
 
 	page, err := engine.Plans(ctx, ota.PlanQuery{
@@ -39,7 +39,7 @@ func ExampleClaimError() {
 	for _, s := range []struct{ id, agent string }{{"june", "web-1"}, {"july", "web-1"}} {
 		_, err := engine.Create(ctx, ota.Spec{ID: s.id, Name: s.id, ToVersion: "1.3.0", Agents: ota.AgentIDs(s.agent)})
 		check(err)
-		_, err = engine.Start(ctx, s.id, ota.By{})
+		_, err = engine.Start(ctx, s.id, ota.Request{})
 		fmt.Println(s.id, err)
 	}
 	// Output:

@@ -10,12 +10,12 @@ import (
 )
 
 // Every batch is watched after its last agent was settled. Where the Executor is a Prober, its agents are asked.
-func ExampleObserve() {
+func ExampleSoak() {
 	ctx := context.Background()
 	fleet := otatest.NewFleet(otatest.Options{}) // its sick- agents turn unhealthy once they are upgraded
 	engine, err := ota.New(ota.NewMemStore(), fleet, ota.Options{})
 	check(err)
-	policy := ota.Policy{Observe: ota.Observe{Wait: 50 * time.Millisecond, Probe: 5 * time.Millisecond}}
+	policy := ota.Policy{Soak: ota.Soak{Duration: 50 * time.Millisecond, Interval: 5 * time.Millisecond}}
 	plan := started(ctx, engine, ota.Shape{Size: 3}, policy, "ok-1", "ok-2", "sick-1", "ok-3", "ok-4", "ok-5")
 	plan, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
@@ -39,11 +39,11 @@ func ExampleEngine_ReportHealth() {
 	check(err)
 	go func() { check(engine.Run(ctx)) }()
 
-	policy := ota.Policy{Observe: ota.Observe{Wait: time.Hour}}
+	policy := ota.Policy{Soak: ota.Soak{Duration: time.Hour}}
 	plan := started(ctx, engine, ota.Shape{Size: 2}, policy, "web-1", "web-2", "web-3", "web-4")
 	for record, err := range engine.Watch(ctx, plan.ID, 0) {
 		check(err)
-		if last := record.Events[len(record.Events)-1]; last.Kind == ota.EventBatchObserving {
+		if last := record.Events[len(record.Events)-1]; last.Kind == ota.EventBatchSoaking {
 			break
 		}
 	}

@@ -22,9 +22,9 @@ func (weather) SimulateCall(a ota.Attempt, _ time.Time) ota.SimCall {
 	case "away":
 		call.Err = ota.Unreachable(errors.New("no route to host"))
 	case "hang":
-		call.Latency = ota.NoLimit
+		call.Latency = ota.NoTimeout
 	case "stuck":
-		call.Latency, call.IgnoresContext = ota.NoLimit, true
+		call.Latency, call.IgnoresContext = ota.NoTimeout, true
 	}
 	return call
 }
@@ -55,10 +55,10 @@ func ExampleScope() {
 	// plan completed
 }
 
-// An agent that is away is asked again until QueueLimit has passed since its first silence; then it fails, or is skipped.
-func ExampleAwayAction() {
-	for _, action := range []ota.AwayAction{ota.AwayFails, ota.AwaySkipped} {
-		sim := weathered(ota.Policy{QueueLimit: 30 * time.Minute, OnAway: action}, "a", "b", "c", "away-1")
+// An agent that is away is asked again until UnreachableTimeout has passed since its first silence; then it fails, or is skipped.
+func ExampleUnreachableAction() {
+	for _, action := range []ota.UnreachableAction{ota.UnreachableFails, ota.UnreachableSkipped} {
+		sim := weathered(ota.Policy{UnreachableTimeout: 30 * time.Minute, OnUnreachable: action}, "a", "b", "c", "away-1")
 		fmt.Println(action, sim.Plan.Status, sim.Plan.Counts.Failed, "failed", sim.Plan.Counts.Skipped, "skipped")
 	}
 	// Output:
@@ -66,11 +66,11 @@ func ExampleAwayAction() {
 	// skip completed 0 failed 1 skipped
 }
 
-// A call may take AttemptLimit; then its context ends. A call that ignores that is left behind, and too many of those are a
+// A call may take AttemptTimeout; then its context ends. A call that ignores that is left behind, and too many of those are a
 // breach of their own.
 func ExamplePolicy_attemptLimit() {
 	all := 1.0
-	policy := ota.Policy{AttemptLimit: 10 * time.Minute, FailureThreshold: &all, MaxAbandoned: 1}
+	policy := ota.Policy{AttemptTimeout: 10 * time.Minute, FailureThreshold: &all, MaxAbandoned: 1}
 	sim := weathered(policy, "a", "hang-1", "b", "c")
 	fmt.Println(sim.Plan.Status, "after", sim.Took(), "-", sim.Failed[0].ID, sim.Failed[0].Tasks[0].Reason)
 	sim = weathered(policy, "a", "stuck-1", "stuck-2", "b")
@@ -81,12 +81,12 @@ func ExamplePolicy_attemptLimit() {
 }
 
 // Stable wants a batch to have been well for so long at the end, and Retry gives an unwell agent so long to recover.
-func ExampleObserve_recovering() {
-	policy := ota.Policy{Observe: ota.Observe{Wait: 5 * time.Minute, Probe: time.Minute}}
+func ExampleSoak_recovering() {
+	policy := ota.Policy{Soak: ota.Soak{Duration: 5 * time.Minute, Interval: time.Minute}}
 	sim := weathered(policy, "a", "b", "c", "faint-1")
 	fmt.Println(sim.Plan.Status, "-", sim.Failed[0].ID, sim.Failed[0].Tasks[0].Reason)
 
-	policy.Observe.Retry, policy.Observe.Stable = 10*time.Minute, 20*time.Minute
+	policy.Soak.Grace, policy.Soak.Stable = 10*time.Minute, 20*time.Minute
 	sim = weathered(policy, "a", "b", "c", "faint-1")
 	fmt.Println(sim.Plan.Status, "after", sim.Took())
 	// Output:

@@ -23,7 +23,7 @@ func ExampleEngine_Pause() {
 
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1}, "web-1", "web-2", "web-3")
 	fmt.Println("upgrading", <-called)
-	plan, err = engine.Pause(ctx, plan.ID, ota.By{Actor: "ann", Reason: "lunch"})
+	plan, err = engine.Pause(ctx, plan.ID, ota.Request{Actor: "ann", Reason: "lunch"})
 	check(err)
 	fmt.Println(plan.Status, "with", plan.InFlight(), "in flight")
 
@@ -32,7 +32,7 @@ func ExampleEngine_Pause() {
 	check(err)
 	fmt.Println(plan.Status, "by", plan.Paused.Actor, "for", plan.Paused.Reason)
 
-	_, err = engine.Resume(ctx, plan.ID, ota.Decision{}, ota.By{Actor: "ann"})
+	_, err = engine.Resume(ctx, plan.ID, ota.Decision{}, ota.Request{Actor: "ann"})
 	check(err)
 	for range 2 {
 		fmt.Println("upgrading", <-called)
@@ -57,7 +57,7 @@ func ExampleStateError() {
 	check(err)
 	plan, err := engine.Create(ctx, ota.Spec{ID: "june", Name: "June release", ToVersion: "1.3.0", Agents: ota.AgentIDs("web-1")})
 	check(err)
-	_, err = engine.Pause(ctx, plan.ID, ota.By{})
+	_, err = engine.Pause(ctx, plan.ID, ota.Request{})
 	fmt.Println(err)
 	// Output:
 	// ota: pause is not possible while plan june is pending; possible now: start, cancel, skip, edit, annotate
@@ -71,7 +71,7 @@ func ExampleEngine_Edit() {
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1}, "web-1", "web-2")
 	double := func(p *ota.Policy) { p.Concurrency *= 2 }
 	for range 2 {
-		plan, err = engine.Edit(ctx, plan.ID, double, ota.By{Actor: "ann", Request: "edit-17"})
+		plan, err = engine.Edit(ctx, plan.ID, double, ota.Request{Actor: "ann", ID: "edit-17"})
 		check(err)
 	}
 	fmt.Println(plan.Policy.Concurrency)

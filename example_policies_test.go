@@ -15,9 +15,9 @@ var (
 		Shape: ota.Shape{Canary: 1, Growth: ota.Growth{First: 5, Max: 50}},
 		Policy: ota.Policy{
 			Concurrency: 10, FailureThreshold: new(0.02), Reserve: true,
-			Hold:    ota.Hold{Every: true},
-			Observe: ota.Observe{Wait: 30 * time.Minute, ToEnd: true},
-			Retry:   ota.Retry{Max: 1, Backoff: time.Minute},
+			Hold:  ota.Hold{All: true},
+			Soak:  ota.Soak{Duration: 30 * time.Minute, ToEnd: true},
+			Retry: ota.RetryPolicy{Max: 1, Backoff: time.Minute},
 		},
 	}
 	// standard upgrades two agents first, then a quarter of the fleet at a time.
@@ -26,8 +26,8 @@ var (
 		Shape: ota.Shape{Canary: 2, Percent: 25},
 		Policy: ota.Policy{
 			Concurrency: 10, FailureThreshold: new(0.1),
-			Observe: ota.Observe{Wait: 10 * time.Minute},
-			Retry:   ota.Retry{Max: 2, Backoff: time.Minute, MaxBackoff: 10 * time.Minute},
+			Soak:  ota.Soak{Duration: 10 * time.Minute},
+			Retry: ota.RetryPolicy{Max: 2, Backoff: time.Minute, MaxBackoff: 10 * time.Minute},
 		},
 	}
 	// push upgrades the whole fleet as one batch, in a shuffled order. It pauses when
@@ -36,7 +36,7 @@ var (
 		Shape: ota.Shape{Percent: 100, Shuffle: 1},
 		Policy: ota.Policy{
 			Concurrency: 100, FailureThreshold: new(0.1), Scope: ota.ScopePlan,
-			Retry: ota.Retry{Max: 2, Backoff: 10 * time.Second},
+			Retry: ota.RetryPolicy{Max: 2, Backoff: 10 * time.Second},
 		},
 	}
 )

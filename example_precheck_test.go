@@ -52,7 +52,7 @@ func ExampleEngine_Precheck() {
 	check(err)
 	plan, err := engine.Create(ctx, ota.Spec{Name: "Tills 7.1", ToVersion: "7.1", Agents: ota.AgentIDs("till-1", "new-2", "sale-3")})
 	check(err)
-	plan, err = engine.Precheck(ctx, plan.ID, ota.By{Actor: "ann"})
+	plan, err = engine.Precheck(ctx, plan.ID, ota.Request{Actor: "ann"})
 	check(err)
 	fmt.Println(plan.Status, plan.Readiness)
 	for _, f := range plan.Readiness.Findings {
@@ -71,7 +71,7 @@ func ExampleEngine_Preview() {
 	spec := ota.Spec{
 		Name: "Tills 7.1", ToVersion: "7.1", Agents: ota.AgentIDs("till-1", "till-2", "till-3", "new-4", "sale-5"),
 		Shape:  ota.Shape{Size: 2, Canary: 1},
-		Policy: ota.Policy{Concurrency: 1, Observe: ota.Observe{Wait: time.Hour}},
+		Policy: ota.Policy{Concurrency: 1, Soak: ota.Soak{Duration: time.Hour}},
 	}
 	preview, err := engine.Preview(ctx, spec, ota.PreviewOptions{Call: 10 * time.Minute, Precheck: true})
 	check(err)

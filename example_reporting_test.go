@@ -9,12 +9,12 @@ import (
 )
 
 // Agents that fetch their orders and report when they are done: telling one is a moment, the outcome comes hours later.
-func ExampleWaiting() {
+func ExampleAsync() {
 	inbox := make(chan ota.Attempt, 1) // stands for a message to the agent
-	e, _ := ota.New(ota.NewMemStore(), ota.Waiting(func(_ context.Context, a ota.Attempt) error { inbox <- a; return nil }), ota.Options{})
+	e, _ := ota.New(ota.NewMemStore(), ota.Async(func(_ context.Context, a ota.Attempt) error { inbox <- a; return nil }), ota.Options{})
 	ctx := context.Background()
-	p, _ := e.Create(ctx, ota.Spec{ID: "p-1", Name: "x", ToVersion: "2.0", Agents: ota.AgentIDs("gateway-7"), Policy: ota.Policy{AttemptLimit: 24 * time.Hour}})
-	_, _ = e.Start(ctx, p.ID, ota.By{})
+	p, _ := e.Create(ctx, ota.Spec{ID: "p-1", Name: "x", ToVersion: "2.0", Agents: ota.AgentIDs("gateway-7"), Policy: ota.Policy{AttemptTimeout: 24 * time.Hour}})
+	_, _ = e.Start(ctx, p.ID, ota.Request{})
 	go func() { // the agent, hours later
 		a := <-inbox
 		plan, agent, task, number, _ := ota.ParseKey(a.Key())

@@ -11,13 +11,13 @@ import (
 )
 
 // An attempt that failed is tried again, after a wait that doubles, as often as Max says. The agent keeps its slot.
-func ExampleRetry() {
+func ExampleRetryPolicy() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
 	check(err)
 	policy := ota.Policy{
 		FailureThreshold: threshold(1),
-		Retry:            ota.Retry{Max: 2, Backoff: time.Millisecond, MaxBackoff: 10 * time.Millisecond},
+		Retry:            ota.RetryPolicy{Max: 2, Backoff: time.Millisecond, MaxBackoff: 10 * time.Millisecond},
 	}
 	plan := started(ctx, engine, ota.Shape{}, policy, "ok-1", "flaky-1", "fail-1")
 	_, err = engine.RunPlan(ctx, plan.ID)
@@ -52,7 +52,7 @@ func ExamplePermanent() {
 	})
 	engine, err := ota.New(ota.NewMemStore(), executor, ota.Options{})
 	check(err)
-	plan := started(ctx, engine, ota.Shape{}, ota.Policy{FailureThreshold: threshold(1), Retry: ota.Retry{Max: 9}},
+	plan := started(ctx, engine, ota.Shape{}, ota.Policy{FailureThreshold: threshold(1), Retry: ota.RetryPolicy{Max: 9}},
 		"old", "locked", "wrong", "panics", "new")
 	plan, err = engine.RunPlan(ctx, plan.ID)
 	check(err)

@@ -26,7 +26,7 @@ func ExampleEngine_RunPlan() {
 	check(err)
 	fmt.Println(plan.Status, plan.Agents, "agents in", plan.Batches, "batches")
 
-	_, err = engine.Start(ctx, plan.ID, ota.By{Actor: "ann"})
+	_, err = engine.Start(ctx, plan.ID, ota.Request{Actor: "ann"})
 	check(err)
 	plan, err = engine.RunPlan(ctx, plan.ID)
 	check(err)

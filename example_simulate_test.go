@@ -19,7 +19,7 @@ func ExampleSimulate() {
 	spec := ota.Spec{
 		Name: "Firmware 7.1", FromVersion: "7.0", ToVersion: "7.1", Agents: ota.AgentIDs(ids...),
 		Shape:  ota.Shape{Size: 500},
-		Policy: ota.Policy{Concurrency: 25, Observe: ota.Observe{Wait: 2 * time.Hour}},
+		Policy: ota.Policy{Concurrency: 25, Soak: ota.Soak{Duration: 2 * time.Hour}},
 	}
 	n := 0
 	fleet := ota.SimFleetFunc(func(a ota.Attempt, _ time.Time) ota.SimCall {

@@ -13,7 +13,7 @@ func ExampleEngine_Skip() {
 	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{}, "web-1", "web-2", "web-3")
-	_, err = engine.Skip(ctx, plan.ID, []string{"web-2"}, ota.By{Actor: "ann", Reason: "is being repaired"})
+	_, err = engine.Skip(ctx, plan.ID, []string{"web-2"}, ota.Request{Actor: "ann", Reason: "is being repaired"})
 	check(err)
 	_, err = engine.RunPlan(ctx, plan.ID)
 	check(err)

@@ -35,7 +35,7 @@ func ExampleResolver() {
 	}
 	show(plan.ID)
 
-	back, err := engine.Rollback(ctx, plan.ID, ota.RollbackSpec{}, ota.By{Actor: "ann"})
+	back, err := engine.Rollback(ctx, plan.ID, ota.RollbackSpec{}, ota.Request{Actor: "ann"})
 	check(err)
 	_, err = engine.RunPlan(ctx, back.ID)
 	check(err)

@@ -25,7 +25,7 @@ func started(ctx context.Context, e *ota.Engine, shape ota.Shape, policy ota.Pol
 		Agents: ota.AgentIDs(agents...), Shape: shape, Policy: policy,
 	})
 	check(err)
-	plan, err = e.Start(ctx, plan.ID, ota.By{Actor: "ann"})
+	plan, err = e.Start(ctx, plan.ID, ota.Request{Actor: "ann"})
 	check(err)
 	return plan
 }

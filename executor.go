@@ -51,7 +51,7 @@ type Attempt struct {
 	ToVersion   string
 	ToRelease   string
 	Repeat      bool              // the same attempt was called before a crash; whether it had its effect is not known
-	Rollback    bool              // the plan is a rollback
+	IsRollback  bool              // the plan is a rollback
 	Epoch       uint64            // of the ownership under which this call is made
 	Deadline    time.Time         // when ctx ends, UTC; zero when the plan sets no attempt limit
 	Labels      map[string]string // of the agent
@@ -82,7 +82,7 @@ func Permanent(err error) error { return mark(err, ReasonPermanent, 0) }
 func Rejected(err error) error { return mark(err, ReasonRejected, 0) }
 
 // Unreachable marks err as meaning that the agent could not be reached and nothing was changed: it costs neither a try
-// nor a failure, and the agent is asked again later, until the plan's QueueLimit. It returns nil for nil.
+// nor a failure, and the agent is asked again later, until the plan's UnreachableTimeout. It returns nil for nil.
 func Unreachable(err error) error { return mark(err, ReasonUnreachable, 0) }
 
 // Throttled marks err as "not now": nothing was changed, and the agent is asked again after the given time, or after a
@@ -164,8 +164,8 @@ func readError(err error) (f failure) {
 }
 
 // Prober is an Executor that can tell whether an agent is healthy. While a batch is observed every agent of it that
-// succeeded is asked each Observe.Probe, at most Concurrency at once. Health is a question: it must change nothing. An error
-// means that nobody knows, and changes nothing; it should return soon after ctx ends, at the latest Observe.Probe after
+// succeeded is asked each Soak.Interval, at most Concurrency at once. Health is a question: it must change nothing. An error
+// means that nobody knows, and changes nothing; it should return soon after ctx ends, at the latest Soak.Interval after
 // the call.
 type Prober interface {
 	Health(ctx context.Context, a Attempt) (Health, error)
@@ -203,7 +203,7 @@ const (
 
 // Gater is an Executor that says whether a batch that was upgraded and observed was good enough for the next one to
 // begin. Gate is a question: it must change nothing. Its answer GateFail is a breach at once; GateInconclusive and errors
-// are asked again each Gate.Every, up to limits of their own, and then pause the plan: neither ever passes. It is not asked
+// are asked again each Gate.Interval, up to limits of their own, and then pause the plan: neither ever passes. It is not asked
 // about a batch that changed no agent, nor while the plan is paused. It should return soon after ctx ends, at the latest 30 seconds after
 // the call.
 type Gater interface {
@@ -248,7 +248,7 @@ type HealthReport struct {
 // after the call.
 //
 // The Number of a is 0, since no attempt was made; a.Rollback tells that the agent would be taken back. An error, or a
-// panic, means that nobody knows, and counts as PrecheckAway: an agent about which nothing can be learned is not touched.
+// panic, means that nobody knows, and counts as PrecheckUnreachable: an agent about which nothing can be learned is not touched.
 // An error marked by Throttled says when to ask again.
 type Prechecker interface {
 	Precheck(ctx context.Context, a Attempt) (Precheck, error)

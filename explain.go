@@ -63,7 +63,7 @@ func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 	if b, first := e.unheard(ctx, &row, v.status, trouble); first {
 		x.Blockers = append([]Blocker{b}, x.Blockers...)
 	} else if len(x.Blockers) == 0 {
-		x.Blockers = append(x.Blockers, Blocker{Reason: ReasonUnsettled, Text: wroteLast(&row)})
+		x.Blockers = append(x.Blockers, Blocker{Reason: ReasonUnfinished, Text: wroteLast(&row)})
 	}
 	return x, nil
 }
@@ -177,7 +177,7 @@ func (v *view) explain() []Blocker {
 		add(ReasonInFlight, 0, 0, fmt.Sprintf("%d agents", n))
 	}
 	if len(out) == 0 && v.b != nil && v.b.Status == BatchRunning { // only the process that drives it knows more
-		add(ReasonUnsettled, 0, 0, fmt.Sprintf("%d agents of batch %d are pending", v.b.Counts.Pending, v.b.Index))
+		add(ReasonUnfinished, 0, 0, fmt.Sprintf("%d agents of batch %d are pending", v.b.Counts.Pending, v.b.Index))
 	}
 	return out
 }
@@ -186,7 +186,7 @@ func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
 	list := openers
 	switch v.b.Status {
 	case BatchPending:
-	case BatchObserving:
+	case BatchSoaking:
 		list = closers
 	default:
 		list = nil

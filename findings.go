@@ -10,10 +10,10 @@ type PrecheckState uint8
 
 // The states that a precheck can find an agent in.
 const (
-	PrecheckReady    PrecheckState = iota // it may be upgraded
-	PrecheckAtTarget                      // nothing has to be done: it succeeds untouched
-	PrecheckBlocked                       // it is to be left out: it is skipped, which is no failure
-	PrecheckAway                          // it does not answer: it is asked again later, until QueueLimit, without a slot
+	PrecheckReady       PrecheckState = iota // it may be upgraded
+	PrecheckAtTarget                         // nothing has to be done: it succeeds untouched
+	PrecheckBlocked                          // it is to be left out: it is skipped, which is no failure
+	PrecheckUnreachable                      // it does not answer: it is asked again later, until UnreachableTimeout, without a slot
 )
 
 var precheckNames = []string{"ready", "at_target", "blocked", "away"}
@@ -36,11 +36,11 @@ type Readiness struct {
 	Actor string    `json:"actor,omitempty"` // who asked
 	// Asked is how many agents were asked about: none when the Executor is no Prechecker. Each is counted in one of the
 	// four that follow.
-	Asked    int `json:"asked"`
-	Ready    int `json:"ready"`
-	AtTarget int `json:"atTarget"`
-	Blocked  int `json:"blocked"`
-	Away     int `json:"away"` // they do not answer, or the Prechecker gave an error
+	Asked       int `json:"asked"`
+	Ready       int `json:"ready"`
+	AtTarget    int `json:"atTarget"`
+	Blocked     int `json:"blocked"`
+	Unreachable int `json:"away"` // they do not answer, or the Prechecker gave an error
 	// Findings are the first 32 agents that are blocked or away.
 	Findings []Finding `json:"findings,omitempty"`
 	// Conflicts are agents that other plans hold which are under way now: the first 32 found. ConflictCount is how many
@@ -62,11 +62,11 @@ type Finding struct {
 // Clear reports whether nothing stands in the way: no agent is blocked, away, or held by another plan, and a window is
 // open.
 func (r Readiness) Clear() bool {
-	return r.Blocked+r.Away+r.ConflictCount == 0 && r.NextOpen.Equal(r.At)
+	return r.Blocked+r.Unreachable+r.ConflictCount == 0 && r.NextOpen.Equal(r.At)
 }
 
 // String returns the counts, for example "10 asked: 7 ready, 1 at the target, 2 blocked, 0 away; 0 conflicts".
 func (r Readiness) String() string {
 	return fmt.Sprintf("%d asked: %d ready, %d at the target, %d blocked, %d away; %d conflicts",
-		r.Asked, r.Ready, r.AtTarget, r.Blocked, r.Away, r.ConflictCount)
+		r.Asked, r.Ready, r.AtTarget, r.Blocked, r.Unreachable, r.ConflictCount)
 }

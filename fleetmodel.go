@@ -120,7 +120,7 @@ func (d *drawing) fleet(seed, run uint64) SimFleet {
 		r := rand.New(source)
 		fails := r.Float64() < m.Fails || m.groupFails(seed^run*0x9e3779b97f4a7c15)
 		source.Seed(r.Uint64(), uint64(a.Task)<<33|uint64(a.Number)<<1)
-		if a.Rollback {
+		if a.IsRollback {
 			source.Seed(r.Uint64(), 1)
 			fails, m.Flaky = false, 0
 		}

@@ -53,7 +53,7 @@ func (s *state) become(r *resident, o *outcome) {
 	}
 	target := s.spec.target(&r.Agent, o.task)
 	o.version = s.same.as(o.version, target)
-	was := past{touched: r.is(AgentTouched), task: r.State.touched(o.task), partly: r.State.partly()}
+	was := past{touched: r.is(AgentChanged), task: r.State.touched(o.task), partly: r.State.partly()}
 	b := s.c.Policy.becomes(o, t, target, was, jitter)
 	t.Why, t.Ended = b.why, o.at
 	if b.tried {
@@ -74,11 +74,11 @@ func (s *state) become(r *resident, o *outcome) {
 		s.taskEvent(EventTaskSkipped, r, o.task, b.why, string(o.text))
 		s.endAgent(r, TaskSkipped, b.why, o.at)
 	case TaskUnknown:
-		s.p.Row++
+		s.p.ConsecutiveFailures++
 		s.taskEvent(EventTaskUnknown, r, o.task, b.why, string(o.text))
 		s.endAgent(r, TaskUnknown, ReasonAgentFailed, o.at)
 	default:
-		s.p.Row++
+		s.p.ConsecutiveFailures++
 		s.taskEvent(EventTaskFailed, r, o.task, b.why, failText(o, b, target))
 		s.endAgent(r, TaskFailed, ReasonAgentFailed, o.at)
 	}
@@ -103,9 +103,9 @@ func (s *state) keepMore(t *TaskState, o *outcome, b becoming, target string) {
 		more.Version = string(o.version)
 	}
 	if b.status == TaskWaiting && (b.why == ReasonUnreachable || b.why == ReasonThrottled) {
-		more.Away = o.at
-		if old != nil && old.Away != 0 {
-			more.Away = old.Away
+		more.UnreachableSince = o.at
+		if old != nil && old.UnreachableSince != 0 {
+			more.UnreachableSince = old.UnreachableSince
 		}
 	}
 	t.More = more
@@ -133,11 +133,11 @@ func (s *state) nextTask(r *resident, task int) {
 		s.requeue(r)
 		return
 	}
-	s.p.Row = 0
+	s.p.ConsecutiveFailures = 0
 	s.setAgent(r, TaskSucceeded)
-	if !r.is(AgentTouched) {
+	if !r.is(AgentChanged) {
 		s.setFlag(r, AgentAtTarget, true)
-		if s.c.Policy.Observe.None() { // else it may be found unhealthy, and be retried
+		if s.c.Policy.Soak.None() { // else it may be found unhealthy, and be retried
 			s.done(r)
 		}
 	}
@@ -239,7 +239,7 @@ func (s *state) sweep(now int64, most int) {
 		switch {
 		case t.Status == TaskPending: // an earlier task of this agent is done
 			s.endAgent(r, TaskCanceled, ReasonPlanEnded, now)
-		case t.Why != ReasonRepeat && t.More != nil && t.More.Away != 0 && !r.is(AgentTouched):
+		case t.Why != ReasonRepeat && t.More != nil && t.More.UnreachableSince != 0 && !r.is(AgentChanged):
 			t.Why = ReasonPlanEnded
 			s.setTask(r, i, TaskCanceled)
 			s.taskEvent(EventTaskCanceled, r, i, ReasonPlanEnded, "")

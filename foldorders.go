@@ -11,7 +11,7 @@ func (s *state) foldOrders(now time.Time) need {
 		return need{}
 	}
 	for _, o := range s.c.Orders {
-		if o.Number <= s.p.Folded {
+		if o.Number <= s.p.LastOrder {
 			continue
 		}
 		n, done := s.foldOrder(o, now)
@@ -22,7 +22,7 @@ func (s *state) foldOrders(now time.Time) need {
 			s.fx.again = true
 			return need{}
 		}
-		s.p.Folded, s.p.Cursor = o.Number, 0
+		s.p.LastOrder, s.p.OrderCursor = o.Number, 0
 		s.event(Event{Kind: EventCarriedOut, Batch: -1, Number: int(o.Number), Actor: o.By.Actor})
 	}
 	return need{}
@@ -76,10 +76,10 @@ func (s *state) foldRows(o Order, f func(*resident)) (n need, done bool) {
 	}
 	more := s.queue.more
 	if len(o.Agents) > 0 {
-		s.p.Cursor += min(orderChunk, len(o.Agents)-s.p.Cursor)
-		more = s.p.Cursor < len(o.Agents)
+		s.p.OrderCursor += min(orderChunk, len(o.Agents)-s.p.OrderCursor)
+		more = s.p.OrderCursor < len(o.Agents)
 	} else if k := len(s.queue.given); k > 0 {
-		s.p.Cursor = s.queue.given[k-1].Ordinal + 1
+		s.p.OrderCursor = s.queue.given[k-1].Ordinal + 1
 	}
 	s.queue.given = nil
 	return need{}, !more
@@ -87,9 +87,9 @@ func (s *state) foldRows(o Order, f func(*resident)) (n need, done bool) {
 
 func (s *state) wanted(o Order) need {
 	if len(o.Agents) == 0 {
-		return need{kind: needFailed, from: s.p.Cursor, status: []TaskStatus{TaskFailed, TaskUnknown}}
+		return need{kind: needFailed, from: s.p.OrderCursor, status: []TaskStatus{TaskFailed, TaskUnknown}}
 	}
-	return need{kind: needIDs, ids: o.Agents[s.p.Cursor:min(s.p.Cursor+orderChunk, len(o.Agents))]}
+	return need{kind: needIDs, ids: o.Agents[s.p.OrderCursor:min(s.p.OrderCursor+orderChunk, len(o.Agents))]}
 }
 
 // give takes in rows that were asked for.
@@ -106,9 +106,9 @@ func (s *state) skip(r *resident, o Order, now int64) {
 	t := r.State.task(i)
 	switch {
 	case t.Status == TaskPending, // of an agent between two tasks too
-		t.Status == TaskWaiting && t.More != nil && t.More.Away != 0 && !r.is(AgentTouched):
+		t.Status == TaskWaiting && t.More != nil && t.More.UnreachableSince != 0 && !r.is(AgentChanged):
 		for k := range r.State.tasks() {
-			if t := r.State.task(k); !t.Status.Settled() {
+			if t := r.State.task(k); !t.Status.Finished() {
 				t.Why, t.Ended = ReasonOperator, now
 				s.setTask(r, k, TaskSkipped)
 				s.event(Event{
@@ -138,7 +138,7 @@ func (s *state) retry(r *resident) {
 		if !bad(t.Status) && !(t.Status == TaskSkipped && t.Why == ReasonAgentFailed) {
 			continue
 		}
-		*t = TaskState{Status: t.Status, Number: t.Number, Touched: t.Touched}
+		*t = TaskState{Status: t.Status, Number: t.Number, Changed: t.Changed}
 		s.setTask(r, i, TaskPending)
 		s.taskEvent(EventTaskRetried, r, i, ReasonNone, "")
 	}
@@ -147,8 +147,8 @@ func (s *state) retry(r *resident) {
 	b.Accepted = min(b.Accepted, b.Counts.Bad())
 	s.p.Accepted = min(s.p.Accepted, s.p.Counts.Bad())
 	b.Cursor = min(b.Cursor, r.Ordinal)
-	if b.Status == BatchObserving || b.Status == BatchCompleted {
-		b.Status, b.SettledAt, b.ClosedAt = BatchRunning, time.Time{}, time.Time{}
+	if b.Status == BatchSoaking || b.Status == BatchCompleted {
+		b.Status, b.FinishedAt, b.ClosedAt = BatchRunning, time.Time{}, time.Time{}
 		s.event(Event{Kind: EventBatchReopened, Batch: b.Index})
 	}
 	s.p.Batch = min(s.p.Batch, b.Index)

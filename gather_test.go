@@ -25,7 +25,7 @@ func TestDearCommitsAreFull(t *testing.T) {
 		Name: "p", ToVersion: "2", Agents: AgentIDs(ids("a", agents)...), Shape: Shape{Size: agents}, Policy: Policy{Concurrency: 64},
 	})
 	require.NoError(t, err)
-	_, err = e.Start(t.Context(), p.ID, By{})
+	_, err = e.Start(t.Context(), p.ID, Request{})
 	require.NoError(t, err)
 	p, err = e.RunPlan(t.Context(), p.ID)
 	require.NoError(t, err)

@@ -60,7 +60,7 @@ func (s *scripted) Execute(ctx context.Context, a Attempt) (Result, error) {
 		}
 	}
 	kind, _, _ := strings.Cut(a.Agent, "-")
-	if a.Rollback {
+	if a.IsRollback {
 		kind = "ok"
 	}
 	switch kind {
@@ -189,7 +189,7 @@ func (s *scene) create(p Policy, shape Shape, agents ...string) Plan {
 func (s *scene) start(p Policy, shape Shape, agents ...string) string {
 	s.Helper()
 	id := s.create(p, shape, agents...).ID
-	_, err := s.e.Start(s.ctx, id, By{Actor: "ann"})
+	_, err := s.e.Start(s.ctx, id, Request{Actor: "ann"})
 	require.NoError(s, err)
 	return id
 }

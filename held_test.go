@@ -25,14 +25,14 @@ func TestOrdersFirstThenWhatIsHeld(t *testing.T) {
 		require.Len(s, x.starts, 1)
 		call := x.starts[0]
 		x.starts = x.starts[:0]
-		s.said(s.e.Skip(s.ctx, id, agents[1:], By{}))
+		s.said(s.e.Skip(s.ctx, id, agents[1:], Request{}))
 		require.NoError(s, x.refresh(s.ctx))
 		o := call.outcome(time.Now())
 		o.reason = ReasonSucceeded
 		x.hold(input{outcomes: []outcome{o}})
 		require.True(s, turn(), "a chunk of the order is folded, the outcome is not")
 		require.Equal(s, TaskRunning, s.agent(id, call.agent).Status)
-		s.said(s.e.Annotate(s.ctx, id, map[string]string{"a": "b"}, nil, By{})) // the next commit is refused
+		s.said(s.e.Annotate(s.ctx, id, map[string]string{"a": "b"}, nil, Request{})) // the next commit is refused
 		for turn() {
 		}
 		require.Equal(s, TaskSucceeded, s.agent(id, call.agent).Status)
@@ -61,17 +61,17 @@ func TestAReportIsAnsweredOnceItIsCommitted(t *testing.T) {
 		inPost(t, func(s *scene, p *postman) {
 			store := &brittle{court: s.store}
 			store.lasts.Store(1000)
-			s.e = s.engine(store, Waiting(p.begin), "one")
+			s.e = s.engine(store, Async(p.begin), "one")
 			agents := names("a", orderChunk+100)
 			id := s.start(Policy{Concurrency: 1}, Shape{}, agents...)
 			s.run(s.e)
 			s.after(5 * time.Second)
-			s.said(s.e.Annotate(s.ctx, id, map[string]string{"a": "b"}, nil, By{}))
+			s.said(s.e.Annotate(s.ctx, id, map[string]string{"a": "b"}, nil, Request{}))
 			reply := make(chan error, 1)
 			ctx, cancel := context.WithCancel(s.ctx)
-			go func() { _, _ = s.e.Annotate(ctx, id, map[string]string{"a": "c"}, nil, By{}) }() // the owner is busy for a second
+			go func() { _, _ = s.e.Annotate(ctx, id, map[string]string{"a": "c"}, nil, Request{}) }() // the owner is busy for a second
 			s.after(time.Millisecond)
-			go func() { _, _ = s.e.Skip(ctx, id, agents[1:], By{}) }()
+			go func() { _, _ = s.e.Skip(ctx, id, agents[1:], Request{}) }()
 			go func() { reply <- s.e.ReportOutcomes(ctx, id, []OutcomeReport{upgraded(agents[0], 1)}) }()
 			store.lasts.Store(lasts)
 			s.after(30 * time.Second)
@@ -98,7 +98,7 @@ func TestAReportToAPlanWithoutADriver(t *testing.T) {
 		stop := s.run(s.e)
 		s.after(time.Second)
 		require.NoError(s, stop())
-		s.said(s.e.Skip(s.ctx, id, agents[1:], By{}))
+		s.said(s.e.Skip(s.ctx, id, agents[1:], Request{}))
 		s.report(s.e, id, upgraded(agents[0], 1))
 		require.Equal(s, TaskSucceeded, s.agent(id, agents[0]).Status)
 	})

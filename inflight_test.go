@@ -41,7 +41,7 @@ var reloads = []struct {
 }{
 	{"a reason of its own", func(s *flight) error { s.x.drop(); return nil }},
 	{"a verb of another engine", func(s *flight) error {
-		_, err := s.e.Annotate(s.ctx, s.id, map[string]string{"a": "b"}, nil, By{})
+		_, err := s.e.Annotate(s.ctx, s.id, map[string]string{"a": "b"}, nil, Request{})
 		return err
 	}},
 	{"a commit whose answer was lost", func(s *flight) error { s.store.ack.Store(1); return nil }},

@@ -11,16 +11,16 @@ func (s *state) probe(now int64) (n need, due int64) {
 	if !s.calls.prober || !s.calls.asks() {
 		return need{}, 0
 	}
-	every := int64(s.c.Policy.Observe.Probe)
+	every := int64(s.c.Policy.Soak.Interval)
 	if every <= 0 {
-		every = int64(DefaultProbe)
+		every = int64(DefaultSoakInterval)
 	}
 	if !pr.active {
 		if due := pr.started + every; pr.started != 0 && now < due {
 			return need{}, due
 		}
 		*pr = probing{rounds: pr.rounds, started: now, active: true, next: b.First, out: pr.out}
-		if s.c.Policy.Observe.ToEnd {
+		if s.c.Policy.Soak.ToEnd {
 			pr.next = 0
 		}
 	}
@@ -136,7 +136,7 @@ func (s *state) health(r *resident, healthy bool, at int64, reason cleaned) {
 	case r.is(AgentReleased): // the plan has nothing to do with it any more
 		s.late(r.Agent.ID, healthy, reason)
 		return
-	case at < r.State.task(r.State.tasks()-1).Ended, b.Status == BatchCompleted && at > nanos(b.ClosedAt) && !s.c.Policy.Observe.ToEnd:
+	case at < r.State.task(r.State.tasks()-1).Ended, b.Status == BatchCompleted && at > nanos(b.ClosedAt) && !s.c.Policy.Soak.ToEnd:
 		s.late(r.Agent.ID, healthy, reason)
 		return
 	}
@@ -148,14 +148,14 @@ func (s *state) health(r *resident, healthy bool, at int64, reason cleaned) {
 		s.setSince(r, 0)
 		b.HealthySince = stamp(at)
 		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: ReasonSucceeded, Text: string(reason)})
-	case s.c.Policy.Observe.Retry == 0, b.Status == BatchCompleted:
+	case s.c.Policy.Soak.Grace == 0, b.Status == BatchCompleted:
 		s.unhealthy(r, at, reason)
 	case !was:
 		s.setFlag(r, AgentUnhealthy, true)
 		s.setSince(r, at)
-		s.queue.timers.push(timer{at: at + int64(s.c.Policy.Observe.Retry), ordinal: r.Ordinal, health: true})
+		s.queue.timers.push(timer{at: at + int64(s.c.Policy.Soak.Grace), ordinal: r.Ordinal, health: true})
 		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: ReasonUnhealthy, Text: string(reason)})
-	case at >= r.State.More.Unhealthy+int64(s.c.Policy.Observe.Retry):
+	case at >= r.State.More.Unhealthy+int64(s.c.Policy.Soak.Grace):
 		s.unhealthy(r, at, reason)
 	}
 }
@@ -186,8 +186,8 @@ func (s *state) unhealthyLongEnough(r *resident, now int64) {
 	if !r.is(AgentUnhealthy) || r.State.More == nil || !judged(s.status()) {
 		return
 	}
-	if now >= r.State.More.Unhealthy+int64(s.c.Policy.Observe.Retry) {
-		s.unhealthy(r, now, cleanLine("unhealthy for "+s.c.Policy.Observe.Retry.String()))
+	if now >= r.State.More.Unhealthy+int64(s.c.Policy.Soak.Grace) {
+		s.unhealthy(r, now, cleanLine("unhealthy for "+s.c.Policy.Soak.Grace.String()))
 	}
 }
 
@@ -212,7 +212,7 @@ func (s *state) unhealthy(r *resident, at int64, reason cleaned) {
 // foldDoubts leaves out the tasks of a rollback that were in flight when their plan was frozen and turned out untouched, and
 // with its last task the agent.
 func (s *state) foldDoubts(now int64) need {
-	if !s.calls.source || s.p.Doubts >= s.spec.Doubtful {
+	if !s.calls.source || s.p.Confirmed >= s.spec.Unconfirmed {
 		return need{}
 	}
 	for _, d := range s.untouched {
@@ -230,14 +230,14 @@ func (s *state) foldDoubts(now int64) need {
 		if r.State.Status != TaskPending || t.Status != TaskPending {
 			continue
 		}
-		t.Why, t.Ended = ReasonUntouched, now
+		t.Why, t.Ended = ReasonUnchanged, now
 		s.setTask(r, d.task, TaskSkipped)
-		s.taskEvent(EventTaskSkipped, r, d.task, ReasonUntouched, "")
-		if r.State.task(r.State.active()).Status.Settled() {
+		s.taskEvent(EventTaskSkipped, r, d.task, ReasonUnchanged, "")
+		if r.State.task(r.State.active()).Status.Finished() {
 			s.setAgent(r, TaskSkipped)
 		}
 	}
-	s.p.Doubts = s.spec.Doubtful
+	s.p.Confirmed = s.spec.Unconfirmed
 	return need{}
 }
 
@@ -247,9 +247,9 @@ const askLimit = 30 * time.Second
 // askGate has the gate of the observed batch asked, unless that is under way, and says when to ask again.
 func (s *state) askGate(now time.Time) (due int64) {
 	b := s.current()
-	every := s.c.Policy.Gate.Every
+	every := s.c.Policy.Gate.Interval
 	if every == 0 {
-		every = DefaultGate
+		every = DefaultGateInterval
 	}
 	if at := b.GateAt.Add(every); !b.GateAt.IsZero() && now.Before(at) {
 		return at.UnixNano()
@@ -264,11 +264,11 @@ func (s *state) askGate(now time.Time) (due int64) {
 func (s *state) foldGates(now time.Time) {
 	for _, a := range s.in.gates {
 		b := s.batch(a.batch)
-		if b == nil || !b.SettledAt.Equal(a.settled) {
+		if b == nil || !b.FinishedAt.Equal(a.settled) {
 			continue // the batch has run again since: it is not the one that was asked about
 		}
 		s.gating = false
-		if b.Status != BatchObserving || !judged(s.status()) {
+		if b.Status != BatchSoaking || !judged(s.status()) {
 			continue
 		}
 		b.Gate, b.GateAt = a.verdict, now
@@ -289,12 +289,12 @@ func (s *state) foldGates(now time.Time) {
 func precheckSaid(same sameness, a Attempt, p Precheck, err error) (_ Precheck, after time.Duration) {
 	if err != nil {
 		x := readError(err)
-		return Precheck{State: PrecheckAway, Reason: string(x.text)}, x.after
+		return Precheck{State: PrecheckUnreachable, Reason: string(x.text)}, x.after
 	}
 	p.Reason, p.Version = string(cleanMessage(p.Reason)), string(same.as(cleanVersion(p.Version), a.ToVersion))
 	switch {
-	case p.State > PrecheckAway:
-		return Precheck{State: PrecheckAway, Reason: "the precheck answered with the unknown state " + p.State.String()}, 0
+	case p.State > PrecheckUnreachable:
+		return Precheck{State: PrecheckUnreachable, Reason: "the precheck answered with the unknown state " + p.State.String()}, 0
 	case p.State == PrecheckReady && p.Version == a.ToVersion:
 		p.State = PrecheckAtTarget
 	}

@@ -132,7 +132,7 @@ func (c *court) judgeCounts(is *snapshot, wrong wrongFunc) {
 				*s.tasks.of(a.State.task(k).Status)++
 			}
 			for f, n := range map[AgentFlags]*int{
-				AgentOpen: &s.open, AgentTouched: &s.touched, AgentUnhealthy: &s.unhealthy, AgentAtTarget: &s.agents.AtTarget,
+				AgentOpen: &s.open, AgentChanged: &s.touched, AgentUnhealthy: &s.unhealthy, AgentAtTarget: &s.agents.AtTarget,
 			} {
 				if a.State.Flags&f != 0 {
 					*n++
@@ -141,7 +141,7 @@ func (c *court) judgeCounts(is *snapshot, wrong wrongFunc) {
 		}
 	}
 	p := &is.row.Progress
-	if all.agents != p.Counts || all.tasks != p.Tasks || all.open != p.Open || all.touched != p.Touched {
+	if all.agents != p.Counts || all.tasks != p.Tasks || all.open != p.Open || all.touched != p.Changed {
 		wrong("counters %+v, rows %+v", *p, all)
 	}
 	for i, b := range is.batches {
@@ -175,7 +175,7 @@ func (c *court) judgeEvents(was, is *snapshot, rec Record, wrong wrongFunc) {
 			if a.State.Status == TaskSucceeded && b.State.Status != TaskSucceeded && b.State.Status != TaskFailed {
 				wrong("agent %s succeeded, and is %s now", b.Agent.ID, b.State.Status)
 			}
-			if a.State.Flags&AgentTouched != 0 && b.State.Flags&AgentTouched == 0 {
+			if a.State.Flags&AgentChanged != 0 && b.State.Flags&AgentChanged == 0 {
 				wrong("agent %s is not touched any more", b.Agent.ID)
 			}
 			if a.State.Flags&AgentReleased != 0 {
@@ -206,8 +206,8 @@ func (c *court) judgeTasks(was, is *AgentRow, wrong wrongFunc) {
 	touched := false
 	for i := range is.State.tasks() {
 		before, after := was.State.task(i), is.State.task(i)
-		touched = touched || after.Touched
-		if before.Touched && !after.Touched {
+		touched = touched || after.Changed
+		if before.Changed && !after.Changed {
 			wrong("task %d of agent %s is not touched any more", i, is.Agent.ID)
 		}
 		if before.Status == TaskSucceeded && after.Status != TaskSucceeded && after.Why != ReasonUnhealthy {
@@ -215,13 +215,13 @@ func (c *court) judgeTasks(was, is *AgentRow, wrong wrongFunc) {
 		}
 		if i > 0 && (busy(after.Status) || after.Status == TaskSucceeded || bad(after.Status)) {
 			for k := range i {
-				if t := is.State.task(k); t.Status != TaskSucceeded && !(t.Status == TaskSkipped && t.Why == ReasonUntouched) {
+				if t := is.State.task(k); t.Status != TaskSucceeded && !(t.Status == TaskSkipped && t.Why == ReasonUnchanged) {
 					wrong("task %d of agent %s is %s, while task %d is %s", i, is.Agent.ID, after.Status, k, t.Status)
 				}
 			}
 		}
 	}
-	if touched != (is.State.Flags&AgentTouched != 0) {
+	if touched != (is.State.Flags&AgentChanged != 0) {
 		wrong("agent %s is touched: %t, its tasks say %t", is.Agent.ID, !touched, touched)
 	}
 }
@@ -230,7 +230,7 @@ func (c *court) judgeTasks(was, is *AgentRow, wrong wrongFunc) {
 func judgeReleased(rollback bool, a *AgentRow, wrong wrongFunc) {
 	s := &a.State
 	skipped := s.Status == TaskSkipped || s.Status == TaskCanceled
-	untouched := s.Flags&AgentTouched == 0 && !rollback
+	untouched := s.Flags&AgentChanged == 0 && !rollback
 	switch released := s.Flags&AgentReleased != 0; {
 	case released && (!untouched || !skipped && (s.Status != TaskSucceeded || s.Flags&AgentAtTarget == 0)):
 		wrong("agent %s is released: %+v", a.Agent.ID, a.State)

@@ -9,7 +9,7 @@ import (
 
 // A verb that was decided on a plan as it was before its end does not land after it: the log would tell of a plan that goes on.
 func TestNoVerbLandsAfterTheEnd(t *testing.T) {
-	by := By{Actor: "ann"}
+	by := Request{Actor: "ann"}
 	says := map[string]func(*saying) error{
 		"pause":    (*saying).pause,
 		"cancel":   func(w *saying) error { return w.cancel(false) },

@@ -22,20 +22,20 @@ func standings() map[string]func(*scene) string {
 			return id
 		},
 		"promoted": func(s *scene) string {
-			id := s.start(Policy{Hold: Hold{Every: true}}, Shape{Size: 1}, "hang-1", "ok-2", "ok-3")
+			id := s.start(Policy{Hold: Hold{All: true}}, Shape{Size: 1}, "hang-1", "ok-2", "ok-3")
 			s.run(s.e)
 			s.after(time.Second)
-			s.said(s.e.Promote(s.ctx, id, 1, By{}))
+			s.said(s.e.Promote(s.ctx, id, 1, Request{}))
 			return id
 		},
 		"held": func(s *scene) string {
-			id := s.start(Policy{Hold: Hold{Every: true}}, Shape{Size: 1}, "ok-1", "ok-2")
+			id := s.start(Policy{Hold: Hold{All: true}}, Shape{Size: 1}, "ok-1", "ok-2")
 			s.run(s.e)
 			s.after(time.Minute)
 			return id
 		},
 		"observed to the end": func(s *scene) string {
-			id := s.start(Policy{FailureThreshold: ptr(1.0), Observe: Observe{Wait: time.Hour}}, Shape{Size: 1}, "ok-1")
+			id := s.start(Policy{FailureThreshold: ptr(1.0), Soak: Soak{Duration: time.Hour}}, Shape{Size: 1}, "ok-1")
 			s.run(s.e)
 			s.after(time.Minute)
 			return id
@@ -49,18 +49,18 @@ func standings() map[string]func(*scene) string {
 			id := s.start(Policy{}, Shape{}, "stuck-1", "ok-2")
 			s.run(s.e)
 			s.after(time.Second)
-			s.said(s.e.Cancel(s.ctx, id, true, By{}))
+			s.said(s.e.Cancel(s.ctx, id, true, Request{}))
 			return id
 		},
 		"canceled before it began": func(s *scene) string {
-			return s.moved(StatusPending, func(s *scene, id string) (Plan, error) { return s.e.Cancel(s.ctx, id, false, By{}) })
+			return s.moved(StatusPending, func(s *scene, id string) (Plan, error) { return s.e.Cancel(s.ctx, id, false, Request{}) })
 		},
 		"frozen":                func(s *scene) string { return s.moved(StatusPaused, say[VerbCreateRollback]) },
 		"frozen while running":  func(s *scene) string { return s.moved(StatusRunning, say[VerbCreateRollback]) },
 		"frozen when completed": func(s *scene) string { return s.moved(StatusCompleted, say[VerbCreateRollback]) },
-		"rollback plan":         func(s *scene) string { return s.plan(s.moved(StatusPaused, say[VerbCreateRollback])).Rollback },
+		"rollback plan":         func(s *scene) string { return s.plan(s.moved(StatusPaused, say[VerbCreateRollback])).RollbackPlan },
 		"rollback plan at its end": func(s *scene) string {
-			return s.plan(s.in(StatusRolledBack)).Rollback
+			return s.plan(s.in(StatusRolledBack)).RollbackPlan
 		},
 	}
 	for st, put := range putInto() {
@@ -74,13 +74,13 @@ func (s *scene) sayAny(v Verb, id string) (Plan, error) {
 	p := s.plan(id)
 	switch v {
 	case VerbPromote:
-		return s.e.Promote(s.ctx, id, p.Batch+1, By{})
+		return s.e.Promote(s.ctx, id, p.Batch+1, Request{})
 	case VerbResume:
-		return s.e.Resume(s.ctx, id, Accept(p.Counts.Bad()), By{})
+		return s.e.Resume(s.ctx, id, Accept(p.Counts.Bad()), Request{})
 	case VerbSkip:
 		for name, a := range s.agents(id) {
 			if a.Status == TaskPending || a.Status == TaskWaiting {
-				return s.e.Skip(s.ctx, id, []string{name}, By{})
+				return s.e.Skip(s.ctx, id, []string{name}, Request{})
 			}
 		}
 	}
@@ -108,7 +108,7 @@ func legalIsAccepted(t *testing.T, put func(*scene) string, verb Verb) {
 		}
 		before := s.plan(id)
 		_, err = s.sayAny(verb, id)
-		changed := s.plan(id).Control != before.Control || verb == VerbRollback && s.plan(id).Status != before.Status
+		changed := s.plan(id).Generation != before.Generation || verb == VerbRollback && s.plan(id).Status != before.Status
 		if slices.Contains(x.Legal, verb) {
 			require.NoError(s, err, "legal are %v", x.Legal)
 			require.True(s, changed, "%s is listed, and did nothing", verb)

@@ -33,7 +33,7 @@ func TestLesson01StartsAfterTheThreshold(t *testing.T) {
 				r := rand.New(rand.NewPCG(seed, 101))
 				s.fleet.do = randomly(r, []float64{0, 0.05, 0.3}[seed%3])
 				id := s.start(Policy{
-					Concurrency: 10, FailureThreshold: ptr(c.threshold), Reserve: c.reserve, Retry: Retry{Max: c.retries, Backoff: time.Second},
+					Concurrency: 10, FailureThreshold: ptr(c.threshold), Reserve: c.reserve, Retry: RetryPolicy{Max: c.retries, Backoff: time.Second},
 				}, Shape{Size: 200}, names("ok", 200)...)
 				p := s.drive(id)
 				m := Tolerated(c.threshold, 200)
@@ -106,15 +106,15 @@ func TestLesson03KillAndRecover(t *testing.T) {
 func TestLesson04RollbackThatBreaches(t *testing.T) {
 	inScene(t, func(s *scene) {
 		s.fleet.do = func(_ context.Context, a Attempt) (Result, bool, error) {
-			return Result{}, a.Rollback, errors.New("cannot go back")
+			return Result{}, a.IsRollback, errors.New("cannot go back")
 		}
 		id := s.start(Policy{OnBreach: ActionRollback}, Shape{Size: 5}, "ok-1", "ok-2", "fail-3", "ok-4", "ok-5", "ok-6")
 		s.run(s.e)
 		s.after(time.Minute)
 		s.status(id, StatusRollingBack)
-		back := s.plan(s.plan(id).Rollback)
+		back := s.plan(s.plan(id).RollbackPlan)
 		require.Equal(s, StatusPaused, back.Status)
-		require.Empty(s, back.Rollback)
+		require.Empty(s, back.RollbackPlan)
 		require.Len(s, back.Breaches, 1)
 		require.Equal(s, ActionPause, back.Breaches[0].Action)
 		before := s.plan(id).Revision
@@ -139,7 +139,7 @@ func TestLesson05PauseRaces(t *testing.T) {
 			errs := make(chan error, 8)
 			for range 8 {
 				go func() {
-					_, err := s.e.Pause(s.ctx, id, By{})
+					_, err := s.e.Pause(s.ctx, id, Request{})
 					errs <- err
 				}()
 			}
@@ -157,10 +157,10 @@ func TestLesson05PauseRaces(t *testing.T) {
 			id := s.start(Policy{}, Shape{}, "ok-1")
 			s.run(s.e)
 			s.after(500 * time.Millisecond)
-			require.Equal(s, StatusPausing, s.said(s.e.Pause(s.ctx, id, By{})).Status)
+			require.Equal(s, StatusPausing, s.said(s.e.Pause(s.ctx, id, Request{})).Status)
 			s.after(time.Minute)
 			s.status(id, StatusPaused)
-			s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+			s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 			s.after(time.Second)
 			s.status(id, StatusCompleted)
 			require.Len(s, s.fleet.made(""), 1)
@@ -171,7 +171,7 @@ func TestLesson05PauseRaces(t *testing.T) {
 			id := s.start(Policy{OnBreach: ActionRollback, Concurrency: 2}, Shape{Size: 4}, "fail-1", "ok-2", "ok-3", "ok-4")
 			s.run(s.e)
 			s.after(999 * time.Millisecond)
-			s.said(s.e.Pause(s.ctx, id, By{})) // the breach strikes a millisecond later
+			s.said(s.e.Pause(s.ctx, id, Request{})) // the breach strikes a millisecond later
 			s.after(time.Minute)
 			s.status(id, StatusRolledBack)
 			s.stays(id, StatusRolledBack)
@@ -182,7 +182,7 @@ func TestLesson05PauseRaces(t *testing.T) {
 			id := s.start(Policy{}, Shape{}, "slow-1")
 			s.run(s.e)
 			s.after(time.Second)
-			s.said(s.e.Pause(s.ctx, id, By{}))
+			s.said(s.e.Pause(s.ctx, id, Request{}))
 			s.after(time.Minute)
 			require.Equal(s, TaskSucceeded, s.agent(id, "slow-1").Status)
 		})
@@ -197,7 +197,7 @@ func TestLesson06ResumeNeedsADecision(t *testing.T) {
 			id := s.start(Policy{FailureThreshold: ptr(0.2), Concurrency: 1}, Shape{Size: 5}, "fail-1", "fail-2", "ok-3", "ok-4", "ok-5")
 			require.Equal(s, StatusPaused, s.drive(id).Status)
 			before := s.plan(id)
-			_, err := s.e.Resume(s.ctx, id, Decision{}, By{})
+			_, err := s.e.Resume(s.ctx, id, Decision{}, Request{})
 			var breach *BreachError
 			require.ErrorAs(s, err, &breach)
 			require.ErrorIs(s, err, ErrBreach)
@@ -210,9 +210,9 @@ func TestLesson06ResumeNeedsADecision(t *testing.T) {
 	}
 	t.Run("accept", func(t *testing.T) {
 		breached(t, func(s *scene, id string) {
-			_, err := s.e.Resume(s.ctx, id, Accept(1), By{})
+			_, err := s.e.Resume(s.ctx, id, Accept(1), Request{})
 			require.ErrorIs(s, err, ErrBreach, "more have failed than were seen")
-			s.said(s.e.Resume(s.ctx, id, Accept(2), By{Actor: "ann", Reason: "known hosts"}))
+			s.said(s.e.Resume(s.ctx, id, Accept(2), Request{Actor: "ann", Reason: "known hosts"}))
 			p := s.drive(id)
 			require.Equal(s, StatusCompleted, p.Status)
 			require.Equal(s, 2, p.Counts.Failed)
@@ -225,12 +225,12 @@ func TestLesson06ResumeNeedsADecision(t *testing.T) {
 	})
 	t.Run("raise", func(t *testing.T) {
 		breached(t, func(s *scene, id string) {
-			_, err := s.e.Resume(s.ctx, id, Raise(0.3), By{})
+			_, err := s.e.Resume(s.ctx, id, Raise(0.3), Request{})
 			require.ErrorIs(s, err, ErrBreach, "0.3 tolerates 1 of 5 too")
 			require.Equal(s, 0.2, *s.plan(id).Policy.FailureThreshold)
-			_, err = s.e.Resume(s.ctx, id, Raise(7), By{})
+			_, err = s.e.Resume(s.ctx, id, Raise(7), Request{})
 			require.ErrorIs(s, err, ErrInvalid)
-			s.said(s.e.Resume(s.ctx, id, Raise(0.4), By{}))
+			s.said(s.e.Resume(s.ctx, id, Raise(0.4), Request{}))
 			require.Equal(s, StatusCompleted, s.drive(id).Status)
 			require.Equal(s, 0.4, *s.plan(id).Policy.FailureThreshold)
 		})
@@ -238,7 +238,7 @@ func TestLesson06ResumeNeedsADecision(t *testing.T) {
 	t.Run("retry", func(t *testing.T) {
 		breached(t, func(s *scene, id string) {
 			s.fleet.do = func(_ context.Context, a Attempt) (Result, bool, error) { return Result{Version: "2"}, true, nil }
-			s.said(s.e.Resume(s.ctx, id, RetryFailed(), By{}))
+			s.said(s.e.Resume(s.ctx, id, RetryFailed(), Request{}))
 			p := s.drive(id)
 			require.Equal(s, StatusCompleted, p.Status)
 			require.Equal(s, 5, p.Counts.Succeeded)
@@ -247,7 +247,7 @@ func TestLesson06ResumeNeedsADecision(t *testing.T) {
 	})
 	t.Run("retry that fails again pauses again", func(t *testing.T) {
 		breached(t, func(s *scene, id string) {
-			s.said(s.e.Resume(s.ctx, id, RetryFailed(), By{}))
+			s.said(s.e.Resume(s.ctx, id, RetryFailed(), Request{}))
 			p := s.drive(id)
 			require.Equal(s, StatusPaused, p.Status)
 			require.Equal(s, uint64(2), p.Breaches[0].Number)
@@ -313,7 +313,7 @@ func TestLesson08NamesDoNotMatter(t *testing.T) {
 // Many: an executor that ignores its context keeps its slot for ever.
 func TestLesson09SilentExecutor(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.start(Policy{Concurrency: 1, FailureThreshold: ptr(0.5), AttemptLimit: time.Minute, MaxAbandoned: 1}, Shape{}, "stuck-1", "ok-2", "ok-3", "ok-4")
+		id := s.start(Policy{Concurrency: 1, FailureThreshold: ptr(0.5), AttemptTimeout: time.Minute, MaxAbandoned: 1}, Shape{}, "stuck-1", "ok-2", "ok-3", "ok-4")
 		stop := s.run(s.e)
 		s.after(time.Minute + 4*time.Second)
 		require.Len(s, s.fleet.made(""), 1)
@@ -322,7 +322,7 @@ func TestLesson09SilentExecutor(t *testing.T) {
 		a := s.agent(id, "stuck-1")
 		require.Equal(s, TaskFailed, a.Status)
 		require.Equal(s, ReasonAbandoned, a.Tasks[0].Reason)
-		require.True(s, a.Touched)
+		require.True(s, a.Changed)
 		require.Len(s, s.fleet.made("stuck-1"), 1)
 		var left *AbandonedError
 		require.ErrorAs(s, stop(), &left, "the leak is reported")
@@ -337,7 +337,7 @@ func TestLesson09SilentExecutor(t *testing.T) {
 // Nomad, Docker: an agent that turns unhealthy once the next batch runs, or in the last batch, is not noticed.
 func TestLesson10LateUnhealthy(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.start(Policy{FailureThreshold: ptr(0.0), Observe: Observe{Wait: time.Minute}}, Shape{Size: 2}, "ok-1", "ok-2", "slow-3", "ok-4")
+		id := s.start(Policy{FailureThreshold: ptr(0.0), Soak: Soak{Duration: time.Minute}}, Shape{Size: 2}, "ok-1", "ok-2", "slow-3", "ok-4")
 		s.run(s.e)
 		s.after(30 * time.Second) // batch 0 is observed
 		seen := time.Now()
@@ -360,7 +360,7 @@ func TestLesson10LateUnhealthy(t *testing.T) {
 		require.NotEmpty(s, s.events(id, EventLate))
 	})
 	inScene(t, func(s *scene) { // the last batch too
-		id := s.start(Policy{FailureThreshold: ptr(0.0), Observe: Observe{Wait: time.Minute}}, Shape{}, "ok-1")
+		id := s.start(Policy{FailureThreshold: ptr(0.0), Soak: Soak{Duration: time.Minute}}, Shape{}, "ok-1")
 		s.run(s.e)
 		s.after(30 * time.Second)
 		require.NoError(s, s.e.ReportHealth(s.ctx, id, []HealthReport{{Agent: "ok-1"}}))
@@ -369,7 +369,7 @@ func TestLesson10LateUnhealthy(t *testing.T) {
 		s.status(id, StatusPaused)
 	})
 	inScene(t, func(s *scene) { // and before the success it is of no interest
-		id := s.start(Policy{FailureThreshold: ptr(0.0), Observe: Observe{Wait: time.Minute}}, Shape{}, "ok-1")
+		id := s.start(Policy{FailureThreshold: ptr(0.0), Soak: Soak{Duration: time.Minute}}, Shape{}, "ok-1")
 		before := time.Now()
 		s.run(s.e)
 		s.after(30 * time.Second)
@@ -427,14 +427,14 @@ func TestLesson12RollbackHalfDone(t *testing.T) {
 			},
 		})
 		require.NoError(s, err)
-		s.said(s.e.Start(s.ctx, plan.ID, By{}))
+		s.said(s.e.Start(s.ctx, plan.ID, Request{}))
 		s.run(s.e)
 		s.after(2 * time.Second)
-		s.said(s.e.Cancel(s.ctx, plan.ID, true, By{}))
+		s.said(s.e.Cancel(s.ctx, plan.ID, true, Request{}))
 		s.after(time.Second)
 		require.Equal(s, TaskUnknown, s.agent(plan.ID, "hang-3").Status)
-		back := s.said(s.e.CreateRollback(s.ctx, plan.ID, RollbackSpec{}, By{}))
-		again := s.said(s.e.CreateRollback(s.ctx, plan.ID, RollbackSpec{}, By{}))
+		back := s.said(s.e.CreateRollback(s.ctx, plan.ID, RollbackSpec{}, Request{}))
+		again := s.said(s.e.CreateRollback(s.ctx, plan.ID, RollbackSpec{}, Request{}))
 		require.Equal(s, back, again)
 		require.Equal(s, rollbackID(plan.ID, 0), back.ID)
 		require.Equal(s, []string{"agents left out because they have no known version to go back to: [ok-2]"}, back.Warnings)
@@ -444,7 +444,7 @@ func TestLesson12RollbackHalfDone(t *testing.T) {
 		}
 		slices.Sort(ids)
 		require.Equal(s, []string{"hang-3", "ok-1"}, ids)
-		s.said(s.e.Start(s.ctx, back.ID, By{}))
+		s.said(s.e.Start(s.ctx, back.ID, Request{}))
 		s.after(5 * time.Second)
 		s.status(plan.ID, StatusRolledBack)
 		require.Equal(s, map[string]string{"ok-1": "1.1", "ok-2": "2", "hang-3": "1.3"}, s.fleet.versions)
@@ -455,9 +455,9 @@ func TestLesson12RollbackHalfDone(t *testing.T) {
 func TestLesson13TwoPlansOneAgent(t *testing.T) {
 	inScene(t, func(s *scene) {
 		first := s.start(Policy{}, Shape{}, "ok-1", "ok-2")
-		s.said(s.e.Pause(s.ctx, first, By{}))
+		s.said(s.e.Pause(s.ctx, first, Request{}))
 		second := s.create(Policy{}, Shape{}, "ok-2", "ok-3").ID
-		_, err := s.e.Start(s.ctx, second, By{})
+		_, err := s.e.Start(s.ctx, second, Request{})
 		var claimed *ClaimError
 		require.ErrorAs(s, err, &claimed)
 		require.ErrorIs(s, err, ErrClaimed)
@@ -465,8 +465,8 @@ func TestLesson13TwoPlansOneAgent(t *testing.T) {
 		require.EqualError(s, err, "ota: plan "+second+": 1 agents belong to another plan: ok-2 is in "+first)
 		s.status(second, StatusPending)
 		require.Len(s, s.log(second), 1, "nothing was written")
-		s.said(s.e.Cancel(s.ctx, first, false, By{}))
-		s.said(s.e.Start(s.ctx, second, By{}))
+		s.said(s.e.Cancel(s.ctx, first, false, Request{}))
+		s.said(s.e.Start(s.ctx, second, Request{}))
 		require.Equal(s, StatusCompleted, s.drive(second).Status)
 		third := s.start(Policy{}, Shape{}, "ok-2")
 		s.status(third, StatusRunning)
@@ -476,12 +476,12 @@ func TestLesson13TwoPlansOneAgent(t *testing.T) {
 // screentinker: an agent that says "later" is taken for one that failed.
 func TestLesson15Throttled(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.start(Policy{Concurrency: 1, FailureThreshold: ptr(0.5), QueueLimit: 100 * time.Minute}, Shape{}, "busy-1", "ok-2", "ok-3")
+		id := s.start(Policy{Concurrency: 1, FailureThreshold: ptr(0.5), UnreachableTimeout: 100 * time.Minute}, Shape{}, "busy-1", "ok-2", "ok-3")
 		s.run(s.e)
 		s.after(99 * time.Minute)
 		a := s.agent(id, "busy-1")
 		require.Equal(s, TaskWaiting, a.Status)
-		require.False(s, a.Touched)
+		require.False(s, a.Changed)
 		require.Greater(s, a.Tasks[0].Attempts, 90)
 		require.Equal(s, 2, s.plan(id).Counts.Succeeded, "its slot was free")
 		require.Equal(s, 0, s.plan(id).Counts.Failed)
@@ -489,7 +489,7 @@ func TestLesson15Throttled(t *testing.T) {
 		a = s.agent(id, "busy-1")
 		require.Equal(s, TaskFailed, a.Status)
 		require.Equal(s, ReasonThrottled, a.Tasks[0].Reason)
-		require.False(s, a.Touched)
+		require.False(s, a.Changed)
 		s.status(id, StatusCompleted)
 	})
 }
@@ -552,7 +552,7 @@ func TestLesson19PanicsAndStoreErrors(t *testing.T) {
 func TestLesson22LastSoak(t *testing.T) {
 	inScene(t, func(s *scene) {
 		begun := time.Now()
-		id := s.start(Policy{Observe: Observe{Wait: time.Hour}}, Shape{}, "ok-1", "ok-2")
+		id := s.start(Policy{Soak: Soak{Duration: time.Hour}}, Shape{}, "ok-1", "ok-2")
 		s.run(s.e)
 		s.after(time.Hour)
 		s.status(id, StatusRunning)

@@ -53,7 +53,7 @@ func operatorLimit(v *view) room {
 	return plenty
 }
 
-func by(s Stamp) string {
+func by(s Audit) string {
 	text := "by " + s.Actor
 	if s.Actor == "" {
 		text = "by an operator"
@@ -68,7 +68,7 @@ func breachLimit(v *view) room {
 	if b := standing(v.c, v.p); b != nil {
 		r := none(ReasonBreached, VerbResume, b.String())
 		r.With = decisions[b.Reason]
-		if v.spec.Source == "" && v.p.Touched > 0 {
+		if v.spec.Source == "" && v.p.Changed > 0 {
 			r.With = strings.TrimPrefix(r.With+", or by rollback", ", ")
 		}
 		return r
@@ -78,7 +78,7 @@ func breachLimit(v *view) room {
 
 func cancelLimit(v *view) room {
 	if v.c.Cancel != nil {
-		return none(ReasonCanceling, 0, by(v.c.Cancel.Stamp))
+		return none(ReasonCanceling, 0, by(v.c.Cancel.Audit))
 	}
 	return plenty
 }
@@ -95,7 +95,7 @@ func rollbackLimit(v *view) room {
 }
 
 func orderLimit(v *view) room {
-	if v.c.OrderCount > v.p.Folded {
+	if v.c.OrderCount > v.p.LastOrder {
 		return none(ReasonOrders, 0, "")
 	}
 	return plenty
@@ -116,7 +116,7 @@ func leaseLimit(v *view) room {
 }
 
 func sourceLimit(v *view) room {
-	if v.spec.Source != "" && (!v.calls.source || v.p.Doubts < v.spec.Doubtful) {
+	if v.spec.Source != "" && (!v.calls.source || v.p.Confirmed < v.spec.Unconfirmed) {
 		return none(ReasonSource, 0, "plan "+v.spec.Source)
 	}
 	return plenty

@@ -14,47 +14,47 @@ import (
 func TestLimitsOfTime(t *testing.T) {
 	t.Run("the plan's", func(t *testing.T) {
 		inScene(t, func(s *scene) {
-			id := s.start(Policy{Concurrency: 1, PlanLimit: 3500 * time.Millisecond}, Shape{}, names("ok", 10)...)
+			id := s.start(Policy{Concurrency: 1, PlanTimeout: 3500 * time.Millisecond}, Shape{}, names("ok", 10)...)
 			s.run(s.e)
 			s.after(3200 * time.Millisecond)
-			s.said(s.e.Pause(s.ctx, id, By{}))
+			s.said(s.e.Pause(s.ctx, id, Request{}))
 			s.after(time.Hour)
-			s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+			s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 			s.after(200 * time.Millisecond)
 			s.status(id, StatusRunning)
 			s.after(2 * time.Second)
 			p := s.plan(id)
 			require.Equal(s, StatusPaused, p.Status)
-			require.Equal(s, ReasonPlanLimit, p.Breaches[0].Reason)
+			require.Equal(s, ReasonPlanTimeout, p.Breaches[0].Reason)
 			require.Equal(s, "The plan took longer than its limit: 3.5s", p.Breaches[0].String())
-			_, err := s.e.Resume(s.ctx, id, Decision{}, By{})
+			_, err := s.e.Resume(s.ctx, id, Decision{}, Request{})
 			require.ErrorIs(s, err, ErrBreach)
 			s.stays(id, StatusPaused)
-			s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.PlanLimit = 6 * time.Second }, By{}))
-			s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+			s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.PlanTimeout = 6 * time.Second }, Request{}))
+			s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 			s.after(10 * time.Second)
-			require.Equal(s, ReasonPlanLimit, s.plan(id).Breaches[0].Reason, "the new limit counts too")
-			s.said(s.e.Resume(s.ctx, id, Accept(0), By{}))
+			require.Equal(s, ReasonPlanTimeout, s.plan(id).Breaches[0].Reason, "the new limit counts too")
+			s.said(s.e.Resume(s.ctx, id, Accept(0), Request{}))
 			s.after(time.Minute)
 			s.stays(id, StatusCompleted)
 		})
 	})
 	t.Run("a batch's, over its observation", func(t *testing.T) {
 		inScene(t, func(s *scene) {
-			id := s.start(Policy{BatchLimit: 5 * time.Second, Observe: Observe{Wait: 10 * time.Second}}, Shape{Size: 2}, names("ok", 4)...)
+			id := s.start(Policy{BatchTimeout: 5 * time.Second, Soak: Soak{Duration: 10 * time.Second}}, Shape{Size: 2}, names("ok", 4)...)
 			s.run(s.e)
 			s.after(8 * time.Second)
 			p := s.plan(id)
-			require.Equal(s, ReasonBatchLimit, p.Breaches[0].Reason)
+			require.Equal(s, ReasonBatchTimeout, p.Breaches[0].Reason)
 			require.Equal(s, 0, p.Breaches[0].Batch)
-			s.said(s.e.Resume(s.ctx, id, Accept(0), By{}))
+			s.said(s.e.Resume(s.ctx, id, Accept(0), Request{}))
 			s.after(10 * time.Second)
 			require.Equal(s, 1, s.plan(id).Breaches[0].Batch, "the next batch has the limit again")
 		})
 	})
 	t.Run("told once where the plan goes on", func(t *testing.T) {
 		inScene(t, func(s *scene) {
-			id := s.start(Policy{Concurrency: 1, PlanLimit: time.Second, OnBreach: ActionContinue}, Shape{}, names("ok", 5)...)
+			id := s.start(Policy{Concurrency: 1, PlanTimeout: time.Second, OnBreach: ActionContinue}, Shape{}, names("ok", 5)...)
 			s.run(s.e)
 			s.after(time.Minute)
 			s.status(id, StatusCompleted)
@@ -76,7 +76,7 @@ func TestConsecutiveFailures(t *testing.T) {
 		require.Equal(s, StatusPaused, p.Status)
 		require.Equal(s, ReasonConsecutive, p.Breaches[0].Reason)
 		require.Equal(s, 5, p.Counts.Failed, "two, a success, then three in a row")
-		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 		s.after(time.Minute)
 		s.stays(id, StatusCompleted)
 	})
@@ -146,7 +146,7 @@ func TestGate(t *testing.T) {
 		})
 	}
 	t.Run("passes", func(t *testing.T) {
-		play(t, Policy{Observe: Observe{Wait: time.Minute}}, nil, func(s *scene, g *gated, id string) {
+		play(t, Policy{Soak: Soak{Duration: time.Minute}}, nil, func(s *scene, g *gated, id string) {
 			s.after(30 * time.Second)
 			require.Empty(s, g.questions(), "first it is observed")
 			s.after(5 * time.Minute)
@@ -161,11 +161,11 @@ func TestGate(t *testing.T) {
 			require.Equal(s, ReasonGateFailed, s.plan(id).Breaches[0].Reason)
 			s.stays(id, StatusPaused)
 			require.Len(s, g.questions(), 1, "a paused plan asks nothing")
-			s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+			s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 			s.after(time.Minute)
 			require.Len(s, g.questions(), 2, "Resume asks again")
 			s.status(id, StatusPaused)
-			s.said(s.e.Resume(s.ctx, id, Accept(0), By{}))
+			s.said(s.e.Resume(s.ctx, id, Accept(0), Request{}))
 			s.after(time.Minute)
 			s.status(id, StatusCompleted)
 		})
@@ -178,7 +178,7 @@ func TestGate(t *testing.T) {
 	})
 	t.Run("inconclusive", func(t *testing.T) {
 		i := GateInconclusive
-		play(t, Policy{Gate: Gate{Every: 10 * time.Second, MaxInconclusive: 2}}, []GateVerdict{i, i, i}, func(s *scene, g *gated, id string) {
+		play(t, Policy{Gate: Gate{Interval: 10 * time.Second, MaxInconclusive: 2}}, []GateVerdict{i, i, i}, func(s *scene, g *gated, id string) {
 			s.after(15 * time.Second)
 			require.Len(s, g.questions(), 2)
 			require.Contains(s, s.reasons(id), "gate")
@@ -189,7 +189,7 @@ func TestGate(t *testing.T) {
 		})
 	})
 	t.Run("errors", func(t *testing.T) {
-		play(t, Policy{Gate: Gate{Every: time.Second, MaxErrors: 1}}, []GateVerdict{GateNone, GatePass, GateNone, GateNone}, func(s *scene, g *gated, id string) {
+		play(t, Policy{Gate: Gate{Interval: time.Second, MaxErrors: 1}}, []GateVerdict{GateNone, GatePass, GateNone, GateNone}, func(s *scene, g *gated, id string) {
 			s.after(time.Minute)
 			require.Equal(s, ReasonGateUndecided, s.plan(id).Breaches[0].Reason)
 			require.Equal(s, 1, s.plan(id).Breaches[0].Batch, "one error of the first batch was not too many")
@@ -206,7 +206,7 @@ func TestCanaryWithoutEvidence(t *testing.T) {
 		s.status(id, StatusRunning)
 		require.Equal(s, 2, s.plan(id).Counts.AtTarget)
 		require.Contains(s, s.reasons(id), "evidence")
-		s.said(s.e.Promote(s.ctx, id, 1, By{}))
+		s.said(s.e.Promote(s.ctx, id, 1, Request{}))
 		s.after(time.Minute)
 		s.stays(id, StatusCompleted)
 	})
@@ -234,23 +234,23 @@ func TestRollbackTemplate(t *testing.T) {
 		zero := 0.0
 		p, err := s.e.Create(s.ctx, Spec{
 			Name: "t", FromVersion: "1", ToVersion: "2", Agents: AgentIDs("ok-1", "fail-2"),
-			Policy:   Policy{OnBreach: ActionRollback, FailureThreshold: &zero, Observe: Observe{Wait: time.Hour}},
+			Policy:   Policy{OnBreach: ActionRollback, FailureThreshold: &zero, Soak: Soak{Duration: time.Hour}},
 			Rollback: &RollbackSpec{Name: "quickly back", Policy: &Policy{Concurrency: 50}},
 		})
 		require.NoError(s, err)
-		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		s.said(s.e.Start(s.ctx, p.ID, Request{}))
 		s.run(s.e)
 		s.after(time.Minute)
 		s.status(p.ID, StatusRolledBack)
-		back := s.plan(s.plan(p.ID).Rollback)
+		back := s.plan(s.plan(p.ID).RollbackPlan)
 		require.Equal(s, "quickly back", back.Name)
 		require.Equal(s, 50, back.Policy.Concurrency)
 
-		shown := s.plan(p.ID).Template
+		shown := s.plan(p.ID).RollbackSpec
 		require.Equal(s, "quickly back", shown.Name)
 		require.Equal(s, back.Policy, *shown.Policy, "its defaults are filled in")
 		shown.Name, shown.Policy.Concurrency = "spoilt", 1
-		require.Equal(s, 50, s.plan(p.ID).Template.Policy.Concurrency, "it is a copy")
+		require.Equal(s, 50, s.plan(p.ID).RollbackSpec.Policy.Concurrency, "it is a copy")
 	})
 }
 

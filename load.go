@@ -68,7 +68,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	}
 	st.enterBatch()
 	if x.raise {
-		st.p.Owner, st.p.Life = x.owner, x.life
+		st.p.Owner, st.p.Instance = x.owner, x.life
 		st.event(Event{Kind: EventOwned, Batch: -1, Number: int(st.epoch) + 1, Text: x.owner})
 	}
 	st.in.take(x.held)
@@ -121,7 +121,7 @@ func (x *session) loadRows(ctx context.Context, st *state, calls map[callKey]boo
 			q.From = row.Ordinal + 1
 			if row.State.Status == TaskSucceeded {
 				if m := row.State.More; row.State.Flags&AgentUnhealthy != 0 && m != nil {
-					st.queue.timers.push(timer{at: m.Unhealthy + int64(st.c.Policy.Observe.Retry), ordinal: row.Ordinal, health: true})
+					st.queue.timers.push(timer{at: m.Unhealthy + int64(st.c.Policy.Soak.Grace), ordinal: row.Ordinal, health: true})
 				}
 				continue
 			}

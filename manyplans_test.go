@@ -55,7 +55,7 @@ func drivePlans(t *testing.T, s Store, plans, agents, concurrency int) {
 			Policy: Policy{Concurrency: concurrency},
 		})
 		if err == nil {
-			_, err = e.Start(t.Context(), id, By{})
+			_, err = e.Start(t.Context(), id, Request{})
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -105,7 +105,7 @@ func TestMemStorePruneAndCommitTogether(t *testing.T) {
 	create(t, s, 10)
 	end := ota.Commit{
 		Plan: "p", Control: 1, Status: ota.StatusCanceled, Log: []byte("x"),
-		NewControl: &ota.Control{Cancel: &ota.Stop{Stamp: ota.Stamp{At: time.Unix(1, 0)}}},
+		NewControl: &ota.Control{Cancel: &ota.Stop{Audit: ota.Audit{At: time.Unix(1, 0)}}},
 	}
 	if _, err := s.Commit(t.Context(), end); err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func TestMemStoreRefusesWhatNoEngineAsks(t *testing.T) {
 
 func TestPlanRowEndedAt(t *testing.T) {
 	at := func(n int64) time.Time { return time.Unix(n, 0) }
-	canceled := ota.Control{Cancel: &ota.Stop{Stamp: ota.Stamp{At: at(1)}}}
+	canceled := ota.Control{Cancel: &ota.Stop{Audit: ota.Audit{At: at(1)}}}
 	undone := ota.Control{Rollback: &ota.RollbackRef{Done: at(3)}}
 	for _, c := range []struct {
 		name string

@@ -59,7 +59,7 @@ func TestMessagesOfSpecs(t *testing.T) {
 		{"threshold NaN", func(s *Spec) { s.Policy.FailureThreshold = ptr(math.NaN()) }, "failureThreshold (NaN) is not a number; allowed: 0 to 1"},
 		{"scope", func(s *Spec) { s.Policy.Scope = 7 }, "scope (7) is unknown; allowed: batch, plan"},
 		{"action", func(s *Spec) { s.Policy.OnBreach = 7 }, "onBreach (7) is unknown; allowed: pause, rollback, continue"},
-		{"away", func(s *Spec) { s.Policy.OnAway = 7 }, "onAway (7) is unknown; allowed: fail, skip"},
+		{"away", func(s *Spec) { s.Policy.OnUnreachable = 7 }, "onAway (7) is unknown; allowed: fail, skip"},
 		{"hold first", func(s *Spec) { s.Policy.Hold.Batches = []int{0} }, "hold.batches (0) names the first batch, which needs only Start; allowed: 1 or more"},
 		{"hold none", func(s *Spec) { s.Shape.Size = 1; s.Policy.Hold.Batches = []int{2} }, "hold.batches (2) names no batch of the plan; allowed: 1 to 1"},
 		{"hold of one batch", func(s *Spec) { s.Policy.Hold.Batches = []int{1} }, "hold.batches (1) names no batch of the plan; allowed: none, since the plan has only its first batch"},
@@ -70,10 +70,10 @@ func TestMessagesOfSpecs(t *testing.T) {
 			s.Shape.Batches = []BatchShape{{Size: 1}, {Size: 1}}
 			s.Policy.Hold.Batches = []int{-1}
 		}, "hold.batches (-1) names no batch of the plan; allowed: 1 to the last batch's index"},
-		{"wait", func(s *Spec) { s.Policy.Observe.Wait = -time.Second }, "observe.wait (-1s) is negative; allowed: 0 or more, at most ten years"},
-		{"stable", func(s *Spec) { s.Policy.Observe.Stable = 11 * 365 * 24 * time.Hour }, "observe.stable (96360h0m0s) is too long; allowed: 0 or more, at most ten years"},
-		{"attempt limit", func(s *Spec) { s.Policy.AttemptLimit = -1 }, "attemptLimit (-1ns) is negative; allowed: more than 0, or NoLimit; 0 means 30m"},
-		{"queue limit", func(s *Spec) { s.Policy.QueueLimit = -1 }, "queueLimit (-1ns) is negative; allowed: more than 0, or NoLimit; 0 means 1h"},
+		{"wait", func(s *Spec) { s.Policy.Soak.Duration = -time.Second }, "observe.wait (-1s) is negative; allowed: 0 or more, at most ten years"},
+		{"stable", func(s *Spec) { s.Policy.Soak.Stable = 11 * 365 * 24 * time.Hour }, "observe.stable (96360h0m0s) is too long; allowed: 0 or more, at most ten years"},
+		{"attempt limit", func(s *Spec) { s.Policy.AttemptTimeout = -1 }, "attemptLimit (-1ns) is negative; allowed: more than 0, or NoTimeout; 0 means 30m"},
+		{"queue limit", func(s *Spec) { s.Policy.UnreachableTimeout = -1 }, "queueLimit (-1ns) is negative; allowed: more than 0, or NoTimeout; 0 means 1h"},
 		{"retries", func(s *Spec) { s.Policy.Retry.Max = 101 }, "retry.max (101) is out of range; allowed: 0 to 100"},
 		{"window zone", func(s *Spec) { s.Policy.Windows = []Window{{Length: 1, Zone: "Mars/Olympus"}} }, `windows[0].zone ("Mars/Olympus") is unknown; allowed: an IANA name such as Europe/Berlin, which the system or time/tzdata has; empty means UTC`},
 		{"abandoned", func(s *Spec) { s.Policy.MaxAbandoned = -1 }, "maxAbandoned (-1) is negative; allowed: 1 or more; 0 means the concurrency"},
@@ -220,19 +220,19 @@ func TestMessagesOfVerbs(t *testing.T) {
 		id := s.create(Policy{}, Shape{}, "ok-1").ID
 		for want, f := range map[string]func() error{
 			`by.actor ("\n") has the control character U+000A; allowed: at most 255 bytes of UTF-8 without control characters`: func() error {
-				_, err := s.e.Start(s.ctx, id, By{Actor: "\n"})
+				_, err := s.e.Start(s.ctx, id, Request{Actor: "\n"})
 				return err
 			},
 			`concurrency (-1) is out of range; allowed: 1 to 1000000; 0 means 5`: func() error {
-				_, err := s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency = -1 }, By{})
+				_, err := s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency = -1 }, Request{})
 				return err
 			},
 			`hold.batches (1) names no batch of the plan; allowed: none, since the plan has only its first batch`: func() error {
-				_, err := s.e.Edit(s.ctx, id, func(p *Policy) { p.Hold.Batches = []int{1} }, By{})
+				_, err := s.e.Edit(s.ctx, id, func(p *Policy) { p.Hold.Batches = []int{1} }, Request{})
 				return err
 			},
 			`annotations has an empty key; allowed: 1 to 255 bytes`: func() error {
-				_, err := s.e.Annotate(s.ctx, id, map[string]string{"": ""}, nil, By{})
+				_, err := s.e.Annotate(s.ctx, id, map[string]string{"": ""}, nil, Request{})
 				return err
 			},
 			`reports[0].agent is empty; allowed: an agent's ID`: func() error {
@@ -243,7 +243,7 @@ func TestMessagesOfVerbs(t *testing.T) {
 			require.ErrorIs(s, err, ErrInvalid)
 			require.ErrorContains(s, err, want)
 		}
-		_, err := s.e.Resume(s.ctx, id, Decision{}, By{})
+		_, err := s.e.Resume(s.ctx, id, Decision{}, Request{})
 		require.EqualError(s, err, "ota: resume is not possible while plan "+id+" is pending; possible now: start, cancel, skip, edit, annotate")
 		require.Len(s, s.log(id), 1)
 	})
@@ -282,11 +282,11 @@ func TestEditRenewsWarnings(t *testing.T) {
 		tolerates := "failureThreshold 0.1 tolerates 0 of 3 agents in batch 1: the first failure there is a breach"
 		bare := "13 of 13 agents have no label rack: the budget counts them as agents of one value"
 		require.Equal(s, []string{tolerates, bare}, s.plan(id).Warnings)
-		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.FailureThreshold = ptr(0.5) }, By{}))
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.FailureThreshold = ptr(0.5) }, Request{}))
 		require.Equal(s, []string{bare}, s.plan(id).Warnings)
-		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.FailureThreshold, p.Budget = ptr(0.05), Budget{} }, By{}))
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.FailureThreshold, p.Budget = ptr(0.05), Budget{} }, Request{}))
 		require.Equal(s, []string{"failureThreshold 0.05 tolerates 0 of 10 agents in batch 0: the first failure there is a breach"}, s.plan(id).Warnings)
-		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.Scope, p.FailureThreshold = ScopePlan, ptr(0.08) }, By{}))
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.Scope, p.FailureThreshold = ScopePlan, ptr(0.08) }, Request{}))
 		require.Empty(s, s.plan(id).Warnings)
 	})
 }

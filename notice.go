@@ -15,7 +15,7 @@ type notice struct {
 // tell says what is new.
 func (n *notice) tell(ctx context.Context, log *slog.Logger, st *state) {
 	was := *n
-	*n = notice{struck: st.p.Struck, status: st.told}
+	*n = notice{struck: st.p.LastBreach, status: st.told}
 	if was == *n {
 		return
 	}

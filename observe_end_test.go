@@ -12,7 +12,7 @@ import (
 func TestObserveToTheEnd(t *testing.T) {
 	for _, toEnd := range []bool{true, false} {
 		inScene(t, func(s *scene) {
-			policy := Policy{Concurrency: 2, Observe: Observe{Wait: time.Minute, Retry: time.Hour, ToEnd: toEnd}}
+			policy := Policy{Concurrency: 2, Soak: Soak{Duration: time.Minute, Grace: time.Hour, ToEnd: toEnd}}
 			id := s.start(policy, Shape{Size: 2}, names("ok", 8)...)
 			s.run(s.e)
 			s.after(150 * time.Second)
@@ -27,7 +27,7 @@ func TestObserveToTheEnd(t *testing.T) {
 			p := s.plan(id)
 			require.Equal(s, StatusPaused, p.Status)
 			require.Equal(s, "Failure threshold exceeded: 1 of 2 failed in batch 0, tolerates 0", p.Breaches[0].String())
-			s.said(s.e.Resume(s.ctx, id, Accept(1), By{}))
+			s.said(s.e.Resume(s.ctx, id, Accept(1), Request{}))
 			s.after(10 * time.Minute)
 			s.status(id, StatusCompleted)
 			require.NoError(s, s.e.ReportHealth(s.ctx, id, []HealthReport{{Agent: "ok-001"}}))
@@ -40,7 +40,7 @@ func TestObserveToTheEnd(t *testing.T) {
 func TestABatchDoesNotCloseOverAnUnhealthyAgent(t *testing.T) {
 	for _, recovers := range []bool{true, false} {
 		inScene(t, func(s *scene) {
-			policy := Policy{Concurrency: 2, FailureThreshold: ptr(0.0), Observe: Observe{Retry: time.Minute}}
+			policy := Policy{Concurrency: 2, FailureThreshold: ptr(0.0), Soak: Soak{Grace: time.Minute}}
 			id := s.start(policy, Shape{Size: 2}, "ok-0", "slow-1", "ok-2", "ok-3")
 			s.run(s.e)
 			s.after(3 * time.Second)
@@ -71,7 +71,7 @@ func TestObserveToTheEndAsks(t *testing.T) {
 			return Health{Healthy: !sick || !strings.HasSuffix(a.Agent, "000")}, nil
 		}
 		s.use(probed{s.fleet})
-		policy := Policy{Concurrency: 2, FailureThreshold: ptr(0.0), Observe: Observe{Wait: time.Minute, ToEnd: true}}
+		policy := Policy{Concurrency: 2, FailureThreshold: ptr(0.0), Soak: Soak{Duration: time.Minute, ToEnd: true}}
 		id := s.start(policy, Shape{Size: 2}, names("ok", 6)...)
 		s.run(s.e)
 		s.after(61500 * time.Millisecond)

@@ -12,7 +12,7 @@ import (
 // operation is one way to call one method of the Engine. p is the plan as it was before.
 type operation struct {
 	method, how string
-	say         func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error)
+	say         func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error)
 }
 
 func (op *operation) name() string { return op.method + op.how }
@@ -25,51 +25,57 @@ func (op *operation) gap(how interruption, out *upshot, target, other Plan) bool
 		return false
 	}
 	return op.method == "CreateRollback" && target.Status.Ended() && other.ID == "" ||
-		op.method == "Cancel" && other.Status.Ended() && other.Rollback != ""
+		op.method == "Cancel" && other.Status.Ended() && other.RollbackPlan != ""
 }
 
 func operations() []operation {
 	return []operation{
-		{"Start", "", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) { return e.Start(ctx, p.ID, by) }},
-		{"Pause", "", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) { return e.Pause(ctx, p.ID, by) }},
-		{"Resume", "", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) {
+		{"Start", "", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) { return e.Start(ctx, p.ID, by) }},
+		{"Pause", "", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) { return e.Pause(ctx, p.ID, by) }},
+		{"Resume", "", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) {
 			return e.Resume(ctx, p.ID, Decision{}, by)
 		}},
-		{"Resume", " accepting", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) {
+		{"Resume", " accepting", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) {
 			return e.Resume(ctx, p.ID, Accept(p.Counts.Bad()), by)
 		}},
-		{"Resume", " retrying", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) {
+		{"Resume", " retrying", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) {
 			return e.Resume(ctx, p.ID, RetryFailed(), by)
 		}},
-		{"Cancel", "", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) {
+		{"Cancel", "", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) {
 			return e.Cancel(ctx, p.ID, false, by)
 		}},
-		{"Cancel", " interrupting", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) {
+		{"Cancel", " interrupting", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) {
 			return e.Cancel(ctx, p.ID, true, by)
 		}},
-		{"Promote", "", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) { return e.Promote(ctx, p.ID, 1, by) }},
-		{"Skip", "", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) {
+		{"Promote", "", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) {
+			return e.Promote(ctx, p.ID, 1, by)
+		}},
+		{"Skip", "", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) {
 			return e.Skip(ctx, p.ID, []string{"ok-4"}, by)
 		}},
-		{"Retry", "", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) { return e.Retry(ctx, p.ID, nil, by) }},
-		{"Edit", "", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) {
+		{"Retry", "", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) {
+			return e.Retry(ctx, p.ID, nil, by)
+		}},
+		{"Edit", "", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) {
 			return e.Edit(ctx, p.ID, func(p *Policy) { p.Concurrency = 7 }, by)
 		}},
-		{"Annotate", "", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) {
+		{"Annotate", "", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) {
 			return e.Annotate(ctx, p.ID, map[string]string{"a": "b"}, nil, by)
 		}},
-		{"Precheck", "", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) { return e.Precheck(ctx, p.ID, by) }},
-		{"CreateRollback", "", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) {
+		{"Precheck", "", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) {
+			return e.Precheck(ctx, p.ID, by)
+		}},
+		{"CreateRollback", "", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) {
 			return e.CreateRollback(ctx, p.ID, RollbackSpec{}, by)
 		}},
-		{"Rollback", "", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) {
+		{"Rollback", "", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) {
 			return e.Rollback(ctx, p.ID, RollbackSpec{}, by)
 		}},
-		{"Rollback", " interrupting", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) {
+		{"Rollback", " interrupting", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) {
 			return e.Rollback(ctx, p.ID, RollbackSpec{Interrupt: true}, by)
 		}},
-		{"Rollback", " that may not start", func(ctx context.Context, e *Engine, p Plan, by By) (Plan, error) {
-			policy := Policy{PlanLimit: time.Hour, Windows: []Window{{Start: 12 * time.Hour, Length: time.Hour}}}
+		{"Rollback", " that may not start", func(ctx context.Context, e *Engine, p Plan, by Request) (Plan, error) {
+			policy := Policy{PlanTimeout: time.Hour, Windows: []Window{{Start: 12 * time.Hour, Length: time.Hour}}}
 			return e.Rollback(ctx, p.ID, RollbackSpec{Policy: &policy}, by)
 		}},
 	}
@@ -78,7 +84,7 @@ func operations() []operation {
 // grounds are the situations without a rollback plan. In flight: one agent is done, one at work. Waiting: one is done, one
 // waits for its next try.
 func grounds() map[string]func(*scene) string {
-	retry := Policy{FailureThreshold: ptr(1.0), Retry: Retry{Max: 3, Backoff: 10 * time.Minute}}
+	retry := Policy{FailureThreshold: ptr(1.0), Retry: RetryPolicy{Max: 3, Backoff: 10 * time.Minute}}
 	inFlight := func(s *scene) string { return s.inFlight(Policy{}, "slow-2") }
 	waiting := func(s *scene) string { return s.inFlight(retry, "flaky-2") }
 	then := func(put func(*scene) string, say func(*scene, string) (Plan, error)) func(*scene) string {
@@ -107,7 +113,7 @@ func grounds() map[string]func(*scene) string {
 		"completed":      rest(func(s *scene) string { return s.inFlight(Policy{}, "ok-2") }),
 		"failed":         rest(func(s *scene) string { return s.inFlight(Policy{FailureThreshold: ptr(1.0)}, "fail-2") }),
 		"breached":       rest(func(s *scene) string { return s.inFlight(Policy{}, "fail-2") }),
-		"held":           rest(func(s *scene) string { return s.inFlight(Policy{Hold: Hold{Every: true}}, "ok-2") }),
+		"held":           rest(func(s *scene) string { return s.inFlight(Policy{Hold: Hold{All: true}}, "ok-2") }),
 	}
 }
 
@@ -120,12 +126,12 @@ func frozen() map[string]func(*scene) string {
 		}
 		freeze := func(s *scene) string {
 			id := put(s)
-			s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, By{}))
+			s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, Request{}))
 			s.after(2 * time.Second) // what can come to rest has
 			return id
 		}
 		all["source, "+name] = freeze
-		all["rollback plan, "+name] = func(s *scene) string { return s.plan(freeze(s)).Rollback }
+		all["rollback plan, "+name] = func(s *scene) string { return s.plan(freeze(s)).RollbackPlan }
 	}
 	return all
 }
@@ -139,12 +145,12 @@ func rollingBack() map[string]func(*scene) string {
 		}
 		begin := func(s *scene) string {
 			id := put(s)
-			s.said(s.e.Rollback(s.ctx, id, RollbackSpec{Policy: &Policy{Hold: Hold{Every: true}}}, By{}))
+			s.said(s.e.Rollback(s.ctx, id, RollbackSpec{Policy: &Policy{Hold: Hold{All: true}}}, Request{}))
 			s.after(500 * time.Millisecond)
 			return id
 		}
 		all["source, "+name] = begin
-		all["rollback plan, "+name] = func(s *scene) string { return s.plan(begin(s)).Rollback }
+		all["rollback plan, "+name] = func(s *scene) string { return s.plan(begin(s)).RollbackPlan }
 	}
 	return all
 }
@@ -153,7 +159,7 @@ func TestOperationsSurviveRepetitionAndCrash(t *testing.T) {
 	all := grounds()
 	all["completed, agents held by another plan"] = func(s *scene) string {
 		id := grounds()["completed"](s)
-		s.start(Policy{Hold: Hold{Every: true}}, Shape{Size: 1}, "ok-other", "ok-1")
+		s.start(Policy{Hold: Hold{All: true}}, Shape{Size: 1}, "ok-other", "ok-1")
 		s.after(20 * time.Second)
 		return id
 	}

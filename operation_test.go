@@ -196,7 +196,7 @@ func try(t *testing.T, put func(*scene) string, op *operation, how interruption,
 		p := s.plan(id)
 		if op != nil {
 			store.arm(how.at, how.after)
-			_, out.err = op.say(life, caller, p, By{Actor: "ann", Request: how.request})
+			_, out.err = op.say(life, caller, p, Request{Actor: "ann", ID: how.request})
 			if store.isDead() {
 				synctest.Wait() // its last write may be under way
 			}
@@ -213,7 +213,7 @@ func try(t *testing.T, put func(*scene) string, op *operation, how interruption,
 			caller = s.e
 		}
 		if how.again {
-			_, out.err = op.say(s.ctx, caller, p, By{Actor: "ann", Request: how.repeat})
+			_, out.err = op.say(s.ctx, caller, p, Request{Actor: "ann", ID: how.repeat})
 		}
 		s.after(horizon)
 		out.ending = s.ending(id)
@@ -232,7 +232,7 @@ func (out *upshot) stays(s *scene, id string, op *operation, how interruption, e
 		s.closes(cmp.Or(target.Source, target.ID))
 		return
 	case op != nil && how.request != "" && heard:
-		_, out.late = op.say(s.ctx, e, p, By{Actor: "ann", Request: how.request})
+		_, out.late = op.say(s.ctx, e, p, Request{Actor: "ann", ID: how.request})
 	}
 	s.after(horizon)
 	require.Equal(s, out.ending, s.ending(id), "%s: it does not stay", how)
@@ -243,7 +243,7 @@ func (out *upshot) stays(s *scene, id string, op *operation, how interruption, e
 
 // closes sees that there is a way out of a gap: the source is rolled back when somebody says so.
 func (s *scene) closes(source string) {
-	_, err := s.e.Rollback(s.ctx, source, RollbackSpec{}, By{})
+	_, err := s.e.Rollback(s.ctx, source, RollbackSpec{}, Request{})
 	if errors.Is(err, ErrClaimed) { // a definite answer: another plan has to end first
 		return
 	}
@@ -268,7 +268,7 @@ func sentinel(err error, how interruption) error {
 // pair is a plan and the one at the other end of its rollback, if there is one.
 func (s *scene) pair(id string) (target, other Plan) {
 	target = s.plan(id)
-	if at := cmp.Or(target.Rollback, target.Source); at != "" {
+	if at := cmp.Or(target.RollbackPlan, target.Source); at != "" {
 		other, _ = s.e.Plan(s.ctx, at) // it may not have been made
 	}
 	return target, other
@@ -282,14 +282,14 @@ func (s *scene) ending(id string) ending {
 		Target: target.Status.String(), TargetCounts: target.Counts, Concurrency: target.Policy.Concurrency,
 		Promoted: row.Control.Promoted, Annotations: fmt.Sprint(target.Annotations), Prechecked: target.Readiness != nil,
 	}
-	if target.Rollback != "" || target.Source != "" {
+	if target.RollbackPlan != "" || target.Source != "" {
 		out.Other, out.OtherCounts = other.Status.String(), other.Counts
 	}
 	source := target
 	if target.Source != "" {
 		source = other
 	}
-	out.Tied = source.Rollback != "" && !source.Status.Ended()
+	out.Tied = source.RollbackPlan != "" && !source.Status.Ended()
 	return out
 }
 
@@ -303,7 +303,7 @@ func TestEveryOperationIsInTheTable(t *testing.T) {
 	for i := range e.NumMethod() {
 		m := e.Method(i)
 		for k := range m.Type.NumIn() {
-			if m.Type.In(k) == reflect.TypeFor[By]() {
+			if m.Type.In(k) == reflect.TypeFor[Request]() {
 				require.True(t, have[m.Name], "operations() has no row for Engine.%s", m.Name)
 				delete(have, m.Name)
 			}

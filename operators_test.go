@@ -39,7 +39,7 @@ func TestTheLogTellsOfBreachesAndPauses(t *testing.T) {
 		id := s.start(Policy{Concurrency: 1}, Shape{Size: 2}, "fail-1", "ok-2", "ok-3")
 		s.run(e)
 		s.after(time.Minute)
-		s.said(s.e.Resume(s.ctx, id, Accept(1), By{}))
+		s.said(s.e.Resume(s.ctx, id, Accept(1), Request{}))
 		s.after(time.Minute)
 		s.status(id, StatusCompleted)
 		for want, level := range map[string]string{
@@ -88,7 +88,7 @@ func TestExplainDoesNotWaitForTheStore(t *testing.T) {
 		e := s.engine(store, s.fleet, "one")
 		p, err := e.Create(s.ctx, Spec{Name: "x", FromVersion: "1", ToVersion: "2", Agents: AgentIDs("ok-1", "ok-2"), Policy: Policy{Concurrency: 1}})
 		require.NoError(s, err)
-		_, err = e.Start(s.ctx, p.ID, By{})
+		_, err = e.Start(s.ctx, p.ID, Request{})
 		require.NoError(s, err)
 		s.run(e)
 		s.after(10 * time.Second)
@@ -129,12 +129,12 @@ func TestAPlanWithoutAWayBack(t *testing.T) {
 		p, err := s.e.Create(s.ctx, spec)
 		require.NoError(s, err)
 		require.Contains(s, p.Warnings, "3 of 3 agents have no version to go back to: a rollback leaves them out")
-		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		s.said(s.e.Start(s.ctx, p.ID, Request{}))
 		require.Equal(s, StatusPaused, s.drive(p.ID).Status)
 		require.Contains(s, s.explain(p.ID).Sentence(), "The plan was paused: by ota: nothing to roll back")
 		_, err = s.e.CanRollback(s.ctx, p.ID)
 		require.ErrorIs(s, err, ErrNothing)
-		_, refused := s.e.Rollback(s.ctx, p.ID, RollbackSpec{}, By{})
+		_, refused := s.e.Rollback(s.ctx, p.ID, RollbackSpec{}, Request{})
 		require.Equal(s, refused.Error(), err.Error())
 
 		spec.Agents = func(yield func(Agent, error) bool) {
@@ -149,15 +149,15 @@ func TestAPlanWithoutAWayBack(t *testing.T) {
 // What a refused Resume advises is not refused.
 func TestABreachAdvisesWhatIsAccepted(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.start(Policy{Concurrency: 1, PlanLimit: 2500 * time.Millisecond}, Shape{Size: 5}, names("ok", 5)...)
+		id := s.start(Policy{Concurrency: 1, PlanTimeout: 2500 * time.Millisecond}, Shape{Size: 5}, names("ok", 5)...)
 		require.Equal(s, StatusPaused, s.drive(id).Status)
-		_, err := s.e.Resume(s.ctx, id, Decision{}, By{})
+		_, err := s.e.Resume(s.ctx, id, Decision{}, Request{})
 		require.ErrorIs(s, err, ErrBreach)
 		require.Contains(s, err.Error(), "resume with accept, or after an edit of the limit")
-		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.PlanLimit = time.Hour }, By{}))
-		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.PlanTimeout = time.Hour }, Request{}))
+		s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 		require.Equal(s, StatusCompleted, s.drive(id).Status)
-		_, err = s.e.Edit(s.ctx, s.create(Policy{}, Shape{}, "ok-6").ID, nil, By{})
+		_, err = s.e.Edit(s.ctx, s.create(Policy{}, Shape{}, "ok-6").ID, nil, Request{})
 		require.EqualError(s, FieldErrors(err)[0], "change is missing; allowed: a function that changes the policy")
 	})
 }

@@ -74,12 +74,12 @@ func (p *Policy) becomes(o *outcome, t *TaskState, target string, was past, jitt
 // plan that was paused over a weekend fails nobody.
 func (p *Policy) away(o *outcome, t *TaskState, was past, jitter uint64) becoming {
 	since := o.at
-	if t.More != nil && t.More.Away != 0 {
-		since = t.More.Away
+	if t.More != nil && t.More.UnreachableSince != 0 {
+		since = t.More.UnreachableSince
 	}
 	absent := time.Duration(o.at - since)
-	if p.QueueLimit != NoLimit && absent >= p.QueueLimit {
-		if p.OnAway == AwaySkipped && !was.touched {
+	if p.UnreachableTimeout != NoTimeout && absent >= p.UnreachableTimeout {
+		if p.OnUnreachable == UnreachableSkipped && !was.touched {
 			return becoming{status: TaskSkipped, why: o.reason}
 		}
 		return becoming{status: TaskFailed, why: o.reason, touched: was.task}
@@ -96,7 +96,7 @@ func (p *Policy) away(o *outcome, t *TaskState, was past, jitter uint64) becomin
 }
 
 // wait returns the wait before the retry that follows the given number of tries.
-func (r Retry) wait(tries int, jitter uint64) time.Duration {
+func (r RetryPolicy) wait(tries int, jitter uint64) time.Duration {
 	d := r.Backoff
 	for range tries {
 		d *= 2

@@ -12,10 +12,12 @@ import (
 
 func TestBecomes(t *testing.T) {
 	const at = int64(1e18)
-	retry := Policy{Retry: Retry{Max: 2, Backoff: time.Minute}}.withDefaults()
+	retry := Policy{Retry: RetryPolicy{Max: 2, Backoff: time.Minute}}.withDefaults()
 	never := Policy{}.withDefaults()
-	skips := Policy{OnAway: AwaySkipped}.withDefaults()
-	away := func(since time.Duration) TaskState { return TaskState{More: &TaskMore{Away: at - int64(since)}} }
+	skips := Policy{OnUnreachable: UnreachableSkipped}.withDefaults()
+	away := func(since time.Duration) TaskState {
+		return TaskState{More: &TaskMore{UnreachableSince: at - int64(since)}}
+	}
 	waits := func(why Reason, after time.Duration) becoming {
 		return becoming{status: TaskWaiting, why: why, due: at + int64(after)}
 	}
@@ -61,7 +63,7 @@ func TestBecomes(t *testing.T) {
 		{"away, after a task that changed the agent", never, outcome{reason: ReasonUnreachable}, TaskState{}, past{touched: true, partly: true}, waits(ReasonUnreachable, time.Second)},
 		{"away at the limit, after a task that changed the agent", skips, outcome{reason: ReasonUnreachable}, away(time.Hour), past{touched: true, partly: true}, becoming{status: TaskFailed, why: ReasonUnreachable}},
 		{"away at the limit, after a task that was done already", skips, outcome{reason: ReasonUnreachable}, away(time.Hour), past{partly: true}, becoming{status: TaskSkipped, why: ReasonUnreachable}},
-		{"away without a limit", Policy{QueueLimit: NoLimit}.withDefaults(), outcome{reason: ReasonUnreachable}, away(1e6 * time.Hour), past{}, with(waits(ReasonUnreachable, time.Minute), func(b *becoming) { b.freeSlot = true })},
+		{"away without a limit", Policy{UnreachableTimeout: NoTimeout}.withDefaults(), outcome{reason: ReasonUnreachable}, away(1e6 * time.Hour), past{}, with(waits(ReasonUnreachable, time.Minute), func(b *becoming) { b.freeSlot = true })},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.o.at = at
@@ -73,14 +75,14 @@ func TestBecomes(t *testing.T) {
 func with(b becoming, f func(*becoming)) becoming { f(&b); return b }
 
 func TestRetryWait(t *testing.T) {
-	r := Retry{Backoff: time.Second, MaxBackoff: 5 * time.Second}
+	r := RetryPolicy{Backoff: time.Second, MaxBackoff: 5 * time.Second}
 	for tries, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 5 * time.Second, 5 * time.Second} {
 		require.Equal(t, want, r.wait(tries, 0))
 		require.InDelta(t, float64(want)/2, float64(r.wait(tries, 1<<64-1)), 10, "shortened by up to half")
 	}
-	require.Zero(t, Retry{}.wait(9, 1<<64-1))
-	require.Equal(t, maxDuration, Retry{Backoff: time.Hour}.wait(100, 0), "it never overflows")
-	require.Equal(t, maxDuration, Retry{Backoff: maxDuration}.wait(100, 0))
+	require.Zero(t, RetryPolicy{}.wait(9, 1<<64-1))
+	require.Equal(t, maxDuration, RetryPolicy{Backoff: time.Hour}.wait(100, 0), "it never overflows")
+	require.Equal(t, maxDuration, RetryPolicy{Backoff: maxDuration}.wait(100, 0))
 }
 
 func TestJitter(t *testing.T) {

@@ -64,7 +64,7 @@ func TestPanicsOfUserCode(t *testing.T) {
 				s.e.opt.Resolver = x
 				spec := Spec{
 					ID: "p", Name: "x", FromVersion: "1", ToVersion: "2", Agents: AgentIDs("ok-1"),
-					Policy: Policy{FailureThreshold: ptr(1.0), Observe: Observe{Wait: time.Second}},
+					Policy: Policy{FailureThreshold: ptr(1.0), Soak: Soak{Duration: time.Second}},
 				}
 				_, err := s.e.Create(s.ctx, spec)
 				if at == "Resolve" {
@@ -73,7 +73,7 @@ func TestPanicsOfUserCode(t *testing.T) {
 					require.Contains(s, err.Error(), "panic: broken Resolve (ota.jumpy.jump, panic_test.go:")
 				} else {
 					require.NoError(s, err)
-					s.said(s.e.Start(s.ctx, "p", By{}))
+					s.said(s.e.Start(s.ctx, "p", Request{}))
 					s.run(s.e)
 					s.after(10 * time.Second)
 					var told strings.Builder

@@ -11,10 +11,10 @@ func partTime(n int) time.Time { return time.Unix(0, noon+int64(n)).UTC() }
 // busyProgress is a plan of 100,000 agents in its third batch.
 func busyProgress() Progress {
 	return Progress{
-		Schema: 1, Owner: "engine-1", Life: "0199c2f2-1f0c-7aa0-8d3e-5b6f2f3a9c11", At: partTime(1), Batch: 3,
+		Schema: 1, Owner: "engine-1", Instance: "0199c2f2-1f0c-7aa0-8d3e-5b6f2f3a9c11", At: partTime(1), Batch: 3,
 		Counts: Counts{Pending: 51_234, Running: 64, Waiting: 3, Succeeded: 48_600, Failed: 99, AtTarget: 12},
 		Tasks:  Counts{Pending: 51_234, Running: 64, Waiting: 3, Succeeded: 48_600, Failed: 99, AtTarget: 12},
-		Open:   67, Touched: 48_700, Accepted: 2, RateAt: noon, Struck: 2, Folded: 4, Inbox: 1_234, Reached: 3,
+		Open:   67, Changed: 48_700, Accepted: 2, RateAt: noon, LastBreach: 2, LastOrder: 4, Inbox: 1_234, Reached: 3,
 	}
 }
 
@@ -31,13 +31,13 @@ func busyControl() Control {
 	threshold := 0.02
 	return Control{
 		Schema: 1, Policy: Policy{
-			Concurrency: 64, FailureThreshold: &threshold, OnBreach: ActionRollback, AttemptLimit: time.Hour, QueueLimit: time.Hour,
+			Concurrency: 64, FailureThreshold: &threshold, OnBreach: ActionRollback, AttemptTimeout: time.Hour, UnreachableTimeout: time.Hour,
 			Windows: []Window{{Days: []time.Weekday{1, 2, 3}, Start: 22 * time.Hour, Length: 6 * time.Hour, Zone: "Europe/Berlin"}},
-			Observe: Observe{Wait: time.Hour, Stable: time.Minute}, Retry: Retry{Max: 3, Backoff: time.Minute},
+			Soak:    Soak{Duration: time.Hour, Stable: time.Minute}, Retry: RetryPolicy{Max: 3, Backoff: time.Minute},
 		}.withDefaults(),
 		Annotations: map[string]string{"ticket": "OPS-1234", "team": "edge"},
-		Started:     &Stamp{At: partTime(5), Actor: "jane@example.com", Reason: "approved"}, Promoted: 2, Cleared: 1, OrderCount: 4,
-		Requests: []Request{{ID: "0199c2f2-1f0c-7aa0-8d3e-5b6f2f3a9c11", Verb: VerbStart}, {ID: "0199c2f2-1f0c-7aa0-8d3e-5b6f2f3a9c12", Verb: VerbPause}},
+		Started:     &Audit{At: partTime(5), Actor: "jane@example.com", Reason: "approved"}, Promoted: 2, AnsweredBreach: 1, OrderCount: 4,
+		Requests: []PastRequest{{ID: "0199c2f2-1f0c-7aa0-8d3e-5b6f2f3a9c11", Verb: VerbStart}, {ID: "0199c2f2-1f0c-7aa0-8d3e-5b6f2f3a9c12", Verb: VerbPause}},
 	}
 }
 

@@ -31,12 +31,12 @@ func (k *Control) code(c *coder) {
 		k.Cancel.code(c)
 	}
 	num(c, &k.Promoted)
-	num(c, &k.Cleared)
+	num(c, &k.AnsweredBreach)
 	if some(c, &k.Rollback) {
 		k.Rollback.code(c)
 	}
-	if some(c, &k.Template) {
-		k.Template.code(c)
+	if some(c, &k.RollbackSpec) {
+		k.RollbackSpec.code(c)
 	}
 	num(c, &k.Rollbacks)
 	for i := range each(c, &k.Orders) {
@@ -44,12 +44,12 @@ func (k *Control) code(c *coder) {
 	}
 	num(c, &k.OrderCount)
 	num(c, &k.PausedFor)
-	c.bool(&k.LiftedPlan)
-	num(c, &k.Lifted)
-	num(c, &k.Gated)
-	num(c, &k.Undone)
+	c.bool(&k.PlanTimeoutAccepted)
+	num(c, &k.BatchTimeoutAccepted)
+	num(c, &k.GateAccepted)
+	num(c, &k.RolledBackBreach)
 	c.texts(&k.Warnings)
-	num(c, &k.Bare)
+	num(c, &k.Unlabeled)
 	if some(c, &k.Readiness) {
 		k.Readiness.code(c)
 	}
@@ -58,14 +58,14 @@ func (k *Control) code(c *coder) {
 	}
 }
 
-func (s *Stamp) code(c *coder) {
+func (s *Audit) code(c *coder) {
 	c.time(&s.At)
 	c.text(&s.Actor)
 	c.text(&s.Reason)
 }
 
 func (s *Stop) code(c *coder) {
-	s.Stamp.code(c)
+	s.Audit.code(c)
 	c.bool(&s.Interrupt)
 }
 
@@ -101,7 +101,7 @@ func (o *Order) code(c *coder) {
 	o.By.code(c)
 }
 
-func (r *Request) code(c *coder) {
+func (r *PastRequest) code(c *coder) {
 	c.text(&r.ID)
 	num(c, &r.Verb)
 	c.text(&r.Plan)
@@ -114,7 +114,7 @@ func (r *Readiness) code(c *coder) {
 	num(c, &r.Ready)
 	num(c, &r.AtTarget)
 	num(c, &r.Blocked)
-	num(c, &r.Away)
+	num(c, &r.Unreachable)
 	for i := range each(c, &r.Findings) {
 		r.Findings[i].code(c)
 	}

@@ -78,9 +78,9 @@ type describedTask struct {
 }
 
 func describeState(s *AgentState) describedState {
-	const known = AgentTouched | AgentOpen | AgentAtTarget | AgentUnhealthy
+	const known = AgentChanged | AgentOpen | AgentAtTarget | AgentUnhealthy
 	out := describedState{
-		Status: s.Status, Touched: s.Flags&AgentTouched != 0, Open: s.Flags&AgentOpen != 0,
+		Status: s.Status, Touched: s.Flags&AgentChanged != 0, Open: s.Flags&AgentOpen != 0,
 		AtTarget: s.Flags&AgentAtTarget != 0, Unhealthy: s.Flags&AgentUnhealthy != 0, Flags: s.Flags &^ known,
 		Tasks: []describedTask{describeTask(&s.Task)},
 	}
@@ -95,14 +95,14 @@ func describeState(s *AgentState) describedState {
 
 func describeTask(t *TaskState) describedTask {
 	out := describedTask{
-		Status: t.Status, Tries: t.Tries, Touched: t.Touched, Number: t.Number,
+		Status: t.Status, Tries: t.Tries, Touched: t.Changed, Number: t.Number,
 		Started: stamp(t.Started), Ended: stamp(t.Ended),
 	}
 	if t.Why != ReasonNone {
 		out.Why = t.Why.String()
 	}
 	if t.More != nil {
-		out.Version, out.Error, out.Away = t.More.Version, t.More.Error, stamp(t.More.Away)
+		out.Version, out.Error, out.Away = t.More.Version, t.More.Error, stamp(t.More.UnreachableSince)
 	}
 	return out
 }

@@ -16,13 +16,13 @@ func (p *Policy) code(c *coder) {
 	for i := range each(c, &p.Windows) {
 		p.Windows[i].code(c)
 	}
-	p.Observe.code(c)
+	p.Soak.code(c)
 	p.Retry.code(c)
-	num(c, &p.AttemptLimit)
-	num(c, &p.QueueLimit)
-	num(c, &p.OnAway)
-	num(c, &p.BatchLimit)
-	num(c, &p.PlanLimit)
+	num(c, &p.AttemptTimeout)
+	num(c, &p.UnreachableTimeout)
+	num(c, &p.OnUnreachable)
+	num(c, &p.BatchTimeout)
+	num(c, &p.PlanTimeout)
 	num(c, &p.MaxConsecutive)
 	p.Rate.code(c)
 	p.Gate.code(c)
@@ -35,7 +35,7 @@ func (b *Budget) code(c *coder) {
 }
 
 func (h *Hold) code(c *coder) {
-	c.bool(&h.Every)
+	c.bool(&h.All)
 	c.nums(&h.Batches)
 }
 
@@ -49,15 +49,15 @@ func (w *Window) code(c *coder) {
 	num(c, &w.Margin)
 }
 
-func (o *Observe) code(c *coder) {
-	num(c, &o.Wait)
+func (o *Soak) code(c *coder) {
+	num(c, &o.Duration)
 	num(c, &o.Stable)
-	num(c, &o.Retry)
-	num(c, &o.Probe)
+	num(c, &o.Grace)
+	num(c, &o.Interval)
 	c.bool(&o.ToEnd)
 }
 
-func (r *Retry) code(c *coder) {
+func (r *RetryPolicy) code(c *coder) {
 	num(c, &r.Max)
 	num(c, &r.Backoff)
 	num(c, &r.MaxBackoff)
@@ -69,7 +69,7 @@ func (r *Rate) code(c *coder) {
 }
 
 func (g *Gate) code(c *coder) {
-	num(c, &g.Every)
+	num(c, &g.Interval)
 	num(c, &g.MaxInconclusive)
 	num(c, &g.MaxErrors)
 }

@@ -42,7 +42,7 @@ func (s *PlanSpec) code(c *coder) {
 	num(c, &s.Batches)
 	c.texts(&s.Components)
 	c.text(&s.Source)
-	num(c, &s.Doubtful)
+	num(c, &s.Unconfirmed)
 	c.texts(&s.Warnings)
 }
 

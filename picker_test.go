@@ -83,14 +83,14 @@ func TestSkippedInTheQueue(t *testing.T) {
 			}
 			return Result{}, true, nap(ctx, 10*time.Minute)
 		}
-		id := s.start(Policy{Concurrency: 2, FailureThreshold: ptr(1.0), Retry: Retry{Max: 1, Backoff: 10 * time.Second}}, Shape{Size: 2}, "fail-0", "ok-1")
+		id := s.start(Policy{Concurrency: 2, FailureThreshold: ptr(1.0), Retry: RetryPolicy{Max: 1, Backoff: 10 * time.Second}}, Shape{Size: 2}, "fail-0", "ok-1")
 		stop := s.run(s.e)
 		s.after(5 * time.Second)
-		s.said(s.e.Pause(s.ctx, id, By{}))
+		s.said(s.e.Pause(s.ctx, id, Request{}))
 		s.after(time.Minute) // its wait ends meanwhile
-		s.said(s.e.Skip(s.ctx, id, []string{"fail-0"}, By{}))
+		s.said(s.e.Skip(s.ctx, id, []string{"fail-0"}, Request{}))
 		s.after(time.Second)
-		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 		s.after(time.Hour)
 		s.status(id, StatusCompleted)
 		require.Len(s, s.fleet.made("fail-0"), 1)
@@ -116,7 +116,7 @@ func TestPickOrder(t *testing.T) {
 				return Result{}, true, errors.New("no")
 			}
 		}
-		id := s.start(Policy{Concurrency: 2, Retry: Retry{Max: 1, Backoff: 10 * time.Second, MaxBackoff: 10 * time.Second}}, Shape{}, "away-1", "flaky-2", "ok-3", "ok-4", "ok-5", "ok-6")
+		id := s.start(Policy{Concurrency: 2, Retry: RetryPolicy{Max: 1, Backoff: 10 * time.Second, MaxBackoff: 10 * time.Second}}, Shape{}, "away-1", "flaky-2", "ok-3", "ok-4", "ok-5", "ok-6")
 		require.Equal(s, StatusCompleted, s.drive(id).Status)
 		var order []string
 		for _, e := range s.events(id, EventTaskStarted) {
@@ -135,7 +135,7 @@ func TestMoreThanAPage(t *testing.T) {
 		s.store.blind = true
 		n := 3*pageSize + 17
 		s.fleet.latency = time.Millisecond
-		id := s.start(Policy{Concurrency: 50, Retry: Retry{Max: 1}}, Shape{Size: 1000}, append(names("ok", n), names("flaky", 500)...)...)
+		id := s.start(Policy{Concurrency: 50, Retry: RetryPolicy{Max: 1}}, Shape{Size: 1000}, append(names("ok", n), names("flaky", 500)...)...)
 		p := s.drive(id)
 		require.Equal(s, StatusCompleted, p.Status)
 		require.Equal(s, n+500, p.Counts.Succeeded)

@@ -45,38 +45,38 @@ type Spec struct {
 
 // Plan is a plan as it stands at one moment: a value, a copy, nobody's state.
 type Plan struct {
-	ID          string            `json:"id"`
-	Name        string            `json:"name"`
-	FromVersion string            `json:"fromVersion"`
-	FromRelease string            `json:"fromRelease"`
-	ToVersion   string            `json:"toVersion"`
-	ToRelease   string            `json:"toRelease"`
-	CreatedBy   string            `json:"createdBy,omitempty"`
-	CreatedAt   time.Time         `json:"createdAt"` // UTC, as all times here
-	StartedAt   time.Time         `json:"startedAt,omitzero"`
-	PausedAt    time.Time         `json:"pausedAt,omitzero"` // while pausing or paused: since when
-	EndedAt     time.Time         `json:"endedAt,omitzero"`
-	Labels      map[string]string `json:"labels,omitempty"`
-	Annotations map[string]string `json:"annotations,omitempty"`
-	Policy      Policy            `json:"policy"` // the present one, defaults filled in
-	Status      Status            `json:"status"`
-	Agents      int               `json:"agents"`  // how many it has
-	Batches     int               `json:"batches"` // how many it has
-	Batch       int               `json:"batch"`   // index of the current one; the last one reached when ended
-	Counts      Counts            `json:"counts"`  // its agents by status
-	Tasks       Counts            `json:"tasks"`   // its tasks by status
-	Touched     int               `json:"touched"` // agents that may have been changed
-	Paused      *Stamp            `json:"paused,omitempty"`
-	Breaches    []Breach          `json:"breaches,omitempty"`   // those that stand
-	Components  []string          `json:"components,omitempty"` // names of the components that its tasks are about, in order
-	Source      string            `json:"source,omitempty"`     // of a rollback plan: the plan it takes back
-	Rollback    string            `json:"rollback,omitempty"`   // its rollback plan, when it has one
-	Template    *RollbackSpec     `json:"template,omitempty"`   // Spec.Rollback: of the rollback that a breach asks for
-	Warnings    []string          `json:"warnings,omitempty"`   // what is legal but deserves a look
-	Readiness   *Readiness        `json:"readiness,omitempty"`  // what the last Precheck has found
-	Control     uint64            `json:"control"`              // changes with every verb and new breach, and with the end; not with progress
-	Revision    uint64            `json:"revision"`             // number of its newest log record
-	Owner       string            `json:"owner,omitempty"`      // the engine that drove it last
+	ID           string            `json:"id"`
+	Name         string            `json:"name"`
+	FromVersion  string            `json:"fromVersion"`
+	FromRelease  string            `json:"fromRelease"`
+	ToVersion    string            `json:"toVersion"`
+	ToRelease    string            `json:"toRelease"`
+	CreatedBy    string            `json:"createdBy,omitempty"`
+	CreatedAt    time.Time         `json:"createdAt"` // UTC, as all times here
+	StartedAt    time.Time         `json:"startedAt,omitzero"`
+	PausedAt     time.Time         `json:"pausedAt,omitzero"` // while pausing or paused: since when
+	EndedAt      time.Time         `json:"endedAt,omitzero"`
+	Labels       map[string]string `json:"labels,omitempty"`
+	Annotations  map[string]string `json:"annotations,omitempty"`
+	Policy       Policy            `json:"policy"` // the present one, defaults filled in
+	Status       Status            `json:"status"`
+	Agents       int               `json:"agents"`  // how many it has
+	Batches      int               `json:"batches"` // how many it has
+	Batch        int               `json:"batch"`   // index of the current one; the last one reached when ended
+	Counts       Counts            `json:"counts"`  // its agents by status
+	Tasks        Counts            `json:"tasks"`   // its tasks by status
+	Changed      int               `json:"touched"` // agents that may have been changed
+	Paused       *Audit            `json:"paused,omitempty"`
+	Breaches     []Breach          `json:"breaches,omitempty"`   // those that stand
+	Components   []string          `json:"components,omitempty"` // names of the components that its tasks are about, in order
+	Source       string            `json:"source,omitempty"`     // of a rollback plan: the plan it takes back
+	RollbackPlan string            `json:"rollback,omitempty"`   // its rollback plan, when it has one
+	RollbackSpec *RollbackSpec     `json:"template,omitempty"`   // Spec.Rollback: of the rollback that a breach asks for
+	Warnings     []string          `json:"warnings,omitempty"`   // what is legal but deserves a look
+	Readiness    *Readiness        `json:"readiness,omitempty"`  // what the last Precheck has found
+	Generation   uint64            `json:"control"`              // changes with every verb and new breach, and with the end; not with progress
+	Revision     uint64            `json:"revision"`             // number of its newest log record
+	Owner        string            `json:"owner,omitempty"`      // the engine that drove it last
 }
 
 // InFlight is how many agents have a call of the Executor out.

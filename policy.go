@@ -9,17 +9,17 @@ import (
 
 // What a Policy holds where nothing is given.
 const (
-	DefaultBatchSize        = 10
-	DefaultConcurrency      = 5
-	DefaultFailureThreshold = 0.1
-	DefaultAttemptLimit     = 30 * time.Minute
-	DefaultQueueLimit       = time.Hour
-	DefaultProbe            = 10 * time.Second
-	DefaultGate             = 30 * time.Second
+	DefaultBatchSize          = 10
+	DefaultConcurrency        = 5
+	DefaultFailureThreshold   = 0.1
+	DefaultAttemptTimeout     = 30 * time.Minute
+	DefaultUnreachableTimeout = time.Hour
+	DefaultSoakInterval       = 10 * time.Second
+	DefaultGateInterval       = 30 * time.Second
 )
 
-// NoLimit switches AttemptLimit or QueueLimit off.
-const NoLimit = time.Duration(math.MaxInt64)
+// NoTimeout switches AttemptTimeout or UnreachableTimeout off.
+const NoTimeout = time.Duration(math.MaxInt64)
 
 // Policy is the part of a plan that may be edited while the plan runs: how fast, how careful, and what to do when it
 // goes wrong. The zero value is the documented default of every field.
@@ -59,26 +59,26 @@ type Policy struct {
 	Windows []Window `json:"windows,omitempty"`
 
 	// Observe is how long, and how, every batch is watched after its last agent was settled.
-	Observe Observe `json:"observe,omitzero"`
+	Soak Soak `json:"observe,omitzero"`
 
 	// Retry says how often, and when, an attempt that failed is tried again.
-	Retry Retry `json:"retry,omitzero"`
+	Retry RetryPolicy `json:"retry,omitzero"`
 
-	// AttemptLimit bounds one call of the Executor; its context ends then and the attempt has timed out. Positive, or
-	// NoLimit; 0 means DefaultAttemptLimit.
-	AttemptLimit time.Duration `json:"attemptLimit"`
+	// AttemptTimeout bounds one call of the Executor; its context ends then and the attempt has timed out. Positive, or
+	// NoTimeout; 0 means DefaultAttemptTimeout.
+	AttemptTimeout time.Duration `json:"attemptLimit"`
 
-	// QueueLimit is how long an agent may stay unreachable or throttled, counted from the first such answer; the next
-	// such answer after it is its last. Positive, or NoLimit; 0 means DefaultQueueLimit.
-	QueueLimit time.Duration `json:"queueLimit"`
+	// UnreachableTimeout is how long an agent may stay unreachable or throttled, counted from the first such answer; the next
+	// such answer after it is its last. Positive, or NoTimeout; 0 means DefaultUnreachableTimeout.
+	UnreachableTimeout time.Duration `json:"queueLimit"`
 
-	// OnAway is what becomes of an agent that was away until its last answer.
-	OnAway AwayAction `json:"onAway"`
+	// OnUnreachable is what becomes of an agent that was away until its last answer.
+	OnUnreachable UnreachableAction `json:"onAway"`
 
-	// BatchLimit and PlanLimit bound how long a batch and the plan may take from their start, but for the time the plan was
+	// BatchTimeout and PlanTimeout bound how long a batch and the plan may take from their start, but for the time the plan was
 	// paused. A limit that has passed is a breach. More than 0; 0 means none.
-	BatchLimit time.Duration `json:"batchLimit,omitempty"`
-	PlanLimit  time.Duration `json:"planLimit,omitempty"`
+	BatchTimeout time.Duration `json:"batchLimit,omitempty"`
+	PlanTimeout  time.Duration `json:"planLimit,omitempty"`
 
 	// MaxConsecutive is how many agents may fail in a row, whatever batch they are in; one more is a breach, and the
 	// count begins anew. 1 or more; 0 means that nobody counts.
@@ -137,55 +137,57 @@ func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 // UnmarshalText accepts what String returns and refuses everything else.
 func (a *Action) UnmarshalText(b []byte) error { return enumParse(actionNames, "action", b, a) }
 
-// AwayAction is what becomes of an agent that stayed away.
-type AwayAction uint8
+// UnreachableAction is what becomes of an agent that stayed away.
+type UnreachableAction uint8
 
 // What may become of an agent that stayed away.
 const (
-	AwayFails   AwayAction = iota // it fails, and counts as failed
-	AwaySkipped                   // it is skipped, and does not
+	UnreachableFails   UnreachableAction = iota // it fails, and counts as failed
+	UnreachableSkipped                          // it is skipped, and does not
 )
 
 var awayNames = []string{"fail", "skip"}
 
 // String returns "fail" or "skip".
-func (a AwayAction) String() string { return enumName(awayNames, a) }
+func (a UnreachableAction) String() string { return enumName(awayNames, a) }
 
 // MarshalText returns what String returns.
-func (a AwayAction) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+func (a UnreachableAction) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // UnmarshalText accepts what String returns and refuses everything else.
-func (a *AwayAction) UnmarshalText(b []byte) error { return enumParse(awayNames, "away action", b, a) }
+func (a *UnreachableAction) UnmarshalText(b []byte) error {
+	return enumParse(awayNames, "away action", b, a)
+}
 
 // Hold says which batches wait for Promote. The zero value holds none. The first batch is never held: it needs only
 // Start.
 type Hold struct {
-	Every   bool  `json:"every,omitempty"`   // every batch but the first
+	All     bool  `json:"every,omitempty"`   // every batch but the first
 	Batches []int `json:"batches,omitempty"` // these, by index from 0; 1 or more
 }
 
 func (h Hold) holds(batch int) bool {
-	return batch > 0 && (h.Every || slices.Contains(h.Batches, batch))
+	return batch > 0 && (h.All || slices.Contains(h.Batches, batch))
 }
 
 // Observe is the soak after a batch. The zero value observes nothing. The last batch is observed like the others.
-type Observe struct {
+type Soak struct {
 	// Wait is how long a batch is watched at least, counted from the settling of its last agent. 0 or more.
-	Wait time.Duration `json:"wait,omitempty"`
+	Duration time.Duration `json:"wait,omitempty"`
 	// Stable is how long, after Wait, all agents of the batch must have been healthy without a break. 0 or more.
 	Stable time.Duration `json:"stable,omitempty"`
 	// Retry is how long an agent may be unhealthy before it fails; a healthy report in between starts it anew. 0 means
 	// that the first unhealthy report counts.
-	Retry time.Duration `json:"retry,omitempty"`
-	// Probe is the time between two rounds of questions to a Prober. 0 means DefaultProbe.
-	Probe time.Duration `json:"probe,omitempty"`
+	Grace time.Duration `json:"retry,omitempty"`
+	// Probe is the time between two rounds of questions to a Prober. 0 means DefaultSoakInterval.
+	Interval time.Duration `json:"probe,omitempty"`
 	// ToEnd goes on watching the agents of batches that have passed, until the plan ends: a report that one of them is
 	// unhealthy counts, at once, whatever Retry says, and each observation of a later batch asks about them too.
 	ToEnd bool `json:"toEnd,omitempty"`
 }
 
 // None reports whether nothing is observed.
-func (o Observe) None() bool { return o.Wait == 0 && o.Stable == 0 }
+func (o Soak) None() bool { return o.Duration == 0 && o.Stable == 0 }
 
 // Rate is a number of starts in a time. Starts are spread evenly: what was not used is not saved up beyond a tenth of a second's worth,
 // nor by a crash.
@@ -202,8 +204,8 @@ func (r Rate) burst() int64 { return max(1, int64(100*time.Millisecond)/r.interv
 
 // Gate is how often a Gater that gives no clear answer is asked again before the plan pauses.
 type Gate struct {
-	// Every is the time between two questions. 0 means DefaultGate.
-	Every time.Duration `json:"every,omitempty"`
+	// Every is the time between two questions. 0 means DefaultGateInterval.
+	Interval time.Duration `json:"every,omitempty"`
 	// MaxInconclusive is how many inconclusive answers a batch may get; one more is a breach that pauses. 0 or more.
 	MaxInconclusive int `json:"maxInconclusive,omitempty"`
 	// MaxErrors is how many errors a batch may get in place of an answer; one more is a breach that pauses. 0 or more.
@@ -211,7 +213,7 @@ type Gate struct {
 }
 
 // Retry is when a failed attempt is tried again. The zero value never does.
-type Retry struct {
+type RetryPolicy struct {
 	// Max is how many attempts may follow the first. 0 to 100.
 	Max int `json:"max,omitempty"`
 	// Backoff is the wait before the first retry; each further one doubles it. A wait is shortened by up to half, by a
@@ -231,17 +233,17 @@ func (p Policy) withDefaults() Policy {
 		threshold = *p.FailureThreshold
 	}
 	p.FailureThreshold = &threshold
-	if p.AttemptLimit == 0 {
-		p.AttemptLimit = DefaultAttemptLimit
+	if p.AttemptTimeout == 0 {
+		p.AttemptTimeout = DefaultAttemptTimeout
 	}
-	if p.QueueLimit == 0 {
-		p.QueueLimit = DefaultQueueLimit
+	if p.UnreachableTimeout == 0 {
+		p.UnreachableTimeout = DefaultUnreachableTimeout
 	}
-	if p.Observe.Probe == 0 {
-		p.Observe.Probe = DefaultProbe
+	if p.Soak.Interval == 0 {
+		p.Soak.Interval = DefaultSoakInterval
 	}
-	if p.Gate.Every == 0 {
-		p.Gate.Every = DefaultGate
+	if p.Gate.Interval == 0 {
+		p.Gate.Interval = DefaultGateInterval
 	}
 	if p.MaxAbandoned == 0 {
 		p.MaxAbandoned = p.Concurrency
@@ -288,21 +290,21 @@ func (p Policy) check(m *mistakes, batches int) {
 		field string
 		value time.Duration
 	}{
-		{"observe.wait", p.Observe.Wait},
-		{"observe.stable", p.Observe.Stable},
-		{"observe.retry", p.Observe.Retry},
-		{"observe.probe", p.Observe.Probe},
+		{"observe.wait", p.Soak.Duration},
+		{"observe.stable", p.Soak.Stable},
+		{"observe.retry", p.Soak.Grace},
+		{"observe.probe", p.Soak.Interval},
 		{"retry.backoff", p.Retry.Backoff},
 		{"retry.maxBackoff", p.Retry.MaxBackoff},
-		{"batchLimit", p.BatchLimit},
-		{"planLimit", p.PlanLimit},
+		{"batchLimit", p.BatchTimeout},
+		{"planLimit", p.PlanTimeout},
 		{"rate.per", p.Rate.Per},
-		{"gate.every", p.Gate.Every},
+		{"gate.every", p.Gate.Interval},
 	} {
 		checkDuration(m, d.field, d.value, maxDuration, "0 or more, at most ten years")
 	}
-	checkDuration(m, "attemptLimit", p.AttemptLimit, NoLimit, "more than 0, or NoLimit; 0 means 30m")
-	checkDuration(m, "queueLimit", p.QueueLimit, NoLimit, "more than 0, or NoLimit; 0 means 1h")
+	checkDuration(m, "attemptLimit", p.AttemptTimeout, NoTimeout, "more than 0, or NoTimeout; 0 means 30m")
+	checkDuration(m, "queueLimit", p.UnreachableTimeout, NoTimeout, "more than 0, or NoTimeout; 0 means 1h")
 	if p.Retry.Max < 0 || p.Retry.Max > 100 {
 		m.add("retry.max", strconv.Itoa(p.Retry.Max), "is out of range", "0 to 100")
 	}
@@ -342,8 +344,8 @@ func (p Policy) checkEnums(m *mistakes) {
 	if p.OnBreach > ActionContinue {
 		m.add("onBreach", p.OnBreach.String(), "is unknown", "pause, rollback, continue")
 	}
-	if p.OnAway > AwaySkipped {
-		m.add("onAway", p.OnAway.String(), "is unknown", "fail, skip")
+	if p.OnUnreachable > UnreachableSkipped {
+		m.add("onAway", p.OnUnreachable.String(), "is unknown", "fail, skip")
 	}
 }
 

@@ -73,8 +73,8 @@ func FuzzTolerated(f *testing.F) {
 func TestPolicyDefaults(t *testing.T) {
 	p := Policy{}.withDefaults()
 	require.Equal(t, Policy{
-		Concurrency: 5, FailureThreshold: ptr(0.1), AttemptLimit: 30 * time.Minute, QueueLimit: time.Hour, MaxAbandoned: 5,
-		Observe: Observe{Probe: 10 * time.Second}, Gate: Gate{Every: 30 * time.Second},
+		Concurrency: 5, FailureThreshold: ptr(0.1), AttemptTimeout: 30 * time.Minute, UnreachableTimeout: time.Hour, MaxAbandoned: 5,
+		Soak: Soak{Interval: 10 * time.Second}, Gate: Gate{Interval: 30 * time.Second},
 	}, p)
 	require.Equal(t, 0.0, *Policy{FailureThreshold: ptr(0.0)}.withDefaults().FailureThreshold, "a threshold of 0 is 0")
 	given := Policy{FailureThreshold: ptr(0.5), Hold: Hold{Batches: []int{1}}}
@@ -86,8 +86,8 @@ func TestPolicyDefaults(t *testing.T) {
 
 func TestHoldHolds(t *testing.T) {
 	require.False(t, Hold{}.holds(1))
-	require.False(t, Hold{Every: true}.holds(0), "the first batch needs only Start")
-	require.True(t, Hold{Every: true}.holds(1))
+	require.False(t, Hold{All: true}.holds(0), "the first batch needs only Start")
+	require.True(t, Hold{All: true}.holds(1))
 	require.True(t, Hold{Batches: []int{2, 5}}.holds(5))
 	require.False(t, Hold{Batches: []int{2, 5}}.holds(3))
 }
@@ -95,13 +95,13 @@ func TestHoldHolds(t *testing.T) {
 func TestEnumsAsText(t *testing.T) {
 	roundTrip(t, ActionContinue)
 	roundTrip(t, ScopePlan)
-	roundTrip(t, AwaySkipped)
+	roundTrip(t, UnreachableSkipped)
 	roundTrip(t, StatusCompleted)
 	roundTrip(t, BatchCanceled)
 	roundTrip(t, TaskUnknown)
 	roundTrip(t, VerbRollback)
 	roundTrip(t, EventFulfilled)
-	roundTrip(t, PrecheckAway)
+	roundTrip(t, PrecheckUnreachable)
 	roundTrip(t, GateInconclusive)
 	for r := range reasons {
 		b, err := r.MarshalText()

@@ -53,7 +53,7 @@ func (p *prechecking) Precheck(ctx context.Context, a Attempt) (Precheck, error)
 	case "blocked":
 		return Precheck{State: PrecheckBlocked, Reason: "battery below 20 %"}, nil
 	case "gone":
-		return Precheck{State: PrecheckAway, Reason: "no answer"}, nil
+		return Precheck{State: PrecheckUnreachable, Reason: "no answer"}, nil
 	case "down":
 		if times <= p.down {
 			return Precheck{}, errors.New("no route")
@@ -106,11 +106,11 @@ func TestPrecheckSaid(t *testing.T) {
 		{"the target's version", Precheck{Version: "2"}, nil, PrecheckAtTarget, ReasonSucceeded},
 		{"at target", Precheck{State: PrecheckAtTarget}, nil, PrecheckAtTarget, ReasonSucceeded},
 		{"blocked at the target's version", Precheck{State: PrecheckBlocked, Version: "2"}, nil, PrecheckBlocked, ReasonBlocked},
-		{"away", Precheck{State: PrecheckAway}, nil, PrecheckAway, ReasonUnreachable},
-		{"an error", Precheck{State: PrecheckAtTarget}, errors.New("x"), PrecheckAway, ReasonUnreachable},
-		{"throttled", Precheck{}, Throttled(errors.New("x"), time.Minute), PrecheckAway, ReasonThrottled},
-		{"a permanent error says as little", Precheck{}, Permanent(errors.New("x")), PrecheckAway, ReasonUnreachable},
-		{"a state that does not exist", Precheck{State: 9}, nil, PrecheckAway, ReasonUnreachable},
+		{"away", Precheck{State: PrecheckUnreachable}, nil, PrecheckUnreachable, ReasonUnreachable},
+		{"an error", Precheck{State: PrecheckAtTarget}, errors.New("x"), PrecheckUnreachable, ReasonUnreachable},
+		{"throttled", Precheck{}, Throttled(errors.New("x"), time.Minute), PrecheckUnreachable, ReasonThrottled},
+		{"a permanent error says as little", Precheck{}, Permanent(errors.New("x")), PrecheckUnreachable, ReasonUnreachable},
+		{"a state that does not exist", Precheck{State: 9}, nil, PrecheckUnreachable, ReasonUnreachable},
 	} {
 		p, after := precheckSaid(nil, a, c.said, c.err)
 		require.Equal(t, c.want, p.State, c.name)
@@ -138,7 +138,7 @@ func TestPrechecksDecideWhoStarts(t *testing.T) {
 			"old-7": "succeeded succeeded 1 touched 1",
 		} {
 			a := agents[name]
-			touched := map[bool]string{true: "touched", false: "untouched"}[a.Touched]
+			touched := map[bool]string{true: "touched", false: "untouched"}[a.Changed]
 			require.Equal(s, want, fmt.Sprint(a.Status, " ", a.Tasks[0].Reason, " ", a.Tasks[0].Attempts, " ", touched, " ", p.times(name)), name)
 			require.Len(s, s.fleet.made(name), a.Tasks[0].Attempts)
 		}
@@ -147,7 +147,7 @@ func TestPrechecksDecideWhoStarts(t *testing.T) {
 		require.Equal(s, "0.9", s.fleet.made("old-7")[0].FromVersion)
 		require.Equal(s, 2, s.plan(id).Counts.AtTarget)
 		require.LessOrEqual(s, p.most, 2)
-		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, By{}))
+		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, Request{}))
 		s.after(time.Minute)
 		s.status(back.ID, StatusCompleted)
 		require.Equal(s, "0.9", s.agent(back.ID, "old-7").Tasks[0].Target, "each goes back to what it ran")
@@ -191,13 +191,13 @@ func TestPrechecksGrowOld(t *testing.T) {
 		id := s.start(Policy{Concurrency: 2}, Shape{}, "ok-1", "there-2", "ok-3")
 		s.run(s.e)
 		s.after(500 * time.Millisecond)
-		s.said(s.e.Pause(s.ctx, id, By{}))
+		s.said(s.e.Pause(s.ctx, id, Request{}))
 		s.after(time.Hour)
 		s.status(id, StatusPaused)
 		require.Empty(s, s.fleet.made(""))
 		require.Len(s, p.asked, 2)
 		require.Equal(s, TaskPending, s.agent(id, "there-2").Status, "what becomes of it is decided when the plan goes on")
-		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 		s.after(time.Minute)
 		s.status(id, StatusCompleted)
 		require.Equal(s, 2, p.times("ok-1"))
@@ -206,22 +206,22 @@ func TestPrechecksGrowOld(t *testing.T) {
 	})
 }
 
-// An agent that never answers its precheck ends as one that never answers a call: by QueueLimit and OnAway.
+// An agent that never answers its precheck ends as one that never answers a call: by UnreachableTimeout and OnUnreachable.
 func TestPrechecksOfTheAway(t *testing.T) {
-	for _, action := range []AwayAction{AwayFails, AwaySkipped} {
+	for _, action := range []UnreachableAction{UnreachableFails, UnreachableSkipped} {
 		inCheck(t, func(s *scene, p *prechecking) {
-			id := s.start(Policy{Concurrency: 1, FailureThreshold: ptr(1.0), QueueLimit: 10 * time.Minute, OnAway: action}, Shape{}, "gone-1", "panics-2", "odd-3", "ok-4")
+			id := s.start(Policy{Concurrency: 1, FailureThreshold: ptr(1.0), UnreachableTimeout: 10 * time.Minute, OnUnreachable: action}, Shape{}, "gone-1", "panics-2", "odd-3", "ok-4")
 			s.run(s.e)
 			s.after(20 * time.Second)
 			require.NotEqual(s, TaskFailed, s.agent(id, "gone-1").Status)
 			require.Equal(s, TaskSucceeded, s.agent(id, "ok-4").Status, "whoever is away holds up nobody")
 			s.after(time.Hour)
 			s.status(id, StatusCompleted)
-			want := map[AwayAction]TaskStatus{AwayFails: TaskFailed, AwaySkipped: TaskSkipped}[action]
+			want := map[UnreachableAction]TaskStatus{UnreachableFails: TaskFailed, UnreachableSkipped: TaskSkipped}[action]
 			for _, name := range []string{"gone-1", "panics-2", "odd-3"} {
 				require.Equal(s, want, s.agent(id, name).Status, name)
 				require.Empty(s, s.fleet.made(name))
-				require.False(s, s.agent(id, name).Touched)
+				require.False(s, s.agent(id, name).Changed)
 			}
 		})
 	}
@@ -250,7 +250,7 @@ func TestPrechecksSkippedMeanwhile(t *testing.T) {
 		id := s.start(Policy{Concurrency: 2, Budget: Budget{Label: "rack", Max: 2}}, Shape{}, "ok-1", "ok-2", "ok-3", "ok-4")
 		s.run(s.e)
 		s.after(500 * time.Millisecond)
-		s.said(s.e.Skip(s.ctx, id, []string{"ok-1", "ok-3"}, By{}))
+		s.said(s.e.Skip(s.ctx, id, []string{"ok-1", "ok-3"}, Request{}))
 		s.after(time.Minute)
 		s.status(id, StatusCompleted)
 		require.Empty(s, s.fleet.made("ok-1"))
@@ -264,10 +264,10 @@ func TestPrecheckOnDemand(t *testing.T) {
 		s.e.opt.Poll = time.Hour
 		busy := s.start(Policy{}, Shape{}, "ok-1", "z")
 		id := s.create(Policy{Concurrency: 2, Windows: []Window{{Start: 3 * time.Hour, Length: time.Hour}}}, Shape{}, "ok-1", "there-2", "blocked-3", "gone-4", "ok-5").ID
-		plan := s.said(s.e.Precheck(s.ctx, id, By{Actor: "ann"}))
+		plan := s.said(s.e.Precheck(s.ctx, id, Request{Actor: "ann"}))
 		r := plan.Readiness
 		require.Equal(s, "5 asked: 2 ready, 1 at the target, 1 blocked, 1 away; 1 conflicts", r.String())
-		require.ElementsMatch(s, []Finding{{"blocked-3", PrecheckBlocked, "battery below 20 %"}, {"gone-4", PrecheckAway, "no answer"}}, r.Findings)
+		require.ElementsMatch(s, []Finding{{"blocked-3", PrecheckBlocked, "battery below 20 %"}, {"gone-4", PrecheckUnreachable, "no answer"}}, r.Findings)
 		require.Equal(s, []Conflict{{Agent: "ok-1", Plan: busy}}, r.Conflicts)
 		require.Equal(s, "ann", r.Actor)
 		require.Equal(s, 3*time.Hour, r.NextOpen.Sub(r.NextOpen.Truncate(24*time.Hour)))
@@ -281,15 +281,15 @@ func TestPrecheckOnDemand(t *testing.T) {
 
 		ctx, cancel := context.WithTimeout(s.ctx, 100*time.Millisecond)
 		defer cancel()
-		_, err := s.e.Precheck(ctx, id, By{})
+		_, err := s.e.Precheck(ctx, id, Request{})
 		require.ErrorIs(s, err, context.DeadlineExceeded)
 		require.Equal(s, r, s.plan(id).Readiness, "half a result is none")
 
 		s.use(s.fleet) // no Prechecker
-		r = s.said(s.e.Precheck(s.ctx, id, By{})).Readiness
+		r = s.said(s.e.Precheck(s.ctx, id, Request{})).Readiness
 		require.Zero(s, r.Asked)
 		require.Equal(s, 1, r.ConflictCount)
-		_, err = s.e.Precheck(s.ctx, "nobody", By{})
+		_, err = s.e.Precheck(s.ctx, "nobody", Request{})
 		require.ErrorIs(s, err, ErrNotFound)
 	})
 }
@@ -300,11 +300,11 @@ func TestPrecheckOfARunningPlan(t *testing.T) {
 		id := s.start(Policy{Concurrency: 1}, Shape{Size: 1}, "ok-1", "ok-2", "blocked-3")
 		s.run(s.e)
 		s.after(1500 * time.Millisecond)
-		r := s.said(s.e.Precheck(s.ctx, id, By{})).Readiness
+		r := s.said(s.e.Precheck(s.ctx, id, Request{})).Readiness
 		require.Equal(s, "2 asked: 1 ready, 0 at the target, 1 blocked, 0 away; 0 conflicts", r.String())
 		s.after(time.Minute)
 		s.status(id, StatusCompleted)
-		r = s.said(s.e.Precheck(s.ctx, id, By{})).Readiness
+		r = s.said(s.e.Precheck(s.ctx, id, Request{})).Readiness
 		require.Zero(s, r.Asked)
 		require.True(s, r.Clear())
 	})
@@ -313,7 +313,7 @@ func TestPrecheckOfARunningPlan(t *testing.T) {
 func TestAPreviewAsks(t *testing.T) {
 	inCheck(t, func(s *scene, p *prechecking) {
 		spec := Spec{Name: "x", FromVersion: "1", ToVersion: "2", Agents: AgentIDs("ok-1", "blocked-2", "there-3"), Policy: Policy{
-			PlanLimit: time.Hour, Windows: []Window{{Start: 3 * time.Hour, Length: time.Hour}},
+			PlanTimeout: time.Hour, Windows: []Window{{Start: 3 * time.Hour, Length: time.Hour}},
 		}}
 		v, err := s.e.Preview(s.ctx, spec, PreviewOptions{})
 		require.NoError(s, err)

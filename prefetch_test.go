@@ -71,9 +71,9 @@ func TestAVerbDoesNotWaitForAPage(t *testing.T) {
 	inScene(t, func(s *scene) {
 		store, id := far(s)
 		began := time.Now()
-		s.said(s.e.Pause(s.ctx, id, By{}))
+		s.said(s.e.Pause(s.ctx, id, Request{}))
 		require.LessOrEqual(s, time.Since(began), 3*time.Millisecond, "a commit under way, and its own")
-		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 		close(store.stuck)
 		s.after(10 * time.Second)
 		s.after(300 * time.Second)
@@ -90,7 +90,7 @@ func TestAPageReadEarlyIsNotOld(t *testing.T) {
 		store, id := far(s)
 		close(store.stuck)
 		s.after(time.Second) // it is read
-		s.said(s.e.Skip(s.ctx, id, []string{"ok-600"}, By{}))
+		s.said(s.e.Skip(s.ctx, id, []string{"ok-600"}, Request{}))
 		s.after(5 * time.Second)
 		require.Equal(s, TaskSkipped, s.agentNow(id, "ok-600"))
 		s.after(600 * time.Second)
@@ -106,15 +106,15 @@ func TestTheOwnerDoesNotReadForAVerb(t *testing.T) {
 		store, id := far(s)
 		for i := range 3 {
 			s.after(500 * time.Millisecond)
-			s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency = 3 - p.Concurrency }, By{}))
+			s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency = 3 - p.Concurrency }, Request{}))
 			s.after(time.Millisecond) // something was changed, so it looks, and then not again for a tenth of a second
 			before := store.plans.Load()
-			s.said(s.e.Pause(s.ctx, id, By{}))
-			s.said(s.e.Annotate(s.ctx, id, map[string]string{"try": strconv.Itoa(i)}, nil, By{}))
+			s.said(s.e.Pause(s.ctx, id, Request{}))
+			s.said(s.e.Annotate(s.ctx, id, map[string]string{"try": strconv.Itoa(i)}, nil, Request{}))
 			require.Equal(s, before, store.plans.Load())
-			s.said(s.e.Pause(s.ctx, id, By{}))
+			s.said(s.e.Pause(s.ctx, id, Request{}))
 			require.Equal(s, before+1, store.plans.Load(), "that nothing has to be done is said of the plan as it is stored")
-			s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+			s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 		}
 		close(store.stuck)
 		s.after(time.Second)

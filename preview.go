@@ -81,7 +81,7 @@ func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions)
 	p := Preview{
 		Agents: made.Spec.Agents, Policy: made.Control.Policy, Warnings: slices.Concat(made.Spec.Warnings, made.Control.Warnings), Readiness: r.found,
 	}
-	if limit := p.Policy.PlanLimit; limit > 0 && neverOpens(p.Policy.Windows, r.found.At, r.found.At.Add(limit)) {
+	if limit := p.Policy.PlanTimeout; limit > 0 && neverOpens(p.Policy.Windows, r.found.At, r.found.At.Add(limit)) {
 		p.Warnings = append(p.Warnings, "no window opens before planLimit has passed, if the plan is started now: Start would refuse it")
 	}
 	for _, b := range made.Batches {
@@ -120,7 +120,7 @@ func (p *Preview) earliest(ctx context.Context, spec Spec, call time.Duration, s
 	fleet := SimFleetFunc(func(a Attempt, _ time.Time) SimCall {
 		return SimCall{Latency: call, Result: Result{Version: a.ToVersion}}
 	})
-	sim, err := Simulate(ctx, spec, fleet, SimOptions{Start: start, Limit: maxDuration, Promote: true})
+	sim, err := Simulate(ctx, spec, fleet, SimOptions{Start: start, MaxTime: maxDuration, Promote: true})
 	if err != nil {
 		return err
 	}

@@ -12,12 +12,12 @@ func TestAPreviewWritesNothing(t *testing.T) {
 		busy := s.start(Policy{}, Shape{}, append(names("a", 40), "z")...)
 		spec := Spec{
 			Name: "x", FromVersion: "1", ToVersion: "2", Agents: AgentIDs(names("a", 25)...), Shape: Shape{Size: 9},
-			Policy: Policy{Concurrency: 3, Observe: Observe{Wait: time.Minute}, Hold: Hold{Every: true}},
+			Policy: Policy{Concurrency: 3, Soak: Soak{Duration: time.Minute}, Hold: Hold{All: true}},
 		}
 		p, err := s.e.Preview(s.ctx, spec, PreviewOptions{Call: 10 * time.Second})
 		require.NoError(s, err)
 		require.Equal(s, 25, p.Agents)
-		require.Equal(s, DefaultAttemptLimit, p.Policy.AttemptLimit)
+		require.Equal(s, DefaultAttemptTimeout, p.Policy.AttemptTimeout)
 		require.Len(s, p.Warnings, 1, "%v", p.Warnings)
 		require.Equal(s, []PreviewBatch{
 			{Index: 0, Size: 9, Begins: 0, Ends: 90 * time.Second},

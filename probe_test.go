@@ -21,7 +21,7 @@ func (sickFleet) SimulateHealth(a Attempt, _ time.Time) SimHealth {
 
 func TestEveryAnswerAboutHealthCounts(t *testing.T) {
 	one := 1.0
-	policy := Policy{FailureThreshold: &one, Observe: Observe{Wait: time.Minute, Probe: time.Hour}}
+	policy := Policy{FailureThreshold: &one, Soak: Soak{Duration: time.Minute, Interval: time.Hour}}
 	s := simSpec(policy, ids("sick", 100)...)
 	s.Shape.Size = 100
 	sim, err := Simulate(t.Context(), s, sickFleet{simFail}, SimOptions{})
@@ -35,7 +35,7 @@ func TestEveryAnswerAboutHealthCounts(t *testing.T) {
 
 func TestPagesAreGivenBackAfterTheirQuestions(t *testing.T) {
 	one := 1.0
-	policy := Policy{FailureThreshold: &one, Concurrency: 500, Observe: Observe{Wait: time.Minute}}
+	policy := Policy{FailureThreshold: &one, Concurrency: 500, Soak: Soak{Duration: time.Minute}}
 	s := simSpec(policy, ids("ok", 8*pageSize)...)
 	s.Shape.Size = pageSize
 	x, err := newSimulator(t.Context(), sickFleet{simFail}, SimOptions{}.withDefaults())
@@ -73,7 +73,7 @@ func (slowProber) Health(context.Context, Attempt) (Health, error) {
 func TestARoundEndsWithItsBatch(t *testing.T) {
 	inScene(t, func(s *scene) {
 		s.use(slowProber{})
-		p := Policy{Observe: Observe{Wait: 50 * time.Second, Probe: 10 * time.Second}}
+		p := Policy{Soak: Soak{Duration: 50 * time.Second, Interval: 10 * time.Second}}
 		id := s.start(p, Shape{Size: 3}, "ok-1", "ok-2", "fail-1", "ok-3", "ok-4")
 		rested := make(chan Plan, 1)
 		go func() {
@@ -92,7 +92,7 @@ func TestARoundEndsWithItsBatch(t *testing.T) {
 		}
 		require.Equal(s, BatchCompleted, s.batch(id, 0).Status)
 		s.stays(id, StatusPaused)
-		s.said(s.e.Resume(s.ctx, id, Accept(1), By{}))
+		s.said(s.e.Resume(s.ctx, id, Accept(1), Request{}))
 		s.drive(id)
 		s.status(id, StatusCompleted)
 	})

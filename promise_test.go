@@ -22,8 +22,8 @@ func TestPromise1ConcurrencyAndOrder(t *testing.T) {
 			c := 1 + r.IntN(8)
 			s.fleet.do = randomly(r, 0.2)
 			id := s.start(Policy{
-				Concurrency: c, FailureThreshold: ptr(1.0), Retry: Retry{Max: 2, Backoff: time.Second},
-				Observe: Observe{Wait: time.Minute},
+				Concurrency: c, FailureThreshold: ptr(1.0), Retry: RetryPolicy{Max: 2, Backoff: time.Second},
+				Soak: Soak{Duration: time.Minute},
 			}, Shape{Size: 1 + r.IntN(20)}, names("ok", 60)...)
 			p := s.drive(id)
 			require.Equal(s, StatusCompleted, p.Status)
@@ -69,7 +69,7 @@ func randomly(r *rand.Rand, fails float64) func(context.Context, Attempt) (Resul
 		if err := nap(ctx, d.wait); err != nil {
 			return Result{}, true, err
 		}
-		if d.fail && !a.Rollback {
+		if d.fail && !a.IsRollback {
 			return Result{}, true, errors.New("no luck")
 		}
 		return Result{Version: a.ToVersion}, true, nil
@@ -83,7 +83,7 @@ func TestPromise2NoStartAfterABreach(t *testing.T) {
 			c := 1 + r.IntN(10)
 			policy := Policy{Concurrency: c, FailureThreshold: ptr(0.1), Reserve: seed%2 == 0}
 			if seed%3 == 0 {
-				policy.Retry = Retry{Max: 2, Backoff: time.Second}
+				policy.Retry = RetryPolicy{Max: 2, Backoff: time.Second}
 				s.fleet.do = randomly(r, 0.7)
 			} else {
 				s.fleet.do = randomly(r, 0.4)
@@ -125,7 +125,7 @@ func (s *scene) requireNoStartAfterBreach(id string) {
 
 func TestPromise2ReserveWithNothingToleratedEnds(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.start(Policy{FailureThreshold: ptr(0.0), Reserve: true, Concurrency: 8, Retry: Retry{Max: 1}},
+		id := s.start(Policy{FailureThreshold: ptr(0.0), Reserve: true, Concurrency: 8, Retry: RetryPolicy{Max: 1}},
 			Shape{Size: 20}, append(names("ok", 20), names("flaky", 20)...)...)
 		p := s.drive(id)
 		require.Equal(s, StatusCompleted, p.Status)
@@ -139,7 +139,7 @@ func TestPromise3CountersAndEvents(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 3))
 			s.fleet.do = randomly(r, 0.15)
 			id := s.start(Policy{
-				Concurrency: 4, Retry: Retry{Max: 1, Backoff: time.Second}, Observe: Observe{Wait: 10 * time.Second},
+				Concurrency: 4, Retry: RetryPolicy{Max: 1, Backoff: time.Second}, Soak: Soak{Duration: 10 * time.Second},
 			}, Shape{Size: 8}, names("ok", 32)...)
 			s.run(s.e)
 			s.sayRandomly(r, id, 60)
@@ -152,7 +152,7 @@ func (s *scene) sayRandomly(r *rand.Rand, id string, n int) {
 	all := names("ok", 32)
 	for range n {
 		time.Sleep(time.Duration(r.Int64N(5_000_000_000)))
-		by, some := By{Actor: "ann"}, []string{all[r.IntN(32)], all[r.IntN(32)]}
+		by, some := Request{Actor: "ann"}, []string{all[r.IntN(32)], all[r.IntN(32)]}
 		switch r.IntN(12) {
 		case 0:
 			_, _ = s.e.Pause(s.ctx, id, by)
@@ -182,7 +182,7 @@ func (s *scene) sayRandomly(r *rand.Rand, id string, n int) {
 
 func TestPromise4KillAtAnyWrite(t *testing.T) {
 	agents := append(names("ok", 5), "flaky-1", "fail-1", "perm-1")
-	policy := Policy{Concurrency: 2, FailureThreshold: ptr(1.0), Retry: Retry{Max: 1, Backoff: time.Second}, Observe: Observe{Wait: time.Second}}
+	policy := Policy{Concurrency: 2, FailureThreshold: ptr(1.0), Retry: RetryPolicy{Max: 1, Backoff: time.Second}, Soak: Soak{Duration: time.Second}}
 	var want map[string]string
 	writes := 0
 	inScene(t, func(s *scene) {
@@ -243,7 +243,7 @@ type epochKey struct{}
 func (s *scene) records(id string) map[string]string {
 	out := map[string]string{}
 	for name, a := range s.agents(id) {
-		out[name] = fmt.Sprint(a.Status, a.Touched, a.Tasks[0].Reason, a.Tasks[0].Attempts, a.Tasks[0].Error)
+		out[name] = fmt.Sprint(a.Status, a.Changed, a.Tasks[0].Reason, a.Tasks[0].Attempts, a.Tasks[0].Error)
 	}
 	return out
 }
@@ -252,7 +252,7 @@ func (s *scene) records(id string) map[string]string {
 func (s *scene) finished(id string) map[string]int {
 	out := map[string]int{}
 	for name, a := range s.agents(id) {
-		if a.Status.Settled() {
+		if a.Status.Finished() {
 			out[name] = len(s.fleet.made(name))
 		}
 	}
@@ -323,11 +323,11 @@ func TestPromise6RollbackTouchesWhatWasTouched(t *testing.T) {
 				},
 			})
 			require.NoError(s, err)
-			_, err = s.e.Start(s.ctx, plan.ID, By{})
+			_, err = s.e.Start(s.ctx, plan.ID, Request{})
 			require.NoError(s, err)
 			s.run(s.e)
 			s.after(time.Duration(r.IntN(40)) * time.Second)
-			back, err := s.e.Rollback(s.ctx, plan.ID, RollbackSpec{}, By{})
+			back, err := s.e.Rollback(s.ctx, plan.ID, RollbackSpec{}, Request{})
 			if errors.Is(err, ErrNothing) {
 				return
 			}
@@ -339,19 +339,19 @@ func TestPromise6RollbackTouchesWhatWasTouched(t *testing.T) {
 			s.status(back.ID, StatusCompleted)
 			undone := map[string]string{}
 			for _, c := range s.fleet.made("") {
-				if c.Rollback {
+				if c.IsRollback {
 					undone[c.Agent] = c.ToVersion
 				}
 			}
 			for id, a := range s.agents(plan.ID) {
 				to, was := undone[id]
-				require.Equal(s, a.Touched, was, "%s touched: %v, taken back: %v", id, a.Touched, was)
+				require.Equal(s, a.Changed, was, "%s touched: %v, taken back: %v", id, a.Changed, was)
 				if was {
 					require.Equal(s, a.Version, to)
 				}
 			}
-			require.Empty(s, s.plan(back.ID).Rollback)
-			_, err = s.e.Rollback(s.ctx, back.ID, RollbackSpec{}, By{})
+			require.Empty(s, s.plan(back.ID).RollbackPlan)
+			_, err = s.e.Rollback(s.ctx, back.ID, RollbackSpec{}, Request{})
 			require.ErrorIs(s, err, ErrState)
 			s.stays(plan.ID, StatusRolledBack)
 		})
@@ -364,7 +364,7 @@ func TestPromise7ExplainIsNeverEmpty(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 7))
 			s.fleet.do = randomly(r, 0.15)
 			id := s.start(Policy{
-				Concurrency: 4, Retry: Retry{Max: 1, Backoff: 10 * time.Second}, Observe: Observe{Wait: 10 * time.Second},
+				Concurrency: 4, Retry: RetryPolicy{Max: 1, Backoff: 10 * time.Second}, Soak: Soak{Duration: 10 * time.Second},
 				Hold: Hold{Batches: []int{2}},
 			}, Shape{Size: 8}, names("ok", 32)...)
 			s.run(s.e)

@@ -17,7 +17,7 @@ func TestPlansByStatusAndLabel(t *testing.T) {
 			return p.ID
 		}
 		a, b, c := create("a", map[string]string{"app": "x"}), create("b", map[string]string{"app": "x", "env": "p"}), create("c", nil)
-		s.said(s.e.Start(s.ctx, b, By{}))
+		s.said(s.e.Start(s.ctx, b, Request{}))
 		list := func(q PlanQuery) (ids []string) {
 			page, err := s.e.Plans(s.ctx, q)
 			require.NoError(s, err)
@@ -38,7 +38,7 @@ func TestCanceledPlanShowsWhatWasNeverStarted(t *testing.T) {
 		id := s.start(Policy{Concurrency: 1}, Shape{Size: 2}, "ok-1", "ok-2", "ok-3")
 		s.run(s.e)
 		s.after(500 * time.Millisecond)
-		s.said(s.e.Cancel(s.ctx, id, false, By{}))
+		s.said(s.e.Cancel(s.ctx, id, false, Request{}))
 		s.after(time.Second)
 		require.Equal(s, Counts{Succeeded: 1, Canceled: 2}, s.plan(id).Counts)
 		require.Equal(s, BatchCanceled, s.batch(id, 0).Status)
@@ -117,7 +117,7 @@ func TestNewerSchemaIsLeftAlone(t *testing.T) {
 		s.after(time.Minute)
 		require.Empty(s, s.fleet.made(""))
 		require.Equal(s, "The plan was written by a newer version of the library", s.explain(id).Sentence())
-		_, err = s.e.Pause(s.ctx, id, By{})
+		_, err = s.e.Pause(s.ctx, id, Request{})
 		require.ErrorContains(s, err, "written by a newer version of this library")
 		_, err = s.e.RunPlan(s.ctx, id)
 		require.ErrorContains(s, err, "written by a newer version of this library")

@@ -13,12 +13,12 @@ import (
 // Concurrency at once, and looks for plans that hold them. It is a question, in any status: nothing but its result is
 // kept, with the plan, as Plan.Readiness. The plan asks again before it starts an agent, whatever this has found. It
 // takes as long as the answers do; when ctx ends first nothing is kept, and its error is returned.
-func (e *Engine) Precheck(ctx context.Context, id string, by By) (Plan, error) {
+func (e *Engine) Precheck(ctx context.Context, id string, by Request) (Plan, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
 		return Plan{}, fmt.Errorf("ota: precheck plan %s: %w", id, err)
 	}
-	if _, ok := row.Control.known(by.Request, 0); ok {
+	if _, ok := row.Control.known(by.ID, 0); ok {
 		return planOf(&row), nil
 	}
 	r := e.newReadiness(ctx, row.Control.Policy)
@@ -40,7 +40,7 @@ func (e *Engine) Precheck(ctx context.Context, id string, by By) (Plan, error) {
 // found keeps what was found, as an annotation is kept: in any status.
 func (w *saying) found(found Readiness) error {
 	w.c.Readiness = &found
-	w.events = append(w.events, Event{Kind: EventPrechecked, Batch: -1, Number: found.Blocked + found.Away, Actor: w.by.Actor, Text: found.String()})
+	w.events = append(w.events, Event{Kind: EventPrechecked, Batch: -1, Number: found.Blocked + found.Unreachable, Actor: w.by.Actor, Text: found.String()})
 	return nil
 }
 
@@ -134,7 +134,7 @@ func (r *readiness) one(ctx context.Context, a Attempt) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.found.Asked++
-	*[...]*int{&r.found.Ready, &r.found.AtTarget, &r.found.Blocked, &r.found.Away}[p.State]++
+	*[...]*int{&r.found.Ready, &r.found.AtTarget, &r.found.Blocked, &r.found.Unreachable}[p.State]++
 	if p.State >= PrecheckBlocked && len(r.found.Findings) < maxNamed {
 		r.found.Findings = append(r.found.Findings, Finding{Agent: a.Agent, State: p.State, Reason: string(cleanLine(p.Reason))})
 	}

@@ -26,8 +26,8 @@ const (
 	ReasonBackoff              // agents wait for their next try
 	ReasonAway                 // agents did not answer and are asked again later
 	ReasonAbandonedCall        // an abandoned call has not returned, so its agent takes no other attempt
-	ReasonUnsettled            // agents of the batch have not ended
-	ReasonObserving            // the batch is being observed
+	ReasonUnfinished           // agents of the batch have not ended
+	ReasonSoaking              // the batch is being observed
 	ReasonHeld                 // the next batch is held until it is promoted
 	ReasonInquiry              // a question was asked and is not answered yet
 	ReasonEnded                // the plan has ended
@@ -43,8 +43,8 @@ const (
 	ReasonThreshold        Reason = 64 + iota // more agents failed than tolerated
 	ReasonTooManyAbandoned                    // more calls were abandoned than allowed
 	ReasonFault                               // a companion of the Executor panicked or broke its contract
-	ReasonPlanLimit                           // the plan took longer than its limit
-	ReasonBatchLimit                          // the batch took longer than its limit
+	ReasonPlanTimeout                         // the plan took longer than its limit
+	ReasonBatchTimeout                        // the batch took longer than its limit
 	ReasonConsecutive                         // too many agents in a row failed
 	ReasonGateFailed                          // the gate after the batch said no
 	ReasonGateUndecided                       // the gate after the batch came to no answer
@@ -69,7 +69,7 @@ const (
 	ReasonOperator                         // an operator said so
 	ReasonAgentFailed                      // an earlier task of the same agent failed
 	ReasonPlanEnded                        // the plan ended first
-	ReasonUntouched                        // the plan being rolled back never changed this agent
+	ReasonUnchanged                        // the plan being rolled back never changed this agent
 	ReasonRepeat                           // the engine was restarted; the same attempt is called again
 	ReasonBlocked                          // the precheck gave a reason to leave the agent out
 )
@@ -95,16 +95,16 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonBackoff:          {"backoff", "Agents wait for their next try"},
 	ReasonAway:             {"away", "Agents did not answer and are asked again later"},
 	ReasonAbandonedCall:    {"abandoned_call", "An abandoned call has not returned; its agent takes no other attempt"},
-	ReasonUnsettled:        {"unsettled", "Agents of the batch have not ended"},
-	ReasonObserving:        {"observing", "The batch is being observed"},
+	ReasonUnfinished:       {"unsettled", "Agents of the batch have not ended"},
+	ReasonSoaking:          {"observing", "The batch is being observed"},
 	ReasonHeld:             {"held", "The next batch is held until it is promoted"},
 	ReasonInquiry:          {"inquiry", "A question has not been answered yet"},
 	ReasonEnded:            {"ended", "The plan has ended"},
 	ReasonRate:             {"rate", "As many starts as the rate allows were made"},
 	ReasonGate:             {"gate", "The gate after the batch has not passed"},
 	ReasonEvidence:         {"evidence", "The canary changed no agent, so it proves nothing"},
-	ReasonPlanLimit:        {"plan_limit", "The plan took longer than its limit"},
-	ReasonBatchLimit:       {"batch_limit", "The batch took longer than its limit"},
+	ReasonPlanTimeout:      {"plan_limit", "The plan took longer than its limit"},
+	ReasonBatchTimeout:     {"batch_limit", "The batch took longer than its limit"},
 	ReasonConsecutive:      {"consecutive", "Too many agents failed in a row"},
 	ReasonGateFailed:       {"gate_failed", "The gate after the batch failed"},
 	ReasonGateUndecided:    {"gate_undecided", "The gate after the batch came to no answer"},
@@ -130,7 +130,7 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonOperator:         {"operator", "An operator said so"},
 	ReasonAgentFailed:      {"agent_failed", "An earlier task of the agent failed"},
 	ReasonPlanEnded:        {"plan_ended", "The plan ended first"},
-	ReasonUntouched:        {"untouched", "The plan being rolled back never changed the agent"},
+	ReasonUnchanged:        {"untouched", "The plan being rolled back never changed the agent"},
 	ReasonRepeat:           {"repeat", "The engine was restarted; the same attempt is called again"},
 	ReasonBlocked:          {"blocked", "The precheck gave a reason to leave the agent out"},
 }
@@ -168,8 +168,8 @@ func (r *Reason) UnmarshalText(b []byte) error {
 // decisions are what Resume needs to hear about a breach, where it needs to hear anything.
 var decisions = map[Reason]string{
 	ReasonThreshold:     "with accept, raise or retry",
-	ReasonPlanLimit:     "with accept, or after an edit of the limit",
-	ReasonBatchLimit:    "with accept, or after an edit of the limit",
+	ReasonPlanTimeout:   "with accept, or after an edit of the limit",
+	ReasonBatchTimeout:  "with accept, or after an edit of the limit",
 	ReasonGateFailed:    "with accept, or plainly to ask again",
 	ReasonGateUndecided: "with accept, or plainly to ask again",
 }

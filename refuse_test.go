@@ -23,7 +23,7 @@ func TestRefusalWhileRollingBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := e.Start(ctx, p.ID, By{}); err != nil {
+		if _, err := e.Start(ctx, p.ID, Request{}); err != nil {
 			t.Fatal(err)
 		}
 		if p, err = e.RunPlan(ctx, p.ID); err != nil || p.Status != StatusPaused {
@@ -32,16 +32,16 @@ func TestRefusalWhileRollingBack(t *testing.T) {
 		if x, err := e.Explain(ctx, p.ID); err != nil || x.Batch != p.Batch {
 			t.Errorf("Explain says batch %d, the plan %d, %v", x.Batch, p.Batch, err)
 		}
-		r, err := e.CreateRollback(ctx, p.ID, RollbackSpec{}, By{})
+		r, err := e.CreateRollback(ctx, p.ID, RollbackSpec{}, Request{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = e.Resume(ctx, p.ID, Accept(1), By{})
+		_, err = e.Resume(ctx, p.ID, Accept(1), Request{})
 		var refused *StateError
 		if !errors.As(err, &refused) || slices.Contains(refused.Legal, VerbResume) || !slices.Contains(refused.Legal, VerbRollback) {
 			t.Errorf("the source: %v", err)
 		}
-		_, err = e.Rollback(ctx, r.ID, RollbackSpec{}, By{})
+		_, err = e.Rollback(ctx, r.ID, RollbackSpec{}, Request{})
 		if !errors.As(err, &refused) || slices.Contains(refused.Legal, VerbRollback) || !slices.Contains(refused.Legal, VerbStart) {
 			t.Errorf("the rollback plan: %v", err)
 		}

@@ -49,7 +49,7 @@ func (s *scene) freed(agents ...string) {
 // A rollback plan that the Store refuses for good is given up: the plan is what it was, or paused, and every verb that is legal
 // then is legal again.
 func TestRollbackThatTheStoreRefuses(t *testing.T) {
-	by := By{Actor: "ann"}
+	by := Request{Actor: "ann"}
 	for name, c := range map[string]struct {
 		do   func(s *scene) (id string, err error)
 		want Status
@@ -148,9 +148,9 @@ func TestCancelOfARollbackThatCannotBeMade(t *testing.T) {
 						require.NoError(s, stop())
 					}
 					require.Equal(s, []Verb{VerbCancel, VerbAnnotate}, s.explain(id).Legal)
-					_, err := s.e.Cancel(s.ctx, id, false, By{Control: 99})
+					_, err := s.e.Cancel(s.ctx, id, false, Request{Generation: 99})
 					require.ErrorIs(s, err, ErrConflict)
-					p := s.said(s.e.Cancel(s.ctx, id, false, By{Actor: "ann"}))
+					p := s.said(s.e.Cancel(s.ctx, id, false, Request{Actor: "ann"}))
 					require.Equal(s, StatusCanceled, p.Status)
 					require.Len(s, s.events(id, EventRollbackOff), 1)
 					store.off.Store(true)
@@ -186,7 +186,7 @@ func hasEvent(c Commit, kind EventKind) bool {
 func TestOwnersCommitIsRefusedForGood(t *testing.T) {
 	for _, kind := range []EventKind{
 		EventBatchStarted, EventTaskStarted, EventTaskSucceeded, EventTaskFailed, EventTaskWaiting, EventTaskUnknown, EventTaskSkipped,
-		EventBatchObserving, EventHealth, EventGate, EventLate, EventBatchCompleted, EventCarriedOut,
+		EventBatchSoaking, EventHealth, EventGate, EventLate, EventBatchCompleted, EventCarriedOut,
 	} {
 		t.Run(kind.String(), func(t *testing.T) {
 			inScene(t, func(s *scene) {
@@ -211,7 +211,7 @@ func TestOwnersCommitIsRefusedForGood(t *testing.T) {
 				said := fmt.Sprint(s.explain(id).Blockers)
 				require.Contains(s, said, "a constraint says no")
 				require.NotEqual(s, StatusRunning, s.pauses(id, said))
-				s.said(s.e.Cancel(s.ctx, id, true, By{}))
+				s.said(s.e.Cancel(s.ctx, id, true, Request{}))
 				switch kind {
 				case EventTaskUnknown, EventTaskWaiting, EventCarriedOut: // the way to the end: the Store has to take it some time
 					s.store.gate = nil
@@ -229,7 +229,7 @@ func (s *scene) pauses(id, explained string) Status {
 	s.Helper()
 	if s.plan(id).Status == StatusRunning {
 		require.Contains(s, explained, "refuses a write")
-		s.said(s.e.Pause(s.ctx, id, By{}))
+		s.said(s.e.Pause(s.ctx, id, Request{}))
 	}
 	return s.plan(id).Status
 }
@@ -255,7 +255,7 @@ func (c brokenCompanions) Precheck(_ context.Context, a Attempt) (Precheck, erro
 // refusable starts a plan in which such an event comes about.
 func (s *scene) refusable(kind EventKind) string {
 	s.Helper()
-	p := Policy{FailureThreshold: ptr(1.0), Observe: Observe{Wait: time.Minute, Retry: time.Minute}, Retry: Retry{Max: 1, Backoff: time.Minute}}
+	p := Policy{FailureThreshold: ptr(1.0), Soak: Soak{Duration: time.Minute, Grace: time.Minute}, Retry: RetryPolicy{Max: 1, Backoff: time.Minute}}
 	agents := []string{"ok-1", "ok-2"}
 	switch kind {
 	case EventTaskFailed:
@@ -282,8 +282,8 @@ func (s *scene) tell(id string, kind EventKind) {
 		err := s.e.ReportHealth(s.ctx, id, []HealthReport{{Agent: "nobody", Reason: "hot"}})
 		require.ErrorIs(s, err, ErrRefused)
 	case EventCarriedOut:
-		s.said(s.e.Skip(s.ctx, id, []string{"ok-2"}, By{}))
+		s.said(s.e.Skip(s.ctx, id, []string{"ok-2"}, Request{}))
 	case EventTaskUnknown:
-		s.said(s.e.Cancel(s.ctx, id, true, By{}))
+		s.said(s.e.Cancel(s.ctx, id, true, Request{}))
 	}
 }

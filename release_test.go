@@ -58,7 +58,7 @@ func freeAgents(t *testing.T, s *MemStore, agents ...string) (free []string) {
 		if total == 0 {
 			free = append(free, agent)
 		}
-		_, err = e.Cancel(t.Context(), p.ID, false, By{})
+		_, err = e.Cancel(t.Context(), p.ID, false, Request{})
 		require.NoError(t, err)
 	}
 	return free
@@ -69,19 +69,19 @@ func TestWhatIsDoneWithIsFree(t *testing.T) {
 	all := []string{"slow", "fails", "untouched", "there", "blocked", "target", "done", "gone", "away", "later"}
 	for _, c := range []struct {
 		name    string
-		observe Observe
+		observe Soak
 		end     func(e *Engine, id string) error
 		free    []string
 	}{
-		{"running", Observe{}, func(*Engine, string) error { return nil }, []string{"there", "blocked", "target", "gone", "away"}},
-		{"watched", Observe{Wait: time.Hour}, func(*Engine, string) error { return nil }, []string{"blocked", "gone", "away"}},
-		{"a skip", Observe{}, func(e *Engine, id string) error {
-			_, err := e.Skip(context.Background(), id, []string{"later"}, By{})
+		{"running", Soak{}, func(*Engine, string) error { return nil }, []string{"there", "blocked", "target", "gone", "away"}},
+		{"watched", Soak{Duration: time.Hour}, func(*Engine, string) error { return nil }, []string{"blocked", "gone", "away"}},
+		{"a skip", Soak{}, func(e *Engine, id string) error {
+			_, err := e.Skip(context.Background(), id, []string{"later"}, Request{})
 			return err
 		}, []string{"there", "blocked", "target", "gone", "away", "later"}},
-		{"paused, then a skip", Observe{Wait: time.Hour}, func(e *Engine, id string) error {
-			_, err := e.Pause(context.Background(), id, By{})
-			_, skip := e.Skip(context.Background(), id, []string{"later"}, By{})
+		{"paused, then a skip", Soak{Duration: time.Hour}, func(e *Engine, id string) error {
+			_, err := e.Pause(context.Background(), id, Request{})
+			_, skip := e.Skip(context.Background(), id, []string{"later"}, Request{})
 			return errors.Join(err, skip)
 		}, []string{"blocked", "gone", "away", "later"}},
 	} {
@@ -97,12 +97,12 @@ func TestWhatIsDoneWithIsFree(t *testing.T) {
 				p, err := e.Create(ctx, Spec{
 					Name: "x", ToVersion: "2", Agents: AgentIDs(all...), Shape: Shape{Size: len(all) - 1},
 					Policy: Policy{
-						FailureThreshold: &whole, Concurrency: 20, AttemptLimit: NoLimit, Observe: c.observe,
-						QueueLimit: time.Minute, OnAway: AwaySkipped,
+						FailureThreshold: &whole, Concurrency: 20, AttemptTimeout: NoTimeout, Soak: c.observe,
+						UnreachableTimeout: time.Minute, OnUnreachable: UnreachableSkipped,
 					},
 				})
 				require.NoError(t, err)
-				_, err = e.Start(ctx, p.ID, By{})
+				_, err = e.Start(ctx, p.ID, Request{})
 				require.NoError(t, err)
 				time.Sleep(10 * time.Minute)
 				require.NoError(t, c.end(e, p.ID))
@@ -110,7 +110,7 @@ func TestWhatIsDoneWithIsFree(t *testing.T) {
 				require.Equal(t, c.free, freeAgents(t, store, all...))
 				close(x.slow)
 				time.Sleep(24 * time.Hour)
-				_, err = e.Cancel(ctx, p.ID, true, By{})
+				_, err = e.Cancel(ctx, p.ID, true, Request{})
 				require.True(t, err == nil || errors.Is(err, ErrState), "%v", err)
 				time.Sleep(time.Minute)
 				require.Equal(t, all, freeAgents(t, store, all...), "the plan has ended")
@@ -131,14 +131,14 @@ func TestACanceledAgentIsFreeWhileItsPlanDrains(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- e.Run(ctx) }()
 		p, err := e.Create(ctx, Spec{
-			Name: "x", ToVersion: "2", Agents: AgentIDs("slow", "away"), Policy: Policy{Concurrency: 2, AttemptLimit: NoLimit},
+			Name: "x", ToVersion: "2", Agents: AgentIDs("slow", "away"), Policy: Policy{Concurrency: 2, AttemptTimeout: NoTimeout},
 		})
 		require.NoError(t, err)
-		_, err = e.Start(ctx, p.ID, By{})
+		_, err = e.Start(ctx, p.ID, Request{})
 		require.NoError(t, err)
 		time.Sleep(time.Minute)
 		require.Empty(t, freeAgents(t, store, "slow", "away"))
-		p, err = e.Cancel(ctx, p.ID, false, By{})
+		p, err = e.Cancel(ctx, p.ID, false, Request{})
 		require.NoError(t, err)
 		require.Equal(t, StatusCanceling, p.Status)
 		time.Sleep(3 * time.Second)
@@ -165,7 +165,7 @@ func TestADriverAtRestHasReleased(t *testing.T) {
 			Name: "x", ToVersion: "2", Agents: AgentIDs("first", "second", "third"), Policy: Policy{Concurrency: 1},
 		})
 		require.NoError(t, err)
-		_, err = e.Start(t.Context(), p.ID, By{})
+		_, err = e.Start(t.Context(), p.ID, Request{})
 		require.NoError(t, err)
 		done := make(chan error)
 		go func() {
@@ -174,7 +174,7 @@ func TestADriverAtRestHasReleased(t *testing.T) {
 		}()
 		time.Sleep(releaseEvery / 4)
 		require.Equal(t, []string{"first"}, freeAgents(t, store, "first", "second", "third"))
-		_, err = e.Pause(t.Context(), p.ID, By{})
+		_, err = e.Pause(t.Context(), p.ID, Request{})
 		require.NoError(t, err)
 		require.NoError(t, <-done)
 		require.Equal(t, []string{"first", "second"}, freeAgents(t, store, "first", "second", "third"))
@@ -208,10 +208,10 @@ func TestAReleaseThatFailedIsRepeated(t *testing.T) {
 			done := make(chan error)
 			go func() { done <- e.Run(ctx) }()
 			p, err := e.Create(ctx, Spec{
-				Name: "x", ToVersion: "2", Agents: AgentIDs("slow", "there"), Policy: Policy{Concurrency: 2, AttemptLimit: NoLimit},
+				Name: "x", ToVersion: "2", Agents: AgentIDs("slow", "there"), Policy: Policy{Concurrency: 2, AttemptTimeout: NoTimeout},
 			})
 			require.NoError(t, err)
-			_, err = e.Start(ctx, p.ID, By{})
+			_, err = e.Start(ctx, p.ID, Request{})
 			require.NoError(t, err)
 			time.Sleep(time.Minute)
 			require.Empty(t, freeAgents(t, store.MemStore, "slow", "there"))
@@ -262,12 +262,12 @@ func TestAPlanDoesNotClaimAgainWhatItReleased(t *testing.T) {
 		s.after(time.Minute)
 		next := s.start(Policy{}, Shape{}, "there")
 		s.after(time.Minute)
-		s.said(s.e.Pause(s.ctx, id, By{}))
-		back := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, By{}))
-		s.said(s.e.Cancel(s.ctx, back.ID, false, By{}))
+		s.said(s.e.Pause(s.ctx, id, Request{}))
+		back := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, Request{}))
+		s.said(s.e.Cancel(s.ctx, back.ID, false, Request{}))
 		other := s.start(Policy{}, Shape{}, "there")
 		s.after(time.Minute)
-		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 		s.status(next, StatusCompleted)
 		s.status(other, StatusCompleted)
 		_ = stop()

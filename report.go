@@ -190,8 +190,8 @@ func (e *Engine) anyOpen(ctx context.Context, id string, reports []OutcomeReport
 
 // ReportHealth tells a plan how agents of it are after their upgrade. It returns once what follows is committed. A report
 // of an unhealthy agent counts iff its time lies between that agent's success and the end of its batch's observation (with
-// Observe.ToEnd: the end of the plan), and once;
-// otherwise it is an event in the log and nothing else. How long an agent may be unhealthy before it fails is Observe.Retry.
+// Soak.ToEnd: the end of the plan), and once;
+// otherwise it is an event in the log and nothing else. How long an agent may be unhealthy before it fails is Soak.Grace.
 //
 // When another engine drives the plan (or, without a Leaser, drove it last) the reports go to it through the Store, if
 // that is an Inbox, and count within that engine's Poll; without an Inbox ErrConflict is returned.

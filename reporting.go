@@ -11,13 +11,13 @@ import "context"
 // a crash begin is called again for the same Key; the agent must take both as one.
 //
 // The call then waits for the report, in flight like any other: it holds a slot of Concurrency and costs a goroutine.
-// The plan's AttemptLimit bounds the wait, and is to be set to what such agents need: a report after it is too late. A
+// The plan's AttemptTimeout bounds the wait, and is to be set to what such agents need: a report after it is too late. A
 // report counts from the moment when the attempt is in the Store, so none can come too early; not even one that comes
 // before begin has returned.
 //
 // An Executor of one's own can take reports too: when one was committed, the context of the attempt's call ends, and
 // what the call returns counts for nothing.
-func Waiting(begin func(ctx context.Context, a Attempt) error) Executor { return waiting(begin) }
+func Async(begin func(ctx context.Context, a Attempt) error) Executor { return waiting(begin) }
 
 type waiting func(ctx context.Context, a Attempt) error
 

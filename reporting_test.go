@@ -47,7 +47,7 @@ func inPost(t *testing.T, f func(s *scene, p *postman)) {
 	t.Helper()
 	inScene(t, func(s *scene) {
 		p := &postman{}
-		s.use(Waiting(p.begin))
+		s.use(Async(p.begin))
 		f(s, p)
 	})
 }
@@ -90,7 +90,7 @@ func TestAReportFromWithinBegin(t *testing.T) {
 
 func TestTheFirstOutcomeCounts(t *testing.T) {
 	inPost(t, func(s *scene, _ *postman) {
-		id := s.start(Policy{AttemptLimit: time.Hour}, Shape{}, "a-1", "a-2")
+		id := s.start(Policy{AttemptTimeout: time.Hour}, Shape{}, "a-1", "a-2")
 		s.run(s.e)
 		s.after(time.Second)
 		s.report(s.e, id, upgraded("a-1", 1))
@@ -113,7 +113,7 @@ func TestTheFirstOutcomeCounts(t *testing.T) {
 
 func TestAReportedFailureIsTriedAgain(t *testing.T) {
 	inPost(t, func(s *scene, p *postman) {
-		id := s.start(Policy{Retry: Retry{Max: 1}}, Shape{}, "a-1", "away-2")
+		id := s.start(Policy{Retry: RetryPolicy{Max: 1}}, Shape{}, "a-1", "away-2")
 		s.run(s.e)
 		s.after(time.Second)
 		s.report(s.e, id, OutcomeReport{Agent: "a-1", Number: 1, Reason: ReasonError, Message: "disk full"})
@@ -150,7 +150,7 @@ func TestAReportAfterACrash(t *testing.T) {
 		stop := s.run(s.e)
 		s.after(time.Second)
 		require.NoError(s, stop())
-		two := s.engine(s.store, Waiting(p.begin), "two") // it drives nothing yet
+		two := s.engine(s.store, Async(p.begin), "two") // it drives nothing yet
 		s.report(two, id, upgraded("a-1", 1))
 		require.Equal(s, TaskSucceeded, s.agent(id, "a-1").Status)
 		s.run(two)
@@ -171,7 +171,7 @@ func TestAReportTakesALostAttemptOutOfTheQueue(t *testing.T) {
 		stop := s.run(s.e)
 		s.after(time.Second)
 		require.NoError(s, stop())
-		s.said(s.e.Pause(s.ctx, id, By{}))
+		s.said(s.e.Pause(s.ctx, id, Request{}))
 		x := newSession(s.store, id, "one", 0)
 		turn := func(in input) {
 			_, _, err := x.turn(s.ctx, time.Now(), in)
@@ -179,10 +179,10 @@ func TestAReportTakesALostAttemptOutOfTheQueue(t *testing.T) {
 		}
 		turn(input{})
 		later := OutcomeReport{Agent: "a-000", Number: 1, Reason: ReasonError, Message: "disk full"}
-		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.Retry = Retry{Max: 1, Backoff: time.Hour} }, By{}))
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.Retry = RetryPolicy{Max: 1, Backoff: time.Hour} }, Request{}))
 		require.NoError(s, x.refresh(s.ctx))
 		turn(input{reports: []reported{later.input(time.Now())}})
-		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 		require.NoError(s, x.refresh(s.ctx))
 		turn(input{})
 		require.Len(s, x.starts, 1, "the other lost attempt is repeated, this one is due in an hour")
@@ -237,14 +237,14 @@ func BenchmarkWaiting(b *testing.B) {
 	const n = 100_000
 	for range b.N {
 		begun := make(chan struct{}, n)
-		e, err := New(NewMemStore(), Waiting(func(context.Context, Attempt) error { begun <- struct{}{}; return nil }), Options{})
+		e, err := New(NewMemStore(), Async(func(context.Context, Attempt) error { begun <- struct{}{}; return nil }), Options{})
 		require.NoError(b, err)
 		all := names("agent", n)
 		p, err := e.Create(b.Context(), Spec{
 			Name: "x", ToVersion: "2", Agents: AgentIDs(all...), Shape: Shape{Size: n}, Policy: Policy{Concurrency: n},
 		})
 		require.NoError(b, err)
-		_, err = e.Start(b.Context(), p.ID, By{})
+		_, err = e.Start(b.Context(), p.ID, Request{})
 		require.NoError(b, err)
 		before := memory()
 		done := make(chan error, 1)

@@ -69,8 +69,8 @@ func (w *saying) resume(d Decision) error {
 	if since := pausedSince(&w.c, &w.row.Progress); !since.IsZero() {
 		w.c.PausedFor += max(0, w.now.Sub(since))
 	}
-	w.exact = w.c.Cleared < w.row.Progress.Struck || d.kind == decideAccept
-	w.c.Cleared, w.c.Paused = w.row.Progress.Struck, nil
+	w.exact = w.c.AnsweredBreach < w.row.Progress.LastBreach || d.kind == decideAccept
+	w.c.AnsweredBreach, w.c.Paused = w.row.Progress.LastBreach, nil
 	w.event(Event{Kind: EventResumed, Batch: -1, Text: d.String()})
 	return nil
 }
@@ -93,7 +93,7 @@ func (w *saying) answer(d Decision) error {
 	var exceeded []int
 	for i := range p.Breaches {
 		b := p.Breaches[i]
-		if b.Number <= w.c.Cleared {
+		if b.Number <= w.c.AnsweredBreach {
 			continue
 		}
 		if b.Reason != ReasonThreshold {
@@ -129,12 +129,12 @@ func (w *saying) answerOther(d Decision, b Breach) error {
 	c := w.c
 	c.PausedFor += max(0, w.now.Sub(pausedSince(&w.row.Control, &w.row.Progress)))
 	switch b.Reason {
-	case ReasonPlanLimit:
+	case ReasonPlanTimeout:
 		if at := planDeadline(&c); at.IsZero() || w.now.Before(at) {
 			return nil
 		}
-		w.c.LiftedPlan = accept
-	case ReasonBatchLimit:
+		w.c.PlanTimeoutAccepted = accept
+	case ReasonBatchTimeout:
 		row, err := w.batch(b.Batch)
 		if err != nil {
 			return err
@@ -143,11 +143,11 @@ func (w *saying) answerOther(d Decision, b Breach) error {
 			return nil
 		}
 		if accept {
-			w.c.Lifted = b.Batch + 1
+			w.c.BatchTimeoutAccepted = b.Batch + 1
 		}
 	case ReasonGateFailed, ReasonGateUndecided:
 		if accept {
-			w.c.Gated = b.Batch + 1
+			w.c.GateAccepted = b.Batch + 1
 		}
 		return nil
 	default:

@@ -42,7 +42,7 @@ var roads = []struct {
 	{"retry of the rollback plan", onBack(sayOne(VerbRetry))},
 	{"a start of the rollback plan alone, as an older version could store it", onBack(func(w *world, id string) error {
 		w.older = true
-		_, err := w.engine.say(w.ctx, id, VerbStart, By{}, (*saying).start)
+		_, err := w.engine.say(w.ctx, id, VerbStart, Request{}, (*saying).start)
 		return err
 	})},
 	{"a Rollback that dies after its first write", onSource(dying(VerbRollback))},
@@ -63,7 +63,7 @@ func sayOne(v Verb) func(*world, string) error {
 	return func(w *world, id string) error {
 		p := &w.row(id).Progress
 		var err error
-		switch e, by := w.engine, (By{}); v {
+		switch e, by := w.engine, (Request{}); v {
 		case VerbStart:
 			_, err = e.Start(w.ctx, id, by)
 		case VerbPause:
@@ -200,13 +200,13 @@ func (w *world) ways() (how []string, ok bool) {
 }
 
 func TestEveryStateHasARoadOut(t *testing.T) {
-	retry := Retry{Max: 1, Backoff: time.Minute}
+	retry := RetryPolicy{Max: 1, Backoff: time.Minute}
 	zero := 0.0
 	pairs, all := map[string]bool{}, map[string]bool{}
 	for name, policy := range map[string]Policy{
 		"pauses":     {Concurrency: 1, FailureThreshold: &zero, Retry: retry},
 		"rolls back": {Concurrency: 1, FailureThreshold: &zero, OnBreach: ActionRollback},
-		"holds":      {Concurrency: 1, FailureThreshold: &zero, Hold: Hold{Every: true}},
+		"holds":      {Concurrency: 1, FailureThreshold: &zero, Hold: Hold{All: true}},
 	} {
 		if testing.Short() && name != "pauses" {
 			continue

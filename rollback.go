@@ -20,7 +20,7 @@ import (
 // Start of the rollback plan is refused if a later plan has touched agents of it since, until these
 // are skipped. CreateRollback returns ErrNothing when nothing was touched, and a *StateError for a
 // plan that never started or is a rollback itself.
-func (e *Engine) CreateRollback(ctx context.Context, id string, spec RollbackSpec, by By) (Plan, error) {
+func (e *Engine) CreateRollback(ctx context.Context, id string, spec RollbackSpec, by Request) (Plan, error) {
 	row, err := e.createRollback(ctx, id, spec, by, VerbCreateRollback)
 	if err != nil {
 		return Plan{}, err
@@ -33,12 +33,12 @@ func (e *Engine) CreateRollback(ctx context.Context, id string, spec RollbackSpe
 //
 // What that commit has accepted, the engine finishes by itself when the caller dies. A rollback plan that may not start is
 // refused with the error that Start would return, for example a *ClaimError. It then stays pending, and its source frozen.
-func (e *Engine) Rollback(ctx context.Context, id string, spec RollbackSpec, by By) (Plan, error) {
+func (e *Engine) Rollback(ctx context.Context, id string, spec RollbackSpec, by Request) (Plan, error) {
 	row, err := e.createRollback(ctx, id, spec, by, VerbRollback)
 	if err != nil {
 		return Plan{}, err
 	}
-	return e.startRollback(ctx, row, By{Actor: by.Actor, Reason: by.Reason})
+	return e.startRollback(ctx, row, Request{Actor: by.Actor, Reason: by.Reason})
 }
 
 // CanRollback tells whether Rollback would be legal now, and of how many agents; it changes nothing. A plan that cannot be rolled
@@ -60,7 +60,7 @@ func (e *Engine) CanRollback(ctx context.Context, id string) (agents int, err er
 			}
 		}
 	}
-	return row.Progress.Touched + row.Progress.Counts.Running, nil
+	return row.Progress.Changed + row.Progress.Counts.Running, nil
 }
 
 // goesBack looks whether any agent of a plan has a version to go back to.
@@ -80,7 +80,7 @@ func nothingBack(plan string) error {
 
 // createRollback freezes the source and makes the rollback plan: two commits, each idempotent. The first one remembers
 // the request. When the caller dies between the two, the driver of the source makes the plan.
-func (e *Engine) createRollback(ctx context.Context, id string, spec RollbackSpec, by By, verb Verb) (PlanRow, error) {
+func (e *Engine) createRollback(ctx context.Context, id string, spec RollbackSpec, by Request, verb Verb) (PlanRow, error) {
 	var m mistakes
 	spec.check(&m)
 	if err := m.result(); err != nil {
@@ -93,7 +93,7 @@ func (e *Engine) createRollback(ctx context.Context, id string, spec RollbackSpe
 	if err != nil {
 		return PlanRow{}, err
 	}
-	if r, ok := source.Control.known(by.Request, verb); ok && !source.Control.Rollback.is(r.Plan) {
+	if r, ok := source.Control.known(by.ID, verb); ok && !source.Control.Rollback.is(r.Plan) {
 		return e.formerRollback(ctx, &source, r.Plan)
 	}
 	return e.ensureRollback(ctx, &source)
@@ -142,7 +142,7 @@ func (e *Engine) ensureRollback(ctx context.Context, source *PlanRow) (PlanRow, 
 // startRollback starts a rollback plan and makes its source roll back. Whatever may refuse that comes first: from the
 // commit that sets Started on, the rollback is not taken back. A rollback plan that runs although its source was not told
 // so, as an older version could store it, is repaired.
-func (e *Engine) startRollback(ctx context.Context, row PlanRow, by By) (Plan, error) {
+func (e *Engine) startRollback(ctx context.Context, row PlanRow, by Request) (Plan, error) {
 	st := statusOf(&row.Control, &row.Progress)
 	if st.Ended() {
 		return planOf(&row), nil
@@ -159,8 +159,8 @@ func (e *Engine) startRollback(ctx context.Context, row PlanRow, by By) (Plan, e
 			return e.refuseRollback(ctx, row, err)
 		}
 	}
-	request := by.Request // it was about the plan that the caller named, as by.Control was
-	by.Control, by.Request = 0, ""
+	request := by.ID // it was about the plan that the caller named, as by.Control was
+	by.Generation, by.ID = 0, ""
 	source, err = e.sayRow(ctx, row.Source, VerbRollback, by, func(w *saying) error { return w.rollBack(row.ID, request) })
 	if err != nil {
 		return Plan{}, err
@@ -168,7 +168,7 @@ func (e *Engine) startRollback(ctx context.Context, row PlanRow, by By) (Plan, e
 	if st != StatusPending {
 		return planOf(&row), nil
 	}
-	by.Request = cmp.Or(request, source.Control.Rollback.Request)
+	by.ID = cmp.Or(request, source.Control.Rollback.Request)
 	p, err := e.say(ctx, row.ID, VerbStart, by, (*saying).start)
 	if errors.Is(err, ErrState) { // the driver of the source has started it meanwhile, and it has gone on since
 		return e.Plan(ctx, row.ID)
@@ -184,7 +184,7 @@ func notItsRollback(row *PlanRow) error {
 }
 
 // mayStart checks that a pending rollback plan can be started, and takes its agents over from its source.
-func (e *Engine) mayStart(ctx context.Context, row *PlanRow, by By) error {
+func (e *Engine) mayStart(ctx context.Context, row *PlanRow, by Request) error {
 	w := &saying{ctx: ctx, store: e.store, verb: VerbStart, by: by, row: *row, now: e.now(), c: row.Control}
 	if err := w.start(); err != nil {
 		return err
@@ -240,7 +240,7 @@ func (e *Engine) refuseRollback(ctx context.Context, row PlanRow, why error) (Pl
 	if !refusal(why) && !errors.Is(why, ErrClaimed) {
 		return Plan{}, why
 	}
-	by := By{Actor: "ota", Reason: string(cleanLine(why.Error()))}
+	by := Request{Actor: "ota", Reason: string(cleanLine(why.Error()))}
 	source, err := e.sayRow(ctx, row.Source, VerbRollback, by, func(w *saying) error {
 		ref := w.c.Rollback
 		if !ref.is(row.ID) || ref.Wanted == nil || ref.Started != nil {
@@ -284,7 +284,7 @@ func (e *Engine) rollbackOff(ctx context.Context, source, id, why string) error 
 			}
 		}
 	}
-	_, err := e.sayRow(ctx, source, VerbCreateRollback, By{Actor: "ota", Reason: string(cleanLine(why))}, func(w *saying) error {
+	_, err := e.sayRow(ctx, source, VerbCreateRollback, Request{Actor: "ota", Reason: string(cleanLine(why))}, func(w *saying) error {
 		if w.c.Rollback == nil || w.c.Rollback.ID != id {
 			return nil
 		}
@@ -300,15 +300,15 @@ func (e *Engine) rollbackOff(ctx context.Context, source, id, why string) error 
 
 // uncreate cancels the rollback plan of a source that is rolling back by a breach, as long as that plan was not started.
 // Cancel of the source then ends both.
-func (e *Engine) uncreate(ctx context.Context, id string, by By) error {
+func (e *Engine) uncreate(ctx context.Context, id string, by Request) error {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil || statusOf(&row.Control, &row.Progress) != StatusRollingBack || !cancelable(&row.Control, &row.Progress) {
 		return nil // Cancel itself says what is wrong
 	}
-	if by.Control != 0 && by.Control != row.ControlNumber || row.Control.Rollback == nil {
+	if by.Generation != 0 && by.Generation != row.ControlNumber || row.Control.Rollback == nil {
 		return nil
 	}
-	by.Control = 0
+	by.Generation = 0
 	_, err = e.say(ctx, row.Control.Rollback.ID, VerbCancel, by, func(w *saying) error { return w.cancel(false) })
 	if errors.Is(err, ErrNotFound) {
 		return nil
@@ -318,7 +318,7 @@ func (e *Engine) uncreate(ctx context.Context, id string, by By) error {
 
 // rolledBack ends a source whose rollback plan has completed.
 func (e *Engine) rolledBack(ctx context.Context, source, id string) error {
-	_, err := e.sayRow(ctx, source, VerbRollback, By{}, func(w *saying) error {
+	_, err := e.sayRow(ctx, source, VerbRollback, Request{}, func(w *saying) error {
 		ref := w.c.Rollback
 		if ref == nil || ref.ID != id || !ref.Done.IsZero() {
 			return nil
@@ -335,7 +335,7 @@ func (e *Engine) rolledBack(ctx context.Context, source, id string) error {
 // Cancel ends a plan for good. Calls in flight drain, or, with interrupt, have their contexts ended. Agents not started
 // stay as they are. Of a plan that rolls back because of a breach, Cancel is legal until its rollback plan was started. It
 // calls the rollback off, and is the way out when that plan cannot be made.
-func (e *Engine) Cancel(ctx context.Context, id string, interrupt bool, by By) (Plan, error) {
+func (e *Engine) Cancel(ctx context.Context, id string, interrupt bool, by Request) (Plan, error) {
 	if err := e.uncreate(ctx, id, by); err != nil {
 		return Plan{}, err
 	}

@@ -21,8 +21,8 @@ func TestARunningRollbackPlanMakesItsSourceRollBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inScene(t, func(s *scene) {
 				id := put(s)
-				back := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, By{}))
-				_, err := s.e.say(s.ctx, back.ID, VerbStart, By{}, (*saying).start) // as it was stored
+				back := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, Request{}))
+				_, err := s.e.say(s.ctx, back.ID, VerbStart, Request{}, (*saying).start) // as it was stored
 				require.NoError(s, err)
 				s.after(time.Minute)
 				s.status(id, StatusRolledBack)
@@ -45,17 +45,17 @@ func (s *scene) inFlight(p Policy, agent string) string {
 func TestRollbackRepeatedAfterItsPlanWasCanceled(t *testing.T) {
 	for name, say := range map[string]func(*scene, string) (Plan, error){
 		"create": func(s *scene, id string) (Plan, error) {
-			return s.e.CreateRollback(s.ctx, id, RollbackSpec{}, By{Request: "r"})
+			return s.e.CreateRollback(s.ctx, id, RollbackSpec{}, Request{ID: "r"})
 		},
 		"rollback": func(s *scene, id string) (Plan, error) {
-			return s.e.Rollback(s.ctx, id, RollbackSpec{}, By{Request: "r"})
+			return s.e.Rollback(s.ctx, id, RollbackSpec{}, Request{ID: "r"})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inScene(t, func(s *scene) {
 				id := s.inFlight(Policy{}, "slow-2")
 				back := s.said(say(s, id))
-				s.said(s.e.Cancel(s.ctx, back.ID, false, By{}))
+				s.said(s.e.Cancel(s.ctx, back.ID, false, Request{}))
 				s.after(time.Minute)
 				s.status(id, StatusPaused)
 				before := s.plan(id)
@@ -71,15 +71,15 @@ func TestRollbackRepeatedAfterItsPlanWasCanceled(t *testing.T) {
 func TestStartOfARollbackPlanComparesControl(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.inFlight(Policy{}, "slow-2")
-		back := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, By{}))
-		_, err := s.e.Start(s.ctx, back.ID, By{Control: back.Control + 1})
+		back := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, Request{}))
+		_, err := s.e.Start(s.ctx, back.ID, Request{Generation: back.Generation + 1})
 		require.ErrorIs(s, err, ErrConflict)
 		s.status(back.ID, StatusPending)
-		s.said(s.e.Start(s.ctx, back.ID, By{Control: back.Control, Request: "r"}))
-		s.said(s.e.Start(s.ctx, back.ID, By{Control: back.Control, Request: "r"})) // a repetition is recognized first
+		s.said(s.e.Start(s.ctx, back.ID, Request{Generation: back.Generation, ID: "r"}))
+		s.said(s.e.Start(s.ctx, back.ID, Request{Generation: back.Generation, ID: "r"})) // a repetition is recognized first
 		s.after(time.Minute)
 		s.status(id, StatusRolledBack)
-		s.said(s.e.Start(s.ctx, back.ID, By{Control: back.Control, Request: "r"}))
+		s.said(s.e.Start(s.ctx, back.ID, Request{Generation: back.Generation, ID: "r"}))
 	})
 }
 
@@ -87,7 +87,7 @@ func TestStartOfARollbackPlanComparesControl(t *testing.T) {
 func TestPrecheckAndAnnotateWithOneRequest(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.create(Policy{}, Shape{}, "ok-1").ID
-		by := By{Request: "r"}
+		by := Request{ID: "r"}
 		s.said(s.e.Annotate(s.ctx, id, map[string]string{"a": "b"}, nil, by))
 		require.NotNil(s, s.said(s.e.Precheck(s.ctx, id, by)).Readiness)
 		before := s.plan(id)
@@ -102,22 +102,24 @@ func TestASlowRollbackWarns(t *testing.T) {
 		says   string
 	}{
 		"windows": {Policy{Windows: []Window{{Length: 20 * time.Hour}}}, "it has its source's windows; RollbackSpec.Policy changes that"},
-		"observe": {Policy{Observe: Observe{Wait: time.Minute, Stable: time.Minute}}, "observe (2m0s after each batch)"},
-		"hold":    {Policy{Hold: Hold{Every: true}}, "hold.every (each batch waits for Promote)"},
+		"observe": {Policy{Soak: Soak{Duration: time.Minute, Stable: time.Minute}}, "observe (2m0s after each batch)"},
+		"hold":    {Policy{Hold: Hold{All: true}}, "hold.every (each batch waits for Promote)"},
 		"reserve": {Policy{Reserve: true, FailureThreshold: ptr(0.5)}, "it has its source's reserve"},
 		"gate":    {Policy{}, "the gate is asked after each batch; a Gater may pass a plan that has a Source at once"},
 	}
 	for name, c := range slow {
 		for how, make := range map[string]func(*scene, string) Plan{
-			"create": func(s *scene, id string) Plan { return s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, By{})) },
-			"start":  func(s *scene, id string) Plan { return s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, By{})) },
+			"create": func(s *scene, id string) Plan {
+				return s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, Request{}))
+			},
+			"start": func(s *scene, id string) Plan { return s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, Request{})) },
 			"breach": func(s *scene, id string) Plan {
-				s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.OnBreach, p.PlanLimit = ActionRollback, 10*time.Second }, By{}))
+				s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.OnBreach, p.PlanTimeout = ActionRollback, 10*time.Second }, Request{}))
 				s.after(30 * time.Second)
-				return s.plan(s.plan(id).Rollback)
+				return s.plan(s.plan(id).RollbackPlan)
 			},
 			"own policy": func(s *scene, id string) Plan {
-				return s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{Policy: &Policy{}}, By{}))
+				return s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{Policy: &Policy{}}, Request{}))
 			},
 		} {
 			t.Run(name+"/"+how, func(t *testing.T) {
@@ -134,9 +136,9 @@ func TestASlowRollbackWarns(t *testing.T) {
 					require.Contains(s, back.Warnings[0], "the rollback takes longer than its work: ")
 					require.Contains(s, back.Warnings[0], c.says)
 					if back.Status == StatusPending && name != "gate" {
-						back = s.said(s.e.Edit(s.ctx, back.ID, func(p *Policy) { p.Concurrency = 9 }, By{}))
+						back = s.said(s.e.Edit(s.ctx, back.ID, func(p *Policy) { p.Concurrency = 9 }, Request{}))
 						require.Contains(s, strings.Join(back.Warnings, "\n"), c.says, "it still is")
-						back = s.said(s.e.Edit(s.ctx, back.ID, func(p *Policy) { *p = Policy{} }, By{}))
+						back = s.said(s.e.Edit(s.ctx, back.ID, func(p *Policy) { *p = Policy{} }, Request{}))
 						require.NotContains(s, strings.Join(back.Warnings, "\n"), "longer than its work")
 					}
 				})

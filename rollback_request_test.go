@@ -16,7 +16,7 @@ func TestRollbackWithRequest(t *testing.T) {
 		t.Run("request="+request, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				exec := ota.ExecutorFunc(func(ctx context.Context, a ota.Attempt) (ota.Result, error) {
-					if a.Agent == "b" && !a.Rollback {
+					if a.Agent == "b" && !a.IsRollback {
 						return ota.Result{}, errors.New("no")
 					}
 					return ota.Result{Version: a.ToVersion}, nil
@@ -30,15 +30,15 @@ func TestRollbackWithRequest(t *testing.T) {
 				go func() { done <- e.Run(ctx) }()
 				always := 1.0
 				p, err := e.Create(ctx, ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs("a", "b"),
-					Policy: ota.Policy{FailureThreshold: &always, Retry: ota.Retry{Max: 3, Backoff: time.Hour}}})
+					Policy: ota.Policy{FailureThreshold: &always, Retry: ota.RetryPolicy{Max: 3, Backoff: time.Hour}}})
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := e.Start(ctx, p.ID, ota.By{}); err != nil {
+				if _, err := e.Start(ctx, p.ID, ota.Request{}); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Minute) // a has succeeded, b waits for its next try
-				if _, err := e.Rollback(ctx, p.ID, ota.RollbackSpec{}, ota.By{Request: request}); err != nil {
+				if _, err := e.Rollback(ctx, p.ID, ota.RollbackSpec{}, ota.Request{ID: request}); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(100 * time.Hour)

@@ -15,7 +15,7 @@ func TestRollbackTakesBack(t *testing.T) {
 		id := s.start(Policy{Concurrency: 2}, Shape{Size: 2}, names("ok", 6)...)
 		s.run(s.e)
 		s.after(2500 * time.Millisecond) // batch 1 runs now: 2 and 3 are done, 4 and 5 in flight
-		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, By{Actor: "ann"}))
+		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, Request{Actor: "ann"}))
 		require.Equal(s, id, back.Source)
 		require.Equal(s, "Rollback of test", back.Name)
 		require.Equal(s, []string{"2", "1"}, []string{back.FromVersion, back.ToVersion})
@@ -29,7 +29,7 @@ func TestRollbackTakesBack(t *testing.T) {
 		require.Equal(s, 6, p.Counts.Succeeded)
 		var order []string
 		for _, c := range s.fleet.made("") {
-			if c.Rollback {
+			if c.IsRollback {
 				order = append(order, c.Agent)
 				require.Equal(s, "1", c.ToVersion)
 			}
@@ -47,12 +47,12 @@ func TestRollbackSkipsWhatTurnsOutUntouched(t *testing.T) {
 		id := s.start(Policy{Concurrency: 4}, Shape{Size: 4}, "ok-1", "away-2", "clean-3", "same-4")
 		s.run(s.e)
 		s.after(time.Second)
-		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, By{}))
+		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, Request{}))
 		require.Equal(s, 4, back.Agents, "nobody knows yet")
 		s.after(time.Minute)
 		s.status(id, StatusRolledBack)
 		require.Equal(s, Counts{Succeeded: 1, Skipped: 3}, s.plan(back.ID).Counts)
-		require.Equal(s, ReasonUntouched, s.agent(back.ID, "away-2").Tasks[0].Reason)
+		require.Equal(s, ReasonUnchanged, s.agent(back.ID, "away-2").Tasks[0].Reason)
 	})
 }
 
@@ -61,7 +61,7 @@ func TestRollbackSkipsUntouchedOfLaterBatches(t *testing.T) {
 	inScene(t, func(s *scene) {
 		s.fleet.do = func(ctx context.Context, a Attempt) (Result, bool, error) {
 			switch {
-			case a.Rollback:
+			case a.IsRollback:
 				return Result{Version: a.ToVersion}, true, nil
 			case a.Agent == "fail-1" && a.Number == 2:
 				return Result{Version: "2"}, true, nap(ctx, 20*time.Second)
@@ -74,14 +74,14 @@ func TestRollbackSkipsUntouchedOfLaterBatches(t *testing.T) {
 		id := s.start(Policy{Concurrency: 2, FailureThreshold: ptr(1.0)}, Shape{Size: 3}, "fail-1", "ok-2", "ok-3", "later-4", "ok-5", "ok-6")
 		s.run(s.e)
 		s.after(2500 * time.Millisecond)
-		s.said(s.e.Retry(s.ctx, id, nil, By{}))
+		s.said(s.e.Retry(s.ctx, id, nil, Request{}))
 		s.after(2 * time.Second)
 		require.Equal(s, TaskRunning, s.agent(id, "fail-1").Status)
 		require.Equal(s, TaskRunning, s.agent(id, "later-4").Status)
-		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, By{}))
+		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, Request{}))
 		s.after(2 * time.Minute)
 		s.status(id, StatusRolledBack)
-		require.False(s, s.agent(id, "later-4").Touched)
+		require.False(s, s.agent(id, "later-4").Changed)
 		require.Equal(s, TaskSkipped, s.agent(back.ID, "later-4").Status, "it was never changed, so it is not taken back")
 	})
 }
@@ -91,7 +91,7 @@ func TestRollbackInterrupts(t *testing.T) {
 		id := s.start(Policy{Concurrency: 2}, Shape{}, "ok-1", "hang-2", "ok-3")
 		s.run(s.e)
 		s.after(1500 * time.Millisecond)
-		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{Interrupt: true}, By{}))
+		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{Interrupt: true}, Request{}))
 		s.after(10 * time.Second)
 		s.status(id, StatusRolledBack)
 		require.Equal(s, TaskUnknown, s.agent(id, "hang-2").Status)
@@ -112,11 +112,11 @@ func TestRollbackInterruptsAndIsCanceled(t *testing.T) {
 		id := s.start(Policy{Concurrency: 1}, Shape{}, "deaf-1", "ok-2", "ok-3")
 		s.run(s.e)
 		s.after(time.Second)
-		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{Interrupt: true}, By{}))
+		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{Interrupt: true}, Request{}))
 		s.after(time.Second)
-		s.said(s.e.Cancel(s.ctx, back.ID, false, By{}))
+		s.said(s.e.Cancel(s.ctx, back.ID, false, Request{}))
 		s.status(id, StatusPausing)
-		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 		s.after(10 * time.Second)
 		s.status(id, StatusCompleted)
 		require.Equal(s, 3, s.plan(id).Counts.Succeeded)
@@ -128,7 +128,7 @@ func TestFreezeAndCancel(t *testing.T) {
 		id := s.start(Policy{Concurrency: 1}, Shape{}, names("ok", 5)...)
 		s.run(s.e)
 		s.after(1500 * time.Millisecond)
-		back := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{Name: "undo"}, By{Actor: "ann"}))
+		back := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{Name: "undo"}, Request{Actor: "ann"}))
 		require.Equal(s, StatusPending, back.Status)
 		require.Equal(s, "undo", back.Name)
 		require.Equal(s, 2, back.Agents)
@@ -137,28 +137,28 @@ func TestFreezeAndCancel(t *testing.T) {
 		require.Len(s, s.fleet.made(""), 2, "frozen: nothing starts any more")
 		require.Contains(s, s.explain(id).Sentence(), "A rollback plan exists; nothing more is touched: rollback plan "+back.ID)
 		for verb, f := range map[Verb]func() (Plan, error){
-			VerbResume:  func() (Plan, error) { return s.e.Resume(s.ctx, id, Decision{}, By{}) },
-			VerbRetry:   func() (Plan, error) { return s.e.Retry(s.ctx, id, nil, By{}) },
-			VerbPromote: func() (Plan, error) { return s.e.Promote(s.ctx, id, 1, By{}) },
+			VerbResume:  func() (Plan, error) { return s.e.Resume(s.ctx, id, Decision{}, Request{}) },
+			VerbRetry:   func() (Plan, error) { return s.e.Retry(s.ctx, id, nil, Request{}) },
+			VerbPromote: func() (Plan, error) { return s.e.Promote(s.ctx, id, 1, Request{}) },
 		} {
 			_, err := f()
 			require.ErrorIs(s, err, ErrState, verb)
 			require.ErrorContains(s, err, "rollback plan", verb)
 		}
-		s.said(s.e.Cancel(s.ctx, back.ID, false, By{}))
+		s.said(s.e.Cancel(s.ctx, back.ID, false, Request{}))
 		s.status(id, StatusPaused)
-		require.Empty(s, s.plan(id).Rollback)
+		require.Empty(s, s.plan(id).RollbackPlan)
 		other := s.create(Policy{}, Shape{}, "ok-004").ID
-		_, err := s.e.Start(s.ctx, other, By{})
+		_, err := s.e.Start(s.ctx, other, Request{})
 		require.ErrorIs(s, err, ErrClaimed, "the source holds its claims again")
-		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 		s.after(10 * time.Second)
 		s.status(id, StatusCompleted)
-		next := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, By{}))
+		next := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, Request{}))
 		require.NotEqual(s, back.ID, next.ID, "a canceled one is not made again")
 		require.Equal(s, rollbackID(id, 1), next.ID)
 		s.status(id, StatusCompleted)
-		s.said(s.e.Start(s.ctx, next.ID, By{}))
+		s.said(s.e.Start(s.ctx, next.ID, Request{}))
 		s.after(5 * time.Second)
 		s.said(s.e.Plan(s.ctx, id))
 	})
@@ -170,10 +170,10 @@ func TestCanceledRollbackGivesAnEndedSourceItsStatusBack(t *testing.T) {
 		s.drive(id)
 		stop := s.run(s.e)
 		s.fleet.latency = 10 * time.Second
-		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, By{}))
+		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, Request{}))
 		s.after(time.Second)
 		s.status(id, StatusRollingBack)
-		s.said(s.e.Cancel(s.ctx, back.ID, false, By{}))
+		s.said(s.e.Cancel(s.ctx, back.ID, false, Request{}))
 		s.after(time.Minute)
 		s.status(back.ID, StatusCanceled)
 		require.NoError(s, stop())
@@ -185,7 +185,7 @@ func TestRollbackOfNothing(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.start(Policy{}, Shape{}, "same-1", "same-2")
 		s.drive(id)
-		_, err := s.e.Rollback(s.ctx, id, RollbackSpec{}, By{})
+		_, err := s.e.Rollback(s.ctx, id, RollbackSpec{}, Request{})
 		require.ErrorIs(s, err, ErrNothing)
 		require.EqualError(s, err, "ota: nothing to roll back: plan "+id+" has touched no agent")
 		s.status(id, StatusCompleted)
@@ -193,15 +193,15 @@ func TestRollbackOfNothing(t *testing.T) {
 	inScene(t, func(s *scene) { // touched, but nobody knows what the agents ran
 		p, err := s.e.Create(s.ctx, Spec{Name: "x", ToVersion: "2", Agents: AgentIDs("ok-1", "ok-2"), Policy: Policy{Concurrency: 1}})
 		require.NoError(s, err)
-		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		s.said(s.e.Start(s.ctx, p.ID, Request{}))
 		s.run(s.e)
 		s.after(1500 * time.Millisecond)
-		_, err = s.e.CreateRollback(s.ctx, p.ID, RollbackSpec{}, By{})
+		_, err = s.e.CreateRollback(s.ctx, p.ID, RollbackSpec{}, Request{})
 		require.ErrorIs(s, err, ErrNothing)
 		s.after(time.Minute)
 		s.status(p.ID, StatusPaused)
-		require.Empty(s, s.plan(p.ID).Rollback, "the freeze is taken back in the same call")
-		s.said(s.e.Resume(s.ctx, p.ID, Decision{}, By{}))
+		require.Empty(s, s.plan(p.ID).RollbackPlan, "the freeze is taken back in the same call")
+		s.said(s.e.Resume(s.ctx, p.ID, Decision{}, Request{}))
 		s.after(time.Minute)
 		s.status(p.ID, StatusCompleted)
 	})
@@ -219,7 +219,7 @@ func TestRollbackByItself(t *testing.T) {
 				seen[r.Status] = true
 			}
 			require.False(s, seen[StatusPaused] || seen[StatusPausing], "it never looked as if it waited for a decision")
-			back := s.plan(s.plan(id).Rollback)
+			back := s.plan(s.plan(id).RollbackPlan)
 			require.Equal(s, 3, back.Counts.Succeeded)
 			require.Equal(s, "ota", back.CreatedBy)
 			s.stays(id, StatusRolledBack)
@@ -238,7 +238,7 @@ func TestRollbackByItself(t *testing.T) {
 		inScene(t, func(s *scene) {
 			p, err := s.e.Create(s.ctx, Spec{Name: "x", ToVersion: "2", Agents: AgentIDs("ok-1", "fail-2", "ok-3"), Policy: Policy{Concurrency: 1, OnBreach: ActionRollback}})
 			require.NoError(s, err)
-			s.said(s.e.Start(s.ctx, p.ID, By{}))
+			s.said(s.e.Start(s.ctx, p.ID, Request{}))
 			s.run(s.e)
 			s.after(time.Minute)
 			s.status(p.ID, StatusPaused)
@@ -281,7 +281,7 @@ func TestRollbackByItself(t *testing.T) {
 // struck tells whether a plan, or the source of a rollback plan, has had a breach.
 func (s *scene) struck(id string) bool {
 	row, err := s.store.MemStore.Plan(s.ctx, id)
-	return err == nil && (row.Progress.Struck > 0 || row.Source != "")
+	return err == nil && (row.Progress.LastBreach > 0 || row.Source != "")
 }
 
 func TestRollbackLeavesLaterPlansAlone(t *testing.T) {
@@ -290,9 +290,9 @@ func TestRollbackLeavesLaterPlansAlone(t *testing.T) {
 		s.drive(first)
 		p, err := s.e.Create(s.ctx, Spec{Name: "next", FromVersion: "2", ToVersion: "3", Agents: AgentIDs("ok-2")})
 		require.NoError(s, err)
-		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		s.said(s.e.Start(s.ctx, p.ID, Request{}))
 		s.drive(p.ID)
-		back := s.said(s.e.CreateRollback(s.ctx, first, RollbackSpec{}, By{}))
+		back := s.said(s.e.CreateRollback(s.ctx, first, RollbackSpec{}, Request{}))
 		require.Equal(s, 2, back.Agents)
 		require.Equal(s, []string{"agents left out because they were changed by a later plan: [ok-2]"}, back.Warnings)
 	})
@@ -301,12 +301,12 @@ func TestRollbackLeavesLaterPlansAlone(t *testing.T) {
 func TestRollbackOfARollbackAndOfPending(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.create(Policy{}, Shape{}, "ok-1").ID
-		_, err := s.e.Rollback(s.ctx, id, RollbackSpec{}, By{})
+		_, err := s.e.Rollback(s.ctx, id, RollbackSpec{}, Request{})
 		require.ErrorIs(s, err, ErrState)
-		s.said(s.e.Start(s.ctx, id, By{}))
+		s.said(s.e.Start(s.ctx, id, Request{}))
 		s.drive(id)
-		back := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, By{}))
-		_, err = s.e.CreateRollback(s.ctx, back.ID, RollbackSpec{}, By{})
+		back := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, Request{}))
+		_, err = s.e.CreateRollback(s.ctx, back.ID, RollbackSpec{}, Request{})
 		require.ErrorIs(s, err, ErrState)
 		require.ErrorContains(s, err, "it is a rollback itself; roll forward with a new plan")
 	})
@@ -316,7 +316,7 @@ func TestRunPlanOfARollback(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.start(Policy{}, Shape{}, "ok-1", "ok-2")
 		s.drive(id)
-		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, By{}))
+		back := s.said(s.e.Rollback(s.ctx, id, RollbackSpec{}, Request{}))
 		require.Equal(s, StatusCompleted, s.drive(back.ID).Status)
 		s.status(id, StatusRolledBack)
 	})
@@ -360,7 +360,7 @@ func TestRollbackThatIsDoneAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	p, err := e.Create(t.Context(), Spec{Name: "n", FromVersion: "1", ToVersion: "2", Agents: AgentIDs("a", "b")})
 	require.NoError(t, err)
-	_, err = e.Start(t.Context(), p.ID, By{})
+	_, err = e.Start(t.Context(), p.ID, Request{})
 	require.NoError(t, err)
 	_, err = e.RunPlan(t.Context(), p.ID)
 	require.NoError(t, err)
@@ -370,12 +370,12 @@ func TestRollbackThatIsDoneAtOnce(t *testing.T) {
 		require.NoError(t, err)
 		source, err := other.Plan(t.Context(), p.ID)
 		require.NoError(t, err)
-		_, err = other.Start(t.Context(), source.Rollback, By{})
+		_, err = other.Start(t.Context(), source.RollbackPlan, Request{})
 		require.NoError(t, err)
-		_, err = other.RunPlan(t.Context(), source.Rollback)
+		_, err = other.RunPlan(t.Context(), source.RollbackPlan)
 		require.NoError(t, err)
 	}
-	back, err := e.Rollback(t.Context(), p.ID, RollbackSpec{}, By{})
+	back, err := e.Rollback(t.Context(), p.ID, RollbackSpec{}, Request{})
 	require.NoError(t, err)
 	require.Nil(t, store.act, "nobody was faster")
 	require.Equal(t, StatusCompleted, back.Status)

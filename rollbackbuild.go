@@ -106,7 +106,7 @@ func (u *undo) batch(i int, later []string) ([]AgentRow, error) {
 		for _, r := range page.Items {
 			q.From = r.Ordinal + 1
 			switch {
-			case r.State.Flags&AgentTouched == 0 && r.State.Status != TaskRunning:
+			case r.State.Flags&AgentChanged == 0 && r.State.Status != TaskRunning:
 			case u.out[r.Agent.ID]:
 				u.last = append(u.last, r)
 			default:
@@ -241,7 +241,7 @@ func (u *undo) touchedLater(rows []AgentRow, later []string) (map[string]bool, e
 				return nil, err
 			}
 			for _, r := range page.Items {
-				if r.State.Flags&AgentTouched != 0 {
+				if r.State.Flags&AgentChanged != 0 {
 					gone[r.Agent.ID] = true
 				}
 			}
@@ -267,7 +267,7 @@ func (e *Engine) laterPlans(ctx context.Context, source *PlanRow) ([]string, err
 			started := r.Control.Started
 			switch {
 			case r.ID == source.ID, r.Source != "", started == nil, started.At.Before(source.Control.Started.At):
-			case r.Progress.Touched == 0, statusOf(&r.Control, &r.Progress) == StatusRolledBack:
+			case r.Progress.Changed == 0, statusOf(&r.Control, &r.Progress) == StatusRolledBack:
 			default:
 				later = append(later, r.ID)
 			}
@@ -314,7 +314,7 @@ func (u *undo) finish(warnings []string) (Created, error) {
 	return created(PlanSpec{
 		Schema: Schema, Name: cmp.Or(spec.Name, string(cleanLine("Rollback of "+src.Name))), FromVersion: src.ToVersion, FromRelease: src.ToRelease,
 		ToVersion: src.FromVersion, ToRelease: src.FromRelease, CreatedBy: by.Actor, CreatedAt: now, Labels: u.labels(),
-		Agents: u.total, Batches: len(u.batches), Source: u.source.ID, Doubtful: u.doubtful, Warnings: warnings,
+		Agents: u.total, Batches: len(u.batches), Source: u.source.ID, Unconfirmed: u.doubtful, Warnings: warnings,
 		Components: slices.Clone(src.Components),
 	}, c, u.batches, by.Actor, now), nil
 }

@@ -53,16 +53,16 @@ func (e *Engine) tendSource(ctx context.Context, row *PlanRow) error {
 }
 
 // startedBy is who says the verbs that start a rollback plan.
-func startedBy(row *PlanRow) By {
+func startedBy(row *PlanRow) Request {
 	switch ref := row.Control.Rollback; {
 	case ref.Started != nil:
-		return By{Actor: ref.Started.Actor, Reason: ref.Started.Reason}
+		return Request{Actor: ref.Started.Actor, Reason: ref.Started.Reason}
 	case ref.Wanted != nil:
-		return By{Actor: ref.Wanted.Actor, Reason: ref.Wanted.Reason}
+		return Request{Actor: ref.Wanted.Actor, Reason: ref.Wanted.Reason}
 	case undoing(&row.Control, &row.Progress):
 		return breachedBy(row)
 	default:
-		return By{Actor: "ota", Reason: "its rollback plan was started"}
+		return Request{Actor: "ota", Reason: "its rollback plan was started"}
 	}
 }
 
@@ -70,20 +70,20 @@ func startedBy(row *PlanRow) By {
 func (e *Engine) rollBackByItself(ctx context.Context, row *PlanRow) error {
 	by := breachedBy(row)
 	var spec RollbackSpec
-	if t := row.Control.Template; t != nil {
+	if t := row.Control.RollbackSpec; t != nil {
 		spec = *t
 	}
-	by.Control = row.ControlNumber // so that a Cancel said meanwhile has the last word
+	by.Generation = row.ControlNumber // so that a Cancel said meanwhile has the last word
 	_, err := e.Rollback(ctx, row.ID, spec, by)
-	by.Control = 0
+	by.Generation = 0
 	if !errors.Is(err, ErrNothing) {
 		return err
 	}
 	_, err = e.sayRow(ctx, row.ID, VerbRollback, by, func(w *saying) error {
-		if w.c.Undone >= w.row.Progress.Struck {
+		if w.c.RolledBackBreach >= w.row.Progress.LastBreach {
 			return nil
 		}
-		w.c.Undone = w.row.Progress.Struck
+		w.c.RolledBackBreach = w.row.Progress.LastBreach
 		w.event(Event{Kind: EventRollbackOff, Batch: -1, Text: "nothing to roll back"})
 		return nil
 	})
@@ -91,8 +91,8 @@ func (e *Engine) rollBackByItself(ctx context.Context, row *PlanRow) error {
 }
 
 // breachedBy is who says the verbs that follow from a breach.
-func breachedBy(row *PlanRow) By {
-	by := By{Actor: "ota"}
+func breachedBy(row *PlanRow) Request {
+	by := Request{Actor: "ota"}
 	if b := standing(&row.Control, &row.Progress); b != nil {
 		by.Reason = string(cleanLine(b.String()))
 	}
@@ -116,11 +116,11 @@ func (e *Engine) tendRollback(ctx context.Context, row *PlanRow) (linkState, err
 	if st.out, err = e.callsOut(ctx, row.ID); err != nil { // after the source drained, so that none comes later
 		return linkState{}, err
 	}
-	if row.Progress.Doubts >= row.Spec.Doubtful {
+	if row.Progress.Confirmed >= row.Spec.Unconfirmed {
 		return st, nil
 	}
-	for from := 0; from < row.Spec.Doubtful; {
-		page, err := e.store.Agents(ctx, row.ID, RowQuery{From: from, To: row.Spec.Doubtful, Limit: orderChunk})
+	for from := 0; from < row.Spec.Unconfirmed; {
+		page, err := e.store.Agents(ctx, row.ID, RowQuery{From: from, To: row.Spec.Unconfirmed, Limit: orderChunk})
 		if err != nil || len(page.Items) == 0 {
 			return linkState{}, err
 		}

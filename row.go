@@ -12,16 +12,16 @@ func (r *RollbackRef) begun() bool { return r != nil && (r.Wanted != nil || r.St
 func (r *RollbackRef) refusable() bool { return r != nil && r.Wanted != nil && r.Started == nil }
 
 // known returns what the plan remembers of a request.
-func (c *Control) known(id string, v Verb) (r Request, ok bool) {
-	i := slices.IndexFunc(c.Requests, func(r Request) bool { return r.ID == id && r.Verb == v })
+func (c *Control) known(id string, v Verb) (r PastRequest, ok bool) {
+	i := slices.IndexFunc(c.Requests, func(r PastRequest) bool { return r.ID == id && r.Verb == v })
 	if i < 0 || id == "" {
-		return Request{}, false
+		return PastRequest{}, false
 	}
 	return c.Requests[i], true
 }
 
 // remember records a request, and forgets all but the newest 64.
-func (c *Control) remember(r Request) {
+func (c *Control) remember(r PastRequest) {
 	c.Requests = append(slices.Clone(c.Requests), r)
 	c.Requests = c.Requests[max(0, len(c.Requests)-maxRequests):]
 }
@@ -30,30 +30,30 @@ const maxRequests = 64
 
 // BatchRow is one batch as stored.
 type BatchRow struct {
-	Index        int           `json:"index"`
-	Name         string        `json:"name,omitempty"`
-	First        int           `json:"first"` // ordinal of its first agent
-	Size         int           `json:"size"`
-	Status       BatchStatus   `json:"status"`
-	Cursor       int           `json:"cursor"` // no agent of it before this ordinal is pending
-	Counts       Counts        `json:"counts"` // agents by status
-	Tasks        Counts        `json:"tasks"`  // tasks by status
-	Open         int           `json:"open"`   // agents that hold a slot
-	Changed      int           `json:"changed"`
-	Unhealthy    int           `json:"unhealthy,omitempty"` // reported unhealthy, not failed yet
-	Accepted     int           `json:"accepted,omitempty"`
-	Canary       bool          `json:"canary,omitempty"`    // it must change an agent before another batch begins
-	PausedFor    time.Duration `json:"pausedFor,omitempty"` // how long the plan had been paused when the batch started
-	Late         bool          `json:"late,omitempty"`      // that its limit has passed was told
-	Gate         GateVerdict   `json:"gate,omitempty"`      // the last answer
-	GateAt       time.Time     `json:"gateAt,omitzero"`
-	Inconclusive int           `json:"inconclusive,omitempty"` // answers
-	GateErrors   int           `json:"gateErrors,omitempty"`
-	Continued    bool          `json:"continued,omitempty"` // a breach with the action continue was recorded
-	StartedAt    time.Time     `json:"startedAt,omitzero"`
-	SettledAt    time.Time     `json:"settledAt,omitzero"`
-	HealthySince time.Time     `json:"healthySince,omitzero"`
-	ClosedAt     time.Time     `json:"closedAt,omitzero"`
+	Index           int           `json:"index"`
+	Name            string        `json:"name,omitempty"`
+	First           int           `json:"first"` // ordinal of its first agent
+	Size            int           `json:"size"`
+	Status          BatchStatus   `json:"status"`
+	Cursor          int           `json:"cursor"` // no agent of it before this ordinal is pending
+	Counts          Counts        `json:"counts"` // agents by status
+	Tasks           Counts        `json:"tasks"`  // tasks by status
+	Open            int           `json:"open"`   // agents that hold a slot
+	Changed         int           `json:"changed"`
+	Unhealthy       int           `json:"unhealthy,omitempty"` // reported unhealthy, not failed yet
+	Accepted        int           `json:"accepted,omitempty"`
+	Canary          bool          `json:"canary,omitempty"`    // it must change an agent before another batch begins
+	PausedFor       time.Duration `json:"pausedFor,omitempty"` // how long the plan had been paused when the batch started
+	TimeoutReported bool          `json:"late,omitempty"`      // that its limit has passed was told
+	Gate            GateVerdict   `json:"gate,omitempty"`      // the last answer
+	GateAt          time.Time     `json:"gateAt,omitzero"`
+	Inconclusive    int           `json:"inconclusive,omitempty"` // answers
+	GateErrors      int           `json:"gateErrors,omitempty"`
+	Continued       bool          `json:"continued,omitempty"` // a breach with the action continue was recorded
+	StartedAt       time.Time     `json:"startedAt,omitzero"`
+	FinishedAt      time.Time     `json:"settledAt,omitzero"`
+	HealthySince    time.Time     `json:"healthySince,omitzero"`
+	ClosedAt        time.Time     `json:"closedAt,omitzero"`
 }
 
 // AgentRow is one agent of a plan as stored, its tasks inside, so that counters, slots and rows agree by construction.
@@ -87,7 +87,7 @@ type AgentFlags uint8
 
 // The facts about an agent.
 const (
-	AgentTouched   AgentFlags = 1 << iota // it may have been changed
+	AgentChanged   AgentFlags = 1 << iota // it may have been changed
 	AgentOpen                             // it holds a slot
 	AgentAtTarget                         // it succeeded without being changed
 	AgentUnhealthy                        // reported unhealthy, not failed yet
@@ -105,7 +105,7 @@ type TaskState struct {
 	Status  TaskStatus
 	Why     Reason    // how it ended, or why it waits
 	Tries   uint8     // tries of the retry budget used
-	Touched bool      `json:",omitempty"` // it may have changed the agent
+	Changed bool      `json:",omitempty"` // it may have changed the agent
 	Number  uint32    // how often it was started
 	Started int64     // its newest start
 	Ended   int64     // when it ended; while it waits, when it is due
@@ -114,18 +114,18 @@ type TaskState struct {
 
 // TaskMore is what few tasks have.
 type TaskMore struct {
-	Version string // reported, where it is not the target
-	Error   string // of the last failed attempt, cut to 4 KiB
-	Away    int64  // since when the agent is away, Unix nanoseconds
+	Version          string // reported, where it is not the target
+	Error            string // of the last failed attempt, cut to 4 KiB
+	UnreachableSince int64  // since when the agent is away, Unix nanoseconds
 }
 
 // active is the index of the task that an agent is at: the first that has not ended.
 func (a *AgentState) active() int {
-	if !a.Task.Status.Settled() {
+	if !a.Task.Status.Finished() {
 		return 0
 	}
 	for i := range a.Rest {
-		if !a.Rest[i].Status.Settled() {
+		if !a.Rest[i].Status.Finished() {
 			return i + 1
 		}
 	}
@@ -229,7 +229,7 @@ func (a *AgentState) tasks() int { return 1 + len(a.Rest) }
 // touched reports whether task i may have changed the agent. Rows from before tasks told that have one task each, and tell
 // it of the agent.
 func (a *AgentState) touched(i int) bool {
-	return a.task(i).Touched || len(a.Rest) == 0 && a.Flags&AgentTouched != 0
+	return a.task(i).Changed || len(a.Rest) == 0 && a.Flags&AgentChanged != 0
 }
 
 // partly reports whether a task of the agent is done.

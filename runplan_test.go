@@ -26,7 +26,7 @@ func TestRunPlanOfARollbackEndsItsSource(t *testing.T) {
 			run := func(p Plan, err error) Plan {
 				t.Helper()
 				if err == nil && p.Status == StatusPending {
-					_, err = e.Start(ctx, p.ID, By{})
+					_, err = e.Start(ctx, p.ID, Request{})
 				}
 				if err == nil {
 					p, err = e.RunPlan(ctx, p.ID)
@@ -37,7 +37,7 @@ func TestRunPlanOfARollbackEndsItsSource(t *testing.T) {
 				return p
 			}
 			source := run(e.Create(ctx, Spec{Name: "bad", FromVersion: "1", ToVersion: "2", Agents: agents}))
-			undo := run(e.Rollback(ctx, source.ID, RollbackSpec{}, By{}))
+			undo := run(e.Rollback(ctx, source.ID, RollbackSpec{}, Request{}))
 			if undo.Status != StatusCompleted {
 				t.Fatalf("the rollback plan is %s, want completed", undo.Status)
 			}

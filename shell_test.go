@@ -36,8 +36,8 @@ func playShell(s *scene, r *rand.Rand) {
 	threshold := []float64{0, 0.2, 0.5, 1}[r.IntN(4)]
 	p := Policy{
 		Concurrency: 1 + r.IntN(4), FailureThreshold: &threshold, OnBreach: []Action{ActionPause, ActionRollback}[r.IntN(2)],
-		Reserve: r.IntN(4) == 0, Retry: Retry{Max: r.IntN(3), Backoff: time.Second}, AttemptLimit: 20 * time.Second,
-		QueueLimit: time.Minute, Observe: Observe{Wait: time.Duration(r.IntN(2)) * 10 * time.Second},
+		Reserve: r.IntN(4) == 0, Retry: RetryPolicy{Max: r.IntN(3), Backoff: time.Second}, AttemptTimeout: 20 * time.Second,
+		UnreachableTimeout: time.Minute, Soak: Soak{Duration: time.Duration(r.IntN(2)) * 10 * time.Second},
 	}
 	kinds := []string{"ok", "ok", "ok", "fail", "flaky", "busy", "wrong", "same", "slow", "hang", "panic", "perm", "away", "exit"}
 	agents := make([]string, 1+r.IntN(8))
@@ -64,7 +64,7 @@ func playShell(s *scene, r *rand.Rand) {
 	require.True(s, plan.Status.Ended() || plan.Status == StatusPaused || plan.Status == StatusRollingBack, "%s at rest", plan.Status)
 	require.Zero(s, plan.InFlight())
 	if plan.Status == StatusRollingBack {
-		require.Equal(s, StatusPaused, s.plan(plan.Rollback).Status, "only a rollback that paused rests")
+		require.Equal(s, StatusPaused, s.plan(plan.RollbackPlan).Status, "only a rollback that paused rests")
 	}
 	require.NotEmpty(s, s.explain(id).Blockers)
 }
@@ -78,7 +78,7 @@ func (s *scene) patient(name string) *Engine {
 
 // say says something; a refusal is as good an answer as any.
 func (s *scene) say(r *rand.Rand, id string, agents []string) {
-	by := By{Actor: "ann"}
+	by := Request{Actor: "ann"}
 	switch r.IntN(8) {
 	case 0:
 		_, _ = s.e.Pause(s.ctx, id, by)

@@ -47,7 +47,7 @@ func (w *shellWorld) inFlight() {
 		}
 		calls := map[callKey]bool{}
 		for _, p := range w.procs {
-			if d := p.e.driver(row.ID); d != nil && p.e.life == row.Progress.Life {
+			if d := p.e.driver(row.ID); d != nil && p.e.life == row.Progress.Instance {
 				d.onTheirWay(calls)
 			}
 		}
@@ -81,10 +81,10 @@ func (w *shellWorld) release() {
 	for _, row := range w.rows() {
 		switch statusOf(&row.Control, &row.Progress) {
 		case StatusPaused, StatusPausing:
-			_, _ = e.Resume(w.ctx, row.ID, Accept(row.Progress.Counts.Bad()), By{Actor: "ann"})
+			_, _ = e.Resume(w.ctx, row.ID, Accept(row.Progress.Counts.Bad()), Request{Actor: "ann"})
 		case StatusPending:
 			if !w.idle(&row) {
-				_, _ = e.Start(w.ctx, row.ID, By{Actor: "ann"})
+				_, _ = e.Start(w.ctx, row.ID, Request{Actor: "ann"})
 			}
 		}
 	}
@@ -101,7 +101,7 @@ func (w *shellWorld) stuck() {
 			if d := p.e.driver(row.ID); d != nil {
 				w.Logf("%s drives %s: fail %d, tending %v, out %d, asked %v, state %v", p.store.name, row.ID, d.fail, d.tending, d.pool.out(), d.asked, d.session.st != nil)
 			} else {
-				w.Logf("%s (life %s) does not drive %s of %s (life %s)", p.store.name, p.e.life, row.ID, row.Progress.Owner, row.Progress.Life)
+				w.Logf("%s (life %s) does not drive %s of %s (life %s)", p.store.name, p.e.life, row.ID, row.Progress.Owner, row.Progress.Instance)
 			}
 		}
 		x, err := e.Explain(w.ctx, row.ID)

@@ -120,7 +120,7 @@ func (w *shellWorld) verb() {
 		e = w.procs[w.r.IntN(len(w.procs))].e
 	}
 	id := w.plans[w.r.IntN(len(w.plans))]
-	by, kind, agent := By{Actor: "ann"}, w.r.IntN(10), fmt.Sprintf("%s-a%d", id, w.r.IntN(3))
+	by, kind, agent := Request{Actor: "ann"}, w.r.IntN(10), fmt.Sprintf("%s-a%d", id, w.r.IntN(3))
 	interrupt := w.r.IntN(2) == 0
 	w.pending.Go(func() {
 		ctx, cancel := context.WithTimeout(w.ctx, 2*time.Minute)
@@ -141,7 +141,7 @@ func (w *shellWorld) verb() {
 		case 8:
 			_ = e.ReportOutcomes(ctx, id, []OutcomeReport{upgraded(agent, 1)})
 		case 9:
-			_, _ = e.Edit(ctx, id, func(p *Policy) { p.AttemptLimit = 10 * time.Second }, by)
+			_, _ = e.Edit(ctx, id, func(p *Policy) { p.AttemptTimeout = 10 * time.Second }, by)
 		}
 	})
 }

@@ -187,9 +187,9 @@ func (w *shellWorld) create(id string) {
 	threshold := []float64{0, 0.3, 1}[w.r.IntN(3)]
 	p := Policy{
 		Concurrency: 1 + w.r.IntN(4), FailureThreshold: &threshold, OnBreach: []Action{ActionPause, ActionRollback}[w.r.IntN(2)],
-		Retry: Retry{Max: w.r.IntN(3), Backoff: time.Second}, AttemptLimit: 20 * time.Second, QueueLimit: time.Minute,
-		Observe: Observe{Wait: time.Duration(w.r.IntN(2)) * 5 * time.Second, Probe: time.Second},
-		Gate:    Gate{Every: 2 * time.Second, MaxErrors: w.r.IntN(5)},
+		Retry: RetryPolicy{Max: w.r.IntN(3), Backoff: time.Second}, AttemptTimeout: 20 * time.Second, UnreachableTimeout: time.Minute,
+		Soak: Soak{Duration: time.Duration(w.r.IntN(2)) * 5 * time.Second, Interval: time.Second},
+		Gate: Gate{Interval: 2 * time.Second, MaxErrors: w.r.IntN(5)},
 	}
 	agents := make([]string, 1+w.r.IntN(8))
 	for i := range agents {
@@ -200,7 +200,7 @@ func (w *shellWorld) create(id string) {
 		ID: id, Name: id, FromVersion: "1", ToVersion: "2", Agents: AgentIDs(agents...), Shape: Shape{Size: 1 + w.r.IntN(4)}, Policy: p,
 	})
 	require.NoError(w, err)
-	_, err = e.Start(w.ctx, id, By{})
+	_, err = e.Start(w.ctx, id, Request{})
 	require.NoError(w, err)
 	w.plans = append(w.plans, id)
 }

@@ -21,14 +21,14 @@ func showPlan(b []byte, s *PlanSpec, c *Control, p *Progress) []byte {
 	w.index("batch", min(p.Batch, p.Reached))
 	w.number("batches", s.Batches)
 	w.counts(ended(p.Counts, statusOf(c, p)))
-	w.number("touched", p.Touched)
+	w.number("touched", p.Changed)
 	w.text("owner", p.Owner)
 	w.time("at", p.At)
 	if c.Paused != nil {
 		w.stamp("paused", c.Paused)
 	}
 	if c.Cancel != nil {
-		w.stamp("canceled", &c.Cancel.Stamp)
+		w.stamp("canceled", &c.Cancel.Audit)
 	}
 	if c.Rollback != nil {
 		w.text("rollback", c.Rollback.ID)
@@ -53,7 +53,7 @@ func showBatch(b []byte, r *BatchRow) []byte {
 		w.text("gate", r.Gate.String())
 	}
 	w.time("started", r.StartedAt)
-	w.time("settled", r.SettledAt)
+	w.time("settled", r.FinishedAt)
 	w.time("closed", r.ClosedAt)
 	return w.close()
 }
@@ -98,7 +98,7 @@ func (w *show) counts(n Counts) {
 	w.b = append(w.b, '}')
 }
 
-func (w *show) stamp(name string, s *Stamp) {
+func (w *show) stamp(name string, s *Audit) {
 	w.name(name)
 	w.b = append(w.b, '{')
 	w.time("at", s.At)

@@ -150,7 +150,7 @@ func (r *referee) checks(p *refPlan, rec *Record, rows []AgentRow) {
 		}
 	}
 	for i := range rows {
-		if a := &rows[i]; a.State.Flags&AgentTouched != 0 && !p.agents[a.Agent.ID].started() {
+		if a := &rows[i]; a.State.Flags&AgentChanged != 0 && !p.agents[a.Agent.ID].started() {
 			r.fail("agent %s of %s was never started, and is touched", a.Agent.ID, p.id)
 		}
 	}
@@ -217,13 +217,13 @@ func (r *referee) called(p *process, id string, j job) {
 			r.fail("call %s, but its start is not stored: %+v", j.attempt().Key(), *t)
 		}
 		for i := range j.attempt().Task {
-			if done := row.State.task(i); done.Status != TaskSucceeded && done.Why != ReasonUntouched {
+			if done := row.State.task(i); done.Status != TaskSucceeded && done.Why != ReasonUnchanged {
 				r.fail("call %s, but task %d is %s", j.attempt().Key(), i, done.Status)
 			}
 		}
 		_, to := componentVersions(j.attempt().Component.Name)
 		from := r.was(row.Agent.ID, j.attempt().Component.Name)
-		if j.attempt().Rollback {
+		if j.attempt().IsRollback {
 			from, to = to, from
 		}
 		if row.Agent.component(j.attempt().Task) != j.attempt().Component || j.attempt().FromVersion != from || j.attempt().ToVersion != to {
@@ -302,7 +302,7 @@ func (r *referee) counters(row *PlanRow, rows []AgentRow, batches []BatchRow) {
 			open++
 			opens[a.Batch]++
 		}
-		if a.State.Flags&AgentTouched != 0 {
+		if a.State.Flags&AgentChanged != 0 {
 			touched++
 		}
 		if a.State.Status == TaskRunning && a.State.Flags&AgentOpen == 0 {
@@ -311,8 +311,8 @@ func (r *referee) counters(row *PlanRow, rows []AgentRow, batches []BatchRow) {
 		judgeReleased(row.Source != "", a, r.fail)
 	}
 	p := &row.Progress
-	if p.Counts != all || p.Tasks != tasks || p.Open != open || p.Touched != touched {
-		r.fail("plan %s counts %+v tasks %+v open %d touched %d; its rows are %+v tasks %+v open %d touched %d", row.ID, p.Counts, p.Tasks, p.Open, p.Touched, all, tasks, open, touched)
+	if p.Counts != all || p.Tasks != tasks || p.Open != open || p.Changed != touched {
+		r.fail("plan %s counts %+v tasks %+v open %d touched %d; its rows are %+v tasks %+v open %d touched %d", row.ID, p.Counts, p.Tasks, p.Open, p.Changed, all, tasks, open, touched)
 	}
 	for i := range batches {
 		if batches[i].Counts != per[i] || batches[i].Tasks != perTask[i] || batches[i].Open != opens[i] {
@@ -341,11 +341,11 @@ func (r *referee) verbs(p *refPlan, before, after *PlanRow, rec *Record) {
 		}
 	}
 	for _, b := range before.Progress.Breaches {
-		if b.Number <= before.Control.Cleared {
+		if b.Number <= before.Control.AnsweredBreach {
 			continue
 		}
 		stands := slices.ContainsFunc(after.Progress.Breaches, func(x Breach) bool { return x.Number == b.Number })
-		if !stands && after.Control.Cleared < b.Number {
+		if !stands && after.Control.AnsweredBreach < b.Number {
 			r.fail("breach %d of %s is gone without an answer", b.Number, p.id)
 		}
 	}
@@ -355,7 +355,7 @@ func (r *referee) verbs(p *refPlan, before, after *PlanRow, rec *Record) {
 func held(row *PlanRow) bool {
 	c, p := &row.Control, &row.Progress
 	for _, b := range p.Breaches {
-		if b.Number > c.Cleared && b.Action != ActionContinue {
+		if b.Number > c.AnsweredBreach && b.Action != ActionContinue {
 			return true
 		}
 	}
@@ -377,7 +377,7 @@ func (r *referee) events(p *refPlan, before, after *PlanRow, rec *Record, c *Com
 			t.running, t.done = false, true
 		case EventTaskFailed, EventTaskSkipped, EventTaskCanceled, EventTaskUnknown, EventTaskWaiting:
 			t.running = false
-			t.spared = e.Kind == EventTaskSkipped && e.Reason == ReasonUntouched
+			t.spared = e.Kind == EventTaskSkipped && e.Reason == ReasonUnchanged
 			if e.Kind == EventTaskFailed && e.Reason == ReasonUnhealthy {
 				t.done = false
 			}
@@ -424,7 +424,7 @@ func (r *referee) start(p *refPlan, a *refTask, before, after *PlanRow, e Event,
 			r.fail("agent %s of batch %d was started while batch %d is %s", e.Agent, e.Batch, i, b.Status)
 		}
 	}
-	if pol := before.Control.Policy; pol.Hold.Every && e.Batch > before.Control.Promoted && e.Batch > 0 {
+	if pol := before.Control.Policy; pol.Hold.All && e.Batch > before.Control.Promoted && e.Batch > 0 {
 		r.fail("agent %s of batch %d was started, promoted is %d", e.Agent, e.Batch, before.Control.Promoted)
 	}
 	if before.Source != "" {
@@ -454,7 +454,7 @@ func (r *referee) sourceTask(id string, e Event) int {
 // verdicts checks that a breach struck because more failed than tolerated, and that none is missing.
 func (r *referee) verdicts(before, after *PlanRow, rows []AgentRow, batches []BatchRow) {
 	for _, b := range after.Progress.Breaches {
-		if b.Number <= before.Progress.Struck || b.Reason != ReasonThreshold {
+		if b.Number <= before.Progress.LastBreach || b.Reason != ReasonThreshold {
 			continue
 		}
 		failed, accepted, size := 0, after.Progress.Accepted, len(rows)
@@ -474,7 +474,7 @@ func (r *referee) verdicts(before, after *PlanRow, rows []AgentRow, batches []Ba
 		}
 	}
 	st := statusOf(&after.Control, &after.Progress)
-	if st != StatusRunning || after.Control.Policy.OnBreach == ActionContinue || after.Control.OrderCount > after.Progress.Folded {
+	if st != StatusRunning || after.Control.Policy.OnBreach == ActionContinue || after.Control.OrderCount > after.Progress.LastOrder {
 		return
 	}
 	if after.Control.Policy.Scope == ScopeBatch && after.ProgressNumber > before.ProgressNumber {
@@ -494,12 +494,12 @@ func (r *referee) closing(rec *Record, batches []BatchRow, rows []AgentRow, afte
 		switch {
 		case e.Kind == EventBatchCompleted:
 			b := &batches[e.Batch]
-			if o := after.Control.Policy.Observe; b.Changed > 0 && b.ClosedAt.Sub(b.SettledAt) < o.Wait+o.Stable {
-				r.fail("batch %d of %s was observed for %s only", e.Batch, after.ID, b.ClosedAt.Sub(b.SettledAt))
+			if o := after.Control.Policy.Soak; b.Changed > 0 && b.ClosedAt.Sub(b.FinishedAt) < o.Duration+o.Stable {
+				r.fail("batch %d of %s was observed for %s only", e.Batch, after.ID, b.ClosedAt.Sub(b.FinishedAt))
 			}
 		case e.Kind == EventTaskFailed && e.Reason == ReasonUnhealthy:
 			for i := range rows {
-				if a := &rows[i]; a.Agent.ID == e.Agent && !after.Control.Policy.Observe.ToEnd && batches[a.Batch].Status == BatchCompleted && a.State.task(e.Task).Ended > batches[a.Batch].ClosedAt.UnixNano() {
+				if a := &rows[i]; a.Agent.ID == e.Agent && !after.Control.Policy.Soak.ToEnd && batches[a.Batch].Status == BatchCompleted && a.State.task(e.Task).Ended > batches[a.Batch].ClosedAt.UnixNano() {
 					r.fail("agent %s failed for a report from after its batch had closed", e.Agent)
 				}
 			}
@@ -665,14 +665,14 @@ func (r *referee) limits(p *refPlan, before, after *PlanRow, rec *Record, batche
 	if !fresh || pol.OnBreach == ActionContinue {
 		return
 	}
-	if pol.PlanLimit > 0 && !after.Control.LiftedPlan && rec.At.Sub(after.Control.Started.At)-after.Control.PausedFor >= pol.PlanLimit {
+	if pol.PlanTimeout > 0 && !after.Control.PlanTimeoutAccepted && rec.At.Sub(after.Control.Started.At)-after.Control.PausedFor >= pol.PlanTimeout {
 		r.fail("plan %s starts agents after its limit", p.id)
 	}
 	if n := after.Progress.Batch; n > 0 && n < len(batches) {
 		if b := &batches[n-1]; b.Canary && b.Changed == 0 && after.Control.Promoted < n {
 			r.fail("plan %s goes on after a canary that proved nothing", p.id)
 		}
-		if b := &batches[n-1]; r.w.gated && before.Source == "" && b.Changed > 0 && b.Gate != GatePass && after.Control.Gated < n {
+		if b := &batches[n-1]; r.w.gated && before.Source == "" && b.Changed > 0 && b.Gate != GatePass && after.Control.GateAccepted < n {
 			r.fail("plan %s goes on although the gate of batch %d has not passed", p.id, n-1)
 		}
 	}
@@ -689,7 +689,7 @@ func (r *referee) rollbackRests(row *PlanRow) bool {
 	other, err := r.w.store.MemStore.Plan(r.w.ctx, row.Control.Rollback.ID)
 	r.w.must(err)
 	st := statusOf(&other.Control, &other.Progress)
-	return st == StatusPaused || st == StatusRunning && other.Control.Policy.Hold.Every
+	return st == StatusPaused || st == StatusRunning && other.Control.Policy.Hold.All
 }
 
 // logWhole checks promise 8.

@@ -53,7 +53,7 @@ func small(e *enumerator, faults int, verbs bool, policy Policy, tasks int) (fai
 	for _, id := range []string{"a00", "a01", "a02"} {
 		w.behave[id] = 15
 	}
-	_, err := w.engine.Start(w.ctx, w.plan, By{})
+	_, err := w.engine.Start(w.ctx, w.plan, Request{})
 	w.must(err)
 	said := !verbs
 	for range 40 {
@@ -63,7 +63,7 @@ func small(e *enumerator, faults int, verbs bool, policy Policy, tasks int) (fai
 		}
 		if !said && e.pick(3) == 2 {
 			said = true
-			_, err := w.engine.Pause(w.ctx, w.plan, By{})
+			_, err := w.engine.Pause(w.ctx, w.plan, Request{})
 			w.must(err)
 			w.turn(p, w.plan, input{})
 			continue
@@ -85,7 +85,7 @@ func small(e *enumerator, faults int, verbs bool, policy Policy, tasks int) (fai
 		w.deliver(p)
 	}
 	w.settle()
-	if _, err := w.engine.Resume(w.ctx, w.plan, RetryFailed(), By{}); err == nil {
+	if _, err := w.engine.Resume(w.ctx, w.plan, RetryFailed(), Request{}); err == nil {
 		for id := range w.behave {
 			w.behave[id] = 15
 		}
@@ -112,7 +112,7 @@ func TestSmallPlansExhaustively(t *testing.T) {
 		{"one crash, rolls back", 1, false, Policy{Concurrency: 2, FailureThreshold: &zero, OnBreach: ActionRollback}, 0},
 		{"one crash, two tasks, rolls back", 1, false, Policy{Concurrency: 2, FailureThreshold: &zero, OnBreach: ActionRollback}, 2},
 		{"one crash and a pause, two tasks, one at a time", 1, true, Policy{Concurrency: 1, FailureThreshold: &half}, 2},
-		{"two crashes, observes", 2, false, Policy{Concurrency: 2, FailureThreshold: &half, Observe: Observe{Wait: time.Minute}}, 0},
+		{"two crashes, observes", 2, false, Policy{Concurrency: 2, FailureThreshold: &half, Soak: Soak{Duration: time.Minute}}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if testing.Short() && (c.faults > 1 || c.verbs || c.policy.OnBreach == ActionRollback) {

@@ -192,17 +192,17 @@ func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
 	s.Policy = Policy{
 		Concurrency: 1 + ch.pick(4), FailureThreshold: &threshold, Scope: Scope(ch.pick(2)),
 		OnBreach: []Action{ActionPause, ActionPause, ActionRollback, ActionContinue}[ch.pick(4)],
-		Reserve:  ch.pick(4) == 0, AttemptLimit: time.Hour, QueueLimit: 10 * time.Minute,
-		OnAway: AwayAction(ch.pick(2)), Hold: Hold{Every: ch.pick(5) == 0},
+		Reserve:  ch.pick(4) == 0, AttemptTimeout: time.Hour, UnreachableTimeout: 10 * time.Minute,
+		OnUnreachable: UnreachableAction(ch.pick(2)), Hold: Hold{All: ch.pick(5) == 0},
 	}
 	if s.Policy.OnBreach == ActionContinue {
 		s.Policy.Reserve = false
 	}
 	if ch.pick(2) == 0 {
-		s.Policy.Retry = Retry{Max: 1 + ch.pick(2), Backoff: time.Second, MaxBackoff: time.Minute}
+		s.Policy.Retry = RetryPolicy{Max: 1 + ch.pick(2), Backoff: time.Second, MaxBackoff: time.Minute}
 	}
 	if ch.pick(2) == 0 {
-		s.Policy.Observe = Observe{Wait: time.Minute, Stable: time.Duration(ch.pick(2)) * time.Minute, Retry: time.Duration(ch.pick(2)) * time.Second}
+		s.Policy.Soak = Soak{Duration: time.Minute, Stable: time.Duration(ch.pick(2)) * time.Minute, Grace: time.Duration(ch.pick(2)) * time.Second}
 	}
 	switch ch.pick(6) {
 	case 0:
@@ -219,22 +219,22 @@ func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
 		s.Policy.Rate = Rate{Starts: 1 + ch.pick(30)}
 	}
 	if ch.pick(5) == 0 {
-		s.Policy.PlanLimit = time.Duration(1+ch.pick(20)) * time.Minute
+		s.Policy.PlanTimeout = time.Duration(1+ch.pick(20)) * time.Minute
 	}
 	if ch.pick(5) == 0 {
-		s.Policy.BatchLimit = time.Duration(1+ch.pick(10)) * time.Minute
+		s.Policy.BatchTimeout = time.Duration(1+ch.pick(10)) * time.Minute
 	}
-	s.Policy.Gate = Gate{Every: time.Duration(1+ch.pick(30)) * time.Second, MaxInconclusive: ch.pick(2), MaxErrors: ch.pick(2)}
+	s.Policy.Gate = Gate{Interval: time.Duration(1+ch.pick(30)) * time.Second, MaxInconclusive: ch.pick(2), MaxErrors: ch.pick(2)}
 	ids := make([]string, n)
 	for i := range ids {
 		ids[i] = fmt.Sprintf("a%02d", i)
 		behave[ids[i]] = ch.pick(16)
 	}
 	s.Agents = simAgents(ids)
-	if s.Policy.PlanLimit == 0 && ch.pick(4) == 0 {
+	if s.Policy.PlanTimeout == 0 && ch.pick(4) == 0 {
 		s.Policy.Windows = simWindows(time.Duration(ch.pick(60))*time.Minute, time.Duration(ch.pick(3))*time.Minute)
 	}
-	s.Policy.Observe.ToEnd, s.Policy.Halve = ch.pick(3) == 0, ch.pick(4) == 0
+	s.Policy.Soak.ToEnd, s.Policy.Halve = ch.pick(3) == 0, ch.pick(4) == 0
 	switch ch.pick(4) {
 	case 0:
 		s.Policy.Budget = Budget{Label: "rack", Max: 1 + ch.pick(2)}
@@ -329,7 +329,7 @@ func (w *world) drive(p *process) {
 		}
 		row := w.row(id)
 		st := statusOf(&row.Control, &row.Progress)
-		if st == StatusPending && row.Control.OrderCount == row.Progress.Folded || st.Ended() && p.plans[id] == nil {
+		if st == StatusPending && row.Control.OrderCount == row.Progress.LastOrder || st.Ended() && p.plans[id] == nil {
 			continue
 		}
 		w.turn(p, id, input{})
@@ -497,7 +497,7 @@ func (w *world) deliver(p *process) {
 		w.turn(p, c.plan, input{outcomes: []outcome{o}})
 		return
 	}
-	if a := c.job.attempt(); w.behaviour(a.Agent, a.Component.Name) == 8 && w.choose.pick(2) == 0 && !a.Rollback {
+	if a := c.job.attempt(); w.behaviour(a.Agent, a.Component.Name) == 8 && w.choose.pick(2) == 0 && !a.IsRollback {
 		o.reason, o.leaves = ReasonAbandoned, true
 		p.calls[i].left = true
 		w.turn(p, c.plan, input{outcomes: []outcome{o}})
@@ -526,7 +526,7 @@ func (w *world) deliver(p *process) {
 func (w *world) answer(a Attempt) (Result, error) {
 	failed := errors.New("sim: it failed")
 	b := w.behaviour(a.Agent, a.Component.Name)
-	if a.Rollback && b != 9 {
+	if a.IsRollback && b != 9 {
 		return Result{Version: a.ToVersion}, nil
 	}
 	switch b {
@@ -571,7 +571,7 @@ func (w *world) deliverAsk(p *process) {
 		w.turn(p, a.plan, input{prechecks: []precheckAnswer{reply}})
 		return
 	}
-	healthy := w.behave[a.ask.attempt.Agent] != 10 || a.ask.attempt.Rollback
+	healthy := w.behave[a.ask.attempt.Agent] != 10 || a.ask.attempt.IsRollback
 	reply := Health{Healthy: healthy}.answer(a.ask, w.clock.t, nil)
 	w.turn(p, a.plan, input{probes: []probeAnswer{reply}})
 }
@@ -585,15 +585,15 @@ func (w *world) precheck(a Attempt) Precheck {
 	case 12:
 		p.State, p.Reason = PrecheckBlocked, "sim"
 	case 13:
-		p.State = PrecheckAway
+		p.State = PrecheckUnreachable
 	case 14:
 		p.Version = simPrevious
 	default:
 		if w.choose.pick(8) == 0 {
-			p.State = PrecheckAway
+			p.State = PrecheckUnreachable
 		}
 	}
-	if a.Rollback && p.State != PrecheckAway {
+	if a.IsRollback && p.State != PrecheckUnreachable {
 		p = Precheck{}
 	}
 	p, _ = precheckSaid(nil, a, p, nil)
@@ -661,7 +661,7 @@ func (w *world) advance(p *process) {
 
 // run plays a schedule: turbulence, then quiet until nothing moves.
 func (w *world) run(steps int) {
-	_, err := w.engine.Start(w.ctx, w.plan, By{})
+	_, err := w.engine.Start(w.ctx, w.plan, Request{})
 	w.must(err)
 	for range steps {
 		w.step()

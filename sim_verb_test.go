@@ -23,7 +23,7 @@ type speaker struct {
 // request is a verb that was said.
 type request struct {
 	plan, id string
-	say      func(By) (Plan, error)
+	say      func(Request) (Plan, error)
 	rollback bool
 	answer   string // ID of the plan that was returned; empty: there was no answer, since the process had died
 }
@@ -79,7 +79,7 @@ func (w *world) send(q *request) {
 	s := &w.verbs
 	outer := s.saying
 	s.saying = true
-	p, err := q.say(By{Actor: "ann", Request: q.id})
+	p, err := q.say(Request{Actor: "ann", ID: q.id})
 	dead := s.dead
 	s.saying, s.dead, s.doomed = outer, false, 0
 	w.referee.created(w.plans()...)
@@ -110,7 +110,7 @@ func (w *world) again(q *request) {
 			w.tend(id)
 		}
 		before := w.revisions()
-		p, err := q.say(By{Actor: "ann", Request: q.id})
+		p, err := q.say(Request{Actor: "ann", ID: q.id})
 		if err != nil || p.ID != q.answer || w.revisions() != before {
 			w.referee.fail("request %s to %s was answered with %s; repeated: plan %s, %v, %d commits", q.id, q.plan, q.answer, p.ID, err, w.revisions()-before)
 		}
@@ -121,18 +121,18 @@ func (w *world) again(q *request) {
 func (w *world) newRequest(id string) request {
 	e, ctx := w.engine, w.ctx
 	q := request{plan: id}
-	resume := func(d Decision) func(By) (Plan, error) {
-		return func(by By) (Plan, error) { return e.Resume(ctx, id, d, by) }
+	resume := func(d Decision) func(Request) (Plan, error) {
+		return func(by Request) (Plan, error) { return e.Resume(ctx, id, d, by) }
 	}
-	edit := func(change func(*Policy)) func(By) (Plan, error) {
-		return func(by By) (Plan, error) { return e.Edit(ctx, id, change, by) }
+	edit := func(change func(*Policy)) func(Request) (Plan, error) {
+		return func(by Request) (Plan, error) { return e.Edit(ctx, id, change, by) }
 	}
-	q.say = func(By) (Plan, error) { return Plan{}, ErrNothing }
+	q.say = func(Request) (Plan, error) { return Plan{}, ErrNothing }
 	switch w.choose.pick(15) {
 	case 0, 1:
-		q.say = func(by By) (Plan, error) { return e.Start(ctx, id, by) }
+		q.say = func(by Request) (Plan, error) { return e.Start(ctx, id, by) }
 	case 2, 3:
-		q.say = func(by By) (Plan, error) { return w.pause(id, by) }
+		q.say = func(by Request) (Plan, error) { return w.pause(id, by) }
 	case 4:
 		q.say = resume(Decision{})
 	case 5:
@@ -143,26 +143,26 @@ func (w *world) newRequest(id string) request {
 	case 7:
 		q.say = resume(RetryFailed())
 	case 8:
-		q.say = func(by By) (Plan, error) { return e.Retry(ctx, id, nil, by) }
+		q.say = func(by Request) (Plan, error) { return e.Retry(ctx, id, nil, by) }
 	case 9:
 		batch := 1 + w.choose.pick(3)
-		q.say = func(by By) (Plan, error) { return e.Promote(ctx, id, batch, by) }
+		q.say = func(by Request) (Plan, error) { return e.Promote(ctx, id, batch, by) }
 	case 10:
 		agents := []string{fmt.Sprintf("a%02d", w.choose.pick(len(w.behave)))}
-		q.say = func(by By) (Plan, error) { return e.Skip(ctx, id, agents, by) }
+		q.say = func(by Request) (Plan, error) { return e.Skip(ctx, id, agents, by) }
 	case 11:
 		if w.choose.pick(3) == 0 {
 			interrupt := w.choose.pick(2) == 0
-			q.say = func(by By) (Plan, error) { return e.Cancel(ctx, id, interrupt, by) }
+			q.say = func(by Request) (Plan, error) { return e.Cancel(ctx, id, interrupt, by) }
 		}
 	case 12:
 		if w.choose.pick(2) == 0 {
-			q.say = func(by By) (Plan, error) { return e.CreateRollback(ctx, id, RollbackSpec{}, by) }
+			q.say = func(by Request) (Plan, error) { return e.CreateRollback(ctx, id, RollbackSpec{}, by) }
 			break
 		}
 		spec := RollbackSpec{Interrupt: w.choose.pick(2) == 0}
 		q.rollback = true
-		q.say = func(by By) (Plan, error) { return e.Rollback(ctx, id, spec, by) }
+		q.say = func(by Request) (Plan, error) { return e.Rollback(ctx, id, spec, by) }
 	case 13:
 		c := 1 + w.choose.pick(4)
 		q.say = edit(func(p *Policy) { p.Concurrency = c })
@@ -174,8 +174,8 @@ func (w *world) newRequest(id string) request {
 }
 
 // pause tells the referee when a Pause that was carried out has returned. A repetition says nothing about the plan as it is now.
-func (w *world) pause(id string, by By) (Plan, error) {
-	_, known := w.row(id).Control.known(by.Request, VerbPause)
+func (w *world) pause(id string, by Request) (Plan, error) {
+	_, known := w.row(id).Control.known(by.ID, VerbPause)
 	p, err := w.engine.Pause(w.ctx, id, by)
 	if err == nil && !known {
 		w.referee.paused(id, p)

@@ -24,7 +24,7 @@ func (s *simulator) call(p *simPlan, j *job) {
 	c := s.fleet.SimulateCall(j.attempt(), now)
 	p.out++
 	back, limit := now.Add(max(c.Latency, 0)), stamp(j.deadline)
-	if c.Latency == NoLimit {
+	if c.Latency == NoTimeout {
 		back = time.Time{}
 	}
 	inTime := func(limit time.Time) bool { return limit.IsZero() || !back.IsZero() && !back.After(limit) }

@@ -24,7 +24,7 @@ func (f SimFleetFunc) SimulateCall(a Attempt, at time.Time) SimCall { return f(a
 
 // SimCall is how a call of the Executor ends in a simulation.
 type SimCall struct {
-	// Latency is the time from the call to its return, if its context does not end first. Negative means 0; NoLimit
+	// Latency is the time from the call to its return, if its context does not end first. Negative means 0; NoTimeout
 	// means that it never returns by itself.
 	Latency time.Duration
 	// Result is what the call returns when Err is nil.
@@ -67,7 +67,7 @@ type SimOptions struct {
 	// Start is the virtual time at which the plan is made and started. Zero means midnight of 1 January 2000, UTC.
 	Start time.Time
 	// Limit is how much virtual time may pass. 0 means 90 days.
-	Limit time.Duration
+	MaxTime time.Duration
 	// AbandonAfter is the same as in Options. 0 means 5 s.
 	AbandonAfter time.Duration
 	// Promote promotes every batch that is held, at the moment when nothing else holds it.
@@ -84,14 +84,14 @@ func (o SimOptions) withDefaults() SimOptions {
 		o.Start = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 	}
 	o.Start = o.Start.UTC()
-	o.Limit = cmp.Or(o.Limit, 90*24*time.Hour)
+	o.MaxTime = cmp.Or(o.MaxTime, 90*24*time.Hour)
 	o.AbandonAfter = cmp.Or(o.AbandonAfter, Options{}.withDefaults().AbandonAfter)
 	return o
 }
 
 func (o SimOptions) check() error {
 	var m mistakes
-	checkDuration(&m, "limit", o.Limit, maxDuration, "more than 0, at most ten years; 0 means 90 days")
+	checkDuration(&m, "limit", o.MaxTime, maxDuration, "more than 0, at most ten years; 0 means 90 days")
 	checkDuration(&m, "abandonAfter", o.AbandonAfter, maxDuration, "more than 0, at most ten years; 0 means 5s")
 	return m.result()
 }
@@ -133,10 +133,10 @@ type SimStop uint8
 
 // Why a simulation came to its end.
 const (
-	SimEnded  SimStop = iota + 1 // the plan has ended
-	SimPaused                    // the plan is paused
-	SimWaits                     // the plan waits for something that does not come by itself; Simulation.Blockers says what
-	SimLimit                     // SimOptions.Limit has passed
+	SimEnded   SimStop = iota + 1 // the plan has ended
+	SimPaused                     // the plan is paused
+	SimWaits                      // the plan waits for something that does not come by itself; Simulation.Blockers says what
+	SimMaxTime                    // SimOptions.Limit has passed
 )
 
 var simStopNames = []string{"none", "ended", "paused", "waits", "limit"}

@@ -13,7 +13,7 @@ import (
 // simFail fails the agents whose IDs begin with fail, but for rollbacks.
 var simFail = SimFleetFunc(func(a Attempt, _ time.Time) SimCall {
 	c := SimCall{Latency: time.Minute, Result: Result{Version: a.ToVersion}}
-	if strings.HasPrefix(a.Agent, "fail") && !a.Rollback {
+	if strings.HasPrefix(a.Agent, "fail") && !a.IsRollback {
 		c.Err = errors.New("no")
 	}
 	return c
@@ -32,8 +32,8 @@ func TestABreachRollsBackByItself(t *testing.T) {
 	if s.Plan.Status != StatusRolledBack || s.Stop != SimEnded {
 		t.Errorf("got %s, stopped because %s\n%s", s.Plan.Status, s.Stop, s)
 	}
-	if s.Rollback == nil || s.Rollback.Counts.Succeeded != s.Plan.Touched {
-		t.Errorf("got rollback plan %+v, want it to have taken back %d agents", s.Rollback, s.Plan.Touched)
+	if s.Rollback == nil || s.Rollback.Counts.Succeeded != s.Plan.Changed {
+		t.Errorf("got rollback plan %+v, want it to have taken back %d agents", s.Rollback, s.Plan.Changed)
 	}
 }
 
@@ -53,7 +53,7 @@ var steady = SimFleetFunc(func(a Attempt, _ time.Time) SimCall {
 
 func TestASimulationStops(t *testing.T) {
 	one := 1.0
-	never := SimFleetFunc(func(Attempt, time.Time) SimCall { return SimCall{Latency: NoLimit} })
+	never := SimFleetFunc(func(Attempt, time.Time) SimCall { return SimCall{Latency: NoTimeout} })
 	for _, c := range []struct {
 		name    string
 		policy  Policy
@@ -67,11 +67,11 @@ func TestASimulationStops(t *testing.T) {
 		{"when the plan has ended", Policy{}, steady, SimOptions{}, SimEnded, StatusCompleted, 4 * time.Minute, ReasonNone},
 		{"when it is paused", Policy{}, simFail, SimOptions{}, SimPaused, StatusPaused, 4 * time.Minute, ReasonBreached},
 		{"not when its failures are accepted", Policy{}, simFail, SimOptions{Accept: true}, SimEnded, StatusCompleted, 4 * time.Minute, ReasonNone},
-		{"when a batch is held", Policy{Hold: Hold{Every: true}}, steady, SimOptions{}, SimWaits, StatusRunning, 2 * time.Minute, ReasonHeld},
-		{"not when it is promoted", Policy{Hold: Hold{Every: true}}, steady, SimOptions{Promote: true}, SimEnded, StatusCompleted, 4 * time.Minute, ReasonNone},
-		{"when a call never returns", Policy{AttemptLimit: NoLimit}, never, SimOptions{}, SimWaits, StatusRunning, 0, ReasonConcurrency},
-		{"at its limit", Policy{Observe: Observe{Wait: 48 * time.Hour}}, steady, SimOptions{Limit: 24 * time.Hour}, SimLimit, StatusRunning, 24 * time.Hour, ReasonObserving},
-		{"and tells timeouts", Policy{AttemptLimit: time.Hour, FailureThreshold: &one}, never, SimOptions{}, SimEnded, StatusCompleted, 4 * time.Hour, ReasonNone},
+		{"when a batch is held", Policy{Hold: Hold{All: true}}, steady, SimOptions{}, SimWaits, StatusRunning, 2 * time.Minute, ReasonHeld},
+		{"not when it is promoted", Policy{Hold: Hold{All: true}}, steady, SimOptions{Promote: true}, SimEnded, StatusCompleted, 4 * time.Minute, ReasonNone},
+		{"when a call never returns", Policy{AttemptTimeout: NoTimeout}, never, SimOptions{}, SimWaits, StatusRunning, 0, ReasonConcurrency},
+		{"at its limit", Policy{Soak: Soak{Duration: 48 * time.Hour}}, steady, SimOptions{MaxTime: 24 * time.Hour}, SimMaxTime, StatusRunning, 24 * time.Hour, ReasonSoaking},
+		{"and tells timeouts", Policy{AttemptTimeout: time.Hour, FailureThreshold: &one}, never, SimOptions{}, SimEnded, StatusCompleted, 4 * time.Hour, ReasonNone},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			sim := simulate(t, simSpec(c.policy, append(ids("ok", 15), ids("fail", 5)...)...), c.fleet, c.options)
@@ -111,7 +111,7 @@ func TestASimulatedCallThatIgnoresItsContextIsAbandoned(t *testing.T) {
 		return SimCall{Latency: 3 * time.Hour, IgnoresContext: true, Result: Result{Version: a.ToVersion}}
 	})
 	one := 1.0
-	policy := Policy{AttemptLimit: time.Hour, FailureThreshold: &one, Concurrency: 1}
+	policy := Policy{AttemptTimeout: time.Hour, FailureThreshold: &one, Concurrency: 1}
 	sim := simulate(t, simSpec(policy, "a", "b", "c"), fleet, SimOptions{AbandonAfter: time.Minute})
 	if len(sim.Breaches) != 1 || sim.Breaches[0].Reason != ReasonTooManyAbandoned || sim.Breaches[0].After != 2*time.Hour+2*time.Minute {
 		t.Errorf("got breaches %v, want too many abandoned at the end of the second call", sim.Breaches)
@@ -144,7 +144,7 @@ func TestASimulationIsRefusedLikeAPlan(t *testing.T) {
 	if !errors.Is(err, ErrInvalid) {
 		t.Errorf("without a fleet: got %v, want ErrInvalid", err)
 	}
-	_, err = Simulate(t.Context(), simSpec(Policy{}, "a"), steady, SimOptions{Limit: -1})
+	_, err = Simulate(t.Context(), simSpec(Policy{}, "a"), steady, SimOptions{MaxTime: -1})
 	if !errors.Is(err, ErrInvalid) {
 		t.Errorf("with a negative limit: got %v, want ErrInvalid", err)
 	}
@@ -156,13 +156,13 @@ func TestASimulationIsRefusedLikeAPlan(t *testing.T) {
 }
 
 func TestTheSameSimulationTwiceIsTheSame(t *testing.T) {
-	policy := Policy{Retry: Retry{Max: 2, Backoff: time.Minute}, Observe: Observe{Wait: time.Hour}, OnBreach: ActionRollback}
+	policy := Policy{Retry: RetryPolicy{Max: 2, Backoff: time.Minute}, Soak: Soak{Duration: time.Hour}, OnBreach: ActionRollback}
 	run := func() (*Simulation, []Record) {
 		spec := simSpec(policy, append(ids("ok", 300), ids("fail", 20)...)...)
 		spec.Shape.Shuffle = 3
 		sim := simulate(t, spec, simFail, SimOptions{})
 		var all []Record
-		for _, id := range []string{sim.Plan.ID, sim.Plan.Rollback} {
+		for _, id := range []string{sim.Plan.ID, sim.Plan.RollbackPlan} {
 			for rec, err := range sim.Records(id) {
 				if err != nil {
 					t.Fatal(err)
@@ -185,7 +185,7 @@ func TestTheSameSimulationTwiceIsTheSame(t *testing.T) {
 
 // weekSpec is a plan of 10,000 agents in 50 batches that are each observed for three hours.
 func weekSpec() Spec {
-	s := simSpec(Policy{Concurrency: 20, Observe: Observe{Wait: 3 * time.Hour, Probe: 10 * time.Minute}}, ids("ok", 10_000)...)
+	s := simSpec(Policy{Concurrency: 20, Soak: Soak{Duration: 3 * time.Hour, Interval: 10 * time.Minute}}, ids("ok", 10_000)...)
 	s.Shape.Size = 200
 	return s
 }

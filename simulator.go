@@ -63,7 +63,7 @@ func (s *simulator) begin(spec Spec) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.engine.Start(s.ctx, p.ID, By{Actor: spec.CreatedBy}); err != nil {
+	if _, err := s.engine.Start(s.ctx, p.ID, Request{Actor: spec.CreatedBy}); err != nil {
 		return err
 	}
 	s.add(p.ID)
@@ -80,7 +80,7 @@ func (s *simulator) add(id string) {
 
 // run goes from one moment to the next until nothing happens any more.
 func (s *simulator) run() (SimStop, error) {
-	end := s.opt.Start.Add(s.opt.Limit)
+	end := s.opt.Start.Add(s.opt.MaxTime)
 	for {
 		if err := s.ctx.Err(); err != nil {
 			return 0, context.Cause(s.ctx)
@@ -99,7 +99,7 @@ func (s *simulator) run() (SimStop, error) {
 			return SimWaits, nil
 		case next.After(end):
 			s.clock.now = end
-			return SimLimit, nil
+			return SimMaxTime, nil
 		default:
 			s.clock.now = next
 		}
@@ -186,7 +186,7 @@ func (s *simulator) rest() (SimStop, error) {
 	if s.breach == nil {
 		s.breach = b
 	}
-	if _, err := s.engine.Resume(s.ctx, p.id, Accept(st.p.Counts.Bad()), By{Actor: simActor}); err != nil {
+	if _, err := s.engine.Resume(s.ctx, p.id, Accept(st.p.Counts.Bad()), Request{Actor: simActor}); err != nil {
 		return 0, err
 	}
 	return 0, s.heard(p)
@@ -205,7 +205,7 @@ func (s *simulator) promote() error {
 		if _, held := promotedBarrier(&v); !held {
 			continue
 		}
-		if _, err := s.engine.Promote(s.ctx, p.id, v.b.Index, By{Actor: simActor}); err != nil {
+		if _, err := s.engine.Promote(s.ctx, p.id, v.b.Index, Request{Actor: simActor}); err != nil {
 			return err
 		}
 		if err := s.heard(p); err != nil {

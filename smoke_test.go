@@ -22,7 +22,7 @@ func TestSmoke(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		exec := ExecutorFunc(func(ctx context.Context, a Attempt) (Result, error) {
 			time.Sleep(time.Second)
-			if strings.HasPrefix(a.Agent, "fail") && !a.Rollback {
+			if strings.HasPrefix(a.Agent, "fail") && !a.IsRollback {
 				return Result{}, errors.New("no")
 			}
 			return Result{Version: a.ToVersion}, nil
@@ -36,7 +36,7 @@ func TestSmoke(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := e.Start(ctx, p.ID, By{Actor: "ann"}); err != nil {
+		if _, err := e.Start(ctx, p.ID, Request{Actor: "ann"}); err != nil {
 			t.Fatal(err)
 		}
 		p, err = e.RunPlan(ctx, p.ID)
@@ -46,7 +46,7 @@ func TestSmoke(t *testing.T) {
 		t.Log(p.Status, p.Counts, p.Breaches)
 		x, err := e.Explain(ctx, p.ID)
 		t.Log(x.Sentence(), err)
-		r, err := e.Rollback(ctx, p.ID, RollbackSpec{}, By{Actor: "ann"})
+		r, err := e.Rollback(ctx, p.ID, RollbackSpec{}, Request{Actor: "ann"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -51,7 +51,7 @@ func TestStarvation(t *testing.T) {
 			Shape: Shape{Size: 3}, Policy: Policy{Concurrency: 2},
 		})
 		require.NoError(t, err)
-		_, err = engines[i%2].Start(ctx, p.ID, By{})
+		_, err = engines[i%2].Start(ctx, p.ID, Request{})
 		require.NoError(t, err)
 		ids = append(ids, p.ID)
 	}

@@ -144,8 +144,8 @@ func (s *state) dirtyBatch(b *batch) {
 
 // touch sets down that task i may have changed its agent.
 func (s *state) touch(r *resident, i int) {
-	r.State.task(i).Touched = true
-	s.setFlag(r, AgentTouched, true)
+	r.State.task(i).Changed = true
+	s.setFlag(r, AgentChanged, true)
 }
 
 // setTask moves a task, and the counters with it.
@@ -178,7 +178,7 @@ func (s *state) setAgent(r *resident, to TaskStatus) {
 	s.rows.moved(r, busy(from), busy(to))
 	s.dirty(r)
 	s.dirtyBatch(b)
-	if to.Settled() || to == TaskPending {
+	if to.Finished() || to == TaskPending {
 		s.setFlag(r, AgentOpen, false)
 	}
 }
@@ -209,9 +209,9 @@ func (s *state) setFlag(r *resident, f AgentFlags, on bool) {
 		b.Open += by
 		s.p.Open += by
 		s.queue.lanes.count(r, by)
-	case AgentTouched:
+	case AgentChanged:
 		b.Changed += by
-		s.p.Touched += by
+		s.p.Changed += by
 	case AgentAtTarget:
 		b.Counts.AtTarget += by
 		s.p.Counts.AtTarget += by
@@ -225,7 +225,7 @@ func (s *state) setFlag(r *resident, f AgentFlags, on bool) {
 // done ends what the plan has to do with an agent that it has not changed and never calls again. A rollback plan is done
 // with none: its source may go on with them.
 func (s *state) done(r *resident) {
-	if s.spec.Source != "" || r.is(AgentTouched) {
+	if s.spec.Source != "" || r.is(AgentChanged) {
 		return
 	}
 	s.setFlag(r, AgentReleased, true)

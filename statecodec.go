@@ -97,7 +97,7 @@ func (t *TaskState) parts() (parts byte) {
 	if t.Ended != 0 {
 		parts |= taskEnded
 	}
-	if t.Touched {
+	if t.Changed {
 		parts |= taskTouched
 	}
 	if t.More != nil {
@@ -126,7 +126,7 @@ func (t *TaskState) append(b []byte, parts byte) ([]byte, error) {
 	if parts&taskMore != 0 {
 		b = appendText(b, t.More.Version)
 		b = appendText(b, t.More.Error)
-		b = binary.AppendVarint(b, t.More.Away)
+		b = binary.AppendVarint(b, t.More.UnreachableSince)
 	}
 	return b, nil
 }
@@ -229,7 +229,7 @@ func (d *decoder) task(t *TaskState, parts byte) {
 		d.fail()
 		return
 	}
-	t.Status, t.Why, t.Touched = TaskStatus(d.rest[0]), Reason(d.rest[1]), parts&taskTouched != 0
+	t.Status, t.Why, t.Changed = TaskStatus(d.rest[0]), Reason(d.rest[1]), parts&taskTouched != 0
 	d.rest = d.rest[2:]
 	if parts&taskTries != 0 {
 		t.Tries = d.byte()
@@ -247,7 +247,7 @@ func (d *decoder) task(t *TaskState, parts byte) {
 		d.fail()
 	}
 	if parts&taskMore != 0 {
-		t.More = &TaskMore{Version: d.text(), Error: d.text(), Away: d.varint()}
+		t.More = &TaskMore{Version: d.text(), Error: d.text(), UnreachableSince: d.varint()}
 	}
 }
 

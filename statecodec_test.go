@@ -20,14 +20,14 @@ var codecCases = []struct {
 	{
 		"finished",
 		AgentState{
-			Status: TaskSucceeded, Flags: AgentTouched,
+			Status: TaskSucceeded, Flags: AgentChanged,
 			Task: TaskState{Status: TaskSucceeded, Why: ReasonSucceeded, Number: 1, Started: noon, Ended: noon + 95_000_000_000},
 		},
 	},
 	{
 		"waiting for its third try",
 		AgentState{
-			Status: TaskWaiting, Flags: AgentTouched | AgentOpen,
+			Status: TaskWaiting, Flags: AgentChanged | AgentOpen,
 			Task: TaskState{
 				Status: TaskWaiting, Why: ReasonBackoff, Tries: 2, Number: 300, Started: noon, Ended: noon + 1,
 				More: &TaskMore{Error: "no"},
@@ -40,7 +40,7 @@ var codecCases = []struct {
 			Status: TaskFailed, Flags: 0xff,
 			Task: TaskState{
 				Status: TaskSucceeded, Why: ReasonSucceeded, Tries: 255, Number: math.MaxUint32, Started: -1, Ended: -2,
-				More: &TaskMore{Version: "v9", Error: "ü", Away: noon},
+				More: &TaskMore{Version: "v9", Error: "ü", UnreachableSince: noon},
 			},
 			Rest: []TaskState{
 				{Status: TaskFailed, Why: ReasonPermanent, Number: 1, Started: 1, Ended: 2},
@@ -52,8 +52,8 @@ var codecCases = []struct {
 	{
 		"between two tasks, of which the first changed it",
 		AgentState{
-			Status: TaskWaiting, Flags: AgentTouched | AgentOpen,
-			Task: TaskState{Status: TaskSucceeded, Why: ReasonSucceeded, Touched: true, Number: 1, Started: 1, Ended: 2},
+			Status: TaskWaiting, Flags: AgentChanged | AgentOpen,
+			Task: TaskState{Status: TaskSucceeded, Why: ReasonSucceeded, Changed: true, Number: 1, Started: 1, Ended: 2},
 			Rest: []TaskState{{}},
 		},
 	},

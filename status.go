@@ -54,7 +54,7 @@ type BatchStatus uint8
 const (
 	BatchPending   BatchStatus = iota // nothing of it was started
 	BatchRunning                      // its agents are being upgraded
-	BatchObserving                    // all its agents are settled; it is being watched
+	BatchSoaking                      // all its agents are settled; it is being watched
 	BatchCompleted                    // observed and passed; the next batch may begin
 	BatchCanceled                     // its plan ended before the batch did
 )
@@ -104,7 +104,7 @@ func (s *TaskStatus) UnmarshalText(b []byte) error {
 
 // Settled reports whether a task in this status has ended. Retry may put it back, and a success may still turn
 // unhealthy while its batch is observed.
-func (s TaskStatus) Settled() bool { return s >= TaskSucceeded }
+func (s TaskStatus) Finished() bool { return s >= TaskSucceeded }
 
 func enumName[T ~uint8](names []string, v T) string {
 	if int(v) < len(names) {

@@ -104,17 +104,17 @@ func (s *state) carryOut(d decision, now time.Time) need {
 
 // settle goes on with a batch whose agents have all ended.
 func (s *state) settle(b *batch, now time.Time) {
-	b.SettledAt, b.HealthySince = now, now
+	b.FinishedAt, b.HealthySince = now, now
 	s.dirtyBatch(b)
-	observed := !s.c.Policy.Observe.None() || s.calls.gater
+	observed := !s.c.Policy.Soak.None() || s.calls.gater
 	if b.Unhealthy == 0 && (b.Changed > 0 && !observed || b.Changed == 0 && !b.Canary) {
 		s.close(b, now)
 		return
 	}
-	b.Status = BatchObserving
+	b.Status = BatchSoaking
 	s.probing = probing{out: s.probing.out}
 	s.gating = false // what was asked before was about another observation
-	s.event(Event{Kind: EventBatchObserving, Batch: b.Index})
+	s.event(Event{Kind: EventBatchSoaking, Batch: b.Index})
 }
 
 func (s *state) close(b *batch, now time.Time) {
@@ -137,7 +137,7 @@ func (s *state) finish(now time.Time) {
 	e := Event{Kind: EventStatus, Batch: -1}
 	switch st {
 	case StatusCanceled:
-		if b := s.current(); b != nil && (b.Status == BatchRunning || b.Status == BatchObserving) {
+		if b := s.current(); b != nil && (b.Status == BatchRunning || b.Status == BatchSoaking) {
 			b.Status, b.ClosedAt = BatchCanceled, now
 			s.dirtyBatch(b)
 			s.event(Event{Kind: EventBatchCanceled, Batch: b.Index})

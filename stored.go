@@ -71,39 +71,39 @@ type PlanSpec struct {
 	Batches     int               `json:"batches"`
 	Components  []string          `json:"components,omitempty"` // names of the components that its tasks are about, in order
 	Source      string            `json:"source,omitempty"`
-	Doubtful    int               `json:"doubtful,omitempty"` // of a rollback: no agent from this ordinal on may turn out untouched
+	Unconfirmed int               `json:"doubtful,omitempty"` // of a rollback: no agent from this ordinal on may turn out untouched
 	Warnings    []string          `json:"warnings,omitempty"`
 }
 
 // Control is the half of a plan's state that says what people want. Only verbs write it.
 type Control struct {
-	Schema      int               `json:"schema"`
-	Policy      Policy            `json:"policy"`
-	Annotations map[string]string `json:"annotations,omitempty"`
-	Started     *Stamp            `json:"started,omitempty"`
-	Paused      *Stamp            `json:"paused,omitempty"` // the operator's pause
-	Cancel      *Stop             `json:"cancel,omitempty"`
-	Promoted    int               `json:"promoted,omitempty"` // the highest batch that was promoted
-	Cleared     uint64            `json:"cleared,omitempty"`  // breaches up to this number were answered
-	Rollback    *RollbackRef      `json:"rollback,omitempty"`
-	Template    *RollbackSpec     `json:"template,omitempty"`   // of a rollback that a breach asks for
-	Rollbacks   int               `json:"rollbacks,omitempty"`  // rollback plans of this plan that were canceled
-	Orders      []Order           `json:"orders,omitempty"`     // not carried out yet, as far as the last verb knew
-	OrderCount  uint64            `json:"orderCount,omitempty"` // number of the last order ever given
-	PausedFor   time.Duration     `json:"pausedFor,omitempty"`  // how long the plan was paused, up to the last Resume
-	LiftedPlan  bool              `json:"liftedPlan,omitempty"` // the plan's limit was lifted by Accept
-	Lifted      int               `json:"lifted,omitempty"`     // one more than the batch whose limit was lifted by Accept
-	Gated       int               `json:"gated,omitempty"`      // one more than the batch whose gate was passed by Accept
-	Undone      uint64            `json:"undone,omitempty"`     // breaches up to this number had their rollback made, or found nothing to undo
-	Warnings    []string          `json:"warnings,omitempty"`   // about the policy; Edit renews them
-	Bare        int               `json:"bare,omitempty"`       // agents without the label of the policy's budget
-	Readiness   *Readiness        `json:"readiness,omitempty"`  // what the last Precheck has found
-	Requests    []Request         `json:"requests,omitempty"`   // the newest verbs that carried a request ID
+	Schema               int               `json:"schema"`
+	Policy               Policy            `json:"policy"`
+	Annotations          map[string]string `json:"annotations,omitempty"`
+	Started              *Audit            `json:"started,omitempty"`
+	Paused               *Audit            `json:"paused,omitempty"` // the operator's pause
+	Cancel               *Stop             `json:"cancel,omitempty"`
+	Promoted             int               `json:"promoted,omitempty"` // the highest batch that was promoted
+	AnsweredBreach       uint64            `json:"cleared,omitempty"`  // breaches up to this number were answered
+	Rollback             *RollbackRef      `json:"rollback,omitempty"`
+	RollbackSpec         *RollbackSpec     `json:"template,omitempty"`   // of a rollback that a breach asks for
+	Rollbacks            int               `json:"rollbacks,omitempty"`  // rollback plans of this plan that were canceled
+	Orders               []Order           `json:"orders,omitempty"`     // not carried out yet, as far as the last verb knew
+	OrderCount           uint64            `json:"orderCount,omitempty"` // number of the last order ever given
+	PausedFor            time.Duration     `json:"pausedFor,omitempty"`  // how long the plan was paused, up to the last Resume
+	PlanTimeoutAccepted  bool              `json:"liftedPlan,omitempty"` // the plan's limit was lifted by Accept
+	BatchTimeoutAccepted int               `json:"lifted,omitempty"`     // one more than the batch whose limit was lifted by Accept
+	GateAccepted         int               `json:"gated,omitempty"`      // one more than the batch whose gate was passed by Accept
+	RolledBackBreach     uint64            `json:"undone,omitempty"`     // breaches up to this number had their rollback made, or found nothing to undo
+	Warnings             []string          `json:"warnings,omitempty"`   // about the policy; Edit renews them
+	Unlabeled            int               `json:"bare,omitempty"`       // agents without the label of the policy's budget
+	Readiness            *Readiness        `json:"readiness,omitempty"`  // what the last Precheck has found
+	Requests             []PastRequest     `json:"requests,omitempty"`   // the newest verbs that carried a request ID
 }
 
 // Stop is a Stamp with a mode: how a plan is canceled or rolled back.
 type Stop struct {
-	Stamp
+	Audit
 	Interrupt bool `json:"interrupt,omitempty"` // end the calls in flight; otherwise they drain
 }
 
@@ -111,8 +111,8 @@ type Stop struct {
 type RollbackRef struct {
 	ID      string       `json:"id"`
 	Spec    RollbackSpec `json:"spec"`
-	Frozen  Stamp        `json:"frozen"`
-	Wanted  *Stamp       `json:"wanted,omitempty"`  // Rollback was accepted: the engine makes the plan and starts it
+	Frozen  Audit        `json:"frozen"`
+	Wanted  *Audit       `json:"wanted,omitempty"`  // Rollback was accepted: the engine makes the plan and starts it
 	Started *Stop        `json:"started,omitempty"` // nil: not started; once it is set, the rollback is not taken back
 	Request string       `json:"request,omitempty"` // request ID of the Start that set Started, for the rollback plan's own commit
 	Done    time.Time    `json:"done,omitzero"`     // when the rollback plan completed
@@ -121,7 +121,7 @@ type RollbackRef struct {
 // Request remembers what was carried out under a request ID, so that it is not carried out twice. It is recorded with the
 // first commit of an operation, on the plan that the caller named, or by itself where the wish was fulfilled already.
 // Further commits of the operation do not look at it: they follow from the state of the two plans.
-type Request struct {
+type PastRequest struct {
 	ID   string `json:"id"`
 	Verb Verb   `json:"verb"`           // zero: Precheck
 	Plan string `json:"plan,omitempty"` // of Rollback and CreateRollback: ID of the rollback plan
@@ -134,7 +134,7 @@ type Order struct {
 	Kind    OrderKind `json:"kind"`
 	Agents  []string  `json:"agents,omitempty"`  // of retry and skip; none: all failed ones, for retry
 	Batches []int     `json:"batches,omitempty"` // of accept: the breached batches, -1 for the plan
-	By      Stamp     `json:"by"`
+	By      Audit     `json:"by"`
 }
 
 // OrderKind says what an Order does.
@@ -149,39 +149,39 @@ const (
 
 // Progress is the half of a plan's state that says what happened. Only the plan's owner writes it.
 type Progress struct {
-	Schema   int       `json:"schema"`
-	Owner    string    `json:"owner,omitempty"` // name of the engine that drives the plan
-	Life     string    `json:"life,omitempty"`  // tells engines apart that were given one name
-	At       time.Time `json:"at,omitzero"`     // of the last commit of an owner
-	Batch    int       `json:"batch"`           // the lowest batch that is not closed; len(batches) when all are
-	Counts   Counts    `json:"counts"`          // agents by status
-	Tasks    Counts    `json:"tasks"`           // tasks by status
-	Open     int       `json:"open"`            // agents that hold a slot
-	Touched  int       `json:"touched"`         // agents that may have been changed
-	Accepted int       `json:"accepted,omitempty"`
-	Row      int       `json:"row,omitempty"`      // agents that failed in a row
-	Halved   int       `json:"halved,omitempty"`   // how often Concurrency is halved
-	RateAt   int64     `json:"rateAt,omitempty"`   // until when the rate is used up, Unix nanoseconds
-	Late     bool      `json:"late,omitempty"`     // that the plan's limit has passed was told
-	Breaches []Breach  `json:"breaches,omitempty"` // the newest; those above Control.Cleared stand
-	Struck   uint64    `json:"struck,omitempty"`   // number of the last breach
-	Folded   uint64    `json:"folded,omitempty"`   // number of the last order carried out
-	Cursor   int       `json:"cursor,omitempty"`   // how far the order after Folded was carried out
-	Doubts   int       `json:"doubts,omitempty"`   // of a rollback: how many doubtful agents were looked up in the source
-	Inbox    uint64    `json:"inbox,omitempty"`    // number of the last message folded
-	Reached  int       `json:"reached"`            // the highest batch that was begun
-	EndedAt  time.Time `json:"endedAt,omitzero"`
-	End      Status    `json:"end,omitempty"` // completed or canceled, once ended
+	Schema              int       `json:"schema"`
+	Owner               string    `json:"owner,omitempty"` // name of the engine that drives the plan
+	Instance            string    `json:"life,omitempty"`  // tells engines apart that were given one name
+	At                  time.Time `json:"at,omitzero"`     // of the last commit of an owner
+	Batch               int       `json:"batch"`           // the lowest batch that is not closed; len(batches) when all are
+	Counts              Counts    `json:"counts"`          // agents by status
+	Tasks               Counts    `json:"tasks"`           // tasks by status
+	Open                int       `json:"open"`            // agents that hold a slot
+	Changed             int       `json:"touched"`         // agents that may have been changed
+	Accepted            int       `json:"accepted,omitempty"`
+	ConsecutiveFailures int       `json:"row,omitempty"`      // agents that failed in a row
+	Halved              int       `json:"halved,omitempty"`   // how often Concurrency is halved
+	RateAt              int64     `json:"rateAt,omitempty"`   // until when the rate is used up, Unix nanoseconds
+	TimeoutReported     bool      `json:"late,omitempty"`     // that the plan's limit has passed was told
+	Breaches            []Breach  `json:"breaches,omitempty"` // the newest; those above Control.Cleared stand
+	LastBreach          uint64    `json:"struck,omitempty"`   // number of the last breach
+	LastOrder           uint64    `json:"folded,omitempty"`   // number of the last order carried out
+	OrderCursor         int       `json:"cursor,omitempty"`   // how far the order after Folded was carried out
+	Confirmed           int       `json:"doubts,omitempty"`   // of a rollback: how many doubtful agents were looked up in the source
+	Inbox               uint64    `json:"inbox,omitempty"`    // number of the last message folded
+	Reached             int       `json:"reached"`            // the highest batch that was begun
+	EndedAt             time.Time `json:"endedAt,omitzero"`
+	End                 Status    `json:"end,omitempty"` // completed or canceled, once ended
 }
 
 // canMove reports whether a plan may have something to do for an owner.
 func (row *PlanRow) canMove() bool {
-	ordered := row.Control.OrderCount > row.Progress.Folded
+	ordered := row.Control.OrderCount > row.Progress.LastOrder
 	switch statusOf(&row.Control, &row.Progress) {
 	case StatusPending:
 		return ordered
 	case StatusPaused:
-		return ordered || row.Control.Rollback != nil || row.Progress.Owner == "" || !row.Control.Policy.Observe.None()
+		return ordered || row.Control.Rollback != nil || row.Progress.Owner == "" || !row.Control.Policy.Soak.None()
 	case StatusRunning, StatusPausing, StatusCanceling, StatusRollingBack:
 		return true
 	default:
@@ -193,7 +193,7 @@ func (row *PlanRow) canMove() bool {
 // its status. What others hold and what a Resume has to decide is not looked at.
 func legalNow(s *PlanSpec, c *Control, p *Progress) []Verb {
 	frozen, next := c.Rollback != nil, p.Reached+1
-	touched := p.Touched+p.Counts.Running > 0
+	touched := p.Changed+p.Counts.Running > 0
 	return slices.DeleteFunc(LegalVerbs(statusOf(c, p)), func(v Verb) bool {
 		switch v {
 		case VerbResume:
@@ -225,7 +225,7 @@ func cancelable(c *Control, p *Progress) bool {
 // standing returns the breach that has stood longest without an answer, or nil.
 func standing(c *Control, p *Progress) *Breach {
 	for i := range p.Breaches {
-		if p.Breaches[i].Number > c.Cleared {
+		if p.Breaches[i].Number > c.AnsweredBreach {
 			return &p.Breaches[i]
 		}
 	}
@@ -235,7 +235,7 @@ func standing(c *Control, p *Progress) *Breach {
 // undoing reports whether a standing breach wants a rollback that nobody has begun yet.
 func undoing(c *Control, p *Progress) bool {
 	for _, b := range p.Breaches {
-		if b.Number > c.Cleared && b.Number > c.Undone && b.Action == ActionRollback {
+		if b.Number > c.AnsweredBreach && b.Number > c.RolledBackBreach && b.Action == ActionRollback {
 			return true
 		}
 	}

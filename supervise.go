@@ -175,7 +175,7 @@ func (s *supervisor) wants(row *PlanRow) bool {
 	if s.e.with.Leaser == nil && s.fenced[row.ID] && row.Progress.Owner != s.e.opt.Name {
 		return false
 	}
-	if p := &row.Progress; p.Owner == s.e.opt.Name && p.Life != s.e.life && s.e.now().Before(s.shared[row.ID].until) {
+	if p := &row.Progress; p.Owner == s.e.opt.Name && p.Instance != s.e.life && s.e.now().Before(s.shared[row.ID].until) {
 		return false
 	}
 	if s.started[row.ID] == row.Revision || row.newer() {
@@ -228,7 +228,7 @@ func (s *supervisor) lose(ctx context.Context, id string) {
 		s.fenced = map[string]bool{}
 	}
 	s.fenced[id] = true
-	if err == nil && row.Progress.Owner == s.e.opt.Name && row.Progress.Life != s.e.life {
+	if err == nil && row.Progress.Owner == s.e.opt.Name && row.Progress.Instance != s.e.life {
 		s.share(ctx, id)
 	}
 }

@@ -32,7 +32,7 @@ func TestAFreshOwnerIsLeftAlone(t *testing.T) {
 		p, err := seed.Create(s.ctx, Spec{Name: "taken", ToVersion: "2", Agents: AgentIDs("ok-1")})
 		require.NoError(s, err)
 		id := p.ID
-		_, err = seed.Start(s.ctx, id, By{})
+		_, err = seed.Start(s.ctx, id, Request{})
 		require.NoError(s, err)
 		store := &takenStore{MemStore: mem, take: func() {
 			require.NoError(s, mem.Renew(s.ctx, "fresh", time.Hour))
@@ -76,13 +76,13 @@ func TestAVerbSeesWhatOthersSaid(t *testing.T) {
 		s.after(time.Second)
 		other := s.engine(s.store, nil, "two")
 		for range 3 {
-			s.said(s.e.Pause(s.ctx, id, By{}))
-			s.said(other.Resume(s.ctx, id, Decision{}, By{}))
-			s.said(s.e.Pause(s.ctx, id, By{}))
+			s.said(s.e.Pause(s.ctx, id, Request{}))
+			s.said(other.Resume(s.ctx, id, Decision{}, Request{}))
+			s.said(s.e.Pause(s.ctx, id, Request{}))
 			row, err := s.store.Plan(s.ctx, id)
 			require.NoError(s, err)
 			require.NotNil(s, row.Control.Paused, "it was told that the plan is paused")
-			s.said(other.Resume(s.ctx, id, Decision{}, By{}))
+			s.said(other.Resume(s.ctx, id, Decision{}, Request{}))
 		}
 		require.NoError(s, stop())
 	})

@@ -25,7 +25,7 @@ func (s *scene) startTasks(p Policy, agents ...Agent) string {
 	s.Helper()
 	plan, err := s.e.Create(s.ctx, Spec{Name: "test", FromVersion: "1", ToVersion: "2", Agents: listed(agents), Policy: p})
 	require.NoError(s, err)
-	_, err = s.e.Start(s.ctx, plan.ID, By{Actor: "ann"})
+	_, err = s.e.Start(s.ctx, plan.ID, Request{Actor: "ann"})
 	require.NoError(s, err)
 	return plan.ID
 }
@@ -40,7 +40,7 @@ func (s *scene) told(agent string) (out []string) {
 
 func (s *scene) failing(component string, err error) {
 	s.fleet.do = func(_ context.Context, a Attempt) (Result, bool, error) {
-		if !a.Rollback && a.Component.Name == component {
+		if !a.IsRollback && a.Component.Name == component {
 			return Result{}, true, err
 		}
 		return Result{}, false, nil
@@ -60,7 +60,7 @@ func TestTasksAreDoneInOrder(t *testing.T) {
 		require.Equal(s, []int{2, 6}, []int{p.Counts.Succeeded, p.Tasks.Succeeded})
 		task := s.agent(id, "b").Tasks[2]
 		require.Equal(s, []string{"c2", "i2", "1.2", "2.2"}, []string{task.Component.Name, task.Component.Instance, task.From, task.Target})
-		require.True(s, task.Touched)
+		require.True(s, task.Changed)
 		require.Len(s, s.events(id, EventTaskStarted), 6)
 	})
 }
@@ -76,7 +76,7 @@ func TestAnAgentFailsOnceAndGoesOnAtTheFailedTask(t *testing.T) {
 		require.Equal(s, ReasonAgentFailed, s.agent(id, "a").Tasks[2].Reason)
 
 		s.fleet.do = nil
-		_, err := s.e.Resume(s.ctx, id, RetryFailed(), By{})
+		_, err := s.e.Resume(s.ctx, id, RetryFailed(), Request{})
 		require.NoError(s, err)
 		require.Equal(s, StatusCompleted, s.drive(id).Status)
 		require.Equal(s, []string{"a c0 1>2", "a c1 1.1>2.1", "a c1 1.1>2.1", "a c2 1.2>2.2"}, s.told("a"), "what is done is not done again")
@@ -87,7 +87,7 @@ func TestARollbackTakesTasksBackInReverse(t *testing.T) {
 	inScene(t, func(s *scene) {
 		s.fleet.do = func(_ context.Context, a Attempt) (Result, bool, error) {
 			switch {
-			case a.Rollback:
+			case a.IsRollback:
 				return Result{}, false, nil
 			case a.Component.Name == "c1":
 				return Result{Unchanged: true}, true, nil
@@ -98,7 +98,7 @@ func TestARollbackTakesTasksBackInReverse(t *testing.T) {
 		}
 		id := s.startTasks(Policy{FailureThreshold: ptr(0.0), OnBreach: ActionRollback}, tasked(4, "a")...)
 		s.drive(id)
-		r := s.drive(s.plan(id).Rollback)
+		r := s.drive(s.plan(id).RollbackPlan)
 		require.Equal(s, StatusCompleted, r.Status)
 		require.Equal(s, []string{"a c2 2.2>1.2", "a c0 2>1"}, s.told("a")[3:], "c1 was not changed, c3 not begun")
 		require.Equal(s, []int{1, 2}, []int{r.Counts.Succeeded, r.Tasks.Succeeded})
@@ -126,7 +126,7 @@ func TestATaskInFlightThatChangedNothingIsNotTakenBack(t *testing.T) {
 				id := s.startTasks(Policy{FailureThreshold: ptr(1.0)}, tasked(2, "a")...)
 				s.run(s.e)
 				s.after(10 * time.Second) // c0 is done, c1 is in flight
-				r, err := s.e.Rollback(s.ctx, id, RollbackSpec{}, By{})
+				r, err := s.e.Rollback(s.ctx, id, RollbackSpec{}, Request{})
 				require.NoError(s, err)
 				require.Equal(s, 2, r.Tasks.Pending, "nobody knows yet")
 				s.after(5 * time.Minute)
@@ -160,20 +160,20 @@ func TestAnAgentBetweenTwoTasksMayBeSkipped(t *testing.T) {
 		id := s.startTasks(Policy{}, tasked(3, "a")...)
 		s.run(s.e)
 		s.after(time.Second / 2)
-		_, err := s.e.Pause(s.ctx, id, By{})
+		_, err := s.e.Pause(s.ctx, id, Request{})
 		require.NoError(s, err)
 		s.after(time.Minute)
 		require.Equal(s, TaskWaiting, s.agent(id, "a").Status)
 		require.Contains(s, strings.Join(s.reasons(id), " "), "paused")
-		_, err = s.e.Skip(s.ctx, id, []string{"a"}, By{Actor: "ann"})
+		_, err = s.e.Skip(s.ctx, id, []string{"a"}, Request{Actor: "ann"})
 		require.NoError(s, err)
-		_, err = s.e.Resume(s.ctx, id, Decision{}, By{})
+		_, err = s.e.Resume(s.ctx, id, Decision{}, Request{})
 		require.NoError(s, err)
 		s.after(time.Minute)
 		s.status(id, StatusCompleted)
 		a := s.agent(id, "a")
 		require.Equal(s, TaskSkipped, a.Status)
-		require.True(s, a.Touched)
+		require.True(s, a.Changed)
 		require.Equal(s, []TaskStatus{TaskSucceeded, TaskSkipped, TaskSkipped}, []TaskStatus{a.Tasks[0].Status, a.Tasks[1].Status, a.Tasks[2].Status})
 		require.Len(s, s.fleet.made("a"), 1)
 	})
@@ -182,7 +182,7 @@ func TestAnAgentBetweenTwoTasksMayBeSkipped(t *testing.T) {
 // A report about a task that is done says nothing of the call that is out for the next one, whose number is the same.
 func TestAReportOfADoneTaskEndsNoOtherCall(t *testing.T) {
 	inScene(t, func(s *scene) {
-		s.use(Waiting(func(context.Context, Attempt) error { return nil }))
+		s.use(Async(func(context.Context, Attempt) error { return nil }))
 		id := s.startTasks(Policy{}, tasked(2, "a")...)
 		s.run(s.e)
 		report := func(task int) {
@@ -221,7 +221,7 @@ func TestResolver(t *testing.T) {
 		require.Equal(s, []int{2, 1, 1}, []int{len(all["fail-1"].Tasks), len(all["plain"].Tasks), len(all["own"].Tasks)})
 		require.Zero(s, all["plain"].Tasks[0].Component)
 
-		_, err = s.e.Start(s.ctx, p.ID, By{})
+		_, err = s.e.Start(s.ctx, p.ID, Request{})
 		require.NoError(s, err)
 		s.drive(p.ID)
 		require.Len(s, asked, 2, "the answer is stored")

@@ -103,7 +103,7 @@ func trial(ctx context.Context, spec Spec, fleet SimFleet, o SimOptions) (Trial,
 	}
 	st := s.plans[0].session.st
 	t := Trial{
-		Status: st.status(), Stop: stop, Failed: st.p.Counts.Bad(), Touched: st.p.Touched,
+		Status: st.status(), Stop: stop, Failed: st.p.Counts.Bad(), Touched: st.p.Changed,
 		Took: s.clock.now.Sub(o.Start), Calls: s.calls,
 	}
 	switch {

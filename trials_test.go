@@ -21,12 +21,12 @@ func tried(t *testing.T, p Policy, m AgentModel, o TrialOptions, agents int) *Tr
 func TestTrialsAreRepeatable(t *testing.T) {
 	m := AgentModel{Fails: 0.05, Flaky: 0.1, Latency: Latency{Median: time.Minute, P99: 10 * time.Minute}}
 	o := TrialOptions{Runs: 60, Seed: 7, Sim: SimOptions{Accept: true}}
-	one := tried(t, Policy{Retry: Retry{Max: 1}}, m, o, 100)
+	one := tried(t, Policy{Retry: RetryPolicy{Max: 1}}, m, o, 100)
 	old := runtime.GOMAXPROCS(1)
 	defer runtime.GOMAXPROCS(old)
-	require.Equal(t, one, tried(t, Policy{Retry: Retry{Max: 1}}, m, o, 100), "on one processor")
+	require.Equal(t, one, tried(t, Policy{Retry: RetryPolicy{Max: 1}}, m, o, 100), "on one processor")
 	o.Seed = 8
-	require.NotEqual(t, one, tried(t, Policy{Retry: Retry{Max: 1}}, m, o, 100))
+	require.NotEqual(t, one, tried(t, Policy{Retry: RetryPolicy{Max: 1}}, m, o, 100))
 }
 
 // With a threshold that tolerates everything, what fails is what the model says.
@@ -46,7 +46,7 @@ func TestTrialsFollowTheModel(t *testing.T) {
 		Runs: 400, Mean: float64(20 * time.Minute), P50: 20 * time.Minute, P90: 20 * time.Minute, P99: 20 * time.Minute, Max: 20 * time.Minute,
 	}, r.Took())
 
-	flaky := tried(t, Policy{FailureThreshold: &all, Retry: Retry{Max: 1}}, AgentModel{Flaky: 0.3}, o, 100)
+	flaky := tried(t, Policy{FailureThreshold: &all, Retry: RetryPolicy{Max: 1}}, AgentModel{Flaky: 0.3}, o, 100)
 	require.InDelta(t, 9, flaky.Failed().Mean, 0.6, "both attempts fail with 0.3 × 0.3")
 }
 
@@ -105,7 +105,7 @@ func TestTrialsAreChecked(t *testing.T) {
 	}{
 		{spec, nil, TrialOptions{}, "model"},
 		{spec, model, TrialOptions{Runs: -1}, "runs"},
-		{spec, model, TrialOptions{Sim: SimOptions{Limit: -1}}, "limit"},
+		{spec, model, TrialOptions{Sim: SimOptions{MaxTime: -1}}, "limit"},
 		{spec, SameAgents(AgentModel{Fails: math.NaN()}), TrialOptions{}, "model.fails"},
 		{spec, SameAgents(AgentModel{Flaky: 2}), TrialOptions{}, "model.flaky"},
 		{spec, SameAgents(AgentModel{Latency: Latency{Median: -1}}), TrialOptions{}, "model.latency.median"},

@@ -51,9 +51,9 @@ func TestStallLongerThanTheLease(t *testing.T) {
 		want Status
 	}{
 		"nothing": {func(*scene, string) error { return nil }, StatusCompleted},
-		"pause":   {func(s *scene, id string) error { _, err := s.e.Pause(s.ctx, id, By{}); return err }, StatusPaused},
-		"cancel":  {func(s *scene, id string) error { _, err := s.e.Cancel(s.ctx, id, false, By{}); return err }, StatusCanceled},
-		"interrupt": {func(s *scene, id string) error { _, err := s.e.Cancel(s.ctx, id, true, By{}); return err },
+		"pause":   {func(s *scene, id string) error { _, err := s.e.Pause(s.ctx, id, Request{}); return err }, StatusPaused},
+		"cancel":  {func(s *scene, id string) error { _, err := s.e.Cancel(s.ctx, id, false, Request{}); return err }, StatusCanceled},
+		"interrupt": {func(s *scene, id string) error { _, err := s.e.Cancel(s.ctx, id, true, Request{}); return err },
 			StatusCanceled},
 	}
 	for _, stall := range []time.Duration{2 * time.Second, 7 * time.Second, 8 * time.Second, 9300 * time.Millisecond, 21 * time.Second} { // the lease is 5 s

@@ -27,23 +27,23 @@ func putInto() map[Status]func(*scene) string {
 			id := s.start(Policy{FailureThreshold: ptr(1.0)}, Shape{Size: 2}, "fail-1", "ok-2", "ok-3", "ok-4")
 			stop := s.run(s.e)
 			s.after(500 * time.Millisecond)
-			s.said(s.e.Pause(s.ctx, id, By{}))
+			s.said(s.e.Pause(s.ctx, id, Request{}))
 			s.after(2 * time.Second)
 			require.NoError(s, stop())
 			return id
 		},
 		StatusCanceling: func(s *scene) string {
-			return s.moved(StatusRunning, func(s *scene, id string) (Plan, error) { return s.e.Cancel(s.ctx, id, false, By{}) })
+			return s.moved(StatusRunning, func(s *scene, id string) (Plan, error) { return s.e.Cancel(s.ctx, id, false, Request{}) })
 		},
 		StatusCanceled: func(s *scene) string {
-			return s.moved(StatusPaused, func(s *scene, id string) (Plan, error) { return s.e.Cancel(s.ctx, id, false, By{}) })
+			return s.moved(StatusPaused, func(s *scene, id string) (Plan, error) { return s.e.Cancel(s.ctx, id, false, Request{}) })
 		},
 		StatusRollingBack: func(s *scene) string {
-			return s.moved(StatusRunning, func(s *scene, id string) (Plan, error) { return s.e.Rollback(s.ctx, id, RollbackSpec{}, By{}) })
+			return s.moved(StatusRunning, func(s *scene, id string) (Plan, error) { return s.e.Rollback(s.ctx, id, RollbackSpec{}, Request{}) })
 		},
 		StatusRolledBack: func(s *scene) string {
-			id := s.moved(StatusPaused, func(s *scene, id string) (Plan, error) { return s.e.Rollback(s.ctx, id, RollbackSpec{}, By{}) })
-			require.Equal(s, StatusCompleted, s.drive(s.plan(id).Rollback).Status)
+			id := s.moved(StatusPaused, func(s *scene, id string) (Plan, error) { return s.e.Rollback(s.ctx, id, RollbackSpec{}, Request{}) })
+			require.Equal(s, StatusCompleted, s.drive(s.plan(id).RollbackPlan).Status)
 			return id
 		},
 		StatusCompleted: func(s *scene) string {
@@ -56,7 +56,7 @@ func putInto() map[Status]func(*scene) string {
 
 func (s *scene) in(st Status) string { return putInto()[st](s) }
 
-func pauseIt(s *scene, id string) (Plan, error) { return s.e.Pause(s.ctx, id, By{}) }
+func pauseIt(s *scene, id string) (Plan, error) { return s.e.Pause(s.ctx, id, Request{}) }
 
 func (s *scene) moved(from Status, say func(*scene, string) (Plan, error)) string {
 	id := s.in(from)
@@ -72,31 +72,33 @@ func (s *scene) said(p Plan, err error) Plan {
 
 // say is one legal way to say each verb.
 var say = map[Verb]func(s *scene, id string) (Plan, error){
-	VerbStart:  func(s *scene, id string) (Plan, error) { return s.e.Start(s.ctx, id, By{}) },
+	VerbStart:  func(s *scene, id string) (Plan, error) { return s.e.Start(s.ctx, id, Request{}) },
 	VerbPause:  pauseIt,
-	VerbResume: func(s *scene, id string) (Plan, error) { return s.e.Resume(s.ctx, id, Decision{}, By{}) },
+	VerbResume: func(s *scene, id string) (Plan, error) { return s.e.Resume(s.ctx, id, Decision{}, Request{}) },
 	VerbCancel: func(s *scene, id string) (Plan, error) {
-		return s.e.Cancel(s.ctx, id, s.plan(id).Status == StatusCanceling, By{})
+		return s.e.Cancel(s.ctx, id, s.plan(id).Status == StatusCanceling, Request{})
 	},
-	VerbPromote: func(s *scene, id string) (Plan, error) { return s.e.Promote(s.ctx, id, 1, By{}) },
+	VerbPromote: func(s *scene, id string) (Plan, error) { return s.e.Promote(s.ctx, id, 1, Request{}) },
 	VerbSkip: func(s *scene, id string) (Plan, error) {
 		all := s.agents(id)
 		for _, name := range slices.Sorted(maps.Keys(all)) {
 			if all[name].Status == TaskPending || all[name].Status == TaskCanceled {
-				return s.e.Skip(s.ctx, id, []string{name}, By{})
+				return s.e.Skip(s.ctx, id, []string{name}, Request{})
 			}
 		}
-		return s.e.Skip(s.ctx, id, []string{"ok-2"}, By{})
+		return s.e.Skip(s.ctx, id, []string{"ok-2"}, Request{})
 	},
-	VerbRetry: func(s *scene, id string) (Plan, error) { return s.e.Retry(s.ctx, id, nil, By{}) },
+	VerbRetry: func(s *scene, id string) (Plan, error) { return s.e.Retry(s.ctx, id, nil, Request{}) },
 	VerbEdit: func(s *scene, id string) (Plan, error) {
-		return s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency++ }, By{})
+		return s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency++ }, Request{})
 	},
 	VerbAnnotate: func(s *scene, id string) (Plan, error) {
-		return s.e.Annotate(s.ctx, id, map[string]string{"n": strconv.FormatUint(s.plan(id).Control, 10)}, nil, By{})
+		return s.e.Annotate(s.ctx, id, map[string]string{"n": strconv.FormatUint(s.plan(id).Generation, 10)}, nil, Request{})
 	},
-	VerbCreateRollback: func(s *scene, id string) (Plan, error) { return s.e.CreateRollback(s.ctx, id, RollbackSpec{}, By{}) },
-	VerbRollback:       func(s *scene, id string) (Plan, error) { return s.e.Rollback(s.ctx, id, RollbackSpec{}, By{}) },
+	VerbCreateRollback: func(s *scene, id string) (Plan, error) {
+		return s.e.CreateRollback(s.ctx, id, RollbackSpec{}, Request{})
+	},
+	VerbRollback: func(s *scene, id string) (Plan, error) { return s.e.Rollback(s.ctx, id, RollbackSpec{}, Request{}) },
 }
 
 // fulfilled are the wishes that are fulfilled already: success, and nothing is written.
@@ -191,16 +193,16 @@ func TestVerbsTwice(t *testing.T) {
 	twice(StatusPending, say[VerbStart])
 	twice(StatusRunning, say[VerbPause])
 	twice(StatusPaused, say[VerbResume])
-	twice(StatusRunning, func(s *scene, id string) (Plan, error) { return s.e.Cancel(s.ctx, id, true, By{}) })
-	twice(StatusRunning, func(s *scene, id string) (Plan, error) { return s.e.Cancel(s.ctx, id, false, By{}) })
+	twice(StatusRunning, func(s *scene, id string) (Plan, error) { return s.e.Cancel(s.ctx, id, true, Request{}) })
+	twice(StatusRunning, func(s *scene, id string) (Plan, error) { return s.e.Cancel(s.ctx, id, false, Request{}) })
 	twice(StatusPaused, say[VerbPromote])
 	twice(StatusPaused, say[VerbCreateRollback])
 	twice(StatusPaused, say[VerbRollback])
 	twice(StatusPending, func(s *scene, id string) (Plan, error) {
-		return s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency = 7 }, By{})
+		return s.e.Edit(s.ctx, id, func(p *Policy) { p.Concurrency = 7 }, Request{})
 	})
 	twice(StatusPending, func(s *scene, id string) (Plan, error) {
-		return s.e.Annotate(s.ctx, id, map[string]string{"a": "b"}, nil, By{})
+		return s.e.Annotate(s.ctx, id, map[string]string{"a": "b"}, nil, Request{})
 	})
 }
 
@@ -210,8 +212,8 @@ func TestCancelAfterInterruptCannotDrain(t *testing.T) {
 		id := s.start(Policy{}, Shape{}, "stuck-1")
 		s.run(s.e)
 		s.after(time.Second)
-		s.said(s.e.Cancel(s.ctx, id, true, By{}))
-		_, err := s.e.Cancel(s.ctx, id, false, By{})
+		s.said(s.e.Cancel(s.ctx, id, true, Request{}))
+		_, err := s.e.Cancel(s.ctx, id, false, Request{})
 		require.ErrorIs(s, err, ErrState)
 		require.ErrorContains(s, err, "its calls are being interrupted already")
 		s.after(10 * time.Second)
@@ -223,9 +225,9 @@ func TestCancelAfterInterruptCannotDrain(t *testing.T) {
 
 func TestPromoteNamesTheNextBatch(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.create(Policy{Hold: Hold{Every: true}}, Shape{Size: 1}, names("ok", 3)...).ID
+		id := s.create(Policy{Hold: Hold{All: true}}, Shape{Size: 1}, names("ok", 3)...).ID
 		for batch, hint := range map[int]string{0: "batch 0 was named, batch 1 is the next", 2: "batch 2 was named, batch 1 is the next", -1: "batch -1 was named"} {
-			_, err := s.e.Promote(s.ctx, id, batch, By{})
+			_, err := s.e.Promote(s.ctx, id, batch, Request{})
 			require.ErrorIs(s, err, ErrState)
 			require.ErrorContains(s, err, hint)
 		}
@@ -235,13 +237,13 @@ func TestPromoteNamesTheNextBatch(t *testing.T) {
 func TestRequestIDs(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.in(StatusPending)
-		s.said(s.e.Start(s.ctx, id, By{Request: "r1"}))
-		s.said(s.e.Pause(s.ctx, id, By{Request: "r2"}))
-		s.said(s.e.Resume(s.ctx, id, Decision{}, By{}))
+		s.said(s.e.Start(s.ctx, id, Request{ID: "r1"}))
+		s.said(s.e.Pause(s.ctx, id, Request{ID: "r2"}))
+		s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
 		before := s.plan(id)
-		s.said(s.e.Pause(s.ctx, id, By{Request: "r2"})) // it was heard before: not carried out again
+		s.said(s.e.Pause(s.ctx, id, Request{ID: "r2"})) // it was heard before: not carried out again
 		require.Equal(s, before, s.plan(id))
-		s.said(s.e.Cancel(s.ctx, id, false, By{Request: "r2"})) // another verb is another request
+		s.said(s.e.Cancel(s.ctx, id, false, Request{ID: "r2"})) // another verb is another request
 		s.status(id, StatusCanceled)
 		var requests []string
 		for _, r := range s.log(id) {
@@ -254,26 +256,26 @@ func TestRequestIDs(t *testing.T) {
 func TestControlPrecondition(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.in(StatusPending)
-		at := s.plan(id).Control
-		_, err := s.e.Start(s.ctx, id, By{Control: at + 1})
+		at := s.plan(id).Generation
+		_, err := s.e.Start(s.ctx, id, Request{Generation: at + 1})
 		require.ErrorIs(s, err, ErrConflict)
 		require.ErrorContains(s, err, fmt.Sprintf("has control number %d, not %d", at, at+1))
 		s.status(id, StatusPending)
-		p := s.said(s.e.Start(s.ctx, id, By{Control: at}))
-		require.Equal(s, at+1, p.Control)
+		p := s.said(s.e.Start(s.ctx, id, Request{Generation: at}))
+		require.Equal(s, at+1, p.Generation)
 	})
 }
 
 func TestVerbsOfUnknownPlan(t *testing.T) {
 	inScene(t, func(s *scene) {
 		for verb, f := range map[Verb]func() error{
-			VerbStart: func() error { _, err := s.e.Start(s.ctx, "x", By{}); return err },
-			VerbPause: func() error { _, err := s.e.Pause(s.ctx, "x", By{}); return err },
+			VerbStart: func() error { _, err := s.e.Start(s.ctx, "x", Request{}); return err },
+			VerbPause: func() error { _, err := s.e.Pause(s.ctx, "x", Request{}); return err },
 			VerbResume: func() error {
-				_, err := s.e.Resume(s.ctx, "x", Decision{}, By{})
+				_, err := s.e.Resume(s.ctx, "x", Decision{}, Request{})
 				return err
 			},
-			VerbRollback: func() error { _, err := s.e.Rollback(s.ctx, "x", RollbackSpec{}, By{}); return err },
+			VerbRollback: func() error { _, err := s.e.Rollback(s.ctx, "x", RollbackSpec{}, Request{}); return err },
 		} {
 			err := f()
 			require.ErrorIs(s, err, ErrNotFound, verb)

@@ -11,7 +11,7 @@ import (
 
 // judge asks the verdicts of every batch whose failures changed, and of all that are at hand when the limits were edited.
 func (s *state) judge(now time.Time) {
-	if s.c.OrderCount > s.p.Folded || !judged(s.status()) {
+	if s.c.OrderCount > s.p.LastOrder || !judged(s.status()) {
 		return
 	}
 	s.consecutiveVerdict(now)
@@ -66,52 +66,52 @@ func (s *state) thresholdVerdict(b *batch, now time.Time) {
 // consecutiveVerdict strikes when more agents failed in a row than the policy allows; the count begins anew then.
 func (s *state) consecutiveVerdict(now time.Time) {
 	most := s.c.Policy.MaxConsecutive
-	if most == 0 || s.p.Row <= most {
+	if most == 0 || s.p.ConsecutiveFailures <= most {
 		return
 	}
-	text := fmt.Sprintf("%d in a row, %d may", s.p.Row, most)
-	s.p.Row = 0
+	text := fmt.Sprintf("%d in a row, %d may", s.p.ConsecutiveFailures, most)
+	s.p.ConsecutiveFailures = 0
 	s.strikeOrTell(Breach{Reason: ReasonConsecutive, Batch: -1, At: now, Action: s.c.Policy.OnBreach, Text: text})
 }
 
 // timeVerdicts strike when the plan, or its current batch, has taken longer than it may. A paused plan's time stands still.
 func (s *state) timeVerdicts(now time.Time) {
-	if s.c.Policy.PlanLimit == 0 && s.c.Policy.BatchLimit == 0 || s.status() != StatusRunning {
+	if s.c.Policy.PlanTimeout == 0 && s.c.Policy.BatchTimeout == 0 || s.status() != StatusRunning {
 		return
 	}
 	if at := planDeadline(&s.c); at.IsZero() || now.Before(at) {
-		s.p.Late = false // it has none, or was given more time
-	} else if !s.p.Late {
-		s.p.Late = true
-		s.strikeOrTell(Breach{Reason: ReasonPlanLimit, Batch: -1, At: now, Action: s.c.Policy.OnBreach, Text: s.c.Policy.PlanLimit.String()})
+		s.p.TimeoutReported = false // it has none, or was given more time
+	} else if !s.p.TimeoutReported {
+		s.p.TimeoutReported = true
+		s.strikeOrTell(Breach{Reason: ReasonPlanTimeout, Batch: -1, At: now, Action: s.c.Policy.OnBreach, Text: s.c.Policy.PlanTimeout.String()})
 	}
 	b := s.current()
 	if b == nil {
 		return
 	}
 	if at := batchDeadline(&s.c, &b.BatchRow); at.IsZero() || now.Before(at) {
-		b.Late = false
-	} else if !b.Late {
-		b.Late = true
+		b.TimeoutReported = false
+	} else if !b.TimeoutReported {
+		b.TimeoutReported = true
 		s.dirtyBatch(b)
-		s.strikeOrTell(Breach{Reason: ReasonBatchLimit, Batch: b.Index, At: now, Action: s.c.Policy.OnBreach, Text: s.c.Policy.BatchLimit.String()})
+		s.strikeOrTell(Breach{Reason: ReasonBatchTimeout, Batch: b.Index, At: now, Action: s.c.Policy.OnBreach, Text: s.c.Policy.BatchTimeout.String()})
 	}
 }
 
 // planDeadline is when the plan's limit passes, zero when it has none or it was lifted.
 func planDeadline(c *Control) time.Time {
-	if c.Policy.PlanLimit == 0 || c.LiftedPlan || c.Started == nil {
+	if c.Policy.PlanTimeout == 0 || c.PlanTimeoutAccepted || c.Started == nil {
 		return time.Time{}
 	}
-	return c.Started.At.Add(c.Policy.PlanLimit + c.PausedFor)
+	return c.Started.At.Add(c.Policy.PlanTimeout + c.PausedFor)
 }
 
 // batchDeadline is when a batch's limit passes, zero when it has none, it was lifted, or the batch is not open.
 func batchDeadline(c *Control, b *BatchRow) time.Time {
-	if c.Policy.BatchLimit == 0 || c.Lifted > b.Index || b.Status != BatchRunning && b.Status != BatchObserving {
+	if c.Policy.BatchTimeout == 0 || c.BatchTimeoutAccepted > b.Index || b.Status != BatchRunning && b.Status != BatchSoaking {
 		return time.Time{}
 	}
-	return b.StartedAt.Add(c.Policy.BatchLimit + c.PausedFor - b.PausedFor)
+	return b.StartedAt.Add(c.Policy.BatchTimeout + c.PausedFor - b.PausedFor)
 }
 
 // strikeOrTell strikes, or only tells when the policy is to go on.
@@ -185,7 +185,7 @@ func (s *state) foldRefusal(now time.Time) {
 // standsFor returns the standing breach of the same kind and place, or nil.
 func (s *state) standsFor(br Breach) *Breach {
 	for i := range s.p.Breaches {
-		if b := &s.p.Breaches[i]; b.Number > s.c.Cleared && b.Reason == br.Reason && b.Batch == br.Batch {
+		if b := &s.p.Breaches[i]; b.Number > s.c.AnsweredBreach && b.Reason == br.Reason && b.Batch == br.Batch {
 			return b
 		}
 	}
@@ -194,12 +194,12 @@ func (s *state) standsFor(br Breach) *Breach {
 
 // strike records a breach. A rollback of a rollback, or of nothing, is a pause.
 func (s *state) strike(br Breach) {
-	if br.Action == ActionRollback && (s.spec.Source != "" || s.p.Touched+s.p.Counts.Running == 0) {
+	if br.Action == ActionRollback && (s.spec.Source != "" || s.p.Changed+s.p.Counts.Running == 0) {
 		br.Action = ActionPause
 	}
 	s.pruneBreaches()
-	s.p.Struck++
-	br.Number = s.p.Struck
+	s.p.LastBreach++
+	br.Number = s.p.LastBreach
 	s.p.Breaches = append(s.p.Breaches, br)
 	s.fx.bump = true
 	s.event(Event{Kind: EventBreach, Batch: br.Batch, Number: br.Failed, Reason: br.Reason, Text: br.String()})
@@ -211,5 +211,5 @@ func tooManyText(n, most int) string {
 
 // pruneBreaches forgets breaches that were answered.
 func (s *state) pruneBreaches() {
-	s.p.Breaches = slices.DeleteFunc(slices.Clone(s.p.Breaches), func(b Breach) bool { return b.Number <= s.c.Cleared })
+	s.p.Breaches = slices.DeleteFunc(slices.Clone(s.p.Breaches), func(b Breach) bool { return b.Number <= s.c.AnsweredBreach })
 }

@@ -11,7 +11,7 @@ import (
 func judging(change func(*state)) *state {
 	s := &state{
 		spec: PlanSpec{Agents: 20, Batches: 2}, batches: map[int]*batch{},
-		c: Control{Started: &Stamp{}, Policy: Policy{FailureThreshold: ptr(0.2)}.withDefaults()},
+		c: Control{Started: &Audit{}, Policy: Policy{FailureThreshold: ptr(0.2)}.withDefaults()},
 	}
 	s.p.Counts = Counts{Pending: 20}
 	s.batches[0] = &batch{BatchRow: BatchRow{Index: 0, Size: 10, Status: BatchRunning, Counts: Counts{Pending: 10}}}
@@ -22,7 +22,7 @@ func judging(change func(*state)) *state {
 
 func TestThresholdVerdict(t *testing.T) {
 	fails := func(n int) func(*state) {
-		return func(s *state) { s.batches[0].Counts.Failed, s.p.Counts.Failed, s.p.Touched = n, n, n }
+		return func(s *state) { s.batches[0].Counts.Failed, s.p.Counts.Failed, s.p.Changed = n, n, n }
 	}
 	and := func(fs ...func(*state)) func(*state) {
 		return func(s *state) {
@@ -46,7 +46,7 @@ func TestThresholdVerdict(t *testing.T) {
 		{"of the plan, tolerated", and(fails(4), func(s *state) { s.c.Policy.Scope = ScopePlan }), "", 0, false},
 		{"of the plan", and(fails(5), func(s *state) { s.c.Policy.Scope = ScopePlan }), "Failure threshold exceeded: 5 of 20 failed, tolerates 4", ActionPause, true},
 		{"rolls back", and(fails(3), func(s *state) { s.c.Policy.OnBreach = ActionRollback }), "Failure threshold exceeded: 3 of 10 failed in batch 0, tolerates 2", ActionRollback, true},
-		{"rolls back nothing", and(fails(3), func(s *state) { s.c.Policy.OnBreach, s.p.Touched = ActionRollback, 0 }), "Failure threshold exceeded: 3 of 10 failed in batch 0, tolerates 2", ActionPause, true},
+		{"rolls back nothing", and(fails(3), func(s *state) { s.c.Policy.OnBreach, s.p.Changed = ActionRollback, 0 }), "Failure threshold exceeded: 3 of 10 failed in batch 0, tolerates 2", ActionPause, true},
 		{"of a rollback never rolls back", and(fails(3), func(s *state) { s.c.Policy.OnBreach, s.spec.Source = ActionRollback, "x" }), "Failure threshold exceeded: 3 of 10 failed in batch 0, tolerates 2", ActionPause, true},
 		{"continues", and(fails(3), func(s *state) { s.c.Policy.OnBreach = ActionContinue }), "", 0, false},
 	} {
@@ -76,7 +76,7 @@ func TestVerdictStrikesOnce(t *testing.T) {
 	require.Len(t, s.p.Breaches, 1)
 	require.Equal(t, 4, s.p.Breaches[0].Failed)
 	require.Equal(t, events+1, s.fx.log.events)
-	s.c.Cleared = 1 // answered, and exceeded anew
+	s.c.AnsweredBreach = 1 // answered, and exceeded anew
 	s.thresholdVerdict(s.batches[0], stamp(noon))
 	require.Len(t, s.p.Breaches, 1)
 	require.Equal(t, uint64(2), s.p.Breaches[0].Number)
@@ -103,23 +103,23 @@ func TestScopePlan(t *testing.T) {
 		p := s.drive(id)
 		require.Equal(s, StatusPaused, p.Status, "4 of 7")
 		require.Equal(s, -1, p.Breaches[0].Batch)
-		s.said(s.e.Resume(s.ctx, id, Accept(4), By{}))
+		s.said(s.e.Resume(s.ctx, id, Accept(4), Request{}))
 		require.Equal(s, StatusCompleted, s.drive(id).Status)
 	})
 }
 
 func TestSecondBreachLosesNothing(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.start(Policy{Concurrency: 2, FailureThreshold: ptr(0.0), AttemptLimit: time.Minute, MaxAbandoned: 1}, Shape{}, "stuck-1", "stuck-2", "ok-3")
+		id := s.start(Policy{Concurrency: 2, FailureThreshold: ptr(0.0), AttemptTimeout: time.Minute, MaxAbandoned: 1}, Shape{}, "stuck-1", "stuck-2", "ok-3")
 		s.run(s.e)
 		s.after(2 * time.Minute)
 		p := s.plan(id)
 		require.Equal(s, StatusPaused, p.Status)
 		require.Len(s, p.Breaches, 2, "the threshold's, and that of the abandoned")
-		s.said(s.e.Pause(s.ctx, id, By{}))
+		s.said(s.e.Pause(s.ctx, id, Request{}))
 		require.Len(s, s.plan(id).Breaches, 2, "neither overwrites the other")
 		require.NotNil(s, s.plan(id).Paused)
-		s.said(s.e.Resume(s.ctx, id, Accept(2), By{}))
+		s.said(s.e.Resume(s.ctx, id, Accept(2), Request{}))
 		s.fleet.free()
 		s.after(5 * time.Second)
 		s.status(id, StatusCompleted)

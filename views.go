@@ -11,16 +11,16 @@ func planOf(row *PlanRow) Plan {
 		ToVersion: s.ToVersion, ToRelease: s.ToRelease, CreatedBy: s.CreatedBy, CreatedAt: s.CreatedAt,
 		EndedAt: p.EndedAt, Labels: cloneMap(s.Labels), Annotations: cloneMap(c.Annotations),
 		Policy: c.Policy.withDefaults(), Status: st, Agents: s.Agents, Batches: s.Batches,
-		Batch: min(p.Batch, p.Reached), Counts: ended(p.Counts, st), Tasks: ended(p.Tasks, st), Touched: p.Touched,
+		Batch: min(p.Batch, p.Reached), Counts: ended(p.Counts, st), Tasks: ended(p.Tasks, st), Changed: p.Changed,
 		Source: s.Source, Warnings: slices.Concat(s.Warnings, c.Warnings), Owner: p.Owner, Components: slices.Clone(s.Components),
-		Control: row.ControlNumber, Revision: row.Revision, Readiness: c.Readiness.clone(),
+		Generation: row.ControlNumber, Revision: row.Revision, Readiness: c.Readiness.clone(),
 	}
-	if t := c.Template; t != nil {
+	if t := c.RollbackSpec; t != nil {
 		own := t.clone()
 		if own.Policy != nil {
 			*own.Policy = own.Policy.withDefaults()
 		}
-		plan.Template = &own
+		plan.RollbackSpec = &own
 	}
 	if c.Started != nil {
 		plan.StartedAt = c.Started.At
@@ -33,12 +33,12 @@ func planOf(row *PlanRow) Plan {
 		}
 	}
 	for _, b := range p.Breaches {
-		if b.Number > c.Cleared {
+		if b.Number > c.AnsweredBreach {
 			plan.Breaches = append(plan.Breaches, b)
 		}
 	}
 	if r := c.Rollback; r != nil {
-		plan.Rollback = r.ID
+		plan.RollbackPlan = r.ID
 		if !r.Done.IsZero() {
 			plan.EndedAt = r.Done
 		}
@@ -67,7 +67,7 @@ func batchOf(b *BatchRow, st Status, threshold float64) Batch {
 	out := Batch{
 		Index: b.Index, Name: b.Name, Size: b.Size, Status: b.Status, Tolerated: Tolerated(threshold, b.Size),
 		Accepted: b.Accepted, Counts: ended(b.Counts, st), Tasks: ended(b.Tasks, st),
-		StartedAt: b.StartedAt, SettledAt: b.SettledAt, CompletedAt: b.ClosedAt,
+		StartedAt: b.StartedAt, FinishedAt: b.FinishedAt, CompletedAt: b.ClosedAt,
 	}
 	if gone(st) && b.Status != BatchCompleted {
 		out.Status = BatchCanceled
@@ -81,7 +81,7 @@ func agentOf(a *AgentInfo, r *AgentRow, s *PlanSpec, st Status, room []Task) {
 	*a = AgentInfo{
 		ID: r.Agent.ID, Batch: r.Batch, Ordinal: r.Ordinal, Version: r.previous(s),
 		Labels: cloneMap(r.Agent.Labels), Status: r.State.Status,
-		Touched: r.State.Flags&AgentTouched != 0, AtTarget: r.State.Flags&AgentAtTarget != 0,
+		Changed: r.State.Flags&AgentChanged != 0, AtTarget: r.State.Flags&AgentAtTarget != 0,
 		Unhealthy: r.State.Flags&AgentUnhealthy != 0, Tasks: room[:n:n],
 	}
 	if gone(st) && a.Status == TaskPending {
@@ -90,7 +90,7 @@ func agentOf(a *AgentInfo, r *AgentRow, s *PlanSpec, st Status, room []Task) {
 	for i := range a.Tasks {
 		t := &a.Tasks[i]
 		*t = taskOf(r.State.task(i), s.task(&r.Agent, i))
-		t.Touched = r.State.touched(i)
+		t.Changed = r.State.touched(i)
 		if gone(st) && t.Status == TaskPending {
 			t.Status = TaskCanceled
 		}
@@ -101,12 +101,12 @@ func taskOf(t *TaskState, work TaskSpec) Task {
 	out := Task{
 		Component: work.Component, From: work.FromVersion, FromRelease: work.FromRelease,
 		Target: work.ToVersion, TargetRelease: work.ToRelease,
-		Status: t.Status, Reason: t.Why, Touched: t.Touched, Attempts: int(t.Number), StartedAt: stamp(t.Started),
+		Status: t.Status, Reason: t.Why, Changed: t.Changed, Attempts: int(t.Number), StartedAt: stamp(t.Started),
 	}
 	switch {
 	case t.Status == TaskWaiting:
 		out.DueAt = stamp(t.Ended)
-	case t.Status.Settled():
+	case t.Status.Finished():
 		out.EndedAt = stamp(t.Ended)
 	}
 	if t.More != nil {

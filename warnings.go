@@ -41,10 +41,10 @@ func slowRollback(p, source *Policy) []string {
 	if len(p.Windows) > 0 && reflect.DeepEqual(p.Windows, source.Windows) {
 		kept = append(kept, "windows")
 	}
-	if o := p.Observe; !o.None() && o == source.Observe {
-		kept = append(kept, fmt.Sprintf("observe (%s after each batch)", o.Wait+o.Stable))
+	if o := p.Soak; !o.None() && o == source.Soak {
+		kept = append(kept, fmt.Sprintf("observe (%s after each batch)", o.Duration+o.Stable))
 	}
-	if p.Hold.Every && source.Hold.Every {
+	if p.Hold.All && source.Hold.All {
 		kept = append(kept, "hold.every (each batch waits for Promote)")
 	}
 	if p.Reserve && source.Reserve {

@@ -37,7 +37,7 @@ func TestRecordWithALargeNumber(t *testing.T) {
 // The events of a simulation and its rollback plan are in the order of time, however far apart.
 func TestTimelineOfAMonthIsInOrder(t *testing.T) {
 	t.Parallel()
-	s := simSpec(Policy{OnBreach: ActionRollback, FailureThreshold: ptr(0.0), Observe: Observe{Wait: 30 * 24 * time.Hour}}, append(ids("ok", 2), ids("fail", 2)...)...)
+	s := simSpec(Policy{OnBreach: ActionRollback, FailureThreshold: ptr(0.0), Soak: Soak{Duration: 30 * 24 * time.Hour}}, append(ids("ok", 2), ids("fail", 2)...)...)
 	s.Shape.Size = 2
 	sim := simulate(t, s, simFail, SimOptions{})
 	require.NotNil(t, sim.Rollback)

@@ -31,7 +31,7 @@ type Window struct {
 	// Zone is the IANA name of the zone of Days and Start, such as "Europe/Berlin". Empty means UTC.
 	Zone string `json:"zone,omitempty"`
 	// Margin is how much of Length must be left for an agent to be started. Each window has its own: that another one
-	// follows at once does not count. 0 or more, less than Length; 0 means up to the end. With less than the policy's AttemptLimit
+	// follows at once does not count. 0 or more, less than Length; 0 means up to the end. With less than the policy's AttemptTimeout
 	// a call may outlive the window.
 	Margin time.Duration `json:"margin,omitempty"`
 }

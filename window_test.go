@@ -279,7 +279,7 @@ func TestAPlanWaitsForItsWindow(t *testing.T) {
 		s.fleet.latency = 20 * time.Minute
 		id := s.start(Policy{
 			Concurrency: 2, Windows: []Window{{Start: 23 * hour, Length: 2 * hour, Margin: 10 * time.Minute, Zone: "Europe/Berlin"}},
-			FailureThreshold: ptr(1.0), Retry: Retry{Max: 1},
+			FailureThreshold: ptr(1.0), Retry: RetryPolicy{Max: 1},
 		}, Shape{Size: 10}, append(names("ok", 13), "flaky-1", "fail-2")...)
 		s.run(s.e)
 		s.after(hour)
@@ -320,10 +320,10 @@ func TestWindowsOfAPlanMayBeEdited(t *testing.T) {
 		s.run(s.e)
 		s.after(time.Minute)
 		require.Equal(s, []string{"window"}, s.reasons(id))
-		_, err := s.e.Edit(s.ctx, id, func(p *Policy) { p.Windows[0].Zone = "Mars/Olympus" }, By{})
+		_, err := s.e.Edit(s.ctx, id, func(p *Policy) { p.Windows[0].Zone = "Mars/Olympus" }, Request{})
 		require.ErrorIs(s, err, ErrInvalid)
 		require.Empty(s, s.plan(id).Policy.Windows[0].Zone, "what was refused has changed nothing")
-		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.Windows = nil }, By{}))
+		s.said(s.e.Edit(s.ctx, id, func(p *Policy) { p.Windows = nil }, Request{}))
 		s.after(5 * time.Second)
 		s.status(id, StatusCompleted)
 	})
@@ -407,12 +407,12 @@ func BenchmarkWindowLimit(b *testing.B) {
 func TestAWindowThatOpensTooLate(t *testing.T) {
 	inScene(t, func(s *scene) {
 		late := []Window{{Start: 12 * time.Hour, Length: time.Hour}} // the bubble's clock begins at midnight UTC
-		p := s.create(Policy{PlanLimit: 12 * time.Hour, Windows: late}, Shape{}, "ok-1")
-		_, err := s.e.Start(s.ctx, p.ID, By{})
+		p := s.create(Policy{PlanTimeout: 12 * time.Hour, Windows: late}, Shape{}, "ok-1")
+		_, err := s.e.Start(s.ctx, p.ID, Request{})
 		require.ErrorIs(s, err, ErrInvalid)
 		require.EqualError(s, err, "windows do not open before the plan's limit of 12h0m0s has passed; allowed: a window that opens earlier, or a longer planLimit")
 		s.stays(p.ID, StatusPending)
-		s.said(s.e.Edit(s.ctx, p.ID, func(p *Policy) { p.PlanLimit = 26 * time.Hour }, By{}))
-		s.said(s.e.Start(s.ctx, p.ID, By{}))
+		s.said(s.e.Edit(s.ctx, p.ID, func(p *Policy) { p.PlanTimeout = 26 * time.Hour }, Request{}))
+		s.said(s.e.Start(s.ctx, p.ID, Request{}))
 	})
 }

@@ -88,7 +88,7 @@ func (t *trial) takeCreate(ctx context.Context, d place.Database, n int) error {
 	_, err = t.take(work{
 		side: sideStart, x: n, tasks: n, meter: d.Meter(),
 		do: func() (uint64, error) {
-			_, err := e.Start(ctx, p.ID, ota.By{})
+			_, err := e.Start(ctx, p.ID, ota.Request{})
 			return 1, err
 		},
 		after: closeAndSettle(ctx, d, s),

@@ -162,11 +162,11 @@ func pauses(ctx context.Context, e *ota.Engine, id string, times int, run time.D
 	for range times {
 		time.Sleep(run + rand.N(run))
 		began := time.Now()
-		if _, err := e.Pause(ctx, id, ota.By{}); err != nil {
+		if _, err := e.Pause(ctx, id, ota.Request{}); err != nil {
 			return nil, err
 		}
 		took = append(took, time.Since(began).Seconds())
-		if _, err := e.Resume(ctx, id, ota.Decision{}, ota.By{}); err != nil {
+		if _, err := e.Resume(ctx, id, ota.Decision{}, ota.Request{}); err != nil {
 			return nil, err
 		}
 	}

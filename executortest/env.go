@@ -43,7 +43,7 @@ func (e *env) attempt(plan string, i int) ota.Attempt {
 // back is the first attempt to take a back again.
 func (e *env) back(a ota.Attempt) ota.Attempt {
 	a.Plan += "-back"
-	a.FromVersion, a.ToVersion, a.Rollback = a.ToVersion, a.FromVersion, true
+	a.FromVersion, a.ToVersion, a.IsRollback = a.ToVersion, a.FromVersion, true
 	return a
 }
 

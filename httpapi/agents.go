@@ -9,7 +9,7 @@ import (
 )
 
 // agents says a verb about some agents of a plan.
-func (c *call) agents(v ota.Verb, required bool, do func(context.Context, string, []string, ota.By) (ota.Plan, error)) error {
+func (c *call) agents(v ota.Verb, required bool, do func(context.Context, string, []string, ota.Request) (ota.Plan, error)) error {
 	var ids []string
 	given := false
 	return c.say(v, func(d *decoder) fields {
@@ -25,7 +25,7 @@ func (c *call) agents(v ota.Verb, required bool, do func(context.Context, string
 			return missing("agentIds")
 		}
 		return nil
-	}, func(p ota.Plan, by ota.By) (ota.Plan, error) {
+	}, func(p ota.Plan, by ota.Request) (ota.Plan, error) {
 		p, err := do(c.r.Context(), p.ID, ids, by)
 		if errors.Is(err, ota.ErrNotFound) { // the plan was found, so it is an agent that was not
 			made := problemOf(err)

@@ -150,25 +150,25 @@ func (h *Handler) lookup(ctx context.Context, id string) (ota.Plan, error) {
 }
 
 // verb is plan for requests that change it: If-Match is compared too.
-func (c *call) verb(id string, v ota.Verb) (ota.Plan, ota.By, error) {
+func (c *call) verb(id string, v ota.Verb) (ota.Plan, ota.Request, error) {
 	p, err := c.plan(id, VerbAction(v))
 	if err != nil {
-		return p, ota.By{}, err
+		return p, ota.Request{}, err
 	}
-	by := ota.By{Actor: c.who.Name}
-	if by.Request, err = c.requestKey(); err != nil {
+	by := ota.Request{Actor: c.who.Name}
+	if by.ID, err = c.requestKey(); err != nil {
 		return p, by, err
 	}
-	by.Control, err = c.ifMatch(p.Control)
-	if older := c.olderMatch(); err != nil && by.Request != "" && older != 0 {
-		by.Control, err = older, nil // a repetition names the plan as it was; the engine knows whether it is one
+	by.Generation, err = c.ifMatch(p.Generation)
+	if older := c.olderMatch(); err != nil && by.ID != "" && older != 0 {
+		by.Generation, err = older, nil // a repetition names the plan as it was; the engine knows whether it is one
 	}
 	return p, by, err
 }
 
 // refused is refuse's choice for an error of a verb: a condition that failed is a 412.
-func refused(by ota.By, err error) error {
-	if by.Control != 0 && errors.Is(err, ota.ErrConflict) {
+func refused(by ota.Request, err error) error {
+	if by.Generation != 0 && errors.Is(err, ota.ErrConflict) {
 		return newProblem("precondition_failed", "the plan has changed meanwhile")
 	}
 	return err

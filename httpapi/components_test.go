@@ -36,7 +36,7 @@ func TestTasksShowTheirComponents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Start(t.Context(), plan.ID, ota.By{}); err != nil {
+	if _, err := e.Start(t.Context(), plan.ID, ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := e.RunPlan(t.Context(), plan.ID); err != nil {

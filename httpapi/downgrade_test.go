@@ -51,7 +51,7 @@ func TestDowngradeByInventory(t *testing.T) {
 	if err != nil || p.Status != ota.StatusPending || p.TotalAgents != 2 || p.ToVersion != "1.9" || p.CreatedBy != "ann" {
 		t.Fatalf("got %+v, %v", p, err)
 	}
-	if _, err := c.Start(ctx, p.ID, ota.By{}); err != nil {
+	if _, err := c.Start(ctx, p.ID, ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	if done, err := e.Wait(ctx, p.ID); err != nil || done.Status != ota.StatusCompleted || done.Tasks.Succeeded != 3 {

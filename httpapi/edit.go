@@ -51,14 +51,14 @@ func editPlan(c *call) error {
 
 // edit changes the policy, and then the text of observeDuration, which counts only as long as the
 // policy agrees with it.
-func (c *call) edit(p ota.Plan, e *policyEdit, by ota.By) (ota.Plan, error) {
+func (c *call) edit(p ota.Plan, e *policyEdit, by ota.Request) (ota.Plan, error) {
 	var err error
 	if len(e.changes) > 0 || e.observe == nil {
 		if p, err = c.h.engine.Edit(c.r.Context(), p.ID, e.apply, by); err != nil {
 			return p, err
 		}
-		if by.Control != 0 {
-			by.Control = p.Control
+		if by.Generation != 0 {
+			by.Generation = p.Generation
 		}
 	}
 	switch {

@@ -45,7 +45,7 @@ func TestManyWatchers(t *testing.T) {
 		})
 	}
 	ready.Wait()
-	if _, err := c.Start(t.Context(), p.ID, ota.By{}); err != nil {
+	if _, err := c.Start(t.Context(), p.ID, ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	wg.Wait() // every stream ends with the plan

@@ -35,7 +35,7 @@ func fuzz(f *testing.F, file, method, path string) {
 	f.Fuzz(func(t *testing.T, body, contentType string, strict bool) {
 		p, err := e.Create(t.Context(), ota.Spec{ID: "p", Name: "n", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs("a", "b")})
 		if err == nil {
-			_, _ = e.Start(t.Context(), p.ID, ota.By{})
+			_, _ = e.Start(t.Context(), p.ID, ota.Request{})
 		}
 		r := httptest.NewRequest(method, "/api/v1/lifecycle"+path, strings.NewReader(body))
 		r.Header.Set("Content-Type", contentType)

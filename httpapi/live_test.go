@@ -54,7 +54,7 @@ func TestCurl(t *testing.T) {
 	if status := run(strings.Replace(rollback, "a1b2c3d4-e5f6-7890-abcd-ef1234567890", p.ID, 1), &problem); status != "409" {
 		t.Fatalf("got %s, %+v", status, problem)
 	}
-	if _, err := c.Start(t.Context(), p.ID, ota.By{}); err != nil {
+	if _, err := c.Start(t.Context(), p.ID, ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := e.Wait(t.Context(), p.ID); err != nil {
@@ -86,7 +86,7 @@ func TestStalledWatcher(t *testing.T) {
 	defer conn.Close()
 	_ = conn.(*net.TCPConn).SetReadBuffer(4096)
 	fmt.Fprintf(conn, "GET /api/v1/lifecycle/upgrade-plans/%s/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ann-token\r\n\r\n", p.ID)
-	if _, err := c.Start(t.Context(), p.ID, ota.By{}); err != nil {
+	if _, err := c.Start(t.Context(), p.ID, ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	if p, err := e.Wait(t.Context(), p.ID); err != nil || p.Status != ota.StatusCompleted {

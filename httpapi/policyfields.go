@@ -66,7 +66,7 @@ func (d *decoder) members(rows []policy.Member, change func(func(reflect.Value))
 }
 
 // limitWords are the texts that a limit may be besides a length of time.
-var limitWords = map[string]time.Duration{"none": ota.NoLimit}
+var limitWords = map[string]time.Duration{"none": ota.NoTimeout}
 
 // member reads one value that is no object. It is given unless it was refused.
 func (d *decoder) member(m *policy.Member) (v reflect.Value, given bool, err error) {
@@ -162,12 +162,12 @@ func (e *policyEdit) observeDuration() error {
 // settle adds what observeDuration means. It overrides observe.wait.
 func (e *policyEdit) settle() {
 	if e.reset {
-		e.add(func(p *ota.Policy) { p.Observe.Wait = 0 })
+		e.add(func(p *ota.Policy) { p.Soak.Duration = 0 })
 	}
 	if e.observe == nil {
 		return
 	}
 	if v, ok := duration.Parse(*e.observe); ok {
-		e.add(func(p *ota.Policy) { p.Observe.Wait = v })
+		e.add(func(p *ota.Policy) { p.Soak.Duration = v })
 	}
 }

@@ -32,7 +32,7 @@ func sample(m *policy.Member, p reflect.Value) {
 	case policy.Wait:
 		to.SetInt(int64(90*time.Second + time.Millisecond))
 	case policy.Limit:
-		to.SetInt(int64(ota.NoLimit))
+		to.SetInt(int64(ota.NoTimeout))
 	case policy.Clock:
 		to.SetInt(int64(22*time.Hour + time.Minute))
 	case policy.Numbers:

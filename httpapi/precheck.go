@@ -42,7 +42,7 @@ func precheckPlan(c *call) error {
 	if p, err = c.h.engine.Precheck(c.r.Context(), p.ID, by); err != nil {
 		return refused(by, err)
 	}
-	c.w.Header().Set("ETag", protocol.ETag(p.Control))
+	c.w.Header().Set("ETag", protocol.ETag(p.Generation))
 	return c.json(precheckOf(p.Readiness, item))
 }
 
@@ -59,9 +59,9 @@ func precheckOf(r *ota.Readiness, item string) wire.Precheck {
 }
 
 func connectivity(r *ota.Readiness) wire.PrecheckItem {
-	x := wire.PrecheckItem{Name: checkConnectivity, Passed: r.Away == 0, Message: asked(r, r.Asked-r.Away, "answered")}
+	x := wire.PrecheckItem{Name: checkConnectivity, Passed: r.Unreachable == 0, Message: asked(r, r.Asked-r.Unreachable, "answered")}
 	if !x.Passed {
-		x.Message += found(r, ota.PrecheckAway)
+		x.Message += found(r, ota.PrecheckUnreachable)
 		x.Fix = "Bring the agents back, or skip them; the plan asks them again later by itself."
 	}
 	return x

@@ -65,9 +65,9 @@ func problemOf(err error) *wire.Problem {
 func decisions(e *ota.BreachError) string {
 	accept := fmt.Sprintf(`resume with {"decision":"accept","failed":%d}`, e.Failed)
 	switch e.Breach.Reason {
-	case ota.ReasonPlanLimit:
+	case ota.ReasonPlanTimeout:
 		return accept + `, which lifts the limit, or after a PATCH with a longer "planLimit"`
-	case ota.ReasonBatchLimit:
+	case ota.ReasonBatchTimeout:
 		return accept + `, which lifts the limit, or after a PATCH with a longer "batchLimit"`
 	default:
 		return accept + `, with {"decision":"retry"}, which tries the failed again, or with {"decision":"raise","failureThreshold":…} and a threshold that what failed does not exceed`

@@ -26,7 +26,7 @@ func planOf(p *ota.Plan) wire.Plan {
 		ToRelease: p.ToRelease, Batches: []wire.Batch{}, FailureThreshold: *p.Policy.FailureThreshold, Concurrency: p.Policy.Concurrency,
 		Status: p.Status, CurrentBatch: p.Batch, CreatedBy: p.CreatedBy, CreatedAt: wire.Time{Time: p.CreatedAt}, StartedAt: wire.Time{Time: p.StartedAt},
 		PausedAt: wire.Time{Time: p.PausedAt}, PauseReason: pauseReason(p), CompletedAt: wire.Time{Time: p.EndedAt}, SourcePlanUUID: p.Source, Error: faults(p),
-		Labels: p.Labels, Annotations: shownAnnotations(p.Annotations), RollbackPlanUUID: p.Rollback, Rollback: templateOf(p.Template), TotalAgents: p.Agents,
+		Labels: p.Labels, Annotations: shownAnnotations(p.Annotations), RollbackPlanUUID: p.RollbackPlan, Rollback: templateOf(p.RollbackSpec), TotalAgents: p.Agents,
 		Policy: policy.Of(&p.Policy).Policy, Warnings: p.Warnings,
 	}
 	if out.Labels == nil {
@@ -47,10 +47,10 @@ func observeText(p *ota.Policy, annotations map[string]string) (text, warning st
 	switch {
 	case text != "" && !ok:
 		return text, fmt.Sprintf("observeDuration %q is no duration and has no effect", text)
-	case text != "" && d == p.Observe.Wait:
+	case text != "" && d == p.Soak.Duration:
 		return text, ""
-	case p.Observe.Wait != 0:
-		return p.Observe.Wait.String(), ""
+	case p.Soak.Duration != 0:
+		return p.Soak.Duration.String(), ""
 	default:
 		return "", ""
 	}
@@ -102,8 +102,8 @@ func pauseReason(p *ota.Plan) string {
 		}
 		why = append(why, text)
 	}
-	if p.Rollback != "" {
-		why = append(why, ota.ReasonFrozen.Sentence()+": "+p.Rollback)
+	if p.RollbackPlan != "" {
+		why = append(why, ota.ReasonFrozen.Sentence()+": "+p.RollbackPlan)
 	}
 	return strings.Join(why, "; ")
 }

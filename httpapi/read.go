@@ -25,7 +25,7 @@ func getSummary(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.w.Header().Set("ETag", protocol.ETag(p.Control))
+	c.w.Header().Set("ETag", protocol.ETag(p.Generation))
 	return c.json(summaryOf(&p))
 }
 
@@ -60,6 +60,6 @@ func explainPlan(c *call) error {
 		}
 		out.Blockers = append(out.Blockers, blocker)
 	}
-	c.w.Header().Set("ETag", protocol.ETag(p.Control))
+	c.w.Header().Set("ETag", protocol.ETag(p.Generation))
 	return c.json(out)
 }

@@ -82,7 +82,7 @@ func (c *call) answerPlan(p ota.Plan, what shown, wrap func(*stream, func() erro
 	var s *stream
 	for try := 0; ; try++ {
 		s = &stream{c: c, hold: what.batches && p.Agents <= page}
-		c.w.Header().Set("ETag", protocol.ETag(p.Control))
+		c.w.Header().Set("ETag", protocol.ETag(p.Generation))
 		if err := wrap(s, func() error { return s.plan(c.r.Context(), &p, what) }); err != nil {
 			return err
 		}

@@ -123,7 +123,7 @@ func rollbackPlan(c *call) error {
 }
 
 func (c *call) rollback(d *decoder, source string, v ota.Verb, x *rollbackRequest,
-	do func(context.Context, string, ota.RollbackSpec, ota.By) (ota.Plan, error),
+	do func(context.Context, string, ota.RollbackSpec, ota.Request) (ota.Plan, error),
 ) (ota.Plan, []string, error) {
 	src, by, err := c.verb(source, v)
 	if err != nil {
@@ -147,7 +147,7 @@ func (c *call) rollback(d *decoder, source string, v ota.Verb, x *rollbackReques
 	}
 	warnings := []string{}
 	have := p.Annotations[observeKey]
-	if t := x.policy.observe; src.Rollback != "" && t != nil && *t != have {
+	if t := x.policy.observe; src.RollbackPlan != "" && t != nil && *t != have {
 		warnings = append(warnings, fmt.Sprintf("the rollback plan was there already, with observeDuration %q", have))
 	}
 	return p, warnings, nil

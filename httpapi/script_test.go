@@ -87,7 +87,7 @@ func behave(ctx context.Context, a ota.Attempt) (ota.Result, error) {
 	case <-time.After(time.Second):
 	}
 	switch prefix, _, _ := strings.Cut(a.Agent, "-"); {
-	case prefix == "fail" && !a.Rollback:
+	case prefix == "fail" && !a.IsRollback:
 		return ota.Result{}, errors.New("disk full")
 	case prefix == "away":
 		return ota.Result{}, ota.Unreachable(errors.New("no route to host"))
@@ -101,7 +101,7 @@ type asked struct{ ota.Executor }
 func (asked) Precheck(_ context.Context, a ota.Attempt) (ota.Precheck, error) {
 	switch prefix, _, _ := strings.Cut(a.Agent, "-"); prefix {
 	case "away":
-		return ota.Precheck{State: ota.PrecheckAway, Reason: "no route to host"}, nil
+		return ota.Precheck{State: ota.PrecheckUnreachable, Reason: "no route to host"}, nil
 	case "full":
 		return ota.Precheck{State: ota.PrecheckBlocked, Reason: "disk full"}, nil
 	case "new":

@@ -22,7 +22,7 @@ var verbs = []struct {
 
 // say reads a verb's body, finds its plan and has do carry it out. more are the body's fields
 // besides reason; check looks at them before the plan is looked for.
-func (c *call) say(v ota.Verb, more func(*decoder) fields, check func() error, do func(ota.Plan, ota.By) (ota.Plan, error)) error {
+func (c *call) say(v ota.Verb, more func(*decoder) fields, check func() error, do func(ota.Plan, ota.Request) (ota.Plan, error)) error {
 	what, err := c.shown(false)
 	if err != nil {
 		return err
@@ -57,13 +57,13 @@ func (c *call) say(v ota.Verb, more func(*decoder) fields, check func() error, d
 }
 
 func startPlan(c *call) error {
-	return c.say(ota.VerbStart, nil, nil, func(p ota.Plan, by ota.By) (ota.Plan, error) {
+	return c.say(ota.VerbStart, nil, nil, func(p ota.Plan, by ota.Request) (ota.Plan, error) {
 		return c.h.engine.Start(c.r.Context(), p.ID, by)
 	})
 }
 
 func pausePlan(c *call) error {
-	return c.say(ota.VerbPause, nil, nil, func(p ota.Plan, by ota.By) (ota.Plan, error) {
+	return c.say(ota.VerbPause, nil, nil, func(p ota.Plan, by ota.Request) (ota.Plan, error) {
 		return c.h.engine.Pause(c.r.Context(), p.ID, by)
 	})
 }
@@ -92,7 +92,7 @@ func resumePlan(c *call) error {
 		default:
 			return nil
 		}
-	}, func(p ota.Plan, by ota.By) (ota.Plan, error) {
+	}, func(p ota.Plan, by ota.Request) (ota.Plan, error) {
 		var d ota.Decision
 		switch word {
 		case "accept":
@@ -110,7 +110,7 @@ func cancelPlan(c *call) error {
 	interrupt := false
 	return c.say(ota.VerbCancel, func(d *decoder) fields {
 		return fields{"mode": d.mode(&interrupt)}
-	}, nil, func(p ota.Plan, by ota.By) (ota.Plan, error) {
+	}, nil, func(p ota.Plan, by ota.Request) (ota.Plan, error) {
 		return c.h.engine.Cancel(c.r.Context(), p.ID, interrupt, by)
 	})
 }
@@ -135,7 +135,7 @@ func promoteBatch(c *call) error {
 	batch := -1
 	return c.say(ota.VerbPromote, func(d *decoder) fields {
 		return fields{"batchIndex": d.integer(0, 1<<30, func(n int) { batch = n })}
-	}, nil, func(p ota.Plan, by ota.By) (ota.Plan, error) {
+	}, nil, func(p ota.Plan, by ota.Request) (ota.Plan, error) {
 		if batch < 0 {
 			next, err := c.nextBatch(p)
 			if err != nil {

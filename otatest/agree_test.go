@@ -18,9 +18,9 @@ func always() *float64 { t := 1.0; return &t }
 // careful is a policy that never pauses by itself and gives each agent every chance.
 func careful() ota.Policy {
 	return ota.Policy{
-		Concurrency: 3, FailureThreshold: always(), AttemptLimit: time.Hour, QueueLimit: 10 * time.Minute, MaxAbandoned: 100,
-		Retry:   ota.Retry{Max: 2, Backoff: 20 * time.Second},
-		Observe: ota.Observe{Wait: 5 * time.Minute, Probe: time.Minute},
+		Concurrency: 3, FailureThreshold: always(), AttemptTimeout: time.Hour, UnreachableTimeout: 10 * time.Minute, MaxAbandoned: 100,
+		Retry: ota.RetryPolicy{Max: 2, Backoff: 20 * time.Second},
+		Soak:  ota.Soak{Duration: 5 * time.Minute, Interval: time.Minute},
 	}
 }
 
@@ -122,7 +122,7 @@ func run(t *testing.T, e *ota.Engine, s ota.Spec) ota.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Start(ctx, p.ID, ota.By{}); err != nil {
+	if _, err := e.Start(ctx, p.ID, ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	p, err = e.RunPlan(ctx, p.ID)
@@ -145,7 +145,7 @@ func agree(t *testing.T, sim *ota.Simulation, simulated []ota.AgentInfo, plan ot
 	for i, a := range agents {
 		s := simulated[i]
 		x, y := s.Tasks[0], a.Tasks[0]
-		if s.ID != a.ID || s.Status != a.Status || s.Touched != a.Touched || x.Reason != y.Reason || x.Attempts != y.Attempts ||
+		if s.ID != a.ID || s.Status != a.Status || s.Changed != a.Changed || x.Reason != y.Reason || x.Attempts != y.Attempts ||
 			!x.StartedAt.Equal(y.StartedAt) || !x.EndedAt.Equal(y.EndedAt) {
 			t.Errorf("simulated %+v,\nbut really %+v", s, a)
 		}
@@ -162,10 +162,10 @@ func TestSimulationAndEngineAgreeOnWhatGoesWrong(t *testing.T) {
 		"plan scope":     func(p *ota.Policy) { p.Scope = ota.ScopePlan },
 		"reserve":        func(p *ota.Policy) { p.Reserve = true },
 		"none tolerated": func(p *ota.Policy) { *p.FailureThreshold = 0 },
-		"time to heal":   func(p *ota.Policy) { p.Observe.Retry, p.OnBreach = 3*time.Minute, ota.ActionContinue },
-		"away skipped":   func(p *ota.Policy) { p.OnAway, p.OnBreach = ota.AwaySkipped, ota.ActionContinue },
+		"time to heal":   func(p *ota.Policy) { p.Soak.Grace, p.OnBreach = 3*time.Minute, ota.ActionContinue },
+		"away skipped":   func(p *ota.Policy) { p.OnUnreachable, p.OnBreach = ota.UnreachableSkipped, ota.ActionContinue },
 		"stable": func(p *ota.Policy) {
-			p.Observe.Wait, p.Observe.Stable, p.OnBreach = time.Minute, time.Hour, ota.ActionContinue
+			p.Soak.Duration, p.Soak.Stable, p.OnBreach = time.Minute, time.Hour, ota.ActionContinue
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

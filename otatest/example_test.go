@@ -19,7 +19,7 @@ func ExampleSimulate() {
 		FromVersion: "1.2.0",
 		ToVersion:   "1.3.0",
 		Agents:      ota.AgentIDs(agents...),
-		Policy:      ota.Policy{Observe: ota.Observe{Wait: 12 * time.Hour}},
+		Policy:      ota.Policy{Soak: ota.Soak{Duration: 12 * time.Hour}},
 	}, otatest.NewFleet(otatest.Options{Latency: 10 * time.Minute}))
 	if err != nil {
 		fmt.Println(err)
@@ -67,10 +67,10 @@ func ExampleFleet() {
 	plan, err := engine.Create(ctx, ota.Spec{
 		Name: "Kernel update", FromVersion: "1.2.0", ToVersion: "1.3.0",
 		Agents: ota.AgentIDs("ok-1", "ok-2", "flaky-1", "wrong-1"),
-		Policy: ota.Policy{Retry: ota.Retry{Max: 1}, FailureThreshold: &half},
+		Policy: ota.Policy{Retry: ota.RetryPolicy{Max: 1}, FailureThreshold: &half},
 	})
 	if err == nil {
-		_, err = engine.Start(ctx, plan.ID, ota.By{Actor: "ann"})
+		_, err = engine.Start(ctx, plan.ID, ota.Request{Actor: "ann"})
 	}
 	if err == nil {
 		plan, err = engine.RunPlan(ctx, plan.ID)
@@ -94,13 +94,13 @@ func ExampleFleet_Copy() {
 		Name: "Kernel update", FromVersion: "1.2.0", ToVersion: "1.3.0",
 		Agents: ota.AgentIDs(otatest.IDs("ok-", 4)...),
 		Shape:  ota.Shape{Size: 2},
-		Policy: ota.Policy{Hold: ota.Hold{Every: true}},
+		Policy: ota.Policy{Hold: ota.Hold{All: true}},
 	}, fleet.Copy(), ota.SimOptions{Promote: true})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(sim.Plan.Status, "after", sim.Took(), "with", sim.Plan.Touched, "agents touched")
+	fmt.Println(sim.Plan.Status, "after", sim.Took(), "with", sim.Plan.Changed, "agents touched")
 	fmt.Println("really, calls made:", len(fleet.Calls()))
 	// Output:
 	// completed after 2m0s with 3 agents touched

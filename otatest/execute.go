@@ -32,9 +32,9 @@ func (f *Fleet) answer(a ota.Attempt) ota.SimCall {
 			c.Err = say("did not install %s at first", a.ToVersion)
 		}
 	case Hang:
-		c.Latency = ota.NoLimit
+		c.Latency = ota.NoTimeout
 	case Stuck:
-		c.Latency, c.IgnoresContext = ota.NoLimit, true
+		c.Latency, c.IgnoresContext = ota.NoTimeout, true
 	case Slow:
 		c.Latency *= 10
 	case Panic:
@@ -145,7 +145,7 @@ func (f *Fleet) wait(ctx context.Context, c ota.SimCall) error {
 			return nil
 		}
 	}
-	if c.Latency != ota.NoLimit {
+	if c.Latency != ota.NoTimeout {
 		t := time.NewTimer(c.Latency)
 		defer t.Stop()
 		after = t.C

@@ -151,7 +151,7 @@ func versionKey(id string, c ota.Component) string {
 
 // behaviour is how an agent behaves in an attempt. f.mu is locked.
 func (f *Fleet) behaviour(a ota.Attempt) Behaviour {
-	if a.Rollback {
+	if a.IsRollback {
 		return f.back[a.Agent]
 	}
 	if b, ok := f.set[a.Agent]; ok {

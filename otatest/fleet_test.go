@@ -119,7 +119,7 @@ func TestSetOverridesTheID(t *testing.T) {
 		t.Errorf("fail-1: got %v", err)
 	}
 	back := attempt("ok-2", 1)
-	back.Rollback = true
+	back.IsRollback = true
 	if _, err := fleet.Execute(ctx, back); ota.ReasonOf(err) != ota.ReasonUnreachable {
 		t.Errorf("ok-2, in a rollback: got %v", err)
 	}
@@ -135,7 +135,7 @@ func TestRollbackPlansSucceed(t *testing.T) {
 	fleet := otatest.NewFleet(otatest.Options{})
 	for b := otatest.OK; b <= otatest.Busy; b++ {
 		a := attempt(b.String()+"-1", 1)
-		a.FromVersion, a.ToVersion, a.Rollback = "2.0", "1.0", true
+		a.FromVersion, a.ToVersion, a.IsRollback = "2.0", "1.0", true
 		res, err := fleet.Execute(t.Context(), a)
 		if err != nil || res.Version != "1.0" || res.Unchanged {
 			t.Errorf("%s: got %+v, %v", a.Agent, res, err)
@@ -172,7 +172,7 @@ func TestASimulationKnowsThePresentVersions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sim.Plan.Counts.AtTarget != 4 || sim.Plan.Touched != 5 {
-		t.Errorf("got %d at the target and %d touched, want 4 and 5", sim.Plan.Counts.AtTarget, sim.Plan.Touched)
+	if sim.Plan.Counts.AtTarget != 4 || sim.Plan.Changed != 5 {
+		t.Errorf("got %d at the target and %d touched, want 4 and 5", sim.Plan.Counts.AtTarget, sim.Plan.Changed)
 	}
 }

@@ -49,16 +49,16 @@ func random(seed uint64) ota.Spec {
 	threshold := []float64{0, 0.1, 0.3, 0.6, 1}[pick(5)]
 	minutes := func(n int) time.Duration { return time.Duration(pick(n)) * time.Minute }
 	s := spec(ota.Policy{
-		Concurrency:      1 + pick(8),
-		FailureThreshold: &threshold,
-		Scope:            ota.Scope(pick(2)),
-		OnBreach:         []ota.Action{ota.ActionPause, ota.ActionContinue}[pick(2)],
-		Reserve:          pick(3) == 0,
-		Retry:            ota.Retry{Max: pick(4), Backoff: minutes(3), MaxBackoff: minutes(3)},
-		QueueLimit:       time.Minute + minutes(20),
-		AttemptLimit:     []time.Duration{ota.NoLimit, time.Hour}[pick(2)],
-		OnAway:           ota.AwayAction(pick(2)),
-		Observe:          ota.Observe{Wait: minutes(5), Stable: minutes(5), Retry: minutes(3), Probe: minutes(3)},
+		Concurrency:        1 + pick(8),
+		FailureThreshold:   &threshold,
+		Scope:              ota.Scope(pick(2)),
+		OnBreach:           []ota.Action{ota.ActionPause, ota.ActionContinue}[pick(2)],
+		Reserve:            pick(3) == 0,
+		Retry:              ota.RetryPolicy{Max: pick(4), Backoff: minutes(3), MaxBackoff: minutes(3)},
+		UnreachableTimeout: time.Minute + minutes(20),
+		AttemptTimeout:     []time.Duration{ota.NoTimeout, time.Hour}[pick(2)],
+		OnUnreachable:      ota.UnreachableAction(pick(2)),
+		Soak:               ota.Soak{Duration: minutes(5), Stable: minutes(5), Grace: minutes(3), Interval: minutes(3)},
 	}, ids...)
 	s.Policy.Reserve = s.Policy.Reserve && s.Policy.OnBreach != ota.ActionContinue
 	s.Shape = ota.Shape{Size: 1 + pick(12), Shuffle: uint64(pick(3))}

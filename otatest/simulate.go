@@ -22,8 +22,8 @@ func (f *Fleet) SimulateCall(a ota.Attempt, at time.Time) ota.SimCall {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := f.answer(a)
-	cut := c.Latency == ota.NoLimit || !a.Deadline.IsZero() && at.Add(c.Latency).After(a.Deadline)
-	if !cut || c.IgnoresContext && c.Latency != ota.NoLimit {
+	cut := c.Latency == ota.NoTimeout || !a.Deadline.IsZero() && at.Add(c.Latency).After(a.Deadline)
+	if !cut || c.IgnoresContext && c.Latency != ota.NoTimeout {
 		f.install(a, &c)
 	}
 	return c

@@ -70,7 +70,7 @@ func startPlan(tb testing.TB, s ota.Store, id string, agents, batch int) *ota.En
 	if _, err := e.Create(tb.Context(), spec); err != nil {
 		tb.Fatal(err)
 	}
-	if _, err := e.Start(tb.Context(), id, ota.By{}); err != nil {
+	if _, err := e.Start(tb.Context(), id, ota.Request{}); err != nil {
 		tb.Fatal(err)
 	}
 	return e

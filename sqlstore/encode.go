@@ -66,7 +66,7 @@ type batchMore struct {
 
 func moreOf(b *ota.BatchRow) any {
 	m := batchMore{
-		Canary: b.Canary, PausedFor: int64(b.PausedFor), Late: b.Late,
+		Canary: b.Canary, PausedFor: int64(b.PausedFor), Late: b.TimeoutReported,
 		Gate: uint8(b.Gate), Inconclusive: b.Inconclusive, GateErrors: b.GateErrors,
 	}
 	if !b.GateAt.IsZero() {
@@ -80,7 +80,7 @@ func moreOf(b *ota.BatchRow) any {
 }
 
 func (m *batchMore) into(b *ota.BatchRow) {
-	b.Canary, b.PausedFor, b.Late, b.Gate = m.Canary, time.Duration(m.PausedFor), m.Late, ota.GateVerdict(m.Gate)
+	b.Canary, b.PausedFor, b.TimeoutReported, b.Gate = m.Canary, time.Duration(m.PausedFor), m.Late, ota.GateVerdict(m.Gate)
 	b.Inconclusive, b.GateErrors = m.Inconclusive, m.GateErrors
 	if m.GateAt != 0 {
 		b.GateAt = fromNanos(&m.GateAt)
@@ -94,7 +94,7 @@ func batchValues(b *ota.BatchRow) []any {
 		c.Pending, c.Running, c.Waiting, c.Succeeded, c.Failed, c.Skipped, c.Canceled, c.Unknown, c.AtTarget,
 		t.Pending, t.Running, t.Waiting, t.Succeeded, t.Failed, t.Skipped, t.Canceled, t.Unknown, t.AtTarget,
 		b.Open, b.Changed, b.Unhealthy, b.Accepted, asInt(b.Continued),
-		nanos(b.StartedAt), nanos(b.SettledAt), nanos(b.HealthySince), nanos(b.ClosedAt), moreOf(b),
+		nanos(b.StartedAt), nanos(b.FinishedAt), nanos(b.HealthySince), nanos(b.ClosedAt), moreOf(b),
 	}
 }
 
@@ -116,7 +116,7 @@ func scanBatch(scan scanFunc) (b ota.BatchRow, err error) {
 		m.into(&b)
 	}
 	b.Status, b.Continued = ota.BatchStatus(status), continued != 0
-	b.StartedAt, b.SettledAt = fromNanos(started), fromNanos(settled)
+	b.StartedAt, b.FinishedAt = fromNanos(started), fromNanos(settled)
 	b.HealthySince, b.ClosedAt = fromNanos(healthy), fromNanos(closed)
 	return b, err
 }

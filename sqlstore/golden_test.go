@@ -199,15 +199,15 @@ func fillGolden(t *testing.T, s *Store) {
 	at := created.Add(time.Hour)
 	c := ownerCommit(t, s, "first", 0, 2)
 	c.Raise = true
-	c.NewControl = &ota.Control{Schema: ota.Schema, Annotations: map[string]string{"a": "b"}, Started: &ota.Stamp{At: at, Actor: "me"}}
+	c.NewControl = &ota.Control{Schema: ota.Schema, Annotations: map[string]string{"a": "b"}, Started: &ota.Audit{At: at, Actor: "me"}}
 	c.NewProgress.Owner, c.NewProgress.At = "engine", at
 	c.NewProgress.Breaches = []ota.Breach{{Number: 1, Batch: -1, At: at, Failed: 1, Size: 3, Text: "text"}}
 	counts := ota.Counts{Pending: 1, Running: 2, Waiting: 3, Succeeded: 4, Failed: 5, Skipped: 6, Canceled: 7, Unknown: 8, AtTarget: 9}
 	c.Batches = []ota.BatchRow{{
-		Name: "canary", Size: 3, Status: ota.BatchObserving, Cursor: 2, Counts: counts, Tasks: counts, Open: 10, Changed: 11,
-		Unhealthy: 12, Accepted: 13, Continued: true, StartedAt: at, SettledAt: at.Add(1), HealthySince: at.Add(2), ClosedAt: at.Add(3),
+		Name: "canary", Size: 3, Status: ota.BatchSoaking, Cursor: 2, Counts: counts, Tasks: counts, Open: 10, Changed: 11,
+		Unhealthy: 12, Accepted: 13, Continued: true, StartedAt: at, FinishedAt: at.Add(1), HealthySince: at.Add(2), ClosedAt: at.Add(3),
 	}}
-	c.Agents[1].State.Rest = []ota.TaskState{{Status: ota.TaskFailed, Tries: 2, Ended: 5, More: &ota.TaskMore{Version: "v", Error: "e", Away: 6}}}
+	c.Agents[1].State.Rest = []ota.TaskState{{Status: ota.TaskFailed, Tries: 2, Ended: 5, More: &ota.TaskMore{Version: "v", Error: "e", UnreachableSince: 6}}}
 	c.Agents[1].State.More = &ota.AgentMore{Previous: "p", Unhealthy: 7}
 	c.Request = "request"
 	if _, err := s.Commit(ctx, c); err != nil {

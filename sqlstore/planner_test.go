@@ -170,7 +170,7 @@ func TestRowsGetTheirOwn(t *testing.T) {
 			ordinal := (i * 1_009) % 5_000 // each once, in no order
 			agents[ordinal] = uint32(i + 1)
 			c.Agents = append(c.Agents, ota.AgentRow{Ordinal: ordinal, State: ota.AgentState{
-				Status: ota.TaskWaiting, Flags: ota.AgentOpen | ota.AgentTouched, Task: ota.TaskState{Status: ota.TaskWaiting, Number: agents[ordinal]},
+				Status: ota.TaskWaiting, Flags: ota.AgentOpen | ota.AgentChanged, Task: ota.TaskState{Status: ota.TaskWaiting, Number: agents[ordinal]},
 			}})
 		}
 		for i := range 3 * fewBatches {

@@ -59,7 +59,7 @@ func TestTwoProcessesOnOneFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := e.Start(ctx, plan.ID, ota.By{}); err != nil {
+		if _, err := e.Start(ctx, plan.ID, ota.Request{}); err != nil {
 			t.Fatal(err)
 		}
 		ids = append(ids, plan.ID)

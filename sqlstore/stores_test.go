@@ -108,7 +108,7 @@ func ownerCommit(t testing.TB, s ota.Store, id string, from, n int) ota.Commit {
 	c.NewProgress.Counts.Running += n
 	for i := range n {
 		c.Agents = append(c.Agents, ota.AgentRow{Ordinal: from + i, State: ota.AgentState{
-			Status: ota.TaskRunning, Flags: ota.AgentOpen | ota.AgentTouched,
+			Status: ota.TaskRunning, Flags: ota.AgentOpen | ota.AgentChanged,
 			Task: ota.TaskState{Status: ota.TaskRunning, Number: 1, Started: created.UnixNano()},
 		}})
 	}

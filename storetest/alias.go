@@ -39,7 +39,7 @@ var aliasCases = cases{
 			before := e.frozen("p")
 			scribbleControl(c.NewControl)
 			c.NewProgress.Breaches[0].Text = "changed"
-			c.NewProgress.Touched = 99
+			c.NewProgress.Changed = 99
 			c.Batches[0].Name = "changed"
 			c.Agents[0].State.Rest[0].Number = 999
 			c.Agents[1].State.Status = ota.TaskUnknown
@@ -80,7 +80,7 @@ func scribbleControl(c *ota.Control) {
 	for i := range c.Policy.Hold.Batches {
 		c.Policy.Hold.Batches[i] = 999
 	}
-	for _, s := range []*ota.Stamp{c.Started, c.Paused} {
+	for _, s := range []*ota.Audit{c.Started, c.Paused} {
 		if s != nil {
 			s.Actor = "scribbled"
 		}

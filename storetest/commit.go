@@ -65,7 +65,7 @@ var commitCases = cases{
 		e.commit(owner)
 		numbers(2, 2)
 		breach := e.owner("p")
-		breach.NewProgress = &ota.Progress{Schema: ota.Schema, Struck: 1}
+		breach.NewProgress = &ota.Progress{Schema: ota.Schema, LastBreach: 1}
 		breach.BumpControl = true
 		e.commit(breach)
 		numbers(3, 3)
@@ -191,32 +191,32 @@ func (e *env) changing(n int) ota.Commit {
 	c.Request = "request"
 	c.NewControl = &ota.Control{
 		Schema: ota.Schema, Annotations: map[string]string{"note": "changed"},
-		Started: &ota.Stamp{At: e.now(n), Actor: "ann", Reason: "go"},
-		Paused:  &ota.Stamp{At: e.now(n), Actor: "bob"},
-		Cancel:  &ota.Stop{Stamp: ota.Stamp{At: e.now(n)}, Interrupt: true},
+		Started: &ota.Audit{At: e.now(n), Actor: "ann", Reason: "go"},
+		Paused:  &ota.Audit{At: e.now(n), Actor: "bob"},
+		Cancel:  &ota.Stop{Audit: ota.Audit{At: e.now(n)}, Interrupt: true},
 		Rollback: &ota.RollbackRef{
 			ID: "back",
 			Spec: ota.RollbackSpec{
 				Name: "back", Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"c": "d"},
 				Policy: &ota.Policy{FailureThreshold: &threshold},
 			},
-			Frozen: ota.Stamp{At: e.now(n)}, Started: &ota.Stop{Stamp: ota.Stamp{At: e.now(n)}}, Done: e.now(n),
+			Frozen: ota.Audit{At: e.now(n)}, Started: &ota.Stop{Audit: ota.Audit{At: e.now(n)}}, Done: e.now(n),
 		},
-		Orders:   []ota.Order{{Number: 1, Kind: ota.OrderRetry, Agents: []string{"a", "b"}, Batches: []int{-1, 2}, By: ota.Stamp{At: e.now(n)}}},
-		Undone:   1,
-		Requests: []ota.Request{{ID: "request", Verb: ota.VerbPause}},
+		Orders:           []ota.Order{{Number: 1, Kind: ota.OrderRetry, Agents: []string{"a", "b"}, Batches: []int{-1, 2}, By: ota.Audit{At: e.now(n)}}},
+		RolledBackBreach: 1,
+		Requests:         []ota.PastRequest{{ID: "request", Verb: ota.VerbPause}},
 	}
 	c.NewProgress = &ota.Progress{
-		Schema: ota.Schema, Owner: "engine", At: e.now(n), Batch: 1, Counts: ota.Counts{Waiting: 1, Pending: 5}, Touched: 1,
-		Breaches: []ota.Breach{{Number: 1, Reason: ota.ReasonThreshold, At: e.now(n), Text: "two"}}, Struck: 1,
+		Schema: ota.Schema, Owner: "engine", At: e.now(n), Batch: 1, Counts: ota.Counts{Waiting: 1, Pending: 5}, Changed: 1,
+		Breaches: []ota.Breach{{Number: 1, Reason: ota.ReasonThreshold, At: e.now(n), Text: "two"}}, LastBreach: 1,
 		EndedAt: e.now(n), End: ota.StatusCanceled, Reached: 1,
 	}
 	c.Status = ota.StatusPausing
 	c.Batches = []ota.BatchRow{{
 		Index: 2, Name: "batch 4", First: 4, Size: 2, Status: ota.BatchRunning, Cursor: 5, Open: 1,
-		Counts: ota.Counts{Waiting: 1, Pending: 1}, Tasks: ota.Counts{Waiting: 1, Pending: 3}, StartedAt: e.now(n), SettledAt: e.now(n), HealthySince: e.now(n),
+		Counts: ota.Counts{Waiting: 1, Pending: 1}, Tasks: ota.Counts{Waiting: 1, Pending: 3}, StartedAt: e.now(n), FinishedAt: e.now(n), HealthySince: e.now(n),
 		ClosedAt: e.now(n), Changed: n, Unhealthy: n + 1, Accepted: n + 2, Continued: true, Canary: true, PausedFor: time.Duration(n + 3),
-		Late: true, Gate: ota.GateFail, GateAt: e.now(n), Inconclusive: n + 4, GateErrors: n + 5,
+		TimeoutReported: true, Gate: ota.GateFail, GateAt: e.now(n), Inconclusive: n + 4, GateErrors: n + 5,
 	}}
 	c.Agents = []ota.AgentRow{{Ordinal: 1, State: e.busy(n)}, {Ordinal: 4, State: e.busy(n + 1)}}
 	return c

@@ -98,7 +98,7 @@ func (e *env) sample(id string, agents, size int) *sample {
 				Schema: ota.Schema, Annotations: map[string]string{"note": "as made"},
 				Policy: ota.Policy{
 					Concurrency: 7, FailureThreshold: &threshold, Hold: ota.Hold{Batches: []int{1, 2}},
-					Observe: ota.Observe{Wait: time.Minute}, AttemptLimit: time.Hour, QueueLimit: ota.NoLimit,
+					Soak: ota.Soak{Duration: time.Minute}, AttemptTimeout: time.Hour, UnreachableTimeout: ota.NoTimeout,
 				},
 			},
 			Progress: ota.Progress{Schema: ota.Schema, Counts: ota.Counts{Pending: agents}, Reached: 1},
@@ -229,13 +229,13 @@ func (e *env) refused(rule string, c ota.Commit, want error) {
 func (e *env) busy(n int) ota.AgentState {
 	at := e.now(n).UnixNano()
 	return ota.AgentState{
-		Status: ota.TaskWaiting, Flags: ota.AgentTouched | ota.AgentOpen,
+		Status: ota.TaskWaiting, Flags: ota.AgentChanged | ota.AgentOpen,
 		Task: ota.TaskState{
 			Status: ota.TaskSucceeded, Why: ota.ReasonSucceeded, Tries: 2, Number: uint32(n), Started: at, Ended: at + 1,
 		},
 		Rest: []ota.TaskState{
 			{Status: ota.TaskWaiting, Why: ota.ReasonBackoff, Started: at, Ended: at + 2, More: &ota.TaskMore{
-				Version: "1.9", Error: "no route to host", Away: at,
+				Version: "1.9", Error: "no route to host", UnreachableSince: at,
 			}},
 			{Status: ota.TaskPending},
 		},

@@ -80,7 +80,7 @@ func (e *env) endings() {
 		id := fmt.Sprint("stillborn-", n) // canceled before an engine drove it
 		e.made(id)
 		c := e.verb(id)
-		c.NewControl = &ota.Control{Schema: ota.Schema, Cancel: &ota.Stop{Stamp: ota.Stamp{At: e.now(n)}}}
+		c.NewControl = &ota.Control{Schema: ota.Schema, Cancel: &ota.Stop{Audit: ota.Audit{At: e.now(n)}}}
 		c.Status = ota.StatusCanceled
 		e.commit(c)
 		id = fmt.Sprint("back-", n)

@@ -42,7 +42,7 @@ var createPlaces = []textPlace{
 	{"annotation's value", 64 << 10, func(p *sample, s string) { p.created.Control.Annotations["k"] = s }},
 	{"budget", 255, func(p *sample, s string) { p.created.Control.Policy.Budget = ota.Budget{Label: s, Max: 1} }},
 	{"reason of a rollback", 255, func(p *sample, s string) {
-		p.created.Control.Rollback = &ota.RollbackRef{ID: "r", Spec: ota.RollbackSpec{Name: s}, Frozen: ota.Stamp{Actor: s, Reason: s}}
+		p.created.Control.Rollback = &ota.RollbackRef{ID: "r", Spec: ota.RollbackSpec{Name: s}, Frozen: ota.Audit{Actor: s, Reason: s}}
 	}},
 	{"breach", 255, func(p *sample, s string) { p.created.Progress.Breaches = []ota.Breach{{Number: 1, Text: s}} }},
 	{"owner", 255, func(p *sample, s string) { p.created.Progress.Owner = s }},
@@ -75,7 +75,7 @@ type commitPlace struct {
 var commitPlaces = []commitPlace{
 	{"request", 255, func(c *ota.Commit, s string) { c.Request = s }},
 	{"annotation", 64 << 10, func(c *ota.Commit, s string) { c.NewControl = &ota.Control{Annotations: map[string]string{"k": s}} }},
-	{"reason", 255, func(c *ota.Commit, s string) { c.NewControl = &ota.Control{Paused: &ota.Stamp{Actor: s, Reason: s}} }},
+	{"reason", 255, func(c *ota.Commit, s string) { c.NewControl = &ota.Control{Paused: &ota.Audit{Actor: s, Reason: s}} }},
 	{"breach", 255, func(c *ota.Commit, s string) { c.NewProgress = &ota.Progress{Breaches: []ota.Breach{{Text: s}}} }},
 	{"batch", 255, func(c *ota.Commit, s string) { c.Batches = []ota.BatchRow{{Index: 1, First: 2, Size: 2, Name: s}} }},
 	{"many batches", 255, func(c *ota.Commit, s string) {

@@ -65,7 +65,7 @@ var valueCases = cases{
 			{p.Progress.EndedAt, early},
 			{p.Progress.Breaches[0].At, e.now(7)},
 			{b.StartedAt, early},
-			{b.SettledAt, e.now(7)},
+			{b.FinishedAt, e.now(7)},
 			{b.ClosedAt, time.Time{}},
 		} {
 			e.that(rule, t.got.Equal(t.want), "got %v, want %v", t.got, t.want)

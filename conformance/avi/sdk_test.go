@@ -96,7 +96,7 @@ func (c *controller) plan(node string, agents []string, size int) string {
 
 func (c *controller) start(id string, until ota.Status) {
 	c.t.Helper()
-	if _, err := c.engine.Start(c.t.Context(), id, ota.By{}); err != nil {
+	if _, err := c.engine.Start(c.t.Context(), id, ota.Request{}); err != nil {
 		c.t.Fatal(err)
 	}
 	c.until(id, until)

@@ -106,7 +106,7 @@ func TestLifecycle(t *testing.T) {
 	if status, body := w.curl(rollback, source, id, "{token}", "WRONG"); status != "401" {
 		t.Errorf("a wrong token: got %s %v", status, body)
 	}
-	if _, err := w.engine.Start(t.Context(), id, ota.By{}); err != nil {
+	if _, err := w.engine.Start(t.Context(), id, ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	if q, err := w.engine.Wait(t.Context(), id); err != nil || q.Status != ota.StatusCompleted {
@@ -117,7 +117,7 @@ func TestLifecycle(t *testing.T) {
 	if _, ok := body["warnings"].([]any); status != "200" || !ok || r["sourcePlanUuid"] != id || r["fromVersion"] != "1.3.0" || r["toVersion"] != "1.2.0" {
 		t.Fatalf("got %s %v", status, body)
 	}
-	if _, err := w.engine.Start(t.Context(), r["id"].(string), ota.By{}); err != nil {
+	if _, err := w.engine.Start(t.Context(), r["id"].(string), ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	if q, err := w.engine.Wait(t.Context(), r["id"].(string)); err != nil || q.Status != ota.StatusCompleted || w.fleet.Version("item1") != "1.2.0" {

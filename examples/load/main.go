@@ -137,7 +137,7 @@ func (p pace) perSecond() float64 { return float64(p.starts) / p.took.Seconds() 
 
 // drive starts a plan and waits for its end.
 func (t *target) drive(ctx context.Context, id string) error {
-	if _, err := t.Start(ctx, id, ota.By{}); err != nil {
+	if _, err := t.Start(ctx, id, ota.Request{}); err != nil {
 		return err
 	}
 	for {

@@ -55,7 +55,7 @@ func (o *output) say(format string, args ...any) {
 func (o *output) plan(p ota.Plan) {
 	o.say("%s", o.paint(dim, fmt.Sprintf(
 		"%d agents in %d batches, %d at a time; each batch is watched for %s; more than %.0f%% failed in one pause the plan",
-		p.Agents, p.Batches, p.Policy.Concurrency, p.Policy.Observe.Wait, *p.Policy.FailureThreshold*100)))
+		p.Agents, p.Batches, p.Policy.Concurrency, p.Policy.Soak.Duration, *p.Policy.FailureThreshold*100)))
 }
 
 // checked prints the result of a check.

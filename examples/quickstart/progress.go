@@ -117,11 +117,11 @@ func (s *progress) event(rec ota.Record, e ota.Event) {
 			s.line(rec.At, "", "batch %d begins: %d agents", b.Index, b.Size)
 		}
 		s.draw(b, "")
-	case ota.EventBatchObserving:
+	case ota.EventBatchSoaking:
 		if s.bar == nil {
-			s.line(rec.At, "", "batch %d is watched for %s", b.Index, s.plan.Policy.Observe.Wait)
+			s.line(rec.At, "", "batch %d is watched for %s", b.Index, s.plan.Policy.Soak.Duration)
 		}
-		s.draw(b, "watched for "+s.plan.Policy.Observe.Wait.String())
+		s.draw(b, "watched for "+s.plan.Policy.Soak.Duration.String())
 	case ota.EventBatchCompleted:
 		s.hide()
 		s.line(rec.At, "", "%s", s.batchText(b, "done"))

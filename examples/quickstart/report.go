@@ -81,11 +81,11 @@ func (s *story) compare(ctx context.Context, p ota.Plan, before map[string]answe
 func disagreement(r ota.AgentInfo, now, before answer) []string {
 	target := r.Tasks[0].Target
 	switch {
-	case !r.Touched && now != before:
+	case !r.Changed && now != before:
 		return []string{fmt.Sprintf("%s is on record as not touched, but runs %s in another process", r.ID, now)}
-	case !r.Touched && now.Version != r.Version:
+	case !r.Changed && now.Version != r.Version:
 		return []string{fmt.Sprintf("%s is on record as not touched at %s, but runs %s", r.ID, r.Version, now)}
-	case !r.Touched, r.Status == ota.TaskSucceeded && now.Version == target:
+	case !r.Changed, r.Status == ota.TaskSucceeded && now.Version == target:
 		return nil
 	case r.Status == ota.TaskFailed && now.Version != target:
 		return nil
@@ -113,8 +113,8 @@ func (s *story) compareRollback(ctx context.Context, source, undo ota.Plan, befo
 	for id, r := range was {
 		u, ok := undone[id]
 		switch {
-		case ok != r.Touched:
-			wrong = append(wrong, fmt.Sprintf("%s: touched is %t, in the rollback is %t", id, r.Touched, ok))
+		case ok != r.Changed:
+			wrong = append(wrong, fmt.Sprintf("%s: touched is %t, in the rollback is %t", id, r.Changed, ok))
 		case ok:
 			wrong = append(wrong, disagreement(u, now[id], before[id])...)
 		default:
@@ -182,7 +182,7 @@ func (s *story) summary(ctx context.Context) error {
 	slices.Reverse(page.Items)
 	for _, p := range page.Items {
 		s.out.say("%-28s %-12s %3d agents, %3d touched, %3d succeeded, %2d failed",
-			p.Name, p.Status, p.Agents, p.Touched, p.Counts.Succeeded, p.Counts.Bad())
+			p.Name, p.Status, p.Agents, p.Changed, p.Counts.Succeeded, p.Counts.Bad())
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func TestDisagreement(t *testing.T) {
 		{"cut off before", ota.TaskWaiting, true, at("1", 8), true},
 		{"at work", ota.TaskRunning, true, at("2", 8), false},
 	} {
-		r := ota.AgentInfo{ID: "a", Version: "1", Status: c.status, Touched: c.touched, Tasks: []ota.Task{{Target: "2"}}}
+		r := ota.AgentInfo{ID: "a", Version: "1", Status: c.status, Changed: c.touched, Tasks: []ota.Task{{Target: "2"}}}
 		if got := disagreement(r, c.now, before); (len(got) == 0) != c.agrees {
 			t.Errorf("%s: disagreements %q", c.name, got)
 		}

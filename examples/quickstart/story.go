@@ -16,7 +16,7 @@ type story struct {
 	out    *output
 	shape  ota.Shape
 	policy ota.Policy
-	me     ota.By
+	me     ota.Request
 	resume bool
 	what   string // distinguishes this story from others in the same database
 }
@@ -36,10 +36,10 @@ func newStory(c config, store ota.Store, f *fleet, out *output) (*story, error) 
 		policy: ota.Policy{
 			Concurrency:      c.concurrency,
 			FailureThreshold: new(0.1), // of each batch
-			Observe:          ota.Observe{Wait: time.Second, Probe: 250 * time.Millisecond},
-			AttemptLimit:     10 * time.Second,
+			Soak:             ota.Soak{Duration: time.Second, Interval: 250 * time.Millisecond},
+			AttemptTimeout:   10 * time.Second,
 		},
-		me:     ota.By{Actor: "quickstart"},
+		me:     ota.Request{Actor: "quickstart"},
 		resume: c.resume,
 		what:   fmt.Sprintf("%d agents in batches of %d", c.agents, c.batch),
 	}, nil

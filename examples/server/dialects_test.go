@@ -31,7 +31,7 @@ func install(t *testing.T, c *client.Client, from, to, patch string) {
 		Name: patch, FromVersion: from, ToVersion: to, ToRelease: "1", Agents: ota.AgentIDs("ok-1", "ok-2"), Labels: map[string]string{"patch": patch},
 	})
 	if err == nil {
-		_, err = c.Start(t.Context(), p.ID, ota.By{})
+		_, err = c.Start(t.Context(), p.ID, ota.Request{})
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -132,7 +132,7 @@ func killAndStart(t *testing.T, db string) {
 			records <- rec
 		}
 	}()
-	if _, err := c.Start(t.Context(), p.ID, ota.By{}); err != nil {
+	if _, err := c.Start(t.Context(), p.ID, ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	for range kills {
@@ -152,7 +152,7 @@ func killAndStart(t *testing.T, db string) {
 	if p, err = c.Plan(t.Context(), p.ID); err != nil || p.Status != ota.StatusRunning {
 		t.Fatal("the plan is not running any more, so it was not in the middle:", p.Status, err)
 	}
-	if _, err := c.Edit(t.Context(), p.ID, map[string]any{"concurrency": 50}, ota.By{Reason: "it has been killed enough"}); err != nil {
+	if _, err := c.Edit(t.Context(), p.ID, map[string]any{"concurrency": 50}, ota.Request{Reason: "it has been killed enough"}); err != nil {
 		t.Fatal(err)
 	}
 	for rec := range records {
@@ -203,7 +203,7 @@ func TestStop(t *testing.T) {
 		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("ok-1", "stuck-1"),
 	})
 	if err == nil {
-		_, err = c.Start(t.Context(), p.ID, ota.By{})
+		_, err = c.Start(t.Context(), p.ID, ota.Request{})
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ func TestLog(t *testing.T) {
 	c := s.client(t, "s3cret")
 	p, err := c.Create(t.Context(), ota.Spec{Name: "at night", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("fail-1", "ok-2")})
 	if err == nil {
-		_, err = c.Start(t.Context(), p.ID, ota.By{})
+		_, err = c.Start(t.Context(), p.ID, ota.Request{})
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -83,7 +83,7 @@ func (s *side) flags(f *flag.FlagSet, prefix string, batch, concurrency int, thr
 	f.IntVar(&s.policy.Concurrency, prefix+"concurrency", concurrency, "concurrency "+of)
 	f.Float64Var(&s.threshold, prefix+"threshold", threshold, "failure threshold "+of)
 	f.IntVar(&s.policy.Retry.Max, prefix+"retries", 0, "retries "+of)
-	f.DurationVar(&s.policy.Observe.Wait, prefix+"observe", 0, "observation after each batch "+of)
+	f.DurationVar(&s.policy.Soak.Duration, prefix+"observe", 0, "observation after each batch "+of)
 	f.BoolVar(&s.policy.Reserve, prefix+"reserve", false, "reserve failures "+of)
 }
 
@@ -135,8 +135,8 @@ func (s *side) String() string {
 	if s.policy.Retry.Max > 0 {
 		text += fmt.Sprintf(", %d retries", s.policy.Retry.Max)
 	}
-	if s.policy.Observe.Wait > 0 {
-		text += fmt.Sprintf(", watched for %v", s.policy.Observe.Wait)
+	if s.policy.Soak.Duration > 0 {
+		text += fmt.Sprintf(", watched for %v", s.policy.Soak.Duration)
 	}
 	if s.policy.Reserve {
 		text += ", reserve"

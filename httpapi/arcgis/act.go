@@ -27,13 +27,13 @@ func (h *Handler) readOnly(ctx context.Context, on bool) (err error) {
 }
 
 // by is who says what a job says: the one who asked for it.
-func (j *job) by() ota.By { return ota.By{Actor: j.head.CreatedBy, Reason: reason(j.target)} }
+func (j *job) by() ota.Request { return ota.Request{Actor: j.head.CreatedBy, Reason: reason(j.target)} }
 
 // note writes down how far a job has come. It fails with ErrConflict when somebody else has written
 // something since the job was read.
 func (h *Handler) note(ctx context.Context, j *job, key, value string) error {
 	by := j.by()
-	by.Control = j.head.Control
+	by.Generation = j.head.Generation
 	_, err := h.engine.Annotate(ctx, j.head.ID, map[string]string{key: value}, nil, by)
 	return err
 }
@@ -155,7 +155,7 @@ func (r *runner) leave(ctx context.Context, j *job) error {
 		}
 	}
 	by := j.by()
-	by.Request = noteLeft // the first to say it is right
+	by.ID = noteLeft // the first to say it is right
 	_, err := r.h.engine.Annotate(ctx, j.head.ID, map[string]string{noteLeft: left}, nil, by)
 	return err
 }
@@ -177,7 +177,7 @@ func (h *Handler) adopt(ctx context.Context) error {
 func (h *Handler) adoptAll(ctx context.Context) error {
 	var found []string
 	err := h.plans(ctx, ota.PlanQuery{Labels: h.labels(nil), Status: []ota.Status{ota.StatusCompleted}}, func(p *ota.Plan) bool {
-		if id := p.Labels[labelPatch]; p.Rollback != "" && (isPatch(id) || isRelease(id)) {
+		if id := p.Labels[labelPatch]; p.RollbackPlan != "" && (isPatch(id) || isRelease(id)) {
 			found = append(found, p.ID)
 		}
 		return true
@@ -186,7 +186,7 @@ func (h *Handler) adoptAll(ctx context.Context) error {
 		return err
 	}
 	for _, id := range found {
-		if _, err := h.engine.CreateRollback(ctx, id, ota.RollbackSpec{}, ota.By{}); err != nil && !final(err) {
+		if _, err := h.engine.CreateRollback(ctx, id, ota.RollbackSpec{}, ota.Request{}); err != nil && !final(err) {
 			return err
 		}
 	}

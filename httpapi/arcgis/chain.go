@@ -45,7 +45,7 @@ func (h *Handler) survey(ctx context.Context) (site, error) {
 		case !isPatch(id) && !isRelease(id):
 		case p.Status == ota.StatusPending:
 			s.waiting = cmp.Or(s.waiting, p)
-		case p.Status != ota.StatusCompleted, p.Rollback != "": // a rollback of it was begun, or is about to be made
+		case p.Status != ota.StatusCompleted, p.RollbackPlan != "": // a rollback of it was begun, or is about to be made
 			s.working = cmp.Or(s.working, p) // the newest
 		case p.Source == "":
 			done = append(done, *p)

@@ -78,18 +78,18 @@ func TestOtherMeans(t *testing.T) {
 		w.install("pat_1", "1", "2")
 		w.install("pat_2", "2", "3")
 		p := w.install("pat_3", "3", "4")
-		if _, err := w.engine.CreateRollback(t.Context(), p.ID, ota.RollbackSpec{}, ota.By{}); err != nil {
+		if _, err := w.engine.CreateRollback(t.Context(), p.ID, ota.RollbackSpec{}, ota.Request{}); err != nil {
 			t.Fatal(err)
 		}
 		w.refused(w.back("pat_2"), 400, "plan "+p.ID+" is about to be rolled back")
-		if _, err := w.engine.Rollback(t.Context(), p.ID, ota.RollbackSpec{}, ota.By{}); err != nil {
+		if _, err := w.engine.Rollback(t.Context(), p.ID, ota.RollbackSpec{}, ota.Request{}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.engine.Wait(t.Context(), p.ID); err != nil {
 			t.Fatal(err)
 		}
 		canceled := w.create("3", "5", map[string]string{"patch": "pat_5"}, "apps")
-		if _, err := w.engine.Cancel(t.Context(), canceled.ID, false, ota.By{}); err != nil {
+		if _, err := w.engine.Cancel(t.Context(), canceled.ID, false, ota.Request{}); err != nil {
 			t.Fatal(err)
 		}
 		same(t, "versions to go back to", w.targets(), []string{"pat_1"})

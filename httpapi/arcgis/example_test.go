@@ -52,7 +52,7 @@ func Example() {
 		if err != nil {
 			panic(err)
 		}
-		if _, err := engine.Start(ctx, p.ID, ota.By{}); err != nil {
+		if _, err := engine.Start(ctx, p.ID, ota.Request{}); err != nil {
 			panic(err)
 		}
 		if _, err := engine.Wait(ctx, p.ID); err != nil {

@@ -95,7 +95,7 @@ func TestBreach(t *testing.T) {
 		w.refused(w.post("/checkRollback"), 400, "plan "+back.ID) // until somebody looks
 
 		w.fleet.SetRollback("ok-apps", otatest.OK)
-		if _, err := w.engine.Resume(t.Context(), back.ID, ota.RetryFailed(), ota.By{}); err != nil {
+		if _, err := w.engine.Resume(t.Context(), back.ID, ota.RetryFailed(), ota.Request{}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.engine.Wait(t.Context(), back.Source); err != nil {
@@ -129,8 +129,8 @@ func TestNotEntered(t *testing.T) {
 			if w.fleet.Version("ok-apps") != "1.2" || w.site.outside() > 0 {
 				t.Error("something was touched")
 			}
-			if p, err := w.engine.Plan(t.Context(), p.ID); err != nil || p.Status != ota.StatusCompleted || p.Rollback != "" {
-				t.Error(p.Status, p.Rollback, err)
+			if p, err := w.engine.Plan(t.Context(), p.ID); err != nil || p.Status != ota.StatusCompleted || p.RollbackPlan != "" {
+				t.Error(p.Status, p.RollbackPlan, err)
 			}
 			same(t, "versions to go back to", w.targets(), []string{"pat_1"})
 			w.back("pat_1")
@@ -173,7 +173,7 @@ func TestCanceled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := w.engine.Cancel(t.Context(), p.Items[0].ID, false, ota.By{}); err != nil {
+			if _, err := w.engine.Cancel(t.Context(), p.Items[0].ID, false, ota.Request{}); err != nil {
 				t.Log(err) // at the latest moment it may have ended
 			}
 			r := w.finish()
@@ -199,14 +199,14 @@ func TestPaused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.engine.Pause(t.Context(), page.Items[0].ID, ota.By{}); err != nil {
+		if _, err := w.engine.Pause(t.Context(), page.Items[0].ID, ota.Request{}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
 		if r := w.upgrades(); r.Status.Code != 1 || !w.site.on() {
 			t.Errorf("got %+v", r.Status)
 		}
-		if _, err := w.engine.Resume(t.Context(), page.Items[0].ID, ota.Decision{}, ota.By{}); err != nil {
+		if _, err := w.engine.Resume(t.Context(), page.Items[0].ID, ota.Decision{}, ota.Request{}); err != nil {
 			t.Fatal(err)
 		}
 		if r := w.finish(); r.Status.Code != 3 || w.site.on() {
@@ -222,7 +222,7 @@ func TestConflict(t *testing.T) {
 		p := w.install("pat_2", "1.1", "1.2")
 		other := w.create("1", "2", nil, "core", "other")
 		w.fleet.Set("ok-other", otatest.Slow)
-		if _, err := w.engine.Start(t.Context(), other.ID, ota.By{}); err != nil {
+		if _, err := w.engine.Start(t.Context(), other.ID, ota.Request{}); err != nil {
 			t.Fatal(err)
 		}
 		w.back("pat_1")
@@ -231,8 +231,8 @@ func TestConflict(t *testing.T) {
 		if r.Status.Code != 2 || !strings.Contains(r.Status.Messages[6].Message, other.ID) || w.site.on() {
 			t.Errorf("got %+v", r.Status)
 		}
-		if p, err := w.engine.Plan(t.Context(), p.ID); err != nil || p.Status != ota.StatusCompleted || p.Rollback != "" {
-			t.Error(p.Status, p.Rollback, err)
+		if p, err := w.engine.Plan(t.Context(), p.ID); err != nil || p.Status != ota.StatusCompleted || p.RollbackPlan != "" {
+			t.Error(p.Status, p.RollbackPlan, err)
 		}
 	})
 }

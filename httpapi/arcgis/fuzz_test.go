@@ -27,7 +27,7 @@ func deployed(tb testing.TB) *arcgis.Handler {
 			Name: id, FromVersion: []string{"1", "2"}[i], ToVersion: []string{"2", "3"}[i], Agents: ota.AgentIDs("a"), Labels: map[string]string{"patch": id},
 		})
 		if err == nil {
-			_, err = e.Start(tb.Context(), p.ID, ota.By{})
+			_, err = e.Start(tb.Context(), p.ID, ota.Request{})
 		}
 		if err == nil {
 			_, err = e.RunPlan(tb.Context(), p.ID)

@@ -85,7 +85,7 @@ func TestClosed(t *testing.T) {
 		upgrade := w.create("1.2", "1.3", map[string]string{"patch": "pat_3"}, "apps", "core")
 		same(t, "while an upgrade is pending", w.targets(), []string{"pat_1"})
 		w.refused(w.back("pat_1"), 400, "plan "+upgrade.ID+" is pending")
-		if _, err := w.engine.Start(t.Context(), upgrade.ID, ota.By{}); err != nil {
+		if _, err := w.engine.Start(t.Context(), upgrade.ID, ota.Request{}); err != nil {
 			t.Fatal(err)
 		}
 		closed := func(text string) {
@@ -223,10 +223,10 @@ func TestHold(t *testing.T) {
 	inTime(t, func(t *testing.T, w *world) {
 		w.install("pat_1", "1.0", "1.1")
 		p := w.create("1.1", "1.2", map[string]string{"patch": "pat_2"}, "apps", "core")
-		if _, err := w.engine.Edit(t.Context(), p.ID, func(p *ota.Policy) { p.Hold.Every = true }, ota.By{}); err != nil {
+		if _, err := w.engine.Edit(t.Context(), p.ID, func(p *ota.Policy) { p.Hold.All = true }, ota.Request{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.engine.Promote(t.Context(), p.ID, 1, ota.By{}); err != nil {
+		if _, err := w.engine.Promote(t.Context(), p.ID, 1, ota.Request{}); err != nil {
 			t.Fatal(err)
 		}
 		w.carryOut(p)
@@ -243,7 +243,7 @@ func TestWindow(t *testing.T) {
 		w.install("pat_1", "1.0", "1.1")
 		p := w.create("1.1", "1.2", map[string]string{"patch": "pat_2"}, "apps")
 		window := []ota.Window{{Start: 0, Length: time.Hour}}
-		if _, err := w.engine.Edit(t.Context(), p.ID, func(p *ota.Policy) { p.Windows = window }, ota.By{}); err != nil {
+		if _, err := w.engine.Edit(t.Context(), p.ID, func(p *ota.Policy) { p.Windows = window }, ota.Request{}); err != nil {
 			t.Fatal(err)
 		}
 		w.carryOut(p)

@@ -180,7 +180,7 @@ func install(t *testing.T, e *ota.Engine, ids ...string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = e.Start(t.Context(), p.ID, ota.By{}); err != nil {
+		if _, err = e.Start(t.Context(), p.ID, ota.Request{}); err != nil {
 			t.Fatal(err)
 		}
 		if p, err = e.Wait(t.Context(), p.ID); err != nil || p.Status != ota.StatusCompleted {

@@ -151,7 +151,7 @@ func (h *Handler) log(ctx context.Context, j *job) (journal, error) {
 
 // module tells of one batch.
 func (l *journal) module(p *ota.Plan, b *ota.Batch) {
-	began := cmp.Or(b.StartedAt, b.SettledAt, b.CompletedAt)
+	began := cmp.Or(b.StartedAt, b.FinishedAt, b.CompletedAt)
 	if began.IsZero() {
 		return
 	}
@@ -162,8 +162,8 @@ func (l *journal) module(p *ota.Plan, b *ota.Batch) {
 			return
 		}
 	}
-	if b.Status == ota.BatchObserving || b.Status == ota.BatchCompleted {
-		ended := cmp.Or(b.SettledAt, b.CompletedAt)
+	if b.Status == ota.BatchSoaking || b.Status == ota.BatchCompleted {
+		ended := cmp.Or(b.FinishedAt, b.CompletedAt)
 		took := ended.Sub(began)
 		l.add(codeModuleDone, ended.UnixMilli(), "Module %s: rolled back after %d millis (~ %d minutes).", name, took.Milliseconds(), int(took.Minutes()))
 	}

@@ -120,7 +120,7 @@ func (c *call) begin(t *target) (*job, error) {
 	if len(spec.Annotations[noteSources]) > 64<<10 {
 		return nil, bad("These are too many versions at once.", "go back in several steps")
 	}
-	p, err := c.h.engine.CreateRollback(ctx, first.ID, spec, ota.By{Actor: c.who.Name, Reason: reason(t.id)})
+	p, err := c.h.engine.CreateRollback(ctx, first.ID, spec, ota.Request{Actor: c.who.Name, Reason: reason(t.id)})
 	switch {
 	case err != nil && final(err):
 		return nil, refused(err)

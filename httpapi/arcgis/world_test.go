@@ -81,7 +81,7 @@ type guarded struct {
 }
 
 func (g guarded) Execute(ctx context.Context, a ota.Attempt) (ota.Result, error) {
-	if a.Rollback && !g.site.on() {
+	if a.IsRollback && !g.site.on() {
 		g.site.mu.Lock()
 		g.site.touched++
 		g.site.mu.Unlock()
@@ -168,7 +168,7 @@ func (w *world) install(id, from, to string, modules ...string) ota.Plan {
 
 func (w *world) carryOut(p ota.Plan) ota.Plan {
 	w.t.Helper()
-	if _, err := w.engine.Start(w.t.Context(), p.ID, ota.By{}); err != nil {
+	if _, err := w.engine.Start(w.t.Context(), p.ID, ota.Request{}); err != nil {
 		w.t.Fatal(err)
 	}
 	p, err := w.engine.Wait(w.t.Context(), p.ID)

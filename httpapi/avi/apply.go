@@ -213,8 +213,8 @@ func (a *applying) result() (wish, error) {
 	if w.action != nil && !slices.Contains(ota.LegalVerbs(p.Status), ota.VerbEdit) {
 		return w, refuse(http.StatusBadRequest, "action_on_error cannot be changed: the plan is %s", p.Status)
 	}
-	if w.resume != nil && p.Rollback != "" {
-		return w, refuse(http.StatusBadRequest, "the plan cannot be resumed: its rollback plan %s exists; cancel that one first", p.Rollback)
+	if w.resume != nil && p.RollbackPlan != "" {
+		return w, refuse(http.StatusBadRequest, "the plan cannot be resumed: its rollback plan %s exists; cancel that one first", p.RollbackPlan)
 	}
 	return w, nil
 }
@@ -222,7 +222,7 @@ func (a *applying) result() (wish, error) {
 // suspended reports whether the resume options have something to resume.
 func suspended(p *ota.Plan) bool {
 	stopped := p.Status == ota.StatusPaused || p.Status == ota.StatusPausing
-	return stopped && (len(p.Breaches) > 0 || p.Rollback != "")
+	return stopped && (len(p.Breaches) > 0 || p.RollbackPlan != "")
 }
 
 func actionOf(word string) ota.Action {

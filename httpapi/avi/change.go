@@ -101,7 +101,9 @@ func (x *changing) carryOut(p ota.Plan, w wish) (ota.Plan, error) {
 	return x.c.h.engine.Annotate(x.c.r.Context(), p.ID, set, remove, x.by(&p))
 }
 
-func (x *changing) by(p *ota.Plan) ota.By { return ota.By{Actor: x.c.who.Name, Control: p.Control} }
+func (x *changing) by(p *ota.Plan) ota.Request {
+	return ota.Request{Actor: x.c.who.Name, Generation: p.Generation}
+}
 
 // decide edits the plan, and then resumes it, so that the new action counts from the first outcome
 // on.
@@ -137,7 +139,7 @@ func (x *changing) undo() {
 	if x.before == nil {
 		return
 	}
-	_, err := x.c.h.engine.Edit(x.c.r.Context(), x.id, func(policy *ota.Policy) { policy.OnBreach = *x.before }, ota.By{Actor: x.c.who.Name})
+	_, err := x.c.h.engine.Edit(x.c.r.Context(), x.id, func(policy *ota.Policy) { policy.OnBreach = *x.before }, ota.Request{Actor: x.c.who.Name})
 	if err != nil {
 		x.c.h.base.Logger.WarnContext(x.c.r.Context(), "edit not taken back", "plan", x.id, "error", err)
 	}

@@ -27,7 +27,7 @@ func (l *look) events() (any, error) {
 		if b.StartedAt.IsZero() || len(out) == maxEvents {
 			break
 		}
-		end := cmp.Or(b.CompletedAt, b.SettledAt)
+		end := cmp.Or(b.CompletedAt, b.FinishedAt)
 		sub := map[string]any{
 			"start_time": timeText(b.StartedAt), "duration": l.seconds(b.StartedAt, end), "status": b.Counts.Bad() == 0,
 			"message": fmt.Sprintf("%d of %d ended, %d failed", ended(b.Counts), b.Size, b.Counts.Bad()), "sub_tasks": []any{},

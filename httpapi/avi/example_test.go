@@ -59,7 +59,7 @@ func Example() {
 	}
 	fmt.Println(answer.Status)
 
-	if _, err := engine.Start(ctx, "plan-1", ota.By{Actor: "ann"}); err != nil {
+	if _, err := engine.Start(ctx, "plan-1", ota.Request{Actor: "ann"}); err != nil {
 		fmt.Println(err)
 		return
 	}

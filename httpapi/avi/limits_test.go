@@ -35,7 +35,7 @@ func TestLongLog(t *testing.T) {
 	w := newWorld(t, avi.Options{})
 	p := w.plan(otatest.IDs("ok-", 1), nil)
 	for i := range 10_001 {
-		if _, err := w.engine.Annotate(t.Context(), p.ID, map[string]string{"a": strconv.Itoa(i)}, nil, ota.By{}); err != nil {
+		if _, err := w.engine.Annotate(t.Context(), p.ID, map[string]string{"a": strconv.Itoa(i)}, nil, ota.Request{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -104,7 +104,7 @@ func TestClock(t *testing.T) {
 			}
 			p, err := e.Create(ctx, s)
 			if err == nil {
-				_, err = e.Start(ctx, p.ID, ota.By{})
+				_, err = e.Start(ctx, p.ID, ota.Request{})
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -113,7 +113,7 @@ func TestClock(t *testing.T) {
 		}
 		// The bubble's clock begins at midnight.
 		windowed := start(ota.Spec{ID: "w", Policy: ota.Policy{Windows: []ota.Window{{Start: 2 * time.Hour, Length: time.Hour}}}})
-		observed := start(ota.Spec{ID: "o", Policy: ota.Policy{Observe: ota.Observe{Wait: time.Hour, Probe: time.Minute}}})
+		observed := start(ota.Spec{ID: "o", Policy: ota.Policy{Soak: ota.Soak{Duration: time.Hour, Interval: time.Minute}}})
 		closing := start(ota.Spec{ID: "c", Policy: ota.Policy{Windows: []ota.Window{{Length: 20 * time.Second}}, Concurrency: 1}})
 		time.Sleep(30 * time.Second)
 		expect(t, patch(closing, `{}`), map[string]string{"state.state": `"UPGRADE_FSM_IN_PROGRESS"`}) // it has closed, but a call is out

@@ -62,7 +62,7 @@ func (w *world) plan(agents []string, change func(*ota.Spec)) ota.Plan {
 // start starts a plan and waits until it is in this status.
 func (w *world) start(id string, until ota.Status) ota.Plan {
 	w.t.Helper()
-	if _, err := w.engine.Start(w.t.Context(), id, ota.By{Actor: "ann"}); err != nil {
+	if _, err := w.engine.Start(w.t.Context(), id, ota.Request{Actor: "ann"}); err != nil {
 		w.t.Fatal(err)
 	}
 	return w.until(id, until)

@@ -93,7 +93,7 @@ func TestRolledBack(t *testing.T) {
 	w := newWorld(t, avi.Options{})
 	p := w.plan(otatest.IDs("ok-", 3), func(s *ota.Spec) { s.Labels = map[string]string{"patch": "pat_1"} })
 	w.start(p.ID, ota.StatusCompleted)
-	r, err := w.engine.Rollback(t.Context(), p.ID, ota.RollbackSpec{}, ota.By{Actor: "ann"})
+	r, err := w.engine.Rollback(t.Context(), p.ID, ota.RollbackSpec{}, ota.Request{Actor: "ann"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestHistory(t *testing.T) {
 		node := func(s *ota.Spec) { s.Labels = map[string]string{"node": "grp1"} }
 		p := w.plan([]string{"ok-" + strconv.Itoa(i)}, node)
 		if i == 21 {
-			if _, err := w.engine.Cancel(t.Context(), p.ID, false, ota.By{}); err != nil {
+			if _, err := w.engine.Cancel(t.Context(), p.ID, false, ota.Request{}); err != nil {
 				t.Fatal(err)
 			}
 		} else {
@@ -150,9 +150,9 @@ func TestStates(t *testing.T) {
 			t.Errorf("%s: %s, want %s", what, got, want)
 		}
 	}
-	ctx, by := t.Context(), ota.By{Actor: "ann"}
+	ctx, by := t.Context(), ota.Request{Actor: "ann"}
 
-	held := w.plan(otatest.IDs("ok-a", 4), func(s *ota.Spec) { s.Shape.Size = 2; s.Policy.Hold.Every = true })
+	held := w.plan(otatest.IDs("ok-a", 4), func(s *ota.Spec) { s.Shape.Size = 2; s.Policy.Hold.All = true })
 	w.start(held.ID, ota.StatusRunning)
 	for range 12_000 { // a minute
 		if state(held.ID) == "WAITING IN_PROGRESS" {
@@ -221,7 +221,7 @@ func (w *world) waitInFlight(id string) {
 // last_changed_time.
 func TestTimes(t *testing.T) {
 	w := newWorld(t, avi.Options{})
-	p := w.plan(otatest.IDs("ok-", 4), func(s *ota.Spec) { s.Shape.Size = 2; s.Policy.Hold.Every = true })
+	p := w.plan(otatest.IDs("ok-", 4), func(s *ota.Spec) { s.Shape.Size = 2; s.Policy.Hold.All = true })
 	w.start(p.ID, ota.StatusRunning)
 	for at(w.get(p.ID), "state", "state") != "UPGRADE_FSM_WAITING" {
 		time.Sleep(5 * time.Millisecond)
@@ -258,9 +258,9 @@ func TestTimes(t *testing.T) {
 	for _, verb := range []string{"pause", "resume"} {
 		var err error
 		if verb == "pause" {
-			_, err = w.engine.Pause(t.Context(), p.ID, ota.By{})
+			_, err = w.engine.Pause(t.Context(), p.ID, ota.Request{})
 		} else {
-			_, err = w.engine.Resume(t.Context(), p.ID, ota.Decision{}, ota.By{})
+			_, err = w.engine.Resume(t.Context(), p.ID, ota.Decision{}, ota.Request{})
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -215,7 +215,7 @@ func TestActionOnError(t *testing.T) {
 	for at(w.get(p.ID), "state", "state") != "UPGRADE_FSM_WAITING" {
 		time.Sleep(5 * time.Millisecond)
 	}
-	if _, err := w.engine.Promote(t.Context(), p.ID, 3, ota.By{}); err != nil {
+	if _, err := w.engine.Promote(t.Context(), p.ID, 3, ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	w.until(p.ID, ota.StatusRolledBack)
@@ -302,7 +302,7 @@ func TestResume(t *testing.T) {
 	})
 	t.Run("refused", func(t *testing.T) { // a passed limit is not cured by another try, and the edit beside it is undone
 		w := newWorld(t, avi.Options{})
-		p := w.plan([]string{"slow-1", "ok-1"}, func(s *ota.Spec) { s.Shape.Size = 1; s.Policy.PlanLimit = 1 })
+		p := w.plan([]string{"slow-1", "ok-1"}, func(s *ota.Spec) { s.Shape.Size = 1; s.Policy.PlanTimeout = 1 })
 		p = w.start(p.ID, ota.StatusPaused)
 		a := w.patch(p.ID, `{"name":"x","params":{"se_group_resume_options":{"action_on_error":"CONTINUE_UPGRADE_OPS_ON_ERROR"}}}`)
 		if a.status != 400 || !strings.Contains(a.text, "send skip_suspended true") {

@@ -35,7 +35,7 @@ func (l *look) readiness() (any, error) {
 
 // reachable tells who does not answer. They are asked again.
 func reachable(r *ota.Readiness) any {
-	return checkOf(r, "CHECK_REACHABLE", fmt.Sprintf("%d of %d agents do not answer", r.Away, r.Asked), r.Away == 0, checkWarning, named(r, ota.PrecheckAway))
+	return checkOf(r, "CHECK_REACHABLE", fmt.Sprintf("%d of %d agents do not answer", r.Unreachable, r.Asked), r.Unreachable == 0, checkWarning, named(r, ota.PrecheckUnreachable))
 }
 
 // fit tells who is left out.

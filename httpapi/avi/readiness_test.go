@@ -14,7 +14,7 @@ func TestReadiness(t *testing.T) {
 	w := newWorld(t, avi.Options{})
 	check := func(p ota.Plan, want map[string]string) {
 		t.Helper()
-		if _, err := w.engine.Precheck(t.Context(), p.ID, ota.By{Actor: "ann"}); err != nil {
+		if _, err := w.engine.Precheck(t.Context(), p.ID, ota.Request{Actor: "ann"}); err != nil {
 			t.Fatal(err)
 		}
 		expect(t, w.get(p.ID), want)
@@ -37,8 +37,8 @@ func TestReadiness(t *testing.T) {
 		"upgrade_readiness.checks.2.state": `"UPGRADE_PRE_CHECK_SUCCESS"`,
 	})
 
-	held := w.plan(ids, func(s *ota.Spec) { s.Shape.Size, s.Policy.Hold.Every = 2, true })
-	if _, err := w.engine.Start(t.Context(), held.ID, ota.By{}); err != nil {
+	held := w.plan(ids, func(s *ota.Spec) { s.Shape.Size, s.Policy.Hold.All = 2, true })
+	if _, err := w.engine.Start(t.Context(), held.ID, ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	check(free, map[string]string{

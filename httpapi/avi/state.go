@@ -63,7 +63,7 @@ func waiting(p *ota.Plan, x ota.Explanation) bool {
 	has := func(reasons ...ota.Reason) bool {
 		return slices.ContainsFunc(x.Blockers, func(b ota.Blocker) bool { return slices.Contains(reasons, b.Reason) })
 	}
-	return has(ota.ReasonWindow, ota.ReasonHeld) || has(ota.ReasonGate) && !has(ota.ReasonObserving)
+	return has(ota.ReasonWindow, ota.ReasonHeld) || has(ota.ReasonGate) && !has(ota.ReasonSoaking)
 }
 
 func faulty(p *ota.Plan) bool {

@@ -145,7 +145,7 @@ func TestNoAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.Start(t.Context(), "plan-1", ota.By{})
+	_, err = c.Start(t.Context(), "plan-1", ota.Request{})
 	checkSecrets(t, err)
 	if want := "client: POST " + server.URL + "/api/v1/lifecycle/upgrade-plans/plan-1/start: "; !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v, want %s…", err, want)

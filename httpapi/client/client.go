@@ -89,7 +89,7 @@ type request struct {
 	path   string // below the API's; {id} stands for id
 	id     string
 	query  url.Values
-	by     ota.By
+	by     ota.Request
 	body   io.Reader // nil: none
 	accept string    // the media type of a success; empty: JSON
 	header http.Header
@@ -133,11 +133,11 @@ func (c *Client) setHeader(r *http.Request, q *request) {
 	if c.opt.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.opt.Token)
 	}
-	if q.by.Request != "" {
-		r.Header.Set("Idempotency-Key", q.by.Request)
+	if q.by.ID != "" {
+		r.Header.Set("Idempotency-Key", q.by.ID)
 	}
-	if q.by.Control != 0 {
-		r.Header.Set("If-Match", protocol.ETag(q.by.Control))
+	if q.by.Generation != 0 {
+		r.Header.Set("If-Match", protocol.ETag(q.by.Generation))
 	}
 }
 
@@ -172,7 +172,7 @@ func (c *Client) plan(ctx context.Context, q request) (wire.Plan, error) {
 
 // verb applies a verb to a plan. The plan comes back without its batches.
 func (c *Client) verb(
-	ctx context.Context, id, verb string, by ota.By, body map[string]any,
+	ctx context.Context, id, verb string, by ota.Request, body map[string]any,
 ) (wire.Plan, error) {
 	return c.plan(ctx, request{
 		method: http.MethodPost, path: "/upgrade-plans/{id}/" + verb, id: id,
@@ -198,7 +198,7 @@ func checkID(field, id string) error {
 }
 
 // withReason is an object with the reason of by in it.
-func withReason(by ota.By, members map[string]any) io.Reader {
+func withReason(by ota.Request, members map[string]any) io.Reader {
 	all := map[string]any{}
 	maps.Copy(all, members)
 	if by.Reason != "" {

@@ -32,7 +32,7 @@ func TestClientErrors(t *testing.T) {
 	}
 	wait := func(id string) {
 		t.Helper()
-		if _, err := c.Start(ctx, id, ota.By{}); err != nil {
+		if _, err := c.Start(ctx, id, ota.Request{}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := e.Wait(ctx, id); err != nil {
@@ -40,16 +40,16 @@ func TestClientErrors(t *testing.T) {
 		}
 	}
 	p := create("ok-1")
-	_, err := c.Pause(ctx, p.ID, ota.By{})
-	_, want := e.Pause(ctx, p.ID, ota.By{})
+	_, err := c.Pause(ctx, p.ID, ota.Request{})
+	_, want := e.Pause(ctx, p.ID, ota.Request{})
 	var state, wantState *ota.StateError
 	if !errors.Is(err, ota.ErrState) || !errors.As(err, &state) || !errors.As(want, &wantState) || !reflect.DeepEqual(state, wantState) {
 		t.Errorf("got %#v, want %#v", state, wantState)
 	}
-	if _, err := c.Start(ctx, p.ID, ota.By{Control: 99}); !errors.Is(err, ota.ErrConflict) {
+	if _, err := c.Start(ctx, p.ID, ota.Request{Generation: 99}); !errors.Is(err, ota.ErrConflict) {
 		t.Errorf("If-Match: got %v", err)
 	}
-	if _, err := c.Start(ctx, p.ID, ota.By{Control: p.Control(), Reason: "go", Request: "r1"}); err != nil {
+	if _, err := c.Start(ctx, p.ID, ota.Request{Generation: p.Control(), Reason: "go", ID: "r1"}); err != nil {
 		t.Errorf("If-Match: got %v", err)
 	}
 	if _, err := c.Plan(ctx, "plan-x"); !errors.Is(err, ota.ErrNotFound) {
@@ -57,18 +57,18 @@ func TestClientErrors(t *testing.T) {
 	}
 	f := create("fail-1")
 	wait(f.ID)
-	_, err = c.Resume(ctx, f.ID, client.Decision{}, ota.By{})
-	_, want = e.Resume(ctx, f.ID, ota.Decision{}, ota.By{})
+	_, err = c.Resume(ctx, f.ID, client.Decision{}, ota.Request{})
+	_, want = e.Resume(ctx, f.ID, ota.Decision{}, ota.Request{})
 	var breach, wantBreach *ota.BreachError
 	if !errors.Is(err, ota.ErrBreach) || !errors.As(err, &breach) || !errors.As(want, &wantBreach) || breach.Failed != 1 || breach.Breach.String() != wantBreach.Breach.String() {
 		t.Errorf("got %v, want %v", err, want)
 	}
-	_, err = c.Start(ctx, create("fail-1", "x").ID, ota.By{})
+	_, err = c.Start(ctx, create("fail-1", "x").ID, ota.Request{})
 	var claim *ota.ClaimError
 	if !errors.Is(err, ota.ErrClaimed) || !errors.As(err, &claim) || !reflect.DeepEqual(claim.Conflicts, []ota.Conflict{{Agent: "fail-1", Plan: f.ID}}) {
 		t.Errorf("got %v", err)
 	}
-	if _, err = c.Resume(ctx, f.ID, client.Decision{Word: "accept", Failed: breach.Failed}, ota.By{}); err != nil {
+	if _, err = c.Resume(ctx, f.ID, client.Decision{Word: "accept", Failed: breach.Failed}, ota.Request{}); err != nil {
 		t.Error(err)
 	}
 	_, err = c.Create(ctx, ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("a", "a"), Policy: ota.Policy{Concurrency: -1, MaxAbandoned: -1}})
@@ -104,15 +104,15 @@ func TestBreachHint(t *testing.T) {
 		bodies int
 	}{
 		"threshold":  {ota.Policy{FailureThreshold: &none}, 2},
-		"planLimit":  {ota.Policy{FailureThreshold: &all, PlanLimit: 1}, 1},
-		"batchLimit": {ota.Policy{FailureThreshold: &all, BatchLimit: 1, Concurrency: 1}, 1},
+		"planLimit":  {ota.Policy{FailureThreshold: &all, PlanTimeout: 1}, 1},
+		"batchLimit": {ota.Policy{FailureThreshold: &all, BatchTimeout: 1, Concurrency: 1}, 1},
 	} {
 		for i := range row.bodies {
 			p, err := c.Create(t.Context(), ota.Spec{
 				Name: name, FromVersion: "1", ToVersion: "2", ToRelease: "2", Policy: row.policy, Agents: ota.AgentIDs(fmt.Sprint("fail-", name, i), fmt.Sprint("ok-", name, i)),
 			})
 			if err == nil {
-				_, err = c.Start(t.Context(), p.ID, ota.By{})
+				_, err = c.Start(t.Context(), p.ID, ota.Request{})
 			}
 			if err == nil {
 				_, err = e.Wait(t.Context(), p.ID)
@@ -120,7 +120,7 @@ func TestBreachHint(t *testing.T) {
 			if err != nil {
 				t.Fatal(name, err)
 			}
-			_, err = c.Resume(t.Context(), p.ID, client.Decision{}, ota.By{})
+			_, err = c.Resume(t.Context(), p.ID, client.Decision{}, ota.Request{})
 			var refused *wire.Problem
 			if !errors.As(err, &refused) || refused.Code != "breach" || strings.Contains(refused.Detail+refused.Hint, "Accept(") {
 				t.Fatalf("%s: got %+v", name, err)
@@ -136,7 +136,7 @@ func TestBreachHint(t *testing.T) {
 			if err := json.Unmarshal([]byte(bodies[i]), &d); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := c.Resume(t.Context(), p.ID, client.Decision{Word: d.Decision, Failed: d.Failed}, ota.By{}); err != nil {
+			if _, err := c.Resume(t.Context(), p.ID, client.Decision{Word: d.Decision, Failed: d.Failed}, ota.Request{}); err != nil {
 				t.Errorf("%s: %s: %v", name, bodies[i], err)
 			}
 		}
@@ -153,10 +153,10 @@ func TestClientRoundTrip(t *testing.T) {
 		Shape: ota.Shape{Batches: []ota.BatchShape{{Name: "canary", Size: 1}, {Size: 2}}},
 		Policy: ota.Policy{
 			Concurrency: 7, FailureThreshold: &threshold, Scope: ota.ScopePlan, OnBreach: ota.ActionRollback, Reserve: true,
-			Hold: ota.Hold{Every: true, Batches: []int{1}}, Observe: ota.Observe{ToEnd: true, Wait: time.Minute, Stable: time.Hour, Retry: time.Second, Probe: time.Millisecond},
-			Retry: ota.Retry{Max: 3, Backoff: time.Second, MaxBackoff: time.Minute}, AttemptLimit: ota.NoLimit, QueueLimit: 90 * time.Minute,
-			OnAway: ota.AwaySkipped, MaxAbandoned: 9, BatchLimit: time.Hour, PlanLimit: 24 * time.Hour, MaxConsecutive: 4, Halve: true, Budget: ota.Budget{Label: "rack", Max: 2},
-			Rate: ota.Rate{Starts: 10, Per: time.Minute}, Gate: ota.Gate{Every: time.Second, MaxInconclusive: 2, MaxErrors: 3},
+			Hold: ota.Hold{All: true, Batches: []int{1}}, Soak: ota.Soak{ToEnd: true, Duration: time.Minute, Stable: time.Hour, Grace: time.Second, Interval: time.Millisecond},
+			Retry: ota.RetryPolicy{Max: 3, Backoff: time.Second, MaxBackoff: time.Minute}, AttemptTimeout: ota.NoTimeout, UnreachableTimeout: 90 * time.Minute,
+			OnUnreachable: ota.UnreachableSkipped, MaxAbandoned: 9, BatchTimeout: time.Hour, PlanTimeout: 24 * time.Hour, MaxConsecutive: 4, Halve: true, Budget: ota.Budget{Label: "rack", Max: 2},
+			Rate: ota.Rate{Starts: 10, Per: time.Minute}, Gate: ota.Gate{Interval: time.Second, MaxInconclusive: 2, MaxErrors: 3},
 			Windows: []ota.Window{{Days: []time.Weekday{1, 6}, Start: 22 * time.Hour, Length: 8 * time.Hour, Zone: "Europe/Berlin", Margin: time.Hour}},
 		},
 		Agents: func(yield func(ota.Agent, error) bool) {
@@ -186,7 +186,7 @@ func TestClientRoundTrip(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	d, err := c.Detail(ctx, p.ID)
-	if err != nil || len(d.Batches) != 2 || d.Batches[0].Name != "canary" || len(d.Batches[1].Tasks) != 2 || d.Control() != got.Control {
+	if err != nil || len(d.Batches) != 2 || d.Batches[0].Name != "canary" || len(d.Batches[1].Tasks) != 2 || d.Control() != got.Generation {
 		t.Errorf("got %+v, %v", d, err)
 	}
 	list, err := c.Plans(ctx, client.PlanQuery{Status: []ota.Status{ota.StatusPending}, Labels: spec.Labels, Limit: 1})
@@ -200,7 +200,7 @@ func TestClientRoundTrip(t *testing.T) {
 		}
 		n++
 	}
-	if _, err := c.Edit(ctx, p.ID, map[string]any{"concurrency": nil}, ota.By{Reason: "less"}); err != nil {
+	if _, err := c.Edit(ctx, p.ID, map[string]any{"concurrency": nil}, ota.Request{Reason: "less"}); err != nil {
 		t.Error(err)
 	}
 	if s, err := c.Summary(ctx, p.ID); err != nil || s.TotalAgents != 3 || n != 3 {

@@ -20,7 +20,7 @@ import (
 // returns that error and makes no plan. Spec.RequestKey is the Idempotency-Key. The server chooses
 // ID, Fingerprint and Actor: they must be empty. The plan comes back without its batches.
 func (c *Client) Create(ctx context.Context, spec ota.Spec) (p wire.Plan, err error) {
-	q := request{method: http.MethodPost, path: "/upgrade-plans", query: withoutBatches(), by: ota.By{Request: spec.RequestKey}}
+	q := request{method: http.MethodPost, path: "/upgrade-plans", query: withoutBatches(), by: ota.Request{ID: spec.RequestKey}}
 	err = sendSpec(q, &spec, func(q request) error {
 		p, err = c.plan(ctx, q)
 		return err

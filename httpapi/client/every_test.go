@@ -15,7 +15,7 @@ import (
 )
 
 // by is who calls in these tests. The server knows the actor by the token.
-var by = ota.By{Reason: "because", Request: "key"}
+var by = ota.Request{Reason: "because", ID: "key"}
 
 // methods has a test of each method of Client against a real server.
 var methods = map[string]func(*world){
@@ -35,7 +35,7 @@ var methods = map[string]func(*world){
 	"Plan": func(w *world) {
 		id := w.create(ota.Policy{}, "ok-1")
 		p, err := w.c.Plan(w.ctx, id)
-		if w.ok(err); p.ID != id || p.Batches != nil || p.Control() != w.stored(id).Control {
+		if w.ok(err); p.ID != id || p.Batches != nil || p.Control() != w.stored(id).Generation {
 			w.t.Errorf("got %+v", p)
 		}
 	},
@@ -102,7 +102,7 @@ var methods = map[string]func(*world){
 	},
 	"Resume": func(w *world) {
 		id := w.busy("wait-1")
-		_, err := w.e.Pause(w.ctx, id, ota.By{})
+		_, err := w.e.Pause(w.ctx, id, ota.Request{})
 		w.ok(err)
 		p, err := w.c.Resume(w.ctx, id, client.Decision{}, by)
 		w.did(p, err, id, ota.EventResumed)
@@ -110,7 +110,7 @@ var methods = map[string]func(*world){
 			{Word: "accept", Failed: 1}, {Word: "retry"}, {Word: "raise", FailureThreshold: 1},
 		} {
 			id := w.breached()
-			p, err := w.c.Resume(w.ctx, id, d, ota.By{Reason: by.Reason})
+			p, err := w.c.Resume(w.ctx, id, d, ota.Request{Reason: by.Reason})
 			w.did(p, err, id, ota.EventResumed)
 		}
 	},
@@ -127,11 +127,11 @@ var methods = map[string]func(*world){
 	},
 	"Promote": func(w *world) {
 		for asked, want := range map[int]int{1: 1, -1: 0} {
-			id := w.create(ota.Policy{Hold: ota.Hold{Every: true, Batches: []int{1}}}, w.new("ok"), w.new("ok"))
-			_, err := w.e.Start(w.ctx, id, ota.By{})
+			id := w.create(ota.Policy{Hold: ota.Hold{All: true, Batches: []int{1}}}, w.new("ok"), w.new("ok"))
+			_, err := w.e.Start(w.ctx, id, ota.Request{})
 			w.ok(err)
 			w.until(id, ota.EventStarted)
-			p, err := w.c.Promote(w.ctx, id, asked, ota.By{Reason: by.Reason})
+			p, err := w.c.Promote(w.ctx, id, asked, ota.Request{Reason: by.Reason})
 			if got := w.did(p, err, id, ota.EventPromoted); asked == want && got.Batch != want {
 				w.t.Errorf("batch %d: got %+v", asked, got)
 			}
@@ -141,7 +141,7 @@ var methods = map[string]func(*world){
 		id := w.create(ota.Policy{}, "ok-1", "ok-2")
 		p, err := w.c.Skip(w.ctx, id, []string{"ok-2"}, by)
 		w.did(p, err, id, ota.EventOrdered)
-		_, err = w.e.Start(w.ctx, id, ota.By{})
+		_, err = w.e.Start(w.ctx, id, ota.Request{})
 		w.ok(err)
 		if got := w.until(id, ota.EventTaskSkipped); got.Agent != "ok-2" {
 			w.t.Errorf("got %+v", got)
@@ -151,12 +151,12 @@ var methods = map[string]func(*world){
 		for _, agents := range [][]string{nil, {"fail-1"}} {
 			id := w.busy("fail-1", "wait-1")
 			w.until(id, ota.EventTaskFailed)
-			p, err := w.c.Retry(w.ctx, id, agents, ota.By{Reason: by.Reason})
+			p, err := w.c.Retry(w.ctx, id, agents, ota.Request{Reason: by.Reason})
 			w.did(p, err, id, ota.EventOrdered)
 			if got := w.until(id, ota.EventTaskRetried); got.Agent != "fail-1" {
 				w.t.Errorf("got %+v", got)
 			}
-			_, err = w.e.Cancel(w.ctx, id, true, ota.By{})
+			_, err = w.e.Cancel(w.ctx, id, true, ota.Request{})
 			w.ok(err)
 			_, err = w.e.Wait(w.ctx, id)
 			w.ok(err)
@@ -198,17 +198,17 @@ var methods = map[string]func(*world){
 	},
 	"Precheck": func(w *world) {
 		id := w.create(ota.Policy{}, "full-1")
-		p, err := w.c.Precheck(w.ctx, id, "executor", ota.By{Reason: by.Reason})
+		p, err := w.c.Precheck(w.ctx, id, "executor", ota.Request{Reason: by.Reason})
 		if w.ok(err); p.Allowed || len(p.Items) != 1 {
 			w.t.Errorf("got %+v", p)
 		}
 		w.until(id, ota.EventPrechecked)
 	},
 	"ReportHealth": func(w *world) {
-		id := w.create(ota.Policy{Observe: ota.Observe{Wait: time.Hour, Retry: time.Hour}}, "ok-1")
-		_, err := w.e.Start(w.ctx, id, ota.By{})
+		id := w.create(ota.Policy{Soak: ota.Soak{Duration: time.Hour, Grace: time.Hour}}, "ok-1")
+		_, err := w.e.Start(w.ctx, id, ota.Request{})
 		w.ok(err)
-		w.until(id, ota.EventBatchObserving)
+		w.until(id, ota.EventBatchSoaking)
 		w.ok(w.c.ReportHealth(w.ctx, id, []ota.HealthReport{{Agent: "ok-1", Reason: "no heartbeat"}}))
 		if got := w.until(id, ota.EventHealth); got.Agent != "ok-1" {
 			w.t.Errorf("got %+v", got)

@@ -14,7 +14,7 @@ import (
 // how that ended.
 func ExampleClient_ReportOutcome() {
 	keys := make(chan string, 1) // stands for a message to the agent
-	engine, err := ota.New(ota.NewMemStore(), ota.Waiting(func(_ context.Context, a ota.Attempt) error {
+	engine, err := ota.New(ota.NewMemStore(), ota.Async(func(_ context.Context, a ota.Attempt) error {
 		keys <- a.Key()
 		return nil
 	}), ota.Options{})
@@ -39,7 +39,7 @@ func ExampleClient_ReportOutcome() {
 	}()
 	p, err := engine.Create(ctx, ota.Spec{Name: "n", FromVersion: "1.2.0", ToVersion: "1.3.0", Agents: ota.AgentIDs("gateway-7")})
 	if err == nil {
-		_, err = engine.Start(ctx, p.ID, ota.By{})
+		_, err = engine.Start(ctx, p.ID, ota.Request{})
 	}
 	if err == nil {
 		p, err = engine.RunPlan(ctx, p.ID)

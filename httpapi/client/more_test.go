@@ -21,32 +21,32 @@ func TestClientRollbackTemplate(t *testing.T) {
 	c, e, _ := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Strict: true})
 	none, all := 0.0, 1.0
 	policy := ota.Policy{
-		Concurrency: 7, FailureThreshold: &all, Scope: ota.ScopePlan, Observe: ota.Observe{Probe: time.Second},
-		AttemptLimit: ota.NoLimit, QueueLimit: 90 * time.Minute, MaxAbandoned: 9, Rate: ota.Rate{Starts: 1000, Per: time.Minute}, Gate: ota.Gate{Every: time.Hour},
+		Concurrency: 7, FailureThreshold: &all, Scope: ota.ScopePlan, Soak: ota.Soak{Interval: time.Second},
+		AttemptTimeout: ota.NoTimeout, UnreachableTimeout: 90 * time.Minute, MaxAbandoned: 9, Rate: ota.Rate{Starts: 1000, Per: time.Minute}, Gate: ota.Gate{Interval: time.Hour},
 	}
 	p, err := c.Create(t.Context(), ota.Spec{
 		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("ok-1", "fail-1"), Labels: map[string]string{"a": "b"},
-		Policy: ota.Policy{FailureThreshold: &none, OnBreach: ota.ActionRollback, Concurrency: 1, MaxConsecutive: 8, BatchLimit: time.Hour},
+		Policy: ota.Policy{FailureThreshold: &none, OnBreach: ota.ActionRollback, Concurrency: 1, MaxConsecutive: 8, BatchTimeout: time.Hour},
 		Rollback: &ota.RollbackSpec{
 			Name: "back", Labels: map[string]string{"c": "d"}, Annotations: map[string]string{"e": "f"}, Policy: &policy, Interrupt: true,
 		},
 	})
 	if err == nil {
-		_, err = c.Start(t.Context(), p.ID, ota.By{})
+		_, err = c.Start(t.Context(), p.ID, ota.Request{})
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := p.Rollback
 	if r == nil || r.Name != "back" || r.Labels["c"] != "d" || r.Annotations["e"] != "f" || r.Mode != "interrupt" ||
-		r.RollbackPolicy == nil || r.Concurrency != 7 || r.FailureThreshold != 1 || r.Scope != ota.ScopePlan || r.Gate.Every != wire.Duration(time.Hour) {
+		r.RollbackPolicy == nil || r.Concurrency != 7 || r.FailureThreshold != 1 || r.Scope != ota.ScopePlan || r.Gate.Interval != wire.Duration(time.Hour) {
 		t.Errorf("the answer says %+v of the rollback", r)
 	}
 	done, err := e.Wait(t.Context(), p.ID)
 	if err != nil || done.Status != ota.StatusRolledBack {
 		t.Fatal(done.Status, err)
 	}
-	back, err := e.Plan(t.Context(), done.Rollback)
+	back, err := e.Plan(t.Context(), done.RollbackPlan)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestClientRollbackTemplate(t *testing.T) {
 // An outcome that is reported over the wire ends the attempt that waits for it.
 func TestClientReportOutcomes(t *testing.T) {
 	begun := make(chan ota.Attempt, 2)
-	c, e, _ := testserver.Lifecycle(t, ota.Waiting(func(_ context.Context, a ota.Attempt) error {
+	c, e, _ := testserver.Lifecycle(t, ota.Async(func(_ context.Context, a ota.Attempt) error {
 		begun <- a
 		return nil
 	}), httpapi.Options{Strict: true})
@@ -68,7 +68,7 @@ func TestClientReportOutcomes(t *testing.T) {
 		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs("a", "b"), Policy: ota.Policy{FailureThreshold: &all},
 	})
 	if err == nil {
-		_, err = c.Start(t.Context(), p.ID, ota.By{})
+		_, err = c.Start(t.Context(), p.ID, ota.Request{})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +89,7 @@ func TestClientReportOutcomes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if done, err := e.Wait(t.Context(), p.ID); err != nil || done.Counts.Succeeded != 1 || done.Counts.Failed != 1 || done.Touched != 1 {
+	if done, err := e.Wait(t.Context(), p.ID); err != nil || done.Counts.Succeeded != 1 || done.Counts.Failed != 1 || done.Changed != 1 {
 		t.Errorf("got %+v, %v", done, err)
 	}
 	for task, err := range c.Tasks(t.Context(), p.ID) {
@@ -117,7 +117,7 @@ func TestClientPreview(t *testing.T) {
 	c, e, _ := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Strict: true})
 	spec := ota.Spec{
 		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(otatest.IDs("a-", 25)...),
-		Shape: ota.Shape{Canary: 1}, Policy: ota.Policy{Observe: ota.Observe{Wait: time.Minute}},
+		Shape: ota.Shape{Canary: 1}, Policy: ota.Policy{Soak: ota.Soak{Duration: time.Minute}},
 	}
 	want, err := e.Preview(t.Context(), spec, ota.PreviewOptions{Call: time.Second})
 	if err != nil {
@@ -153,17 +153,17 @@ func TestClientPrecheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := c.Precheck(t.Context(), p.ID, "", ota.By{Control: p.Control()})
+	got, err := c.Precheck(t.Context(), p.ID, "", ota.Request{Generation: p.Control()})
 	if err != nil || got.Allowed || len(got.Items) != 5 || got.Items[4].Passed {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if got, err = c.Precheck(t.Context(), p.ID, "agent-connectivity", ota.By{}); err != nil || !got.Allowed || len(got.Items) != 1 {
+	if got, err = c.Precheck(t.Context(), p.ID, "agent-connectivity", ota.Request{}); err != nil || !got.Allowed || len(got.Items) != 1 {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if kept, err := e.Plan(t.Context(), p.ID); err != nil || kept.Readiness.Blocked != 1 || kept.Readiness.Actor != "ann" {
 		t.Errorf("got %+v, %v", kept.Readiness, err)
 	}
-	if _, err = c.Precheck(t.Context(), p.ID, "weather", ota.By{}); !errors.Is(err, ota.ErrInvalid) {
+	if _, err = c.Precheck(t.Context(), p.ID, "weather", ota.Request{}); !errors.Is(err, ota.ErrInvalid) {
 		t.Errorf("got %v", err)
 	}
 }

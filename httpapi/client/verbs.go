@@ -10,12 +10,12 @@ import (
 )
 
 // Start is Engine.Start.
-func (c *Client) Start(ctx context.Context, id string, by ota.By) (wire.Plan, error) {
+func (c *Client) Start(ctx context.Context, id string, by ota.Request) (wire.Plan, error) {
 	return c.verb(ctx, id, "start", by, nil)
 }
 
 // Pause is Engine.Pause.
-func (c *Client) Pause(ctx context.Context, id string, by ota.By) (wire.Plan, error) {
+func (c *Client) Pause(ctx context.Context, id string, by ota.Request) (wire.Plan, error) {
 	return c.verb(ctx, id, "pause", by, nil)
 }
 
@@ -28,7 +28,7 @@ type Decision struct {
 
 // Resume is Engine.Resume. A breach that needs a decision is an *ota.BreachError.
 func (c *Client) Resume(
-	ctx context.Context, id string, d Decision, by ota.By,
+	ctx context.Context, id string, d Decision, by ota.Request,
 ) (wire.Plan, error) {
 	body := map[string]any{}
 	switch d.Word {
@@ -46,7 +46,7 @@ func (c *Client) Resume(
 
 // Cancel is Engine.Cancel. With interrupt, it interrupts calls in flight; else they may finish.
 func (c *Client) Cancel(
-	ctx context.Context, id string, interrupt bool, by ota.By,
+	ctx context.Context, id string, interrupt bool, by ota.Request,
 ) (wire.Plan, error) {
 	mode := "drain"
 	if interrupt {
@@ -56,7 +56,7 @@ func (c *Client) Cancel(
 }
 
 // Promote is Engine.Promote. A negative batch means the next one that has not started.
-func (c *Client) Promote(ctx context.Context, id string, batch int, by ota.By) (wire.Plan, error) {
+func (c *Client) Promote(ctx context.Context, id string, batch int, by ota.Request) (wire.Plan, error) {
 	if batch < 0 {
 		return c.verb(ctx, id, "promote", by, nil)
 	}
@@ -65,14 +65,14 @@ func (c *Client) Promote(ctx context.Context, id string, batch int, by ota.By) (
 
 // Skip is Engine.Skip.
 func (c *Client) Skip(
-	ctx context.Context, id string, agents []string, by ota.By,
+	ctx context.Context, id string, agents []string, by ota.Request,
 ) (wire.Plan, error) {
 	return c.verb(ctx, id, "skip", by, map[string]any{"agentIds": append([]string{}, agents...)})
 }
 
 // Retry is Engine.Retry. No agents mean all that failed.
 func (c *Client) Retry(
-	ctx context.Context, id string, agents []string, by ota.By,
+	ctx context.Context, id string, agents []string, by ota.Request,
 ) (wire.Plan, error) {
 	if len(agents) == 0 {
 		return c.verb(ctx, id, "retry", by, nil)
@@ -83,7 +83,7 @@ func (c *Client) Retry(
 // Edit changes a plan's policy by a JSON merge patch: for example {"concurrency": 3, "retry": nil},
 // where nil means the default. The plan comes back without its batches.
 func (c *Client) Edit(
-	ctx context.Context, id string, patch map[string]any, by ota.By,
+	ctx context.Context, id string, patch map[string]any, by ota.Request,
 ) (wire.Plan, error) {
 	return c.plan(ctx, request{
 		method: http.MethodPatch, path: "/upgrade-plans/{id}", id: id,
@@ -95,7 +95,7 @@ func (c *Client) Edit(
 // members of the request, by the names of the API, and may be nil. The plan comes back without its
 // batches.
 func (c *Client) CreateRollback(
-	ctx context.Context, source, observeDuration string, more map[string]any, by ota.By,
+	ctx context.Context, source, observeDuration string, more map[string]any, by ota.Request,
 ) (wire.RollbackAnswer, error) {
 	var out wire.RollbackAnswer
 	if err := checkID("source", source); err != nil {
@@ -130,7 +130,7 @@ func (c *Client) Downgrade(
 
 // Rollback is Engine.Rollback. It returns the rollback plan. more is as for CreateRollback.
 func (c *Client) Rollback(
-	ctx context.Context, id string, more map[string]any, by ota.By,
+	ctx context.Context, id string, more map[string]any, by ota.Request,
 ) (wire.Plan, error) {
 	return c.verb(ctx, id, "rollback", by, more)
 }
@@ -138,7 +138,7 @@ func (c *Client) Rollback(
 // Precheck is Engine.Precheck. It asks every agent that has not started, and returns when all have
 // answered. item names the one check that is wanted; empty means all. The API takes no reason.
 func (c *Client) Precheck(
-	ctx context.Context, id, item string, by ota.By,
+	ctx context.Context, id, item string, by ota.Request,
 ) (wire.Precheck, error) {
 	body := map[string]any{}
 	if item != "" {

@@ -34,7 +34,7 @@ func TestReconnect(t *testing.T) {
 	for cut := range 4 {
 		go func() { results <- seen(t, c, p.ID, cut) }()
 	}
-	if _, err := c.Start(t.Context(), p.ID, ota.By{}); err != nil {
+	if _, err := c.Start(t.Context(), p.ID, ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	for range 4 {
@@ -81,17 +81,17 @@ func TestWatchAfterTheEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Start(t.Context(), p.ID, ota.By{}); err != nil {
+	if _, err := c.Start(t.Context(), p.ID, ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	all := seen(t, c, p.ID, 0)
 	var later sync.WaitGroup
 	later.Go(func() {
 		time.Sleep(100 * time.Millisecond) // a few heartbeats
-		if _, err := e.Annotate(t.Context(), p.ID, map[string]string{"a": "b"}, nil, ota.By{}); err != nil {
+		if _, err := e.Annotate(t.Context(), p.ID, map[string]string{"a": "b"}, nil, ota.Request{}); err != nil {
 			t.Error(err)
 		}
-		if _, err := c.Rollback(t.Context(), p.ID, nil, ota.By{}); err != nil {
+		if _, err := c.Rollback(t.Context(), p.ID, nil, ota.Request{}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -136,7 +136,7 @@ func TestSilentServer(t *testing.T) {
 	go func() {
 		<-gone
 		<-gone
-		if _, err := e.Start(t.Context(), p.ID, ota.By{}); err != nil {
+		if _, err := e.Start(t.Context(), p.ID, ota.Request{}); err != nil {
 			t.Error(err)
 		}
 	}()

@@ -64,7 +64,7 @@ func (x agents) Execute(ctx context.Context, a ota.Attempt) (ota.Result, error) 
 	if !strings.HasPrefix(a.Agent, "wait") {
 		return testserver.Quick(ctx, a)
 	}
-	return ota.Waiting(func(context.Context, ota.Attempt) error {
+	return ota.Async(func(context.Context, ota.Attempt) error {
 		x.w.waiting <- a
 		return nil
 	}).Execute(ctx, a)
@@ -111,7 +111,7 @@ func (w *world) create(policy ota.Policy, ids ...string) string {
 	w.t.Helper()
 	s := spec(ids...)
 	s.Policy = policy
-	if policy.Hold.Every {
+	if policy.Hold.All {
 		s.Shape.Size = 1
 	}
 	p, err := w.e.Create(w.ctx, s)
@@ -133,7 +133,7 @@ func (w *world) busy(ids ...string) string {
 	w.t.Helper()
 	all := 1.0
 	id := w.create(ota.Policy{FailureThreshold: &all, Concurrency: len(ids)}, ids...)
-	_, err := w.e.Start(w.ctx, id, ota.By{})
+	_, err := w.e.Start(w.ctx, id, ota.Request{})
 	w.ok(err)
 	return id
 }
@@ -143,7 +143,7 @@ func (w *world) breached() string {
 	w.t.Helper()
 	none := 0.0
 	id := w.create(ota.Policy{FailureThreshold: &none}, w.new("fail"))
-	_, err := w.e.Start(w.ctx, id, ota.By{})
+	_, err := w.e.Start(w.ctx, id, ota.Request{})
 	w.ok(err)
 	_, err = w.e.Wait(w.ctx, id)
 	w.ok(err)

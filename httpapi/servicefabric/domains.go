@@ -179,7 +179,7 @@ func domainNow(ctx context.Context, e *ota.Engine, plan string, running *ota.Bat
 	for i := range page.Items {
 		a := &page.Items[i]
 		phase := "PreUpgradeSafetyCheck"
-		if a.Status == ota.TaskRunning || a.Touched {
+		if a.Status == ota.TaskRunning || a.Changed {
 			phase = "Upgrading"
 		}
 		p.add(a.ID, phase)

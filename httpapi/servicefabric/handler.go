@@ -138,7 +138,7 @@ func (c *call) allow(action httpapi.Action, p *ota.Plan) error {
 }
 
 // by is who says the verbs of this call.
-func (c *call) by(reason string) ota.By { return ota.By{Actor: c.who.Name, Reason: reason} }
+func (c *call) by(reason string) ota.Request { return ota.Request{Actor: c.who.Name, Reason: reason} }
 
 // tries is how often a call is looked at anew when somebody else was faster.
 const tries = 16

@@ -201,7 +201,7 @@ func TestUpdate(t *testing.T) {
 		if s.RollingUpgradeMode != "Monitored" || s.UpgradeState != "RollingForwardPending" || s.UpgradeDescription.MonitoringPolicy["HealthCheckStableDurationInMilliseconds"] != "PT1M" {
 			t.Errorf("monitored: %+v", s)
 		}
-		if p := w.plans()[0]; p.Policy.Observe.Stable != time.Minute || p.Policy.OnBreach != ota.ActionRollback || p.Annotations["servicefabric.replicaSetCheckTimeout"] != "2" {
+		if p := w.plans()[0]; p.Policy.Soak.Stable != time.Minute || p.Policy.OnBreach != ota.ActionRollback || p.Annotations["servicefabric.replicaSetCheckTimeout"] != "2" {
 			t.Errorf("got %+v", p)
 		}
 		time.Sleep(time.Minute) // 1:15: the first domain is verified, the second one runs
@@ -210,7 +210,7 @@ func TestUpdate(t *testing.T) {
 		if s = w.progress(); s.UpgradeState != "RollingForwardPending" || s.NextUpgradeDomain != "UD2" {
 			t.Errorf("manual: %+v", s)
 		}
-		if p := w.plans()[0]; p.Policy.Observe.Stable != 0 || p.Policy.OnBreach != ota.ActionContinue {
+		if p := w.plans()[0]; p.Policy.Soak.Stable != 0 || p.Policy.OnBreach != ota.ActionContinue {
 			t.Errorf("got %+v", p.Policy)
 		}
 		w.post("RollbackUpgrade", "", "")

@@ -18,10 +18,10 @@ const noTimeout = 10 * 365 * 24 * time.Hour
 
 // apply makes p the policy that the description asks for.
 func (v *description) apply(p *ota.Policy) {
-	p.Hold = ota.Hold{Every: v.RollingUpgradeMode == modeManual}
+	p.Hold = ota.Hold{All: v.RollingUpgradeMode == modeManual}
 	p.OnBreach = ota.ActionContinue
-	p.Observe = ota.Observe{}
-	p.BatchLimit, p.PlanLimit = 0, 0
+	p.Soak = ota.Soak{}
+	p.BatchTimeout, p.PlanTimeout = 0, 0
 	threshold := v.threshold()
 	p.FailureThreshold = &threshold
 	if v.RollingUpgradeMode != modeMonitored {
@@ -32,12 +32,12 @@ func (v *description) apply(p *ota.Policy) {
 	if m.action == actionRollback {
 		p.OnBreach = ota.ActionRollback
 	}
-	p.Observe = ota.Observe{Wait: m.wait, Stable: m.stable, Retry: m.retry, Probe: probeEvery(m)}
+	p.Soak = ota.Soak{Duration: m.wait, Stable: m.stable, Grace: m.retry, Interval: probeEvery(m)}
 	if m.domain < noTimeout {
-		p.BatchLimit = m.domain
+		p.BatchTimeout = m.domain
 	}
 	if m.upgrade < noTimeout {
-		p.PlanLimit = m.upgrade
+		p.PlanTimeout = m.upgrade
 	}
 }
 
@@ -52,7 +52,7 @@ func (v *description) threshold() float64 {
 // probeEvery is the time between two questions about health: the Engine's default, or less where a
 // change would be noticed too late.
 func probeEvery(m monitoring) time.Duration {
-	every := ota.DefaultProbe
+	every := ota.DefaultSoakInterval
 	for _, d := range []time.Duration{m.stable, m.retry} {
 		if d > 0 {
 			every = min(every, d/4)
@@ -66,9 +66,9 @@ func backPolicy(p ota.Policy, hold bool) *ota.Policy {
 	all := 1.0
 	p.FailureThreshold = &all
 	p.OnBreach, p.Reserve = ota.ActionContinue, false
-	p.Observe = ota.Observe{}
-	p.Hold = ota.Hold{Every: hold}
-	p.BatchLimit, p.PlanLimit, p.MaxConsecutive = 0, 0, 0
+	p.Soak = ota.Soak{}
+	p.Hold = ota.Hold{All: hold}
+	p.BatchTimeout, p.PlanTimeout, p.MaxConsecutive = 0, 0, 0
 	return &p
 }
 

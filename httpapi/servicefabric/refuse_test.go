@@ -124,7 +124,7 @@ func TestDescriptions(t *testing.T) {
 		t.Errorf("%d plans were made", n)
 	}
 	w.post("Upgrade", monitored(`"UpgradeDomainTimeoutInMilliseconds":"P10675199DT02H48M05.4775807S","UpgradeTimeoutInMilliseconds":"P10675199DT2H48M5.4775807S","HealthCheckWaitDurationInMilliseconds":null`), "")
-	if p := w.plans()[0].Policy; p.BatchLimit != 0 || p.PlanLimit != 0 || p.Observe.Stable != 2*time.Minute || p.Observe.Retry != 10*time.Minute {
+	if p := w.plans()[0].Policy; p.BatchTimeout != 0 || p.PlanTimeout != 0 || p.Soak.Stable != 2*time.Minute || p.Soak.Grace != 10*time.Minute {
 		t.Errorf("got %+v", p)
 	}
 }

@@ -113,7 +113,7 @@ func (c *call) interrupt(u *upgrade, set map[string]string, remove []string, why
 // annotate writes what differs, if nobody has said anything to the plan since it was read.
 func (c *call) annotate(p *ota.Plan, set map[string]string, remove []string) error {
 	by := c.by("")
-	by.Control = p.Control
+	by.Generation = p.Generation
 	q, err := c.h.engine.Annotate(c.ctx, p.ID, set, remove, by)
 	if err == nil {
 		*p = q
@@ -124,7 +124,7 @@ func (c *call) annotate(p *ota.Plan, set map[string]string, remove []string) err
 // unhold lets a rollback that waits for MoveToNextUpgradeDomain go through when an upgrade is to
 // follow it.
 func (c *call) unhold(u *upgrade, set map[string]string) error {
-	if set[keyGoal] == "" || u.back == nil || !u.back.Policy.Hold.Every {
+	if set[keyGoal] == "" || u.back == nil || !u.back.Policy.Hold.All {
 		return nil
 	}
 	_, err := c.h.engine.Edit(c.ctx, u.back.ID, func(p *ota.Policy) { p.Hold = ota.Hold{} }, c.by("another upgrade is to follow"))
@@ -132,7 +132,7 @@ func (c *call) unhold(u *upgrade, set map[string]string) error {
 }
 
 // undo rolls a paused plan back, or ends it when it has touched nothing.
-func (h *Handler) undo(ctx context.Context, p *ota.Plan, hold bool, by ota.By) error {
+func (h *Handler) undo(ctx context.Context, p *ota.Plan, hold bool, by ota.Request) error {
 	spec := ota.RollbackSpec{Policy: backPolicy(p.Policy, hold), Annotations: map[string]string{}, Interrupt: true}
 	for _, key := range []string{keyForceRestart, keyCheckTimeout} {
 		if v, ok := p.Annotations[key]; ok {
@@ -147,16 +147,16 @@ func (h *Handler) undo(ctx context.Context, p *ota.Plan, hold bool, by ota.By) e
 }
 
 // holdsBack reports whether the rollback of an interrupted plan waits for MoveToNextUpgradeDomain.
-func holdsBack(p *ota.Plan) bool { return p.Policy.Hold.Every && p.Annotations[keyGoal] == "" }
+func holdsBack(p *ota.Plan) bool { return p.Policy.Hold.All && p.Annotations[keyGoal] == "" }
 
 // failing describes what was in progress when a breach struck, or an interruption that is given as
 // one.
 func (u *upgrade) failing(ctx context.Context, e *ota.Engine, b *ota.Breach) (*failure, error) {
 	f := &failure{At: b.At, Reason: reasonHealth}
 	switch b.Reason {
-	case ota.ReasonBatchLimit:
+	case ota.ReasonBatchTimeout:
 		f.Reason = reasonDomainTimeout
-	case ota.ReasonPlanLimit:
+	case ota.ReasonPlanTimeout:
 		f.Reason = reasonTimeout
 	}
 	batch := b.Batch

@@ -107,7 +107,7 @@ func (h *Handler) settle(ctx context.Context, id string) (more bool, err error) 
 	case launch != nil:
 		return false, h.launch(ctx, &p, launch)
 	case g != nil && p.Status.Ended():
-		by := ota.By{Actor: g.Actor, Control: p.Control}
+		by := ota.Request{Actor: g.Actor, Generation: p.Generation}
 		_, err := h.engine.Annotate(ctx, id, map[string]string{keyLaunch: p.Annotations[keyGoal]}, []string{keyGoal}, by)
 		return true, stale(err)
 	case p.Status.Ended():
@@ -116,7 +116,7 @@ func (h *Handler) settle(ctx context.Context, id string) (more bool, err error) 
 		if gone, err := givenUp(ctx, h.engine, &p); gone || err != nil {
 			return false, err
 		}
-		by := ota.By{Actor: f.Actor, Reason: "interrupted"}
+		by := ota.Request{Actor: f.Actor, Reason: "interrupted"}
 		return g != nil, stale(h.undo(ctx, &p, holdsBack(&p), by))
 	default:
 		return g != nil, nil
@@ -125,7 +125,7 @@ func (h *Handler) settle(ctx context.Context, id string) (more bool, err error) 
 
 // launch starts the upgrade that has waited for the end of p.
 func (h *Handler) launch(ctx context.Context, p *ota.Plan, g *goal) error {
-	by := ota.By{Actor: g.Actor}
+	by := ota.Request{Actor: g.Actor}
 	next, err := h.engine.Plan(ctx, planID(g.Description.Name, p.ID))
 	if errors.Is(err, ota.ErrNotFound) {
 		next, err = h.follow(ctx, p, g)

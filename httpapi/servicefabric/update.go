@@ -158,7 +158,7 @@ func (c *call) updateBack(u *upgrade, v *updateDescription) error {
 	if r.RollingUpgradeMode == "" {
 		return nil
 	}
-	hold := ota.Hold{Every: r.RollingUpgradeMode == modeManual}
+	hold := ota.Hold{All: r.RollingUpgradeMode == modeManual}
 	_, err := c.h.engine.Edit(c.ctx, u.back.ID, func(p *ota.Policy) { p.Hold = hold }, c.by("mode "+strconv.Quote(r.RollingUpgradeMode)))
 	return stale(err)
 }

@@ -110,8 +110,8 @@ func (u *upgrade) read(ctx context.Context, e *ota.Engine) error {
 	for key, v := range map[string]any{keyFailure: &u.failure, keyGoal: &u.goal, keyLaunch: &u.launch} {
 		note(p, key, v)
 	}
-	if p.Rollback != "" {
-		back, err := e.Plan(ctx, p.Rollback)
+	if p.RollbackPlan != "" {
+		back, err := e.Plan(ctx, p.RollbackPlan)
 		if err == nil {
 			u.back = &back
 		} else if !errors.Is(err, ota.ErrNotFound) { // it is about to be made
@@ -126,7 +126,7 @@ func (u *upgrade) read(ctx context.Context, e *ota.Engine) error {
 
 // givenUp reports whether the plan is what its rollback has left behind when that was canceled.
 func givenUp(ctx context.Context, e *ota.Engine, p *ota.Plan) (bool, error) {
-	if p.Status != ota.StatusPaused || p.Rollback != "" {
+	if p.Status != ota.StatusPaused || p.RollbackPlan != "" {
 		return false, nil
 	}
 	page, err := e.Plans(ctx, ota.PlanQuery{Source: p.ID, Limit: 1})
@@ -208,7 +208,7 @@ func (u *upgrade) mode() string {
 	m := u.kept.Description.RollingUpgradeMode
 	switch {
 	case u.back != nil && (u.goingBack() || u.wentBack()):
-		if u.back.Policy.Hold.Every {
+		if u.back.Policy.Hold.All {
 			return modeManual
 		}
 		return modeAuto
@@ -241,11 +241,11 @@ func (h *Handler) create(ctx context.Context, u *upgrade, d *description, actor 
 	if err != nil {
 		return stale(err)
 	}
-	return h.start(ctx, p.ID, ota.By{Actor: actor})
+	return h.start(ctx, p.ID, ota.Request{Actor: actor})
 }
 
 // start starts a plan. One whose agents are somebody else's is withdrawn.
-func (h *Handler) start(ctx context.Context, id string, by ota.By) error {
+func (h *Handler) start(ctx context.Context, id string, by ota.Request) error {
 	_, err := h.engine.Start(ctx, id, by)
 	if errors.Is(err, ota.ErrClaimed) {
 		by.Reason = "its agents are being upgraded by another plan"

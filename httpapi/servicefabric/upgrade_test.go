@@ -99,10 +99,10 @@ func TestManualAndRollback(t *testing.T) {
 	w.waitState("RollingForwardCompleted")
 	w.post("Upgrade", describe("1.0.0", "UnmonitoredAuto"), "FABRIC_E_APPLICATION_ALREADY_IN_TARGET_VERSION")
 	for _, p := range w.plans() {
-		if p.Rollback == "" {
+		if p.RollbackPlan == "" {
 			continue
 		}
-		r, err := w.engine.Plan(t.Context(), p.Rollback)
+		r, err := w.engine.Plan(t.Context(), p.RollbackPlan)
 		if err != nil || r.CreatedBy != "ann" || r.Agents != 4 {
 			t.Errorf("%+v, %v", r, err)
 		}
@@ -222,7 +222,7 @@ func TestGoalDropped(t *testing.T) {
 	}
 	w.post("RollbackUpgrade", "", "")
 	p := w.plans()[0]
-	if _, err := w.engine.Cancel(t.Context(), p.Rollback, true, ota.By{}); err != nil {
+	if _, err := w.engine.Cancel(t.Context(), p.RollbackPlan, true, ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	w.waitState("Failed") // its rollback was given up
@@ -246,7 +246,7 @@ func TestRunFinishes(t *testing.T) {
 	w.post("Upgrade", describe("2", "UnmonitoredManual"), "")
 	w.waitState("RollingForwardPending")
 	p := w.plans()[0]
-	by := ota.By{Actor: "ann"}
+	by := ota.Request{Actor: "ann"}
 	if _, err := w.engine.Pause(t.Context(), p.ID, by); err != nil {
 		t.Fatal(err)
 	}
@@ -352,14 +352,14 @@ func TestClaimed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.engine.Start(t.Context(), p.ID, ota.By{}); err != nil {
+	if _, err := w.engine.Start(t.Context(), p.ID, ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	w.post("Upgrade", describe("2", "UnmonitoredAuto"), "FABRIC_E_APPLICATION_UPGRADE_IN_PROGRESS")
 	if s := w.progress(); s.UpgradeState != "RollingForwardCompleted" || s.RollingUpgradeMode != "Invalid" {
 		t.Errorf("got %+v", s)
 	}
-	if _, err := w.engine.Cancel(t.Context(), p.ID, true, ota.By{}); err != nil {
+	if _, err := w.engine.Cancel(t.Context(), p.ID, true, ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.engine.Wait(t.Context(), p.ID); err != nil {
@@ -391,7 +391,7 @@ func TestAttempts(t *testing.T) {
 	w.waitState("RollingBackCompleted")
 	for _, back := range []bool{false, true} {
 		a := <-seen
-		if a.Agent != "a" || a.Rollback != back || a.Annotations["servicefabric.forceRestart"] != "true" || a.Annotations["servicefabric.replicaSetCheckTimeout"] != "60" {
+		if a.Agent != "a" || a.IsRollback != back || a.Annotations["servicefabric.forceRestart"] != "true" || a.Annotations["servicefabric.replicaSetCheckTimeout"] != "60" {
 			t.Errorf("got %+v", a)
 		}
 	}

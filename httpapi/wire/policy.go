@@ -25,20 +25,20 @@ type RollbackPolicy struct {
 // Policy is a policy without the two members that are a plan's own. Its fields mean what those of
 // ota.Policy mean. In an answer they lie beside the plan's, and defaults are filled in.
 type Policy struct {
-	Scope        ota.Scope      `json:"scope"`
-	OnBreach     ota.Action     `json:"onBreach"`
-	Reserve      bool           `json:"reserve"`
-	Hold         Hold           `json:"hold"`
-	Observe      Observe        `json:"observe"`
-	Retry        Retry          `json:"retry"`
-	AttemptLimit Duration       `json:"attemptLimit" policy:"limit"`
-	QueueLimit   Duration       `json:"queueLimit" policy:"limit"`
-	OnAway       ota.AwayAction `json:"onAway"`
-	MaxAbandoned int            `json:"maxAbandoned" policy:"1..1000000"`
+	Scope              ota.Scope             `json:"scope"`
+	OnBreach           ota.Action            `json:"onBreach"`
+	Reserve            bool                  `json:"reserve"`
+	Hold               Hold                  `json:"hold"`
+	Soak               Soak                  `json:"observe"`
+	Retry              RetryPolicy           `json:"retry"`
+	AttemptTimeout     Duration              `json:"attemptLimit" policy:"limit"`
+	UnreachableTimeout Duration              `json:"queueLimit" policy:"limit"`
+	OnUnreachable      ota.UnreachableAction `json:"onAway"`
+	MaxAbandoned       int                   `json:"maxAbandoned" policy:"1..1000000"`
 
 	Windows        []Window `json:"windows,omitempty"`
-	BatchLimit     Duration `json:"batchLimit"` // "0s": none
-	PlanLimit      Duration `json:"planLimit"`  // "0s": none
+	BatchTimeout   Duration `json:"batchLimit"` // "0s": none
+	PlanTimeout    Duration `json:"planLimit"`  // "0s": none
 	MaxConsecutive int      `json:"maxConsecutive"`
 	Rate           Rate     `json:"rate"`
 	Gate           Gate     `json:"gate"`
@@ -49,21 +49,21 @@ type Policy struct {
 
 // Hold is ota.Hold on the wire.
 type Hold struct {
-	Every   bool  `json:"every,omitempty"`
+	All     bool  `json:"every,omitempty"`
 	Batches []int `json:"batches,omitempty" policy:"1..1073741824"`
 }
 
 // Observe is ota.Observe on the wire. Its Wait and a plan's observeDuration are the same.
-type Observe struct {
-	Wait   Duration `json:"wait"`
-	Stable Duration `json:"stable"`
-	Retry  Duration `json:"retry"`
-	Probe  Duration `json:"probe"`
-	ToEnd  bool     `json:"toEnd"`
+type Soak struct {
+	Duration Duration `json:"wait"`
+	Stable   Duration `json:"stable"`
+	Grace    Duration `json:"retry"`
+	Interval Duration `json:"probe"`
+	ToEnd    bool     `json:"toEnd"`
 }
 
 // Retry is ota.Retry on the wire.
-type Retry struct {
+type RetryPolicy struct {
 	Max        int      `json:"max" policy:"0..100"`
 	Backoff    Duration `json:"backoff"`
 	MaxBackoff Duration `json:"maxBackoff"`
@@ -77,7 +77,7 @@ type Rate struct {
 
 // Gate is ota.Gate on the wire.
 type Gate struct {
-	Every           Duration `json:"every"`
+	Interval        Duration `json:"every"`
 	MaxInconclusive int      `json:"maxInconclusive"`
 	MaxErrors       int      `json:"maxErrors"`
 }

@@ -276,7 +276,7 @@ func (t Time) MarshalJSON() ([]byte, error) {
 }
 
 // Duration is a length of time on the wire: a Go duration such as "30m0s", or "none" for
-// ota.NoLimit.
+// ota.NoTimeout.
 type Duration time.Duration
 
 // MarshalJSON writes a string.
@@ -284,7 +284,7 @@ func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()
 
 // String returns a Go duration, or "none".
 func (d Duration) String() string {
-	if time.Duration(d) == ota.NoLimit {
+	if time.Duration(d) == ota.NoTimeout {
 		return "none"
 	}
 	return time.Duration(d).String()
@@ -298,7 +298,7 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 	}
 	v, ok := duration.Parse(s)
 	if s == "none" {
-		v, ok = ota.NoLimit, true
+		v, ok = ota.NoTimeout, true
 	}
 	if !ok {
 		return fmt.Errorf("httpapi: %q is no duration", s)

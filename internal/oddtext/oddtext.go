@@ -67,7 +67,7 @@ func (s *scene) run() {
 	defer cancel()
 	s.e = s.engine()
 	s.create(ctx)
-	_, err := s.e.Start(ctx, s.plan.ID, ota.By{})
+	_, err := s.e.Start(ctx, s.plan.ID, ota.Request{})
 	s.that(err == nil, "%v", err)
 	s.crash(ctx)
 	s.wg.Wait()
@@ -80,8 +80,8 @@ func (s *scene) run() {
 	s.that(p.Status == ota.StatusRolledBack, "it is %v, with the breaches %v\n%s", p.Status, p.Breaches, &s.log)
 	s.that(!strings.Contains(s.log.String(), "refuses"), "%s", &s.log)
 	s.everything(ctx, p.ID)
-	s.everything(ctx, p.Rollback)
-	for _, id := range []string{p.ID, p.Rollback} {
+	s.everything(ctx, p.RollbackPlan)
+	for _, id := range []string{p.ID, p.RollbackPlan} {
 		spec, err := s.e.FailedSpec(ctx, id)
 		s.that(err == nil, "%v", err)
 		_, err = s.e.Create(ctx, spec)
@@ -104,10 +104,10 @@ func (s *scene) create(ctx context.Context) {
 		FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs(agents...),
 		Shape: ota.Shape{Size: len(agents)},
 		Policy: ota.Policy{
-			Concurrency: len(agents), FailureThreshold: &all, OnBreach: ota.ActionRollback, QueueLimit: time.Millisecond,
-			Retry:   ota.Retry{Max: 1, Backoff: time.Millisecond},
-			Observe: ota.Observe{Wait: 20 * time.Millisecond, Probe: 5 * time.Millisecond},
-			Gate:    ota.Gate{Every: time.Millisecond, MaxErrors: 1, MaxInconclusive: 1},
+			Concurrency: len(agents), FailureThreshold: &all, OnBreach: ota.ActionRollback, UnreachableTimeout: time.Millisecond,
+			Retry: ota.RetryPolicy{Max: 1, Backoff: time.Millisecond},
+			Soak:  ota.Soak{Duration: 20 * time.Millisecond, Interval: 5 * time.Millisecond},
+			Gate:  ota.Gate{Interval: time.Millisecond, MaxErrors: 1, MaxInconclusive: 1},
 		},
 	}
 	for _, given := range []func(*ota.Spec){
@@ -130,7 +130,7 @@ func (s *scene) create(ctx context.Context) {
 	var err error
 	s.plan, err = s.e.Create(ctx, spec)
 	s.that(err == nil, "%v", err)
-	for _, by := range []ota.By{{Actor: s.text}, {Reason: s.text}, {Request: s.text}} {
+	for _, by := range []ota.Request{{Actor: s.text}, {Reason: s.text}, {ID: s.text}} {
 		if _, err := s.e.Annotate(ctx, s.plan.ID, map[string]string{"b": by.Actor + by.Reason}, nil, by); err != nil {
 			s.that(errors.Is(err, ota.ErrInvalid), "%v", err)
 		}
@@ -138,7 +138,7 @@ func (s *scene) create(ctx context.Context) {
 	if s.text != "" {
 		_, err = s.e.Plan(ctx, s.text)
 		s.that(errors.Is(err, ota.ErrNotFound), "%v", err)
-		_, err = s.e.Skip(ctx, s.plan.ID, []string{s.text}, ota.By{})
+		_, err = s.e.Skip(ctx, s.plan.ID, []string{s.text}, ota.Request{})
 		s.that(errors.Is(err, ota.ErrNotFound), "%v", err)
 	}
 }
@@ -177,7 +177,7 @@ func (s *scene) times(what string) int {
 
 func (s *scene) Execute(ctx context.Context, a ota.Attempt) (ota.Result, error) {
 	said := errors.New(s.text)
-	if a.Rollback {
+	if a.IsRollback {
 		return ota.Result{Message: s.text}, nil
 	}
 	if !s.again.Load() && strings.HasSuffix(a.Agent, "inspected") {
@@ -226,16 +226,16 @@ func (s *scene) Precheck(_ context.Context, a ota.Attempt) (ota.Precheck, error)
 	switch {
 	case a.Agent == "blocked":
 		return ota.Precheck{State: ota.PrecheckBlocked, Reason: s.text, Version: s.text}, nil
-	case a.Agent == "away" && !a.Rollback && s.times("precheck") == 0:
+	case a.Agent == "away" && !a.IsRollback && s.times("precheck") == 0:
 		return ota.Precheck{}, ota.Throttled(errors.New(s.text), time.Millisecond)
-	case a.Agent == "previous" && !a.Rollback:
+	case a.Agent == "previous" && !a.IsRollback:
 		return ota.Precheck{Version: s.text, Reason: s.text}, nil
 	}
 	return ota.Precheck{}, nil
 }
 
 func (s *scene) Health(_ context.Context, a ota.Attempt) (ota.Health, error) {
-	if a.Agent == "sick" && !a.Rollback {
+	if a.Agent == "sick" && !a.IsRollback {
 		return ota.Health{Reason: s.text}, nil
 	}
 	if a.Agent == "message" && s.times("health") == 0 {

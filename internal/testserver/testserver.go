@@ -101,7 +101,7 @@ func Client(t testing.TB, url string, opt client.Options) *client.Client {
 // Quick is an Executor that upgrades an agent at once. An agent whose ID begins with "fail" fails,
 // except in a rollback.
 func Quick(_ context.Context, a ota.Attempt) (ota.Result, error) {
-	if strings.HasPrefix(a.Agent, "fail") && !a.Rollback {
+	if strings.HasPrefix(a.Agent, "fail") && !a.IsRollback {
 		return ota.Result{}, errors.New("disk full")
 	}
 	return ota.Result{Version: a.ToVersion}, nil

@@ -21,7 +21,7 @@ func TestServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Start(t.Context(), p.ID, ota.By{}); err != nil {
+	if _, err := c.Start(t.Context(), p.ID, ota.Request{}); err != nil {
 		t.Fatal(err)
 	}
 	if p, err = e.Wait(t.Context(), p.ID); err != nil || p.Status != ota.StatusCompleted || fleet.Version("ok-3") != "2" {

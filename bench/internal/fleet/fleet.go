@@ -59,7 +59,7 @@ func Add(ctx context.Context, e *ota.Engine, p Plan) error {
 	if _, err := e.Create(ctx, p.Spec()); err != nil {
 		return err
 	}
-	_, err := e.Start(ctx, p.ID, ota.By{})
+	_, err := e.Start(ctx, p.ID, ota.Request{})
 	return err
 }
 

@@ -51,7 +51,7 @@ func (m *Machines) install(a ota.Attempt, done chan struct{}) (ota.Result, error
 	switch {
 	case same && m.refuses:
 		return ota.Result{}, errors.New("it is installed already")
-	case m.lazy, m.upOnly && a.Rollback:
+	case m.lazy, m.upOnly && a.IsRollback:
 	case !same || m.proud:
 		m.change(a.Agent, a.ToVersion)
 	}

@@ -236,7 +236,7 @@ func (k *checker) fleet(lines []line) {
 				k.wrong("%s is on record, and had %d effects", key, effects[key])
 			}
 		}
-		if worked[a.ID] && !a.Touched && !strings.HasPrefix(a.ID, "busy-") {
+		if worked[a.ID] && !a.Changed && !strings.HasPrefix(a.ID, "busy-") {
 			k.wrong("%s was changed, and does not count as touched", a.ID)
 		}
 	}
@@ -251,7 +251,7 @@ func compare(got, want history) (problems []string) {
 		w := want.agents[i]
 		ga, wa := a.Tasks[0], w.Tasks[0]
 		if a.ID != w.ID || a.Status != w.Status || ga.Reason != wa.Reason || ga.Attempts != wa.Attempts ||
-			ga.Error != wa.Error || a.Touched != w.Touched || ga.Version != wa.Version {
+			ga.Error != wa.Error || a.Changed != w.Changed || ga.Version != wa.Version {
 			problems = append(problems, fmt.Sprintf("%s: agent %+v, uninterrupted %+v", got.plan.ID, a, w))
 		}
 	}

@@ -183,7 +183,7 @@ func (x client) Execute(ctx context.Context, a ota.Attempt) (ota.Result, error) 
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	c := call{Plan: a.Plan, Agent: a.Agent, Number: a.Number, Epoch: a.Epoch, Rollback: a.Rollback, Repeat: a.Repeat}
+	c := call{Plan: a.Plan, Agent: a.Agent, Number: a.Number, Epoch: a.Epoch, Rollback: a.IsRollback, Repeat: a.Repeat}
 	if err := json.NewEncoder(conn).Encode(c); err != nil {
 		return ota.Result{}, err
 	}

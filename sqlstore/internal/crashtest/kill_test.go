@@ -135,8 +135,8 @@ func (k *killer) check(stories []story) {
 	for _, story := range stories {
 		h := read(t, e, story.ID)
 		problems := check(h, lines[story.ID])
-		if h.plan.Rollback != "" {
-			back := read(t, e, h.plan.Rollback)
+		if h.plan.RollbackPlan != "" {
+			back := read(t, e, h.plan.RollbackPlan)
 			problems = append(problems, check(back, lines[back.plan.ID])...)
 			problems = append(problems, checkRollback(h, back)...)
 		}
@@ -159,7 +159,7 @@ func checkRollback(source, back history) (problems []string) {
 		in[a.ID] = true
 	}
 	for _, a := range source.agents {
-		if a.Touched && !in[a.ID] {
+		if a.Changed && !in[a.ID] {
 			problems = append(problems, source.plan.ID+": the rollback forgets "+a.ID)
 		}
 	}

@@ -268,8 +268,8 @@ func (w *world) problems() (all []string) {
 	for _, s := range w.stories {
 		h := read(w.t, w.engine, s.ID)
 		all = append(all, check(h, lines[s.ID])...)
-		if h.plan.Rollback != "" {
-			back := read(w.t, w.engine, h.plan.Rollback)
+		if h.plan.RollbackPlan != "" {
+			back := read(w.t, w.engine, h.plan.RollbackPlan)
 			all = append(all, check(back, lines[back.plan.ID])...)
 		}
 		if s.Kind.settled() && !w.order.Unfenced {

@@ -50,8 +50,8 @@ func (s story) spec() ota.Spec {
 		ID: s.ID, RequestKey: s.ID, Name: string(s.Kind), FromVersion: "1", ToVersion: "2",
 		Agents: ota.AgentIDs(s.agents()...), Shape: ota.Shape{Size: s.Batch},
 		Policy: ota.Policy{
-			Concurrency: 5, FailureThreshold: &threshold, Observe: ota.Observe{Wait: 3 * time.Millisecond},
-			Retry: ota.Retry{Max: 3, Backoff: 2 * time.Millisecond}, AttemptLimit: time.Minute,
+			Concurrency: 5, FailureThreshold: &threshold, Soak: ota.Soak{Duration: 3 * time.Millisecond},
+			Retry: ota.RetryPolicy{Max: 3, Backoff: 2 * time.Millisecond}, AttemptTimeout: time.Minute,
 		},
 	}
 	if s.Kind == fallBack {
@@ -60,7 +60,7 @@ func (s story) spec() ota.Spec {
 	return spec
 }
 
-var operator = ota.By{Actor: "operator"}
+var operator = ota.Request{Actor: "operator"}
 
 // tell does what the story asks for until it has ended. Somebody has to drive the plan meanwhile.
 func (s story) tell(ctx context.Context, e *ota.Engine) error {
@@ -98,11 +98,11 @@ func (s story) goOn(ctx context.Context, e *ota.Engine, p ota.Plan) error {
 	by := operator
 	decision := ota.Accept(p.Counts.Bad())
 	if s.Kind == retry && p.Annotations["retried"] == "" {
-		by.Request = "retry"
+		by.ID = "retry"
 		decision = ota.RetryFailed()
 	}
 	_, err := e.Resume(ctx, s.ID, decision, by)
-	if err == nil && by.Request != "" {
+	if err == nil && by.ID != "" {
 		_, err = e.Annotate(ctx, s.ID, map[string]string{"retried": "once"}, nil, operator)
 	}
 	if errors.Is(err, ota.ErrBreach) || errors.Is(err, ota.ErrState) { // it has moved on meanwhile

@@ -189,7 +189,7 @@ func (s saying) say(ctx context.Context, e *ota.Engine) (heard, error) {
 	if errors.As(err, &refused) {
 		return heard{refused: true, model: model{status: simple(refused.Have)}}, nil
 	}
-	return heard{model: model{simple(p.Status), p.Control}}, err
+	return heard{model: model{simple(p.Status), p.Generation}}, err
 }
 
 // simple makes one of the statuses that differ only in what is in flight.
