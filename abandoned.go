@@ -9,20 +9,20 @@ import (
 	"time"
 )
 
-// strays are the abandoned calls of this process that have not returned. They belong to the agents
+// abandonedCalls are the abandoned calls of this process that have not returned. They belong to the agents
 // and not to a plan: an agent takes no other attempt until its call has returned, also when the
 // driver or the plan has ended since.
 //
 // Where the Store is a Claimer and a Leaser, it keeps these agents for this instance of the engine,
 // so that other engines and later plans know of them. The instance has a lease of its own, which
-// lasts as long as there are strays: the engine's lease is given back when Run returns, and a new
+// lasts as long as there are abandonedCalls: the engine's lease is given back when Run returns, and a new
 // process under the same name takes it over.
-type strays struct {
+type abandonedCalls struct {
 	host *host
 	name string // of this instance, unlike that of any other process
 
 	mu    sync.Mutex
-	calls []strayCall
+	calls []abandonedCall
 	kept  map[string]bool // plans for which the Store keeps agents in this name, or may do so
 	stop  chan struct{}   // ends the keeper; nil: there is none
 
@@ -30,7 +30,7 @@ type strays struct {
 }
 
 // strayCall is one call that has not returned.
-type strayCall struct {
+type abandonedCall struct {
 	plan, agent string
 	ordinal     int // in that plan
 }
@@ -40,7 +40,7 @@ func instanceName(engine, life string) string {
 	return engine[:min(len(engine), maxText-len(life)-1)] + "#" + life
 }
 
-func (s *strays) add(c strayCall) {
+func (s *abandonedCalls) add(c abandonedCall) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, c)
@@ -51,7 +51,7 @@ func (s *strays) add(c strayCall) {
 }
 
 // remove takes in that a call has returned.
-func (s *strays) remove(c strayCall) {
+func (s *abandonedCalls) remove(c abandonedCall) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := slices.Index(s.calls, c); i >= 0 {
@@ -60,20 +60,20 @@ func (s *strays) remove(c strayCall) {
 }
 
 // of is what a new driver of the plan has to begin with.
-func (s *strays) of(plan string) []bar {
+func (s *abandonedCalls) ofPlan(plan string) []blockedAgent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []bar
+	var out []blockedAgent
 	for _, c := range s.calls {
 		if c.plan == plan {
-			out = append(out, bar{ordinal: c.ordinal, agent: c.agent, own: true})
+			out = append(out, blockedAgent{ordinal: c.ordinal, agent: c.agent, own: true})
 		}
 	}
 	return out
 }
 
-// agents lists the agents of a plan's strays, each once; of all other plans' with other.
-func (s *strays) agents(plan string, other bool) []string {
+// agents lists the agents of a plan's abandonedCalls, each once; of all other plans' with other.
+func (s *abandonedCalls) agents(plan string, other bool) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []string
@@ -91,7 +91,7 @@ type keepingStore struct {
 	Leaser
 }
 
-func (s *strays) store() *keepingStore {
+func (s *abandonedCalls) store() *keepingStore {
 	with := &s.host.with
 	if with.Claimer == nil || with.Leaser == nil {
 		return nil
@@ -101,7 +101,7 @@ func (s *strays) store() *keepingStore {
 
 // sync makes the Store keep exactly those agents of a plan whose calls are out. It is called before
 // the commit that records an abandoned call, so no commit that ends the plan can come before it.
-func (s *strays) sync(ctx context.Context, plan string) error {
+func (s *abandonedCalls) sync(ctx context.Context, plan string) error {
 	store := s.store()
 	if store == nil {
 		return nil
@@ -133,7 +133,7 @@ func (s *strays) sync(ctx context.Context, plan string) error {
 
 // rest ends the keeper and the lease of the instance when no call is out any more and the Store
 // knows it.
-func (s *strays) rest(ctx context.Context, store *keepingStore, plan string, keeps bool) error {
+func (s *abandonedCalls) rest(ctx context.Context, store *keepingStore, plan string, keeps bool) error {
 	s.mu.Lock()
 	if !keeps {
 		delete(s.kept, plan)
@@ -152,7 +152,7 @@ func (s *strays) rest(ctx context.Context, store *keepingStore, plan string, kee
 
 // keep renews the lease of this instance, and what the Store keeps in its name, three times as
 // often as the lease ends.
-func (s *strays) keep(stop <-chan struct{}) {
+func (s *abandonedCalls) keep(stop <-chan struct{}) {
 	for {
 		t := s.host.opt.Clock.Timer(s.host.opt.Lease / 3)
 		select {
@@ -166,7 +166,7 @@ func (s *strays) keep(stop <-chan struct{}) {
 }
 
 // syncAll is sync for every plan that the Store has to know of, each with a limit of time.
-func (s *strays) syncAll() {
+func (s *abandonedCalls) syncAll() {
 	s.mu.Lock()
 	plans := slices.Sorted(maps.Keys(s.kept))
 	for _, c := range s.calls {
@@ -181,7 +181,7 @@ func (s *strays) syncAll() {
 }
 
 // syncLater is sync where no commit waits for it. What fails is repeated by the keeper.
-func (s *strays) syncLater(plan string) {
+func (s *abandonedCalls) syncLater(plan string) {
 	ctx, cancel := context.WithTimeout(context.Background(), max(s.host.opt.Lease/3, time.Second))
 	defer cancel()
 	if err := s.sync(ctx, plan); err != nil {
@@ -192,7 +192,7 @@ func (s *strays) syncLater(plan string) {
 // keep makes sure that agents whose calls were abandoned in this step are kept, before a commit
 // lets others have them.
 func (x *session) keep(ctx context.Context) error {
-	if !x.st.fx.abandoned || x.keepOut == nil {
+	if !x.st.change.abandoned || x.keepOut == nil {
 		return nil
 	}
 	if err := x.keepOut(ctx, x.plan); err != nil {
@@ -220,29 +220,29 @@ func (x *session) barCallsOut(ctx context.Context) error {
 			return err
 		}
 	}
-	x.st.queue.barOut(x.elsewhere)
+	x.st.queue.blockElsewhere(x.elsewhere)
 	return nil
 }
 
 // callsOut are the agents of a plan that must not be called because a call for them is out: of
 // another plan in this process, or of any plan in another one.
-func (e *host) callsOut(ctx context.Context, plan string) ([]bar, error) {
+func (e *host) callsOut(ctx context.Context, plan string) ([]blockedAgent, error) {
 	from := map[string]string{}
-	for _, agent := range e.strays.agents(plan, true) {
+	for _, agent := range e.abandoned.agents(plan, true) {
 		from[agent] = e.opt.Name
 	}
-	if store := e.strays.store(); store != nil {
+	if store := e.abandoned.store(); store != nil {
 		kept, err := store.Kept(ctx, plan)
 		if err != nil {
 			return nil, err
 		}
 		for _, k := range kept {
-			if k.Engine != e.strays.name { // this process knows its own better
+			if k.Engine != e.abandoned.name { // this process knows its own better
 				from[k.Agent] = k.Engine
 			}
 		}
 	}
-	var out []bar
+	var out []blockedAgent
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(from)), orderChunk) {
 		page, err := e.store.Agents(ctx, plan, RowQuery{IDs: ids, Limit: len(ids)})
 		if err != nil {
@@ -251,7 +251,7 @@ func (e *host) callsOut(ctx context.Context, plan string) ([]bar, error) {
 		for i := range page.Items {
 			r := &page.Items[i]
 			pending := r.State.Status == TaskPending
-			out = append(out, bar{ordinal: r.Ordinal, agent: r.Agent.ID, engine: from[r.Agent.ID], pending: pending})
+			out = append(out, blockedAgent{ordinal: r.Ordinal, agent: r.Agent.ID, engine: from[r.Agent.ID], pending: pending})
 		}
 	}
 	return out, nil
@@ -259,11 +259,11 @@ func (e *host) callsOut(ctx context.Context, plan string) ([]bar, error) {
 
 // strayed takes in that an abandoned call of a driver has returned. Where that driver has stopped
 // since, its plan is told by the next one, or alone.
-func (d *driver) strayed(o outcome) {
-	d.e.strays.remove(strayCall{d.id, o.agent, o.ordinal})
-	d.e.strays.syncLater(d.id)
+func (d *driver) lateReturn(o outcome) {
+	d.e.abandoned.remove(abandonedCall{d.id, o.agent, o.ordinal})
+	d.e.abandoned.syncLater(d.id)
 	select {
-	case <-d.gone:
+	case <-d.done:
 	default:
 		return // the outcome is in its pool
 	}
@@ -273,7 +273,7 @@ func (d *driver) strayed(o outcome) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), d.e.opt.Lease)
 	defer cancel()
-	if err := d.office.foldAlone(ctx, d.id, input{outcomes: []outcome{o}}, []bar{{ordinal: o.ordinal, agent: o.agent, own: true}}); err != nil {
+	if err := d.office.foldAlone(ctx, d.id, input{outcomes: []outcome{o}}, []blockedAgent{{ordinal: o.ordinal, agent: o.agent, own: true}}); err != nil {
 		d.e.opt.Logger.WarnContext(ctx, "late outcome is not in the log", "plan", d.id, "agent", o.agent, "error", err)
 	}
 }

@@ -78,7 +78,7 @@ func TestACallIsNotMadeOnceItsContextHasEnded(t *testing.T) {
 			calls, end := context.WithCancelCause(t.Context())
 			p := newPool(exec, clock.New(), calls, func() {}, func(time.Time) bool { return true })
 			end(c.why)
-			p.push([]job{{like: &Attempt{}, agent: "a", number: 1}}, 1, false)
+			p.push([]job{{template: &Attempt{}, agent: "a", number: 1}}, 1, false)
 			synctest.Wait()
 			require.False(t, called.Load())
 			done, resync := p.fetch(nil)

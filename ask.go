@@ -36,7 +36,7 @@ func (d *driver) ask(a ask) {
 	}
 	d.asked[key] = true
 	d.asks.Add(1)
-	parent := d.life
+	parent := d.base
 	if a.kind == askGate {
 		parent = d.calls
 	}
@@ -132,28 +132,28 @@ func (f Inspection) outcome(a ask, now time.Time) *outcome {
 }
 
 // tend looks after the other plan of a rollback, in the background, when that is due.
-func (d *driver) tend(now time.Time) {
+func (d *driver) advanceRollback(now time.Time) {
 	st := d.session.st
 	other := st.spec.Source
 	if ref := st.c.Rollback; ref != nil {
 		other = ref.ID
 	}
-	if other == "" && !undoing(&st.c, &st.p) || d.tending || now.Before(d.tendAt) {
+	if other == "" && !undoing(&st.c, &st.p) || d.advancing || now.Before(d.advanceAt) {
 		return
 	}
 	if d.linked == nil && other != "" {
 		d.linked, d.unlink = d.e.hub.watch(other)
 	}
-	d.tending, d.tendAt = true, now.Add(d.e.opt.Poll)
+	d.advancing, d.advanceAt = true, now.Add(d.e.opt.Poll)
 	d.asks.Go(func() {
-		var link linkState
+		var link counterpart
 		defer func() { d.post(func(m *mail) { m.link = &link }) }() // whatever a Resolver does
-		ctx, cancel := context.WithTimeout(d.life, tendLimit)
+		ctx, cancel := context.WithTimeout(d.base, advanceLimit)
 		defer cancel()
 		var err error
-		if link, err = d.office.tend(ctx, d.id); err != nil && d.life.Err() == nil {
+		if link, err = d.office.advanceRollback(ctx, d.id); err != nil && d.base.Err() == nil {
 			link.trouble = onlyRefused(err)
-			d.e.opt.Logger.Log(d.life, levelOf(err), "rollback does not go on", "plan", d.id, "error", err)
+			d.e.opt.Logger.Log(d.base, levelOf(err), "rollback does not go on", "plan", d.id, "error", err)
 		}
 	})
 }

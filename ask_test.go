@@ -127,7 +127,7 @@ func playQuestion(s *scene, kind string, executor func(*asked) Executor, first f
 		_, err := s.engine(s.store, nil, "two").Annotate(s.ctx, id, map[string]string{"at": time.Now().String()}, nil, Request{})
 		require.NoError(s, err)
 		if d := s.e.driver(id); d != nil {
-			d.post(func(m *mail) { m.looks = append(m.looks, func(x *session) { x.drop() }) })
+			d.post(func(m *mail) { m.inspections = append(m.inspections, func(x *session) { x.drop() }) })
 		}
 	}
 	s.after(5 * time.Minute)

@@ -5,12 +5,12 @@ import "fmt"
 // A barrier answers whether the plan may go on from one batch to the next. Openers stand before a pending batch, closers
 // before the end of one that is settled. Adding a barrier is adding a function to one of the lists.
 var (
-	openers = []func(*view) (hold, bool){promotedBarrier}
-	closers = []func(*view) (hold, bool){observedBarrier, probedBarrier, gateBarrier, evidenceBarrier}
+	openers = []func(*view) (block, bool){promotedBarrier}
+	closers = []func(*view) (block, bool){observedBarrier, probedBarrier, gateBarrier, evidenceBarrier}
 )
 
 // hold is why a barrier does not let the plan pass.
-type hold struct {
+type block struct {
 	Why   Reason
 	Until int64 // when that clears by itself; 0: it does not
 	Verb  Verb
@@ -19,40 +19,40 @@ type hold struct {
 	asksGate bool // what clears it is an answer of the Gater
 }
 
-func promotedBarrier(v *view) (hold, bool) {
+func promotedBarrier(v *view) (block, bool) {
 	k := v.b.Index
 	if !v.c.Policy.Hold.holds(k) || v.c.Promoted >= k {
-		return hold{}, false
+		return block{}, false
 	}
-	return hold{Why: ReasonHeld, Verb: VerbPromote, Text: fmt.Sprintf("batch %d", k)}, true
+	return block{Why: ReasonHeld, Verb: VerbPromote, Text: fmt.Sprintf("batch %d", k)}, true
 }
 
-func observedBarrier(v *view) (hold, bool) {
+func observedBarrier(v *view) (block, bool) {
 	o := v.c.Policy.Soak
 	if v.b.Unhealthy > 0 {
-		return hold{Why: ReasonSoaking, Text: fmt.Sprintf("%d agents of batch %d are unhealthy", v.b.Unhealthy, v.b.Index)}, true
+		return block{Why: ReasonSoaking, Text: fmt.Sprintf("%d agents of batch %d are unhealthy", v.b.Unhealthy, v.b.Index)}, true
 	}
 	waited := nanos(v.b.FinishedAt) + int64(o.Duration)
 	until := max(nanos(v.b.HealthySince), waited) + int64(o.Stable)
-	return hold{Why: ReasonSoaking, Until: until, Text: fmt.Sprintf("batch %d", v.b.Index)}, v.now < until
+	return block{Why: ReasonSoaking, Until: until, Text: fmt.Sprintf("batch %d", v.b.Index)}, v.now < until
 }
 
-func probedBarrier(v *view) (hold, bool) {
-	return hold{Why: ReasonInquiry, Text: "asking the agents of the batch how they are"}, v.calls.prober && !v.probed
+func probedBarrier(v *view) (block, bool) {
+	return block{Why: ReasonInquiry, Text: "asking the agents of the batch how they are"}, v.calls.prober && !v.probed
 }
 
-func gateBarrier(v *view) (hold, bool) {
+func gateBarrier(v *view) (block, bool) {
 	if !v.calls.gater || v.b.Gate == GatePass || v.c.GateAccepted > v.b.Index || v.b.Changed == 0 {
-		return hold{}, false
+		return block{}, false
 	}
-	return hold{Why: ReasonGate, Text: fmt.Sprintf("batch %d", v.b.Index), asksGate: true}, true
+	return block{Why: ReasonGate, Text: fmt.Sprintf("batch %d", v.b.Index), asksGate: true}, true
 }
 
 // evidenceBarrier holds back everybody after a canary that changed no agent: it has proved nothing. Where nobody comes after it,
 // there is nothing to prove, and no batch that could be promoted.
-func evidenceBarrier(v *view) (hold, bool) {
+func evidenceBarrier(v *view) (block, bool) {
 	if !v.b.Canary || v.b.Changed > 0 || v.c.Promoted > v.b.Index || v.b.Index+1 == v.spec.Batches {
-		return hold{}, false
+		return block{}, false
 	}
-	return hold{Why: ReasonEvidence, Verb: VerbPromote, Text: fmt.Sprintf("batch %d", v.b.Index)}, true
+	return block{Why: ReasonEvidence, Verb: VerbPromote, Text: fmt.Sprintf("batch %d", v.b.Index)}, true
 }

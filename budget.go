@@ -29,7 +29,7 @@ type lane struct {
 
 func newLanes(b Budget) lanes { return lanes{budget: b} }
 
-func (ls *lanes) lane(r *resident) *lane {
+func (ls *lanes) lane(r *cachedRow) *lane {
 	value := r.Agent.Labels[ls.budget.Label]
 	l := ls.of[value]
 	if l != nil {
@@ -44,7 +44,7 @@ func (ls *lanes) lane(r *resident) *lane {
 }
 
 // count follows an agent that takes a slot, or gives it back.
-func (ls *lanes) count(r *resident, by int) {
+func (ls *lanes) count(r *cachedRow, by int) {
 	if ls.budget.Label == "" {
 		return
 	}
@@ -61,7 +61,7 @@ func (ls *lanes) serve(l *lane) {
 }
 
 // stand makes an agent stand in line, unless its lane has room for it.
-func (ls *lanes) stand(r *resident) bool {
+func (ls *lanes) stand(r *cachedRow) bool {
 	if ls.budget.Label == "" {
 		return false
 	}
@@ -106,9 +106,9 @@ func (ls *lanes) withdraw(ordinal int) {
 }
 
 // budgetLimit only says what holds everybody who needs a slot: who may have one, the lanes know.
-func budgetLimit(v *view) room {
+func budgetLimit(v *view) allowance {
 	if v.inLine == 0 || v.fresh+v.ready > 0 {
-		return plenty
+		return unlimited
 	}
 	r := slots(0, ReasonBudget)
 	b := v.c.Policy.Budget

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func inRack(ordinal int, rack string) *resident {
-	return &resident{AgentRow: &AgentRow{Ordinal: ordinal, Agent: AgentSpec{Labels: map[string]string{"rack": rack}}}}
+func inRack(ordinal int, rack string) *cachedRow {
+	return &cachedRow{AgentRow: &AgentRow{Ordinal: ordinal, Agent: AgentSpec{Labels: map[string]string{"rack": rack}}}}
 }
 
 func TestLanes(t *testing.T) {

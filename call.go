@@ -18,7 +18,7 @@ var (
 
 // job is a call of the Executor to be made. It is small, as it is copied on its way to a worker; the attempt is put together there.
 type job struct {
-	like     *Attempt // all that is not told below: the same for every agent of which there is nothing to tell but its ID and labels
+	template *Attempt // all that is not told below: the same for every agent of which there is nothing to tell but its ID and labels
 	agent    string
 	labels   map[string]string
 	ordinal  int
@@ -30,24 +30,24 @@ type job struct {
 
 // attempt is what the Executor is told.
 func (j *job) attempt() Attempt {
-	a := *j.like
+	a := *j.template
 	a.Agent, a.Labels, a.Number, a.Repeat, a.Deadline = j.agent, j.labels, int(j.number), j.repeat, stamp(j.deadline)
 	return a
 }
 
-func (j *job) key() callKey { return callKey{j.ordinal, j.like.Task, j.number} }
+func (j *job) key() callKey { return callKey{j.ordinal, j.template.Task, j.number} }
 
 // outcome begins the outcome of a job.
 func (j *job) outcome(at time.Time) outcome {
 	return outcome{
-		ordinal: j.ordinal, agent: j.agent, task: j.like.Task, number: j.number, repeat: j.repeat, at: at.UnixNano(),
+		ordinal: j.ordinal, agent: j.agent, task: j.template.Task, number: j.number, repeat: j.repeat, at: at.UnixNano(),
 	}
 }
 
 // abandoned is the outcome of a job whose call has not returned in time after its context had ended.
 func (j *job) abandoned(at time.Time, why Reason) outcome {
 	o := j.outcome(at)
-	o.reason, o.leaves, o.text = why, true, "the call did not return after its context had ended"
+	o.reason, o.abandoned, o.text = why, true, "the call did not return after its context had ended"
 	return o
 }
 

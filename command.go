@@ -32,8 +32,8 @@ func (b Request) holds(row *PlanRow) error {
 	return fmt.Errorf("%w: plan %s has control number %d, not %d", ErrConflict, row.ID, row.ControlNumber, b.Generation)
 }
 
-// saying is a verb being said to a plan: what the plan was when it was read, and what it becomes.
-type saying struct {
+// command is a verb being said to a plan: what the plan was when it was read, and what it becomes.
+type command struct {
 	ctx   context.Context
 	store Store
 	verb  Verb
@@ -50,7 +50,7 @@ type saying struct {
 
 // prepare returns the commit that carries out a verb, or ok false when the plan is already as wished, or the request was
 // carried out before.
-func (w *saying) prepare(say func(*saying) error) (c Commit, ok bool, err error) {
+func (w *command) prepare(say func(*command) error) (c Commit, ok bool, err error) {
 	w.c = w.row.Control
 	if _, ok := w.c.known(w.by.ID, w.as); ok {
 		return Commit{}, false, nil
@@ -96,16 +96,16 @@ func unsure(s Status) Status {
 }
 
 // done is what the plan is once the commit has landed.
-func (w *saying) done(c Commit, revision uint64) {
+func (w *command) done(c Commit, revision uint64) {
 	w.row.Control, w.row.Status, w.row.Revision = w.c, c.Status, revision
 	w.row.ControlNumber++
 }
 
-func (w *saying) status() Status { return statusOf(&w.row.Control, &w.row.Progress) }
+func (w *command) status() Status { return statusOf(&w.row.Control, &w.row.Progress) }
 
-func (w *saying) stamp() Audit { return Audit{At: w.now, Actor: w.by.Actor, Reason: w.by.Reason} }
+func (w *command) stamp() Audit { return Audit{At: w.now, Actor: w.by.Actor, Reason: w.by.Reason} }
 
-func (w *saying) event(e Event) {
+func (w *command) event(e Event) {
 	e.Actor = w.by.Actor
 	if e.Text == "" {
 		e.Text = w.by.Reason
@@ -114,21 +114,21 @@ func (w *saying) event(e Event) {
 }
 
 // refuse is the error for a verb that the present status forbids.
-func (w *saying) refuse(hint string) error {
+func (w *command) refuse(hint string) error {
 	legal := legalNow(&w.row.Spec, &w.row.Control, &w.row.Progress)
 	return &StateError{Plan: w.row.ID, Verb: w.verb, Have: w.status(), Legal: legal, Hint: hint}
 }
 
-func (w *saying) legal() error {
+func (w *command) legal() error {
 	if _, ok := transitions[w.status()][w.verb]; !ok {
 		return w.refuse("")
 	}
 	return nil
 }
 
-func (w *saying) frozen() bool { return w.c.Rollback != nil }
+func (w *command) frozen() bool { return w.c.Rollback != nil }
 
-func (w *saying) start() error {
+func (w *command) start() error {
 	if w.status() == StatusRunning {
 		return nil
 	}
@@ -147,7 +147,7 @@ func (w *saying) start() error {
 	return nil
 }
 
-func (w *saying) pause() error {
+func (w *command) pause() error {
 	st := w.status()
 	if w.c.Paused != nil && (st == StatusPausing || st == StatusPaused) {
 		return nil
@@ -165,7 +165,7 @@ func (w *saying) pause() error {
 	return nil
 }
 
-func (w *saying) cancel(interrupt bool) error {
+func (w *command) cancel(interrupt bool) error {
 	st := w.status()
 	if st == StatusCanceled {
 		return nil
@@ -197,7 +197,7 @@ func (w *saying) cancel(interrupt bool) error {
 	return nil
 }
 
-func (w *saying) promote(batch int) error {
+func (w *command) promote(batch int) error {
 	if err := w.legal(); err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func (w *saying) promote(batch int) error {
 }
 
 // order adds an order for the owner.
-func (w *saying) order(kind OrderKind, agents []string, batches []int) {
+func (w *command) order(kind OrderKind, agents []string, batches []int) {
 	w.c.OrderCount++
 	w.c.Orders = slices.DeleteFunc(slices.Clone(w.c.Orders), func(o Order) bool { return o.Number <= w.row.Progress.LastOrder })
 	w.c.Orders = append(w.c.Orders, Order{Number: w.c.OrderCount, Kind: kind, Agents: agents, Batches: batches, By: w.stamp()})
@@ -241,7 +241,7 @@ func orderText(kind OrderKind, agents []string) string {
 	}
 }
 
-func (w *saying) skip(agents []string) error {
+func (w *command) skip(agents []string) error {
 	if err := w.legal(); err != nil {
 		return err
 	}
@@ -269,7 +269,7 @@ func (w *saying) skip(agents []string) error {
 	return nil
 }
 
-func (w *saying) retry(agents []string) error {
+func (w *command) retry(agents []string) error {
 	if err := w.legal(); err != nil {
 		return err
 	}
@@ -293,7 +293,7 @@ func (w *saying) retry(agents []string) error {
 }
 
 // each looks at the agents named, as they are now; an ID the plan does not have is ErrNotFound.
-func (w *saying) each(ids []string, f func(string, AgentState) error) error {
+func (w *command) each(ids []string, f func(string, AgentState) error) error {
 	for chunk := range slices.Chunk(ids, orderChunk) {
 		page, err := w.store.Agents(w.ctx, w.row.ID, RowQuery{IDs: chunk, Limit: len(chunk)})
 		if err != nil {
@@ -317,7 +317,7 @@ func (w *saying) each(ids []string, f func(string, AgentState) error) error {
 }
 
 // commit prepares and commits once.
-func (w *saying) commit(f func(*saying) error) (PlanRow, error) {
+func (w *command) commit(f func(*command) error) (PlanRow, error) {
 	c, ok, err := w.prepare(f)
 	if err != nil || !ok {
 		return w.row, err
@@ -338,7 +338,7 @@ func rollbackID(source string, n int) string {
 var rollbackSpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("github.com/seed-19b57ce3/ota/rollback"))
 
 // freeze ties the rollback plan to its source; nothing starts in the source from then on. With start, the source rolls back.
-func (w *saying) freeze(spec RollbackSpec, start bool) error {
+func (w *command) freeze(spec RollbackSpec, start bool) error {
 	if w.row.Source != "" {
 		return w.refuse("it is a rollback itself; roll forward with a new plan")
 	}
@@ -368,7 +368,7 @@ func (w *saying) freeze(spec RollbackSpec, start bool) error {
 }
 
 // rollBack makes the source roll back for good. request is the ID under which the rollback plan's Start is remembered.
-func (w *saying) rollBack(id, request string) error {
+func (w *command) rollBack(id, request string) error {
 	ref := w.c.Rollback
 	if !ref.is(id) {
 		return w.refuse("its rollback plan is gone")
@@ -386,7 +386,7 @@ func (w *saying) rollBack(id, request string) error {
 }
 
 // callOff takes back that a plan is rolled back, or is to be.
-func (w *saying) callOff(why string) {
+func (w *command) callOff(why string) {
 	if ref := w.c.Rollback; ref != nil {
 		w.c.Rollback = nil
 		w.c.Rollbacks++

@@ -9,7 +9,7 @@ func (s *state) view(now int64) view {
 	v := view{
 		status: s.status(), spec: &s.spec, c: &s.c, p: &s.p, now: now, calls: s.calls,
 		held: s.queue.held(), inLine: s.queue.lanes.inLine,
-		asked: len(s.queue.checks.of), ready: s.queue.checks.ready.len(), barred: s.queue.waitingBarred(), bars: s.queue.barred, probed: s.probing.rounds > 0,
+		asked: len(s.queue.checks.of), ready: s.queue.checks.ready.len(), barred: s.queue.waitingBlocked(), bars: s.queue.blocked, probed: s.probing.rounds > 0,
 	}
 	if b := s.current(); b != nil {
 		v.b, v.fresh = &b.BatchRow, s.queue.fresh(b)
@@ -37,7 +37,7 @@ func (v *view) deadline() int64 {
 
 // decision is what to do next.
 type decision struct {
-	do    deed
+	do    nextKind
 	all   int   // of doStart: how many agents of any kind
 	ready int   // of them: those that hold no slot yet, and may start by their precheck
 	fresh int   // and those that hold no slot yet, whom nobody has looked at
@@ -45,18 +45,18 @@ type decision struct {
 	gate  bool  // of doAsk: the gate is next
 }
 
-type deed uint8
+type nextKind uint8
 
 const (
-	doWait     deed = iota // nothing now
-	doSweep                // end the agents that wait, since the plan ends
-	doOpen                 // begin the current batch
-	doStart                // start agents
-	doSettle               // all agents of the batch have ended: observe it, or close it
-	doClose                // the batch was observed and passed
-	doNext                 // go on to the batch after a closed one
-	doComplete             // the last batch is closed
-	doAsk                  // ask about the observed batch: its agents how they are, then its gate
+	doWait     nextKind = iota // nothing now
+	doSweep                    // end the agents that wait, since the plan ends
+	doOpen                     // begin the current batch
+	doStart                    // start agents
+	doSettle                   // all agents of the batch have ended: observe it, or close it
+	doClose                    // the batch was observed and passed
+	doNext                     // go on to the batch after a closed one
+	doComplete                 // the last batch is closed
+	doAsk                      // ask about the observed batch: its agents how they are, then its gate
 )
 
 // decide says what to do next. It is pure, and costs as much for a million agents as for one.

@@ -125,26 +125,26 @@ func TestBarriers(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(*view)
-		list   []func(*view) (hold, bool)
-		want   *hold
+		list   []func(*view) (block, bool)
+		want   *block
 	}{
 		{"first batch is never held", func(v *view) { v.c.Policy.Hold.All = true }, openers, nil},
-		{"held", func(v *view) { v.c.Policy.Hold.All, v.b.Index = true, 2 }, openers, &hold{Why: ReasonHeld, Verb: VerbPromote, Text: "batch 2"}},
+		{"held", func(v *view) { v.c.Policy.Hold.All, v.b.Index = true, 2 }, openers, &block{Why: ReasonHeld, Verb: VerbPromote, Text: "batch 2"}},
 		{"promoted", func(v *view) { v.c.Policy.Hold.All, v.b.Index, v.c.Promoted = true, 2, 2 }, openers, nil},
-		{"watched", observing(func(*view) {}), closers, &hold{Why: ReasonSoaking, Until: noon + 10e9, Text: "batch 0"}},
+		{"watched", observing(func(*view) {}), closers, &block{Why: ReasonSoaking, Until: noon + 10e9, Text: "batch 0"}},
 		{"watched long enough", observing(func(v *view) { v.now += 10e9 }), closers, nil},
-		{"not stable yet", observing(func(v *view) { v.c.Policy.Soak.Stable = 30 * time.Second; v.now += 39e9 }), closers, &hold{Why: ReasonSoaking, Until: noon + 40e9, Text: "batch 0"}},
+		{"not stable yet", observing(func(v *view) { v.c.Policy.Soak.Stable = 30 * time.Second; v.now += 39e9 }), closers, &block{Why: ReasonSoaking, Until: noon + 40e9, Text: "batch 0"}},
 		{"stable", observing(func(v *view) { v.c.Policy.Soak.Stable = 30 * time.Second; v.now += 40e9 }), closers, nil},
 		{"healthy again only later", observing(func(v *view) {
 			v.c.Policy.Soak.Stable, v.b.HealthySince = 30*time.Second, sec(15)
 			v.now += 44e9
-		}), closers, &hold{Why: ReasonSoaking, Until: noon + 45e9, Text: "batch 0"}},
-		{"unhealthy", observing(func(v *view) { v.b.Unhealthy, v.now = 2, v.now+1e12 }), closers, &hold{Why: ReasonSoaking, Text: "2 agents of batch 0 are unhealthy"}},
-		{"nobody was asked", observing(func(v *view) { v.calls.prober, v.now = true, v.now+1e12 }), closers, &hold{Why: ReasonInquiry, Text: "asking the agents of the batch how they are"}},
+		}), closers, &block{Why: ReasonSoaking, Until: noon + 45e9, Text: "batch 0"}},
+		{"unhealthy", observing(func(v *view) { v.b.Unhealthy, v.now = 2, v.now+1e12 }), closers, &block{Why: ReasonSoaking, Text: "2 agents of batch 0 are unhealthy"}},
+		{"nobody was asked", observing(func(v *view) { v.calls.prober, v.now = true, v.now+1e12 }), closers, &block{Why: ReasonInquiry, Text: "asking the agents of the batch how they are"}},
 		{"all were asked", observing(func(v *view) { v.calls.prober, v.probed, v.now = true, true, v.now+1e12 }), closers, nil},
 	} {
 		v := someView(c.change)
-		var got *hold
+		var got *block
 		for _, barrier := range c.list {
 			if h, holds := barrier(v); holds && got == nil {
 				got = &h

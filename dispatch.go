@@ -6,8 +6,8 @@ import "slices"
 func (x *session) handOut() (again bool) {
 	st := x.st
 	var like *Attempt
-	x.starts = slices.Grow(x.starts, len(st.fx.starts))
-	for _, b := range st.fx.starts {
+	x.starts = slices.Grow(x.starts, len(st.change.starts))
+	for _, b := range st.change.starts {
 		r := st.rows.at(b.ordinal)
 		own := like
 		if own == nil || !r.plain() {
@@ -19,7 +19,7 @@ func (x *session) handOut() (again bool) {
 		}
 		x.starts = append(x.starts, st.job(own, r))
 	}
-	x.settled = append(x.settled, st.fx.settled...)
+	x.settled = append(x.settled, st.change.settled...)
 	for _, a := range st.asks {
 		a.attempt = st.attempt(st.rows.at(a.ordinal), a.task)
 		x.asks = append(x.asks, a)
@@ -32,15 +32,15 @@ func (x *session) handOut() (again bool) {
 	for st.queue.inspect.len() > 0 {
 		r := st.rows.at(st.queue.inspect.pop())
 		i := r.State.active()
-		r.asks = true
+		r.inspecting = true
 		x.asks = append(x.asks, ask{kind: askInspect, attempt: st.attempt(r, i), ordinal: r.Ordinal, task: i, number: r.State.task(i).Number})
 	}
 	if x.keepOut != nil {
-		x.released = append(x.released, st.fx.released...)
+		x.released = append(x.released, st.change.released...)
 	}
 	st.forget()
-	again = st.fx.again
-	fx := &st.fx
+	again = st.change.again
+	fx := &st.change
 	*fx = change{step: fx.step + 1, log: fx.log, agents: fx.agents[:0], batches: fx.batches[:0], starts: fx.starts[:0], settled: fx.settled[:0]}
 	fx.log.reset()
 	return again
@@ -56,25 +56,25 @@ func (s *state) forget() {
 	if s.probing.active || s.current() == nil {
 		s.rows.sweep(done)
 	}
-	for _, i := range s.fx.batches {
+	for _, i := range s.change.batches {
 		if b := s.batches[i]; b != nil && b.Status == BatchCompleted && i < s.p.Batch && !b.judge {
 			delete(s.batches, i)
-			s.hot = nil
+			s.lastBatch = nil
 		}
 	}
 }
 
 // job is a call to be made: the attempt own, or one like it for another agent.
-func (s *state) job(own *Attempt, r *resident) job {
+func (s *state) job(own *Attempt, r *cachedRow) job {
 	t := r.State.task(own.Task)
 	return job{
-		like: own, agent: r.Agent.ID, labels: r.Agent.Labels, ordinal: r.Ordinal,
+		template: own, agent: r.Agent.ID, labels: r.Agent.Labels, ordinal: r.Ordinal,
 		deadline: s.deadline(t), number: t.Number, repeat: t.Why == ReasonRepeat,
 	}
 }
 
 // plain reports whether the attempt of an agent is like those of all others, but for its ID and labels.
-func (r *resident) plain() bool {
+func (r *cachedRow) plain() bool {
 	a := &r.Agent
 	return len(a.Tasks) == 0 && a.Version == "" && a.Target == "" && r.State.More == nil
 }
@@ -88,7 +88,7 @@ func (s *state) deadline(t *TaskState) int64 {
 }
 
 // attempt is what an Executor is told about a task.
-func (s *state) attempt(r *resident, task int) Attempt {
+func (s *state) attempt(r *cachedRow, task int) Attempt {
 	t, work := r.State.task(task), s.spec.task(&r.Agent, task)
 	return Attempt{
 		Plan: s.id, Agent: r.Agent.ID, Task: task, Component: work.Component, Number: int(t.Number), Epoch: s.epoch,

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-func (w *saying) annotate(set map[string]string, remove []string) error {
+func (w *command) annotate(set map[string]string, remove []string) error {
 	if err := w.legal(); err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (w *saying) annotate(set map[string]string, remove []string) error {
 }
 
 // edit replaces the policy. The owner judges the plan by it at once.
-func (w *saying) edit(change func(*Policy)) error {
+func (w *command) edit(change func(*Policy)) error {
 	if err := w.legal(); err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (w *saying) edit(change func(*Policy)) error {
 
 // renewWarnings says anew what deserves a look about the policy. How many agents lack another label than the one that
 // was budgeted before is not known without reading them all, and not told.
-func (w *saying) renewWarnings() error {
+func (w *command) renewWarnings() error {
 	if w.c.Policy.Budget.Label != w.row.Control.Policy.Budget.Label {
 		w.c.Unlabeled = 0
 	}

@@ -37,7 +37,7 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	e := &Engine{host: host{store: store, exec: executor, opt: options.withDefaults(), life: uuid.NewString()[:8]}}
+	e := &Engine{host: host{store: store, exec: executor, opt: options.withDefaults(), instance: uuid.NewString()[:8]}}
 	e.alone, e.drivers = make(chan struct{}, 1), map[string]*driver{}
 	var m mistakes
 	findCompanions(&m, "store", store, &e.with.storeCompanions)
@@ -52,7 +52,7 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 	}
 	e.logCompanions()
 	e.lease.host, e.lease.begun = &e.host, e.opt.Clock.Now()
-	e.strays.host, e.strays.name = &e.host, instanceName(e.opt.Name, e.life)
+	e.abandoned.host, e.abandoned.name = &e.host, instanceName(e.opt.Name, e.instance)
 	return e, nil
 }
 
@@ -76,7 +76,7 @@ func (e *Engine) Start(ctx context.Context, id string, by Request) (Plan, error)
 			return Plan{}, err
 		}
 	}
-	return e.say(ctx, id, VerbStart, by, (*saying).start)
+	return e.apply(ctx, id, VerbStart, by, (*command).start)
 }
 
 // claim takes the plan's agents for it.
@@ -98,7 +98,7 @@ func (e *Engine) claim(ctx context.Context, id, from string) error {
 // Pause makes a plan start nothing more. Once it has returned, no commit makes a task running in any process; calls that
 // were made drain, and InFlight of the returned plan tells how many there are. The plan stays paused until Resume.
 func (e *Engine) Pause(ctx context.Context, id string, by Request) (Plan, error) {
-	return e.say(ctx, id, VerbPause, by, (*saying).pause)
+	return e.apply(ctx, id, VerbPause, by, (*command).pause)
 }
 
 // Resume makes a pausing or paused plan run again, and answers everything that paused it: an operator, and every breach that
@@ -115,53 +115,53 @@ func (e *Engine) Resume(ctx context.Context, id string, d Decision, by Request) 
 			return Plan{}, err
 		}
 	}
-	return e.say(ctx, id, VerbResume, by, func(w *saying) error { return w.resume(d) })
+	return e.apply(ctx, id, VerbResume, by, func(w *command) error { return w.resume(d) })
 }
 
 // Promote lets a held batch begin, given by its index: the next one that was not begun.
 func (e *Engine) Promote(ctx context.Context, id string, batch int, by Request) (Plan, error) {
-	return e.say(ctx, id, VerbPromote, by, func(w *saying) error { return w.promote(batch) })
+	return e.apply(ctx, id, VerbPromote, by, func(w *command) error { return w.promote(batch) })
 }
 
 // Skip leaves agents out that were not started; an agent that waits for a retry fails with its last error. Other plans
 // may have a skipped agent at once, unless this plan has changed it.
 func (e *Engine) Skip(ctx context.Context, id string, agents []string, by Request) (Plan, error) {
-	return e.say(ctx, id, VerbSkip, by, func(w *saying) error { return w.skip(agents) })
+	return e.apply(ctx, id, VerbSkip, by, func(w *command) error { return w.skip(agents) })
 }
 
 // Retry puts failed agents back; all of them when none is named, those whose failure was accepted too. Their batches run, and
 // are observed, again.
 func (e *Engine) Retry(ctx context.Context, id string, agents []string, by Request) (Plan, error) {
-	return e.say(ctx, id, VerbRetry, by, func(w *saying) error { return w.retry(agents) })
+	return e.apply(ctx, id, VerbRetry, by, func(w *command) error { return w.retry(agents) })
 }
 
 // Edit changes the policy of a plan that has not ended: change gets the present policy and alters it. The new one counts
 // from the next decision on, and the plan is judged by it at once; a breach that stands is answered by Resume only.
 func (e *Engine) Edit(ctx context.Context, id string, change func(*Policy), by Request) (Plan, error) {
-	return e.say(ctx, id, VerbEdit, by, func(w *saying) error { return w.edit(change) })
+	return e.apply(ctx, id, VerbEdit, by, func(w *command) error { return w.edit(change) })
 }
 
 // Annotate sets and removes annotations, in any status.
 func (e *Engine) Annotate(ctx context.Context, id string, set map[string]string, remove []string, by Request) (Plan, error) {
-	return e.say(ctx, id, VerbAnnotate, by, func(w *saying) error { return w.annotate(set, remove) })
+	return e.apply(ctx, id, VerbAnnotate, by, func(w *command) error { return w.annotate(set, remove) })
 }
 
 // say carries out a verb: through the plan's owner when that is in this process, which keeps the two from refusing each
 // other's commits, and straight in the Store otherwise.
-func (e *Engine) say(ctx context.Context, id string, verb Verb, by Request, f func(*saying) error) (Plan, error) {
-	row, err := e.sayRow(ctx, id, verb, by, f)
+func (e *Engine) apply(ctx context.Context, id string, verb Verb, by Request, f func(*command) error) (Plan, error) {
+	row, err := e.applyRow(ctx, id, verb, by, f)
 	if err != nil {
 		return Plan{}, err
 	}
 	return planOf(&row), nil
 }
 
-func (e *Engine) sayRow(ctx context.Context, id string, verb Verb, by Request, f func(*saying) error) (PlanRow, error) {
-	return e.sayAs(ctx, id, &saying{ctx: ctx, store: e.store, verb: verb, as: verb, by: by}, f)
+func (e *Engine) applyRow(ctx context.Context, id string, verb Verb, by Request, f func(*command) error) (PlanRow, error) {
+	return e.sayAs(ctx, id, &command{ctx: ctx, store: e.store, verb: verb, as: verb, by: by}, f)
 }
 
-// sayAs is sayRow for a verb that is ready to be said.
-func (e *Engine) sayAs(ctx context.Context, id string, w *saying, f func(*saying) error) (PlanRow, error) {
+// sayAs is applyRow for a verb that is ready to be said.
+func (e *Engine) sayAs(ctx context.Context, id string, w *command, f func(*command) error) (PlanRow, error) {
 	var m mistakes
 	checkText(&m, "by.actor", w.by.Actor, maxText)
 	checkText(&m, "by.reason", w.by.Reason, maxText)
@@ -176,7 +176,7 @@ func (e *Engine) sayAs(ctx context.Context, id string, w *saying, f func(*saying
 	return row, err
 }
 
-func (e *Engine) sayTo(ctx context.Context, id string, w *saying, f func(*saying) error) (PlanRow, error) {
+func (e *Engine) sayTo(ctx context.Context, id string, w *command, f func(*command) error) (PlanRow, error) {
 	for try := 0; ; try++ {
 		row, handled, err := e.throughOwner(ctx, id, w, f)
 		if !handled {
@@ -193,7 +193,7 @@ func (e *Engine) sayTo(ctx context.Context, id string, w *saying, f func(*saying
 }
 
 // commitVerb is one try to carry out a verb in the Store.
-func (e *Engine) commitVerb(ctx context.Context, id string, w *saying, f func(*saying) error) (PlanRow, error) {
+func (e *Engine) commitVerb(ctx context.Context, id string, w *command, f func(*command) error) (PlanRow, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
 		return PlanRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, id, err)
@@ -218,15 +218,15 @@ func (e *Engine) logCompanions() {
 
 func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	id := row.ID
-	d := &driver{e: &e.host, office: e, id: id, ready: make(chan struct{}, 1), gone: make(chan struct{}), session: e.newSession(id, row.Epoch)}
-	d.told = notice{struck: row.Progress.LastBreach, status: row.Status}
-	d.life, d.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
-	d.calls, d.endCalls = context.WithCancelCause(d.life)
+	d := &driver{e: &e.host, office: e, id: id, ready: make(chan struct{}, 1), done: make(chan struct{}), session: e.newSession(id, row.Epoch)}
+	d.notice = notice{struck: row.Progress.LastBreach, status: row.Status}
+	d.base, d.endBase = context.WithCancelCause(context.WithoutCancel(ctx))
+	d.calls, d.endCalls = context.WithCancelCause(d.base)
 	d.pool = newPool(e.exec, e.opt.Clock, d.calls, d.wake, e.lease.ok)
-	d.pool.strayed = func(j job) { e.strays.add(strayCall{id, j.agent, j.ordinal}) }
-	d.pool.returned = d.strayed
-	d.pool.panicked = func(agent string, err error) { e.logPanic(d.life, err, "plan", id, "agent", agent) }
-	d.session.left, d.session.out = e.strays.of(id), d.pool.calls
+	d.pool.onAbandoned = func(j job) { e.abandoned.add(abandonedCall{id, j.agent, j.ordinal}) }
+	d.pool.onReturned = d.lateReturn
+	d.pool.panicked = func(agent string, err error) { e.logPanic(d.base, err, "plan", id, "agent", agent) }
+	d.session.left, d.session.out = e.abandoned.ofPlan(id), d.pool.calls
 	d.session.calls.prober = e.with.Prober != nil
 	d.session.calls.prechecker = e.with.Prechecker != nil
 	d.session.calls.inspector = e.with.Inspector != nil
@@ -249,13 +249,13 @@ func (e *Engine) crowded() bool {
 }
 
 // throughOwner says a verb by way of the driver of this process, if there is one.
-func (e *Engine) throughOwner(ctx context.Context, id string, w *saying, f func(*saying) error) (row PlanRow, handled bool, err error) {
+func (e *Engine) throughOwner(ctx context.Context, id string, w *command, f func(*command) error) (row PlanRow, handled bool, err error) {
 	d := e.driver(id)
 	if d == nil {
 		return row, false, nil
 	}
 	reply := make(chan answer, 1)
-	if !d.post(func(m *mail) { m.said = append(m.said, said{w, f, reply}) }) {
+	if !d.post(func(m *mail) { m.commands = append(m.commands, commandMail{w, f, reply}) }) {
 		return row, false, nil
 	}
 	select {
@@ -284,7 +284,7 @@ func (e *Engine) mayOwn(row *PlanRow, owners []string) bool {
 // newSession begins a session of this engine.
 func (e *Engine) newSession(plan string, epoch uint64) *session {
 	x := newSession(e.store, plan, e.opt.Name, epoch)
-	x.life, x.same = e.life, e.opt.SameVersion
-	x.keepOut, x.readOut = e.strays.sync, e.callsOut
+	x.instance, x.same = e.instance, e.opt.SameVersion
+	x.keepOut, x.readOut = e.abandoned.sync, e.callsOut
 	return x
 }

@@ -54,7 +54,7 @@ func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 		if v.bars, err = e.callsOut(ctx, id); err != nil {
 			return Explanation{}, fmt.Errorf("ota: explain plan %s: %w", id, err)
 		}
-		v.bars = slices.DeleteFunc(v.bars, func(b bar) bool {
+		v.bars = slices.DeleteFunc(v.bars, func(b blockedAgent) bool {
 			return !b.pending || b.ordinal < v.b.First || b.ordinal >= v.b.First+v.b.Size
 		})
 		v.barred = len(v.bars)
@@ -101,7 +101,7 @@ func (e *Engine) askOwner(ctx context.Context, id string) (x Explanation, ok boo
 		v := x.st.view(e.now().UnixNano())
 		reply <- answer{Explanation: v.explanation(id), ok: true}
 	}
-	if !d.post(func(m *mail) { m.looks = append(m.looks, look) }) {
+	if !d.post(func(m *mail) { m.inspections = append(m.inspections, look) }) {
 		return Explanation{}, false, ""
 	}
 	patience := e.opt.Clock.Timer(askPatience)
@@ -111,7 +111,7 @@ func (e *Engine) askOwner(ctx context.Context, id string) (x Explanation, ok boo
 		return a.Explanation, a.ok, a.trouble
 	case <-patience.C:
 		return Explanation{}, false, waits
-	case <-d.gone:
+	case <-d.done:
 	case <-ctx.Done():
 	}
 	return Explanation{}, false, ""
@@ -208,7 +208,7 @@ func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
 }
 
 // waitingBars names the first agents that wait for a call to return.
-func waitingBars(bars []bar) string {
+func waitingBars(bars []blockedAgent) string {
 	const most = 3
 	var names []string
 	for _, b := range bars {

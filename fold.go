@@ -14,13 +14,13 @@ func (s *state) foldOutcomes() {
 }
 
 func (s *state) foldOutcome(o *outcome) {
-	if o.left {
+	if o.returnedLate {
 		s.returned(o)
 		return
 	}
-	if o.leaves { // whatever the outcome is worth by now
-		s.queue.bar(o.ordinal, o.agent)
-		s.fx.abandoned = true
+	if o.abandoned { // whatever the outcome is worth by now
+		s.queue.block(o.ordinal, o.agent)
+		s.change.abandoned = true
 	}
 	r := s.rows.at(o.ordinal)
 	if r == nil {
@@ -30,22 +30,22 @@ func (s *state) foldOutcome(o *outcome) {
 	if t.Number != o.number || t.Status != TaskRunning && !(t.Status == TaskWaiting && t.Why == ReasonRepeat) {
 		return
 	}
-	s.become(r, o)
-	if o.leaves {
+	s.applyOutcome(r, o)
+	if o.abandoned {
 		s.tooManyAbandoned(o.at)
 	}
 }
 
 // returned takes in a call that came back after it had been abandoned: its agent may take another attempt now.
 func (s *state) returned(o *outcome) {
-	if !s.queue.unbar(o.ordinal) {
+	if !s.queue.unblock(o.ordinal) {
 		return
 	}
 	s.event(Event{Kind: EventLate, Batch: -1, Agent: o.agent, Task: o.task, Number: int(o.number), Reason: o.reason, Text: string(o.text)})
 }
 
 // become carries out what the table says of one outcome.
-func (s *state) become(r *resident, o *outcome) {
+func (s *state) applyOutcome(r *cachedRow, o *outcome) {
 	t := r.State.task(o.task)
 	var jitter uint64
 	if o.reason != ReasonSucceeded {
@@ -53,8 +53,8 @@ func (s *state) become(r *resident, o *outcome) {
 	}
 	target := s.spec.target(&r.Agent, o.task)
 	o.version = s.same.as(o.version, target)
-	was := past{touched: r.is(AgentChanged), task: r.State.touched(o.task), partly: r.State.partly()}
-	b := s.c.Policy.becomes(o, t, target, was, jitter)
+	was := attemptsBefore{touched: r.is(AgentChanged), task: r.State.touched(o.task), partly: r.State.partly()}
+	b := s.c.Policy.outcomeTable(o, t, target, was, jitter)
 	t.Why, t.Ended = b.why, o.at
 	if b.tried {
 		t.Tries++
@@ -84,7 +84,7 @@ func (s *state) become(r *resident, o *outcome) {
 	}
 }
 
-func failText(o *outcome, b becoming, target string) string {
+func failText(o *outcome, b transition, target string) string {
 	if b.why == ReasonWrongVersion {
 		return fmt.Sprintf("reports version %q, the target is %q", shorten(string(o.version)), shorten(target))
 	}
@@ -92,7 +92,7 @@ func failText(o *outcome, b becoming, target string) string {
 }
 
 // keepMore keeps what few tasks have: an error, another version, an absence.
-func (s *state) keepMore(t *TaskState, o *outcome, b becoming, target string) {
+func (s *state) keepMore(t *TaskState, o *outcome, b transition, target string) {
 	old := t.More
 	t.More = nil
 	if b.status == TaskSucceeded {
@@ -112,7 +112,7 @@ func (s *state) keepMore(t *TaskState, o *outcome, b becoming, target string) {
 }
 
 // wait puts an agent aside until its next attempt is due.
-func (s *state) wait(r *resident, task int, b becoming) {
+func (s *state) wait(r *cachedRow, task int, b transition) {
 	t := r.State.task(task)
 	t.Ended = b.due
 	s.setAgent(r, TaskWaiting)
@@ -126,7 +126,7 @@ func (s *state) wait(r *resident, task int, b becoming) {
 }
 
 // nextTask goes on with an agent whose task succeeded: to its next task, which keeps the slot, or to its end.
-func (s *state) nextTask(r *resident, task int) {
+func (s *state) nextTask(r *cachedRow, task int) {
 	if task+1 < r.State.tasks() {
 		s.setAgent(r, TaskWaiting)
 		s.setFlag(r, AgentOpen, r.Batch == s.p.Batch)
@@ -144,7 +144,7 @@ func (s *state) nextTask(r *resident, task int) {
 }
 
 // endAgent ends an agent by one of its tasks; what is left of it is skipped, or canceled with its plan, for this reason.
-func (s *state) endAgent(r *resident, to TaskStatus, why Reason, at int64) {
+func (s *state) endAgent(r *cachedRow, to TaskStatus, why Reason, at int64) {
 	rest, kind := TaskSkipped, EventTaskSkipped
 	if to == TaskCanceled {
 		rest, kind = TaskCanceled, EventTaskCanceled
@@ -188,7 +188,7 @@ func (s *state) foldTimers(now int64) need {
 
 // recovered takes in a row that is running in the Store while no call for it is out in this process: its call was lost, or
 // was never made. It counts as touched, whatever it answers when it is called again.
-func (s *state) recovered(r *resident, now int64) {
+func (s *state) recovered(r *cachedRow, now int64) {
 	i := r.State.active()
 	t := r.State.task(i)
 	if t.Status != TaskRunning {
@@ -206,10 +206,10 @@ func (s *state) recovered(r *resident, now int64) {
 func (s *state) foldInspects() {
 	for _, a := range s.in.inspects {
 		r := s.rows.at(a.ordinal)
-		if r == nil || !r.asks {
+		if r == nil || !r.inspecting {
 			continue
 		}
-		r.asks = false
+		r.inspecting = false
 		t := r.State.task(a.task)
 		if t.Status != TaskWaiting || t.Why != ReasonRepeat || t.Number != a.number {
 			continue
@@ -217,7 +217,7 @@ func (s *state) foldInspects() {
 		if a.outcome != nil {
 			o := *a.outcome
 			o.repeat = true
-			s.become(r, &o)
+			s.applyOutcome(r, &o)
 			continue
 		}
 		s.requeueRepeat(r)
@@ -228,7 +228,7 @@ func (s *state) foldInspects() {
 // sweep ends agents that wait when their plan is canceled or rolled back, some at a time.
 func (s *state) sweep(now int64, most int) {
 	n := 0
-	s.rows.busyRows(func(r *resident) {
+	s.rows.busyRows(func(r *cachedRow) {
 		if n == most || r.State.Status != TaskWaiting {
 			return
 		}

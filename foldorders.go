@@ -19,7 +19,7 @@ func (s *state) foldOrders(now time.Time) need {
 			return n
 		}
 		if !done {
-			s.fx.again = true
+			s.change.again = true
 			return need{}
 		}
 		s.p.LastOrder, s.p.OrderCursor = o.Number, 0
@@ -33,7 +33,7 @@ func (s *state) foldOrder(o Order, now time.Time) (n need, done bool) {
 	case OrderAccept:
 		return s.foldAccept(o)
 	case OrderSkip:
-		return s.foldRows(o, func(r *resident) { s.skip(r, o, now.UnixNano()) })
+		return s.foldRows(o, func(r *cachedRow) { s.skip(r, o, now.UnixNano()) })
 	case OrderRetry:
 		n, done = s.foldRows(o, s.retry)
 		if done && n.kind == needNothing {
@@ -62,7 +62,7 @@ func (s *state) foldAccept(o Order) (need, bool) {
 }
 
 // foldRows carries an order out on the rows that the shell was asked for, chunk by chunk.
-func (s *state) foldRows(o Order, f func(*resident)) (n need, done bool) {
+func (s *state) foldRows(o Order, f func(*cachedRow)) (n need, done bool) {
 	if s.queue.given == nil {
 		return s.wanted(o), false
 	}
@@ -94,14 +94,14 @@ func (s *state) wanted(o Order) need {
 
 // give takes in rows that were asked for.
 func (s *state) give(rows []AgentRow, more bool) {
-	s.queue.given = make([]*resident, len(rows))
+	s.queue.given = make([]*cachedRow, len(rows))
 	for i := range rows {
 		s.queue.given[i] = s.rows.add(rows[i])
 	}
 	s.queue.more = more
 }
 
-func (s *state) skip(r *resident, o Order, now int64) {
+func (s *state) skip(r *cachedRow, o Order, now int64) {
 	i := r.State.active()
 	t := r.State.task(i)
 	switch {
@@ -128,7 +128,7 @@ func (s *state) skip(r *resident, o Order, now int64) {
 }
 
 // retry puts a failed agent back: it queues for a slot like a new one, and its batch runs again.
-func (s *state) retry(r *resident) {
+func (s *state) retry(r *cachedRow) {
 	if !bad(r.State.Status) {
 		return
 	}
@@ -157,7 +157,7 @@ func (s *state) retry(r *resident) {
 // stepBack returns to a batch that runs again. Agents of later batches that wait give their slots back: they cannot go on before
 // this batch has closed, and it may need every slot.
 func (s *state) stepBack() {
-	s.rows.busyRows(func(r *resident) {
+	s.rows.busyRows(func(r *cachedRow) {
 		if r.State.Status == TaskWaiting && r.Batch > s.p.Batch {
 			s.setFlag(r, AgentOpen, false)
 		}

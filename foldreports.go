@@ -60,7 +60,7 @@ func (s *state) foundReports(ids []string, rows []AgentRow) {
 }
 
 // foldReport takes in one reported outcome. The first outcome of an attempt counts, and ends its call.
-func (s *state) foldReport(r *resident, o *outcome) {
+func (s *state) foldReport(r *cachedRow, o *outcome) {
 	if !r.State.attemptOpen(o.task, o.number) {
 		target := s.spec.target(&r.Agent, o.task)
 		o.version = s.same.as(o.version, target)
@@ -68,7 +68,7 @@ func (s *state) foldReport(r *resident, o *outcome) {
 			s.lateReport(o)
 		}
 		if o.task < r.State.tasks() && o.number <= r.State.task(o.task).Number {
-			s.fx.settled = append(s.fx.settled, o.key())
+			s.change.settled = append(s.change.settled, o.key())
 		}
 		return
 	}
@@ -78,14 +78,14 @@ func (s *state) foldReport(r *resident, o *outcome) {
 		s.queue.withdraw(o.ordinal)
 	}
 	slot := r.is(AgentOpen)
-	r.asks = false
-	s.become(r, o)
+	r.inspecting = false
+	s.applyOutcome(r, o)
 	if !slot && r.is(AgentOpen) { // it had no slot, and gets none by a report
 		s.queue.withdraw(o.ordinal)
 		s.setFlag(r, AgentOpen, false)
 		s.requeue(r)
 	}
-	s.fx.settled = append(s.fx.settled, o.key())
+	s.change.settled = append(s.change.settled, o.key())
 }
 
 func (s *state) lateReport(o *outcome) {

@@ -8,22 +8,22 @@ import (
 
 // host is what a plan's driver needs of the engine around it, and all that it knows of it.
 type host struct {
-	store  Store
-	exec   Executor
-	with   companions
-	opt    Options
-	life   string // names this instance: no other engine has it, even under the same name
-	hub    hub
-	lease  lease
-	strays strays
+	store     Store
+	exec      Executor
+	with      companions
+	opt       Options
+	instance  string // names this instance: no other engine has it, even under the same name
+	hub       hub
+	lease     lease
+	abandoned abandonedCalls
 }
 
 // office is what a driver asks of the engine that started it.
 type office interface {
 	// tend does what is due between the two plans of a rollback, from the side of either.
-	tend(ctx context.Context, id string) (linkState, error)
+	advanceRollback(ctx context.Context, id string) (counterpart, error)
 	// foldAlone records what happened to a plan that has no driver.
-	foldAlone(ctx context.Context, id string, in input, left []bar) error
+	foldAlone(ctx context.Context, id string, in input, left []blockedAgent) error
 	// driver returns the driver of a plan, or nil.
 	driver(id string) *driver
 	// crowded reports whether the engine drives more plans than there are processors.

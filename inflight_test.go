@@ -101,7 +101,7 @@ func (s *flight) abandon(why Reason) {
 
 func (s *flight) fetch() {
 	done, _ := s.pool.fetch(nil)
-	s.x.hold(input{outcomes: done})
+	s.x.keepInput(input{outcomes: done})
 }
 
 // turn lets the session go as far as it can, as a driver does after an error: again.
@@ -143,7 +143,7 @@ func playInFlight(sc *scene, put func(*flight), lost bool, reload func(*flight) 
 	calls, endCalls := context.WithCancelCause(s.ctx)
 	s.endCalls = endCalls
 	s.pool = newPool(exec, s.e.opt.Clock, calls, func() {}, func(time.Time) bool { return !s.leaseOut })
-	s.pool.strayed, s.pool.returned = func(job) {}, func(outcome) {}
+	s.pool.onAbandoned, s.pool.onReturned = func(job) {}, func(outcome) {}
 	s.x.out = s.pool.calls
 	s.turn()
 	require.Len(s, s.x.starts, 1)
@@ -178,7 +178,7 @@ func playInFlight(sc *scene, put func(*flight), lost bool, reload func(*flight) 
 // round is what a driver does in a turn.
 func (s *flight) round() {
 	done, lost := s.pool.fetch(nil)
-	s.x.hold(input{outcomes: done})
+	s.x.keepInput(input{outcomes: done})
 	if lost {
 		s.x.drop()
 	}

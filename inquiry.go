@@ -38,16 +38,16 @@ func (s *state) probe(now int64) (n need, due int64) {
 	if pr.next == b.First+b.Size && pr.out == 0 {
 		pr.active = false
 		pr.rounds++
-		s.fx.again = true // the barriers are to be asked again
+		s.change.again = true // the barriers are to be asked again
 		return need{}, pr.started + every
 	}
 	return need{}, 0
 }
 
 // asking keeps count of the agents about whose health a question is out.
-func (s *state) asking(r *resident, on bool) {
+func (s *state) asking(r *cachedRow, on bool) {
 	switch {
-	case r.well == on:
+	case r.probing == on:
 		return
 	case on:
 		s.probing.out++
@@ -127,7 +127,7 @@ func (s *state) found(ids []string, rows []AgentRow) {
 
 // health takes in one report. It counts when its time lies between the agent's success and the end of the batch's
 // observation, or the plan's end if so set, once; otherwise it is an event and nothing else.
-func (s *state) health(r *resident, healthy bool, at int64, reason cleaned) {
+func (s *state) health(r *cachedRow, healthy bool, at int64, reason cleaned) {
 	b := s.batch(r.Batch)
 	switch {
 	case r.State.Status != TaskSucceeded, !judged(s.status()):
@@ -168,7 +168,7 @@ func (s *state) late(agent string, healthy bool, reason cleaned) {
 	s.event(Event{Kind: EventLate, Batch: -1, Agent: agent, Reason: ReasonUnhealthy, Text: string(reason)})
 }
 
-func (s *state) setSince(r *resident, at int64) {
+func (s *state) setSince(r *cachedRow, at int64) {
 	more := AgentMore{}
 	if r.State.More != nil {
 		more = *r.State.More
@@ -182,7 +182,7 @@ func (s *state) setSince(r *resident, at int64) {
 }
 
 // unhealthyLongEnough fails an agent whose time to recover has passed.
-func (s *state) unhealthyLongEnough(r *resident, now int64) {
+func (s *state) unhealthyLongEnough(r *cachedRow, now int64) {
 	if !r.is(AgentUnhealthy) || r.State.More == nil || !judged(s.status()) {
 		return
 	}
@@ -192,7 +192,7 @@ func (s *state) unhealthyLongEnough(r *resident, now int64) {
 }
 
 // unhealthy fails an agent that had succeeded.
-func (s *state) unhealthy(r *resident, at int64, reason cleaned) {
+func (s *state) unhealthy(r *cachedRow, at int64, reason cleaned) {
 	i := r.State.tasks() - 1
 	t := r.State.task(i)
 	t.Why, t.Ended = ReasonUnhealthy, at

@@ -10,11 +10,11 @@ import (
 // A verb that was decided on a plan as it was before its end does not land after it: the log would tell of a plan that goes on.
 func TestNoVerbLandsAfterTheEnd(t *testing.T) {
 	by := Request{Actor: "ann"}
-	says := map[string]func(*saying) error{
-		"pause":    (*saying).pause,
-		"cancel":   func(w *saying) error { return w.cancel(false) },
-		"edit":     func(w *saying) error { return w.edit(func(p *Policy) { p.Concurrency = 7 }) },
-		"annotate": func(w *saying) error { return w.annotate(map[string]string{"a": "b"}, nil) },
+	says := map[string]func(*command) error{
+		"pause":    (*command).pause,
+		"cancel":   func(w *command) error { return w.cancel(false) },
+		"edit":     func(w *command) error { return w.edit(func(p *Policy) { p.Concurrency = 7 }) },
+		"annotate": func(w *command) error { return w.annotate(map[string]string{"a": "b"}, nil) },
 	}
 	for _, loose := range []bool{false, true} { // as at first, and once it was refused
 		for name, say := range says {
@@ -29,7 +29,7 @@ func TestNoVerbLandsAfterTheEnd(t *testing.T) {
 					require.NoError(s, stop())
 					before := s.plan(id)
 					require.Equal(s, StatusCompleted, before.Status)
-					w := &saying{ctx: s.ctx, store: s.store, verb: VerbAnnotate, by: by, row: row, now: time.Now(), loose: loose}
+					w := &command{ctx: s.ctx, store: s.store, verb: VerbAnnotate, by: by, row: row, now: time.Now(), loose: loose}
 					_, err = w.commit(say)
 					require.ErrorIs(s, err, ErrConflict)
 					require.Equal(s, before.Revision, s.plan(id).Revision)

@@ -9,7 +9,7 @@ import (
 
 // A limit answers how many agents may start now: of any kind (All), and of those that hold no slot yet (New). What may
 // start is the smallest answer of all limits. Adding a limit is adding a function to this list.
-var limits = []func(*view) room{
+var limits = []func(*view) allowance{
 	operatorLimit,
 	breachLimit,
 	cancelLimit,
@@ -26,7 +26,7 @@ var limits = []func(*view) room{
 }
 
 // room is the answer of a limit.
-type room struct {
+type allowance struct {
 	All, New int
 	Why      Reason // why not more
 	Until    int64  // when that clears by itself, Unix nanoseconds; 0: it does not
@@ -36,21 +36,23 @@ type room struct {
 }
 
 // plenty is an answer that limits nothing.
-var plenty = room{All: math.MaxInt32, New: math.MaxInt32}
+var unlimited = allowance{All: math.MaxInt32, New: math.MaxInt32}
 
 // none is an answer that lets nothing start.
-func none(why Reason, verb Verb, text string) room { return room{Why: why, Verb: verb, Text: text} }
-
-// slots is an answer about agents that need a slot; those that have one go on.
-func slots(n int, why Reason) room {
-	return room{All: math.MaxInt32, New: max(n, 0), Why: why}
+func none(why Reason, verb Verb, text string) allowance {
+	return allowance{Why: why, Verb: verb, Text: text}
 }
 
-func operatorLimit(v *view) room {
+// slots is an answer about agents that need a slot; those that have one go on.
+func slots(n int, why Reason) allowance {
+	return allowance{All: math.MaxInt32, New: max(n, 0), Why: why}
+}
+
+func operatorLimit(v *view) allowance {
 	if p := v.c.Paused; p != nil {
 		return none(ReasonPaused, VerbResume, by(*p))
 	}
-	return plenty
+	return unlimited
 }
 
 func by(s Audit) string {
@@ -64,7 +66,7 @@ func by(s Audit) string {
 	return text + ", since " + s.At.Format(time.RFC3339)
 }
 
-func breachLimit(v *view) room {
+func breachLimit(v *view) allowance {
 	if b := standing(v.c, v.p); b != nil {
 		r := none(ReasonBreached, VerbResume, b.String())
 		r.With = decisions[b.Reason]
@@ -73,20 +75,20 @@ func breachLimit(v *view) room {
 		}
 		return r
 	}
-	return plenty
+	return unlimited
 }
 
-func cancelLimit(v *view) room {
+func cancelLimit(v *view) allowance {
 	if v.c.Cancel != nil {
 		return none(ReasonCanceling, 0, by(v.c.Cancel.Audit))
 	}
-	return plenty
+	return unlimited
 }
 
-func rollbackLimit(v *view) room {
+func rollbackLimit(v *view) allowance {
 	switch r := v.c.Rollback; {
 	case r == nil:
-		return plenty
+		return unlimited
 	case !r.begun():
 		return none(ReasonFrozen, VerbRollback, "rollback plan "+r.ID)
 	default:
@@ -94,49 +96,49 @@ func rollbackLimit(v *view) room {
 	}
 }
 
-func orderLimit(v *view) room {
+func orderLimit(v *view) allowance {
 	if v.c.OrderCount > v.p.LastOrder {
 		return none(ReasonOrders, 0, "")
 	}
-	return plenty
+	return unlimited
 }
 
-func drainLimit(v *view) room {
+func drainLimit(v *view) allowance {
 	if v.calls.draining {
 		return none(ReasonDraining, 0, "")
 	}
-	return plenty
+	return unlimited
 }
 
-func leaseLimit(v *view) room {
+func leaseLimit(v *view) allowance {
 	if v.calls.leaseOut {
 		return none(ReasonLease, 0, "")
 	}
-	return plenty
+	return unlimited
 }
 
-func sourceLimit(v *view) room {
+func sourceLimit(v *view) allowance {
 	if v.spec.Source != "" && (!v.calls.source || v.p.Confirmed < v.spec.Unconfirmed) {
 		return none(ReasonSource, 0, "plan "+v.spec.Source)
 	}
-	return plenty
+	return unlimited
 }
 
-func windowLimit(v *view) room {
+func windowLimit(v *view) allowance {
 	windows := v.c.Policy.Windows
 	if len(windows) == 0 {
-		return plenty
+		return unlimited
 	}
 	at, ok := nextOpen(windows, v.now)
 	if ok && at == v.now {
-		return plenty
+		return unlimited
 	}
 	r := none(ReasonWindow, 0, unknownZones(windows))
 	r.Until = at
 	return r
 }
 
-func concurrencyLimit(v *view) room {
+func concurrencyLimit(v *view) allowance {
 	most := v.c.Policy.Concurrency
 	r := slots(v.concurrency()-v.p.Open, ReasonConcurrency)
 	if n := v.concurrency(); n < most {
@@ -165,9 +167,9 @@ func halved(before, concurrency, failed int) int {
 	}
 }
 
-func reserveLimit(v *view) room {
+func reserveLimit(v *view) allowance {
 	if !v.c.Policy.Reserve || v.b == nil {
-		return plenty
+		return unlimited
 	}
 	tolerated, failed := v.tolerance()
 	return slots(tolerated+1-failed-v.p.Open, ReasonReserve)
@@ -175,15 +177,15 @@ func reserveLimit(v *view) room {
 
 // rateLimit is a bucket that leaks evenly. Its level is stored as the time at which it will be empty, so that a crash
 // fills nothing up.
-func rateLimit(v *view) room {
+func rateLimit(v *view) allowance {
 	r := v.c.Policy.Rate
 	if r.Starts == 0 {
-		return plenty
+		return unlimited
 	}
 	step, burst := r.interval(), r.burst()
 	ahead := max(v.p.RateAt-v.now, 0)
 	n := burst - (ahead+step-1)/step
-	return room{All: int(max(n, 0)), New: int(max(n, 0)), Why: ReasonRate, Until: v.p.RateAt - (burst-1)*step}
+	return allowance{All: int(max(n, 0)), New: int(max(n, 0)), Why: ReasonRate, Until: v.p.RateAt - (burst-1)*step}
 }
 
 // view is what deciding looks at: counters, never the fleet. It is small, and made anew for every decision.
@@ -195,15 +197,15 @@ type view struct {
 	b      *BatchRow // the current batch; nil when all are closed
 	now    int64
 	calls  callsView
-	held   int   // queued agents that hold a slot
-	fresh  int   // agents that need one, and may be looked at; 0 only when none could have one
-	inLine int   // agents whose lane has no room
-	asked  int   // agents that count as open because they are prechecked, those that are ready too
-	ready  int   // of asked: those that may be started
-	barred int   // pending agents that may not start yet, because a call for them is out
-	bars   []bar // those agents, and others
-	wake   int64 // when the next timer is due; 0: none
-	probed bool  // every agent of the batch was asked since it was settled
+	held   int            // queued agents that hold a slot
+	fresh  int            // agents that need one, and may be looked at; 0 only when none could have one
+	inLine int            // agents whose lane has no room
+	asked  int            // agents that count as open because they are prechecked, those that are ready too
+	ready  int            // of asked: those that may be started
+	barred int            // pending agents that may not start yet, because a call for them is out
+	bars   []blockedAgent // those agents, and others
+	wake   int64          // when the next timer is due; 0: none
+	probed bool           // every agent of the batch was asked since it was settled
 }
 
 // tolerance returns how many failures are tolerated, and how many count, in the scope of the threshold.

@@ -11,8 +11,8 @@ import (
 // were not committed are forgotten, too: the next state asks anew, and one that was committed after all would count twice.
 func (x *session) drop() {
 	if x.st != nil {
-		x.left, x.st, x.ahead = x.st.queue.barred, nil, nil
-		x.held.probes, x.held.gates, x.held.inspects, x.held.prechecks = nil, nil, nil, nil
+		x.left, x.st, x.prefetch = x.st.queue.blocked, nil, nil
+		x.unacked.probes, x.unacked.gates, x.unacked.inspects, x.unacked.prechecks = nil, nil, nil, nil
 	}
 }
 
@@ -26,8 +26,8 @@ func (x *session) inFlight() map[callKey]bool {
 	for i := range x.starts {
 		calls[x.starts[i].key()] = true
 	}
-	for i := range x.held.outcomes {
-		if o := &x.held.outcomes[i]; !o.left {
+	for i := range x.unacked.outcomes {
+		if o := &x.unacked.outcomes[i]; !o.returnedLate {
 			calls[o.key()] = true
 		}
 	}
@@ -47,19 +47,19 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	if row.Epoch != x.epoch && (!x.raise || row.Progress.Owner != x.owner) {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, ErrFenced)
 	}
-	if !x.loaded && x.held.empty() && !row.canMove() {
+	if !x.loaded && x.unacked.empty() && !row.canMove() {
 		return errAtRest // it came to rest after somebody had looked; nothing is to be taken over
 	}
 	x.loaded, x.epoch = true, row.Epoch
 	st := &state{
-		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, told: row.Status,
+		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, loggedStatus: row.Status,
 		controlNumber: row.ControlNumber, progressNumber: row.ProgressNumber, epoch: row.Epoch,
 		batches: map[int]*batch{}, calls: x.calls, same: x.same,
 	}
 	st.rows.bits = pageBitsOf(row.Control.Policy.Concurrency)
-	st.fx.step = 1
-	st.fx.log.reset()
-	st.queue.barred = slices.Clone(x.left)
+	st.change.step = 1
+	st.change.log.reset()
+	st.queue.blocked = slices.Clone(x.left)
 	if err := x.lookOut(ctx); err != nil {
 		return err
 	}
@@ -68,10 +68,10 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	}
 	st.enterBatch()
 	if x.raise {
-		st.p.Owner, st.p.Instance = x.owner, x.life
+		st.p.Owner, st.p.Instance = x.owner, x.instance
 		st.event(Event{Kind: EventOwned, Batch: -1, Number: int(st.epoch) + 1, Text: x.owner})
 	}
-	st.in.take(x.held)
+	st.in.take(x.unacked)
 	x.st, x.revision = st, row.Revision
 	return nil
 }

@@ -9,19 +9,19 @@ import (
 
 // mail is what other goroutines have for the owner.
 type mail struct {
-	input   input
-	said    []said
-	looks   []func(*session)
-	link    *linkState
-	reports []func(error) // called once what input holds is committed
+	input       input
+	commands    []commandMail
+	inspections []func(*session)
+	link        *counterpart
+	reports     []func(error) // called once what input holds is committed
 
 	answered []askKey // questions whose answers input holds
 }
 
 // said is a verb on its way to the owner.
-type said struct {
-	w     *saying
-	f     func(*saying) error
+type commandMail struct {
+	w     *command
+	f     func(*command) error
 	reply chan<- answer
 }
 
@@ -43,9 +43,9 @@ func (d *driver) post(f func(*mail)) bool {
 }
 
 // sayAll carries out verbs on their way to the plan.
-func (d *driver) sayAll(ctx context.Context, now time.Time, all []said) {
+func (d *driver) applyMail(ctx context.Context, now time.Time, all []commandMail) {
 	for _, s := range all {
-		row, err := d.session.say(ctx, now, s.w, s.f)
+		row, err := d.session.apply(ctx, now, s.w, s.f)
 		s.reply <- answer{row: row, err: err}
 	}
 }
@@ -53,7 +53,7 @@ func (d *driver) sayAll(ctx context.Context, now time.Time, all []said) {
 // say carries out a verb on the plan as it is in memory: the commit compares the numbers. Only when nothing was committed, others
 // may have said something, and it is tried once more on the plan as it is stored: even a verb that changes nothing is
 // answered by that.
-func (x *session) say(ctx context.Context, now time.Time, w *saying, f func(*saying) error) (PlanRow, error) {
+func (x *session) apply(ctx context.Context, now time.Time, w *command, f func(*command) error) (PlanRow, error) {
 	for read := false; ; read = true {
 		var err error
 		if read {
@@ -75,7 +75,7 @@ func (x *session) say(ctx context.Context, now time.Time, w *saying, f func(*say
 			continue
 		}
 		if err == nil {
-			x.said(&row)
+			x.adopt(&row)
 		} else if !refusal(err) {
 			x.drop()
 		}
@@ -84,7 +84,7 @@ func (x *session) say(ctx context.Context, now time.Time, w *saying, f func(*say
 }
 
 // commitVerb commits a verb, within the owner's limit: a sender may have all the time of the world.
-func (x *session) commitVerb(w *saying, f func(*saying) error) (PlanRow, error) {
+func (x *session) commitVerb(w *command, f func(*command) error) (PlanRow, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, storeLimit)
 	defer cancel()
 	defer func(sender context.Context) { w.ctx = sender }(w.ctx)
@@ -136,10 +136,10 @@ func (e *host) readInbox(ctx context.Context, id string, after uint64) (in input
 	return in, last, len(messages) == orderChunk, nil
 }
 
-// linkState is what the driver of a rollback plan knows of its source.
-type linkState struct {
-	drained   bool    // nothing of the source is in flight or waits
-	trouble   cleaned // why the Store will not let the rollback go on; empty when it does
-	untouched []doubt // doubtful tasks of the rollback that turned out untouched
-	out       []bar   // agents of the rollback for which a call of another plan is out; known once it is drained
+// counterpart is what the driver of a rollback plan knows of its source.
+type counterpart struct {
+	drained   bool           // nothing of the source is in flight or waits
+	trouble   cleaned        // why the Store will not let the rollback go on; empty when it does
+	untouched []unconfirmed  // doubtful tasks of the rollback that turned out untouched
+	out       []blockedAgent // agents of the rollback for which a call of another plan is out; known once it is drained
 }

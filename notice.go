@@ -15,7 +15,7 @@ type notice struct {
 // tell says what is new.
 func (n *notice) tell(ctx context.Context, log *slog.Logger, st *state) {
 	was := *n
-	*n = notice{struck: st.p.LastBreach, status: st.told}
+	*n = notice{struck: st.p.LastBreach, status: st.loggedStatus}
 	if was == *n {
 		return
 	}
@@ -27,11 +27,11 @@ func (n *notice) tell(ctx context.Context, log *slog.Logger, st *state) {
 	}
 	c := &st.p.Counts
 	log = log.With("batch", st.p.Batch, "succeeded", c.Succeeded, "failed", c.Bad(), "pending", c.Pending)
-	switch st.told {
+	switch st.loggedStatus {
 	case was.status:
 	case StatusPaused:
 		log.WarnContext(ctx, "plan paused", "was", was.status)
 	default:
-		log.InfoContext(ctx, "plan status changed", "was", was.status, "is", st.told)
+		log.InfoContext(ctx, "plan status changed", "was", was.status, "is", st.loggedStatus)
 	}
 }

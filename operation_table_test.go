@@ -218,7 +218,7 @@ func (op *operation) survives(t *testing.T, put func(*scene) string, nothing end
 	}
 }
 
-// compare holds what came of an interruption against what came of saying the same without a request ID, once.
+// compare holds what came of an interruption against what came of command the same without a request ID, once.
 func (op *operation) compare(t *testing.T, how interruption, same sameProcess, want, got upshot, nothing ending) {
 	t.Helper()
 	end := want.ending

@@ -8,23 +8,23 @@ import (
 
 // outcome is how a call of the Executor ended.
 type outcome struct {
-	ordinal   int
-	agent     string
-	task      int
-	number    uint32
-	at        int64 // when it ended, Unix nanoseconds
-	reason    Reason
-	after     time.Duration // throttled: for how long
-	unchanged bool          // the agent was certainly not changed by this call
-	repeat    bool          // the call repeated one that was lost in a crash
-	leaves    bool          // the call was abandoned: it has not returned
-	left      bool          // the call was abandoned before, and has returned only now
-	version   cleaned       // what the agent reports
-	text      cleaned       // an error or a message
+	ordinal      int
+	agent        string
+	task         int
+	number       uint32
+	at           int64 // when it ended, Unix nanoseconds
+	reason       Reason
+	after        time.Duration // throttled: for how long
+	unchanged    bool          // the agent was certainly not changed by this call
+	repeat       bool          // the call repeated one that was lost in a crash
+	abandoned    bool          // the call was abandoned: it has not returned
+	returnedLate bool          // the call was abandoned before, and has returned only now
+	version      cleaned       // what the agent reports
+	text         cleaned       // an error or a message
 }
 
 // becoming is what an outcome makes of its task.
-type becoming struct {
+type transition struct {
 	status   TaskStatus
 	why      Reason
 	due      int64 // of a task that waits
@@ -34,45 +34,45 @@ type becoming struct {
 }
 
 // past is what is known of an agent before an outcome of one of its tasks.
-type past struct {
+type attemptsBefore struct {
 	touched bool // it may have been changed already
 	task    bool // by this task
 	partly  bool // a task of it is done
 }
 
 // becomes is the table: outcome × tries → what becomes of the task.
-func (p *Policy) becomes(o *outcome, t *TaskState, target string, was past, jitter uint64) becoming {
+func (p *Policy) outcomeTable(o *outcome, t *TaskState, target string, was attemptsBefore, jitter uint64) transition {
 	sure := o.unchanged && !o.repeat // a lost first call may have had its effect
 	switch o.reason {
 	case ReasonSucceeded:
 		if o.version != "" && string(o.version) != target {
-			return becoming{status: TaskFailed, why: ReasonWrongVersion, touched: true}
+			return transition{status: TaskFailed, why: ReasonWrongVersion, touched: true}
 		}
 		if sure && !was.task {
-			return becoming{status: TaskSucceeded, why: ReasonAtTarget}
+			return transition{status: TaskSucceeded, why: ReasonAtTarget}
 		}
-		return becoming{status: TaskSucceeded, why: ReasonSucceeded, touched: true}
+		return transition{status: TaskSucceeded, why: ReasonSucceeded, touched: true}
 	case ReasonError, ReasonTimeout:
 		if int(t.Tries) < p.Retry.Max {
 			wait := p.Retry.wait(int(t.Tries), jitter)
-			return becoming{status: TaskWaiting, why: o.reason, due: o.at + int64(wait), tried: true, touched: !sure}
+			return transition{status: TaskWaiting, why: o.reason, due: o.at + int64(wait), tried: true, touched: !sure}
 		}
-		return becoming{status: TaskFailed, why: o.reason, touched: !sure}
+		return transition{status: TaskFailed, why: o.reason, touched: !sure}
 	case ReasonUnreachable, ReasonThrottled:
 		was.touched, was.task = was.touched || o.repeat, was.task || o.repeat
 		return p.away(o, t, was, jitter)
 	case ReasonBlocked:
-		return becoming{status: TaskSkipped, why: o.reason}
+		return transition{status: TaskSkipped, why: o.reason}
 	case ReasonInterrupted:
-		return becoming{status: TaskUnknown, why: ReasonInterrupted, touched: true}
+		return transition{status: TaskUnknown, why: ReasonInterrupted, touched: true}
 	default: // permanent, rejected, panic, abandoned
-		return becoming{status: TaskFailed, why: o.reason, touched: !sure}
+		return transition{status: TaskFailed, why: o.reason, touched: !sure}
 	}
 }
 
 // away is the part of the table for an agent that did not answer. It is given up only by such an answer, never by a timer: so a
 // plan that was paused over a weekend fails nobody.
-func (p *Policy) away(o *outcome, t *TaskState, was past, jitter uint64) becoming {
+func (p *Policy) away(o *outcome, t *TaskState, was attemptsBefore, jitter uint64) transition {
 	since := o.at
 	if t.More != nil && t.More.UnreachableSince != 0 {
 		since = t.More.UnreachableSince
@@ -80,16 +80,16 @@ func (p *Policy) away(o *outcome, t *TaskState, was past, jitter uint64) becomin
 	absent := time.Duration(o.at - since)
 	if p.UnreachableTimeout != NoTimeout && absent >= p.UnreachableTimeout {
 		if p.OnUnreachable == UnreachableSkipped && !was.touched {
-			return becoming{status: TaskSkipped, why: o.reason}
+			return transition{status: TaskSkipped, why: o.reason}
 		}
-		return becoming{status: TaskFailed, why: o.reason, touched: was.task}
+		return transition{status: TaskFailed, why: o.reason, touched: was.task}
 	}
 	wait := o.after
 	if wait == 0 {
 		// Asking again after as long as it has been away doubles the wait each time, without a counter.
 		wait = spread(min(max(absent, time.Second), time.Minute), jitter)
 	}
-	return becoming{
+	return transition{
 		status: TaskWaiting, why: o.reason, due: o.at + int64(wait),
 		touched: was.task, freeSlot: !was.touched && !was.partly,
 	}

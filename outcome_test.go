@@ -18,61 +18,61 @@ func TestBecomes(t *testing.T) {
 	away := func(since time.Duration) TaskState {
 		return TaskState{More: &TaskMore{UnreachableSince: at - int64(since)}}
 	}
-	waits := func(why Reason, after time.Duration) becoming {
-		return becoming{status: TaskWaiting, why: why, due: at + int64(after)}
+	waits := func(why Reason, after time.Duration) transition {
+		return transition{status: TaskWaiting, why: why, due: at + int64(after)}
 	}
 	for _, c := range []struct {
 		name string
 		p    Policy
 		o    outcome
 		t    TaskState
-		f    past
-		want becoming
+		f    attemptsBefore
+		want transition
 	}{
-		{"success", never, outcome{reason: ReasonSucceeded, version: "2"}, TaskState{}, past{}, becoming{status: TaskSucceeded, why: ReasonSucceeded, touched: true}},
-		{"success without a version", never, outcome{reason: ReasonSucceeded}, TaskState{}, past{}, becoming{status: TaskSucceeded, why: ReasonSucceeded, touched: true}},
-		{"another version", retry, outcome{reason: ReasonSucceeded, version: "3"}, TaskState{}, past{}, becoming{status: TaskFailed, why: ReasonWrongVersion, touched: true}},
-		{"another version, nothing done", never, outcome{reason: ReasonSucceeded, version: "3", unchanged: true}, TaskState{}, past{}, becoming{status: TaskFailed, why: ReasonWrongVersion, touched: true}},
-		{"at target", never, outcome{reason: ReasonSucceeded, version: "2", unchanged: true}, TaskState{}, past{}, becoming{status: TaskSucceeded, why: ReasonAtTarget}},
-		{"at target, by an earlier try", never, outcome{reason: ReasonSucceeded, unchanged: true}, TaskState{}, past{touched: true, task: true}, becoming{status: TaskSucceeded, why: ReasonSucceeded, touched: true}},
-		{"at target, said by a repeat", never, outcome{reason: ReasonSucceeded, unchanged: true, repeat: true}, TaskState{}, past{}, becoming{status: TaskSucceeded, why: ReasonSucceeded, touched: true}},
-		{"error without a try left", never, outcome{reason: ReasonError}, TaskState{}, past{}, becoming{status: TaskFailed, why: ReasonError, touched: true}},
-		{"error, unchanged", never, outcome{reason: ReasonError, unchanged: true}, TaskState{}, past{}, becoming{status: TaskFailed, why: ReasonError}},
-		{"error, said to be unchanged by a repeat", never, outcome{reason: ReasonError, unchanged: true, repeat: true}, TaskState{}, past{}, becoming{status: TaskFailed, why: ReasonError, touched: true}},
-		{"error with a try left", retry, outcome{reason: ReasonError}, TaskState{}, past{}, becoming{status: TaskWaiting, why: ReasonError, due: at + int64(time.Minute), tried: true, touched: true}},
-		{"timeout with a try left", retry, outcome{reason: ReasonTimeout}, TaskState{Tries: 1}, past{}, becoming{status: TaskWaiting, why: ReasonTimeout, due: at + int64(2*time.Minute), tried: true, touched: true}},
-		{"error, tries used up", retry, outcome{reason: ReasonError}, TaskState{Tries: 2}, past{}, becoming{status: TaskFailed, why: ReasonError, touched: true}},
-		{"permanent", retry, outcome{reason: ReasonPermanent}, TaskState{}, past{}, becoming{status: TaskFailed, why: ReasonPermanent, touched: true}},
-		{"permanent, unchanged", retry, outcome{reason: ReasonPermanent, unchanged: true}, TaskState{}, past{}, becoming{status: TaskFailed, why: ReasonPermanent}},
-		{"rejected", retry, outcome{reason: ReasonRejected}, TaskState{}, past{}, becoming{status: TaskFailed, why: ReasonRejected, touched: true}},
-		{"panic", retry, outcome{reason: ReasonPanic}, TaskState{}, past{}, becoming{status: TaskFailed, why: ReasonPanic, touched: true}},
-		{"abandoned", retry, outcome{reason: ReasonAbandoned}, TaskState{}, past{}, becoming{status: TaskFailed, why: ReasonAbandoned, touched: true}},
-		{"interrupted", retry, outcome{reason: ReasonInterrupted, unchanged: true}, TaskState{}, past{}, becoming{status: TaskUnknown, why: ReasonInterrupted, touched: true}},
-		{"away for the first time", never, outcome{reason: ReasonUnreachable}, TaskState{}, past{}, with(waits(ReasonUnreachable, time.Second), func(b *becoming) { b.freeSlot = true })},
-		{"away for ten seconds", never, outcome{reason: ReasonUnreachable}, away(10 * time.Second), past{}, with(waits(ReasonUnreachable, 10*time.Second), func(b *becoming) { b.freeSlot = true })},
-		{"away for long", never, outcome{reason: ReasonUnreachable}, away(30 * time.Minute), past{}, with(waits(ReasonUnreachable, time.Minute), func(b *becoming) { b.freeSlot = true })},
-		{"throttled", never, outcome{reason: ReasonThrottled, after: 7 * time.Second}, TaskState{}, past{}, with(waits(ReasonThrottled, 7*time.Second), func(b *becoming) { b.freeSlot = true })},
-		{"away, partly done", never, outcome{reason: ReasonUnreachable}, TaskState{}, past{partly: true}, waits(ReasonUnreachable, time.Second)},
-		{"away, touched", never, outcome{reason: ReasonUnreachable}, TaskState{}, past{touched: true, task: true}, with(waits(ReasonUnreachable, time.Second), func(b *becoming) { b.touched = true })},
-		{"away, repeat", never, outcome{reason: ReasonUnreachable, repeat: true}, TaskState{}, past{}, with(waits(ReasonUnreachable, time.Second), func(b *becoming) { b.touched = true })},
-		{"away a moment before the limit", never, outcome{reason: ReasonUnreachable}, away(time.Hour - 1), past{}, with(waits(ReasonUnreachable, time.Minute), func(b *becoming) { b.freeSlot = true })},
-		{"away at the limit", never, outcome{reason: ReasonUnreachable}, away(time.Hour), past{}, becoming{status: TaskFailed, why: ReasonUnreachable}},
-		{"away at the limit, skipped by policy", skips, outcome{reason: ReasonThrottled}, away(time.Hour), past{}, becoming{status: TaskSkipped, why: ReasonThrottled}},
-		{"away at the limit, touched", skips, outcome{reason: ReasonThrottled}, away(time.Hour), past{touched: true, task: true}, becoming{status: TaskFailed, why: ReasonThrottled, touched: true}},
-		{"at target, after a task that changed the agent", never, outcome{reason: ReasonSucceeded, unchanged: true}, TaskState{}, past{touched: true, partly: true}, becoming{status: TaskSucceeded, why: ReasonAtTarget}},
-		{"away, after a task that changed the agent", never, outcome{reason: ReasonUnreachable}, TaskState{}, past{touched: true, partly: true}, waits(ReasonUnreachable, time.Second)},
-		{"away at the limit, after a task that changed the agent", skips, outcome{reason: ReasonUnreachable}, away(time.Hour), past{touched: true, partly: true}, becoming{status: TaskFailed, why: ReasonUnreachable}},
-		{"away at the limit, after a task that was done already", skips, outcome{reason: ReasonUnreachable}, away(time.Hour), past{partly: true}, becoming{status: TaskSkipped, why: ReasonUnreachable}},
-		{"away without a limit", Policy{UnreachableTimeout: NoTimeout}.withDefaults(), outcome{reason: ReasonUnreachable}, away(1e6 * time.Hour), past{}, with(waits(ReasonUnreachable, time.Minute), func(b *becoming) { b.freeSlot = true })},
+		{"success", never, outcome{reason: ReasonSucceeded, version: "2"}, TaskState{}, attemptsBefore{}, transition{status: TaskSucceeded, why: ReasonSucceeded, touched: true}},
+		{"success without a version", never, outcome{reason: ReasonSucceeded}, TaskState{}, attemptsBefore{}, transition{status: TaskSucceeded, why: ReasonSucceeded, touched: true}},
+		{"another version", retry, outcome{reason: ReasonSucceeded, version: "3"}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonWrongVersion, touched: true}},
+		{"another version, nothing done", never, outcome{reason: ReasonSucceeded, version: "3", unchanged: true}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonWrongVersion, touched: true}},
+		{"at target", never, outcome{reason: ReasonSucceeded, version: "2", unchanged: true}, TaskState{}, attemptsBefore{}, transition{status: TaskSucceeded, why: ReasonAtTarget}},
+		{"at target, by an earlier try", never, outcome{reason: ReasonSucceeded, unchanged: true}, TaskState{}, attemptsBefore{touched: true, task: true}, transition{status: TaskSucceeded, why: ReasonSucceeded, touched: true}},
+		{"at target, said by a repeat", never, outcome{reason: ReasonSucceeded, unchanged: true, repeat: true}, TaskState{}, attemptsBefore{}, transition{status: TaskSucceeded, why: ReasonSucceeded, touched: true}},
+		{"error without a try left", never, outcome{reason: ReasonError}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonError, touched: true}},
+		{"error, unchanged", never, outcome{reason: ReasonError, unchanged: true}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonError}},
+		{"error, said to be unchanged by a repeat", never, outcome{reason: ReasonError, unchanged: true, repeat: true}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonError, touched: true}},
+		{"error with a try left", retry, outcome{reason: ReasonError}, TaskState{}, attemptsBefore{}, transition{status: TaskWaiting, why: ReasonError, due: at + int64(time.Minute), tried: true, touched: true}},
+		{"timeout with a try left", retry, outcome{reason: ReasonTimeout}, TaskState{Tries: 1}, attemptsBefore{}, transition{status: TaskWaiting, why: ReasonTimeout, due: at + int64(2*time.Minute), tried: true, touched: true}},
+		{"error, tries used up", retry, outcome{reason: ReasonError}, TaskState{Tries: 2}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonError, touched: true}},
+		{"permanent", retry, outcome{reason: ReasonPermanent}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonPermanent, touched: true}},
+		{"permanent, unchanged", retry, outcome{reason: ReasonPermanent, unchanged: true}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonPermanent}},
+		{"rejected", retry, outcome{reason: ReasonRejected}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonRejected, touched: true}},
+		{"panic", retry, outcome{reason: ReasonPanic}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonPanic, touched: true}},
+		{"abandoned", retry, outcome{reason: ReasonAbandoned}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonAbandoned, touched: true}},
+		{"interrupted", retry, outcome{reason: ReasonInterrupted, unchanged: true}, TaskState{}, attemptsBefore{}, transition{status: TaskUnknown, why: ReasonInterrupted, touched: true}},
+		{"away for the first time", never, outcome{reason: ReasonUnreachable}, TaskState{}, attemptsBefore{}, with(waits(ReasonUnreachable, time.Second), func(b *transition) { b.freeSlot = true })},
+		{"away for ten seconds", never, outcome{reason: ReasonUnreachable}, away(10 * time.Second), attemptsBefore{}, with(waits(ReasonUnreachable, 10*time.Second), func(b *transition) { b.freeSlot = true })},
+		{"away for long", never, outcome{reason: ReasonUnreachable}, away(30 * time.Minute), attemptsBefore{}, with(waits(ReasonUnreachable, time.Minute), func(b *transition) { b.freeSlot = true })},
+		{"throttled", never, outcome{reason: ReasonThrottled, after: 7 * time.Second}, TaskState{}, attemptsBefore{}, with(waits(ReasonThrottled, 7*time.Second), func(b *transition) { b.freeSlot = true })},
+		{"away, partly done", never, outcome{reason: ReasonUnreachable}, TaskState{}, attemptsBefore{partly: true}, waits(ReasonUnreachable, time.Second)},
+		{"away, touched", never, outcome{reason: ReasonUnreachable}, TaskState{}, attemptsBefore{touched: true, task: true}, with(waits(ReasonUnreachable, time.Second), func(b *transition) { b.touched = true })},
+		{"away, repeat", never, outcome{reason: ReasonUnreachable, repeat: true}, TaskState{}, attemptsBefore{}, with(waits(ReasonUnreachable, time.Second), func(b *transition) { b.touched = true })},
+		{"away a moment before the limit", never, outcome{reason: ReasonUnreachable}, away(time.Hour - 1), attemptsBefore{}, with(waits(ReasonUnreachable, time.Minute), func(b *transition) { b.freeSlot = true })},
+		{"away at the limit", never, outcome{reason: ReasonUnreachable}, away(time.Hour), attemptsBefore{}, transition{status: TaskFailed, why: ReasonUnreachable}},
+		{"away at the limit, skipped by policy", skips, outcome{reason: ReasonThrottled}, away(time.Hour), attemptsBefore{}, transition{status: TaskSkipped, why: ReasonThrottled}},
+		{"away at the limit, touched", skips, outcome{reason: ReasonThrottled}, away(time.Hour), attemptsBefore{touched: true, task: true}, transition{status: TaskFailed, why: ReasonThrottled, touched: true}},
+		{"at target, after a task that changed the agent", never, outcome{reason: ReasonSucceeded, unchanged: true}, TaskState{}, attemptsBefore{touched: true, partly: true}, transition{status: TaskSucceeded, why: ReasonAtTarget}},
+		{"away, after a task that changed the agent", never, outcome{reason: ReasonUnreachable}, TaskState{}, attemptsBefore{touched: true, partly: true}, waits(ReasonUnreachable, time.Second)},
+		{"away at the limit, after a task that changed the agent", skips, outcome{reason: ReasonUnreachable}, away(time.Hour), attemptsBefore{touched: true, partly: true}, transition{status: TaskFailed, why: ReasonUnreachable}},
+		{"away at the limit, after a task that was done already", skips, outcome{reason: ReasonUnreachable}, away(time.Hour), attemptsBefore{partly: true}, transition{status: TaskSkipped, why: ReasonUnreachable}},
+		{"away without a limit", Policy{UnreachableTimeout: NoTimeout}.withDefaults(), outcome{reason: ReasonUnreachable}, away(1e6 * time.Hour), attemptsBefore{}, with(waits(ReasonUnreachable, time.Minute), func(b *transition) { b.freeSlot = true })},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.o.at = at
-			require.Equal(t, c.want, c.p.becomes(&c.o, &c.t, "2", c.f, 0))
+			require.Equal(t, c.want, c.p.outcomeTable(&c.o, &c.t, "2", c.f, 0))
 		})
 	}
 }
 
-func with(b becoming, f func(*becoming)) becoming { f(&b); return b }
+func with(b transition, f func(*transition)) transition { f(&b); return b }
 
 func TestRetryWait(t *testing.T) {
 	r := RetryPolicy{Backoff: time.Second, MaxBackoff: 5 * time.Second}

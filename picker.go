@@ -8,7 +8,7 @@ import (
 )
 
 // release queues a waiting agent whose time has come.
-func (q *queues) release(r *resident) {
+func (q *queues) release(r *cachedRow) {
 	if r.is(AgentOpen) {
 		q.retries.push(r.Ordinal)
 	} else {
@@ -17,42 +17,42 @@ func (q *queues) release(r *resident) {
 }
 
 // barOf returns the bar of an agent, which it makes when there is none.
-func (q *queues) barOf(ordinal int, agent string) *bar {
-	i := q.barredAt(ordinal)
+func (q *queues) blockOf(ordinal int, agent string) *blockedAgent {
+	i := q.blockedAt(ordinal)
 	if i < 0 {
-		i = len(q.barred)
-		q.barred = append(q.barred, bar{ordinal: ordinal, agent: agent})
+		i = len(q.blocked)
+		q.blocked = append(q.blocked, blockedAgent{ordinal: ordinal, agent: agent})
 	}
-	return &q.barred[i]
+	return &q.blocked[i]
 }
 
-func (q *queues) bar(ordinal int, agent string) { q.barOf(ordinal, agent).own = true }
+func (q *queues) block(ordinal int, agent string) { q.blockOf(ordinal, agent).own = true }
 
 // barOut bars exactly these agents, besides those for which a call of this plan by this engine is out.
-func (q *queues) barOut(out []bar) {
-	if len(q.barred)+len(out) == 0 {
+func (q *queues) blockElsewhere(out []blockedAgent) {
+	if len(q.blocked)+len(out) == 0 {
 		return
 	}
-	for i := range q.barred {
-		q.barred[i].other = false
+	for i := range q.blocked {
+		q.blocked[i].other = false
 	}
 	for _, o := range out {
-		b := q.barOf(o.ordinal, o.agent)
+		b := q.blockOf(o.ordinal, o.agent)
 		b.other, b.engine = true, o.engine
 	}
-	for i := len(q.barred) - 1; i >= 0; i-- {
+	for i := len(q.blocked) - 1; i >= 0; i-- {
 		q.lift(i)
 	}
 }
 
-func (q *queues) barredAt(ordinal int) int {
-	return slices.IndexFunc(q.barred, func(b bar) bool { return b.ordinal == ordinal })
+func (q *queues) blockedAt(ordinal int) int {
+	return slices.IndexFunc(q.blocked, func(b blockedAgent) bool { return b.ordinal == ordinal })
 }
 
 // waitingBarred is how many agents of the current batch are pending but barred.
-func (q *queues) waitingBarred() int {
+func (q *queues) waitingBlocked() int {
 	n := 0
-	for _, b := range q.barred {
+	for _, b := range q.blocked {
 		if b.pending {
 			n++
 		}
@@ -61,32 +61,32 @@ func (q *queues) waitingBarred() int {
 }
 
 // unbar takes in that the call of this plan by this engine has returned, and reports whether it was known to be out.
-func (q *queues) unbar(ordinal int) bool {
-	i := q.barredAt(ordinal)
-	if i < 0 || !q.barred[i].own {
+func (q *queues) unblock(ordinal int) bool {
+	i := q.blockedAt(ordinal)
+	if i < 0 || !q.blocked[i].own {
 		return false
 	}
-	q.barred[i].own = false
+	q.blocked[i].own = false
 	q.lift(i)
 	return true
 }
 
 // lift removes a bar for which no call is out any more: its agent may be picked again.
 func (q *queues) lift(i int) {
-	b := q.barred[i]
+	b := q.blocked[i]
 	if b.own || b.other {
 		return
 	}
 	if b.pending {
 		q.next = min(q.next, b.ordinal)
 	}
-	q.barred = slices.Delete(q.barred, i, i+1)
+	q.blocked = slices.Delete(q.blocked, i, i+1)
 }
 
 // cursor is what a restart may begin its search for pending agents at.
 func (q *queues) cursor() int {
 	c := q.passed.lowest(q.next)
-	for _, b := range q.barred {
+	for _, b := range q.blocked {
 		if b.pending {
 			c = min(c, b.ordinal)
 		}
@@ -111,16 +111,16 @@ func (s *state) enterBatch() {
 	q := &s.queue
 	q.timers = slices.DeleteFunc(q.timers, func(t timer) bool { return !t.health })
 	heap.Init(&q.timers)
-	*q = queues{barred: q.barred, timers: q.timers, given: q.given, more: q.more, lanes: newLanes(s.c.Policy.Budget)}
-	for i := range q.barred {
-		q.barred[i].pending = false
+	*q = queues{blocked: q.blocked, timers: q.timers, given: q.given, more: q.more, lanes: newLanes(s.c.Policy.Budget)}
+	for i := range q.blocked {
+		q.blocked[i].pending = false
 	}
 	b := s.current()
 	if b == nil {
 		return
 	}
 	q.next = max(b.Cursor, b.First)
-	s.rows.busyRows(func(r *resident) {
+	s.rows.busyRows(func(r *cachedRow) {
 		if r.is(AgentOpen) {
 			q.lanes.count(r, 1)
 		}
@@ -129,7 +129,7 @@ func (s *state) enterBatch() {
 }
 
 // requeue puts one busy row where it belongs.
-func (s *state) requeue(r *resident) {
+func (s *state) requeue(r *cachedRow) {
 	i := r.State.active()
 	t := r.State.task(i)
 	here := r.Batch == s.p.Batch
@@ -144,7 +144,7 @@ func (s *state) requeue(r *resident) {
 		}
 	case t.Why != ReasonRepeat:
 		s.queue.timers.push(timer{at: t.Ended, ordinal: r.Ordinal})
-	case r.asks || !here:
+	case r.inspecting || !here:
 	case s.calls.inspector:
 		s.queue.inspect.push(r.Ordinal)
 	default:
@@ -153,7 +153,7 @@ func (s *state) requeue(r *resident) {
 }
 
 // requeueRepeat queues an attempt that was lost in a crash.
-func (s *state) requeueRepeat(r *resident) {
+func (s *state) requeueRepeat(r *cachedRow) {
 	switch {
 	case r.Batch != s.p.Batch:
 	case r.is(AgentOpen):
@@ -188,7 +188,7 @@ func (s *state) pick(d decision, now int64) need {
 			s.start(r, now)
 		}
 	}
-	if b := s.current(); q.next == b.First+b.Size && b.Counts.Pending > q.waitingBarred()+len(q.passed.in) {
+	if b := s.current(); q.next == b.First+b.Size && b.Counts.Pending > q.waitingBlocked()+len(q.passed.in) {
 		s.fault(now, fmt.Sprintf("batch %d counts %d pending agents, but none is left", b.Index, b.Counts.Pending))
 	}
 	return need{}
@@ -196,7 +196,7 @@ func (s *state) pick(d decision, now int64) need {
 
 // candidate takes the next agent that needs a slot out of its queue: the first in the line of a lane that has room again,
 // one that was away, the next pending one. It is nil when there is none, or a page is needed.
-func (s *state) candidate() (*resident, need) {
+func (s *state) candidate() (*cachedRow, need) {
 	q, b := &s.queue, s.current()
 	for l := q.lanes.first(); l != nil; l = q.lanes.first() {
 		o := l.line.items[l.line.head]
@@ -222,10 +222,10 @@ func (s *state) candidate() (*resident, need) {
 			return nil, need{kind: needPage, from: q.next}
 		}
 		q.next++
-		switch i := q.barredAt(r.Ordinal); {
+		switch i := q.blockedAt(r.Ordinal); {
 		case r.State.Status != TaskPending, q.passed.has(r.Ordinal):
 		case i >= 0:
-			q.barred[i].pending = true
+			q.blocked[i].pending = true
 		case q.lanes.stand(r):
 			q.passed.add(r.Ordinal)
 		default:
@@ -246,7 +246,7 @@ func (s *state) startWaiting(ordinal int, now int64) bool {
 }
 
 // start makes an agent's task running. Its call is made once that is committed.
-func (s *state) start(r *resident, now int64) {
+func (s *state) start(r *cachedRow, now int64) {
 	i := r.State.active()
 	t := r.State.task(i)
 	kind := EventTaskStarted
@@ -269,7 +269,7 @@ func (s *state) start(r *resident, now int64) {
 	if rate := s.c.Policy.Rate; rate.Starts > 0 {
 		s.p.RateAt = max(s.p.RateAt, now) + rate.interval()
 	}
-	s.fx.starts = append(s.fx.starts, started{ordinal: r.Ordinal, task: i})
+	s.change.starts = append(s.change.starts, started{ordinal: r.Ordinal, task: i})
 }
 
 func sortedKeys[V any](m map[int]V) []int { return slices.Sorted(maps.Keys(m)) }

@@ -39,33 +39,33 @@ func TestTimersInOrder(t *testing.T) {
 
 func TestBars(t *testing.T) {
 	q := queues{next: 7}
-	q.bar(3, "")
-	q.bar(5, "")
-	require.Zero(t, q.waitingBarred())
+	q.block(3, "")
+	q.block(5, "")
+	require.Zero(t, q.waitingBlocked())
 	require.Equal(t, 7, q.cursor())
-	q.barred[0].pending = true
-	require.Equal(t, 1, q.waitingBarred())
+	q.blocked[0].pending = true
+	require.Equal(t, 1, q.waitingBlocked())
 	require.Equal(t, 3, q.cursor(), "a restart must find it again")
-	require.True(t, q.unbar(5))
+	require.True(t, q.unblock(5))
 	require.Equal(t, 7, q.next)
-	require.True(t, q.unbar(3))
+	require.True(t, q.unblock(3))
 	require.Equal(t, 3, q.next)
-	require.False(t, q.unbar(3))
+	require.False(t, q.unblock(3))
 }
 
 // What is folded again after a crash bars an agent no second time, or it would be barred for ever.
 func TestABarIsOne(t *testing.T) {
 	q := queues{}
-	q.bar(3, "")
-	q.bar(3, "")
-	require.True(t, q.unbar(3))
-	require.Negative(t, q.barredAt(3))
+	q.block(3, "")
+	q.block(3, "")
+	require.True(t, q.unblock(3))
+	require.Negative(t, q.blockedAt(3))
 }
 
 // An agent that waits for a later moment is not released by a timer of an earlier one.
 func TestAStaleTimerReleasesNobody(t *testing.T) {
-	r := &resident{AgentRow: &AgentRow{State: AgentState{Status: TaskWaiting, Task: TaskState{Status: TaskWaiting, Why: ReasonError, Ended: 20}}}}
-	s := &state{rows: residents{single: map[int]*resident{0: r}}}
+	r := &cachedRow{AgentRow: &AgentRow{State: AgentState{Status: TaskWaiting, Task: TaskState{Status: TaskWaiting, Why: ReasonError, Ended: 20}}}}
+	s := &state{rows: rowCache{single: map[int]*cachedRow{0: r}}}
 	s.queue.timers.push(timer{at: 10})
 	s.queue.timers.push(timer{at: 20})
 	require.Zero(t, s.foldTimers(15))

@@ -9,12 +9,12 @@ import (
 const precheckHolds = time.Minute
 
 // unchecked reports whether an agent has to be asked before it is started.
-func (s *state) unchecked(r *resident) bool {
+func (s *state) unchecked(r *cachedRow) bool {
 	return s.calls.prechecker && r.State.active() == 0 && r.State.Task.Number == 0
 }
 
 // precheck has an agent asked, which takes a place from now on.
-func (s *state) precheck(r *resident) {
+func (s *state) precheck(r *cachedRow) {
 	q := &s.queue
 	if q.checks.of == nil {
 		q.checks.of = map[int]*check{}
@@ -28,7 +28,7 @@ func (s *state) precheck(r *resident) {
 }
 
 // checked takes an agent out of those that are asked: it starts, or was left out.
-func (s *state) checked(r *resident) (version cleaned) {
+func (s *state) checked(r *cachedRow) (version cleaned) {
 	c := s.queue.checks.of[r.Ordinal]
 	if c == nil {
 		return ""
@@ -56,7 +56,7 @@ func (s *state) foldPrechecks() need {
 	return need{}
 }
 
-func (s *state) prechecked(r *resident, c *check, a *precheckAnswer) {
+func (s *state) prechecked(r *cachedRow, c *check, a *precheckAnswer) {
 	switch {
 	case !startable(r):
 		s.checked(r)
@@ -68,13 +68,13 @@ func (s *state) prechecked(r *resident, c *check, a *precheckAnswer) {
 		s.queue.checks.ready.push(r.Ordinal)
 	default:
 		s.checked(r)
-		s.become(r, a.outcome)
+		s.applyOutcome(r, a.outcome)
 		b := s.batch(r.Batch)
 		b.Cursor = s.queue.cursor()
 	}
 }
 
-func startable(r *resident) bool {
+func startable(r *cachedRow) bool {
 	return r.State.Status == TaskPending || r.State.Status == TaskWaiting
 }
 
@@ -102,7 +102,7 @@ func (s *state) startChecked(n int, now int64) need {
 }
 
 // keepPrevious remembers the version that a precheck has found, where it is not the one known.
-func (s *state) keepPrevious(r *resident, version cleaned) {
+func (s *state) keepPrevious(r *cachedRow, version cleaned) {
 	if version == "" || string(version) == s.previous(r) {
 		return
 	}
@@ -116,4 +116,4 @@ func (s *state) keepPrevious(r *resident, version cleaned) {
 }
 
 // previous is the version of an agent before the plan, as far as known.
-func (s *state) previous(r *resident) string { return r.previous(&s.spec) }
+func (s *state) previous(r *cachedRow) string { return r.previous(&s.spec) }

@@ -6,7 +6,7 @@ import "context"
 // disk takes longer to read a page than to commit, and a verb would wait for both.
 //
 // What is read may become old before it is used, but only by a commit of the owner, which then forgets it.
-type ahead struct {
+type prefetch struct {
 	from, to int
 	rows     []AgentRow
 	err      error
@@ -15,8 +15,8 @@ type ahead struct {
 
 // page returns the rows from one ordinal to another: those that were read ahead, if they are the same.
 func (x *session) page(ctx context.Context, from, to int) ([]AgentRow, error) {
-	if a := x.ahead; a != nil && a.from == from && a.to == to {
-		x.ahead = nil
+	if a := x.prefetch; a != nil && a.from == from && a.to == to {
+		x.prefetch = nil
 		<-a.done
 		if a.err == nil {
 			return a.rows, nil
@@ -33,22 +33,22 @@ func (x *session) readPage(ctx context.Context, from, to int, buffer []AgentRow)
 // readAhead begins to read the page at an ordinal, where the shell has something to read it with and it is not held already.
 func (x *session) readAhead(ordinal int) {
 	st := x.st
-	if x.aside == nil || ordinal >= st.spec.Agents || st.rows.at(ordinal) != nil {
+	if x.background == nil || ordinal >= st.spec.Agents || st.rows.at(ordinal) != nil {
 		return
 	}
 	from, to := st.rows.span(ordinal)
-	a := &ahead{from: from, to: to, done: make(chan struct{})}
+	a := &prefetch{from: from, to: to, done: make(chan struct{})}
 	buffer := st.rows.buffer()
-	x.ahead = a
-	x.aside(func(ctx context.Context) {
+	x.prefetch = a
+	x.background(func(ctx context.Context) {
 		defer close(a.done)
 		a.rows, a.err = x.readPage(ctx, from, to, buffer)
 	})
 }
 
 // aged forgets the page that was read ahead when the owner has changed one of its rows.
-func (x *session) aged(ordinal int) {
-	if a := x.ahead; a != nil && ordinal >= a.from && ordinal < a.to {
-		x.ahead = nil
+func (x *session) invalidate(ordinal int) {
+	if a := x.prefetch; a != nil && ordinal >= a.from && ordinal < a.to {
+		x.prefetch = nil
 	}
 }

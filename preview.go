@@ -108,7 +108,7 @@ func (d *draft) attempts() iter.Seq2[Attempt, error] {
 				yield(Attempt{}, err)
 				return
 			}
-			if !yield(st.attempt(&resident{AgentRow: &row}, 0), nil) {
+			if !yield(st.attempt(&cachedRow{AgentRow: &row}, 0), nil) {
 				return
 			}
 		}
@@ -208,7 +208,7 @@ func (c *conflictSearch) count(x Conflict) {
 
 // kept counts the agents of a plan that plans keep which have ended.
 func (c *conflictSearch) kept(ctx context.Context, plan string) error {
-	store := c.engine.strays.store()
+	store := c.engine.abandoned.store()
 	if store == nil || plan == "" {
 		return nil
 	}

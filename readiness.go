@@ -29,8 +29,8 @@ func (e *Engine) Precheck(ctx context.Context, id string, by Request) (Plan, err
 		return Plan{}, fmt.Errorf("ota: precheck plan %s: %w", id, err)
 	}
 	r.found.Actor = by.Actor
-	w := &saying{ctx: ctx, store: e.store, verb: VerbAnnotate, by: by}
-	row, err = e.sayAs(ctx, id, w, func(w *saying) error { return w.found(r.found) })
+	w := &command{ctx: ctx, store: e.store, verb: VerbAnnotate, by: by}
+	row, err = e.sayAs(ctx, id, w, func(w *command) error { return w.found(r.found) })
 	if err != nil {
 		return Plan{}, err
 	}
@@ -38,7 +38,7 @@ func (e *Engine) Precheck(ctx context.Context, id string, by Request) (Plan, err
 }
 
 // found keeps what was found, as an annotation is kept: in any status.
-func (w *saying) found(found Readiness) error {
+func (w *command) found(found Readiness) error {
 	w.c.Readiness = &found
 	w.events = append(w.events, Event{Kind: EventPrechecked, Batch: -1, Number: found.Blocked + found.Unreachable, Actor: w.by.Actor, Text: found.String()})
 	return nil
@@ -56,7 +56,7 @@ func (e *Engine) pending(ctx context.Context, row *PlanRow) iter.Seq2[Attempt, e
 			}
 			for i := range page.Items {
 				q.From = page.Items[i].Ordinal + 1
-				r := &resident{AgentRow: &page.Items[i]}
+				r := &cachedRow{AgentRow: &page.Items[i]}
 				if !yield(st.attempt(r, r.State.active()), nil) {
 					return
 				}

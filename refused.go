@@ -14,7 +14,7 @@ import (
 // giveUp forgets what the Store has refused, and has the plan paused instead. The calls whose outcomes
 // are forgotten are over, so the next load repeats them.
 func (x *session) giveUp(err error) {
-	h := &x.held
+	h := &x.unacked
 	next := input{refusal: cleanLine(err.Error()), inbox: h.inbox}
 	for i := range h.reports {
 		next.inbox = max(next.inbox, h.reports[i].message)
@@ -22,7 +22,7 @@ func (x *session) giveUp(err error) {
 	for i := range h.health {
 		next.inbox = max(next.inbox, h.health[i].message)
 	}
-	x.held = next
+	x.unacked = next
 }
 
 // refusals is what a driver remembers of what the Store has refused for good.

@@ -47,7 +47,7 @@ func (d Decision) String() string {
 	}
 }
 
-func (w *saying) resume(d Decision) error {
+func (w *command) resume(d Decision) error {
 	st := w.status()
 	if st == StatusRunning {
 		return nil
@@ -75,7 +75,7 @@ func (w *saying) resume(d Decision) error {
 	return nil
 }
 
-func (w *saying) raise(threshold float64) error {
+func (w *command) raise(threshold float64) error {
 	var m mistakes
 	p := w.c.Policy
 	p.FailureThreshold = &threshold
@@ -88,7 +88,7 @@ func (w *saying) raise(threshold float64) error {
 }
 
 // answer checks that d answers every breach that stands.
-func (w *saying) answer(d Decision) error {
+func (w *command) answer(d Decision) error {
 	p := &w.row.Progress
 	var exceeded []int
 	for i := range p.Breaches {
@@ -124,7 +124,7 @@ func (w *saying) answer(d Decision) error {
 
 // answerOther answers a breach that is no matter of counting: a limit of time needs Edit or Accept, which lifts it; a gate
 // is asked again unless Accept passes it; the others need nothing.
-func (w *saying) answerOther(d Decision, b Breach) error {
+func (w *command) answerOther(d Decision, b Breach) error {
 	accept := d.kind == decideAccept
 	c := w.c
 	c.PausedFor += max(0, w.now.Sub(pausedSince(&w.row.Control, &w.row.Progress)))
@@ -160,7 +160,7 @@ func (w *saying) answerOther(d Decision, b Breach) error {
 }
 
 // batch reads one batch as it is now.
-func (w *saying) batch(i int) (BatchRow, error) {
+func (w *command) batch(i int) (BatchRow, error) {
 	page, err := w.store.Batches(w.ctx, w.row.ID, RowQuery{From: i, To: i + 1})
 	if err != nil {
 		return BatchRow{}, err
@@ -172,7 +172,7 @@ func (w *saying) batch(i int) (BatchRow, error) {
 }
 
 // exceeds reports whether what failed still exceeds what is tolerated, where b struck.
-func (w *saying) exceeds(b Breach) (bool, error) {
+func (w *command) exceeds(b Breach) (bool, error) {
 	threshold := *w.c.Policy.FailureThreshold
 	if b.Batch < 0 {
 		p := &w.row.Progress

@@ -42,7 +42,7 @@ var roads = []struct {
 	{"retry of the rollback plan", onBack(sayOne(VerbRetry))},
 	{"a start of the rollback plan alone, as an older version could store it", onBack(func(w *world, id string) error {
 		w.older = true
-		_, err := w.engine.say(w.ctx, id, VerbStart, Request{}, (*saying).start)
+		_, err := w.engine.apply(w.ctx, id, VerbStart, Request{}, (*command).start)
 		return err
 	})},
 	{"a Rollback that dies after its first write", onSource(dying(VerbRollback))},

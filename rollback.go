@@ -49,7 +49,7 @@ func (e *Engine) CanRollback(ctx context.Context, id string) (agents int, err er
 	if err != nil {
 		return 0, fmt.Errorf("ota: plan %s: %w", id, err)
 	}
-	w := &saying{ctx: ctx, store: e.store, verb: VerbRollback, row: row, now: e.now(), c: row.Control}
+	w := &command{ctx: ctx, store: e.store, verb: VerbRollback, row: row, now: e.now(), c: row.Control}
 	if row.Control.Rollback == nil || row.Source != "" {
 		if err := w.freeze(RollbackSpec{}, true); err != nil {
 			return 0, err
@@ -65,7 +65,7 @@ func (e *Engine) CanRollback(ctx context.Context, id string) (agents int, err er
 
 // goesBack looks whether any agent of a plan has a version to go back to.
 func (e *Engine) goesBack(ctx context.Context, source *PlanRow) error {
-	for _, err := range (&undo{e: e, ctx: ctx, source: source}).rows() {
+	for _, err := range (&rollbackBuilder{e: e, ctx: ctx, source: source}).rows() {
 		if errors.Is(err, ErrNothing) {
 			return nothingBack(source.ID)
 		}
@@ -89,7 +89,7 @@ func (e *Engine) createRollback(ctx context.Context, id string, spec RollbackSpe
 	if err := e.untieCanceled(ctx, id); err != nil {
 		return PlanRow{}, err
 	}
-	source, err := e.sayRow(ctx, id, verb, by, func(w *saying) error { return w.freeze(spec, verb == VerbRollback) })
+	source, err := e.applyRow(ctx, id, verb, by, func(w *command) error { return w.freeze(spec, verb == VerbRollback) })
 	if err != nil {
 		return PlanRow{}, err
 	}
@@ -116,7 +116,7 @@ func (e *Engine) ensureRollback(ctx context.Context, source *PlanRow) (PlanRow, 
 	if err == nil || !errors.Is(err, ErrNotFound) {
 		return row, err
 	}
-	u := &undo{e: e, ctx: ctx, source: source}
+	u := &rollbackBuilder{e: e, ctx: ctx, source: source}
 	np := NewPlan{
 		ID: id, Source: source.ID, CreatedAt: e.now(), Labels: u.labels(),
 		Finish: func() (Created, error) { return u.finish(e.warnings()) },
@@ -161,7 +161,7 @@ func (e *Engine) startRollback(ctx context.Context, row PlanRow, by Request) (Pl
 	}
 	request := by.ID // it was about the plan that the caller named, as by.Control was
 	by.Generation, by.ID = 0, ""
-	source, err = e.sayRow(ctx, row.Source, VerbRollback, by, func(w *saying) error { return w.rollBack(row.ID, request) })
+	source, err = e.applyRow(ctx, row.Source, VerbRollback, by, func(w *command) error { return w.rollBack(row.ID, request) })
 	if err != nil {
 		return Plan{}, err
 	}
@@ -169,7 +169,7 @@ func (e *Engine) startRollback(ctx context.Context, row PlanRow, by Request) (Pl
 		return planOf(&row), nil
 	}
 	by.ID = cmp.Or(request, source.Control.Rollback.Request)
-	p, err := e.say(ctx, row.ID, VerbStart, by, (*saying).start)
+	p, err := e.apply(ctx, row.ID, VerbStart, by, (*command).start)
 	if errors.Is(err, ErrState) { // the driver of the source has started it meanwhile, and it has gone on since
 		return e.Plan(ctx, row.ID)
 	}
@@ -185,7 +185,7 @@ func notItsRollback(row *PlanRow) error {
 
 // mayStart checks that a pending rollback plan can be started, and takes its agents over from its source.
 func (e *Engine) mayStart(ctx context.Context, row *PlanRow, by Request) error {
-	w := &saying{ctx: ctx, store: e.store, verb: VerbStart, by: by, row: *row, now: e.now(), c: row.Control}
+	w := &command{ctx: ctx, store: e.store, verb: VerbStart, by: by, row: *row, now: e.now(), c: row.Control}
 	if err := w.start(); err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func (e *Engine) changedSince(ctx context.Context, row *PlanRow) error {
 	if err != nil || len(later) == 0 {
 		return err
 	}
-	u := &undo{e: e, ctx: ctx, source: &source}
+	u := &rollbackBuilder{e: e, ctx: ctx, source: &source}
 	for q := (RowQuery{Status: []TaskStatus{TaskPending}, Limit: orderChunk}); ; {
 		page, err := e.store.Agents(ctx, row.ID, q)
 		if err != nil {
@@ -241,7 +241,7 @@ func (e *Engine) refuseRollback(ctx context.Context, row PlanRow, why error) (Pl
 		return Plan{}, why
 	}
 	by := Request{Actor: "ota", Reason: string(cleanLine(why.Error()))}
-	source, err := e.sayRow(ctx, row.Source, VerbRollback, by, func(w *saying) error {
+	source, err := e.applyRow(ctx, row.Source, VerbRollback, by, func(w *command) error {
 		ref := w.c.Rollback
 		if !ref.is(row.ID) || ref.Wanted == nil || ref.Started != nil {
 			return nil
@@ -284,7 +284,7 @@ func (e *Engine) rollbackOff(ctx context.Context, source, id, why string) error 
 			}
 		}
 	}
-	_, err := e.sayRow(ctx, source, VerbCreateRollback, Request{Actor: "ota", Reason: string(cleanLine(why))}, func(w *saying) error {
+	_, err := e.applyRow(ctx, source, VerbCreateRollback, Request{Actor: "ota", Reason: string(cleanLine(why))}, func(w *command) error {
 		if w.c.Rollback == nil || w.c.Rollback.ID != id {
 			return nil
 		}
@@ -309,7 +309,7 @@ func (e *Engine) uncreate(ctx context.Context, id string, by Request) error {
 		return nil
 	}
 	by.Generation = 0
-	_, err = e.say(ctx, row.Control.Rollback.ID, VerbCancel, by, func(w *saying) error { return w.cancel(false) })
+	_, err = e.apply(ctx, row.Control.Rollback.ID, VerbCancel, by, func(w *command) error { return w.cancel(false) })
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
@@ -318,7 +318,7 @@ func (e *Engine) uncreate(ctx context.Context, id string, by Request) error {
 
 // rolledBack ends a source whose rollback plan has completed.
 func (e *Engine) rolledBack(ctx context.Context, source, id string) error {
-	_, err := e.sayRow(ctx, source, VerbRollback, Request{}, func(w *saying) error {
+	_, err := e.applyRow(ctx, source, VerbRollback, Request{}, func(w *command) error {
 		ref := w.c.Rollback
 		if ref == nil || ref.ID != id || !ref.Done.IsZero() {
 			return nil
@@ -339,9 +339,9 @@ func (e *Engine) Cancel(ctx context.Context, id string, interrupt bool, by Reque
 	if err := e.uncreate(ctx, id, by); err != nil {
 		return Plan{}, err
 	}
-	p, err := e.say(ctx, id, VerbCancel, by, func(w *saying) error { return w.cancel(interrupt) })
+	p, err := e.apply(ctx, id, VerbCancel, by, func(w *command) error { return w.cancel(interrupt) })
 	if err == nil && p.Source != "" && p.Status == StatusCanceled {
-		_, err = e.tend(ctx, p.Source)
+		_, err = e.advanceRollback(ctx, p.Source)
 	}
 	return p, err
 }

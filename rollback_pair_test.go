@@ -22,7 +22,7 @@ func TestARunningRollbackPlanMakesItsSourceRollBack(t *testing.T) {
 			inScene(t, func(s *scene) {
 				id := put(s)
 				back := s.said(s.e.CreateRollback(s.ctx, id, RollbackSpec{}, Request{}))
-				_, err := s.e.say(s.ctx, back.ID, VerbStart, Request{}, (*saying).start) // as it was stored
+				_, err := s.e.apply(s.ctx, back.ID, VerbStart, Request{}, (*command).start) // as it was stored
 				require.NoError(s, err)
 				s.after(time.Minute)
 				s.status(id, StatusRolledBack)

@@ -12,23 +12,23 @@ import (
 
 // undo is a rollback plan being made: it reads the source's batches, the current one first and then from the last to the
 // first, and within each those in flight first, then in reverse order of completion. One batch is held in memory at a time.
-type undo struct {
-	e        *Engine
-	ctx      context.Context
-	source   *PlanRow
-	batches  []BatchRow
-	total    int
-	doubtful int
-	unknown  []string // agents without a version to go back to
-	later    []string // agents that a later plan has touched
-	left     int      // how many were left out
+type rollbackBuilder struct {
+	e            *Engine
+	ctx          context.Context
+	source       *PlanRow
+	batches      []BatchRow
+	total        int
+	doubtful     int
+	unknown      []string // agents without a version to go back to
+	changedLater []string // agents that a later plan has touched
+	omitted      int      // how many were left out
 
 	out   map[string]bool // agents for which a call is out
 	last  []AgentRow      // rows of the source for those: they come last
 	gated bool            // a gate was asked about the source
 }
 
-func (u *undo) rows() iter.Seq2[AgentRow, error] {
+func (u *rollbackBuilder) rows() iter.Seq2[AgentRow, error] {
 	return func(yield func(AgentRow, error) bool) {
 		later, err := u.e.laterPlans(u.ctx, u.source)
 		if err != nil {
@@ -57,7 +57,7 @@ func (u *undo) rows() iter.Seq2[AgentRow, error] {
 	}
 }
 
-func (u *undo) order() []int {
+func (u *rollbackBuilder) order() []int {
 	p := &u.source.Progress
 	current := min(p.Batch, u.source.Spec.Batches-1)
 	order := []int{current}
@@ -73,9 +73,9 @@ func (u *undo) order() []int {
 const lastBatch = -1
 
 // findOut finds the agents for which a call is out: they wait until it has returned, and must not hold the others up.
-func (u *undo) findOut() error {
+func (u *rollbackBuilder) findOut() error {
 	u.out = map[string]bool{}
-	for _, agent := range u.e.strays.agents(u.source.ID, false) {
+	for _, agent := range u.e.abandoned.agents(u.source.ID, false) {
 		u.out[agent] = true
 	}
 	others, err := u.e.callsOut(u.ctx, u.source.ID)
@@ -86,7 +86,7 @@ func (u *undo) findOut() error {
 }
 
 // batch reads the agents of one batch of the source that are to be taken back.
-func (u *undo) batch(i int, later []string) ([]AgentRow, error) {
+func (u *rollbackBuilder) batch(i int, later []string) ([]AgentRow, error) {
 	if i == lastBatch {
 		return u.take(u.reopen(), u.last, later)
 	}
@@ -124,12 +124,12 @@ func (u *undo) batch(i int, later []string) ([]AgentRow, error) {
 }
 
 // begin begins a batch of the rollback plan.
-func (u *undo) begin(name string) BatchRow {
+func (u *rollbackBuilder) begin(name string) BatchRow {
 	return BatchRow{Index: len(u.batches), Name: name, First: u.total, Cursor: u.total}
 }
 
 // reopen takes the last batch, so that more agents join it, or begins one.
-func (u *undo) reopen() BatchRow {
+func (u *rollbackBuilder) reopen() BatchRow {
 	n := len(u.batches)
 	if n == 0 {
 		return u.begin("")
@@ -155,7 +155,7 @@ func lastEnd(r *AgentRow) int64 {
 }
 
 // take makes rows of the rollback plan, in batch b, from rows of its source.
-func (u *undo) take(b BatchRow, found []AgentRow, later []string) ([]AgentRow, error) {
+func (u *rollbackBuilder) take(b BatchRow, found []AgentRow, later []string) ([]AgentRow, error) {
 	gone, err := u.touchedLater(found, later)
 	if err != nil {
 		return nil, err
@@ -164,10 +164,10 @@ func (u *undo) take(b BatchRow, found []AgentRow, later []string) ([]AgentRow, e
 	for i := range found {
 		r := &found[i]
 		if gone[r.Agent.ID] {
-			u.leave(&u.later, r.Agent.ID)
+			u.omit(&u.changedLater, r.Agent.ID)
 			continue
 		}
-		spec, ok := u.undone(r)
+		spec, ok := u.backwards(r)
 		if !ok {
 			continue
 		}
@@ -190,13 +190,13 @@ func (u *undo) take(b BatchRow, found []AgentRow, later []string) ([]AgentRow, e
 // undone is an agent of the source as its rollback plan has it: with the tasks that may have changed it, the last one
 // first, each from where it was brought to back to where it was. It is not there when nothing of it has a version to go
 // back to.
-func (u *undo) undone(r *AgentRow) (spec AgentSpec, ok bool) {
+func (u *rollbackBuilder) backwards(r *AgentRow) (spec AgentSpec, ok bool) {
 	src := &u.source.Spec
 	spec = AgentSpec{ID: r.Agent.ID, Version: cmp.Or(r.Agent.Target, src.ToVersion), Labels: r.Agent.Labels}
 	spec.Target = r.previous(src)
 	if len(r.Agent.Tasks) == 0 {
 		if spec.Target == "" {
-			u.leave(&u.unknown, r.Agent.ID)
+			u.omit(&u.unknown, r.Agent.ID)
 		}
 		return spec, spec.Target != ""
 	}
@@ -212,7 +212,7 @@ func (u *undo) undone(r *AgentRow) (spec AgentSpec, ok bool) {
 			back.ToVersion = spec.Target // what the agent itself has reported
 		}
 		if back.ToVersion == "" {
-			u.leave(&u.unknown, strings.TrimSuffix(r.Agent.ID+" "+t.Component.Name, " "))
+			u.omit(&u.unknown, strings.TrimSuffix(r.Agent.ID+" "+t.Component.Name, " "))
 			continue
 		}
 		spec.Tasks = append(spec.Tasks, back)
@@ -220,15 +220,15 @@ func (u *undo) undone(r *AgentRow) (spec AgentSpec, ok bool) {
 	return spec, len(spec.Tasks) > 0
 }
 
-func (u *undo) leave(list *[]string, id string) {
-	u.left++
+func (u *rollbackBuilder) omit(list *[]string, id string) {
+	u.omitted++
 	if len(*list) < maxNamed {
 		*list = append(*list, id)
 	}
 }
 
 // touchedLater tells which of these agents one of the later plans may have changed.
-func (u *undo) touchedLater(rows []AgentRow, later []string) (map[string]bool, error) {
+func (u *rollbackBuilder) touchedLater(rows []AgentRow, later []string) (map[string]bool, error) {
 	gone := map[string]bool{}
 	for _, plan := range later {
 		for chunk := range slices.Chunk(rows, orderChunk) {
@@ -279,14 +279,14 @@ func (e *Engine) laterPlans(ctx context.Context, source *PlanRow) ([]string, err
 	}
 }
 
-func (u *undo) labels() map[string]string {
+func (u *rollbackBuilder) labels() map[string]string {
 	labels := map[string]string{}
 	maps.Copy(labels, u.source.Spec.Labels)
 	maps.Copy(labels, u.source.Control.Rollback.Spec.Labels)
 	return labels
 }
 
-func (u *undo) finish(warnings []string) (Created, error) {
+func (u *rollbackBuilder) finish(warnings []string) (Created, error) {
 	src, spec := &u.source.Spec, u.source.Control.Rollback.Spec
 	p := u.source.Control.Policy
 	p.Hold.Batches = nil
@@ -298,12 +298,12 @@ func (u *undo) finish(warnings []string) (Created, error) {
 	for _, w := range []struct {
 		ids  []string
 		what string
-	}{{u.unknown, "have no known version to go back to"}, {u.later, "were changed by a later plan"}} {
+	}{{u.unknown, "have no known version to go back to"}, {u.changedLater, "were changed by a later plan"}} {
 		if len(w.ids) > 0 {
 			warnings = append(warnings, fmt.Sprintf("agents left out because they %s: %v", w.what, w.ids))
 		}
 	}
-	if n := u.left - len(u.unknown) - len(u.later); n > 0 {
+	if n := u.omitted - len(u.unknown) - len(u.changedLater); n > 0 {
 		warnings = append(warnings, fmt.Sprintf("%d more agents were left out", n))
 	}
 	if u.e.with.Gater != nil || u.gated {

@@ -9,18 +9,18 @@ import (
 
 // tend does what is due between the two plans of a rollback, from the side of either: it finishes what a process that died
 // has begun, ends the source when its rollback has ended, and tells a rollback whether its source has drained.
-func (e *Engine) tend(ctx context.Context, id string) (linkState, error) {
+func (e *Engine) advanceRollback(ctx context.Context, id string) (counterpart, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
-		return linkState{}, err
+		return counterpart{}, err
 	}
 	if row.Source != "" {
-		return e.tendRollback(ctx, &row)
+		return e.advanceRollbackPlan(ctx, &row)
 	}
-	return linkState{}, e.tendSource(ctx, &row)
+	return counterpart{}, e.advanceSource(ctx, &row)
 }
 
-func (e *Engine) tendSource(ctx context.Context, row *PlanRow) error {
+func (e *Engine) advanceSource(ctx context.Context, row *PlanRow) error {
 	ref := row.Control.Rollback
 	if ref == nil {
 		if !undoing(&row.Control, &row.Progress) {
@@ -79,7 +79,7 @@ func (e *Engine) rollBackByItself(ctx context.Context, row *PlanRow) error {
 	if !errors.Is(err, ErrNothing) {
 		return err
 	}
-	_, err = e.sayRow(ctx, row.ID, VerbRollback, by, func(w *saying) error {
+	_, err = e.applyRow(ctx, row.ID, VerbRollback, by, func(w *command) error {
 		if w.c.RolledBackBreach >= w.row.Progress.LastBreach {
 			return nil
 		}
@@ -100,21 +100,21 @@ func breachedBy(row *PlanRow) Request {
 }
 
 // tendRollback looks whether the source has drained, and which agents that were in flight then turned out untouched.
-func (e *Engine) tendRollback(ctx context.Context, row *PlanRow) (linkState, error) {
+func (e *Engine) advanceRollbackPlan(ctx context.Context, row *PlanRow) (counterpart, error) {
 	source, err := e.store.Plan(ctx, row.Source)
 	if err != nil {
-		return linkState{}, err
+		return counterpart{}, err
 	}
-	if err := e.tendSource(ctx, &source); err != nil {
-		return linkState{}, err
+	if err := e.advanceSource(ctx, &source); err != nil {
+		return counterpart{}, err
 	}
 	p := &source.Progress
-	st := linkState{drained: p.Counts.Running+p.Counts.Waiting == 0}
+	st := counterpart{drained: p.Counts.Running+p.Counts.Waiting == 0}
 	if !st.drained {
 		return st, nil
 	}
 	if st.out, err = e.callsOut(ctx, row.ID); err != nil { // after the source drained, so that none comes later
-		return linkState{}, err
+		return counterpart{}, err
 	}
 	if row.Progress.Confirmed >= row.Spec.Unconfirmed {
 		return st, nil
@@ -122,7 +122,7 @@ func (e *Engine) tendRollback(ctx context.Context, row *PlanRow) (linkState, err
 	for from := 0; from < row.Spec.Unconfirmed; {
 		page, err := e.store.Agents(ctx, row.ID, RowQuery{From: from, To: row.Spec.Unconfirmed, Limit: orderChunk})
 		if err != nil || len(page.Items) == 0 {
-			return linkState{}, err
+			return counterpart{}, err
 		}
 		rows := map[string]*AgentRow{}
 		q := RowQuery{Limit: orderChunk}
@@ -134,13 +134,13 @@ func (e *Engine) tendRollback(ctx context.Context, row *PlanRow) (linkState, err
 		}
 		was, err := e.store.Agents(ctx, source.ID, q)
 		if err != nil {
-			return linkState{}, err
+			return counterpart{}, err
 		}
 		for i := range was.Items {
 			st.untouched = appendUntouched(st.untouched, rows[was.Items[i].Agent.ID], &was.Items[i])
 		}
 	}
-	slices.SortFunc(st.untouched, func(a, b doubt) int {
+	slices.SortFunc(st.untouched, func(a, b unconfirmed) int {
 		return cmp.Or(cmp.Compare(a.ordinal, b.ordinal), cmp.Compare(a.task, b.task))
 	})
 	return st, nil
@@ -148,14 +148,14 @@ func (e *Engine) tendRollback(ctx context.Context, row *PlanRow) (linkState, err
 
 // appendUntouched adds the tasks of an agent's row in the rollback that never touched it in the source. What is the same
 // task in both is told by its component.
-func appendUntouched(list []doubt, row, was *AgentRow) []doubt {
+func appendUntouched(list []unconfirmed, row, was *AgentRow) []unconfirmed {
 	for k := range row.State.tasks() {
 		i := 0
 		if len(row.Agent.Tasks) > 0 {
 			i = slices.IndexFunc(was.Agent.Tasks, func(t TaskSpec) bool { return t.Component.same(row.Agent.Tasks[k].Component) })
 		}
 		if !was.State.touched(i) {
-			list = append(list, doubt{row.Ordinal, k})
+			list = append(list, unconfirmed{row.Ordinal, k})
 		}
 	}
 	return list

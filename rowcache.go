@@ -22,34 +22,34 @@ func pageBitsOf(concurrency int) int {
 }
 
 // resident is a row held in memory: of its page, or alone.
-type resident struct {
+type cachedRow struct {
 	*AgentRow
-	step uint64 // the change in which it was last written
-	page *page  // nil for a row that was loaded alone
-	asks bool   // a question about what became of its attempt is out
-	well bool   // a question about its health is out
+	step       uint64 // the change in which it was last written
+	page       *page  // nil for a row that was loaded alone
+	inspecting bool   // a question about what became of its attempt is out
+	probing    bool   // a question about its health is out
 }
 
 type page struct {
 	first int
-	rows  []resident
+	rows  []cachedRow
 	read  []AgentRow // as the Store gave them; what rows point to
 	busy  int        // rows that are running or waiting
 	asked int        // rows about whose health a question is out
 }
 
-// residents are the rows in memory: whole pages, and single rows that were loaded by their IDs or after a crash.
-type residents struct {
+// rowCache are the rows in memory: whole pages, and single rows that were loaded by their IDs or after a crash.
+type rowCache struct {
 	bits   int           // of the size of pages
 	pages  map[int]*page // by number: ordinal >> bits
 	last   *page
-	single map[int]*resident
+	single map[int]*cachedRow
 	spare  []*page
 	idle   []*page // pages that lost their last busy row, or their last question
 }
 
 // at returns the row at an ordinal, or nil when it is not in memory.
-func (rs *residents) at(ordinal int) *resident {
+func (rs *rowCache) at(ordinal int) *cachedRow {
 	if len(rs.single) > 0 {
 		if r, ok := rs.single[ordinal]; ok {
 			return r
@@ -69,7 +69,7 @@ func (rs *residents) at(ordinal int) *resident {
 }
 
 // span is the ordinals of the page that one is in.
-func (rs *residents) span(ordinal int) (from, to int) {
+func (rs *rowCache) span(ordinal int) (from, to int) {
 	from = ordinal >> rs.bits << rs.bits
 	return from, from + 1<<rs.bits
 }
@@ -79,18 +79,18 @@ func (rs *residents) span(ordinal int) (from, to int) {
 var usedPages [pageBits + 1]reuse.Pool[page]
 
 // retire gives all pages away. Nothing may be looked up any more.
-func (rs *residents) retire() {
+func (rs *rowCache) retire() {
 	for _, p := range rs.pages {
 		rs.spare = append(rs.spare, p)
 	}
 	for _, p := range rs.spare {
 		usedPages[rs.bits].Put(p)
 	}
-	*rs = residents{}
+	*rs = rowCache{}
 }
 
 // buffer is room for the rows of a page to be read: that of a page that is not needed any more, or none. It is given away once.
-func (rs *residents) buffer() (room []AgentRow) {
+func (rs *rowCache) buffer() (room []AgentRow) {
 	for _, p := range rs.spare {
 		if p.read != nil {
 			room, p.read = p.read[:0], nil
@@ -105,7 +105,7 @@ func (rs *residents) buffer() (room []AgentRow) {
 }
 
 // addPage takes in the rows of one page, and keeps the slice. Rows that were held alone move into it, as they are.
-func (rs *residents) addPage(rows []AgentRow) {
+func (rs *rowCache) addPage(rows []AgentRow) {
 	if len(rows) == 0 {
 		return
 	}
@@ -115,10 +115,10 @@ func (rs *residents) addPage(rows []AgentRow) {
 	}
 	*p = page{first: rows[0].Ordinal, rows: p.rows[:0], read: rows}
 	if cap(p.rows) < len(rows) {
-		p.rows = make([]resident, 0, len(rows))
+		p.rows = make([]cachedRow, 0, len(rows))
 	}
 	for i := range rows {
-		r := resident{AgentRow: &rows[i]}
+		r := cachedRow{AgentRow: &rows[i]}
 		if one, ok := rs.single[r.Ordinal]; ok {
 			r = *one
 			delete(rs.single, r.Ordinal)
@@ -127,7 +127,7 @@ func (rs *residents) addPage(rows []AgentRow) {
 		if busy(r.State.Status) {
 			p.busy++
 		}
-		if r.well {
+		if r.probing {
 			p.asked++
 		}
 		p.rows = append(p.rows, r)
@@ -139,20 +139,20 @@ func (rs *residents) addPage(rows []AgentRow) {
 }
 
 // add takes in a row that was loaded alone, unless it is held already, and returns the one that is held.
-func (rs *residents) add(row AgentRow) *resident {
+func (rs *rowCache) add(row AgentRow) *cachedRow {
 	if r := rs.at(row.Ordinal); r != nil {
 		return r
 	}
 	if rs.single == nil {
-		rs.single = map[int]*resident{}
+		rs.single = map[int]*cachedRow{}
 	}
-	r := &resident{AgentRow: &row}
+	r := &cachedRow{AgentRow: &row}
 	rs.single[row.Ordinal] = r
 	return r
 }
 
 // moved keeps count of a page's busy rows.
-func (rs *residents) moved(r *resident, was, is bool) {
+func (rs *rowCache) moved(r *cachedRow, was, is bool) {
 	if r.page == nil || was == is {
 		return
 	}
@@ -167,11 +167,11 @@ func (rs *residents) moved(r *resident, was, is bool) {
 }
 
 // asking keeps a row in memory while a question about its health is out.
-func (rs *residents) asking(r *resident, on bool) {
-	if r.well == on {
+func (rs *rowCache) asking(r *cachedRow, on bool) {
+	if r.probing == on {
 		return
 	}
-	r.well = on
+	r.probing = on
 	if r.page == nil {
 		return
 	}
@@ -187,9 +187,9 @@ func (rs *residents) asking(r *resident, on bool) {
 
 // release gives back what is not needed once a change was committed: rows that were held alone and are not busy, and pages
 // without busy rows that end at or before ordinal done.
-func (rs *residents) release(done int) {
+func (rs *rowCache) release(done int) {
 	for k, r := range rs.single {
-		if !busy(r.State.Status) && !r.well {
+		if !busy(r.State.Status) && !r.probing {
 			delete(rs.single, k)
 		}
 	}
@@ -200,13 +200,13 @@ func (rs *residents) release(done int) {
 }
 
 // sweep is release for pages that never had a busy row.
-func (rs *residents) sweep(done int) {
+func (rs *rowCache) sweep(done int) {
 	for _, p := range rs.pages {
 		rs.drop(p, done)
 	}
 }
 
-func (rs *residents) drop(p *page, done int) {
+func (rs *rowCache) drop(p *page, done int) {
 	if p.busy+p.asked > 0 || p.first+len(p.rows) > done || rs.pages[p.first>>rs.bits] != p {
 		return
 	}
@@ -220,7 +220,7 @@ func (rs *residents) drop(p *page, done int) {
 }
 
 // busyRows calls f for every running or waiting row, in order of ordinals within a page.
-func (rs *residents) busyRows(f func(*resident)) {
+func (rs *rowCache) busyRows(f func(*cachedRow)) {
 	for _, k := range rs.busyPages() {
 		p := rs.pages[k]
 		for i := range p.rows {
@@ -240,7 +240,7 @@ func (rs *residents) busyRows(f func(*resident)) {
 }
 
 // busyPages are the keys of the pages with running or waiting rows, in order.
-func (rs *residents) busyPages() (keys []int) {
+func (rs *rowCache) busyPages() (keys []int) {
 	for k, p := range rs.pages {
 		if p.busy > 0 {
 			keys = append(keys, k)

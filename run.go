@@ -25,10 +25,10 @@ type driver struct {
 	mu     sync.Mutex
 	mail   mail
 	closed bool
-	gone   chan struct{} // closed when the driver has stopped
+	done   chan struct{} // closed when the driver has stopped
 
-	life      context.Context // parent of every question's context, and of calls
-	endLife   context.CancelCauseFunc
+	base      context.Context // parent of every question's context, and of calls
+	endBase   context.CancelCauseFunc
 	calls     context.Context // parent of every call's context
 	endCalls  context.CancelCauseFunc
 	endedAt   time.Time // when endCalls was called last
@@ -39,19 +39,19 @@ type driver struct {
 	refreshed time.Time       // when the plan was last read because others may have changed it
 
 	// The other plan of a rollback: what is known of it, and when to ask again. Used by run's goroutine only.
-	links   linkState
-	linked  <-chan struct{}
-	unlink  func()
-	tending bool
-	tendAt  time.Time
+	links     counterpart
+	linked    <-chan struct{}
+	unlink    func()
+	advancing bool
+	advanceAt time.Time
 
-	look  time.Time    // when to look for calls to abandon
-	free  time.Time    // when claims may be released next
-	timer *clock.Timer // of wait
-	spare []outcome
-	told  notice
-	slow  bool   // the last turn with a commit took long: commits are dear
-	inbox uint64 // the last message read
+	nextAbandonCheck time.Time    // when to look for calls to abandon
+	free             time.Time    // when claims may be released next
+	timer            *clock.Timer // of wait
+	spare            []outcome
+	notice           notice
+	slow             bool   // the last turn with a commit took long: commits are dear
+	inbox            uint64 // the last message read
 
 	reports []func(error) // to be called once what was reported is committed
 	fail    int           // store errors in a row
@@ -70,7 +70,7 @@ func (d *driver) wake() {
 const slowTurn = 200 * time.Microsecond
 
 // gather lets calls return that are about to, where a commit costs much more than that, so that it takes them along.
-func (d *driver) gather() {
+func (d *driver) coalesce() {
 	for n := 0; d.slow; {
 		have := d.pool.ready()
 		if have == n {
@@ -83,7 +83,7 @@ func (d *driver) gather() {
 
 // fetch takes what is in the mail and the pool.
 func (d *driver) fetch() mail {
-	d.gather()
+	d.coalesce()
 	d.mu.Lock()
 	m := d.mail
 	d.mail = mail{}
@@ -94,7 +94,7 @@ func (d *driver) fetch() mail {
 	done, lost := d.pool.fetch(d.spare)
 	d.spare = append(done, m.input.outcomes...)
 	m.input.outcomes = d.spare
-	d.session.hold(m.input)                                      // at once, for nothing else knows of these outcomes now
+	d.session.keepInput(m.input)                                 // at once, for nothing else knows of these outcomes now
 	if lost && !errors.Is(context.Cause(d.calls), errShutdown) { // after that the next engine repeats what was in flight
 		d.session.drop() // the next load looks which calls are out
 	}
@@ -125,7 +125,7 @@ func (d *driver) run(ctx context.Context) (err error) {
 			wake = soonest(wake, deadline)
 		}
 		if d.fail == 0 { // else nothing can be committed about a call that is due to be abandoned
-			wake = soonest(wake, d.look)
+			wake = soonest(wake, d.nextAbandonCheck)
 		}
 		d.wait(ctx, draining, soonest(wake, d.releases()))
 	}
@@ -135,12 +135,12 @@ func (d *driver) run(ctx context.Context) (err error) {
 func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake time.Time, again bool, err error) {
 	m := d.fetch()
 	if m.link != nil {
-		d.links, d.tending = *m.link, false
+		d.links, d.advancing = *m.link, false
 		if d.links.drained {
 			d.session.elsewhere = d.links.out
 		}
 		if st := d.session.st; d.linked == nil && st != nil && st.c.Rollback != nil {
-			d.tendAt = time.Time{} // the other plan is there now, and is to be watched
+			d.advanceAt = time.Time{} // the other plan is there now, and is to be watched
 		}
 	}
 	x := d.session
@@ -148,7 +148,7 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 		d.refreshed = now
 		d.nudged.Store(false)
 		left, err := d.refresh(ctx)
-		x.hold(left)
+		x.keepInput(left)
 		if err != nil {
 			d.e.opt.Logger.WarnContext(ctx, "plan could not be read", "plan", d.id, "error", err)
 		}
@@ -156,16 +156,16 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	x.calls.draining, x.calls.leaseOut = draining, !d.e.lease.ok(d.e.opt.Clock.Now())
 	x.calls.muted = now.Before(d.refusals.until)
 	x.calls.source, x.calls.trouble, x.untouched = d.links.drained, d.links.trouble, d.links.untouched
-	d.sayAll(ctx, now, m.said)
-	if x.aside = nil; d.slow {
-		x.aside = d.aside
+	d.applyMail(ctx, now, m.commands)
+	if x.background = nil; d.slow {
+		x.background = d.background
 	}
 	began := time.Now()
 	wake, again, err = x.turn(ctx, now, input{})
 	if x.committed {
 		d.slow = time.Since(began) > slowTurn
 	}
-	for _, look := range m.looks {
+	for _, look := range m.inspections {
 		look(x)
 	}
 	d.acknowledge(m.reports, err)
@@ -187,7 +187,7 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	if x.st == nil { // refused again and again: what others said has to be looked at first
 		return wake, again, nil
 	}
-	d.told.tell(ctx, d.e.opt.Logger, x.st)
+	d.notice.tell(ctx, d.e.opt.Logger, x.st)
 	d.call(now)
 	d.abandon(now)
 	d.release(now, false)
@@ -197,7 +197,7 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 // acknowledge answers those who wait until what they have reported is committed.
 func (d *driver) acknowledge(more []func(error), err error) {
 	d.reports = append(d.reports, more...)
-	if err == nil && !d.session.held.empty() {
+	if err == nil && !d.session.unacked.empty() {
 		return // orders come first, or each commit was refused: nothing is committed yet
 	}
 	for _, report := range d.reports {
@@ -208,26 +208,26 @@ func (d *driver) acknowledge(more []func(error), err error) {
 }
 
 // aside runs what may take as long as the Store does, beside the owner.
-func (d *driver) aside(f func(context.Context)) {
-	d.asks.Go(func() { f(d.life) })
+func (d *driver) background(f func(context.Context)) {
+	d.asks.Go(func() { f(d.base) })
 }
 
 // call hands out what was committed.
 func (d *driver) call(now time.Time) {
 	x := d.session
 	if d.endReason == ReasonInterrupted && d.calls.Err() != nil && !interrupting(&x.st.c) { // the rollback was canceled
-		d.calls, d.endCalls = context.WithCancelCause(d.life)
+		d.calls, d.endCalls = context.WithCancelCause(d.base)
 		d.pool.renew(d.calls)
 	}
 	if len(x.settled) > 0 {
 		x.starts = slices.DeleteFunc(x.starts, func(j job) bool { return slices.Contains(x.settled, j.key()) })
 		d.pool.settle(x.settled, now)
-		d.look = soonest(d.look, now.Add(d.e.opt.AbandonAfter))
+		d.nextAbandonCheck = soonest(d.nextAbandonCheck, now.Add(d.e.opt.AbandonAfter))
 		x.settled = x.settled[:0]
 	}
 	if len(x.starts) > 0 {
 		if first := x.starts[0].deadline; first != 0 {
-			d.look = soonest(d.look, stamp(first).Add(d.e.opt.AbandonAfter))
+			d.nextAbandonCheck = soonest(d.nextAbandonCheck, stamp(first).Add(d.e.opt.AbandonAfter))
 		}
 		x.starts = d.pool.push(x.starts, max(x.st.c.Policy.Concurrency, len(x.starts)), d.office.crowded())
 	}
@@ -238,7 +238,7 @@ func (d *driver) call(now time.Time) {
 	if interrupting(&x.st.c) {
 		d.end(now, errInterrupted, ReasonInterrupted)
 	}
-	d.tend(now)
+	d.advanceRollback(now)
 }
 
 // interrupting reports whether the calls in flight are to be ended.
@@ -252,24 +252,24 @@ func (d *driver) end(now time.Time, cause error, reason Reason) {
 	if d.calls.Err() == nil {
 		d.endedAt, d.endReason = now, reason
 		d.endCalls(cause)
-		d.look = now
+		d.nextAbandonCheck = now
 	}
 }
 
 // abandon leaves behind calls that have not returned in time.
 func (d *driver) abandon(now time.Time) {
-	if !d.look.IsZero() && !now.Before(d.look) {
-		d.look = d.pool.abandon(now, d.endedAt, d.e.opt.AbandonAfter, d.endReason)
+	if !d.nextAbandonCheck.IsZero() && !now.Before(d.nextAbandonCheck) {
+		d.nextAbandonCheck = d.pool.abandon(now, d.endedAt, d.e.opt.AbandonAfter, d.endReason)
 	}
 }
 
 // idle reports whether the plan needs no driver any more.
 func (d *driver) idle(wake time.Time) bool {
-	return d.pool.out() == 0 && d.fail == 0 && d.session.idle(wake, d.tending)
+	return d.pool.out() == 0 && d.fail == 0 && d.session.idle(wake, d.advancing)
 }
 
 // settled reports whether everything that came in was committed.
-func (d *driver) settled() bool { return d.session.st != nil && len(d.session.held.outcomes) == 0 }
+func (d *driver) settled() bool { return d.session.st != nil && len(d.session.unacked.outcomes) == 0 }
 
 // wait returns when there is something to do: mail, outcomes, a change of the linked plan, the time, or the end of ctx.
 func (d *driver) wait(ctx context.Context, draining bool, wake time.Time) {
@@ -296,7 +296,7 @@ func (d *driver) wait(ctx context.Context, draining bool, wake time.Time) {
 	case <-d.timer.C:
 	case <-done:
 	case <-d.linked:
-		d.tendAt = time.Time{}
+		d.advanceAt = time.Time{}
 	}
 }
 

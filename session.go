@@ -15,27 +15,27 @@ import (
 // again, outcomes that are held are folded again, and what the store says is running without a call being out here is
 // called again under the same key. Whether the commit landed is never asked.
 type session struct {
-	store limited
-	plan  string
-	owner string // name of the engine
-	life  string // what no other engine has, even of that name
-	same  sameness
+	store    limited
+	plan     string
+	owner    string // name of the engine
+	instance string // what no other engine has, even of that name
+	same     sameness
 
 	st     *state // nil: to be loaded
 	raise  bool   // the next load takes the ownership, under a new epoch
 	epoch  uint64 // the newest of which this session has known; a higher one that is not its own fences it off
 	loaded bool
-	left   []bar
+	left   []blockedAgent
 	calls  callsView
 
-	elsewhere []bar                                        // agents for which a call of another plan or engine is out
-	keepOut   func(context.Context, string) error          // makes the Store keep the agents whose calls are out; nil: there are none
-	readOut   func(context.Context, string) ([]bar, error) // reads elsewhere; nil: there are none
+	elsewhere []blockedAgent                                        // agents for which a call of another plan or engine is out
+	keepOut   func(context.Context, string) error                   // makes the Store keep the agents whose calls are out; nil: there are none
+	readOut   func(context.Context, string) ([]blockedAgent, error) // reads elsewhere; nil: there are none
 
-	untouched []doubt // of a rollback: tasks that turned out not to be needed
+	untouched []unconfirmed // of a rollback: tasks that turned out not to be needed
 
-	aside func(func(context.Context)) // runs something beside the owner; nil where nothing may
-	ahead *ahead                      // a page that was read like that, or is; nil for none
+	background func(func(context.Context)) // runs something beside the owner; nil where nothing may
+	prefetch   *prefetch                   // a page that was read like that, or is; nil for none
 
 	// out adds the calls of this plan that the shell answers for: each will come back as an outcome, or makes lost true, which
 	// says that a call came to nothing since the last time. Nil: the shell makes no calls. Nothing else knows which calls are out.
@@ -43,7 +43,7 @@ type session struct {
 	trouble cleaned // why the Store refused the last commit for good; empty when it did not
 
 	revision  uint64 // the newest this session has seen
-	held      input  // not acknowledged by a commit yet
+	unacked   input  // not acknowledged by a commit yet
 	committed bool   // something was committed since the shell last looked
 	starts    []job
 	settled   []callKey
@@ -62,7 +62,7 @@ func newSession(store Store, plan, owner string, epoch uint64) *session {
 // asks, all of it committed. It returns when to come back without an input (zero: only an input can help), and whether to come back at
 // once. After an error nothing is lost: what was given is held, and the next turn begins by loading.
 func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.Time, again bool, err error) {
-	x.hold(in)
+	x.keepInput(in)
 	for range maxRefusals {
 		if x.st == nil {
 			if err := x.load(ctx, now); err != nil {
@@ -93,8 +93,8 @@ func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.
 const maxRefusals = 4
 
 // hold takes in what has happened. It is kept until a commit has acknowledged it.
-func (x *session) hold(in input) {
-	x.held.take(in)
+func (x *session) keepInput(in input) {
+	x.unacked.take(in)
 	if x.st != nil {
 		x.st.in.take(in)
 	}
@@ -171,8 +171,8 @@ func (x *session) fetch(ctx context.Context, n need) error {
 // commit writes what the step has changed, and only then hands out what it implies.
 func (x *session) commit(ctx context.Context, now time.Time) (again bool, err error) {
 	st := x.st
-	if st.fx.log.events == 0 {
-		if len(st.fx.agents)+len(st.fx.batches) > 0 {
+	if st.change.log.events == 0 {
+		if len(st.change.agents)+len(st.change.batches) > 0 {
 			return false, fmt.Errorf("ota: plan %s: a change without an event", x.plan)
 		}
 		x.acknowledged()
@@ -180,18 +180,18 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 	}
 	st.p.At = now
 	c := Commit{
-		Plan: x.plan, Owner: true, Raise: x.raise, BumpControl: st.fx.bump,
+		Plan: x.plan, Owner: true, Raise: x.raise, BumpControl: st.change.bump,
 		Control: st.controlNumber, Progress: st.progressNumber, Epoch: st.epoch,
-		NewProgress: &st.p, Status: st.told, Log: st.fx.log.finish(now, st.told),
+		NewProgress: &st.p, Status: st.loggedStatus, Log: st.change.log.finish(now, st.loggedStatus),
 	}
-	n := len(st.fx.agents)
+	n := len(st.change.agents)
 	x.agents, x.batches = slices.Grow(x.agents[:0], n)[:n], x.batches[:0]
-	for i, o := range st.fx.agents { // in place: the rest of these rows is never filled in, and half as much is copied
-		x.aged(o)
+	for i, o := range st.change.agents { // in place: the rest of these rows is never filled in, and half as much is copied
+		x.invalidate(o)
 		r, row := st.rows.at(o), &x.agents[i]
 		row.Ordinal, row.Batch, row.State = o, r.Batch, r.State
 	}
-	for _, i := range st.fx.batches {
+	for _, i := range st.change.batches {
 		x.batches = append(x.batches, st.batches[i].BatchRow)
 	}
 	c.Agents, c.Batches = x.agents, x.batches
@@ -200,7 +200,7 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 		return false, fmt.Errorf("ota: commit plan %s: %w", x.plan, err)
 	}
 	st.progressNumber++
-	if st.fx.bump {
+	if st.change.bump {
 		st.controlNumber++
 	}
 	if x.raise {
@@ -235,18 +235,18 @@ func (x *session) row() PlanRow {
 	st := x.st
 	return PlanRow{
 		ID: st.id, Source: st.spec.Source, Spec: st.spec, Control: st.c, Progress: st.p,
-		ControlNumber: st.controlNumber, ProgressNumber: st.progressNumber, Epoch: st.epoch, Revision: x.revision, Status: st.told,
+		ControlNumber: st.controlNumber, ProgressNumber: st.progressNumber, Epoch: st.epoch, Revision: x.revision, Status: st.loggedStatus,
 	}
 }
 
 // said takes in a verb that was committed.
-func (x *session) said(row *PlanRow) {
+func (x *session) adopt(row *PlanRow) {
 	st := x.st
 	x.revision = max(x.revision, row.Revision)
 	if row.ControlNumber == st.controlNumber {
 		return
 	}
-	st.c, st.controlNumber, st.told = row.Control, row.ControlNumber, row.Status
+	st.c, st.controlNumber, st.loggedStatus = row.Control, row.ControlNumber, row.Status
 	for _, i := range sortedKeys(st.batches) {
 		st.judgeLater(st.batches[i])
 	}
@@ -266,13 +266,13 @@ func (x *session) refresh(ctx context.Context) error {
 		x.drop() // fenced off: the next load says so
 		return nil
 	}
-	x.said(&row)
+	x.adopt(&row)
 	return nil
 }
 
 // acknowledged forgets what the Store now knows. What the step has not folded is still held: orders come first, some at a time.
 func (x *session) acknowledged() {
-	x.held = input{outcomes: x.held.outcomes[:0]}
-	x.held.take(x.st.in)
+	x.unacked = input{outcomes: x.unacked.outcomes[:0]}
+	x.unacked.take(x.st.in)
 	x.left = nil
 }

@@ -47,7 +47,7 @@ func (w *shellWorld) inFlight() {
 		}
 		calls := map[callKey]bool{}
 		for _, p := range w.procs {
-			if d := p.e.driver(row.ID); d != nil && p.e.life == row.Progress.Instance {
+			if d := p.e.driver(row.ID); d != nil && p.e.instance == row.Progress.Instance {
 				d.onTheirWay(calls)
 			}
 		}
@@ -99,9 +99,9 @@ func (w *shellWorld) stuck() {
 		}
 		for _, p := range w.procs {
 			if d := p.e.driver(row.ID); d != nil {
-				w.Logf("%s drives %s: fail %d, tending %v, out %d, asked %v, state %v", p.store.name, row.ID, d.fail, d.tending, d.pool.out(), d.asked, d.session.st != nil)
+				w.Logf("%s drives %s: fail %d, tending %v, out %d, asked %v, state %v", p.store.name, row.ID, d.fail, d.advancing, d.pool.out(), d.asked, d.session.st != nil)
 			} else {
-				w.Logf("%s (life %s) does not drive %s of %s (life %s)", p.store.name, p.e.life, row.ID, row.Progress.Owner, row.Progress.Instance)
+				w.Logf("%s (life %s) does not drive %s of %s (life %s)", p.store.name, p.e.instance, row.ID, row.Progress.Owner, row.Progress.Instance)
 			}
 		}
 		x, err := e.Explain(w.ctx, row.ID)

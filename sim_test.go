@@ -116,7 +116,7 @@ type process struct {
 // tending is how two plans stood when all plans together were at so many revisions.
 type tending struct {
 	revisions uint64
-	link      linkState
+	link      counterpart
 }
 
 type worldCall struct {
@@ -342,7 +342,7 @@ func (w *world) session(p *process, id string) *session {
 		x.calls.prober = !w.every
 		x.calls.gater, x.calls.prechecker = w.gated, w.checked
 		x.out = func(calls map[callKey]bool) bool { return p.out(id, calls) }
-		x.readOut = func(context.Context, string) ([]bar, error) { return w.out(p, id), nil }
+		x.readOut = func(context.Context, string) ([]blockedAgent, error) { return w.out(p, id), nil }
 		p.plans[id] = x
 	}
 	return p.plans[id]
@@ -359,7 +359,7 @@ func (p *process) out(id string, calls map[callKey]bool) (lost bool) {
 }
 
 // out is what the engines keep: the agents of a plan whose abandoned call is out, but for the process's own of this plan.
-func (w *world) out(p *process, id string) (bars []bar) {
+func (w *world) out(p *process, id string) (bars []blockedAgent) {
 	for _, q := range w.procs {
 		for _, c := range q.calls {
 			if !c.left || q == p && c.plan == id {
@@ -368,7 +368,7 @@ func (w *world) out(p *process, id string) (bars []bar) {
 			page, err := w.store.MemStore.Agents(w.ctx, id, RowQuery{IDs: []string{c.job.agent}})
 			w.must(err)
 			if len(page.Items) > 0 {
-				bars = append(bars, bar{ordinal: page.Items[0].Ordinal, agent: c.job.agent, engine: q.name})
+				bars = append(bars, blockedAgent{ordinal: page.Items[0].Ordinal, agent: c.job.agent, engine: q.name})
 			}
 		}
 	}
@@ -417,12 +417,12 @@ func (w *world) turn(p *process, id string, in input) {
 }
 
 // tend does what is due between a plan and its rollback, unless nothing was committed since that was done last.
-func (w *world) tend(id string) linkState {
+func (w *world) tend(id string) counterpart {
 	at := w.revisions()
 	if last, ok := w.tended[id]; ok && last.revisions == at {
 		return last.link
 	}
-	link, err := w.engine.tend(w.ctx, id)
+	link, err := w.engine.advanceRollback(w.ctx, id)
 	if err != nil {
 		panic(fmt.Sprintf("sim: tend %s: %v", id, err))
 	}
@@ -492,13 +492,13 @@ func (w *world) deliver(p *process) {
 	c := p.calls[i]
 	o := c.job.outcome(w.clock.t)
 	if c.left {
-		o.left = true
+		o.returnedLate = true
 		p.calls = slices.Delete(p.calls, i, i+1)
 		w.turn(p, c.plan, input{outcomes: []outcome{o}})
 		return
 	}
 	if a := c.job.attempt(); w.behaviour(a.Agent, a.Component.Name) == 8 && w.choose.pick(2) == 0 && !a.IsRollback {
-		o.reason, o.leaves = ReasonAbandoned, true
+		o.reason, o.abandoned = ReasonAbandoned, true
 		p.calls[i].left = true
 		w.turn(p, c.plan, input{outcomes: []outcome{o}})
 		return
@@ -611,7 +611,7 @@ func (w *world) reported(p *process) {
 		return
 	}
 	rows := w.referee.rows(id)
-	r := &resident{AgentRow: &rows[w.choose.pick(len(rows))]}
+	r := &cachedRow{AgentRow: &rows[w.choose.pick(len(rows))]}
 	st := &state{id: id, c: Control{}, spec: p.plans[id].spec(w)}
 	a := st.attempt(r, 0)
 	if a.Number == 0 {

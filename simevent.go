@@ -42,7 +42,7 @@ func (s *simulator) call(p *simPlan, j *job) {
 		s.send(&simEvent{at: limit, plan: p, outcome: j.abandoned(limit, ReasonAbandoned), returns: !back.IsZero()})
 		if !back.IsZero() {
 			o := j.returned(back, c.Result, c.Err)
-			o.left = true
+			o.returnedLate = true
 			s.send(&simEvent{at: back, plan: p, outcome: o})
 		}
 	}
@@ -84,7 +84,7 @@ func (s *simulator) askPrecheck(p *simPlan, a ask) {
 // out adds the calls of a plan that are out, as a pool does.
 func (s *simulator) out(p *simPlan, calls map[callKey]bool) (lost bool) {
 	for _, e := range s.events {
-		if e.plan == p && e.probe == nil && e.check == nil && !e.outcome.left {
+		if e.plan == p && e.probe == nil && e.check == nil && !e.outcome.returnedLate {
 			calls[e.outcome.key()] = true
 		}
 	}
@@ -116,7 +116,7 @@ func (s *simulator) deliver() {
 		}
 		p.in.outcomes = append(p.in.outcomes, e.outcome)
 		switch {
-		case e.outcome.left:
+		case e.outcome.returnedLate:
 			p.left--
 		case e.returns:
 			p.left++

@@ -236,7 +236,7 @@ func (s *simulator) tend(p *simPlan) error {
 	}
 	for i := 0; i < len(s.plans); i++ { //nolint:intrange // a plan may be added on the way
 		p := s.plans[i]
-		link, err := s.engine.tend(s.ctx, p.id)
+		link, err := s.engine.advanceRollback(s.ctx, p.id)
 		if err != nil {
 			return err
 		}

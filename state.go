@@ -6,29 +6,29 @@ import "time"
 // them. One goroutine owns it. Folding and deciding change it in place, so after a commit that failed it is thrown away
 // and loaded again, never patched. Nothing here reads a clock, a random number or a store.
 type state struct {
-	id   string
-	spec PlanSpec
-	c    Control
-	p    Progress
-	told Status // the status that the newest log record tells
-	same sameness
+	id           string
+	spec         PlanSpec
+	c            Control
+	p            Progress
+	loggedStatus Status // the status that the newest log record tells
+	same         sameness
 
 	controlNumber  uint64
 	progressNumber uint64
 	epoch          uint64
 
-	batches map[int]*batch
-	hot     *batch // the one looked up last
-	rows    residents
-	queue   queues
-	in      input // what is not folded yet
+	batches   map[int]*batch
+	lastBatch *batch // the one looked up last
+	rows      rowCache
+	queue     queues
+	in        input // what is not folded yet
 
 	probing          probing
 	gating, asksGate bool  // a question to the Gater is out, or is to be handed out
 	asks             []ask // questions to hand out; their attempts are filled in then
 	calls            callsView
-	untouched        []doubt // of a rollback: doubtful tasks that turned out untouched
-	fx               change
+	untouched        []unconfirmed // of a rollback: doubtful tasks that turned out untouched
+	change           change
 	toJudge          []int // batches whose failures changed, or whose limits were edited
 }
 
@@ -110,46 +110,46 @@ type started struct {
 
 // batch returns a batch that is in memory, or nil.
 func (s *state) batch(i int) *batch {
-	if s.hot == nil || s.hot.Index != i {
-		s.hot = s.batches[i]
+	if s.lastBatch == nil || s.lastBatch.Index != i {
+		s.lastBatch = s.batches[i]
 	}
-	return s.hot
+	return s.lastBatch
 }
 
-func (s *state) event(e Event) { s.fx.log.add(&e) }
+func (s *state) event(e Event) { s.change.log.add(&e) }
 
 // taskEvent tells what became of a task.
-func (s *state) taskEvent(kind EventKind, r *resident, task int, why Reason, text string) {
+func (s *state) taskEvent(kind EventKind, r *cachedRow, task int, why Reason, text string) {
 	e := Event{Kind: kind, Batch: r.Batch, Agent: r.Agent.ID, Task: task, Reason: why, Text: text}
 	if kind == EventTaskStarted || kind == EventTaskRepeated {
 		e.Number = int(r.State.task(task).Number)
 	}
-	s.fx.log.add(&e)
+	s.change.log.add(&e)
 }
 
 // dirty puts a row into the change under way, once.
-func (s *state) dirty(r *resident) {
-	if r.step != s.fx.step {
-		r.step = s.fx.step
-		s.fx.agents = append(s.fx.agents, r.Ordinal)
+func (s *state) dirty(r *cachedRow) {
+	if r.step != s.change.step {
+		r.step = s.change.step
+		s.change.agents = append(s.change.agents, r.Ordinal)
 	}
 }
 
 func (s *state) dirtyBatch(b *batch) {
-	if b.step != s.fx.step {
-		b.step = s.fx.step
-		s.fx.batches = append(s.fx.batches, b.Index)
+	if b.step != s.change.step {
+		b.step = s.change.step
+		s.change.batches = append(s.change.batches, b.Index)
 	}
 }
 
 // touch sets down that task i may have changed its agent.
-func (s *state) touch(r *resident, i int) {
+func (s *state) touch(r *cachedRow, i int) {
 	r.State.task(i).Changed = true
 	s.setFlag(r, AgentChanged, true)
 }
 
 // setTask moves a task, and the counters with it.
-func (s *state) setTask(r *resident, i int, to TaskStatus) {
+func (s *state) setTask(r *cachedRow, i int, to TaskStatus) {
 	t := r.State.task(i)
 	b := s.batch(r.Batch)
 	b.Tasks.move(t.Status, to)
@@ -160,7 +160,7 @@ func (s *state) setTask(r *resident, i int, to TaskStatus) {
 }
 
 // setAgent moves an agent, and with it the counters, its slot, and how long its row stays in memory.
-func (s *state) setAgent(r *resident, to TaskStatus) {
+func (s *state) setAgent(r *cachedRow, to TaskStatus) {
 	from := r.State.Status
 	if from == to {
 		return
@@ -192,7 +192,7 @@ func (s *state) judgeLater(b *batch) {
 }
 
 // setFlag sets or clears one fact about an agent, and the counter that belongs to it.
-func (s *state) setFlag(r *resident, f AgentFlags, on bool) {
+func (s *state) setFlag(r *cachedRow, f AgentFlags, on bool) {
 	if r.State.Flags&f != 0 == on {
 		return
 	}
@@ -224,15 +224,15 @@ func (s *state) setFlag(r *resident, f AgentFlags, on bool) {
 
 // done ends what the plan has to do with an agent that it has not changed and never calls again. A rollback plan is done
 // with none: its source may go on with them.
-func (s *state) done(r *resident) {
+func (s *state) done(r *cachedRow) {
 	if s.spec.Source != "" || r.is(AgentChanged) {
 		return
 	}
 	s.setFlag(r, AgentReleased, true)
-	s.fx.released = append(s.fx.released, r.Agent.ID)
+	s.change.released = append(s.change.released, r.Agent.ID)
 }
 
-func (r *resident) is(f AgentFlags) bool { return r.State.Flags&f != 0 }
+func (r *cachedRow) is(f AgentFlags) bool { return r.State.Flags&f != 0 }
 
 // current is the batch that is being worked on, or nil when all are closed.
 func (s *state) current() *batch { return s.batch(s.p.Batch) }
@@ -312,23 +312,23 @@ const orderChunk = 500
 // retries, agents that were away and are due, and then the pending ones in order. They are rebuilt from the rows, never
 // stored.
 type queues struct {
-	repeats fifo        // hold their slot, or need none
-	partly  fifo        // hold their slot
-	retries fifo        // due, and hold their slot
-	back    fifo        // are due, and need a slot: were away, or their batch was put off
-	next    int         // no row of the current batch before this ordinal is pending, but for barred and passed ones
-	passed  passed      // stand in line or are prechecked, though they are pending
-	lanes   lanes       // of those that need a slot
-	checks  checks      // those that are prechecked
-	barred  []bar       // agents whose abandoned call has not returned
-	inspect fifo        // lost attempts to ask the Inspector about
-	timers  timers      // of waiting agents of all batches
-	given   []*resident // rows loaded for an order
-	more    bool        // there are more rows for it
+	repeats fifo           // hold their slot, or need none
+	partly  fifo           // hold their slot
+	retries fifo           // due, and hold their slot
+	back    fifo           // are due, and need a slot: were away, or their batch was put off
+	next    int            // no row of the current batch before this ordinal is pending, but for barred and passed ones
+	passed  passed         // stand in line or are prechecked, though they are pending
+	lanes   lanes          // of those that need a slot
+	checks  checks         // those that are prechecked
+	blocked []blockedAgent // agents whose abandoned call has not returned
+	inspect fifo           // lost attempts to ask the Inspector about
+	timers  timers         // of waiting agents of all batches
+	given   []*cachedRow   // rows loaded for an order
+	more    bool           // there are more rows for it
 }
 
 // bar keeps an agent from taking another attempt while an abandoned call for it is still out.
-type bar struct {
+type blockedAgent struct {
 	ordinal int
 	agent   string
 	own     bool   // a call of this plan by this engine is out
@@ -365,4 +365,4 @@ type reported struct {
 }
 
 // doubt is a task of a rollback that was in flight in the source when that was frozen.
-type doubt struct{ ordinal, task int }
+type unconfirmed struct{ ordinal, task int }

@@ -10,7 +10,7 @@ func (s *state) step(now time.Time) (n need, wake time.Time) {
 		s.enterBatch()
 	}
 	n = s.fold(now)
-	if n.kind == needNothing && !s.fx.again {
+	if n.kind == needNothing && !s.change.again {
 		n, wake = s.decideAll(now)
 	}
 	if n.kind == needNothing {
@@ -23,7 +23,7 @@ func (s *state) step(now time.Time) (n need, wake time.Time) {
 // is judged.
 func (s *state) fold(now time.Time) need {
 	ns := now.UnixNano()
-	if n := s.foldOrders(now); n.kind != needNothing || s.fx.again {
+	if n := s.foldOrders(now); n.kind != needNothing || s.change.again {
 		return n
 	}
 	if n := s.foldDoubts(ns); n.kind != needNothing {
@@ -67,7 +67,7 @@ func (s *state) decideAll(now time.Time) (need, time.Time) {
 			}
 			return n, stamp(earlier(earlier(d.wake, due), v.deadline()))
 		default:
-			if n := s.carryOut(d, now); n.kind != needNothing || s.fx.again {
+			if n := s.carryOut(d, now); n.kind != needNothing || s.change.again {
 				return n, time.Time{}
 			}
 		}
@@ -80,7 +80,7 @@ func (s *state) carryOut(d decision, now time.Time) need {
 	switch d.do {
 	case doSweep:
 		s.sweep(now.UnixNano(), orderChunk)
-		s.fx.again = true
+		s.change.again = true
 	case doOpen:
 		b.Status, b.StartedAt, b.PausedFor = BatchRunning, now, s.c.PausedFor
 		s.p.Reached = max(s.p.Reached, b.Index)
@@ -130,10 +130,10 @@ func (s *state) close(b *batch, now time.Time) {
 // finish tells the plan's status, when what happened has changed it, and its end.
 func (s *state) finish(now time.Time) {
 	st := s.status()
-	if st == s.told {
+	if st == s.loggedStatus {
 		return
 	}
-	s.told = st
+	s.loggedStatus = st
 	e := Event{Kind: EventStatus, Batch: -1}
 	switch st {
 	case StatusCanceled:
@@ -150,7 +150,7 @@ func (s *state) finish(now time.Time) {
 			e.Reason, e.Text = br.Reason, br.String()
 		}
 	}
-	s.fx.bump = s.fx.bump || st.Ended() // so that no verb lands which was decided before the end
+	s.change.bump = s.change.bump || st.Ended() // so that no verb lands which was decided before the end
 	s.event(e)
 }
 

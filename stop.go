@@ -24,7 +24,7 @@ func (d *driver) stop(err error) error {
 	m := d.mail
 	d.mail = mail{}
 	d.mu.Unlock()
-	for _, s := range m.said {
+	for _, s := range m.commands {
 		s.reply <- answer{err: errStopped}
 	}
 	for _, report := range append(d.reports, m.reports...) {
@@ -36,9 +36,9 @@ func (d *driver) stop(err error) error {
 	d.release(d.e.now(), true)
 	left := d.pool.close()
 	if left > 0 { // those that were given up, too, of which nothing is committed
-		d.e.strays.syncLater(d.id)
+		d.e.abandoned.syncLater(d.id)
 	}
-	d.endLife(errShutdown)
+	d.endBase(errShutdown)
 	d.asks.Wait()
 	if d.unlink != nil {
 		d.unlink()
@@ -46,7 +46,7 @@ func (d *driver) stop(err error) error {
 	if st := d.session.st; st != nil {
 		st.rows.retire()
 	}
-	close(d.gone)
+	close(d.done)
 	if err == nil && left > 0 {
 		return &AbandonedError{Calls: left}
 	}
@@ -58,11 +58,11 @@ var errStopped = errors.New("ota: the driver has stopped")
 
 // waitOut gives calls whose contexts have ended some time to return.
 func (d *driver) waitOut(most time.Duration) {
-	d.look = d.e.now().Add(most)
+	d.nextAbandonCheck = d.e.now().Add(most)
 	for d.pool.out() > 0 {
 		d.pool.fetch(nil)
-		if d.refreshed = d.e.now(); d.refreshed.Before(d.look) {
-			d.wait(context.Background(), true, d.look)
+		if d.refreshed = d.e.now(); d.refreshed.Before(d.nextAbandonCheck) {
+			d.wait(context.Background(), true, d.nextAbandonCheck)
 			continue
 		}
 		d.pool.abandon(d.e.now(), d.endedAt, 0, ReasonNone)

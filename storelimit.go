@@ -10,7 +10,7 @@ import (
 const storeLimit = time.Minute
 
 // tendLimit bounds a look after the other plan of a rollback, which may make that plan.
-const tendLimit = 10 * time.Minute
+const advanceLimit = 10 * time.Minute
 
 // limited is the Store of one session. Each call has a time limit.
 type limited struct {

@@ -175,7 +175,7 @@ func (s *supervisor) wants(row *PlanRow) bool {
 	if s.e.with.Leaser == nil && s.fenced[row.ID] && row.Progress.Owner != s.e.opt.Name {
 		return false
 	}
-	if p := &row.Progress; p.Owner == s.e.opt.Name && p.Instance != s.e.life && s.e.now().Before(s.shared[row.ID].until) {
+	if p := &row.Progress; p.Owner == s.e.opt.Name && p.Instance != s.e.instance && s.e.now().Before(s.shared[row.ID].until) {
 		return false
 	}
 	if s.started[row.ID] == row.Revision || row.newer() {
@@ -190,7 +190,7 @@ func (s *supervisor) tendFrozen(ctx context.Context, row *PlanRow) {
 	if row.Control.Rollback == nil || row.newer() || s.e.driver(row.ID) != nil {
 		return
 	}
-	if err := s.e.tendSource(ctx, row); err != nil && ctx.Err() == nil {
+	if err := s.e.advanceSource(ctx, row); err != nil && ctx.Err() == nil {
 		s.e.opt.Logger.WarnContext(ctx, "rollback does not go on", "plan", row.ID, "error", err)
 	}
 }
@@ -228,7 +228,7 @@ func (s *supervisor) lose(ctx context.Context, id string) {
 		s.fenced = map[string]bool{}
 	}
 	s.fenced[id] = true
-	if err == nil && row.Progress.Owner == s.e.opt.Name && row.Progress.Instance != s.e.life {
+	if err == nil && row.Progress.Owner == s.e.opt.Name && row.Progress.Instance != s.e.instance {
 		s.share(ctx, id)
 	}
 }
@@ -307,7 +307,7 @@ func (r *foreground) run(ctx context.Context) (Plan, error) {
 		st := statusOf(&row.Control, &row.Progress)
 		if !driven && (st == StatusPaused || st == StatusPending || st.Ended()) {
 			if row.Source != "" && st.Ended() { // its source ends with it, also when no driver of either is left to see to that
-				if _, err := r.e.tend(ctx, row.Source); err != nil {
+				if _, err := r.e.advanceRollback(ctx, row.Source); err != nil {
 					return planOf(&row), err
 				}
 			}
@@ -361,7 +361,7 @@ func (r *foreground) drivePlans(ctx context.Context, row *PlanRow) (bool, error)
 
 // foldAlone takes in what happened to a plan that nobody drives; nothing is started. It returns
 // ErrConflict when another engine owns the plan.
-func (e *Engine) foldAlone(ctx context.Context, id string, in input, left []bar) error {
+func (e *Engine) foldAlone(ctx context.Context, id string, in input, left []blockedAgent) error {
 	select { // or two of them would take the plan from each other
 	case e.alone <- struct{}{}:
 		defer func() { <-e.alone }()
@@ -383,8 +383,8 @@ func (e *Engine) foldAlone(ctx context.Context, id string, in input, left []bar)
 	}
 	x := e.newSession(id, row.Epoch)
 	x.left, x.calls.draining = left, true
-	x.hold(in)
-	for again := true; again && err == nil && !x.held.empty(); { // orders come first, and others may commit
+	x.keepInput(in)
+	for again := true; again && err == nil && !x.unacked.empty(); { // orders come first, and others may commit
 		_, again, err = x.turn(ctx, e.now(), input{})
 	}
 	e.release(ctx, x)

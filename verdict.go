@@ -146,7 +146,7 @@ func (s *state) gateVerdict(b *batch, now time.Time) {
 
 // tooManyAbandoned strikes when more calls were left behind than the policy allows.
 func (s *state) tooManyAbandoned(at int64) {
-	most, n := s.c.Policy.MaxAbandoned, len(s.queue.barred)
+	most, n := s.c.Policy.MaxAbandoned, len(s.queue.blocked)
 	if n <= most || !judged(s.status()) {
 		return
 	}
@@ -201,7 +201,7 @@ func (s *state) strike(br Breach) {
 	s.p.LastBreach++
 	br.Number = s.p.LastBreach
 	s.p.Breaches = append(s.p.Breaches, br)
-	s.fx.bump = true
+	s.change.bump = true
 	s.event(Event{Kind: EventBreach, Batch: br.Batch, Number: br.Failed, Reason: br.Reason, Text: br.String()})
 }
 

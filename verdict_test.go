@@ -15,7 +15,7 @@ func judging(change func(*state)) *state {
 	}
 	s.p.Counts = Counts{Pending: 20}
 	s.batches[0] = &batch{BatchRow: BatchRow{Index: 0, Size: 10, Status: BatchRunning, Counts: Counts{Pending: 10}}}
-	s.fx.step = 1
+	s.change.step = 1
 	change(s)
 	return s
 }
@@ -60,22 +60,22 @@ func TestThresholdVerdict(t *testing.T) {
 			require.Equal(t, c.want, br.String(), c.name)
 			require.Equal(t, c.action, br.Action, c.name)
 		}
-		require.Equal(t, c.bumps, s.fx.bump, c.name)
+		require.Equal(t, c.bumps, s.change.bump, c.name)
 	}
 }
 
 func TestVerdictStrikesOnce(t *testing.T) {
 	s := judging(func(s *state) { s.batches[0].Counts.Failed, s.p.Counts.Failed = 3, 3 })
 	s.thresholdVerdict(s.batches[0], stamp(noon))
-	events := s.fx.log.events
+	events := s.change.log.events
 	s.thresholdVerdict(s.batches[0], stamp(noon))
-	require.Equal(t, events, s.fx.log.events)
+	require.Equal(t, events, s.change.log.events)
 	require.Len(t, s.p.Breaches, 1)
 	s.batches[0].Counts.Failed = 4 // a late failure updates the record
 	s.thresholdVerdict(s.batches[0], stamp(noon))
 	require.Len(t, s.p.Breaches, 1)
 	require.Equal(t, 4, s.p.Breaches[0].Failed)
-	require.Equal(t, events+1, s.fx.log.events)
+	require.Equal(t, events+1, s.change.log.events)
 	s.c.AnsweredBreach = 1 // answered, and exceeded anew
 	s.thresholdVerdict(s.batches[0], stamp(noon))
 	require.Len(t, s.p.Breaches, 1)

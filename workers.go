@@ -19,41 +19,41 @@ type pool struct {
 	root  *callRoot // of every call to be made
 	tell  func()    // wakes the owner
 
-	strayed  func(job)     // a call was left behind
-	returned func(outcome) // a call that was left behind has returned
-	panicked func(agent string, err error)
+	onAbandoned func(job)     // a call was left behind
+	onReturned  func(outcome) // a call that was left behind has returned
+	panicked    func(agent string, err error)
 
 	ok func(now time.Time) bool // whether calls may be made at all
 
-	mu      sync.Mutex
-	work    sync.Cond
-	queue   []job
-	head    int
-	idle    int             // workers that wait
-	roused  int             // workers that were woken or made, and do not have the lock yet
-	size    int             // workers that are not stuck in an abandoned call
-	most    int             // workers that there may be
-	workers []*worker       // all of them
-	done    []outcome       // not fetched by the owner yet
-	told    bool            // the owner was woken for them
-	made    int             // calls that are waited for
-	left    int             // abandoned calls that have not returned
-	byRow   map[int]*worker // the busy ones by the ordinal of their job; nil until an outcome is reported
-	lost    bool            // a call was not made, or answered nothing, since the owner last asked
-	closed  bool
-	groups  []*errgroup.Group
+	mu         sync.Mutex
+	work       sync.Cond
+	queue      []job
+	head       int
+	idle       int             // workers that wait
+	waking     int             // workers that were woken or made, and do not have the lock yet
+	size       int             // workers that are not stuck in an abandoned call
+	most       int             // workers that there may be
+	workers    []*worker       // all of them
+	done       []outcome       // not fetched by the owner yet
+	ownerWoken bool            // the owner was woken for them
+	made       int             // calls that are waited for
+	abandoned  int             // abandoned calls that have not returned
+	byRow      map[int]*worker // the busy ones by the ordinal of their job; nil until an outcome is reported
+	lost       bool            // a call was not made, or answered nothing, since the owner last asked
+	closed     bool
+	groups     []*errgroup.Group
 }
 
 // worker is one goroutine of a pool.
 type worker struct {
-	place int // in workers
-	job   job
-	calls *callRoot // of its call
-	busy  bool
-	void  bool     // its call's context had ended before it was made
-	left  bool     // its call was left behind
-	over  int64    // when its call's outcome was known from elsewhere, and its context ended, Unix nanoseconds; 0: it was not
-	late  *outcome // what that call answered in the end
+	place     int // in workers
+	job       job
+	calls     *callRoot // of its call
+	busy      bool
+	void      bool     // its call's context had ended before it was made
+	abandoned bool     // its call was left behind
+	over      int64    // when its call's outcome was known from elsewhere, and its context ended, Unix nanoseconds; 0: it was not
+	late      *outcome // what that call answered in the end
 }
 
 func newPool(x Executor, ck clock.Clock, calls context.Context, tell func(), ok func(time.Time) bool) *pool {
@@ -86,10 +86,10 @@ func (p *pool) push(jobs []job, concurrency int, crowded bool) (spare []job) {
 		p.queue, spare, p.most = append(p.queue, jobs...), jobs[:0], max(p.most, concurrency)
 	}
 	p.done = slices.Grow(p.done, len(jobs))
-	if crowded && p.roused > 0 && p.idle > 0 {
+	if crowded && p.waking > 0 && p.idle > 0 {
 		p.wake()
 	}
-	p.rouse()
+	p.wakeOne()
 	return spare
 }
 
@@ -97,9 +97,9 @@ func (p *pool) push(jobs []job, concurrency int, crowded bool) (spare []job) {
 // each once it has the lock: so a worker that is back at once finds its next job itself, and a call that takes its time costs one
 // wake-up. There are hardly more workers than calls were ever out at once, which are few where calls return at once: to make 64
 // for them is an eighth of the time of a plan of a thousand agents.
-func (p *pool) rouse() {
+func (p *pool) wakeOne() {
 	switch {
-	case p.head == len(p.queue) || p.roused > 0:
+	case p.head == len(p.queue) || p.waking > 0:
 	case p.idle > 0:
 		p.wake()
 	case p.size < p.most:
@@ -110,7 +110,7 @@ func (p *pool) rouse() {
 // wake wakes a worker that waits.
 func (p *pool) wake() {
 	p.idle--
-	p.roused++
+	p.waking++
 	p.work.Signal()
 }
 
@@ -119,7 +119,7 @@ func (p *pool) spawn() {
 	w := &worker{place: len(p.workers)}
 	run := func() error { p.run(w); return nil }
 	p.size++
-	p.roused++
+	p.waking++
 	p.workers = append(p.workers, w)
 	if n := len(p.groups); n > 0 && p.groups[n-1].TryGo(run) {
 		return
@@ -137,7 +137,7 @@ func (p *pool) run(w *worker) {
 			p.died(w)
 		}
 		if w.late != nil {
-			p.returned(*w.late)
+			p.onReturned(*w.late)
 		}
 	}()
 	var o outcome
@@ -167,7 +167,7 @@ func (p *pool) next(w *worker, o *outcome, have bool) (waited, more bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if waited = !w.busy; waited { // it is new
-		p.roused--
+		p.waking--
 	} else if !p.back(w, o, have) {
 		return waited, false
 	}
@@ -180,7 +180,7 @@ func (p *pool) next(w *worker, o *outcome, have bool) (waited, more bool) {
 		p.report()
 		p.idle++
 		p.work.Wait()
-		p.roused--
+		p.waking--
 		waited = true
 	}
 	w.job, w.calls, w.busy, w.over = p.queue[p.head], p.root, true, 0
@@ -191,8 +191,8 @@ func (p *pool) next(w *worker, o *outcome, have bool) (waited, more bool) {
 		p.byRow[w.job.ordinal] = w
 	}
 	p.head++
-	p.rouse()
-	if p.head == len(p.queue) || p.roused == 0 {
+	p.wakeOne()
+	if p.head == len(p.queue) || p.waking == 0 {
 		p.report()
 	}
 	return waited, true
@@ -201,8 +201,8 @@ func (p *pool) next(w *worker, o *outcome, have bool) (waited, more bool) {
 // report wakes the owner for the outcomes that have come in: once for all of them, when no worker is about to take a
 // further job. So calls that return at once fill a commit.
 func (p *pool) report() {
-	if len(p.done) > 0 && !p.told {
-		p.told = true
+	if len(p.done) > 0 && !p.ownerWoken {
+		p.ownerWoken = true
 		p.tell()
 	}
 }
@@ -210,20 +210,20 @@ func (p *pool) report() {
 // back takes in how a worker's call ended, and reports whether the worker goes on: one that was left behind has been replaced.
 func (p *pool) back(w *worker, o *outcome, have bool) bool {
 	w.busy = false
-	if !w.left {
+	if !w.abandoned {
 		p.made--
 	}
 	if p.byRow[w.job.ordinal] == w {
 		delete(p.byRow, w.job.ordinal)
 	}
 	switch {
-	case w.left:
-		p.left--
+	case w.abandoned:
+		p.abandoned--
 		late := *o // a copy, so that only this rare case allocates
 		if !have {
 			late = w.job.outcome(p.clock.Now())
 		}
-		late.left = true
+		late.returnedLate = true
 		w.late = &late
 		p.done = append(p.done, late)
 		p.report()
@@ -252,7 +252,7 @@ func (p *pool) died(w *worker) {
 		p.remove(w)
 	}
 	p.report()
-	p.rouse()
+	p.wakeOne()
 }
 
 func (p *pool) remove(w *worker) {
@@ -296,7 +296,7 @@ func (p *pool) fetch(spare []outcome) (done []outcome, lost bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	done = p.done
-	p.done, p.told = spare[:0], false
+	p.done, p.ownerWoken = spare[:0], false
 	return done, p.lost
 }
 
@@ -310,12 +310,12 @@ func (p *pool) calls(all map[callKey]bool) (lost bool) {
 		all[p.queue[i].key()] = true
 	}
 	for _, w := range p.workers {
-		if w.busy && !w.left {
+		if w.busy && !w.abandoned {
 			all[w.job.key()] = true
 		}
 	}
 	for i := range p.done {
-		if o := &p.done[i]; !o.left {
+		if o := &p.done[i]; !o.returnedLate {
 			all[o.key()] = true
 		}
 	}
@@ -344,7 +344,7 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, w := range p.workers {
-		if !w.busy || w.left {
+		if !w.busy || w.abandoned {
 			continue
 		}
 		end, why := stamp(earlier(w.job.deadline, w.over)), ReasonAbandoned
@@ -361,10 +361,10 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 			}
 			continue
 		}
-		w.left = true
+		w.abandoned = true
 		p.made--
-		p.left++
-		p.strayed(w.job)
+		p.abandoned++
+		p.onAbandoned(w.job)
 		p.size--
 		if why == ReasonNone {
 			p.lost = true
@@ -373,7 +373,7 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 		p.done = append(p.done, w.job.abandoned(now, why))
 		p.report()
 	}
-	p.rouse()
+	p.wakeOne()
 	return again
 }
 
@@ -381,9 +381,9 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 func (p *pool) close() (left int) {
 	p.mu.Lock()
 	p.closed = true
-	left = p.left
+	left = p.abandoned
 	groups := p.groups
-	p.roused, p.idle = p.roused+p.idle, 0
+	p.waking, p.idle = p.waking+p.idle, 0
 	p.work.Broadcast()
 	p.mu.Unlock()
 	if left > 0 {

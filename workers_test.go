@@ -23,13 +23,13 @@ func poolOf(t *testing.T) (p *pool, out *atomic.Int32, release chan struct{}) {
 		return Result{}, nil
 	})
 	p = newPool(exec, clock.New(), t.Context(), func() {}, func(time.Time) bool { return true })
-	p.strayed, p.returned = func(job) {}, func(outcome) {}
+	p.onAbandoned, p.onReturned = func(job) {}, func(outcome) {}
 	return p, out, release
 }
 
 func jobs(from, n int) (js []job) {
 	for i := range n {
-		js = append(js, job{like: &Attempt{}, agent: strconv.Itoa(from + i), ordinal: from + i, number: 1})
+		js = append(js, job{template: &Attempt{}, agent: strconv.Itoa(from + i), ordinal: from + i, number: 1})
 	}
 	return js
 }
