@@ -26,7 +26,7 @@ type abandonedCalls struct {
 	kept  map[string]bool // plans for which the Store keeps agents in this name, or may do so
 	stop  chan struct{}   // ends the keeper; nil: there is none
 
-	storing sync.Mutex // one call of the Store at a time: a later list must not be overtaken by an earlier one
+	storing turn // one call of the Store at a time: a later list must not be overtaken by an earlier one
 }
 
 // strayCall is one call that has not returned.
@@ -106,8 +106,10 @@ func (s *abandonedCalls) sync(ctx context.Context, plan string) error {
 	if store == nil {
 		return nil
 	}
-	s.storing.Lock()
-	defer s.storing.Unlock()
+	if err := s.storing.take(ctx); err != nil {
+		return err
+	}
+	defer s.storing.give()
 	agents := s.agents(plan, false)
 	s.mu.Lock()
 	known := s.kept[plan]
@@ -195,6 +197,8 @@ func (x *session) keep(ctx context.Context) error {
 	if !x.st.change.abandoned || x.keepOut == nil {
 		return nil
 	}
+	ctx, call := x.store.begin(ctx)
+	defer call.end()
 	if err := x.keepOut(ctx, x.plan); err != nil {
 		return fmt.Errorf("ota: keep the agents of plan %s: %w", x.plan, err)
 	}
@@ -206,6 +210,8 @@ func (x *session) lookOut(ctx context.Context) (err error) {
 	if x.readOut == nil {
 		return nil
 	}
+	ctx, call := x.store.begin(ctx)
+	defer call.end()
 	if x.elsewhere, err = x.readOut(ctx, x.plan); err != nil {
 		return fmt.Errorf("ota: read the kept agents of plan %s: %w", x.plan, err)
 	}

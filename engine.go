@@ -18,7 +18,7 @@ import (
 // answers, and any number of engines may share one Store.
 type Engine struct {
 	host
-	alone chan struct{} // holds a value while foldAlone is at work
+	alone turn // of foldAlone
 
 	mu      sync.Mutex
 	drivers map[string]*driver // of plans driven by this engine now
@@ -38,7 +38,7 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{host: host{store: store, exec: executor, opt: options.withDefaults(), instance: uuid.NewString()[:8]}}
-	e.alone, e.drivers = make(chan struct{}, 1), map[string]*driver{}
+	e.alone, e.abandoned.storing, e.drivers = newTurn(), newTurn(), map[string]*driver{}
 	var m mistakes
 	findCompanions(&m, "store", store, &e.with.storeCompanions)
 	if executor != nil {

@@ -46,6 +46,9 @@ func (d *driver) refused(ctx context.Context, now time.Time, err error) (wake ti
 	d.session.giveUp(err)
 	d.abandon(now) // calls that do not return are left behind meanwhile
 	r.until = now.Add(backoff(r.inARow-1, 10*time.Millisecond, 30*time.Second))
+	if d.free.Before(r.until) {
+		d.free = r.until // agents are released by a turn that is taken
+	}
 	return r.until
 }
 

@@ -124,10 +124,10 @@ func (d *driver) run(ctx context.Context) (err error) {
 		case draining && now.Before(deadline):
 			wake = soonest(wake, deadline)
 		}
-		if d.fail == 0 { // else nothing can be committed about a call that is due to be abandoned
-			wake = soonest(wake, d.nextAbandonCheck)
+		if d.fail == 0 { // else a turn does neither: it would be followed by the next at once
+			wake = soonest(soonest(wake, d.nextAbandonCheck), d.releases())
 		}
-		d.wait(ctx, draining, soonest(wake, d.releases()))
+		d.wait(ctx, draining, wake)
 	}
 }
 

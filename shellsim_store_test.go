@@ -12,7 +12,7 @@ import (
 )
 
 // storeCalls are the calls of a Store that may go wrong.
-var storeCalls = []string{"commit", "plan", "plans", "batches", "agents", "renew", "owners", "claim", "post", "read"}
+var storeCalls = []string{"commit", "plan", "plans", "batches", "agents", "renew", "owners", "claim", "keep", "kept", "release", "post", "read"}
 
 var (
 	errShaky = errors.New("shell: no answer")
@@ -185,4 +185,16 @@ func (s *shaky) Post(ctx context.Context, plan string, messages []Message) error
 
 func (s *shaky) Read(ctx context.Context, plan string, after uint64, limit int) ([]Message, error) {
 	return call(ctx, s, "read", func(ctx context.Context) ([]Message, error) { return s.court.Read(ctx, plan, after, limit) })
+}
+
+func (s *shaky) Keep(ctx context.Context, plan, engine string, agents []string) error {
+	return s.do(ctx, "keep", func(ctx context.Context) error { return s.court.Keep(ctx, plan, engine, agents) })
+}
+
+func (s *shaky) Kept(ctx context.Context, plan string) ([]Conflict, error) {
+	return call(ctx, s, "kept", func(ctx context.Context) ([]Conflict, error) { return s.court.Kept(ctx, plan) })
+}
+
+func (s *shaky) Release(ctx context.Context, plan string, agents []string) error {
+	return s.do(ctx, "release", func(ctx context.Context) error { return s.court.Release(ctx, plan, agents) })
 }

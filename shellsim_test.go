@@ -91,6 +91,9 @@ func (w *shellWorld) play() {
 		w.ended(<-p.done)
 	}
 	w.pending.Wait()
+	for _, p := range w.past { // what is left of a process that has died ends with its calls, once the Store knows
+		p.store.dead.Store(false)
+	}
 	w.after(2 * time.Minute) // calls that ignore their contexts return
 	if w.Failed() {
 		w.tell()

@@ -32,7 +32,8 @@ type shellWorld struct {
 	calm    chan struct{} // closed: nothing goes wrong any more
 	fleet   *shellFleet
 	procs   []*shellProc
-	made    int // processes so far
+	past    []*shellProc // that have ended
+	made    int          // processes so far
 	plans   []string
 	pending sync.WaitGroup
 
@@ -121,6 +122,7 @@ func (w *shellWorld) bare() bool { return w.seed%16 == 5 }
 func (w *shellWorld) end(i int, dies bool) {
 	p := w.procs[i]
 	w.procs = append(w.procs[:i], w.procs[i+1:]...)
+	w.past = append(w.past, p)
 	p.store.dead.Store(dies)
 	p.stop()
 	name := p.name

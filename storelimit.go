@@ -76,3 +76,20 @@ func (l *limited) commit(ctx context.Context, c Commit) (uint64, error) {
 	defer call.end()
 	return l.store.Commit(ctx, c)
 }
+
+// turn lets one at a time call the Store. Unlike a mutex it is waited for no longer than a context lasts: the one before may take
+// its time.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (t turn) give() { <-t }

@@ -362,12 +362,10 @@ func (r *foreground) drivePlans(ctx context.Context, row *PlanRow) (bool, error)
 // foldAlone takes in what happened to a plan that nobody drives; nothing is started. It returns
 // ErrConflict when another engine owns the plan.
 func (e *Engine) foldAlone(ctx context.Context, id string, in input, left []blockedAgent) error {
-	select { // or two of them would take the plan from each other
-	case e.alone <- struct{}{}:
-		defer func() { <-e.alone }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if err := e.alone.take(ctx); err != nil { // or two of them would take the plan from each other
+		return err
 	}
+	defer e.alone.give()
 	ctx, cancel := context.WithTimeout(ctx, storeLimit) // the others wait
 	defer cancel()
 	row, err := e.store.Plan(ctx, id)
