@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/seed-19b57ce3/ota/internal/hashset"
 )
 
 // An agent's ID is compared byte by byte, so two IDs that look alike are two agents: one machine would be called twice at
@@ -53,7 +55,7 @@ func invisible(r rune) bool {
 // lookAlikes finds the IDs of a plan that people may take for one another. Of each ID it holds a hash, and a second one of
 // those with capitals, dashes or quotes.
 type lookAlikes struct {
-	folded hashSet // of IDs that are not their own folded form
+	folded hashset.Set // of IDs that are not their own folded form
 	room   []byte
 
 	twins  int    // IDs that differ from another one only in what fold drops
@@ -63,13 +65,13 @@ type lookAlikes struct {
 }
 
 // see takes in an ID that is in the plan once. hash is its hash, of which seen has those of all IDs.
-func (l *lookAlikes) see(id string, hash uint64, seed maphash.Seed, seen *hashSet) {
+func (l *lookAlikes) see(id string, hash uint64, seed maphash.Seed, seen *hashset.Set) {
 	twin := false
 	if l.fold(id) {
 		h := maphash.Bytes(seed, l.room)
-		twin = seen.has(h) || !l.folded.add(h)
+		twin = seen.Has(h) || !l.folded.Add(h)
 	} else {
-		twin = l.folded.has(hash)
+		twin = l.folded.Has(hash)
 	}
 	if twin {
 		l.twins, l.twin = l.twins+1, id

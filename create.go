@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/seed-19b57ce3/ota/internal/hashset"
 )
 
 // Create makes a plan; nothing starts before Start. The agents are streamed into the Store: of a million, only a hash or two of each
@@ -83,7 +85,7 @@ type draft struct {
 	mistakes *mistakes
 	cut      *cutter
 	seed     maphash.Seed
-	seen     hashSet             // of the agents' IDs
+	seen     hashset.Set         // of the agents' IDs
 	alike    lookAlikes          // of those
 	further  map[int]int         // by batch: the tasks that its agents have besides their first
 	names    map[string]struct{} // of components
@@ -161,7 +163,7 @@ func (d *draft) ahead(agents iter.Seq2[Agent, error]) iter.Seq2[Agent, error] {
 			for i := range n {
 				hashes[i] = d.hash(room[i].ID)
 			}
-			d.seen.fetch(hashes[:n])
+			d.seen.Prefetch(hashes[:n])
 			for i := range n {
 				if !yield(room[i], nil) {
 					return false
@@ -237,7 +239,7 @@ func (d *draft) check(i int, a Agent) {
 	// A 64-bit hash finds every duplicate. That two different IDs of a million share one, under a seed of this call only,
 	// happens once in thirty million plans, and is gone at the next try.
 	h := d.hash(a.ID)
-	if !d.seen.add(h) {
+	if !d.seen.Add(h) {
 		d.mistakes.agent(fmt.Sprintf("agents[%d].id", i), strconv.Quote(shorten(a.ID)), "is in the plan twice", "every agent once")
 		return
 	}

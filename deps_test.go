@@ -57,16 +57,52 @@ func TestPackagesLinkNothingElse(t *testing.T) {
 func TestSuitesNeedTheStandardLibraryOnly(t *testing.T) {
 	t.Parallel()
 	const self = "github.com/seed-19b57ce3/ota"
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-f", `{{join .Imports "\n"}}`, "./storetest/...", "./otatest/...", "./executortest/...")
-	cmd.Env = append(cmd.Environ(), "GOWORK=off")
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("go list: %v", err)
-	}
-	for pkg := range strings.FieldsSeq(string(out)) {
+	for _, pkg := range importsOf(t, "./storetest/...", "./otatest/...", "./executortest/...") {
 		first, _, _ := strings.Cut(pkg, "/")
 		if strings.Contains(first, ".") && pkg != self && !strings.HasPrefix(pkg, self+"/") {
 			t.Errorf("a suite imports %s", pkg)
 		}
 	}
+}
+
+// The leaves are the packages that docs/design.md lists: they import the standard library only. The
+// root imports them, and nothing else of internal/.
+func TestLeavesNeedTheStandardLibraryOnly(t *testing.T) {
+	t.Parallel()
+	const self = "github.com/seed-19b57ce3/ota"
+	var leaves, names []string
+	for _, m := range regexp.MustCompile(`(?m)^\| (internal/\S+) \|`).FindAllStringSubmatch(read(t, "docs/design.md"), -1) {
+		leaves = append(leaves, m[1])
+		names = append(names, strings.TrimPrefix(m[1], "internal/"))
+	}
+	if len(leaves) < 3 {
+		t.Fatalf("docs/design.md lists the leaves %v", leaves)
+	}
+	if files := "**/internal/{" + strings.Join(names, ",") + "}/*.go"; !strings.Contains(read(t, ".golangci.yml"), files) {
+		t.Errorf("the rule leaves of .golangci.yml does not have the files %s", files)
+	}
+	for _, leaf := range leaves {
+		for _, pkg := range importsOf(t, "./"+leaf) {
+			if first, _, _ := strings.Cut(pkg, "/"); strings.Contains(first, ".") {
+				t.Errorf("the leaf %s imports %s", leaf, pkg)
+			}
+		}
+	}
+	for _, pkg := range importsOf(t, ".") {
+		if inner, ok := strings.CutPrefix(pkg, self+"/"); ok && !slices.Contains(leaves, inner) {
+			t.Errorf("the root imports %s, which docs/design.md does not list as a leaf", inner)
+		}
+	}
+}
+
+// importsOf lists what the given packages import outside of tests.
+func importsOf(t *testing.T, patterns ...string) []string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-f", `{{join .Imports "\n"}}`}, patterns...)...)
+	cmd.Env = append(cmd.Environ(), "GOWORK=off")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v", patterns, err)
+	}
+	return strings.Fields(string(out))
 }
