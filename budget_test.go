@@ -14,69 +14,15 @@ func inRack(ordinal int, rack string) *cachedRow {
 	return &cachedRow{AgentRow: &AgentRow{Ordinal: ordinal, Agent: AgentSpec{Labels: map[string]string{"rack": rack}}}}
 }
 
-func TestLanes(t *testing.T) {
-	ls := newLanes(Budget{Label: "rack", Max: 2})
-	for i := range 2 {
-		require.False(t, ls.stand(inRack(i, "a")), "there is room")
-		ls.count(inRack(i, "a"), 1)
-	}
-	require.False(t, ls.stand(inRack(9, "b")), "another lane has room of its own")
-	for i := range 3 {
-		require.True(t, ls.stand(inRack(2+i, "a")))
-	}
-	require.Equal(t, 3, ls.inLine)
-	require.Nil(t, ls.first(), "nobody has left")
-	ls.count(inRack(0, "a"), -1)
-	require.True(t, ls.stand(inRack(5, "a")), "nobody overtakes those in line")
-	require.Equal(t, 2, ls.first().line.pop(), "the first comes first")
-	ls.inLine--
-	ls.count(inRack(2, "a"), 1)
-	require.Nil(t, ls.first())
-	ls.withdraw(4)
-	require.Equal(t, 2, ls.inLine)
-
-	ls = newLanes(Budget{})
-	require.False(t, ls.stand(inRack(0, "a")), "no budget")
-}
-
-// Lanes are served in turns, so that a long line does not hold up a short one.
-func TestLanesTakeTurns(t *testing.T) {
-	ls := newLanes(Budget{Label: "rack", Max: 3})
-	for i, rack := range []string{"a", "b"} {
-		for range 3 {
-			ls.count(inRack(0, rack), 1)
-		}
-		for k := range 3 {
-			require.True(t, ls.stand(inRack(10*i+k, rack)))
-		}
-	}
-	for _, rack := range []string{"a", "b"} {
-		for range 3 {
-			ls.count(inRack(0, rack), -1)
-		}
-	}
-	var order []int
-	for l := ls.first(); l != nil; l = ls.first() {
-		order = append(order, l.line.items[l.line.head])
-		ls.leave()
-	}
-	require.Equal(t, []int{0, 10, 1, 11, 2, 12}, order)
-}
-
-func TestPassed(t *testing.T) {
-	var p passed
-	require.Equal(t, 7, p.lowest(7))
-	for _, o := range []int{3, 5, 9, 4} {
-		p.add(o)
-	}
-	require.Equal(t, 3, p.lowest(10))
-	p.remove(3)
-	p.remove(5)
-	require.Equal(t, 4, p.lowest(10))
-	require.Equal(t, 2, p.lowest(2))
-	p.remove(4)
-	p.remove(9)
-	require.Equal(t, 10, p.lowest(10))
+// Without a budget no agent waits, and nothing is counted.
+func TestLanesWithoutABudget(t *testing.T) {
+	ls := newLanes(Budget{})
+	ls.count(inRack(0, "a"), 7)
+	require.False(t, ls.wait(inRack(0, "a")))
+	ls = newLanes(Budget{Label: "rack", Max: 1})
+	ls.count(inRack(0, "a"), 1)
+	require.True(t, ls.wait(inRack(1, "a")))
+	require.False(t, ls.wait(inRack(2, "b")))
 }
 
 // racks yields n agents whose racks follow one another in runs of the given length.

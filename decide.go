@@ -8,14 +8,14 @@ import (
 func (s *state) view(now int64) view {
 	v := view{
 		status: s.status(), spec: &s.spec, c: &s.c, p: &s.p, now: now, calls: s.calls,
-		held: s.queue.held(), inLine: s.queue.lanes.inLine,
-		asked: len(s.queue.checks.of), ready: s.queue.checks.ready.len(), barred: s.queue.waitingBlocked(), bars: s.queue.blocked, probed: s.probing.rounds > 0,
+		held: s.queue.held(), inLine: s.queue.lanes.InLine(),
+		asked: len(s.queue.checks.of), ready: s.queue.checks.ready.Len(), barred: s.queue.waitingBlocked(), bars: s.queue.blocked, probed: s.probing.rounds > 0,
 	}
 	if b := s.current(); b != nil {
 		v.b, v.fresh = &b.BatchRow, s.queue.fresh(b)
 	}
-	if len(s.queue.timers) > 0 {
-		v.wake = s.queue.timers[0].at
+	if s.queue.timers.Len() > 0 {
+		v.wake = s.queue.timers.First().At
 	}
 	return v
 }

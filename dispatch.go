@@ -29,8 +29,8 @@ func (x *session) handOut() (again bool) {
 		st.asksGate = false
 		x.asks = append(x.asks, ask{kind: askGate, batch: st.p.Batch, settled: st.current().FinishedAt})
 	}
-	for st.queue.inspect.len() > 0 {
-		r := st.rows.at(st.queue.inspect.pop())
+	for st.queue.inspect.Len() > 0 {
+		r := st.rows.at(st.queue.inspect.Pop())
 		i := r.State.active()
 		r.inspecting = true
 		x.asks = append(x.asks, ask{kind: askInspect, attempt: st.attempt(r, i), ordinal: r.Ordinal, task: i, number: r.State.task(i).Number})

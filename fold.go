@@ -1,6 +1,10 @@
 package ota
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/seed-19b57ce3/ota/internal/queue"
+)
 
 // Folding takes what happened into the state. It is idempotent: an outcome that was folded before changes nothing, so
 // after a commit whose result is unknown everything held is simply folded again.
@@ -117,7 +121,7 @@ func (s *state) wait(r *cachedRow, task int, b transition) {
 	t.Ended = b.due
 	s.setAgent(r, TaskWaiting)
 	s.setFlag(r, AgentOpen, !b.freeSlot && r.Batch == s.p.Batch)
-	s.queue.timers.push(timer{at: b.due, ordinal: r.Ordinal})
+	s.queue.timers.Push(queue.Timer{At: b.due, Item: r.Ordinal, Kind: timerAttempt})
 	e := Event{Kind: EventTaskWaiting, Batch: r.Batch, Agent: r.Agent.ID, Task: task, Reason: b.why, Until: stamp(b.due)}
 	if t.More != nil {
 		e.Text = t.More.Error
@@ -164,22 +168,22 @@ func (s *state) endAgent(r *cachedRow, to TaskStatus, why Reason, at int64) {
 
 // foldTimers releases what has become due. A timer that the row no longer agrees with is stale, and nothing.
 func (s *state) foldTimers(now int64) need {
-	for len(s.queue.timers) > 0 && s.queue.timers[0].at <= now {
-		tm := s.queue.timers[0]
-		r := s.rows.at(tm.ordinal)
-		if r == nil && tm.health {
-			return need{kind: needPage, from: tm.ordinal}
+	for s.queue.timers.Len() > 0 && s.queue.timers.First().At <= now {
+		tm := s.queue.timers.First()
+		r := s.rows.at(tm.Item)
+		if r == nil && tm.Kind == timerHealth {
+			return need{kind: needPage, from: tm.Item}
 		}
-		s.queue.timers.pop()
+		s.queue.timers.Pop()
 		if r == nil {
 			continue
 		}
-		if tm.health {
+		if tm.Kind == timerHealth {
 			s.unhealthyLongEnough(r, now)
 			continue
 		}
 		i := r.State.active()
-		if t := r.State.task(i); t.Status == TaskWaiting && t.Ended == tm.at && r.Batch == s.p.Batch {
+		if t := r.State.task(i); t.Status == TaskWaiting && t.Ended == tm.At && r.Batch == s.p.Batch {
 			s.queue.release(r)
 		}
 	}

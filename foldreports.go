@@ -1,6 +1,10 @@
 package ota
 
-import "time"
+import (
+	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/queue"
+)
 
 func (r *OutcomeReport) input(at time.Time) reported {
 	return reported{outcome: outcome{
@@ -94,10 +98,10 @@ func (s *state) lateReport(o *outcome) {
 
 // withdraw takes an agent out of the queues of those that are started without their timer.
 func (q *queues) withdraw(ordinal int) {
-	for _, f := range []*fifo{&q.repeats, &q.partly, &q.back, &q.inspect} {
-		f.remove(ordinal)
+	for _, f := range []*queue.FIFO{&q.repeats, &q.partly, &q.back, &q.inspect} {
+		f.Remove(ordinal)
 	}
-	q.lanes.withdraw(ordinal)
+	q.lanes.Remove(ordinal)
 }
 
 // outcomeMessage is how an OutcomeReport travels through an Inbox.

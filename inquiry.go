@@ -1,6 +1,10 @@
 package ota
 
-import "time"
+import (
+	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/queue"
+)
 
 // An inquiry is a question to the world outside, asked by the shell for the core: read-only, with a time limit, and at
 // most Concurrency at once. Its answer is an input like any other, and is committed before it counts.
@@ -153,7 +157,7 @@ func (s *state) health(r *cachedRow, healthy bool, at int64, reason cleaned) {
 	case !was:
 		s.setFlag(r, AgentUnhealthy, true)
 		s.setSince(r, at)
-		s.queue.timers.push(timer{at: at + int64(s.c.Policy.Soak.Grace), ordinal: r.Ordinal, health: true})
+		s.queue.timers.Push(queue.Timer{At: at + int64(s.c.Policy.Soak.Grace), Item: r.Ordinal, Kind: timerHealth})
 		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: ReasonUnhealthy, Text: string(reason)})
 	case at >= r.State.More.Unhealthy+int64(s.c.Policy.Soak.Grace):
 		s.unhealthy(r, at, reason)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/queue"
 )
 
 // drop forgets the state in memory, but for what only this process can know: which abandoned calls have not returned. Answers that
@@ -121,7 +123,7 @@ func (x *session) loadRows(ctx context.Context, st *state, calls map[callKey]boo
 			q.From = row.Ordinal + 1
 			if row.State.Status == TaskSucceeded {
 				if m := row.State.More; row.State.Flags&AgentUnhealthy != 0 && m != nil {
-					st.queue.timers.push(timer{at: m.Unhealthy + int64(st.c.Policy.Soak.Grace), ordinal: row.Ordinal, health: true})
+					st.queue.timers.Push(queue.Timer{At: m.Unhealthy + int64(st.c.Policy.Soak.Grace), Item: row.Ordinal, Kind: timerHealth})
 				}
 				continue
 			}

@@ -1,18 +1,19 @@
 package ota
 
 import (
-	"container/heap"
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/seed-19b57ce3/ota/internal/queue"
 )
 
 // release queues a waiting agent whose time has come.
 func (q *queues) release(r *cachedRow) {
 	if r.is(AgentOpen) {
-		q.retries.push(r.Ordinal)
+		q.retries.Push(r.Ordinal)
 	} else {
-		q.back.push(r.Ordinal)
+		q.back.Push(r.Ordinal)
 	}
 }
 
@@ -85,7 +86,7 @@ func (q *queues) lift(i int) {
 
 // cursor is what a restart may begin its search for pending agents at.
 func (q *queues) cursor() int {
-	c := q.passed.lowest(q.next)
+	c := q.passed.Lowest(q.next)
 	for _, b := range q.blocked {
 		if b.pending {
 			c = min(c, b.ordinal)
@@ -96,21 +97,20 @@ func (q *queues) cursor() int {
 
 // fresh is how many agents that need a slot may be looked at: 0 only when there is none that could have one.
 func (q *queues) fresh(b *batch) int {
-	n := q.back.len() + len(q.lanes.roomy)
-	if q.next < b.First+b.Size && q.lanes.inLine < lookAhead {
+	n := q.back.Len() + q.lanes.Ready()
+	if q.next < b.First+b.Size && q.lanes.InLine() < lookAhead {
 		n += b.Counts.Pending
 	}
 	return n
 }
 
 // held is how many queued agents hold a slot already.
-func (q *queues) held() int { return q.repeats.len() + q.partly.len() + q.retries.len() }
+func (q *queues) held() int { return q.repeats.Len() + q.partly.Len() + q.retries.Len() }
 
 // enterBatch builds the queues of the current batch from the rows at hand.
 func (s *state) enterBatch() {
 	q := &s.queue
-	q.timers = slices.DeleteFunc(q.timers, func(t timer) bool { return !t.health })
-	heap.Init(&q.timers)
+	q.timers.DeleteFunc(func(t queue.Timer) bool { return t.Kind != timerHealth })
 	*q = queues{blocked: q.blocked, timers: q.timers, given: q.given, more: q.more, lanes: newLanes(s.c.Policy.Budget)}
 	for i := range q.blocked {
 		q.blocked[i].pending = false
@@ -138,15 +138,15 @@ func (s *state) requeue(r *cachedRow) {
 	case t.Status == TaskPending:
 		switch {
 		case here && r.is(AgentOpen):
-			s.queue.partly.push(r.Ordinal)
+			s.queue.partly.Push(r.Ordinal)
 		case here:
-			s.queue.back.push(r.Ordinal)
+			s.queue.back.Push(r.Ordinal)
 		}
 	case t.Why != ReasonRepeat:
-		s.queue.timers.push(timer{at: t.Ended, ordinal: r.Ordinal})
+		s.queue.timers.Push(queue.Timer{At: t.Ended, Item: r.Ordinal, Kind: timerAttempt})
 	case r.inspecting || !here:
 	case s.calls.inspector:
-		s.queue.inspect.push(r.Ordinal)
+		s.queue.inspect.Push(r.Ordinal)
 	default:
 		s.requeueRepeat(r)
 	}
@@ -157,9 +157,9 @@ func (s *state) requeueRepeat(r *cachedRow) {
 	switch {
 	case r.Batch != s.p.Batch:
 	case r.is(AgentOpen):
-		s.queue.repeats.push(r.Ordinal)
+		s.queue.repeats.Push(r.Ordinal)
 	default:
-		s.queue.back.push(r.Ordinal)
+		s.queue.back.Push(r.Ordinal)
 	}
 }
 
@@ -167,9 +167,9 @@ func (s *state) requeueRepeat(r *cachedRow) {
 // not in memory.
 func (s *state) pick(d decision, now int64) need {
 	q, held := &s.queue, d.all-d.ready-d.fresh
-	for _, f := range []*fifo{&q.repeats, &q.partly, &q.retries} {
-		for held > 0 && f.len() > 0 {
-			if s.startWaiting(f.pop(), now) {
+	for _, f := range []*queue.FIFO{&q.repeats, &q.partly, &q.retries} {
+		for held > 0 && f.Len() > 0 {
+			if s.startWaiting(f.Pop(), now) {
 				held--
 			}
 		}
@@ -188,7 +188,7 @@ func (s *state) pick(d decision, now int64) need {
 			s.start(r, now)
 		}
 	}
-	if b := s.current(); q.next == b.First+b.Size && b.Counts.Pending > q.waitingBlocked()+len(q.passed.in) {
+	if b := s.current(); q.next == b.First+b.Size && b.Counts.Pending > q.waitingBlocked()+q.passed.Len() {
 		s.fault(now, fmt.Sprintf("batch %d counts %d pending agents, but none is left", b.Index, b.Counts.Pending))
 	}
 	return need{}
@@ -198,36 +198,35 @@ func (s *state) pick(d decision, now int64) need {
 // one that was away, the next pending one. It is nil when there is none, or a page is needed.
 func (s *state) candidate() (*cachedRow, need) {
 	q, b := &s.queue, s.current()
-	for l := q.lanes.first(); l != nil; l = q.lanes.first() {
-		o := l.line.items[l.line.head]
+	for o, ok := q.lanes.First(); ok; o, ok = q.lanes.First() {
 		r := s.rows.at(o)
 		if r == nil {
 			return nil, need{kind: needPage, from: o}
 		}
-		q.lanes.leave()
-		q.passed.remove(o)
+		q.lanes.Pop()
+		q.passed.Remove(o)
 		if r.State.Status == TaskPending || r.State.Status == TaskWaiting {
 			return r, need{}
 		}
 	}
-	for q.back.len() > 0 {
-		r := s.rows.at(q.back.pop())
-		if r != nil && r.State.Status == TaskWaiting && !q.lanes.stand(r) {
+	for q.back.Len() > 0 {
+		r := s.rows.at(q.back.Pop())
+		if r != nil && r.State.Status == TaskWaiting && !q.lanes.wait(r) {
 			return r, need{}
 		}
 	}
-	for b.Counts.Pending > 0 && q.next < b.First+b.Size && q.lanes.inLine < lookAhead {
+	for b.Counts.Pending > 0 && q.next < b.First+b.Size && q.lanes.InLine() < lookAhead {
 		r := s.rows.at(q.next)
 		if r == nil {
 			return nil, need{kind: needPage, from: q.next}
 		}
 		q.next++
 		switch i := q.blockedAt(r.Ordinal); {
-		case r.State.Status != TaskPending, q.passed.has(r.Ordinal):
+		case r.State.Status != TaskPending, q.passed.Has(r.Ordinal):
 		case i >= 0:
 			q.blocked[i].pending = true
-		case q.lanes.stand(r):
-			q.passed.add(r.Ordinal)
+		case q.lanes.wait(r):
+			q.passed.Add(r.Ordinal)
 		default:
 			return r, need{}
 		}

@@ -8,34 +8,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-19b57ce3/ota/internal/queue"
 )
-
-func TestFifo(t *testing.T) {
-	var f fifo
-	for i := range 5 {
-		f.push(i)
-	}
-	require.Equal(t, 5, f.len())
-	for i := range 5 {
-		require.Equal(t, i, f.pop())
-	}
-	require.Zero(t, f.len())
-	f.push(9)
-	require.Equal(t, 9, f.pop())
-}
-
-func TestTimersInOrder(t *testing.T) {
-	var ts timers
-	for _, at := range []int64{5, 3, 9, 3, 1} {
-		ts.push(timer{at: at, ordinal: int(10 - at)})
-	}
-	ts.push(timer{at: 3, ordinal: 1})
-	var got []timer
-	for len(ts) > 0 {
-		got = append(got, ts.pop())
-	}
-	require.Equal(t, []timer{{at: 1, ordinal: 9}, {at: 3, ordinal: 1}, {at: 3, ordinal: 7}, {at: 3, ordinal: 7}, {at: 5, ordinal: 5}, {at: 9, ordinal: 1}}, got)
-}
 
 func TestBars(t *testing.T) {
 	q := queues{next: 7}
@@ -66,12 +41,12 @@ func TestABarIsOne(t *testing.T) {
 func TestAStaleTimerReleasesNobody(t *testing.T) {
 	r := &cachedRow{AgentRow: &AgentRow{State: AgentState{Status: TaskWaiting, Task: TaskState{Status: TaskWaiting, Why: ReasonError, Ended: 20}}}}
 	s := &state{rows: rowCache{single: map[int]*cachedRow{0: r}}}
-	s.queue.timers.push(timer{at: 10})
-	s.queue.timers.push(timer{at: 20})
+	s.queue.timers.Push(queue.Timer{At: 10, Kind: timerAttempt})
+	s.queue.timers.Push(queue.Timer{At: 20, Kind: timerAttempt})
 	require.Zero(t, s.foldTimers(15))
-	require.Zero(t, s.queue.back.len()+s.queue.held())
+	require.Zero(t, s.queue.back.Len()+s.queue.held())
 	require.Zero(t, s.foldTimers(20))
-	require.Equal(t, 1, s.queue.back.len()+s.queue.held())
+	require.Equal(t, 1, s.queue.back.Len()+s.queue.held())
 }
 
 // An agent that was skipped after its wait was over, but before the plan could start it again, stays as it is.

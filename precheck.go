@@ -22,7 +22,7 @@ func (s *state) precheck(r *cachedRow) {
 	q.checks.of[r.Ordinal] = &check{}
 	q.lanes.count(r, 1)
 	if r.State.Status == TaskPending {
-		q.passed.add(r.Ordinal)
+		q.passed.Add(r.Ordinal)
 	}
 	s.asks = append(s.asks, ask{kind: askPrecheck, ordinal: r.Ordinal})
 }
@@ -34,7 +34,7 @@ func (s *state) checked(r *cachedRow) (version cleaned) {
 		return ""
 	}
 	delete(s.queue.checks.of, r.Ordinal)
-	s.queue.passed.remove(r.Ordinal)
+	s.queue.passed.Remove(r.Ordinal)
 	s.queue.lanes.count(r, -1)
 	return c.version
 }
@@ -65,7 +65,7 @@ func (s *state) prechecked(r *cachedRow, c *check, a *precheckAnswer) {
 		if a.outcome != nil { // nothing becomes of it while the plan is held; it is asked again
 			c.at = 1
 		}
-		s.queue.checks.ready.push(r.Ordinal)
+		s.queue.checks.ready.Push(r.Ordinal)
 	default:
 		s.checked(r)
 		s.applyOutcome(r, a.outcome)
@@ -81,13 +81,13 @@ func startable(r *cachedRow) bool {
 // startChecked starts agents that may be, as far as their prechecks go.
 func (s *state) startChecked(n int, now int64) need {
 	q := &s.queue.checks
-	for ; n > 0 && q.ready.len() > 0; n-- {
-		o := q.ready.items[q.ready.head]
+	for ; n > 0 && q.ready.Len() > 0; n-- {
+		o := q.ready.Front()
 		r := s.rows.at(o)
 		if r == nil {
 			return need{kind: needPage, from: o}
 		}
-		q.ready.pop()
+		q.ready.Pop()
 		switch c := q.of[o]; {
 		case !startable(r):
 			s.checked(r)

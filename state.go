@@ -1,6 +1,10 @@
 package ota
 
-import "time"
+import (
+	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/queue"
+)
 
 // state is one plan as its owner works on it: both halves, the batches at hand, a page of the agents, and queues over
 // them. One goroutine owns it. Folding and deciding change it in place, so after a commit that failed it is thrown away
@@ -312,20 +316,26 @@ const orderChunk = 500
 // retries, agents that were away and are due, and then the pending ones in order. They are rebuilt from the rows, never
 // stored.
 type queues struct {
-	repeats fifo           // hold their slot, or need none
-	partly  fifo           // hold their slot
-	retries fifo           // due, and hold their slot
-	back    fifo           // are due, and need a slot: were away, or their batch was put off
+	repeats queue.FIFO     // hold their slot, or need none
+	partly  queue.FIFO     // hold their slot
+	retries queue.FIFO     // due, and hold their slot
+	back    queue.FIFO     // are due, and need a slot: were away, or their batch was put off
 	next    int            // no row of the current batch before this ordinal is pending, but for barred and passed ones
-	passed  passed         // stand in line or are prechecked, though they are pending
+	passed  queue.MinSet   // stand in line or are prechecked, though they are pending
 	lanes   lanes          // of those that need a slot
 	checks  checks         // those that are prechecked
 	blocked []blockedAgent // agents whose abandoned call has not returned
-	inspect fifo           // lost attempts to ask the Inspector about
-	timers  timers         // of waiting agents of all batches
+	inspect queue.FIFO     // lost attempts to ask the Inspector about
+	timers  queue.Timers   // of waiting agents of all batches
 	given   []*cachedRow   // rows loaded for an order
 	more    bool           // there are more rows for it
 }
+
+// The kinds of timers.
+const (
+	timerAttempt = iota // the agent waits for an attempt
+	timerHealth         // the agent is unhealthy, and fails if it still is
+)
 
 // bar keeps an agent from taking another attempt while an abandoned call for it is still out.
 type blockedAgent struct {
@@ -341,7 +351,7 @@ type blockedAgent struct {
 // counts as open; nothing of them is stored before they start.
 type checks struct {
 	of    map[int]*check // by ordinal
-	ready fifo           // those that have answered
+	ready queue.FIFO     // those that have answered
 }
 
 type check struct {

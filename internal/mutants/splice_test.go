@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// switchFile is added to the package: it selects the one mutant that is active in a run.
-const switchFile = `package ota
+// switchFile is added to each package with mutants: it selects the one mutant that is active in a run.
+const switchFile = `package %s
 
 import "os"
 
@@ -29,8 +29,8 @@ var mutant = os.Getenv("` + switchName + `")
 
 const switchName = "OTA_MUTANT"
 
-// build makes one test binary with all mutants, by go build's -overlay. Every function that a
-// mutant changes gets a twin with the change. The original first checks whether the twin must run
+// build makes one test binary of the root package with all mutants, by go build's -overlay. The
+// mutants may also be in the packages that it imports. Every function that a mutant changes gets a twin with the change. The original first checks whether the twin must run
 // instead. So a hundred mutants cost one build.
 func build(t *testing.T, all []mutant) (binary string) {
 	t.Helper()
@@ -40,6 +40,7 @@ func build(t *testing.T, all []mutant) (binary string) {
 	replace := map[string]string{}
 	put := func(file, text string) {
 		patched := filepath.Join(dir, file)
+		require.NoError(t, os.MkdirAll(filepath.Dir(patched), 0o700))
 		require.NoError(t, os.WriteFile(patched, []byte(text), 0o600))
 		replace[filepath.Join(root, file)] = patched
 	}
@@ -51,8 +52,8 @@ func build(t *testing.T, all []mutant) (binary string) {
 		source, err := os.ReadFile(filepath.Join(root, file))
 		require.NoError(t, err)
 		put(file, splice(t, string(source), list))
+		put(filepath.Join(filepath.Dir(file), "mutant_switch.go"), fmt.Sprintf(switchFile, packageOf(t, source)))
 	}
-	put("mutant_switch.go", switchFile)
 	overlay, err := json.Marshal(map[string]any{"Replace": replace})
 	require.NoError(t, err)
 	list := filepath.Join(dir, "overlay.json")
@@ -61,6 +62,14 @@ func build(t *testing.T, all []mutant) (binary string) {
 	out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", list, "-o", binary, "github.com/seed-19b57ce3/ota").CombinedOutput()
 	require.NoError(t, err, "a mutant does not build: %s", out)
 	return binary
+}
+
+// packageOf returns the name of a source's package.
+func packageOf(t *testing.T, source []byte) string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "", source, parser.PackageClauseOnly)
+	require.NoError(t, err)
+	return file.Name.Name
 }
 
 // splice adds the twins of one file's mutants to its source.
