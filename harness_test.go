@@ -167,7 +167,12 @@ func inScene(t *testing.T, f func(s *scene)) {
 
 func (s *scene) engine(store Store, x Executor, name string) *Engine {
 	s.Helper()
-	e, err := New(store, x, Options{Name: name})
+	return s.engineOf(store, x, Options{Name: name})
+}
+
+func (s *scene) engineOf(store Store, x Executor, o Options) *Engine {
+	s.Helper()
+	e, err := New(store, x, o)
 	require.NoError(s, err)
 	return e
 }

@@ -23,6 +23,7 @@ type court struct {
 	renew func(ctx context.Context, engine string) error
 
 	mu     sync.Mutex
+	reader *storeReader
 	plans  map[string]*snapshot
 	starts map[string]uint64 // by attempt key: the epoch that committed it last
 }
@@ -30,19 +31,18 @@ type court struct {
 var errDown = errors.New("the store is down")
 
 func newCourt(t *testing.T) *court {
-	c := &court{MemStore: NewMemStore(), t: t, plans: map[string]*snapshot{}, starts: map[string]uint64{}}
+	c := &court{MemStore: NewMemStore(), t: t, reader: newStoreReader(t), plans: map[string]*snapshot{}, starts: map[string]uint64{}}
 	t.Cleanup(c.close)
 	return c
 }
 
 // snapshot is all of a plan.
 type snapshot struct {
+	status  Status
 	row     PlanRow
 	batches []BatchRow
 	agents  []AgentRow
 }
-
-func (s *snapshot) status() Status { return statusOf(&s.row.Control, &s.row.Progress) }
 
 func (c *court) take(id string) *snapshot {
 	ctx := context.Background()
@@ -52,6 +52,7 @@ func (c *court) take(id string) *snapshot {
 		c.t.Errorf("court: %v", err)
 		return nil
 	}
+	s.status = c.reader.status(s.row)
 	b, _ := c.MemStore.Batches(ctx, id, RowQuery{Limit: 1 << 20})
 	a, _ := c.MemStore.Agents(ctx, id, RowQuery{Limit: 1 << 20})
 	s.batches, s.agents = b.Items, a.Items
@@ -97,7 +98,7 @@ func (c *court) judge(k Commit, was, is *snapshot) {
 		c.t.Helper()
 		c.t.Errorf("court: plan %s, revision %d: "+format, append([]any{k.Plan, is.row.Revision}, args...)...)
 	}
-	rec, err := decodeRecord(k.Plan, LogRow{Revision: is.row.Revision, Data: k.Log})
+	rec, err := c.reader.record(k.Plan, LogRow{Revision: is.row.Revision, Data: k.Log})
 	if err != nil || len(rec.Events) == 0 {
 		wrong("no events: %v", err)
 		return
@@ -105,7 +106,7 @@ func (c *court) judge(k Commit, was, is *snapshot) {
 	if is.row.Revision != was.row.Revision+1 {
 		wrong("came after %d", was.row.Revision)
 	}
-	if st := is.status(); rec.Status != st && !(unsure(st) == rec.Status) || rec.Status != k.Status {
+	if st := is.status; rec.Status != st && rec.Status != calledAs[st] || rec.Status != k.Status {
 		wrong("is told to be %s, is %s", rec.Status, st)
 	}
 	c.judgeCounts(is, wrong)
@@ -113,6 +114,9 @@ func (c *court) judge(k Commit, was, is *snapshot) {
 	c.judgeStarts(was, is, rec, wrong)
 	c.judgeEnd(was, is, wrong)
 }
+
+// calledAs is what a verb's record calls a status that it cannot be sure of.
+var calledAs = map[Status]Status{StatusPaused: StatusPausing, StatusCanceled: StatusCanceling}
 
 type wrongFunc func(format string, args ...any)
 
@@ -127,9 +131,9 @@ func (c *court) judgeCounts(is *snapshot, wrong wrongFunc) {
 	for i := range is.agents {
 		a := &is.agents[i]
 		for _, s := range []*sums{&per[a.Batch], &all} {
-			*s.agents.of(a.State.Status)++
-			for k := range a.State.tasks() {
-				*s.tasks.of(a.State.task(k).Status)++
+			*countOf(&s.agents, a.State.Status)++
+			for k := range taskCount(&a.State) {
+				*countOf(&s.tasks, taskAt(&a.State, k).Status)++
 			}
 			for f, n := range map[AgentFlags]*int{
 				AgentOpen: &s.open, AgentChanged: &s.touched, AgentUnhealthy: &s.unhealthy, AgentAtTarget: &s.agents.AtTarget,
@@ -162,7 +166,7 @@ func (c *court) judgeEvents(was, is *snapshot, rec Record, wrong wrongFunc) {
 		kinds[e.Kind] = true
 		batches[e.Batch] = true
 	}
-	changed := was.status() != is.status() || was.row.Epoch != is.row.Epoch || !reflect.DeepEqual(was.row.Control, is.row.Control)
+	changed := was.status != is.status || was.row.Epoch != is.row.Epoch || !reflect.DeepEqual(was.row.Control, is.row.Control)
 	for i := range is.agents {
 		if a, b := &was.agents[i], &is.agents[i]; !reflect.DeepEqual(a.State, b.State) {
 			changed = true
@@ -204,8 +208,8 @@ func (c *court) judgeEvents(was, is *snapshot, rec Record, wrong wrongFunc) {
 // judgeTasks checks what must hold of the tasks of an agent whenever it changes: they are done in order, one at a time.
 func (c *court) judgeTasks(was, is *AgentRow, wrong wrongFunc) {
 	touched := false
-	for i := range is.State.tasks() {
-		before, after := was.State.task(i), is.State.task(i)
+	for i := range taskCount(&is.State) {
+		before, after := taskAt(&was.State, i), taskAt(&is.State, i)
 		touched = touched || after.Changed
 		if before.Changed && !after.Changed {
 			wrong("task %d of agent %s is not touched any more", i, is.Agent.ID)
@@ -213,9 +217,9 @@ func (c *court) judgeTasks(was, is *AgentRow, wrong wrongFunc) {
 		if before.Status == TaskSucceeded && after.Status != TaskSucceeded && after.Why != ReasonUnhealthy {
 			wrong("task %d of agent %s succeeded, and is %s now", i, is.Agent.ID, after.Status)
 		}
-		if i > 0 && (busy(after.Status) || after.Status == TaskSucceeded || bad(after.Status)) {
+		if i > 0 && (!slices.Contains([]TaskStatus{TaskPending, TaskSkipped, TaskCanceled}, after.Status)) {
 			for k := range i {
-				if t := is.State.task(k); t.Status != TaskSucceeded && !(t.Status == TaskSkipped && t.Why == ReasonUnchanged) {
+				if t := taskAt(&is.State, k); t.Status != TaskSucceeded && !(t.Status == TaskSkipped && t.Why == ReasonUnchanged) {
 					wrong("task %d of agent %s is %s, while task %d is %s", i, is.Agent.ID, after.Status, k, t.Status)
 				}
 			}
@@ -246,7 +250,7 @@ func (c *court) judgeStarts(was, is *snapshot, rec Record, wrong wrongFunc) {
 		if e.Kind != EventTaskStarted && e.Kind != EventTaskRepeated {
 			continue
 		}
-		if st := is.status(); st != StatusRunning || was.row.ControlNumber != is.row.ControlNumber {
+		if st := is.status; st != StatusRunning || was.row.ControlNumber != is.row.ControlNumber {
 			wrong("%s started while the plan is %s", e.Agent, st)
 		}
 		key := Attempt{Plan: rec.Plan, Agent: e.Agent, Task: e.Task, Number: e.Number}.Key()
@@ -273,7 +277,7 @@ func (c *court) judgeStarts(was, is *snapshot, rec Record, wrong wrongFunc) {
 
 // judgeEnd checks that an end stays.
 func (c *court) judgeEnd(was, is *snapshot, wrong wrongFunc) {
-	a, b := was.status(), is.status()
+	a, b := was.status, is.status
 	if !a.Ended() {
 		return
 	}
@@ -295,7 +299,7 @@ func (c *court) close() {
 		s := c.take(row.ID)
 		at := map[string][]TaskStatus{} // by agent
 		for _, a := range s.agents {
-			at[a.Agent.ID] = make([]TaskStatus, a.State.tasks())
+			at[a.Agent.ID] = make([]TaskStatus, taskCount(&a.State))
 		}
 		for i, r := range c.records(row.ID) {
 			if r.Revision != uint64(i)+1 {
@@ -309,7 +313,7 @@ func (c *court) close() {
 		}
 		for _, a := range s.agents {
 			for i, want := range at[a.Agent.ID] {
-				if is := a.State.task(i).Status; is != want {
+				if is := taskAt(&a.State, i).Status; is != want {
 					c.t.Errorf("court: plan %s: task %d of agent %s is %s, its events say %s", row.ID, i, a.Agent.ID, is, want)
 				}
 			}
@@ -348,7 +352,7 @@ func (c *court) records(id string) []Record {
 	}
 	out := make([]Record, len(rows))
 	for i, r := range rows {
-		if out[i], err = decodeRecord(id, r); err != nil {
+		if out[i], err = c.reader.record(id, r); err != nil {
 			c.t.Errorf("court: plan %s, record %d: %v", id, i+1, err)
 		}
 	}

@@ -1,8 +1,10 @@
 package ota
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -60,8 +62,8 @@ func TestPanicsOfUserCode(t *testing.T) {
 		t.Run(at, func(t *testing.T) {
 			inScene(t, func(s *scene) {
 				x := jumpy{s.fleet, at}
-				out := s.logged(s.store, x)
-				s.e.opt.Resolver = x
+				var out bytes.Buffer
+				s.e = s.engineOf(s.store, x, Options{Name: "one", Resolver: x, Logger: slog.New(slog.NewTextHandler(&out, nil))})
 				spec := Spec{
 					ID: "p", Name: "x", FromVersion: "1", ToVersion: "2", Agents: AgentIDs("ok-1"),
 					Policy: Policy{FailureThreshold: ptr(1.0), Soak: Soak{Duration: time.Second}},

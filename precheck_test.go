@@ -261,7 +261,7 @@ func TestPrechecksSkippedMeanwhile(t *testing.T) {
 
 func TestPrecheckOnDemand(t *testing.T) {
 	inCheck(t, func(s *scene, p *prechecking) {
-		s.e.opt.Poll = time.Hour
+		s.e = s.engineOf(s.store, p, Options{Name: "one", Poll: time.Hour})
 		busy := s.start(Policy{}, Shape{}, "ok-1", "z")
 		id := s.create(Policy{Concurrency: 2, Windows: []Window{{Start: 3 * time.Hour, Length: time.Hour}}}, Shape{}, "ok-1", "there-2", "blocked-3", "gone-4", "ok-5").ID
 		plan := s.said(s.e.Precheck(s.ctx, id, Request{Actor: "ann"}))

@@ -108,9 +108,11 @@ func TestNewerSchemaIsLeftAlone(t *testing.T) {
 		row, err := s.store.MemStore.Plan(s.ctx, id)
 		require.NoError(s, err)
 		row.Control.Schema = Schema + 1
+		log, err := s.store.MemStore.Log(s.ctx, id, 0, 1)
+		require.NoError(s, err)
 		_, err = s.store.MemStore.Commit(s.ctx, Commit{
 			Plan: id, Control: row.ControlNumber, NewControl: &row.Control, Status: StatusRunning,
-			Log: encodeRecord(time.Now(), StatusRunning, Event{Kind: EventAnnotated, Batch: -1}),
+			Log: log[0].Data,
 		})
 		require.NoError(s, err)
 		s.run(s.e)

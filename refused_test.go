@@ -34,9 +34,7 @@ func (s *uncreating) Create(ctx context.Context, p NewPlan, agents iter.Seq2[Age
 // logged makes the scene's engine one on another store, and returns what it logs.
 func (s *scene) logged(store Store, x Executor) *bytes.Buffer {
 	var out bytes.Buffer
-	e, err := New(store, x, Options{Name: "one", Logger: slog.New(slog.NewTextHandler(&out, nil))})
-	require.NoError(s, err)
-	s.e = e
+	s.e = s.engineOf(store, x, Options{Name: "one", Logger: slog.New(slog.NewTextHandler(&out, nil))})
 	return &out
 }
 
@@ -134,7 +132,7 @@ func TestCancelOfARollbackThatCannotBeMade(t *testing.T) {
 					s.logged(store, s.fleet)
 					if made { // but it cannot be started
 						s.store.gate = func(_ context.Context, c Commit) error {
-							if hasEvent(c, EventRollback) {
+							if hasEvent(s, c, EventRollback) {
 								return errDown
 							}
 							return nil
@@ -171,8 +169,8 @@ func TestCancelOfARollbackThatCannotBeMade(t *testing.T) {
 }
 
 // hasEvent reports whether a commit tells of such an event.
-func hasEvent(c Commit, kind EventKind) bool {
-	r, err := decodeRecord(c.Plan, LogRow{Data: c.Log})
+func hasEvent(s *scene, c Commit, kind EventKind) bool {
+	r, err := s.store.reader.record(c.Plan, LogRow{Data: c.Log})
 	for _, e := range r.Events {
 		if e.Kind == kind {
 			return true
@@ -192,7 +190,7 @@ func TestOwnersCommitIsRefusedForGood(t *testing.T) {
 			inScene(t, func(s *scene) {
 				var refused atomic.Int64
 				s.store.gate = func(_ context.Context, c Commit) error {
-					if c.Owner && hasEvent(c, kind) {
+					if c.Owner && hasEvent(s, c, kind) {
 						refused.Add(1)
 						return errNever
 					}

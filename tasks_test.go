@@ -209,7 +209,7 @@ func TestResolver(t *testing.T) {
 			}
 			return componentTasks(2), nil
 		})
-		s.e.opt.Resolver = resolve
+		s.e = s.engineOf(s.store, s.fleet, Options{Name: "one", Resolver: resolve})
 		spec := Spec{
 			Name: "r", FromVersion: "1", ToVersion: "2", Policy: Policy{FailureThreshold: ptr(1.0)},
 			Agents: listed([]Agent{{ID: "fail-1"}, {ID: "plain"}, {ID: "own", Tasks: componentTasks(1)}}),
