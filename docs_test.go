@@ -44,7 +44,7 @@ func TestDocumentedTransitions(t *testing.T) {
 			}
 		}
 	}
-	for i := range verbNames[1:] {
+	for i := range verbs.words[1:] {
 		if v := Verb(i + 1); !seen[v] {
 			t.Errorf("the verb %s is not in the table", v)
 		}

@@ -69,20 +69,11 @@ const (
 	EventFulfilled   // a verb with a request ID found its wish fulfilled already; Text is the verb
 )
 
-var eventNames = []string{
+var eventKinds = enum[EventKind]{"event kind", []string{
 	"none", "plan_created", "plan_started", "plan_paused", "plan_resumed", "plan_canceled", "batch_promoted",
 	"plan_edited", "plan_annotated", "order_given", "order_carried_out", "plan_frozen", "rollback_started",
 	"rollback_completed", "rollback_off", "plan_status", "plan_owned", "breach", "batch_started", "batch_observing",
 	"batch_completed", "batch_reopened", "batch_canceled", "task_started", "task_repeated", "task_succeeded",
 	"task_failed", "task_skipped", "task_canceled", "task_unknown", "task_waiting", "task_retried", "health", "late", "gate",
 	"plan_prechecked", "already_fulfilled",
-}
-
-// String returns the kind as it is written on the wire, for example "task_started".
-func (k EventKind) String() string { return enumName(eventNames, k) }
-
-// MarshalText returns what String returns.
-func (k EventKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
-
-// UnmarshalText accepts what String returns and refuses everything else.
-func (k *EventKind) UnmarshalText(b []byte) error { return enumParse(eventNames, "event kind", b, k) }
+}}

@@ -221,18 +221,16 @@ const (
 	GateInconclusive                    // nobody can tell yet
 )
 
-var gateNames = []string{"none", "pass", "fail", "inconclusive"}
+var gateVerdicts = enum[GateVerdict]{"gate verdict", []string{"none", "pass", "fail", "inconclusive"}}
 
 // String returns "pass", "fail", "inconclusive" or "none".
-func (g GateVerdict) String() string { return enumName(gateNames, g) }
+func (g GateVerdict) String() string { return gateVerdicts.word(g) }
 
 // MarshalText returns what String returns.
-func (g GateVerdict) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
+func (g GateVerdict) MarshalText() ([]byte, error) { return gateVerdicts.marshal(g) }
 
 // UnmarshalText accepts what String returns and refuses everything else.
-func (g *GateVerdict) UnmarshalText(b []byte) error {
-	return enumParse(gateNames, "gate verdict", b, g)
-}
+func (g *GateVerdict) UnmarshalText(b []byte) error { return gateVerdicts.unmarshal(b, g) }
 
 // HealthReport is what somebody who watches the fleet says of an agent.
 type HealthReport struct {

@@ -16,18 +16,7 @@ const (
 	PrecheckUnreachable                      // it does not answer: it is asked again later, until UnreachableTimeout, without a slot
 )
 
-var precheckNames = []string{"ready", "at_target", "blocked", "away"}
-
-// String returns "ready", "at_target", "blocked" or "away".
-func (s PrecheckState) String() string { return enumName(precheckNames, s) }
-
-// MarshalText returns what String returns.
-func (s PrecheckState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText accepts what String returns and refuses everything else.
-func (s *PrecheckState) UnmarshalText(b []byte) error {
-	return enumParse(precheckNames, "precheck state", b, s)
-}
+var precheckStates = enum[PrecheckState]{"precheck state", []string{"ready", "at_target", "blocked", "away"}}
 
 // Readiness is what was found by asking a Prechecker about many agents, and by looking at the plans and windows around
 // them.

@@ -104,16 +104,7 @@ const (
 	ScopePlan               // the plan as a whole
 )
 
-var scopeNames = []string{"batch", "plan"}
-
-// String returns "batch" or "plan".
-func (s Scope) String() string { return enumName(scopeNames, s) }
-
-// MarshalText returns what String returns.
-func (s Scope) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText accepts what String returns and refuses everything else.
-func (s *Scope) UnmarshalText(b []byte) error { return enumParse(scopeNames, "scope", b, s) }
+var scopes = enum[Scope]{"scope", []string{"batch", "plan"}}
 
 // Action is what happens when a verdict strikes. When several strike in one instant the strongest wins: rollback, then
 // pause, then continue.
@@ -126,16 +117,7 @@ const (
 	ActionContinue               // record it and go on
 )
 
-var actionNames = []string{"pause", "rollback", "continue"}
-
-// String returns "pause", "rollback" or "continue".
-func (a Action) String() string { return enumName(actionNames, a) }
-
-// MarshalText returns what String returns.
-func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
-
-// UnmarshalText accepts what String returns and refuses everything else.
-func (a *Action) UnmarshalText(b []byte) error { return enumParse(actionNames, "action", b, a) }
+var actions = enum[Action]{"action", []string{"pause", "rollback", "continue"}}
 
 // UnreachableAction is what becomes of an agent that stayed away.
 type UnreachableAction uint8
@@ -146,18 +128,7 @@ const (
 	UnreachableSkipped                          // it is skipped, and does not
 )
 
-var awayNames = []string{"fail", "skip"}
-
-// String returns "fail" or "skip".
-func (a UnreachableAction) String() string { return enumName(awayNames, a) }
-
-// MarshalText returns what String returns.
-func (a UnreachableAction) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
-
-// UnmarshalText accepts what String returns and refuses everything else.
-func (a *UnreachableAction) UnmarshalText(b []byte) error {
-	return enumParse(awayNames, "away action", b, a)
-}
+var unreachableActions = enum[UnreachableAction]{"away action", []string{"fail", "skip"}}
 
 // Hold says which batches wait for Promote. The zero value holds none. The first batch is never held: it needs only
 // Start.

@@ -1,5 +1,7 @@
 package ota
 
+import "strconv"
+
 // Reason is the one word that says why: why nothing starts, why a plan paused, how a task ended. Logs, the API and a
 // user interface all show the same word; Sentence is the same in plain language.
 type Reason uint8
@@ -140,7 +142,7 @@ func (r Reason) String() string {
 	if x, ok := reasons[r]; ok {
 		return x.word
 	}
-	return "reason_" + enumName(nil, r)
+	return "reason_" + strconv.Itoa(int(r))
 }
 
 // Sentence returns the reason in plain language, without a full stop, for example "Failure threshold exceeded".

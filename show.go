@@ -92,7 +92,7 @@ func (w *show) time(name string, t time.Time) {
 func (w *show) counts(n Counts) {
 	w.name("agents")
 	w.b = append(w.b, '{')
-	for s, word := range taskStatusNames {
+	for s, word := range taskStatuses.words {
 		w.number(word, n.Of(TaskStatus(s)))
 	}
 	w.b = append(w.b, '}')

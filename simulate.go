@@ -139,18 +139,16 @@ const (
 	SimMaxTime                    // SimOptions.Limit has passed
 )
 
-var simStopNames = []string{"none", "ended", "paused", "waits", "limit"}
+var simStops = enum[SimStop]{"end of a simulation", []string{"none", "ended", "paused", "waits", "limit"}}
 
 // String returns the reason as one word, for example "paused".
-func (s SimStop) String() string { return enumName(simStopNames, s) }
+func (s SimStop) String() string { return simStops.word(s) }
 
 // MarshalText returns what String returns.
-func (s SimStop) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+func (s SimStop) MarshalText() ([]byte, error) { return simStops.marshal(s) }
 
 // UnmarshalText accepts what String returns and refuses everything else.
-func (s *SimStop) UnmarshalText(b []byte) error {
-	return enumParse(simStopNames, "end of a simulation", b, s)
-}
+func (s *SimStop) UnmarshalText(b []byte) error { return simStops.unmarshal(b, s) }
 
 // Simulation is what would have happened.
 type Simulation struct {

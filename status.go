@@ -1,10 +1,5 @@
 package ota
 
-import (
-	"fmt"
-	"slices"
-)
-
 // Status is where a plan stands. It is never stored as a fact of its own: it is computed from what people want
 // (Control) and what happened (Progress), so the two can never disagree about it.
 type Status uint8
@@ -24,19 +19,10 @@ const (
 	StatusCompleted                 // ended: its last batch was closed
 )
 
-var statusNames = []string{
+var statuses = enum[Status]{"status", []string{
 	"unknown", "pending", "running", "pausing", "paused", "canceling", "canceled",
 	"rolling_back", "rolled_back", "completed",
-}
-
-// String returns the status as it is written on the wire, for example "rolling_back".
-func (s Status) String() string { return enumName(statusNames, s) }
-
-// MarshalText returns what String returns.
-func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText accepts what String returns and refuses everything else.
-func (s *Status) UnmarshalText(b []byte) error { return enumParse(statusNames, "status", b, s) }
+}}
 
 // Ended reports whether a plan in this status has reached its end: canceled, rolled back or completed. An ended plan
 // may still be rolled back, and its log may still grow by late reports.
@@ -59,18 +45,7 @@ const (
 	BatchCanceled                     // its plan ended before the batch did
 )
 
-var batchStatusNames = []string{"pending", "running", "observing", "completed", "canceled"}
-
-// String returns the status as it is written on the wire, for example "observing".
-func (s BatchStatus) String() string { return enumName(batchStatusNames, s) }
-
-// MarshalText returns what String returns.
-func (s BatchStatus) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText accepts what String returns and refuses everything else.
-func (s *BatchStatus) UnmarshalText(b []byte) error {
-	return enumParse(batchStatusNames, "batch status", b, s)
-}
+var batchStatuses = enum[BatchStatus]{"batch status", []string{"pending", "running", "observing", "completed", "canceled"}}
 
 // TaskStatus is where a task stands, and, derived from its tasks, where an agent stands.
 type TaskStatus uint8
@@ -87,37 +62,10 @@ const (
 	TaskUnknown                     // interrupted without a definite answer; counts as failed
 )
 
-var taskStatusNames = []string{
+var taskStatuses = enum[TaskStatus]{"task status", []string{
 	"pending", "running", "waiting", "succeeded", "failed", "skipped", "canceled", "unknown",
-}
-
-// String returns the status as it is written on the wire, for example "succeeded".
-func (s TaskStatus) String() string { return enumName(taskStatusNames, s) }
-
-// MarshalText returns what String returns.
-func (s TaskStatus) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText accepts what String returns and refuses everything else.
-func (s *TaskStatus) UnmarshalText(b []byte) error {
-	return enumParse(taskStatusNames, "task status", b, s)
-}
+}}
 
 // Settled reports whether a task in this status has ended. Retry may put it back, and a success may still turn
 // unhealthy while its batch is observed.
 func (s TaskStatus) Finished() bool { return s >= TaskSucceeded }
-
-func enumName[T ~uint8](names []string, v T) string {
-	if int(v) < len(names) {
-		return names[v]
-	}
-	return fmt.Sprintf("%d", v)
-}
-
-func enumParse[T ~uint8](names []string, what string, b []byte, v *T) error {
-	i := slices.Index(names, string(b))
-	if i < 0 {
-		return fmt.Errorf("ota: unknown %s %q, want one of %v", what, b, names)
-	}
-	*v = T(i)
-	return nil
-}

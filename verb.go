@@ -20,19 +20,10 @@ const (
 	VerbRollback
 )
 
-var verbNames = []string{
+var verbs = enum[Verb]{"verb", []string{
 	"none", "start", "pause", "resume", "cancel", "promote", "skip", "retry", "edit", "annotate",
 	"create_rollback", "rollback",
-}
-
-// String returns the verb as it is written on the wire, for example "create_rollback".
-func (v Verb) String() string { return enumName(verbNames, v) }
-
-// MarshalText returns what String returns.
-func (v Verb) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
-
-// UnmarshalText accepts what String returns and refuses everything else.
-func (v *Verb) UnmarshalText(b []byte) error { return enumParse(verbNames, "verb", b, v) }
+}}
 
 // transitions is the published table: which verb is legal in which status, and where it leads at once. Where more than one
 // status may follow, the first is the one with nothing in flight. A verb whose wish is fulfilled already is success
@@ -107,10 +98,10 @@ var transitions = map[Status]map[Verb][]Status{
 // LegalVerbs returns the verbs that may be said to a plan in status s, in a fixed order. A verb that repeats a wish which is
 // fulfilled already, such as Pause of a paused plan, is success too, and not listed. Explanation.Legal is what may be said to one plan.
 func LegalVerbs(s Status) []Verb {
-	verbs := make([]Verb, 0, len(transitions[s]))
+	legal := make([]Verb, 0, len(transitions[s]))
 	for v := range transitions[s] {
-		verbs = append(verbs, v)
+		legal = append(legal, v)
 	}
-	slices.Sort(verbs)
-	return verbs
+	slices.Sort(legal)
+	return legal
 }
