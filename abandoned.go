@@ -21,10 +21,10 @@ type abandonedCalls struct {
 	host *host
 	name string // of this instance, unlike that of any other process
 
-	mu    sync.Mutex
-	calls []abandonedCall
-	kept  map[string]bool // plans for which the Store keeps agents in this name, or may do so
-	stop  chan struct{}   // ends the keeper; nil: there is none
+	mu        sync.Mutex
+	calls     []abandonedCall
+	keptPlans map[string]bool // plans for which the Store keeps agents in this name, or may do so
+	stop      chan struct{}   // ends the keeper; nil: there is none
 
 	storing turn // one call of the Store at a time: a later list must not be overtaken by an earlier one
 }
@@ -46,7 +46,7 @@ func (s *abandonedCalls) add(c abandonedCall) {
 	s.calls = append(s.calls, c)
 	if s.store() != nil && s.stop == nil {
 		s.stop = make(chan struct{})
-		go s.keep(s.stop)
+		go s.renewLoop(s.stop)
 	}
 }
 
@@ -112,12 +112,12 @@ func (s *abandonedCalls) sync(ctx context.Context, plan string) error {
 	defer s.storing.give()
 	agents := s.agents(plan, false)
 	s.mu.Lock()
-	known := s.kept[plan]
+	known := s.keptPlans[plan]
 	if len(agents) > 0 {
-		if s.kept == nil {
-			s.kept = map[string]bool{}
+		if s.keptPlans == nil {
+			s.keptPlans = map[string]bool{}
 		}
-		s.kept[plan] = true
+		s.keptPlans[plan] = true
 	}
 	s.mu.Unlock()
 	if len(agents) > 0 {
@@ -130,17 +130,17 @@ func (s *abandonedCalls) sync(ctx context.Context, plan string) error {
 			return err
 		}
 	}
-	return s.rest(ctx, store, plan, len(agents) > 0)
+	return s.stopIfIdle(ctx, store, plan, len(agents) > 0)
 }
 
 // rest ends the keeper and the lease of the instance when no call is out any more and the Store
 // knows it.
-func (s *abandonedCalls) rest(ctx context.Context, store *keepingStore, plan string, keeps bool) error {
+func (s *abandonedCalls) stopIfIdle(ctx context.Context, store *keepingStore, plan string, keeps bool) error {
 	s.mu.Lock()
 	if !keeps {
-		delete(s.kept, plan)
+		delete(s.keptPlans, plan)
 	}
-	over := len(s.calls)+len(s.kept) == 0 && s.stop != nil
+	over := len(s.calls)+len(s.keptPlans) == 0 && s.stop != nil
 	if over {
 		close(s.stop)
 		s.stop = nil
@@ -154,7 +154,7 @@ func (s *abandonedCalls) rest(ctx context.Context, store *keepingStore, plan str
 
 // keep renews the lease of this instance, and what the Store keeps in its name, three times as
 // often as the lease ends.
-func (s *abandonedCalls) keep(stop <-chan struct{}) {
+func (s *abandonedCalls) renewLoop(stop <-chan struct{}) {
 	for {
 		t := s.host.opt.Clock.Timer(s.host.opt.Lease / 3)
 		select {
@@ -170,7 +170,7 @@ func (s *abandonedCalls) keep(stop <-chan struct{}) {
 // syncAll is sync for every plan that the Store has to know of, each with a limit of time.
 func (s *abandonedCalls) syncAll() {
 	s.mu.Lock()
-	plans := slices.Sorted(maps.Keys(s.kept))
+	plans := slices.Sorted(maps.Keys(s.keptPlans))
 	for _, c := range s.calls {
 		if !slices.Contains(plans, c.plan) {
 			plans = append(plans, c.plan)
@@ -193,26 +193,26 @@ func (s *abandonedCalls) syncLater(plan string) {
 
 // keep makes sure that agents whose calls were abandoned in this step are kept, before a commit
 // lets others have them.
-func (x *session) keep(ctx context.Context) error {
-	if !x.st.change.abandoned || x.keepOut == nil {
+func (x *session) keepAbandoned(ctx context.Context) error {
+	if !x.st.change.abandoned || x.syncAbandoned == nil {
 		return nil
 	}
 	ctx, call := x.store.begin(ctx)
 	defer call.end()
-	if err := x.keepOut(ctx, x.plan); err != nil {
+	if err := x.syncAbandoned(ctx, x.plan); err != nil {
 		return fmt.Errorf("ota: keep the agents of plan %s: %w", x.plan, err)
 	}
 	return nil
 }
 
 // lookOut finds out for which agents a call of another plan or engine is out.
-func (x *session) lookOut(ctx context.Context) (err error) {
-	if x.readOut == nil {
+func (x *session) readBlockedElsewhere(ctx context.Context) (err error) {
+	if x.readBlocked == nil {
 		return nil
 	}
 	ctx, call := x.store.begin(ctx)
 	defer call.end()
-	if x.elsewhere, err = x.readOut(ctx, x.plan); err != nil {
+	if x.blockedElsewhere, err = x.readBlocked(ctx, x.plan); err != nil {
 		return fmt.Errorf("ota: read the kept agents of plan %s: %w", x.plan, err)
 	}
 	return nil
@@ -220,19 +220,19 @@ func (x *session) lookOut(ctx context.Context) (err error) {
 
 // barCallsOut bars the agents for which a call of another plan or engine is out. Before an order it
 // looks again: a retry may put an agent back whose call was given up since by the process that lost the plan.
-func (x *session) barCallsOut(ctx context.Context) error {
+func (x *session) blockElsewhere(ctx context.Context) error {
 	if x.st.c.OrderCount > x.st.p.LastOrder {
-		if err := x.lookOut(ctx); err != nil {
+		if err := x.readBlockedElsewhere(ctx); err != nil {
 			return err
 		}
 	}
-	x.st.queue.blockElsewhere(x.elsewhere)
+	x.st.queue.blockElsewhere(x.blockedElsewhere)
 	return nil
 }
 
 // callsOut are the agents of a plan that must not be called because a call for them is out: of
 // another plan in this process, or of any plan in another one.
-func (e *host) callsOut(ctx context.Context, plan string) ([]blockedAgent, error) {
+func (e *host) blockedElsewhere(ctx context.Context, plan string) ([]blockedAgent, error) {
 	from := map[string]string{}
 	for _, agent := range e.abandoned.agents(plan, true) {
 		from[agent] = e.opt.Name
@@ -266,8 +266,8 @@ func (e *host) callsOut(ctx context.Context, plan string) ([]blockedAgent, error
 // strayed takes in that an abandoned call of a driver has returned. Where that driver has stopped
 // since, its plan is told by the next one, or alone.
 func (d *driver) lateReturn(o outcome) {
-	d.e.abandoned.remove(abandonedCall{d.id, o.agent, o.ordinal})
-	d.e.abandoned.syncLater(d.id)
+	d.host.abandoned.remove(abandonedCall{d.id, o.agent, o.ordinal})
+	d.host.abandoned.syncLater(d.id)
 	select {
 	case <-d.done:
 	default:
@@ -277,9 +277,9 @@ func (d *driver) lateReturn(o outcome) {
 	if now != nil && now.post(func(m *mail) { m.input.outcomes = append(m.input.outcomes, o) }) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), d.e.opt.Lease)
+	ctx, cancel := context.WithTimeout(context.Background(), d.host.opt.Lease)
 	defer cancel()
-	if err := d.office.foldAlone(ctx, d.id, input{outcomes: []outcome{o}}, []blockedAgent{{ordinal: o.ordinal, agent: o.agent, own: true}}); err != nil {
-		d.e.opt.Logger.WarnContext(ctx, "late outcome is not in the log", "plan", d.id, "agent", o.agent, "error", err)
+	if err := d.office.foldWithoutDriver(ctx, d.id, input{outcomes: []outcome{o}}, []blockedAgent{{ordinal: o.ordinal, agent: o.agent, own: true}}); err != nil {
+		d.host.opt.Logger.WarnContext(ctx, "late outcome is not in the log", "plan", d.id, "agent", o.agent, "error", err)
 	}
 }

@@ -87,7 +87,7 @@ func TestACallIsNotMadeOnceItsContextHasEnded(t *testing.T) {
 			if c.known {
 				require.Equal(t, c.reason, done[0].reason)
 			}
-			require.Zero(t, p.out())
+			require.Zero(t, p.inFlight())
 			require.Zero(t, p.close())
 		})
 	}

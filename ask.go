@@ -12,16 +12,16 @@ var errNoAnswer = errors.New("ota: the question was not answered")
 
 // askKey names a question. One that is out is not asked again: its answer serves.
 type askKey struct {
-	kind    askKind
-	ordinal int
-	task    int
-	number  uint32
-	batch   int
-	settled int64
+	kind       askKind
+	ordinal    int
+	task       int
+	number     uint32
+	batch      int
+	finishedAt int64
 }
 
 func (a *ask) key() askKey {
-	return askKey{a.kind, a.ordinal, a.task, a.number, a.batch, nanos(a.settled)}
+	return askKey{a.kind, a.ordinal, a.task, a.number, a.batch, nanos(a.finishedAt)}
 }
 
 // ask asks one question of the core, outside, and sends the answer to the owner. It has exactly one answer, whatever the
@@ -38,7 +38,7 @@ func (d *driver) ask(a ask) {
 	d.asks.Add(1)
 	parent := d.base
 	if a.kind == askGate {
-		parent = d.calls
+		parent = d.callsContext
 	}
 	ctx, cancel := context.WithTimeout(parent, askLimit)
 	var once sync.Once
@@ -48,7 +48,7 @@ func (d *driver) ask(a ask) {
 			d.asks.Done()
 		})
 	}
-	late := time.AfterFunc(askLimit+d.e.opt.AbandonAfter, func() { reply(d.answer(ctx, a, errNoAnswer)) })
+	late := time.AfterFunc(askLimit+d.host.opt.AbandonAfter, func() { reply(d.answer(ctx, a, errNoAnswer)) })
 	go func() {
 		defer cancel()
 		defer late.Stop()
@@ -80,14 +80,14 @@ func (d *driver) answer(ctx context.Context, a ask, err error) (put func(*input)
 func (d *driver) answerProbe(ctx context.Context, a ask, err error) func(*input) {
 	var health Health
 	if err == nil {
-		prober := d.e.with.Prober
+		prober := d.host.with.Prober
 		health, err = protect(func() (Health, error) { return prober.Health(ctx, a.attempt) })
 	}
 	if err != nil {
-		d.e.logPanic(ctx, err, "plan", d.id, "agent", a.attempt.Agent)
-		d.e.opt.Logger.WarnContext(ctx, "health is not known", "plan", d.id, "agent", a.attempt.Agent, "error", err)
+		d.host.logPanic(ctx, err, "plan", d.id, "agent", a.attempt.Agent)
+		d.host.opt.Logger.WarnContext(ctx, "health is not known", "plan", d.id, "agent", a.attempt.Agent, "error", err)
 	}
-	reply := health.answer(a, d.e.now(), err)
+	reply := health.answer(a, d.host.now(), err)
 	return func(in *input) { in.probes = append(in.probes, reply) }
 }
 
@@ -101,16 +101,16 @@ func (h Health) answer(a ask, at time.Time, err error) probeAnswer {
 func (d *driver) answerInspect(ctx context.Context, a ask, err error) func(*input) {
 	var found Inspection
 	if err == nil {
-		inspector := d.e.with.Inspector
+		inspector := d.host.with.Inspector
 		found, err = protect(func() (Inspection, error) { return inspector.Inspect(ctx, a.attempt) })
 	}
 	if err != nil {
-		d.e.logPanic(ctx, err, "plan", d.id, "agent", a.attempt.Agent)
-		d.e.opt.Logger.WarnContext(ctx, "attempt could not be inspected", "plan", d.id, "agent", a.attempt.Agent, "error", err)
+		d.host.logPanic(ctx, err, "plan", d.id, "agent", a.attempt.Agent)
+		d.host.opt.Logger.WarnContext(ctx, "attempt could not be inspected", "plan", d.id, "agent", a.attempt.Agent, "error", err)
 		found = Inspection{}
 	}
 	reply := inspectAnswer{ordinal: a.ordinal, task: a.attempt.Task, number: a.number}
-	reply.outcome = found.outcome(a, d.e.now())
+	reply.outcome = found.outcome(a, d.host.now())
 	return func(in *input) { in.inspects = append(in.inspects, reply) }
 }
 
@@ -141,32 +141,32 @@ func (d *driver) advanceRollback(now time.Time) {
 	if other == "" && !undoing(&st.c, &st.p) || d.advancing || now.Before(d.advanceAt) {
 		return
 	}
-	if d.linked == nil && other != "" {
-		d.linked, d.unlink = d.e.hub.watch(other)
+	if d.counterpartChanged == nil && other != "" {
+		d.counterpartChanged, d.stopWatching = d.host.hub.watch(other)
 	}
-	d.advancing, d.advanceAt = true, now.Add(d.e.opt.Poll)
+	d.advancing, d.advanceAt = true, now.Add(d.host.opt.Poll)
 	d.asks.Go(func() {
 		var link counterpart
-		defer func() { d.post(func(m *mail) { m.link = &link }) }() // whatever a Resolver does
+		defer func() { d.post(func(m *mail) { m.counterpart = &link }) }() // whatever a Resolver does
 		ctx, cancel := context.WithTimeout(d.base, advanceLimit)
 		defer cancel()
 		var err error
 		if link, err = d.office.advanceRollback(ctx, d.id); err != nil && d.base.Err() == nil {
-			link.trouble = onlyRefused(err)
-			d.e.opt.Logger.Log(d.base, levelOf(err), "rollback does not go on", "plan", d.id, "error", err)
+			link.refusal = onlyRefused(err)
+			d.host.opt.Logger.Log(d.base, levelOf(err), "rollback does not go on", "plan", d.id, "error", err)
 		}
 	})
 }
 
 // answerGate asks the Gater.
 func (d *driver) answerGate(ctx context.Context, a ask, err error) func(*input) {
-	reply := gateAnswer{batch: a.batch, settled: a.settled}
+	reply := gateAnswer{batch: a.batch, finishedAt: a.finishedAt}
 	var verdict GateVerdict
 	if err == nil {
-		verdict, err = protect(func() (GateVerdict, error) { return d.e.gate(ctx, d.id, a.batch) })
+		verdict, err = protect(func() (GateVerdict, error) { return d.host.gate(ctx, d.id, a.batch) })
 	}
 	if err != nil {
-		d.e.logPanic(ctx, err, "plan", d.id, "batch", a.batch)
+		d.host.logPanic(ctx, err, "plan", d.id, "batch", a.batch)
 		reply.text = ": " + readError(err).text
 	} else if verdict <= GateInconclusive {
 		reply.verdict = verdict
@@ -189,11 +189,11 @@ func (e *host) gate(ctx context.Context, id string, batch int) (GateVerdict, err
 
 // answerPrecheck asks the Prechecker.
 func (d *driver) answerPrecheck(ctx context.Context, a ask, err error) func(*input) {
-	p, after := precheckSaid(d.e.opt.SameVersion, a.attempt, Precheck{}, err)
+	p, after := precheckSaid(d.host.opt.SameVersion, a.attempt, Precheck{}, err)
 	if err == nil {
-		p, after = d.e.precheck(ctx, d.e.with.Prechecker, a.attempt)
+		p, after = d.host.precheck(ctx, d.host.with.Prechecker, a.attempt)
 	}
-	reply := p.answer(a, after, d.e.now())
+	reply := p.answer(a, after, d.host.now())
 	return func(in *input) { in.prechecks = append(in.prechecks, reply) }
 }
 

@@ -38,7 +38,7 @@ func observedBarrier(v *view) (block, bool) {
 }
 
 func probedBarrier(v *view) (block, bool) {
-	return block{Why: ReasonInquiry, Text: "asking the agents of the batch how they are"}, v.calls.prober && !v.probed
+	return block{Why: ReasonInquiry, Text: "asking the agents of the batch how they are"}, v.calls.prober && !v.allProbed
 }
 
 func gateBarrier(v *view) (block, bool) {

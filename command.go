@@ -25,7 +25,7 @@ type Request struct {
 }
 
 // holds checks the condition on the plan that was named.
-func (b Request) holds(row *PlanRow) error {
+func (b Request) checkGeneration(row *PlanRow) error {
 	if b.Generation == 0 || b.Generation == row.ControlNumber {
 		return nil
 	}
@@ -34,57 +34,57 @@ func (b Request) holds(row *PlanRow) error {
 
 // command is a verb being said to a plan: what the plan was when it was read, and what it becomes.
 type command struct {
-	ctx   context.Context
-	store Store
-	verb  Verb
-	by    Request
-	as    Verb // under which by.Request is remembered: verb, or zero for Precheck
-	row   PlanRow
-	now   time.Time
+	ctx      context.Context
+	store    Store
+	verb     Verb
+	request  Request
+	recordAs Verb // under which by.Request is remembered: verb, or zero for Precheck
+	row      PlanRow
+	now      time.Time
 
-	c      Control // the new half
-	exact  bool    // the answer depends on Progress
-	loose  bool    // an exact commit was refused once; answer less
-	events []Event
+	c       Control // the new half
+	exact   bool    // the answer depends on Progress
+	inexact bool    // an exact commit was refused once; answer less
+	events  []Event
 }
 
 // prepare returns the commit that carries out a verb, or ok false when the plan is already as wished, or the request was
 // carried out before.
 func (w *command) prepare(say func(*command) error) (c Commit, ok bool, err error) {
 	w.c = w.row.Control
-	if _, ok := w.c.known(w.by.ID, w.as); ok {
+	if _, ok := w.c.known(w.request.ID, w.recordAs); ok {
 		return Commit{}, false, nil
 	}
-	if err := w.by.holds(&w.row); err != nil {
+	if err := w.request.checkGeneration(&w.row); err != nil {
 		return Commit{}, false, err
 	}
 	w.exact, w.events = false, nil
-	if err := say(w); err != nil || len(w.events) == 0 && w.by.ID == "" {
+	if err := say(w); err != nil || len(w.events) == 0 && w.request.ID == "" {
 		return Commit{}, false, err
 	}
 	if len(w.events) == 0 { // remembered all the same: a repetition may find another state, and changes nothing then either
 		w.event(Event{Kind: EventFulfilled, Batch: -1, Text: w.verb.String()})
 	}
-	if id := w.by.ID; id != "" {
-		r := PastRequest{ID: id, Verb: w.as}
-		if ref := w.c.Rollback; ref != nil && (w.as == VerbRollback || w.as == VerbCreateRollback) {
+	if id := w.request.ID; id != "" {
+		r := PastRequest{ID: id, Verb: w.recordAs}
+		if ref := w.c.Rollback; ref != nil && (w.recordAs == VerbRollback || w.recordAs == VerbCreateRollback) {
 			r.Plan = ref.ID
 		}
 		w.c.remember(r)
 	}
 	status := statusOf(&w.c, &w.row.Progress)
-	if w.loose && w.exact && w.verb != VerbResume {
+	if w.inexact && w.exact && w.verb != VerbResume {
 		w.exact = false
-		status = unsure(status)
+		status = inFlightStatus(status)
 	}
 	return Commit{
-		Plan: w.row.ID, Request: w.by.ID, Control: w.row.ControlNumber, Progress: w.row.ProgressNumber,
+		Plan: w.row.ID, Request: w.request.ID, Control: w.row.ControlNumber, Progress: w.row.ProgressNumber,
 		Exact: w.exact, NewControl: &w.c, Status: status, Log: encodeRecord(w.now, status, w.events...),
 	}, true, nil
 }
 
 // unsure is the status to write when something may be in flight by now.
-func unsure(s Status) Status {
+func inFlightStatus(s Status) Status {
 	switch s {
 	case StatusPaused:
 		return StatusPausing
@@ -96,19 +96,21 @@ func unsure(s Status) Status {
 }
 
 // done is what the plan is once the commit has landed.
-func (w *command) done(c Commit, revision uint64) {
+func (w *command) committed(c Commit, revision uint64) {
 	w.row.Control, w.row.Status, w.row.Revision = w.c, c.Status, revision
 	w.row.ControlNumber++
 }
 
 func (w *command) status() Status { return statusOf(&w.row.Control, &w.row.Progress) }
 
-func (w *command) stamp() Audit { return Audit{At: w.now, Actor: w.by.Actor, Reason: w.by.Reason} }
+func (w *command) audit() Audit {
+	return Audit{At: w.now, Actor: w.request.Actor, Reason: w.request.Reason}
+}
 
 func (w *command) event(e Event) {
-	e.Actor = w.by.Actor
+	e.Actor = w.request.Actor
 	if e.Text == "" {
-		e.Text = w.by.Reason
+		e.Text = w.request.Reason
 	}
 	w.events = append(w.events, e)
 }
@@ -141,7 +143,7 @@ func (w *command) start() error {
 			Allowed: "a window that opens earlier, or a longer planLimit",
 		}
 	}
-	s := w.stamp()
+	s := w.audit()
 	w.c.Started = &s
 	w.event(Event{Kind: EventStarted, Batch: -1})
 	return nil
@@ -157,7 +159,7 @@ func (w *command) pause() error {
 			return err
 		}
 	}
-	s := w.stamp()
+	s := w.audit()
 	w.c.Paused = &s
 	n := w.row.Progress.Counts.Running
 	w.exact = n == 0
@@ -187,7 +189,7 @@ func (w *command) cancel(interrupt bool) error {
 			return w.refuse("its calls are being interrupted already")
 		}
 	}
-	w.c.Cancel = &Stop{Audit: w.stamp(), Interrupt: interrupt}
+	w.c.Cancel = &Stop{Audit: w.audit(), Interrupt: interrupt}
 	w.exact = w.row.Progress.Counts.Running+w.row.Progress.Counts.Waiting == 0
 	e := Event{Kind: EventCanceled, Batch: -1, Number: w.row.Progress.Counts.Running}
 	if interrupt {
@@ -223,7 +225,7 @@ func (w *command) promote(batch int) error {
 func (w *command) order(kind OrderKind, agents []string, batches []int) {
 	w.c.OrderCount++
 	w.c.Orders = slices.DeleteFunc(slices.Clone(w.c.Orders), func(o Order) bool { return o.Number <= w.row.Progress.LastOrder })
-	w.c.Orders = append(w.c.Orders, Order{Number: w.c.OrderCount, Kind: kind, Agents: agents, Batches: batches, By: w.stamp()})
+	w.c.Orders = append(w.c.Orders, Order{Number: w.c.OrderCount, Kind: kind, Agents: agents, Batches: batches, By: w.audit()})
 	w.event(Event{Kind: EventOrdered, Batch: -1, Number: int(w.c.OrderCount), Text: orderText(kind, agents)})
 }
 
@@ -249,7 +251,7 @@ func (w *command) skip(agents []string) error {
 		return &FieldError{Field: "agents", Problem: "are missing", Allowed: "IDs of agents that were not started"}
 	}
 	some := false
-	err := w.each(agents, func(id string, s AgentState) error {
+	err := w.eachAgent(agents, func(id string, s AgentState) error {
 		switch {
 		case s.Status == TaskPending, s.Status == TaskWaiting:
 			some = true
@@ -279,7 +281,7 @@ func (w *command) retry(agents []string) error {
 	if len(agents) == 0 && w.row.Progress.Counts.Bad() == 0 {
 		return w.refuse("no agent has failed")
 	}
-	err := w.each(agents, func(id string, s AgentState) error {
+	err := w.eachAgent(agents, func(id string, s AgentState) error {
 		if bad(s.Status) {
 			return nil
 		}
@@ -293,7 +295,7 @@ func (w *command) retry(agents []string) error {
 }
 
 // each looks at the agents named, as they are now; an ID the plan does not have is ErrNotFound.
-func (w *command) each(ids []string, f func(string, AgentState) error) error {
+func (w *command) eachAgent(ids []string, f func(string, AgentState) error) error {
 	for chunk := range slices.Chunk(ids, orderChunk) {
 		page, err := w.store.Agents(w.ctx, w.row.ID, RowQuery{IDs: chunk, Limit: len(chunk)})
 		if err != nil {
@@ -326,7 +328,7 @@ func (w *command) commit(f func(*command) error) (PlanRow, error) {
 	if err != nil {
 		return PlanRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, w.row.ID, err)
 	}
-	w.done(c, rev)
+	w.committed(c, rev)
 	return w.row, nil
 }
 
@@ -355,11 +357,11 @@ func (w *command) freeze(spec RollbackSpec, start bool) error {
 		if p := &w.row.Progress; p.Changed+p.Counts.Running == 0 {
 			return fmt.Errorf("%w: plan %s has touched no agent", ErrNothing, w.row.ID)
 		}
-		ref = &RollbackRef{ID: rollbackID(w.row.ID, w.c.Rollbacks), Spec: spec, Frozen: w.stamp()}
+		ref = &RollbackRef{ID: rollbackID(w.row.ID, w.c.Rollbacks), Spec: spec, Frozen: w.audit()}
 	}
 	next := *ref
 	if start {
-		s := w.stamp()
+		s := w.audit()
 		next.Wanted = &s
 	}
 	w.c.Rollback = &next
@@ -377,7 +379,7 @@ func (w *command) rollBack(id, request string) error {
 		return nil
 	}
 	started := *ref
-	started.Started = &Stop{Audit: w.stamp(), Interrupt: ref.Spec.Interrupt}
+	started.Started = &Stop{Audit: w.audit(), Interrupt: ref.Spec.Interrupt}
 	started.Request = request
 	w.c.RolledBackBreach = w.row.Progress.LastBreach
 	w.c.Rollback = &started

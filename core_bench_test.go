@@ -50,7 +50,7 @@ func playCore(b *testing.B, x *session) Progress {
 			o.reason = ReasonSucceeded
 			in.outcomes = append(in.outcomes, o)
 		}
-		x.starts, x.settled = x.starts[:0], x.settled[:0]
+		x.starts, x.reportedCalls = x.starts[:0], x.reportedCalls[:0]
 		if len(in.outcomes) == 0 && !again {
 			return x.st.p
 		}

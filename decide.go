@@ -8,8 +8,8 @@ import (
 func (s *state) view(now int64) view {
 	v := view{
 		status: s.status(), spec: &s.spec, c: &s.c, p: &s.p, now: now, calls: s.calls,
-		held: s.queue.held(), inLine: s.queue.lanes.InLine(),
-		asked: len(s.queue.checks.of), ready: s.queue.checks.ready.Len(), barred: s.queue.waitingBlocked(), bars: s.queue.blocked, probed: s.probing.rounds > 0,
+		slotted: s.queue.slotted(), inLine: s.queue.lanes.InLine(),
+		prechecking: len(s.queue.checks.of), ready: s.queue.checks.ready.Len(), blocked: s.queue.waitingBlocked(), blockedAgents: s.queue.blocked, allProbed: s.probing.rounds > 0,
 	}
 	if b := s.current(); b != nil {
 		v.b, v.fresh = &b.BatchRow, s.queue.fresh(b)
@@ -37,26 +37,26 @@ func (v *view) deadline() int64 {
 
 // decision is what to do next.
 type decision struct {
-	do    nextKind
-	all   int   // of doStart: how many agents of any kind
-	ready int   // of them: those that hold no slot yet, and may start by their precheck
-	fresh int   // and those that hold no slot yet, whom nobody has looked at
-	wake  int64 // of doWait: when to look again; 0: only an input can help
-	gate  bool  // of doAsk: the gate is next
+	action actionKind
+	all    int   // of doStart: how many agents of any kind
+	ready  int   // of them: those that hold no slot yet, and may start by their precheck
+	fresh  int   // and those that hold no slot yet, whom nobody has looked at
+	wake   int64 // of doWait: when to look again; 0: only an input can help
+	gate   bool  // of doAsk: the gate is next
 }
 
-type nextKind uint8
+type actionKind uint8
 
 const (
-	doWait     nextKind = iota // nothing now
-	doSweep                    // end the agents that wait, since the plan ends
-	doOpen                     // begin the current batch
-	doStart                    // start agents
-	doSettle                   // all agents of the batch have ended: observe it, or close it
-	doClose                    // the batch was observed and passed
-	doNext                     // go on to the batch after a closed one
-	doComplete                 // the last batch is closed
-	doAsk                      // ask about the observed batch: its agents how they are, then its gate
+	actWait        actionKind = iota // nothing now
+	actSweep                         // end the agents that wait, since the plan ends
+	actOpenBatch                     // begin the current batch
+	actStart                         // start agents
+	actFinishBatch                   // all agents of the batch have ended: observe it, or close it
+	actCloseBatch                    // the batch was observed and passed
+	actNextBatch                     // go on to the batch after a closed one
+	actComplete                      // the last batch is closed
+	actAsk                           // ask about the observed batch: its agents how they are, then its gate
 )
 
 // decide says what to do next. It is pure, and costs as much for a million agents as for one.
@@ -64,7 +64,7 @@ func (v *view) decide() decision {
 	switch v.status {
 	case StatusCanceling, StatusRollingBack:
 		if v.p.Counts.Waiting > 0 && !v.c.Rollback.refusable() {
-			return decision{do: doSweep}
+			return decision{action: actSweep}
 		}
 		return decision{}
 	case StatusRunning, StatusPausing, StatusPaused:
@@ -73,7 +73,7 @@ func (v *view) decide() decision {
 	}
 	if v.b == nil {
 		if v.status == StatusRunning && v.p.Batch >= v.spec.Batches {
-			return decision{do: doComplete}
+			return decision{action: actComplete}
 		}
 		return decision{}
 	}
@@ -81,18 +81,18 @@ func (v *view) decide() decision {
 	case BatchPending:
 		return v.decideOpen()
 	case BatchRunning:
-		if settled(v.b) {
-			return decision{do: doSettle}
+		if allFinished(v.b) {
+			return decision{action: actFinishBatch}
 		}
 		return v.decideStart()
 	case BatchSoaking:
 		return v.decideClose()
 	default:
-		return decision{do: doNext}
+		return decision{action: actNextBatch}
 	}
 }
 
-func settled(b *BatchRow) bool { return b.Counts.Pending+b.Counts.Running+b.Counts.Waiting == 0 }
+func allFinished(b *BatchRow) bool { return b.Counts.Pending+b.Counts.Running+b.Counts.Waiting == 0 }
 
 func (v *view) decideOpen() decision {
 	for _, barrier := range openers {
@@ -104,17 +104,17 @@ func (v *view) decideOpen() decision {
 	if all == 0 {
 		return decision{wake: wake}
 	}
-	return decision{do: doOpen}
+	return decision{action: actOpenBatch}
 }
 
 func (v *view) decideStart() decision {
 	all, fresh, wake := v.admission()
-	held := min(all, v.held)
+	held := min(all, v.slotted)
 	fresh = min(fresh, all-held)
 	ready := min(fresh, v.ready)
-	fresh = min(max(fresh-v.asked, 0), v.fresh)
+	fresh = min(max(fresh-v.prechecking, 0), v.fresh)
 	if n := held + ready + fresh; n > 0 {
-		return decision{do: doStart, all: n, ready: ready, fresh: fresh}
+		return decision{action: actStart, all: n, ready: ready, fresh: fresh}
 	}
 	return decision{wake: earlier(wake, v.wake)}
 }
@@ -136,10 +136,10 @@ func (v *view) decideClose() decision {
 	wake := v.wake
 	for _, barrier := range closers {
 		if h, holds := barrier(v); holds {
-			return decision{do: doAsk, wake: earlier(wake, h.Until), gate: h.asksGate}
+			return decision{action: actAsk, wake: earlier(wake, h.Until), gate: h.asksGate}
 		}
 	}
-	return decision{do: doClose}
+	return decision{action: actCloseBatch}
 }
 
 func earlier(a, b int64) int64 {

@@ -87,7 +87,9 @@ func TestLimits(t *testing.T) {
 		{"reserve, one failed", func(v *view) { v.c.Policy.Reserve, v.b.Counts.Failed = true, 1 }, -1, 2, ReasonNone},
 		{"reserve, one failed and accepted", func(v *view) { v.c.Policy.Reserve, v.b.Counts.Failed, v.b.Accepted = true, 1, 1 }, -1, 3, ReasonNone},
 		{"budget", func(v *view) { v.inLine, v.fresh, v.c.Policy.Budget = 7, 0, Budget{"rack", 2} }, -1, 0, ReasonBudget},
-		{"budget, one of the lane is prechecked and ready", func(v *view) { v.inLine, v.fresh, v.asked, v.ready, v.c.Policy.Budget = 7, 0, 1, 1, Budget{"rack", 1} }, -1, 4, ReasonNone},
+		{"budget, one of the lane is prechecked and ready", func(v *view) {
+			v.inLine, v.fresh, v.prechecking, v.ready, v.c.Policy.Budget = 7, 0, 1, 1, Budget{"rack", 1}
+		}, -1, 4, ReasonNone},
 		{"budget, another lane has room", func(v *view) { v.inLine, v.c.Policy.Budget = 7, Budget{"rack", 2} }, -1, 4, ReasonNone},
 		{"reserve, all open", func(v *view) { v.c.Policy.Reserve, v.p.Open, v.b.Open = true, 3, 3 }, -1, 0, ReasonReserve},
 	} {
@@ -141,7 +143,7 @@ func TestBarriers(t *testing.T) {
 		}), closers, &block{Why: ReasonSoaking, Until: noon + 45e9, Text: "batch 0"}},
 		{"unhealthy", observing(func(v *view) { v.b.Unhealthy, v.now = 2, v.now+1e12 }), closers, &block{Why: ReasonSoaking, Text: "2 agents of batch 0 are unhealthy"}},
 		{"nobody was asked", observing(func(v *view) { v.calls.prober, v.now = true, v.now+1e12 }), closers, &block{Why: ReasonInquiry, Text: "asking the agents of the batch how they are"}},
-		{"all were asked", observing(func(v *view) { v.calls.prober, v.probed, v.now = true, true, v.now+1e12 }), closers, nil},
+		{"all were asked", observing(func(v *view) { v.calls.prober, v.allProbed, v.now = true, true, v.now+1e12 }), closers, nil},
 	} {
 		v := someView(c.change)
 		var got *block
@@ -160,25 +162,25 @@ func TestDecide(t *testing.T) {
 		change func(*view)
 		want   decision
 	}{
-		{"starts", func(*view) {}, decision{do: doStart, all: 4, fresh: 4}},
-		{"no more than there are", func(v *view) { v.b.Counts.Pending, v.fresh = 2, 2 }, decision{do: doStart, all: 2, fresh: 2}},
-		{"those that hold a slot go first", func(v *view) { v.held, v.p.Open = 3, 3 }, decision{do: doStart, all: 4, fresh: 1}},
-		{"held ones pass a full house", func(v *view) { v.held, v.p.Open = 3, 4 }, decision{do: doStart, all: 3}},
-		{"held ones do not pass a pause", func(v *view) { v.held, v.status, v.c.Paused = 3, StatusPaused, &Audit{} }, decision{}},
-		{"barred ones do not count", func(v *view) { v.b.Counts.Pending, v.barred, v.fresh = 2, 2, 0 }, decision{}},
+		{"starts", func(*view) {}, decision{action: actStart, all: 4, fresh: 4}},
+		{"no more than there are", func(v *view) { v.b.Counts.Pending, v.fresh = 2, 2 }, decision{action: actStart, all: 2, fresh: 2}},
+		{"those that hold a slot go first", func(v *view) { v.slotted, v.p.Open = 3, 3 }, decision{action: actStart, all: 4, fresh: 1}},
+		{"held ones pass a full house", func(v *view) { v.slotted, v.p.Open = 3, 4 }, decision{action: actStart, all: 3}},
+		{"held ones do not pass a pause", func(v *view) { v.slotted, v.status, v.c.Paused = 3, StatusPaused, &Audit{} }, decision{}},
+		{"barred ones do not count", func(v *view) { v.b.Counts.Pending, v.blocked, v.fresh = 2, 2, 0 }, decision{}},
 		{"those of full lanes do not count", func(v *view) { v.inLine, v.fresh = 10, 0 }, decision{}},
 		{"wakes for the next timer", func(v *view) { v.b.Counts, v.fresh = Counts{Waiting: 1}, 0; v.wake = noon + 5 }, decision{wake: noon + 5}},
-		{"opens", func(v *view) { v.b.Status = BatchPending }, decision{do: doOpen}},
+		{"opens", func(v *view) { v.b.Status = BatchPending }, decision{action: actOpenBatch}},
 		{"opens nothing that may not start", func(v *view) { v.b.Status, v.calls.draining = BatchPending, true }, decision{}},
-		{"settles", func(v *view) { v.b.Counts = Counts{Succeeded: 9, Failed: 1} }, decision{do: doSettle}},
-		{"settles while paused", func(v *view) { v.status, v.b.Counts = StatusPaused, Counts{Succeeded: 10} }, decision{do: doSettle}},
-		{"closes", func(v *view) { v.b.Status = BatchSoaking }, decision{do: doClose}},
-		{"goes on", func(v *view) { v.b.Status = BatchCompleted }, decision{do: doNext}},
-		{"completes", func(v *view) { v.b, v.p.Batch = nil, 2 }, decision{do: doComplete}},
+		{"settles", func(v *view) { v.b.Counts = Counts{Succeeded: 9, Failed: 1} }, decision{action: actFinishBatch}},
+		{"settles while paused", func(v *view) { v.status, v.b.Counts = StatusPaused, Counts{Succeeded: 10} }, decision{action: actFinishBatch}},
+		{"closes", func(v *view) { v.b.Status = BatchSoaking }, decision{action: actCloseBatch}},
+		{"goes on", func(v *view) { v.b.Status = BatchCompleted }, decision{action: actNextBatch}},
+		{"completes", func(v *view) { v.b, v.p.Batch = nil, 2 }, decision{action: actComplete}},
 		{"completes no paused plan", func(v *view) { v.b, v.p.Batch, v.status = nil, 2, StatusPaused }, decision{}},
-		{"sweeps", func(v *view) { v.status, v.p.Counts.Waiting = StatusCanceling, 1 }, decision{do: doSweep}},
+		{"sweeps", func(v *view) { v.status, v.p.Counts.Waiting = StatusCanceling, 1 }, decision{action: actSweep}},
 		{"drains", func(v *view) { v.status, v.p.Counts.Running = StatusCanceling, 1 }, decision{}},
-		{"sweeps before it is rolled back", func(v *view) { v.status, v.p.Counts.Waiting = StatusRollingBack, 1 }, decision{do: doSweep}},
+		{"sweeps before it is rolled back", func(v *view) { v.status, v.p.Counts.Waiting = StatusRollingBack, 1 }, decision{action: actSweep}},
 		{"has ended", func(v *view) { v.status = StatusCompleted }, decision{}},
 		{"is pending", func(v *view) { v.status = StatusPending }, decision{}},
 	} {

@@ -3,7 +3,7 @@ package ota
 import "slices"
 
 // handOut turns the committed starts into attempts, and the core's questions into asks.
-func (x *session) handOut() (again bool) {
+func (x *session) dispatch() (again bool) {
 	st := x.st
 	var like *Attempt
 	x.starts = slices.Grow(x.starts, len(st.change.starts))
@@ -19,7 +19,7 @@ func (x *session) handOut() (again bool) {
 		}
 		x.starts = append(x.starts, st.job(own, r))
 	}
-	x.settled = append(x.settled, st.change.settled...)
+	x.reportedCalls = append(x.reportedCalls, st.change.reportedCalls...)
 	for _, a := range st.asks {
 		a.attempt = st.attempt(st.rows.at(a.ordinal), a.task)
 		x.asks = append(x.asks, a)
@@ -27,7 +27,7 @@ func (x *session) handOut() (again bool) {
 	st.asks = st.asks[:0]
 	if st.asksGate {
 		st.asksGate = false
-		x.asks = append(x.asks, ask{kind: askGate, batch: st.p.Batch, settled: st.current().FinishedAt})
+		x.asks = append(x.asks, ask{kind: askGate, batch: st.p.Batch, finishedAt: st.current().FinishedAt})
 	}
 	for st.queue.inspect.Len() > 0 {
 		r := st.rows.at(st.queue.inspect.Pop())
@@ -35,19 +35,19 @@ func (x *session) handOut() (again bool) {
 		r.inspecting = true
 		x.asks = append(x.asks, ask{kind: askInspect, attempt: st.attempt(r, i), ordinal: r.Ordinal, task: i, number: r.State.task(i).Number})
 	}
-	if x.keepOut != nil {
+	if x.syncAbandoned != nil {
 		x.released = append(x.released, st.change.released...)
 	}
-	st.forget()
+	st.releaseRows()
 	again = st.change.again
 	fx := &st.change
-	*fx = change{step: fx.step + 1, log: fx.log, agents: fx.agents[:0], batches: fx.batches[:0], starts: fx.starts[:0], settled: fx.settled[:0]}
+	*fx = change{step: fx.step + 1, log: fx.log, agents: fx.agents[:0], batches: fx.batches[:0], starts: fx.starts[:0], reportedCalls: fx.reportedCalls[:0]}
 	fx.log.reset()
 	return again
 }
 
 // forget gives back rows and batches that are not needed any more.
-func (s *state) forget() {
+func (s *state) releaseRows() {
 	done := s.queue.next
 	if s.probing.active {
 		done = min(done, s.probing.next)

@@ -51,7 +51,7 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 		return nil, err
 	}
 	e.logCompanions()
-	e.lease.host, e.lease.begun = &e.host, e.opt.Clock.Now()
+	e.lease.host, e.lease.base = &e.host, e.opt.Clock.Now()
 	e.abandoned.host, e.abandoned.name = &e.host, instanceName(e.opt.Name, e.instance)
 	return e, nil
 }
@@ -66,7 +66,7 @@ func (e *Engine) Start(ctx context.Context, id string, by Request) (Plan, error)
 		return Plan{}, fmt.Errorf("ota: start plan %s: %w", id, err)
 	}
 	if row.Source != "" && statusOf(&row.Control, &row.Progress) == StatusPending {
-		if err := by.holds(&row); err != nil {
+		if err := by.checkGeneration(&row); err != nil {
 			return Plan{}, err
 		}
 		return e.startRollback(ctx, row, by)
@@ -157,15 +157,15 @@ func (e *Engine) apply(ctx context.Context, id string, verb Verb, by Request, f 
 }
 
 func (e *Engine) applyRow(ctx context.Context, id string, verb Verb, by Request, f func(*command) error) (PlanRow, error) {
-	return e.sayAs(ctx, id, &command{ctx: ctx, store: e.store, verb: verb, as: verb, by: by}, f)
+	return e.sayAs(ctx, id, &command{ctx: ctx, store: e.store, verb: verb, recordAs: verb, request: by}, f)
 }
 
 // sayAs is applyRow for a verb that is ready to be said.
 func (e *Engine) sayAs(ctx context.Context, id string, w *command, f func(*command) error) (PlanRow, error) {
 	var m mistakes
-	checkText(&m, "by.actor", w.by.Actor, maxText)
-	checkText(&m, "by.reason", w.by.Reason, maxText)
-	checkText(&m, "by.request", w.by.ID, maxText)
+	checkText(&m, "by.actor", w.request.Actor, maxText)
+	checkText(&m, "by.reason", w.request.Reason, maxText)
+	checkText(&m, "by.request", w.request.ID, maxText)
 	if err := m.result(); err != nil {
 		return PlanRow{}, err
 	}
@@ -182,10 +182,10 @@ func (e *Engine) sayTo(ctx context.Context, id string, w *command, f func(*comma
 		if !handled {
 			row, err = e.commitVerb(ctx, id, w, f)
 		}
-		if err == nil || w.by.Generation != 0 || !errors.Is(err, ErrConflict) {
+		if err == nil || w.request.Generation != 0 || !errors.Is(err, ErrConflict) {
 			return row, err
 		}
-		w.loose = true
+		w.inexact = true
 		if err := e.sleep(ctx, backoff(try, time.Millisecond, 100*time.Millisecond)); err != nil {
 			return PlanRow{}, err
 		}
@@ -218,15 +218,15 @@ func (e *Engine) logCompanions() {
 
 func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	id := row.ID
-	d := &driver{e: &e.host, office: e, id: id, ready: make(chan struct{}, 1), done: make(chan struct{}), session: e.newSession(id, row.Epoch)}
-	d.notice = notice{struck: row.Progress.LastBreach, status: row.Status}
+	d := &driver{host: &e.host, office: e, id: id, ready: make(chan struct{}, 1), done: make(chan struct{}), session: e.newSession(id, row.Epoch)}
+	d.notice = notice{lastBreach: row.Progress.LastBreach, status: row.Status}
 	d.base, d.endBase = context.WithCancelCause(context.WithoutCancel(ctx))
-	d.calls, d.endCalls = context.WithCancelCause(d.base)
-	d.pool = newPool(e.exec, e.opt.Clock, d.calls, d.wake, e.lease.ok)
+	d.callsContext, d.endCalls = context.WithCancelCause(d.base)
+	d.pool = newPool(e.exec, e.opt.Clock, d.callsContext, d.wake, e.lease.ok)
 	d.pool.onAbandoned = func(j job) { e.abandoned.add(abandonedCall{id, j.agent, j.ordinal}) }
 	d.pool.onReturned = d.lateReturn
 	d.pool.panicked = func(agent string, err error) { e.logPanic(d.base, err, "plan", id, "agent", agent) }
-	d.session.left, d.session.out = e.abandoned.ofPlan(id), d.pool.calls
+	d.session.blocked, d.session.callsInFlight = e.abandoned.ofPlan(id), d.pool.calls
 	d.session.calls.prober = e.with.Prober != nil
 	d.session.calls.prechecker = e.with.Prechecker != nil
 	d.session.calls.inspector = e.with.Inspector != nil
@@ -242,7 +242,7 @@ func (e *Engine) driver(id string) *driver {
 }
 
 // crowded reports whether this engine drives more plans than there are processors.
-func (e *Engine) crowded() bool {
+func (e *Engine) moreDriversThanCPUs() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.drivers) > runtime.GOMAXPROCS(0)
@@ -285,6 +285,6 @@ func (e *Engine) mayOwn(row *PlanRow, owners []string) bool {
 func (e *Engine) newSession(plan string, epoch uint64) *session {
 	x := newSession(e.store, plan, e.opt.Name, epoch)
 	x.instance, x.same = e.instance, e.opt.SameVersion
-	x.keepOut, x.readOut = e.abandoned.sync, e.callsOut
+	x.syncAbandoned, x.readBlocked = e.abandoned.sync, e.blockedElsewhere
 	return x
 }

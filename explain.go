@@ -43,7 +43,7 @@ func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 	}
 	v := view{
 		status: statusOf(&row.Control, &row.Progress), spec: &row.Spec, c: &row.Control, p: &row.Progress,
-		now: e.now().UnixNano(), probed: true, calls: callsView{source: true},
+		now: e.now().UnixNano(), allProbed: true, calls: callsView{source: true},
 	}
 	page, err := e.store.Batches(ctx, id, RowQuery{From: row.Progress.Batch, To: row.Progress.Batch + 1})
 	if err != nil {
@@ -51,13 +51,13 @@ func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 	}
 	if len(page.Items) > 0 {
 		v.b = &page.Items[0]
-		if v.bars, err = e.callsOut(ctx, id); err != nil {
+		if v.blockedAgents, err = e.blockedElsewhere(ctx, id); err != nil {
 			return Explanation{}, fmt.Errorf("ota: explain plan %s: %w", id, err)
 		}
-		v.bars = slices.DeleteFunc(v.bars, func(b blockedAgent) bool {
+		v.blockedAgents = slices.DeleteFunc(v.blockedAgents, func(b blockedAgent) bool {
 			return !b.pending || b.ordinal < v.b.First || b.ordinal >= v.b.First+v.b.Size
 		})
-		v.barred = len(v.bars)
+		v.blocked = len(v.blockedAgents)
 	}
 	x = v.explanation(id)
 	if b, first := e.unheard(ctx, &row, v.status, trouble); first {
@@ -95,7 +95,7 @@ func (e *Engine) askOwner(ctx context.Context, id string) (x Explanation, ok boo
 	reply := make(chan answer, 1)
 	look := func(x *session) {
 		if x.st == nil {
-			reply <- answer{trouble: cmp.Or(string(x.trouble), waits)}
+			reply <- answer{trouble: cmp.Or(string(x.refusal), waits)}
 			return
 		}
 		v := x.st.view(e.now().UnixNano())
@@ -161,7 +161,7 @@ func (v *view) explain() []Blocker {
 		add(ReasonEnded, 0, 0, v.status.String())
 		return out
 	}
-	if t := v.calls.trouble; t != "" {
+	if t := v.calls.refusal; t != "" {
 		add(ReasonStore, 0, VerbCancel, string(t))
 	}
 	for _, limit := range limits {
@@ -190,10 +190,10 @@ func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
 		list = closers
 	default:
 		list = nil
-		if v.barred > 0 {
-			add(ReasonAbandonedCall, 0, 0, fmt.Sprintf("%d agents of batch %d: %s", v.barred, v.b.Index, waitingBars(v.bars)))
+		if v.blocked > 0 {
+			add(ReasonAbandonedCall, 0, 0, fmt.Sprintf("%d agents of batch %d: %s", v.blocked, v.b.Index, waitingBars(v.blockedAgents)))
 		}
-		if n := v.asked - v.ready; n > 0 {
+		if n := v.prechecking - v.ready; n > 0 {
 			add(ReasonInquiry, 0, 0, fmt.Sprintf("asking %d agents of batch %d how they are", n, v.b.Index))
 		}
 		if n := v.b.Counts.Waiting; n > 0 {

@@ -36,7 +36,7 @@ func (s *state) foldOutcome(o *outcome) {
 	}
 	s.applyOutcome(r, o)
 	if o.abandoned {
-		s.tooManyAbandoned(o.at)
+		s.abandonedVerdict(o.at)
 	}
 }
 
@@ -57,14 +57,14 @@ func (s *state) applyOutcome(r *cachedRow, o *outcome) {
 	}
 	target := s.spec.target(&r.Agent, o.task)
 	o.version = s.same.as(o.version, target)
-	was := attemptsBefore{touched: r.is(AgentChanged), task: r.State.touched(o.task), partly: r.State.partly()}
+	was := attemptsBefore{changed: r.is(AgentChanged), taskChanged: r.State.touched(o.task), partly: r.State.partly()}
 	b := s.c.Policy.outcomeTable(o, t, target, was, jitter)
 	t.Why, t.Ended = b.why, o.at
 	if b.tried {
 		t.Tries++
 	}
-	if b.touched {
-		s.touch(r, o.task)
+	if b.changed {
+		s.markChanged(r, o.task)
 	}
 	s.keepMore(t, o, b, target)
 	s.setTask(r, o.task, b.status)
@@ -142,7 +142,7 @@ func (s *state) nextTask(r *cachedRow, task int) {
 	if !r.is(AgentChanged) {
 		s.setFlag(r, AgentAtTarget, true)
 		if s.c.Policy.Soak.None() { // else it may be found unhealthy, and be retried
-			s.done(r)
+			s.releaseClaim(r)
 		}
 	}
 }
@@ -162,7 +162,7 @@ func (s *state) endAgent(r *cachedRow, to TaskStatus, why Reason, at int64) {
 	}
 	s.setAgent(r, to)
 	if to == TaskSkipped || to == TaskCanceled {
-		s.done(r)
+		s.releaseClaim(r)
 	}
 }
 
@@ -200,7 +200,7 @@ func (s *state) recovered(r *cachedRow, now int64) {
 	}
 	s.setTask(r, i, TaskWaiting)
 	s.setAgent(r, TaskWaiting)
-	s.touch(r, i)
+	s.markChanged(r, i)
 	s.setFlag(r, AgentOpen, r.Batch == s.p.Batch)
 	t.Why, t.Ended = ReasonRepeat, now
 	s.taskEvent(EventTaskWaiting, r, i, ReasonRepeat, "")

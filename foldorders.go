@@ -63,29 +63,29 @@ func (s *state) foldAccept(o Order) (need, bool) {
 
 // foldRows carries an order out on the rows that the shell was asked for, chunk by chunk.
 func (s *state) foldRows(o Order, f func(*cachedRow)) (n need, done bool) {
-	if s.queue.given == nil {
-		return s.wanted(o), false
+	if s.queue.orderRows == nil {
+		return s.wantOrderRows(o), false
 	}
-	for _, r := range s.queue.given {
+	for _, r := range s.queue.orderRows {
 		if s.batch(r.Batch) == nil {
 			return need{kind: needBatch, from: r.Batch}, false
 		}
 	}
-	for _, r := range s.queue.given {
+	for _, r := range s.queue.orderRows {
 		f(r)
 	}
-	more := s.queue.more
+	more := s.queue.moreOrderRows
 	if len(o.Agents) > 0 {
 		s.p.OrderCursor += min(orderChunk, len(o.Agents)-s.p.OrderCursor)
 		more = s.p.OrderCursor < len(o.Agents)
-	} else if k := len(s.queue.given); k > 0 {
-		s.p.OrderCursor = s.queue.given[k-1].Ordinal + 1
+	} else if k := len(s.queue.orderRows); k > 0 {
+		s.p.OrderCursor = s.queue.orderRows[k-1].Ordinal + 1
 	}
-	s.queue.given = nil
+	s.queue.orderRows = nil
 	return need{}, !more
 }
 
-func (s *state) wanted(o Order) need {
+func (s *state) wantOrderRows(o Order) need {
 	if len(o.Agents) == 0 {
 		return need{kind: needFailed, from: s.p.OrderCursor, status: []TaskStatus{TaskFailed, TaskUnknown}}
 	}
@@ -93,12 +93,12 @@ func (s *state) wanted(o Order) need {
 }
 
 // give takes in rows that were asked for.
-func (s *state) give(rows []AgentRow, more bool) {
-	s.queue.given = make([]*cachedRow, len(rows))
+func (s *state) orderRowsLoaded(rows []AgentRow, more bool) {
+	s.queue.orderRows = make([]*cachedRow, len(rows))
 	for i := range rows {
-		s.queue.given[i] = s.rows.add(rows[i])
+		s.queue.orderRows[i] = s.rows.add(rows[i])
 	}
-	s.queue.more = more
+	s.queue.moreOrderRows = more
 }
 
 func (s *state) skip(r *cachedRow, o Order, now int64) {
@@ -118,7 +118,7 @@ func (s *state) skip(r *cachedRow, o Order, now int64) {
 			}
 		}
 		s.setAgent(r, TaskSkipped)
-		s.done(r)
+		s.releaseClaim(r)
 	case t.Status == TaskWaiting && t.Why != ReasonRepeat:
 		t.Ended = now
 		s.setTask(r, i, TaskFailed)

@@ -47,7 +47,7 @@ func (s *state) wantReports() need {
 }
 
 // foundReports takes in the rows that reported outcomes are about.
-func (s *state) foundReports(ids []string, rows []AgentRow) {
+func (s *state) reportRowsLoaded(ids []string, rows []AgentRow) {
 	ordinals := make(map[string]int, len(ids))
 	for _, id := range ids {
 		ordinals[id] = -1
@@ -72,7 +72,7 @@ func (s *state) foldReport(r *cachedRow, o *outcome) {
 			s.lateReport(o)
 		}
 		if o.task < r.State.tasks() && o.number <= r.State.task(o.task).Number {
-			s.change.settled = append(s.change.settled, o.key())
+			s.change.reportedCalls = append(s.change.reportedCalls, o.key())
 		}
 		return
 	}
@@ -89,7 +89,7 @@ func (s *state) foldReport(r *cachedRow, o *outcome) {
 		s.setFlag(r, AgentOpen, false)
 		s.requeue(r)
 	}
-	s.change.settled = append(s.change.settled, o.key())
+	s.change.reportedCalls = append(s.change.reportedCalls, o.key())
 }
 
 func (s *state) lateReport(o *outcome) {

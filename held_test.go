@@ -29,7 +29,7 @@ func TestOrdersFirstThenWhatIsHeld(t *testing.T) {
 		require.NoError(s, x.refresh(s.ctx))
 		o := call.outcome(time.Now())
 		o.reason = ReasonSucceeded
-		x.keepInput(input{outcomes: []outcome{o}})
+		x.addInput(input{outcomes: []outcome{o}})
 		require.True(s, turn(), "a chunk of the order is folded, the outcome is not")
 		require.Equal(s, TaskRunning, s.agent(id, call.agent).Status)
 		s.said(s.e.Annotate(s.ctx, id, map[string]string{"a": "b"}, nil, Request{})) // the next commit is refused

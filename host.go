@@ -23,11 +23,11 @@ type office interface {
 	// tend does what is due between the two plans of a rollback, from the side of either.
 	advanceRollback(ctx context.Context, id string) (counterpart, error)
 	// foldAlone records what happened to a plan that has no driver.
-	foldAlone(ctx context.Context, id string, in input, left []blockedAgent) error
+	foldWithoutDriver(ctx context.Context, id string, in input, left []blockedAgent) error
 	// driver returns the driver of a plan, or nil.
 	driver(id string) *driver
 	// crowded reports whether the engine drives more plans than there are processors.
-	crowded() bool
+	moreDriversThanCPUs() bool
 }
 
 func (h *host) now() time.Time { return h.opt.Clock.Now().UTC() }

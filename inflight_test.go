@@ -19,7 +19,7 @@ var places = []struct {
 	lost bool // it comes to nothing: the agent has to be called again
 }{
 	{"to be handed over", func(*flight) {}, false},
-	{"queued", func(s *flight) { s.pool.most = 0; s.push(0) }, false},
+	{"queued", func(s *flight) { s.pool.maxWorkers = 0; s.push(0) }, false},
 	{"out", func(s *flight) { s.push(1) }, false},
 	{"outcome in the pool", func(s *flight) { s.push(1); s.returns() }, false},
 	{"outcome held", func(s *flight) { s.push(1); s.returns(); s.fetch() }, false},
@@ -101,7 +101,7 @@ func (s *flight) abandon(why Reason) {
 
 func (s *flight) fetch() {
 	done, _ := s.pool.fetch(nil)
-	s.x.keepInput(input{outcomes: done})
+	s.x.addInput(input{outcomes: done})
 }
 
 // turn lets the session go as far as it can, as a driver does after an error: again.
@@ -144,7 +144,7 @@ func playInFlight(sc *scene, put func(*flight), lost bool, reload func(*flight) 
 	s.endCalls = endCalls
 	s.pool = newPool(exec, s.e.opt.Clock, calls, func() {}, func(time.Time) bool { return !s.leaseOut })
 	s.pool.onAbandoned, s.pool.onReturned = func(job) {}, func(outcome) {}
-	s.x.out = s.pool.calls
+	s.x.callsInFlight = s.pool.calls
 	s.turn()
 	require.Len(s, s.x.starts, 1)
 	epoch := s.x.epoch
@@ -178,7 +178,7 @@ func playInFlight(sc *scene, put func(*flight), lost bool, reload func(*flight) 
 // round is what a driver does in a turn.
 func (s *flight) round() {
 	done, lost := s.pool.fetch(nil)
-	s.x.keepInput(input{outcomes: done})
+	s.x.addInput(input{outcomes: done})
 	if lost {
 		s.x.drop()
 	}

@@ -35,7 +35,7 @@ func (s *state) probe(now int64) (n need, due int64) {
 		}
 		if r.State.Status == TaskSucceeded && !r.is(AgentReleased) {
 			i := r.State.tasks() - 1
-			s.asking(r, true)
+			s.setProbing(r, true)
 			s.asks = append(s.asks, ask{kind: askProbe, ordinal: r.Ordinal, task: i, number: r.State.task(i).Number})
 		}
 	}
@@ -49,7 +49,7 @@ func (s *state) probe(now int64) (n need, due int64) {
 }
 
 // asking keeps count of the agents about whose health a question is out.
-func (s *state) asking(r *cachedRow, on bool) {
+func (s *state) setProbing(r *cachedRow, on bool) {
 	switch {
 	case r.probing == on:
 		return
@@ -58,7 +58,7 @@ func (s *state) asking(r *cachedRow, on bool) {
 	default:
 		s.probing.out--
 	}
-	s.rows.asking(r, on)
+	s.rows.setProbing(r, on)
 }
 
 // foldHealth takes in reports and the answers of a Prober. It needs the rows of agents that are not in memory.
@@ -73,7 +73,7 @@ func (s *state) foldHealth() need {
 			return need{kind: needBatch, from: r.Batch}
 		}
 		if a.number == r.State.task(r.State.tasks()-1).Number { // it has not been tried again since
-			s.asking(r, false)
+			s.setProbing(r, false)
 			if a.known {
 				s.health(r, a.healthy, a.at, a.reason)
 			}
@@ -87,7 +87,7 @@ func (s *state) foldHealth() need {
 			return s.wantHealth()
 		}
 		if h.ordinal < 0 {
-			s.late(h.agent, h.healthy, "the plan has no such agent")
+			s.lateHealth(h.agent, h.healthy, "the plan has no such agent")
 		} else {
 			r := s.rows.at(h.ordinal)
 			if s.batch(r.Batch) == nil {
@@ -111,7 +111,7 @@ func (s *state) wantHealth() need {
 }
 
 // found takes in the rows that reports of health are about.
-func (s *state) found(ids []string, rows []AgentRow) {
+func (s *state) healthRowsLoaded(ids []string, rows []AgentRow) {
 	ordinals := make(map[string]int, len(rows))
 	for _, row := range rows {
 		s.rows.add(row)
@@ -134,14 +134,14 @@ func (s *state) found(ids []string, rows []AgentRow) {
 func (s *state) health(r *cachedRow, healthy bool, at int64, reason cleaned) {
 	b := s.batch(r.Batch)
 	switch {
-	case r.State.Status != TaskSucceeded, !judged(s.status()):
-		s.late(r.Agent.ID, healthy, reason)
+	case r.State.Status != TaskSucceeded, !canBreach(s.status()):
+		s.lateHealth(r.Agent.ID, healthy, reason)
 		return
 	case r.is(AgentReleased): // the plan has nothing to do with it any more
-		s.late(r.Agent.ID, healthy, reason)
+		s.lateHealth(r.Agent.ID, healthy, reason)
 		return
 	case at < r.State.task(r.State.tasks()-1).Ended, b.Status == BatchCompleted && at > nanos(b.ClosedAt) && !s.c.Policy.Soak.ToEnd:
-		s.late(r.Agent.ID, healthy, reason)
+		s.lateHealth(r.Agent.ID, healthy, reason)
 		return
 	}
 	was := r.is(AgentUnhealthy)
@@ -149,30 +149,30 @@ func (s *state) health(r *cachedRow, healthy bool, at int64, reason cleaned) {
 	case healthy && !was:
 	case healthy:
 		s.setFlag(r, AgentUnhealthy, false)
-		s.setSince(r, 0)
+		s.setUnhealthySince(r, 0)
 		b.HealthySince = stamp(at)
 		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: ReasonSucceeded, Text: string(reason)})
 	case s.c.Policy.Soak.Grace == 0, b.Status == BatchCompleted:
-		s.unhealthy(r, at, reason)
+		s.failUnhealthy(r, at, reason)
 	case !was:
 		s.setFlag(r, AgentUnhealthy, true)
-		s.setSince(r, at)
+		s.setUnhealthySince(r, at)
 		s.queue.timers.Push(queue.Timer{At: at + int64(s.c.Policy.Soak.Grace), Item: r.Ordinal, Kind: timerHealth})
 		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: ReasonUnhealthy, Text: string(reason)})
 	case at >= r.State.More.Unhealthy+int64(s.c.Policy.Soak.Grace):
-		s.unhealthy(r, at, reason)
+		s.failUnhealthy(r, at, reason)
 	}
 }
 
 // late tells of a healthy report only when it answers something; unhealthy ones are always told.
-func (s *state) late(agent string, healthy bool, reason cleaned) {
+func (s *state) lateHealth(agent string, healthy bool, reason cleaned) {
 	if healthy {
 		return
 	}
 	s.event(Event{Kind: EventLate, Batch: -1, Agent: agent, Reason: ReasonUnhealthy, Text: string(reason)})
 }
 
-func (s *state) setSince(r *cachedRow, at int64) {
+func (s *state) setUnhealthySince(r *cachedRow, at int64) {
 	more := AgentMore{}
 	if r.State.More != nil {
 		more = *r.State.More
@@ -187,21 +187,21 @@ func (s *state) setSince(r *cachedRow, at int64) {
 
 // unhealthyLongEnough fails an agent whose time to recover has passed.
 func (s *state) unhealthyLongEnough(r *cachedRow, now int64) {
-	if !r.is(AgentUnhealthy) || r.State.More == nil || !judged(s.status()) {
+	if !r.is(AgentUnhealthy) || r.State.More == nil || !canBreach(s.status()) {
 		return
 	}
 	if now >= r.State.More.Unhealthy+int64(s.c.Policy.Soak.Grace) {
-		s.unhealthy(r, now, cleanLine("unhealthy for "+s.c.Policy.Soak.Grace.String()))
+		s.failUnhealthy(r, now, cleanLine("unhealthy for "+s.c.Policy.Soak.Grace.String()))
 	}
 }
 
 // unhealthy fails an agent that had succeeded.
-func (s *state) unhealthy(r *cachedRow, at int64, reason cleaned) {
+func (s *state) failUnhealthy(r *cachedRow, at int64, reason cleaned) {
 	i := r.State.tasks() - 1
 	t := r.State.task(i)
 	t.Why, t.Ended = ReasonUnhealthy, at
 	t.More = &TaskMore{Error: string(reason)}
-	s.setSince(r, 0)
+	s.setUnhealthySince(r, 0)
 	s.setFlag(r, AgentUnhealthy, false)
 	s.setFlag(r, AgentAtTarget, false)
 	s.setTask(r, i, TaskFailed)
@@ -215,7 +215,7 @@ func (s *state) unhealthy(r *cachedRow, at int64, reason cleaned) {
 
 // foldDoubts leaves out the tasks of a rollback that were in flight when their plan was frozen and turned out untouched, and
 // with its last task the agent.
-func (s *state) foldDoubts(now int64) need {
+func (s *state) foldUnconfirmed(now int64) need {
 	if !s.calls.source || s.p.Confirmed >= s.spec.Unconfirmed {
 		return need{}
 	}
@@ -268,11 +268,11 @@ func (s *state) askGate(now time.Time) (due int64) {
 func (s *state) foldGates(now time.Time) {
 	for _, a := range s.in.gates {
 		b := s.batch(a.batch)
-		if b == nil || !b.FinishedAt.Equal(a.settled) {
+		if b == nil || !b.FinishedAt.Equal(a.finishedAt) {
 			continue // the batch has run again since: it is not the one that was asked about
 		}
 		s.gating = false
-		if b.Status != BatchSoaking || !judged(s.status()) {
+		if b.Status != BatchSoaking || !canBreach(s.status()) {
 			continue
 		}
 		b.Gate, b.GateAt = a.verdict, now

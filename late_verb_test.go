@@ -29,7 +29,7 @@ func TestNoVerbLandsAfterTheEnd(t *testing.T) {
 					require.NoError(s, stop())
 					before := s.plan(id)
 					require.Equal(s, StatusCompleted, before.Status)
-					w := &command{ctx: s.ctx, store: s.store, verb: VerbAnnotate, by: by, row: row, now: time.Now(), loose: loose}
+					w := &command{ctx: s.ctx, store: s.store, verb: VerbAnnotate, request: by, row: row, now: time.Now(), inexact: loose}
 					_, err = w.commit(say)
 					require.ErrorIs(s, err, ErrConflict)
 					require.Equal(s, before.Revision, s.plan(id).Revision)

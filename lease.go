@@ -12,7 +12,7 @@ import (
 // when it may no longer believe that.
 type lease struct {
 	host  *host
-	begun time.Time    // what until counts from, for good: calls that were left behind may have read it; its reading is monotonic
+	base  time.Time    // what until counts from, for good: calls that were left behind may have read it; its reading is monotonic
 	until atomic.Int64 // nanoseconds after begun; 0: no lease is needed
 
 	mu      sync.Mutex
@@ -22,7 +22,7 @@ type lease struct {
 }
 
 // hold makes sure that the lease is kept until release is called. It waits for the first renewal.
-func (l *lease) hold(ctx context.Context) (release func(), err error) {
+func (l *lease) acquire(ctx context.Context) (release func(), err error) {
 	store := l.host.with.Leaser
 	if store == nil {
 		return func() {}, nil
@@ -80,14 +80,14 @@ func (l *lease) renew(ctx context.Context, store Leaser) error {
 		return err
 	}
 	// Counted from before the call, and an eighth early: the store's lease can only run out later.
-	l.until.Store(int64(start.Sub(l.begun) + l.host.opt.Lease*7/8))
+	l.until.Store(int64(start.Sub(l.base) + l.host.opt.Lease*7/8))
 	return nil
 }
 
 // ok reports whether this engine may still believe, at a time that its clock has told, that it owns its plans.
 func (l *lease) ok(now time.Time) bool {
 	until := l.until.Load()
-	return until == 0 || int64(now.Sub(l.begun)) < until
+	return until == 0 || int64(now.Sub(l.base)) < until
 }
 
 func errOwned(row *PlanRow) error {

@@ -39,7 +39,7 @@ type allowance struct {
 var unlimited = allowance{All: math.MaxInt32, New: math.MaxInt32}
 
 // none is an answer that lets nothing start.
-func none(why Reason, verb Verb, text string) allowance {
+func blockedBy(why Reason, verb Verb, text string) allowance {
 	return allowance{Why: why, Verb: verb, Text: text}
 }
 
@@ -50,12 +50,12 @@ func slots(n int, why Reason) allowance {
 
 func operatorLimit(v *view) allowance {
 	if p := v.c.Paused; p != nil {
-		return none(ReasonPaused, VerbResume, by(*p))
+		return blockedBy(ReasonPaused, VerbResume, describeAudit(*p))
 	}
 	return unlimited
 }
 
-func by(s Audit) string {
+func describeAudit(s Audit) string {
 	text := "by " + s.Actor
 	if s.Actor == "" {
 		text = "by an operator"
@@ -68,7 +68,7 @@ func by(s Audit) string {
 
 func breachLimit(v *view) allowance {
 	if b := standing(v.c, v.p); b != nil {
-		r := none(ReasonBreached, VerbResume, b.String())
+		r := blockedBy(ReasonBreached, VerbResume, b.String())
 		r.With = decisions[b.Reason]
 		if v.spec.Source == "" && v.p.Changed > 0 {
 			r.With = strings.TrimPrefix(r.With+", or by rollback", ", ")
@@ -80,7 +80,7 @@ func breachLimit(v *view) allowance {
 
 func cancelLimit(v *view) allowance {
 	if v.c.Cancel != nil {
-		return none(ReasonCanceling, 0, by(v.c.Cancel.Audit))
+		return blockedBy(ReasonCanceling, 0, describeAudit(v.c.Cancel.Audit))
 	}
 	return unlimited
 }
@@ -90,36 +90,36 @@ func rollbackLimit(v *view) allowance {
 	case r == nil:
 		return unlimited
 	case !r.begun():
-		return none(ReasonFrozen, VerbRollback, "rollback plan "+r.ID)
+		return blockedBy(ReasonFrozen, VerbRollback, "rollback plan "+r.ID)
 	default:
-		return none(ReasonRollingBack, 0, "rollback plan "+r.ID)
+		return blockedBy(ReasonRollingBack, 0, "rollback plan "+r.ID)
 	}
 }
 
 func orderLimit(v *view) allowance {
 	if v.c.OrderCount > v.p.LastOrder {
-		return none(ReasonOrders, 0, "")
+		return blockedBy(ReasonOrders, 0, "")
 	}
 	return unlimited
 }
 
 func drainLimit(v *view) allowance {
 	if v.calls.draining {
-		return none(ReasonDraining, 0, "")
+		return blockedBy(ReasonDraining, 0, "")
 	}
 	return unlimited
 }
 
 func leaseLimit(v *view) allowance {
 	if v.calls.leaseOut {
-		return none(ReasonLease, 0, "")
+		return blockedBy(ReasonLease, 0, "")
 	}
 	return unlimited
 }
 
 func sourceLimit(v *view) allowance {
 	if v.spec.Source != "" && (!v.calls.source || v.p.Confirmed < v.spec.Unconfirmed) {
-		return none(ReasonSource, 0, "plan "+v.spec.Source)
+		return blockedBy(ReasonSource, 0, "plan "+v.spec.Source)
 	}
 	return unlimited
 }
@@ -133,7 +133,7 @@ func windowLimit(v *view) allowance {
 	if ok && at == v.now {
 		return unlimited
 	}
-	r := none(ReasonWindow, 0, unknownZones(windows))
+	r := blockedBy(ReasonWindow, 0, unknownZones(windows))
 	r.Until = at
 	return r
 }
@@ -190,22 +190,22 @@ func rateLimit(v *view) allowance {
 
 // view is what deciding looks at: counters, never the fleet. It is small, and made anew for every decision.
 type view struct {
-	status Status
-	spec   *PlanSpec
-	c      *Control
-	p      *Progress
-	b      *BatchRow // the current batch; nil when all are closed
-	now    int64
-	calls  callsView
-	held   int            // queued agents that hold a slot
-	fresh  int            // agents that need one, and may be looked at; 0 only when none could have one
-	inLine int            // agents whose lane has no room
-	asked  int            // agents that count as open because they are prechecked, those that are ready too
-	ready  int            // of asked: those that may be started
-	barred int            // pending agents that may not start yet, because a call for them is out
-	bars   []blockedAgent // those agents, and others
-	wake   int64          // when the next timer is due; 0: none
-	probed bool           // every agent of the batch was asked since it was settled
+	status        Status
+	spec          *PlanSpec
+	c             *Control
+	p             *Progress
+	b             *BatchRow // the current batch; nil when all are closed
+	now           int64
+	calls         callsView
+	slotted       int            // queued agents that hold a slot
+	fresh         int            // agents that need one, and may be looked at; 0 only when none could have one
+	inLine        int            // agents whose lane has no room
+	prechecking   int            // agents that count as open because they are prechecked, those that are ready too
+	ready         int            // of asked: those that may be started
+	blocked       int            // pending agents that may not start yet, because a call for them is out
+	blockedAgents []blockedAgent // those agents, and others
+	wake          int64          // when the next timer is due; 0: none
+	allProbed     bool           // every agent of the batch was asked since it was settled
 }
 
 // tolerance returns how many failures are tolerated, and how many count, in the scope of the threshold.

@@ -13,7 +13,7 @@ import (
 // were not committed are forgotten, too: the next state asks anew, and one that was committed after all would count twice.
 func (x *session) drop() {
 	if x.st != nil {
-		x.left, x.st, x.prefetch = x.st.queue.blocked, nil, nil
+		x.blocked, x.st, x.prefetch = x.st.queue.blocked, nil, nil
 		x.unacked.probes, x.unacked.gates, x.unacked.inspects, x.unacked.prechecks = nil, nil, nil, nil
 	}
 }
@@ -22,7 +22,7 @@ func (x *session) drop() {
 // has, and those whose outcome is held. A row that is running without one of them is repeated.
 func (x *session) inFlight() map[callKey]bool {
 	calls := map[callKey]bool{}
-	if x.out != nil && x.out(calls) {
+	if x.callsInFlight != nil && x.callsInFlight(calls) {
 		x.raise = true // a call may have been made, so the repeat needs an epoch of its own
 	}
 	for i := range x.starts {
@@ -61,8 +61,8 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	st.rows.bits = pageBitsOf(row.Control.Policy.Concurrency)
 	st.change.step = 1
 	st.change.log.reset()
-	st.queue.blocked = slices.Clone(x.left)
-	if err := x.lookOut(ctx); err != nil {
+	st.queue.blocked = slices.Clone(x.blocked)
+	if err := x.readBlockedElsewhere(ctx); err != nil {
 		return err
 	}
 	if err := x.loadBusy(ctx, st, calls, now); err != nil {
@@ -73,7 +73,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 		st.p.Owner, st.p.Instance = x.owner, x.instance
 		st.event(Event{Kind: EventOwned, Batch: -1, Number: int(st.epoch) + 1, Text: x.owner})
 	}
-	st.in.take(x.unacked)
+	st.in.add(x.unacked)
 	x.st, x.revision = st, row.Revision
 	return nil
 }

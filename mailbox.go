@@ -12,17 +12,17 @@ type mail struct {
 	input       input
 	commands    []commandMail
 	inspections []func(*session)
-	link        *counterpart
-	reports     []func(error) // called once what input holds is committed
+	counterpart *counterpart
+	onCommitted []func(error) // called once what input holds is committed
 
 	answered []askKey // questions whose answers input holds
 }
 
 // said is a verb on its way to the owner.
 type commandMail struct {
-	w     *command
-	f     func(*command) error
-	reply chan<- answer
+	command *command
+	apply   func(*command) error
+	reply   chan<- answer
 }
 
 type answer struct {
@@ -45,7 +45,7 @@ func (d *driver) post(f func(*mail)) bool {
 // sayAll carries out verbs on their way to the plan.
 func (d *driver) applyMail(ctx context.Context, now time.Time, all []commandMail) {
 	for _, s := range all {
-		row, err := d.session.apply(ctx, now, s.w, s.f)
+		row, err := d.session.apply(ctx, now, s.command, s.apply)
 		s.reply <- answer{row: row, err: err}
 	}
 }
@@ -139,7 +139,7 @@ func (e *host) readInbox(ctx context.Context, id string, after uint64) (in input
 // counterpart is what the driver of a rollback plan knows of its source.
 type counterpart struct {
 	drained   bool           // nothing of the source is in flight or waits
-	trouble   cleaned        // why the Store will not let the rollback go on; empty when it does
+	refusal   cleaned        // why the Store will not let the rollback go on; empty when it does
 	untouched []unconfirmed  // doubtful tasks of the rollback that turned out untouched
-	out       []blockedAgent // agents of the rollback for which a call of another plan is out; known once it is drained
+	blocked   []blockedAgent // agents of the rollback for which a call of another plan is out; known once it is drained
 }

@@ -29,15 +29,15 @@ type transition struct {
 	why      Reason
 	due      int64 // of a task that waits
 	tried    bool  // it cost a try
-	touched  bool  // the agent may have been changed
+	changed  bool  // the agent may have been changed
 	freeSlot bool  // while it waits, it holds no slot
 }
 
 // past is what is known of an agent before an outcome of one of its tasks.
 type attemptsBefore struct {
-	touched bool // it may have been changed already
-	task    bool // by this task
-	partly  bool // a task of it is done
+	changed     bool // it may have been changed already
+	taskChanged bool // by this task
+	partly      bool // a task of it is done
 }
 
 // becomes is the table: outcome × tries → what becomes of the task.
@@ -46,43 +46,43 @@ func (p *Policy) outcomeTable(o *outcome, t *TaskState, target string, was attem
 	switch o.reason {
 	case ReasonSucceeded:
 		if o.version != "" && string(o.version) != target {
-			return transition{status: TaskFailed, why: ReasonWrongVersion, touched: true}
+			return transition{status: TaskFailed, why: ReasonWrongVersion, changed: true}
 		}
-		if sure && !was.task {
+		if sure && !was.taskChanged {
 			return transition{status: TaskSucceeded, why: ReasonAtTarget}
 		}
-		return transition{status: TaskSucceeded, why: ReasonSucceeded, touched: true}
+		return transition{status: TaskSucceeded, why: ReasonSucceeded, changed: true}
 	case ReasonError, ReasonTimeout:
 		if int(t.Tries) < p.Retry.Max {
 			wait := p.Retry.wait(int(t.Tries), jitter)
-			return transition{status: TaskWaiting, why: o.reason, due: o.at + int64(wait), tried: true, touched: !sure}
+			return transition{status: TaskWaiting, why: o.reason, due: o.at + int64(wait), tried: true, changed: !sure}
 		}
-		return transition{status: TaskFailed, why: o.reason, touched: !sure}
+		return transition{status: TaskFailed, why: o.reason, changed: !sure}
 	case ReasonUnreachable, ReasonThrottled:
-		was.touched, was.task = was.touched || o.repeat, was.task || o.repeat
-		return p.away(o, t, was, jitter)
+		was.changed, was.taskChanged = was.changed || o.repeat, was.taskChanged || o.repeat
+		return p.unreachableOutcome(o, t, was, jitter)
 	case ReasonBlocked:
 		return transition{status: TaskSkipped, why: o.reason}
 	case ReasonInterrupted:
-		return transition{status: TaskUnknown, why: ReasonInterrupted, touched: true}
+		return transition{status: TaskUnknown, why: ReasonInterrupted, changed: true}
 	default: // permanent, rejected, panic, abandoned
-		return transition{status: TaskFailed, why: o.reason, touched: !sure}
+		return transition{status: TaskFailed, why: o.reason, changed: !sure}
 	}
 }
 
 // away is the part of the table for an agent that did not answer. It is given up only by such an answer, never by a timer: so a
 // plan that was paused over a weekend fails nobody.
-func (p *Policy) away(o *outcome, t *TaskState, was attemptsBefore, jitter uint64) transition {
+func (p *Policy) unreachableOutcome(o *outcome, t *TaskState, was attemptsBefore, jitter uint64) transition {
 	since := o.at
 	if t.More != nil && t.More.UnreachableSince != 0 {
 		since = t.More.UnreachableSince
 	}
 	absent := time.Duration(o.at - since)
 	if p.UnreachableTimeout != NoTimeout && absent >= p.UnreachableTimeout {
-		if p.OnUnreachable == UnreachableSkipped && !was.touched {
+		if p.OnUnreachable == UnreachableSkipped && !was.changed {
 			return transition{status: TaskSkipped, why: o.reason}
 		}
-		return transition{status: TaskFailed, why: o.reason, touched: was.task}
+		return transition{status: TaskFailed, why: o.reason, changed: was.taskChanged}
 	}
 	wait := o.after
 	if wait == 0 {
@@ -91,7 +91,7 @@ func (p *Policy) away(o *outcome, t *TaskState, was attemptsBefore, jitter uint6
 	}
 	return transition{
 		status: TaskWaiting, why: o.reason, due: o.at + int64(wait),
-		touched: was.task, freeSlot: !was.touched && !was.partly,
+		changed: was.taskChanged, freeSlot: !was.changed && !was.partly,
 	}
 }
 

@@ -105,13 +105,13 @@ func (q *queues) fresh(b *batch) int {
 }
 
 // held is how many queued agents hold a slot already.
-func (q *queues) held() int { return q.repeats.Len() + q.partly.Len() + q.retries.Len() }
+func (q *queues) slotted() int { return q.repeats.Len() + q.partly.Len() + q.retries.Len() }
 
 // enterBatch builds the queues of the current batch from the rows at hand.
 func (s *state) enterBatch() {
 	q := &s.queue
 	q.timers.DeleteFunc(func(t queue.Timer) bool { return t.Kind != timerHealth })
-	*q = queues{blocked: q.blocked, timers: q.timers, given: q.given, more: q.more, lanes: newLanes(s.c.Policy.Budget)}
+	*q = queues{blocked: q.blocked, timers: q.timers, orderRows: q.orderRows, moreOrderRows: q.moreOrderRows, lanes: newLanes(s.c.Policy.Budget)}
 	for i := range q.blocked {
 		q.blocked[i].pending = false
 	}

@@ -44,9 +44,9 @@ func TestAStaleTimerReleasesNobody(t *testing.T) {
 	s.queue.timers.Push(queue.Timer{At: 10, Kind: timerAttempt})
 	s.queue.timers.Push(queue.Timer{At: 20, Kind: timerAttempt})
 	require.Zero(t, s.foldTimers(15))
-	require.Zero(t, s.queue.back.Len()+s.queue.held())
+	require.Zero(t, s.queue.back.Len()+s.queue.slotted())
 	require.Zero(t, s.foldTimers(20))
-	require.Equal(t, 1, s.queue.back.Len()+s.queue.held())
+	require.Equal(t, 1, s.queue.back.Len()+s.queue.slotted())
 }
 
 // An agent that was skipped after its wait was over, but before the plan could start it again, stays as it is.

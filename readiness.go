@@ -29,7 +29,7 @@ func (e *Engine) Precheck(ctx context.Context, id string, by Request) (Plan, err
 		return Plan{}, fmt.Errorf("ota: precheck plan %s: %w", id, err)
 	}
 	r.found.Actor = by.Actor
-	w := &command{ctx: ctx, store: e.store, verb: VerbAnnotate, by: by}
+	w := &command{ctx: ctx, store: e.store, verb: VerbAnnotate, request: by}
 	row, err = e.sayAs(ctx, id, w, func(w *command) error { return w.found(r.found) })
 	if err != nil {
 		return Plan{}, err
@@ -40,7 +40,7 @@ func (e *Engine) Precheck(ctx context.Context, id string, by Request) (Plan, err
 // found keeps what was found, as an annotation is kept: in any status.
 func (w *command) found(found Readiness) error {
 	w.c.Readiness = &found
-	w.events = append(w.events, Event{Kind: EventPrechecked, Batch: -1, Number: found.Blocked + found.Unreachable, Actor: w.by.Actor, Text: found.String()})
+	w.events = append(w.events, Event{Kind: EventPrechecked, Batch: -1, Number: found.Blocked + found.Unreachable, Actor: w.request.Actor, Text: found.String()})
 	return nil
 }
 

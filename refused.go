@@ -27,9 +27,9 @@ func (x *session) giveUp(err error) {
 
 // refusals is what a driver remembers of what the Store has refused for good.
 type refusals struct {
-	inARow int
-	until  time.Time // when to ask something again
-	told   cleaned   // what was logged last
+	consecutive int
+	until       time.Time // when to ask something again
+	logged      cleaned   // what was logged last
 }
 
 // refusalMemory is how long a refusal counts as one of a row: a question that is asked again at once is refused again.
@@ -38,31 +38,31 @@ const refusalMemory = time.Minute
 // refused goes on after the Store has refused a commit for good, and says when.
 func (d *driver) refused(ctx context.Context, now time.Time, err error) (wake time.Time) {
 	r := &d.refusals
-	if why := d.session.trouble; why != r.told {
-		r.told = why
-		d.e.opt.Logger.ErrorContext(ctx, "store refuses for good what the plan writes", "plan", d.id, "error", err)
+	if why := d.session.refusal; why != r.logged {
+		r.logged = why
+		d.host.opt.Logger.ErrorContext(ctx, "store refuses for good what the plan writes", "plan", d.id, "error", err)
 	}
-	r.inARow++
+	r.consecutive++
 	d.session.giveUp(err)
 	d.abandon(now) // calls that do not return are left behind meanwhile
-	r.until = now.Add(backoff(r.inARow-1, 10*time.Millisecond, 30*time.Second))
-	if d.free.Before(r.until) {
-		d.free = r.until // agents are released by a turn that is taken
+	r.until = now.Add(backoff(r.consecutive-1, 10*time.Millisecond, 30*time.Second))
+	if d.nextRelease.Before(r.until) {
+		d.nextRelease = r.until // agents are released by a turn that is taken
 	}
 	return r.until
 }
 
 // later is when to try again what the Store did not take.
-func (d *driver) later(now time.Time) time.Time {
+func (d *driver) retryLater(now time.Time) time.Time {
 	d.abandon(now) // calls that do not return wait for no Store
-	d.fail++
-	return now.Add(backoff(d.fail-1, 50*time.Millisecond, 5*time.Second))
+	d.storeErrors++
+	return now.Add(backoff(d.storeErrors-1, 50*time.Millisecond, 5*time.Second))
 }
 
 // taken takes in that the Store has taken a commit, or answered.
-func (d *driver) taken(now time.Time) {
-	d.fail = 0
-	if r := &d.refusals; r.inARow > 0 && now.Sub(r.until) > refusalMemory {
+func (d *driver) storeAnswered(now time.Time) {
+	d.storeErrors = 0
+	if r := &d.refusals; r.consecutive > 0 && now.Sub(r.until) > refusalMemory {
 		*r = refusals{}
 	}
 }

@@ -10,21 +10,21 @@ import (
 // first: a crash in between leaves them claimed until the plan ends, and never frees one too early.
 func (d *driver) release(now time.Time, all bool) {
 	n := len(d.session.released)
-	if n == 0 || !all && n < orderChunk && now.Before(d.free) {
+	if n == 0 || !all && n < orderChunk && now.Before(d.nextRelease) {
 		return
 	}
-	d.free = now.Add(releaseEvery)
-	ctx, cancel := context.WithTimeout(context.Background(), d.e.opt.Lease)
+	d.nextRelease = now.Add(releaseEvery)
+	ctx, cancel := context.WithTimeout(context.Background(), d.host.opt.Lease)
 	defer cancel()
-	d.e.release(ctx, d.session)
+	d.host.release(ctx, d.session)
 }
 
 // releases is when agents are to be released next, zero when there are none.
-func (d *driver) releases() time.Time {
+func (d *driver) releaseDue() time.Time {
 	if len(d.session.released) == 0 {
 		return time.Time{}
 	}
-	return d.free
+	return d.nextRelease
 }
 
 // releaseEvery is how long agents are collected for one Release at most, unless there are many.

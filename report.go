@@ -86,7 +86,7 @@ func (e *Engine) reportOutcomes(ctx context.Context, id string, reports []Outcom
 		}
 		done, err := e.reportToOwner(ctx, id, in)
 		if !done {
-			err = e.foldAlone(ctx, id, in, nil)
+			err = e.foldWithoutDriver(ctx, id, in, nil)
 		}
 		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrFenced) {
 			return err
@@ -211,7 +211,7 @@ func (e *Engine) ReportHealth(ctx context.Context, id string, reports []HealthRe
 	if done, err := e.reportToOwner(ctx, id, input{health: e.healthInput(reports)}); done {
 		return err
 	}
-	err := e.foldAlone(ctx, id, input{health: e.healthInput(reports)}, nil)
+	err := e.foldWithoutDriver(ctx, id, input{health: e.healthInput(reports)}, nil)
 	if errors.Is(err, ErrConflict) {
 		return e.postReports(ctx, id, reports)
 	}
@@ -241,8 +241,8 @@ func (e *Engine) reportToOwner(ctx context.Context, id string, in input) (done b
 	}
 	reply := make(chan error, 1)
 	posted := d.post(func(m *mail) {
-		m.input.take(in)
-		m.reports = append(m.reports, func(err error) { reply <- err })
+		m.input.add(in)
+		m.onCommitted = append(m.onCommitted, func(err error) { reply <- err })
 	})
 	if !posted {
 		return false, nil

@@ -8,39 +8,39 @@ import (
 // Decision is how Resume answers a breach. The zero value is no decision: it suffices when no threshold is exceeded and no limit
 // of time has passed any more, and for all other breaches.
 type Decision struct {
-	kind      decisionKind
+	kind      answerKind
 	failed    int
 	threshold float64
 }
 
-type decisionKind uint8
+type answerKind uint8
 
 const (
-	decideNothing decisionKind = iota
-	decideAccept
-	decideRaise
-	decideRetry
+	answerNone answerKind = iota
+	answerAccept
+	answerRaise
+	answerRetry
 )
 
 // Accept accepts the failures there are: failed is the count of the whole plan that the caller has seen. When more have failed by now, Resume
 // is refused with the new count. As many agents as the threshold tolerates may then fail on top of them. Accept also lifts a
 // limit of time that has passed, and lets the batch pass whose gate has paused the plan, whatever the count.
-func Accept(failed int) Decision { return Decision{kind: decideAccept, failed: failed} }
+func Accept(failed int) Decision { return Decision{kind: answerAccept, failed: failed} }
 
 // Raise edits the plan's failure threshold. Resume is refused when what failed exceeds the new one too.
-func Raise(threshold float64) Decision { return Decision{kind: decideRaise, threshold: threshold} }
+func Raise(threshold float64) Decision { return Decision{kind: answerRaise, threshold: threshold} }
 
 // RetryFailed puts every failed agent of the plan back, those whose failure was accepted earlier too, to be upgraded again before
 // anything else goes on. It does not answer a limit of time that has passed.
-func RetryFailed() Decision { return Decision{kind: decideRetry} }
+func RetryFailed() Decision { return Decision{kind: answerRetry} }
 
 func (d Decision) String() string {
 	switch d.kind {
-	case decideAccept:
+	case answerAccept:
 		return "accept " + strconv.Itoa(d.failed)
-	case decideRaise:
+	case answerRaise:
 		return "raise the threshold to " + strconv.FormatFloat(d.threshold, 'g', -1, 64)
-	case decideRetry:
+	case answerRetry:
 		return "retry the failed"
 	default:
 		return ""
@@ -58,7 +58,7 @@ func (w *command) resume(d Decision) error {
 	if w.frozen() {
 		return w.refuse("rollback plan " + w.c.Rollback.ID + " exists; cancel it first")
 	}
-	if d.kind == decideRaise {
+	if d.kind == answerRaise {
 		if err := w.raise(d.threshold); err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (w *command) resume(d Decision) error {
 	if since := pausedSince(&w.c, &w.row.Progress); !since.IsZero() {
 		w.c.PausedFor += max(0, w.now.Sub(since))
 	}
-	w.exact = w.c.AnsweredBreach < w.row.Progress.LastBreach || d.kind == decideAccept
+	w.exact = w.c.AnsweredBreach < w.row.Progress.LastBreach || d.kind == answerAccept
 	w.c.AnsweredBreach, w.c.Paused = w.row.Progress.LastBreach, nil
 	w.event(Event{Kind: EventResumed, Batch: -1, Text: d.String()})
 	return nil
@@ -108,15 +108,15 @@ func (w *command) answer(d Decision) error {
 		}
 		if over {
 			exceeded = append(exceeded, b.Batch)
-			if d.kind == decideNothing || d.kind == decideRaise || d.kind == decideAccept && p.Counts.Bad() > d.failed {
+			if d.kind == answerNone || d.kind == answerRaise || d.kind == answerAccept && p.Counts.Bad() > d.failed {
 				return &BreachError{Plan: w.row.ID, Breach: b, Failed: p.Counts.Bad()}
 			}
 		}
 	}
 	switch {
-	case d.kind == decideRetry && p.Counts.Bad() > 0:
+	case d.kind == answerRetry && p.Counts.Bad() > 0:
 		w.order(OrderRetry, nil, nil)
-	case d.kind == decideAccept && len(exceeded) > 0:
+	case d.kind == answerAccept && len(exceeded) > 0:
 		w.order(OrderAccept, nil, exceeded)
 	}
 	return nil
@@ -125,7 +125,7 @@ func (w *command) answer(d Decision) error {
 // answerOther answers a breach that is no matter of counting: a limit of time needs Edit or Accept, which lifts it; a gate
 // is asked again unless Accept passes it; the others need nothing.
 func (w *command) answerOther(d Decision, b Breach) error {
-	accept := d.kind == decideAccept
+	accept := d.kind == answerAccept
 	c := w.c
 	c.PausedFor += max(0, w.now.Sub(pausedSince(&w.row.Control, &w.row.Progress)))
 	switch b.Reason {

@@ -185,7 +185,7 @@ func notItsRollback(row *PlanRow) error {
 
 // mayStart checks that a pending rollback plan can be started, and takes its agents over from its source.
 func (e *Engine) mayStart(ctx context.Context, row *PlanRow, by Request) error {
-	w := &command{ctx: ctx, store: e.store, verb: VerbStart, by: by, row: *row, now: e.now(), c: row.Control}
+	w := &command{ctx: ctx, store: e.store, verb: VerbStart, request: by, row: *row, now: e.now(), c: row.Control}
 	if err := w.start(); err != nil {
 		return err
 	}
@@ -290,7 +290,7 @@ func (e *Engine) rollbackOff(ctx context.Context, source, id, why string) error 
 		}
 		w.callOff(why)
 		if w.row.Progress.End == StatusUnknown && w.c.Cancel == nil && w.c.Paused == nil {
-			s := w.stamp()
+			s := w.audit()
 			w.c.Paused = &s
 		}
 		return nil

@@ -78,7 +78,7 @@ func (u *rollbackBuilder) findOut() error {
 	for _, agent := range u.e.abandoned.agents(u.source.ID, false) {
 		u.out[agent] = true
 	}
-	others, err := u.e.callsOut(u.ctx, u.source.ID)
+	others, err := u.e.blockedElsewhere(u.ctx, u.source.ID)
 	for _, b := range others {
 		u.out[b.agent] = true
 	}

@@ -113,7 +113,7 @@ func (e *Engine) advanceRollbackPlan(ctx context.Context, row *PlanRow) (counter
 	if !st.drained {
 		return st, nil
 	}
-	if st.out, err = e.callsOut(ctx, row.ID); err != nil { // after the source drained, so that none comes later
+	if st.blocked, err = e.blockedElsewhere(ctx, row.ID); err != nil { // after the source drained, so that none comes later
 		return counterpart{}, err
 	}
 	if row.Progress.Confirmed >= row.Spec.Unconfirmed {

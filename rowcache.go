@@ -31,11 +31,11 @@ type cachedRow struct {
 }
 
 type page struct {
-	first int
-	rows  []cachedRow
-	read  []AgentRow // as the Store gave them; what rows point to
-	busy  int        // rows that are running or waiting
-	asked int        // rows about whose health a question is out
+	first   int
+	rows    []cachedRow
+	stored  []AgentRow // as the Store gave them; what rows point to
+	busy    int        // rows that are running or waiting
+	probing int        // rows about whose health a question is out
 }
 
 // rowCache are the rows in memory: whole pages, and single rows that were loaded by their IDs or after a crash.
@@ -92,13 +92,13 @@ func (rs *rowCache) retire() {
 // buffer is room for the rows of a page to be read: that of a page that is not needed any more, or none. It is given away once.
 func (rs *rowCache) buffer() (room []AgentRow) {
 	for _, p := range rs.spare {
-		if p.read != nil {
-			room, p.read = p.read[:0], nil
+		if p.stored != nil {
+			room, p.stored = p.stored[:0], nil
 			return room
 		}
 	}
 	if p := usedPages[rs.bits].Get(); p != nil {
-		room, p.read = p.read[:0], nil
+		room, p.stored = p.stored[:0], nil
 		rs.spare = append(rs.spare, p)
 	}
 	return room
@@ -113,7 +113,7 @@ func (rs *rowCache) addPage(rows []AgentRow) {
 	if n := len(rs.spare); n > 0 {
 		p, rs.spare = rs.spare[n-1], rs.spare[:n-1]
 	}
-	*p = page{first: rows[0].Ordinal, rows: p.rows[:0], read: rows}
+	*p = page{first: rows[0].Ordinal, rows: p.rows[:0], stored: rows}
 	if cap(p.rows) < len(rows) {
 		p.rows = make([]cachedRow, 0, len(rows))
 	}
@@ -128,7 +128,7 @@ func (rs *rowCache) addPage(rows []AgentRow) {
 			p.busy++
 		}
 		if r.probing {
-			p.asked++
+			p.probing++
 		}
 		p.rows = append(p.rows, r)
 	}
@@ -152,7 +152,7 @@ func (rs *rowCache) add(row AgentRow) *cachedRow {
 }
 
 // moved keeps count of a page's busy rows.
-func (rs *rowCache) moved(r *cachedRow, was, is bool) {
+func (rs *rowCache) countBusy(r *cachedRow, was, is bool) {
 	if r.page == nil || was == is {
 		return
 	}
@@ -167,7 +167,7 @@ func (rs *rowCache) moved(r *cachedRow, was, is bool) {
 }
 
 // asking keeps a row in memory while a question about its health is out.
-func (rs *rowCache) asking(r *cachedRow, on bool) {
+func (rs *rowCache) setProbing(r *cachedRow, on bool) {
 	if r.probing == on {
 		return
 	}
@@ -176,11 +176,11 @@ func (rs *rowCache) asking(r *cachedRow, on bool) {
 		return
 	}
 	if on {
-		r.page.asked++
+		r.page.probing++
 		return
 	}
-	r.page.asked--
-	if r.page.asked == 0 {
+	r.page.probing--
+	if r.page.probing == 0 {
 		rs.idle = append(rs.idle, r.page)
 	}
 }
@@ -207,7 +207,7 @@ func (rs *rowCache) sweep(done int) {
 }
 
 func (rs *rowCache) drop(p *page, done int) {
-	if p.busy+p.asked > 0 || p.first+len(p.rows) > done || rs.pages[p.first>>rs.bits] != p {
+	if p.busy+p.probing > 0 || p.first+len(p.rows) > done || rs.pages[p.first>>rs.bits] != p {
 		return
 	}
 	delete(rs.pages, p.first>>rs.bits)

@@ -21,16 +21,16 @@ type session struct {
 	instance string // what no other engine has, even of that name
 	same     sameness
 
-	st     *state // nil: to be loaded
-	raise  bool   // the next load takes the ownership, under a new epoch
-	epoch  uint64 // the newest of which this session has known; a higher one that is not its own fences it off
-	loaded bool
-	left   []blockedAgent
-	calls  callsView
+	st      *state // nil: to be loaded
+	raise   bool   // the next load takes the ownership, under a new epoch
+	epoch   uint64 // the newest of which this session has known; a higher one that is not its own fences it off
+	loaded  bool
+	blocked []blockedAgent
+	calls   callsView
 
-	elsewhere []blockedAgent                                        // agents for which a call of another plan or engine is out
-	keepOut   func(context.Context, string) error                   // makes the Store keep the agents whose calls are out; nil: there are none
-	readOut   func(context.Context, string) ([]blockedAgent, error) // reads elsewhere; nil: there are none
+	blockedElsewhere []blockedAgent                                        // agents for which a call of another plan or engine is out
+	syncAbandoned    func(context.Context, string) error                   // makes the Store keep the agents whose calls are out; nil: there are none
+	readBlocked      func(context.Context, string) ([]blockedAgent, error) // reads elsewhere; nil: there are none
 
 	untouched []unconfirmed // of a rollback: tasks that turned out not to be needed
 
@@ -39,18 +39,18 @@ type session struct {
 
 	// out adds the calls of this plan that the shell answers for: each will come back as an outcome, or makes lost true, which
 	// says that a call came to nothing since the last time. Nil: the shell makes no calls. Nothing else knows which calls are out.
-	out     func(calls map[callKey]bool) (lost bool)
-	trouble cleaned // why the Store refused the last commit for good; empty when it did not
+	callsInFlight func(calls map[callKey]bool) (lost bool)
+	refusal       cleaned // why the Store refused the last commit for good; empty when it did not
 
-	revision  uint64 // the newest this session has seen
-	unacked   input  // not acknowledged by a commit yet
-	committed bool   // something was committed since the shell last looked
-	starts    []job
-	settled   []callKey
-	asks      []ask
-	released  []string   // agents whose claims are to be released
-	agents    []AgentRow // reused
-	batches   []BatchRow
+	revision      uint64 // the newest this session has seen
+	unacked       input  // not acknowledged by a commit yet
+	committed     bool   // something was committed since the shell last looked
+	starts        []job
+	reportedCalls []callKey
+	asks          []ask
+	released      []string   // agents whose claims are to be released
+	agents        []AgentRow // reused
+	batches       []BatchRow
 }
 
 // newSession begins a session of a plan that may be taken over as it is: at that epoch, and at none that came after it.
@@ -62,7 +62,7 @@ func newSession(store Store, plan, owner string, epoch uint64) *session {
 // asks, all of it committed. It returns when to come back without an input (zero: only an input can help), and whether to come back at
 // once. After an error nothing is lost: what was given is held, and the next turn begins by loading.
 func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.Time, again bool, err error) {
-	x.keepInput(in)
+	x.addInput(in)
 	for range maxRefusals {
 		if x.st == nil {
 			if err := x.load(ctx, now); err != nil {
@@ -71,12 +71,12 @@ func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.
 		}
 		wake, err = x.step(ctx, now)
 		if err == nil {
-			err = x.keep(ctx)
+			err = x.keepAbandoned(ctx)
 		}
 		if err == nil {
 			again, err = x.commit(ctx, now)
 		}
-		x.trouble = onlyRefused(err)
+		x.refusal = onlyRefused(err)
 		if err == nil {
 			return wake, again, nil
 		}
@@ -93,10 +93,10 @@ func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.
 const maxRefusals = 4
 
 // hold takes in what has happened. It is kept until a commit has acknowledged it.
-func (x *session) keepInput(in input) {
-	x.unacked.take(in)
+func (x *session) addInput(in input) {
+	x.unacked.add(in)
 	if x.st != nil {
-		x.st.in.take(in)
+		x.st.in.add(in)
 	}
 }
 
@@ -104,7 +104,7 @@ func (x *session) keepInput(in input) {
 func (x *session) step(ctx context.Context, now time.Time) (time.Time, error) {
 	x.st.calls = x.calls
 	x.st.untouched = x.untouched
-	if err := x.barCallsOut(ctx); err != nil {
+	if err := x.blockElsewhere(ctx); err != nil {
 		return time.Time{}, err
 	}
 	for {
@@ -150,7 +150,7 @@ func (x *session) fetch(ctx context.Context, n need) error {
 		if err != nil {
 			return err
 		}
-		st.give(page.Items, page.More)
+		st.orderRowsLoaded(page.Items, page.More)
 	case needIDs, needHealth, needReports:
 		page, err := x.store.agents(ctx, x.plan, RowQuery{IDs: n.ids, Limit: len(n.ids)})
 		if err != nil {
@@ -158,11 +158,11 @@ func (x *session) fetch(ctx context.Context, n need) error {
 		}
 		switch n.kind {
 		case needHealth:
-			st.found(n.ids, page.Items)
+			st.healthRowsLoaded(n.ids, page.Items)
 		case needReports:
-			st.foundReports(n.ids, page.Items)
+			st.reportRowsLoaded(n.ids, page.Items)
 		default:
-			st.give(page.Items, false)
+			st.orderRowsLoaded(page.Items, false)
 		}
 	}
 	return nil
@@ -175,8 +175,8 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 		if len(st.change.agents)+len(st.change.batches) > 0 {
 			return false, fmt.Errorf("ota: plan %s: a change without an event", x.plan)
 		}
-		x.acknowledged()
-		return x.handOut(), nil
+		x.markCommitted()
+		return x.dispatch(), nil
 	}
 	st.p.At = now
 	c := Commit{
@@ -208,8 +208,8 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 		x.raise, x.epoch = false, st.epoch
 	}
 	x.committed, x.revision = true, rev
-	x.acknowledged()
-	return x.handOut(), nil
+	x.markCommitted()
+	return x.dispatch(), nil
 }
 
 // idle reports whether the plan, when no call is out, has come to rest: it has ended, or nothing happens to it any more
@@ -271,8 +271,8 @@ func (x *session) refresh(ctx context.Context) error {
 }
 
 // acknowledged forgets what the Store now knows. What the step has not folded is still held: orders come first, some at a time.
-func (x *session) acknowledged() {
+func (x *session) markCommitted() {
 	x.unacked = input{outcomes: x.unacked.outcomes[:0]}
-	x.unacked.take(x.st.in)
-	x.left = nil
+	x.unacked.add(x.st.in)
+	x.blocked = nil
 }

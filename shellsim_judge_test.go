@@ -67,12 +67,12 @@ func (d *driver) onTheirWay(calls map[callKey]bool) {
 	d.pool.lost = d.pool.lost || lost
 	d.pool.mu.Unlock()
 	raise := d.session.raise
-	out := d.session.out
-	d.session.out = nil
+	out := d.session.callsInFlight
+	d.session.callsInFlight = nil
 	for key := range d.session.inFlight() {
 		calls[key] = true
 	}
-	d.session.raise, d.session.out = raise, out
+	d.session.raise, d.session.callsInFlight = raise, out
 }
 
 // release does what an operator would who wants everything to end.
@@ -99,7 +99,7 @@ func (w *shellWorld) stuck() {
 		}
 		for _, p := range w.procs {
 			if d := p.e.driver(row.ID); d != nil {
-				w.Logf("%s drives %s: fail %d, tending %v, out %d, asked %v, state %v", p.store.name, row.ID, d.fail, d.advancing, d.pool.out(), d.asked, d.session.st != nil)
+				w.Logf("%s drives %s: fail %d, tending %v, out %d, asked %v, state %v", p.store.name, row.ID, d.storeErrors, d.advancing, d.pool.inFlight(), d.asked, d.session.st != nil)
 			} else {
 				w.Logf("%s (life %s) does not drive %s of %s (life %s)", p.store.name, p.e.instance, row.ID, row.Progress.Owner, row.Progress.Instance)
 			}

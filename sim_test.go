@@ -341,8 +341,8 @@ func (w *world) session(p *process, id string) *session {
 		x := newSession(w.store, id, p.name, w.row(id).Epoch)
 		x.calls.prober = !w.every
 		x.calls.gater, x.calls.prechecker = w.gated, w.checked
-		x.out = func(calls map[callKey]bool) bool { return p.out(id, calls) }
-		x.readOut = func(context.Context, string) ([]blockedAgent, error) { return w.out(p, id), nil }
+		x.callsInFlight = func(calls map[callKey]bool) bool { return p.out(id, calls) }
+		x.readBlocked = func(context.Context, string) ([]blockedAgent, error) { return w.out(p, id), nil }
 		p.plans[id] = x
 	}
 	return p.plans[id]
@@ -382,11 +382,11 @@ func (w *world) turn(p *process, id string, in input) {
 		link := w.tend(id)
 		x.calls.source, x.untouched = link.drained, link.untouched
 		if link.drained {
-			w.must(x.lookOut(w.ctx))
+			w.must(x.readBlockedElsewhere(w.ctx))
 		}
 	}
-	if len(x.elsewhere) > 0 {
-		w.must(x.lookOut(w.ctx))
+	if len(x.blockedElsewhere) > 0 {
+		w.must(x.readBlockedElsewhere(w.ctx))
 	}
 	if x.st != nil && (w.every || w.choose.pick(2) == 0 || w.quiet) && x.revision != row.Revision { // else nobody has said anything
 		w.must(x.refresh(w.ctx))
@@ -443,12 +443,12 @@ func (w *world) fenced(p *process, id string) {
 }
 
 func (w *world) handOut(p *process, id string, x *session) {
-	for _, over := range x.settled { // its outcome was reported: the call ends, and nobody listens to it
+	for _, over := range x.reportedCalls { // its outcome was reported: the call ends, and nobody listens to it
 		p.calls = slices.DeleteFunc(p.calls, func(c worldCall) bool {
 			return c.plan == id && !c.left && c.job.ordinal == over.ordinal && c.job.attempt().Task == over.task && c.job.attempt().Number == int(over.number)
 		})
 	}
-	x.settled = x.settled[:0]
+	x.reportedCalls = x.reportedCalls[:0]
 	for _, j := range x.starts {
 		w.referee.called(p, id, j)
 		p.calls = append(p.calls, worldCall{plan: id, job: j})
@@ -561,7 +561,7 @@ func (w *world) deliverAsk(p *process) {
 	a := p.asks[i]
 	p.asks = slices.Delete(p.asks, i, i+1)
 	if a.ask.kind == askGate {
-		w.turn(p, a.plan, input{gates: []gateAnswer{{batch: a.ask.batch, settled: a.ask.settled, verdict: GateVerdict(w.choose.pick(4))}}})
+		w.turn(p, a.plan, input{gates: []gateAnswer{{batch: a.ask.batch, finishedAt: a.ask.finishedAt, verdict: GateVerdict(w.choose.pick(4))}}})
 		return
 	}
 	if a.ask.kind == askPrecheck {

@@ -74,7 +74,7 @@ func (s *simulator) add(id string) {
 	p := &simPlan{id: id, session: newSession(s.engine.store, id, s.engine.opt.Name, 0), due: true}
 	p.session.same = s.engine.opt.SameVersion
 	p.session.calls.prober, p.session.calls.prechecker = s.with.SimProber != nil, s.with.SimPrechecker != nil
-	p.session.out = func(calls map[callKey]bool) bool { return s.out(p, calls) }
+	p.session.callsInFlight = func(calls map[callKey]bool) bool { return s.out(p, calls) }
 	s.plans = append(s.plans, p)
 }
 

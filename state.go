@@ -54,7 +54,7 @@ type callsView struct {
 	gater      bool // the executor is a Gater
 	source     bool // the source of this rollback has nothing in flight
 
-	trouble cleaned // why the Store will not let the rollback go on; empty when it does
+	refusal cleaned // why the Store will not let the rollback go on; empty when it does
 }
 
 // asks reports whether questions may be asked.
@@ -77,7 +77,7 @@ func (in input) empty() bool {
 	return in.refusal == "" && len(in.outcomes)+len(in.reports)+len(in.health)+len(in.gates)+len(in.probes)+len(in.inspects)+len(in.prechecks) == 0
 }
 
-func (in *input) take(more input) {
+func (in *input) add(more input) {
 	in.outcomes = append(in.outcomes, more.outcomes...)
 	in.reports = append(in.reports, more.reports...)
 	in.health = append(in.health, more.health...)
@@ -93,14 +93,14 @@ func (in *input) take(more input) {
 
 // change is what one step has changed, to be committed before anything it implies is done.
 type change struct {
-	step    uint64
-	log     recordWriter
-	agents  []int // ordinals of changed rows
-	batches []int
-	starts  []started
-	settled []callKey // outcomes were reported: their calls are over
-	bump    bool      // a new breach, or the end
-	again   bool      // there is more to do at once
+	step          uint64
+	log           recordWriter
+	agents        []int // ordinals of changed rows
+	batches       []int
+	starts        []started
+	reportedCalls []callKey // outcomes were reported: their calls are over
+	bump          bool      // a new breach, or the end
+	again         bool      // there is more to do at once
 
 	abandoned bool     // calls were abandoned
 	released  []string // agents that other plans may have once this is committed
@@ -147,7 +147,7 @@ func (s *state) dirtyBatch(b *batch) {
 }
 
 // touch sets down that task i may have changed its agent.
-func (s *state) touch(r *cachedRow, i int) {
+func (s *state) markChanged(r *cachedRow, i int) {
 	r.State.task(i).Changed = true
 	s.setFlag(r, AgentChanged, true)
 }
@@ -170,7 +170,7 @@ func (s *state) setAgent(r *cachedRow, to TaskStatus) {
 		return
 	}
 	if from == TaskSucceeded {
-		s.asking(r, false) // what is asked is about an agent that had succeeded
+		s.setProbing(r, false) // what is asked is about an agent that had succeeded
 	}
 	b := s.batch(r.Batch)
 	b.Counts.move(from, to)
@@ -179,7 +179,7 @@ func (s *state) setAgent(r *cachedRow, to TaskStatus) {
 	if bad(from) != bad(to) {
 		s.judgeLater(b)
 	}
-	s.rows.moved(r, busy(from), busy(to))
+	s.rows.countBusy(r, busy(from), busy(to))
 	s.dirty(r)
 	s.dirtyBatch(b)
 	if to.Finished() || to == TaskPending {
@@ -228,7 +228,7 @@ func (s *state) setFlag(r *cachedRow, f AgentFlags, on bool) {
 
 // done ends what the plan has to do with an agent that it has not changed and never calls again. A rollback plan is done
 // with none: its source may go on with them.
-func (s *state) done(r *cachedRow) {
+func (s *state) releaseClaim(r *cachedRow) {
 	if s.spec.Source != "" || r.is(AgentChanged) {
 		return
 	}
@@ -245,21 +245,21 @@ func (s *state) status() Status { return statusOf(&s.c, &s.p) }
 
 // gateAnswer is what a Gater said about a batch.
 type gateAnswer struct {
-	batch   int
-	settled time.Time // of the observation that the question was about
-	verdict GateVerdict
-	text    cleaned // of an error
+	batch      int
+	finishedAt time.Time // of the observation that the question was about
+	verdict    GateVerdict
+	text       cleaned // of an error
 }
 
 // ask is a question.
 type ask struct {
-	kind    askKind
-	task    int     // of the agent
-	attempt Attempt // what it is about
-	ordinal int
-	number  uint32
-	batch   int       // of askGate
-	settled time.Time // of askGate: since when the batch is observed
+	kind       askKind
+	task       int     // of the agent
+	attempt    Attempt // what it is about
+	ordinal    int
+	number     uint32
+	batch      int       // of askGate
+	finishedAt time.Time // of askGate: since when the batch is observed
 }
 
 type askKind uint8
@@ -316,19 +316,19 @@ const orderChunk = 500
 // retries, agents that were away and are due, and then the pending ones in order. They are rebuilt from the rows, never
 // stored.
 type queues struct {
-	repeats queue.FIFO     // hold their slot, or need none
-	partly  queue.FIFO     // hold their slot
-	retries queue.FIFO     // due, and hold their slot
-	back    queue.FIFO     // are due, and need a slot: were away, or their batch was put off
-	next    int            // no row of the current batch before this ordinal is pending, but for barred and passed ones
-	passed  queue.MinSet   // stand in line or are prechecked, though they are pending
-	lanes   lanes          // of those that need a slot
-	checks  checks         // those that are prechecked
-	blocked []blockedAgent // agents whose abandoned call has not returned
-	inspect queue.FIFO     // lost attempts to ask the Inspector about
-	timers  queue.Timers   // of waiting agents of all batches
-	given   []*cachedRow   // rows loaded for an order
-	more    bool           // there are more rows for it
+	repeats       queue.FIFO     // hold their slot, or need none
+	partly        queue.FIFO     // hold their slot
+	retries       queue.FIFO     // due, and hold their slot
+	back          queue.FIFO     // are due, and need a slot: were away, or their batch was put off
+	next          int            // no row of the current batch before this ordinal is pending, but for barred and passed ones
+	passed        queue.MinSet   // stand in line or are prechecked, though they are pending
+	lanes         lanes          // of those that need a slot
+	checks        checks         // those that are prechecked
+	blocked       []blockedAgent // agents whose abandoned call has not returned
+	inspect       queue.FIFO     // lost attempts to ask the Inspector about
+	timers        queue.Timers   // of waiting agents of all batches
+	orderRows     []*cachedRow   // rows loaded for an order
+	moreOrderRows bool           // there are more rows for it
 }
 
 // The kinds of timers.

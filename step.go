@@ -14,7 +14,7 @@ func (s *state) step(now time.Time) (n need, wake time.Time) {
 		n, wake = s.decideAll(now)
 	}
 	if n.kind == needNothing {
-		s.finish(now)
+		s.recordStatus(now)
 	}
 	return n, wake
 }
@@ -26,7 +26,7 @@ func (s *state) fold(now time.Time) need {
 	if n := s.foldOrders(now); n.kind != needNothing || s.change.again {
 		return n
 	}
-	if n := s.foldDoubts(ns); n.kind != needNothing {
+	if n := s.foldUnconfirmed(ns); n.kind != needNothing {
 		return n
 	}
 	s.foldRefusal(now)
@@ -57,10 +57,10 @@ func (s *state) decideAll(now time.Time) (need, time.Time) {
 			return need{kind: needBatch, from: s.p.Batch}, time.Time{}
 		}
 		v = s.view(now.UnixNano())
-		switch d := v.decide(); d.do {
-		case doWait:
+		switch d := v.decide(); d.action {
+		case actWait:
 			return need{}, stamp(earlier(d.wake, v.deadline()))
-		case doAsk:
+		case actAsk:
 			n, due := s.probe(now.UnixNano())
 			if d.gate && n.kind == needNothing && v.status == StatusRunning {
 				due = earlier(due, s.askGate(now))
@@ -77,38 +77,38 @@ func (s *state) decideAll(now time.Time) (need, time.Time) {
 // carryOut does what was decided, in the state; what it implies outside waits for the commit.
 func (s *state) carryOut(d decision, now time.Time) need {
 	b := s.current()
-	switch d.do {
-	case doSweep:
+	switch d.action {
+	case actSweep:
 		s.sweep(now.UnixNano(), orderChunk)
 		s.change.again = true
-	case doOpen:
+	case actOpenBatch:
 		b.Status, b.StartedAt, b.PausedFor = BatchRunning, now, s.c.PausedFor
 		s.p.Reached = max(s.p.Reached, b.Index)
 		s.dirtyBatch(b)
 		s.event(Event{Kind: EventBatchStarted, Batch: b.Index, Number: b.Size})
 		s.enterBatch()
-	case doStart:
+	case actStart:
 		return s.pick(d, now.UnixNano())
-	case doSettle:
-		s.settle(b, now)
-	case doClose:
-		s.close(b, now)
-	case doNext:
+	case actFinishBatch:
+		s.finishBatch(b, now)
+	case actCloseBatch:
+		s.closeBatch(b, now)
+	case actNextBatch:
 		s.p.Batch++
 		s.enterBatch()
-	case doComplete:
+	case actComplete:
 		s.p.End = StatusCompleted
 	}
 	return need{}
 }
 
 // settle goes on with a batch whose agents have all ended.
-func (s *state) settle(b *batch, now time.Time) {
+func (s *state) finishBatch(b *batch, now time.Time) {
 	b.FinishedAt, b.HealthySince = now, now
 	s.dirtyBatch(b)
 	observed := !s.c.Policy.Soak.None() || s.calls.gater
 	if b.Unhealthy == 0 && (b.Changed > 0 && !observed || b.Changed == 0 && !b.Canary) {
-		s.close(b, now)
+		s.closeBatch(b, now)
 		return
 	}
 	b.Status = BatchSoaking
@@ -117,7 +117,7 @@ func (s *state) settle(b *batch, now time.Time) {
 	s.event(Event{Kind: EventBatchSoaking, Batch: b.Index})
 }
 
-func (s *state) close(b *batch, now time.Time) {
+func (s *state) closeBatch(b *batch, now time.Time) {
 	b.Status, b.ClosedAt = BatchCompleted, now
 	s.probing.active = false // a round that is not over asks about this batch, and nobody waits for it any more
 	if p := s.c.Policy; p.Halve {
@@ -128,7 +128,7 @@ func (s *state) close(b *batch, now time.Time) {
 }
 
 // finish tells the plan's status, when what happened has changed it, and its end.
-func (s *state) finish(now time.Time) {
+func (s *state) recordStatus(now time.Time) {
 	st := s.status()
 	if st == s.loggedStatus {
 		return

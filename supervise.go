@@ -21,7 +21,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if e.exec == nil {
 		return &FieldError{Field: "executor", Problem: "is missing", Allowed: "an ota.Executor"}
 	}
-	release, err := e.lease.hold(ctx)
+	release, err := e.lease.acquire(ctx)
 	if err != nil {
 		return nil // ctx ended first
 	}
@@ -270,7 +270,7 @@ func (e *Engine) RunPlan(ctx context.Context, id string) (Plan, error) {
 	if e.exec == nil {
 		return Plan{}, &FieldError{Field: "executor", Problem: "is missing", Allowed: "an ota.Executor"}
 	}
-	release, err := e.lease.hold(ctx)
+	release, err := e.lease.acquire(ctx)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -361,7 +361,7 @@ func (r *foreground) drivePlans(ctx context.Context, row *PlanRow) (bool, error)
 
 // foldAlone takes in what happened to a plan that nobody drives; nothing is started. It returns
 // ErrConflict when another engine owns the plan.
-func (e *Engine) foldAlone(ctx context.Context, id string, in input, left []blockedAgent) error {
+func (e *Engine) foldWithoutDriver(ctx context.Context, id string, in input, left []blockedAgent) error {
 	if err := e.alone.take(ctx); err != nil { // or two of them would take the plan from each other
 		return err
 	}
@@ -380,8 +380,8 @@ func (e *Engine) foldAlone(ctx context.Context, id string, in input, left []bloc
 		return errOwned(&row)
 	}
 	x := e.newSession(id, row.Epoch)
-	x.left, x.calls.draining = left, true
-	x.keepInput(in)
+	x.blocked, x.calls.draining = left, true
+	x.addInput(in)
 	for again := true; again && err == nil && !x.unacked.empty(); { // orders come first, and others may commit
 		_, again, err = x.turn(ctx, e.now(), input{})
 	}

@@ -11,7 +11,7 @@ import (
 
 // judge asks the verdicts of every batch whose failures changed, and of all that are at hand when the limits were edited.
 func (s *state) judge(now time.Time) {
-	if s.c.OrderCount > s.p.LastOrder || !judged(s.status()) {
+	if s.c.OrderCount > s.p.LastOrder || !canBreach(s.status()) {
 		return
 	}
 	s.consecutiveVerdict(now)
@@ -26,7 +26,7 @@ func (s *state) judge(now time.Time) {
 }
 
 // judged reports whether a plan in status st can still be breached: one that ends or is undone cannot.
-func judged(st Status) bool {
+func canBreach(st Status) bool {
 	return st == StatusRunning || st == StatusPausing || st == StatusPaused
 }
 
@@ -43,10 +43,10 @@ func (s *state) thresholdVerdict(b *batch, now time.Time) {
 	if br.Failed-accepted <= br.Tolerated {
 		return
 	}
-	if old := s.standsFor(br); old != nil {
+	if old := s.openBreach(br); old != nil {
 		if old.Failed != br.Failed {
 			s.pruneBreaches() // a copy: what was committed before keeps its own
-			s.standsFor(br).Failed = br.Failed
+			s.openBreach(br).Failed = br.Failed
 			s.event(Event{Kind: EventBreach, Batch: br.Batch, Number: br.Failed, Reason: br.Reason, Text: br.String()})
 		}
 		return
@@ -60,7 +60,7 @@ func (s *state) thresholdVerdict(b *batch, now time.Time) {
 		s.event(Event{Kind: EventBreach, Batch: br.Batch, Number: br.Failed, Reason: br.Reason, Text: br.String()})
 		return
 	}
-	s.strike(br)
+	s.recordBreach(br)
 }
 
 // consecutiveVerdict strikes when more agents failed in a row than the policy allows; the count begins anew then.
@@ -71,7 +71,7 @@ func (s *state) consecutiveVerdict(now time.Time) {
 	}
 	text := fmt.Sprintf("%d in a row, %d may", s.p.ConsecutiveFailures, most)
 	s.p.ConsecutiveFailures = 0
-	s.strikeOrTell(Breach{Reason: ReasonConsecutive, Batch: -1, At: now, Action: s.c.Policy.OnBreach, Text: text})
+	s.recordOrContinue(Breach{Reason: ReasonConsecutive, Batch: -1, At: now, Action: s.c.Policy.OnBreach, Text: text})
 }
 
 // timeVerdicts strike when the plan, or its current batch, has taken longer than it may. A paused plan's time stands still.
@@ -83,7 +83,7 @@ func (s *state) timeVerdicts(now time.Time) {
 		s.p.TimeoutReported = false // it has none, or was given more time
 	} else if !s.p.TimeoutReported {
 		s.p.TimeoutReported = true
-		s.strikeOrTell(Breach{Reason: ReasonPlanTimeout, Batch: -1, At: now, Action: s.c.Policy.OnBreach, Text: s.c.Policy.PlanTimeout.String()})
+		s.recordOrContinue(Breach{Reason: ReasonPlanTimeout, Batch: -1, At: now, Action: s.c.Policy.OnBreach, Text: s.c.Policy.PlanTimeout.String()})
 	}
 	b := s.current()
 	if b == nil {
@@ -94,7 +94,7 @@ func (s *state) timeVerdicts(now time.Time) {
 	} else if !b.TimeoutReported {
 		b.TimeoutReported = true
 		s.dirtyBatch(b)
-		s.strikeOrTell(Breach{Reason: ReasonBatchTimeout, Batch: b.Index, At: now, Action: s.c.Policy.OnBreach, Text: s.c.Policy.BatchTimeout.String()})
+		s.recordOrContinue(Breach{Reason: ReasonBatchTimeout, Batch: b.Index, At: now, Action: s.c.Policy.OnBreach, Text: s.c.Policy.BatchTimeout.String()})
 	}
 }
 
@@ -115,12 +115,12 @@ func batchDeadline(c *Control, b *BatchRow) time.Time {
 }
 
 // strikeOrTell strikes, or only tells when the policy is to go on.
-func (s *state) strikeOrTell(br Breach) {
+func (s *state) recordOrContinue(br Breach) {
 	if br.Action == ActionContinue {
 		s.event(Event{Kind: EventBreach, Batch: br.Batch, Reason: br.Reason, Text: br.String()})
 		return
 	}
-	s.strike(br)
+	s.recordBreach(br)
 }
 
 // gateVerdict strikes when the gate said no, or gave no answer too often; only a clear no takes the policy's action.
@@ -141,27 +141,27 @@ func (s *state) gateVerdict(b *batch, now time.Time) {
 	if br.Action == ActionContinue {
 		b.Gate = GatePass
 	}
-	s.strikeOrTell(br)
+	s.recordOrContinue(br)
 }
 
 // tooManyAbandoned strikes when more calls were left behind than the policy allows.
-func (s *state) tooManyAbandoned(at int64) {
+func (s *state) abandonedVerdict(at int64) {
 	most, n := s.c.Policy.MaxAbandoned, len(s.queue.blocked)
-	if n <= most || !judged(s.status()) {
+	if n <= most || !canBreach(s.status()) {
 		return
 	}
 	br := Breach{Reason: ReasonTooManyAbandoned, Batch: -1, At: stamp(at), Action: ActionPause}
 	br.Text = tooManyText(n, most)
-	if s.standsFor(br) == nil {
-		s.strike(br)
+	if s.openBreach(br) == nil {
+		s.recordBreach(br)
 	}
 }
 
 // fault strikes when something is not as it must be, in a way that going on cannot mend.
 func (s *state) fault(at int64, text string) {
 	br := Breach{Reason: ReasonFault, Batch: -1, At: stamp(at), Action: ActionPause, Text: text}
-	if s.standsFor(br) == nil {
-		s.strike(br)
+	if s.openBreach(br) == nil {
+		s.recordBreach(br)
 	}
 }
 
@@ -175,15 +175,15 @@ func (s *state) foldRefusal(now time.Time) {
 	}
 	s.p.Inbox = max(s.p.Inbox, inbox)
 	br := Breach{Reason: ReasonRefused, Batch: -1, At: now, Action: ActionPause, Text: string(why)}
-	if judged(s.status()) && s.standsFor(br) == nil {
-		s.strike(br)
+	if canBreach(s.status()) && s.openBreach(br) == nil {
+		s.recordBreach(br)
 		return
 	}
 	s.event(Event{Kind: EventBreach, Batch: -1, Reason: br.Reason, Text: br.String()})
 }
 
 // standsFor returns the standing breach of the same kind and place, or nil.
-func (s *state) standsFor(br Breach) *Breach {
+func (s *state) openBreach(br Breach) *Breach {
 	for i := range s.p.Breaches {
 		if b := &s.p.Breaches[i]; b.Number > s.c.AnsweredBreach && b.Reason == br.Reason && b.Batch == br.Batch {
 			return b
@@ -193,7 +193,7 @@ func (s *state) standsFor(br Breach) *Breach {
 }
 
 // strike records a breach. A rollback of a rollback, or of nothing, is a pause.
-func (s *state) strike(br Breach) {
+func (s *state) recordBreach(br Breach) {
 	if br.Action == ActionRollback && (s.spec.Source != "" || s.p.Changed+s.p.Counts.Running == 0) {
 		br.Action = ActionPause
 	}

@@ -119,7 +119,7 @@ func TestWindowLimit(t *testing.T) {
 	at := time.Unix(0, noon).UTC()
 	v := someView(func(v *view) {
 		v.c.Policy.Windows = []Window{{Start: time.Duration(noon%day) + hour, Length: hour}}
-		v.held = 2
+		v.slotted = 2
 	})
 	require.Equal(t, decision{wake: noon + int64(hour)}, v.decide())
 	require.Equal(t, []Blocker{{Reason: ReasonWindow, Until: at.Add(hour)}}, v.explain())
@@ -128,9 +128,9 @@ func TestWindowLimit(t *testing.T) {
 	v.b.Status = BatchPending
 	require.Equal(t, decision{wake: noon + int64(hour)}, v.decide(), "no batch begins either")
 	v.now += int64(hour)
-	require.Equal(t, decision{do: doOpen}, v.decide())
+	require.Equal(t, decision{action: actOpenBatch}, v.decide())
 	v.b.Status = BatchRunning
-	require.Equal(t, decision{do: doStart, all: 6, fresh: 4}, v.decide())
+	require.Equal(t, decision{action: actStart, all: 6, fresh: 4}, v.decide())
 	v.c.Policy.Windows[0].Zone = "Mars/Olympus"
 	require.Equal(t, []Blocker{{Reason: ReasonWindow, Text: "unknown here: the zone Mars/Olympus"}}, v.explain())
 }

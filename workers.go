@@ -14,50 +14,50 @@ import (
 // queue, and outcomes come back in one slice that the owner swaps: a lock a call, instead of two channels and a goroutine. How many
 // calls may be out is decided and committed before an attempt gets here; the limit of each group is the backstop.
 type pool struct {
-	exec  Executor
-	clock clock.Clock
-	root  *callRoot // of every call to be made
-	tell  func()    // wakes the owner
+	exec      Executor
+	clock     clock.Clock
+	root      *callRoot // of every call to be made
+	wakeOwner func()    // wakes the owner
 
 	onAbandoned func(job)     // a call was left behind
 	onReturned  func(outcome) // a call that was left behind has returned
 	panicked    func(agent string, err error)
 
-	ok func(now time.Time) bool // whether calls may be made at all
+	mayCall func(now time.Time) bool // whether calls may be made at all
 
-	mu         sync.Mutex
-	work       sync.Cond
-	queue      []job
-	head       int
-	idle       int             // workers that wait
-	waking     int             // workers that were woken or made, and do not have the lock yet
-	size       int             // workers that are not stuck in an abandoned call
-	most       int             // workers that there may be
-	workers    []*worker       // all of them
-	done       []outcome       // not fetched by the owner yet
-	ownerWoken bool            // the owner was woken for them
-	made       int             // calls that are waited for
-	abandoned  int             // abandoned calls that have not returned
-	byRow      map[int]*worker // the busy ones by the ordinal of their job; nil until an outcome is reported
-	lost       bool            // a call was not made, or answered nothing, since the owner last asked
-	closed     bool
-	groups     []*errgroup.Group
+	mu          sync.Mutex
+	work        sync.Cond
+	queue       []job
+	head        int
+	idle        int             // workers that wait
+	waking      int             // workers that were woken or made, and do not have the lock yet
+	liveWorkers int             // workers that are not stuck in an abandoned call
+	maxWorkers  int             // workers that there may be
+	workers     []*worker       // all of them
+	done        []outcome       // not fetched by the owner yet
+	ownerWoken  bool            // the owner was woken for them
+	awaited     int             // calls that are waited for
+	abandoned   int             // abandoned calls that have not returned
+	byRow       map[int]*worker // the busy ones by the ordinal of their job; nil until an outcome is reported
+	lost        bool            // a call was not made, or answered nothing, since the owner last asked
+	closed      bool
+	groups      []*errgroup.Group
 }
 
 // worker is one goroutine of a pool.
 type worker struct {
-	place     int // in workers
-	job       job
-	calls     *callRoot // of its call
-	busy      bool
-	void      bool     // its call's context had ended before it was made
-	abandoned bool     // its call was left behind
-	over      int64    // when its call's outcome was known from elsewhere, and its context ended, Unix nanoseconds; 0: it was not
-	late      *outcome // what that call answered in the end
+	index        int // in workers
+	job          job
+	calls        *callRoot // of its call
+	busy         bool
+	contextEnded bool     // its call's context had ended before it was made
+	abandoned    bool     // its call was left behind
+	endedAt      int64    // when its call's outcome was known from elsewhere, and its context ended, Unix nanoseconds; 0: it was not
+	late         *outcome // what that call answered in the end
 }
 
 func newPool(x Executor, ck clock.Clock, calls context.Context, tell func(), ok func(time.Time) bool) *pool {
-	p := &pool{exec: x, clock: ck, root: &callRoot{calls, ck}, tell: tell, ok: ok}
+	p := &pool{exec: x, clock: ck, root: &callRoot{calls, ck}, wakeOwner: tell, mayCall: ok}
 	p.work.L = &p.mu
 	return p
 }
@@ -81,9 +81,9 @@ func (p *pool) push(jobs []job, concurrency int, crowded bool) (spare []job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.head == len(p.queue) {
-		p.queue, spare, p.head, p.most = jobs, p.queue[:0], 0, concurrency
+		p.queue, spare, p.head, p.maxWorkers = jobs, p.queue[:0], 0, concurrency
 	} else {
-		p.queue, spare, p.most = append(p.queue, jobs...), jobs[:0], max(p.most, concurrency)
+		p.queue, spare, p.maxWorkers = append(p.queue, jobs...), jobs[:0], max(p.maxWorkers, concurrency)
 	}
 	p.done = slices.Grow(p.done, len(jobs))
 	if crowded && p.waking > 0 && p.idle > 0 {
@@ -102,7 +102,7 @@ func (p *pool) wakeOne() {
 	case p.head == len(p.queue) || p.waking > 0:
 	case p.idle > 0:
 		p.wake()
-	case p.size < p.most:
+	case p.liveWorkers < p.maxWorkers:
 		p.spawn()
 	}
 }
@@ -116,16 +116,16 @@ func (p *pool) wake() {
 
 // spawn adds a worker, in a further group when the last one is full.
 func (p *pool) spawn() {
-	w := &worker{place: len(p.workers)}
+	w := &worker{index: len(p.workers)}
 	run := func() error { p.run(w); return nil }
-	p.size++
+	p.liveWorkers++
 	p.waking++
 	p.workers = append(p.workers, w)
 	if n := len(p.groups); n > 0 && p.groups[n-1].TryGo(run) {
 		return
 	}
 	g := new(errgroup.Group)
-	g.SetLimit(p.most)
+	g.SetLimit(p.maxWorkers)
 	p.groups = append(p.groups, g)
 	g.Go(run)
 }
@@ -134,7 +134,7 @@ func (p *pool) run(w *worker) {
 	ended := false
 	defer func() {
 		if !ended {
-			p.died(w)
+			p.workerDied(w)
 		}
 		if w.late != nil {
 			p.onReturned(*w.late)
@@ -152,8 +152,8 @@ func (p *pool) run(w *worker) {
 		if waited {
 			now = p.clock.Now()
 		}
-		switch have = p.ok(now); {
-		case have && w.void:
+		switch have = p.mayCall(now); {
+		case have && w.contextEnded:
 			have = w.job.unmade(&o, now)
 		case have:
 			now, have = w.job.execute(p, &o)
@@ -168,24 +168,24 @@ func (p *pool) next(w *worker, o *outcome, have bool) (waited, more bool) {
 	defer p.mu.Unlock()
 	if waited = !w.busy; waited { // it is new
 		p.waking--
-	} else if !p.back(w, o, have) {
+	} else if !p.callReturned(w, o, have) {
 		return waited, false
 	}
 	for p.head == len(p.queue) {
 		if p.closed {
-			p.size--
+			p.liveWorkers--
 			p.remove(w)
 			return waited, false
 		}
-		p.report()
+		p.notifyOwner()
 		p.idle++
 		p.work.Wait()
 		p.waking--
 		waited = true
 	}
-	w.job, w.calls, w.busy, w.over = p.queue[p.head], p.root, true, 0
-	w.void = p.root.Err() != nil // under the lock: so abandon sees every call that is made although it looks only once
-	p.made++
+	w.job, w.calls, w.busy, w.endedAt = p.queue[p.head], p.root, true, 0
+	w.contextEnded = p.root.Err() != nil // under the lock: so abandon sees every call that is made although it looks only once
+	p.awaited++
 	w.job.call.root, w.job.call.deadline = p.root, w.job.deadline
 	if p.byRow != nil {
 		p.byRow[w.job.ordinal] = w
@@ -193,25 +193,25 @@ func (p *pool) next(w *worker, o *outcome, have bool) (waited, more bool) {
 	p.head++
 	p.wakeOne()
 	if p.head == len(p.queue) || p.waking == 0 {
-		p.report()
+		p.notifyOwner()
 	}
 	return waited, true
 }
 
 // report wakes the owner for the outcomes that have come in: once for all of them, when no worker is about to take a
 // further job. So calls that return at once fill a commit.
-func (p *pool) report() {
+func (p *pool) notifyOwner() {
 	if len(p.done) > 0 && !p.ownerWoken {
 		p.ownerWoken = true
-		p.tell()
+		p.wakeOwner()
 	}
 }
 
 // back takes in how a worker's call ended, and reports whether the worker goes on: one that was left behind has been replaced.
-func (p *pool) back(w *worker, o *outcome, have bool) bool {
+func (p *pool) callReturned(w *worker, o *outcome, have bool) bool {
 	w.busy = false
 	if !w.abandoned {
-		p.made--
+		p.awaited--
 	}
 	if p.byRow[w.job.ordinal] == w {
 		delete(p.byRow, w.job.ordinal)
@@ -226,20 +226,20 @@ func (p *pool) back(w *worker, o *outcome, have bool) bool {
 		late.returnedLate = true
 		w.late = &late
 		p.done = append(p.done, late)
-		p.report()
+		p.notifyOwner()
 		p.remove(w)
 		return false
 	case have:
 		p.done = append(p.done, *o)
 	default:
 		p.lost = true
-		p.tell()
+		p.wakeOwner()
 	}
 	return true
 }
 
 // died takes in that an Executor ended its goroutine, by runtime.Goexit.
-func (p *pool) died(w *worker) {
+func (p *pool) workerDied(w *worker) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !w.busy {
@@ -247,24 +247,24 @@ func (p *pool) died(w *worker) {
 	}
 	o := w.job.outcome(p.clock.Now())
 	o.reason, o.text = ReasonPanic, "the executor ended its goroutine"
-	if p.back(w, &o, true) {
-		p.size--
+	if p.callReturned(w, &o, true) {
+		p.liveWorkers--
 		p.remove(w)
 	}
-	p.report()
+	p.notifyOwner()
 	p.wakeOne()
 }
 
 func (p *pool) remove(w *worker) {
 	last := len(p.workers) - 1
-	p.workers[w.place] = p.workers[last]
-	p.workers[w.place].place = w.place
+	p.workers[w.index] = p.workers[last]
+	p.workers[w.index].index = w.index
 	p.workers[last] = nil
 	p.workers = p.workers[:last]
 }
 
 // settle ends calls whose outcome was reported and committed, and leaves out those that were not made yet.
-func (p *pool) settle(calls []callKey, now time.Time) {
+func (p *pool) endReported(calls []callKey, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.byRow == nil {
@@ -278,7 +278,7 @@ func (p *pool) settle(calls []callKey, now time.Time) {
 	for _, c := range calls {
 		if w := p.byRow[c.ordinal]; w != nil && w.job.key() == c {
 			w.job.call.end()
-			w.over = now.UnixNano()
+			w.endedAt = now.UnixNano()
 			continue
 		}
 		for i := p.head; i < len(p.queue); i++ {
@@ -324,17 +324,17 @@ func (p *pool) calls(all map[callKey]bool) (lost bool) {
 }
 
 // ready is how many outcomes wait to be fetched.
-func (p *pool) ready() int {
+func (p *pool) returned() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.done)
 }
 
 // out is how many calls are to be waited for: those that were not made, that are out, or whose outcome was not fetched.
-func (p *pool) out() int {
+func (p *pool) inFlight() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.queue) - p.head + len(p.done) + p.made
+	return len(p.queue) - p.head + len(p.done) + p.awaited
 }
 
 // abandon leaves behind the calls whose context ended more than after ago; ended is when all their contexts were ended
@@ -347,7 +347,7 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 		if !w.busy || w.abandoned {
 			continue
 		}
-		end, why := stamp(earlier(w.job.deadline, w.over)), ReasonAbandoned
+		end, why := stamp(earlier(w.job.deadline, w.endedAt)), ReasonAbandoned
 		if w.calls.Err() != nil && (end.IsZero() || ended.Before(end)) {
 			end, why = ended, reason
 		}
@@ -362,16 +362,16 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 			continue
 		}
 		w.abandoned = true
-		p.made--
+		p.awaited--
 		p.abandoned++
 		p.onAbandoned(w.job)
-		p.size--
+		p.liveWorkers--
 		if why == ReasonNone {
 			p.lost = true
 			continue
 		}
 		p.done = append(p.done, w.job.abandoned(now, why))
-		p.report()
+		p.notifyOwner()
 	}
 	p.wakeOne()
 	return again

@@ -73,7 +73,7 @@ func TestAnAbandonedCallGivesItsPlaceToTheNext(t *testing.T) {
 		p.abandon(time.Now(), time.Time{}, time.Second, ReasonNone)
 		synctest.Wait()
 		require.EqualValues(t, 3, out.Load(), "the first, which is left behind, and two that count")
-		require.Equal(t, 3, p.out(), "an outcome that was not fetched, and two calls")
+		require.Equal(t, 3, p.inFlight(), "an outcome that was not fetched, and two calls")
 		close(release)
 		synctest.Wait()
 		require.Zero(t, p.close())
