@@ -101,6 +101,14 @@ func (w *command) committed(c Commit, revision uint64) {
 	w.row.ControlNumber++
 }
 
+// plan is the answer: row as the verb has found or made it.
+func (w *command) plan(row *PlanRow) Plan {
+	if w.weaker {
+		return planAs(row, row.Status)
+	}
+	return planOf(row)
+}
+
 func (w *command) status() Status { return statusOf(&w.row.Control, &w.row.Progress) }
 
 func (w *command) audit() Audit {

@@ -96,7 +96,8 @@ func (e *Engine) claim(ctx context.Context, id, from string) error {
 }
 
 // Pause makes a plan start nothing more. Once it has returned, no commit makes a task running in any process; calls that
-// were made drain, and InFlight of the returned plan tells how many there are. The plan stays paused until Resume.
+// were made drain. The returned plan is paused only if nothing is in flight. If it is pausing, InFlight counts what was in
+// flight when Pause read the plan. The plan stays paused until Resume.
 func (e *Engine) Pause(ctx context.Context, id string, by Request) (Plan, error) {
 	return e.apply(ctx, id, VerbPause, by, (*command).pause)
 }
@@ -149,19 +150,20 @@ func (e *Engine) Annotate(ctx context.Context, id string, set map[string]string,
 // say carries out a verb: through the plan's owner when that is in this process, which keeps the two from refusing each
 // other's commits, and straight in the Store otherwise.
 func (e *Engine) apply(ctx context.Context, id string, verb Verb, by Request, f func(*command) error) (Plan, error) {
-	row, err := e.applyRow(ctx, id, verb, by, f)
+	w := &command{ctx: ctx, store: e.store, verb: verb, recordAs: verb, request: by}
+	row, err := e.applyCommand(ctx, id, w, f)
 	if err != nil {
 		return Plan{}, err
 	}
-	return planOf(&row), nil
+	return w.plan(&row), nil
 }
 
 func (e *Engine) applyRow(ctx context.Context, id string, verb Verb, by Request, f func(*command) error) (PlanRow, error) {
-	return e.sayAs(ctx, id, &command{ctx: ctx, store: e.store, verb: verb, recordAs: verb, request: by}, f)
+	return e.applyCommand(ctx, id, &command{ctx: ctx, store: e.store, verb: verb, recordAs: verb, request: by}, f)
 }
 
-// sayAs is applyRow for a verb that is ready to be said.
-func (e *Engine) sayAs(ctx context.Context, id string, w *command, f func(*command) error) (PlanRow, error) {
+// applyCommand is applyRow for a command that exists already.
+func (e *Engine) applyCommand(ctx context.Context, id string, w *command, f func(*command) error) (PlanRow, error) {
 	var m mistakes
 	checkText(&m, "by.actor", w.request.Actor, maxText)
 	checkText(&m, "by.reason", w.request.Reason, maxText)

@@ -54,7 +54,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	}
 	x.loaded, x.epoch = true, row.Epoch
 	st := &state{
-		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, loggedStatus: row.Status,
+		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, loggedStatus: row.Status, over: row.over(),
 		controlNumber: row.ControlNumber, progressNumber: row.ProgressNumber, epoch: row.Epoch,
 		batches: map[int]*batch{}, calls: x.calls, same: x.same,
 	}

@@ -30,7 +30,7 @@ func (e *Engine) Precheck(ctx context.Context, id string, by Request) (Plan, err
 	}
 	r.found.Actor = by.Actor
 	w := &command{ctx: ctx, store: e.store, verb: VerbAnnotate, request: by}
-	row, err = e.sayAs(ctx, id, w, func(w *command) error { return w.found(r.found) })
+	row, err = e.applyCommand(ctx, id, w, func(w *command) error { return w.found(r.found) })
 	if err != nil {
 		return Plan{}, err
 	}

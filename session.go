@@ -246,7 +246,7 @@ func (x *session) adopt(row *PlanRow) {
 	if row.ControlNumber == st.controlNumber {
 		return
 	}
-	st.c, st.controlNumber, st.loggedStatus = row.Control, row.ControlNumber, row.Status
+	st.c, st.controlNumber, st.loggedStatus, st.over = row.Control, row.ControlNumber, row.Status, row.over()
 	for _, i := range sortedKeys(st.batches) {
 		st.judgeLater(st.batches[i])
 	}

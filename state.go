@@ -15,6 +15,7 @@ type state struct {
 	c            Control
 	p            Progress
 	loggedStatus Status // the status that the newest log record tells
+	over         bool   // the plan had ended when it was read: the Control number is that of its end
 	same         sameness
 
 	controlNumber  uint64

@@ -150,7 +150,7 @@ func (s *state) recordStatus(now time.Time) {
 			e.Reason, e.Text = br.Reason, br.String()
 		}
 	}
-	s.change.bump = s.change.bump || st.Ended() // so that no verb lands which was decided before the end
+	s.change.bump = s.change.bump || st.Ended() && !s.over // so that no verb lands which was decided before the end
 	s.event(e)
 }
 

@@ -174,10 +174,16 @@ type Progress struct {
 	End                 Status    `json:"end,omitempty"` // completed or canceled, once ended
 }
 
-// canMove reports whether a plan may have something to do for an owner.
+// canMove reports whether a plan may have something to do for an owner. A verb may write a status that is too weak, such
+// as canceling of a plan that has drained meanwhile. The owner then records the right one: lists, claims and Prune go by
+// the stored status.
 func (row *PlanRow) canMove() bool {
 	ordered := row.Control.OrderCount > row.Progress.LastOrder
-	switch statusOf(&row.Control, &row.Progress) {
+	st := statusOf(&row.Control, &row.Progress)
+	if st != row.Status {
+		return true
+	}
+	switch st {
 	case StatusPending:
 		return ordered
 	case StatusPaused:
@@ -188,6 +194,9 @@ func (row *PlanRow) canMove() bool {
 		return false
 	}
 }
+
+// over reports whether the plan has ended, whether or not its log and stored status say so.
+func (row *PlanRow) over() bool { return statusOf(&row.Control, &row.Progress).Ended() }
 
 // legalNow is LegalVerbs of a plan as it stands, without those that would be refused, or would change nothing, because of more than
 // its status. What others hold and what a Resume has to decide is not looked at.

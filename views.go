@@ -3,9 +3,11 @@ package ota
 import "slices"
 
 // planOf is what a stored plan looks like to its readers.
-func planOf(row *PlanRow) Plan {
+func planOf(row *PlanRow) Plan { return planAs(row, statusOf(&row.Control, &row.Progress)) }
+
+// planAs is planOf with a status that a verb knows better.
+func planAs(row *PlanRow, st Status) Plan {
 	s, c, p := &row.Spec, &row.Control, &row.Progress
-	st := statusOf(c, p)
 	plan := Plan{
 		ID: row.ID, Name: s.Name, FromVersion: s.FromVersion, FromRelease: s.FromRelease,
 		ToVersion: s.ToVersion, ToRelease: s.ToRelease, CreatedBy: s.CreatedBy, CreatedAt: s.CreatedAt,

@@ -38,10 +38,9 @@
 // # Concurrency
 //
 // The ETag of a plan is its Control number. Verbs, new breaches and the end change it; progress does
-// not. So
-// If-Match on a verb means "if there was no decision since I looked", and an agent that completes
-// does not make it fail. For the same reason no answer is 304, and all have Cache-Control:
-// no-store. Idempotency-Key makes a repeated POST the same POST.
+// not. So If-Match on a verb means "if there was no decision since I looked", and an agent that
+// completes does not make it fail. For the same reason no answer is 304, and all have
+// Cache-Control: no-store. Idempotency-Key makes a repeated POST the same POST.
 //
 // # Memory
 //

@@ -3,11 +3,13 @@
 package crashtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -34,65 +36,15 @@ func TestVerbsAreLinearizable(t *testing.T) {
 	})
 }
 
-// saying is one thing that a client says or asks, heard one thing that it hears.
+// saying is one verb or read of a client, heard is its answer.
 type saying struct {
 	plan string
 	verb string
 }
 
 type heard struct {
-	refused bool
+	refused bool // then control is 0: a refusal names the status alone
 	model
-}
-
-// model is a plan: what it is by its verbs, pausing and paused being the same, and its Control number.
-type model struct {
-	status  ota.Status
-	control uint64
-}
-
-// said is what becomes of a plan, and what is heard of it.
-func (m model) said(verb string) (model, bool) {
-	next := map[string]map[ota.Status]ota.Status{
-		"start":  {ota.StatusPending: ota.StatusRunning, ota.StatusRunning: ota.StatusRunning},
-		"pause":  {ota.StatusRunning: ota.StatusPaused, ota.StatusPaused: ota.StatusPaused},
-		"resume": {ota.StatusPaused: ota.StatusRunning, ota.StatusRunning: ota.StatusRunning},
-		"cancel": {
-			ota.StatusPending: ota.StatusCanceled, ota.StatusRunning: ota.StatusCanceled,
-			ota.StatusPaused: ota.StatusCanceled, ota.StatusCanceled: ota.StatusCanceled,
-		},
-	}[verb]
-	to, legal := next[m.status]
-	if to != m.status && legal {
-		m.status, m.control = to, m.control+1
-	}
-	return m, legal
-}
-
-var planModel = porcupine.Model{
-	Partition: func(history []porcupine.Operation) (parts [][]porcupine.Operation) {
-		byPlan := map[string][]porcupine.Operation{}
-		for _, o := range history {
-			byPlan[o.Input.(saying).plan] = append(byPlan[o.Input.(saying).plan], o)
-		}
-		for _, part := range byPlan {
-			parts = append(parts, part)
-		}
-		return parts
-	},
-	Init: func() any { return model{ota.StatusPending, 1} },
-	Step: func(state, input, output any) (bool, any) {
-		m, out := state.(model), output.(heard)
-		if input.(saying).verb == "read" {
-			return out.model == m, m
-		}
-		next, legal := m.said(input.(saying).verb)
-		if !legal {
-			return out.refused && out.status == m.status, m
-		}
-		return !out.refused && out.model == next, next
-	},
-	DescribeOperation: func(input, output any) string { return fmt.Sprint(input, " → ", output) },
 }
 
 func linearizable(t *testing.T, dsn, schema string) {
@@ -114,8 +66,10 @@ func linearizable(t *testing.T, dsn, schema string) {
 	for n := range amount(15, 6, 3) {
 		history := say(t, engines, n)
 		operations += len(history)
-		if result := porcupine.CheckOperationsTimeout(planModel, history, time.Minute); result != porcupine.Ok {
-			t.Fatalf("history %d is %s:\n%s", n, result, describe(history))
+		for plan, part := range byPlan(history) {
+			if result := porcupine.CheckOperationsTimeout(planModel, part, time.Minute); result != porcupine.Ok {
+				t.Fatalf("the history of plan %s is %s:\n%s", plan, result, describe(part))
+			}
 		}
 	}
 	t.Logf("%d operations", operations)
@@ -187,25 +141,33 @@ func (s saying) say(ctx context.Context, e *ota.Engine) (heard, error) {
 	}
 	var refused *ota.StateError
 	if errors.As(err, &refused) {
-		return heard{refused: true, model: model{status: simple(refused.Have)}}, nil
+		return heard{refused: true, model: model{status: refused.Have}}, nil
 	}
-	return heard{model: model{simple(p.Status), p.Generation}}, err
+	return heard{model: model{p.Status, p.Generation}}, err
 }
 
-// simple makes one of the statuses that differ only in what is in flight.
-func simple(s ota.Status) ota.Status {
-	switch s {
-	case ota.StatusPausing:
-		return ota.StatusPaused
-	case ota.StatusCanceling:
-		return ota.StatusCanceled
+// byPlan is the history of each plan, by the time of the calls.
+func byPlan(history []porcupine.Operation) map[string][]porcupine.Operation {
+	parts := map[string][]porcupine.Operation{}
+	for _, o := range history {
+		plan := o.Input.(saying).plan
+		parts[plan] = append(parts[plan], o)
 	}
-	return s
+	for _, part := range parts {
+		slices.SortFunc(part, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	}
+	return parts
 }
 
+// describe has a line for each operation: client, verb, answer, and the microseconds from its call to its answer.
 func describe(history []porcupine.Operation) (text string) {
 	for _, o := range history {
-		text += fmt.Sprintf("%d: %v → %v  %d…%d\n", o.ClientId, o.Input, o.Output, o.Call/1000, o.Return/1000)
+		in, out := o.Input.(saying), o.Output.(heard)
+		answer := fmt.Sprintf("%s %d", out.status, out.control)
+		if out.refused {
+			answer = fmt.Sprintf("refused: %s", out.status)
+		}
+		text += fmt.Sprintf("%7d…%7d client %d %-6s → %s\n", o.Call/1000, o.Return/1000, o.ClientId, in.verb, answer)
 	}
 	return text
 }
