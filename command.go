@@ -45,6 +45,7 @@ type command struct {
 	c       Control // the new half
 	exact   bool    // the answer depends on Progress
 	inexact bool    // an exact commit was refused once; answer less
+	weaker  bool    // the answer is the status of the commit, not that of the plan as it was read
 	events  []Event
 }
 
@@ -58,7 +59,7 @@ func (w *command) prepare(say func(*command) error) (c Commit, ok bool, err erro
 	if err := w.request.checkGeneration(&w.row); err != nil {
 		return Commit{}, false, err
 	}
-	w.exact, w.events = false, nil
+	w.exact, w.weaker, w.events = false, false, nil
 	if err := say(w); err != nil || len(w.events) == 0 && w.request.ID == "" {
 		return Commit{}, false, err
 	}
@@ -74,7 +75,7 @@ func (w *command) prepare(say func(*command) error) (c Commit, ok bool, err erro
 	}
 	status := statusOf(&w.c, &w.row.Progress)
 	if w.inexact && w.exact && w.verb != VerbResume {
-		w.exact = false
+		w.exact, w.weaker = false, true
 		status = inFlightStatus(status)
 	}
 	return Commit{

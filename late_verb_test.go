@@ -46,11 +46,11 @@ func TestWeakerAnswersBecomeRight(t *testing.T) {
 	const begun, observed, next = 500 * time.Millisecond, 30 * time.Second, 65 * time.Second // what is in flight: 1, 0, 1
 	verbs := []struct {
 		verb         Verb
-		say          func(*saying) error
+		say          func(*command) error
 		weak, strong Status
 	}{
-		{VerbPause, (*saying).pause, StatusPausing, StatusPaused},
-		{VerbCancel, func(w *saying) error { return w.cancel(false) }, StatusCanceling, StatusCanceled},
+		{VerbPause, (*command).pause, StatusPausing, StatusPaused},
+		{VerbCancel, func(w *command) error { return w.cancel(false) }, StatusCanceling, StatusCanceled},
 	}
 	cases := []struct {
 		name        string
@@ -78,7 +78,7 @@ func TestWeakerAnswersBecomeRight(t *testing.T) {
 					if !c.alive {
 						require.NoError(s, stop())
 					}
-					w := &saying{ctx: s.ctx, store: s.store, verb: v.verb, by: Request{Actor: "ann"}, row: row, now: time.Now(), loose: c.loose}
+					w := &command{ctx: s.ctx, store: s.store, verb: v.verb, request: Request{Actor: "ann"}, row: row, now: time.Now(), inexact: c.loose}
 					row, err = w.commit(v.say)
 					require.NoError(s, err)
 					answer := w.plan(&row)
