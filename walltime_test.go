@@ -21,11 +21,11 @@ const leastGuard = time.Minute
 // Functions that end something early on purpose, or wait by a clock that is not the machine's. A
 // slow machine fails none of them.
 var onPurpose = map[string]string{
-	"httpapi/script_test.go:behave":                     "an agent's latency, in a bubble of its caller",
-	"sqlstore/bench_engine_test.go:watchHeap":           "looks again and again until it is ended",
-	"sqlstore/faults_test.go:TestTerminatedConnections": "how long connections are cut",
-	"sqlstore/pgtest/cluster.go:answers":                "looks again and again; its guard is its caller's",
-	"sqlstore/sqlite_test.go:TestWritesFindTheGaps":     "how long the file is free",
+	"httpapi/script_test.go:behave":                      "an agent's latency, in a bubble of its caller",
+	"sqlstore/bench_engine_test.go:watchHeap":            "looks again and again until it is ended",
+	"sqlstore/faults_test.go:TestTerminatedConnections":  "how long connections are cut",
+	"sqlstore/pgtest/cluster.go:answers":                 "looks again and again; its guard is its caller's",
+	"sqlstore/sqlite/busy_test.go:TestWritesFindTheGaps": "how long the file is free",
 }
 
 // No test fails because the machine is slow: outside of a bubble of virtual time none compares how

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
+	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqltest"
 )
 
 // The engine benchmarks drive a plan of agents that take no time, at concurrency 64 in batches of 10,000. Start and
@@ -20,14 +22,14 @@ const engineAgents = 50_000
 func BenchmarkEngineSQLite(b *testing.B)   { benchEngine(b, sqlitePlace(b), rawSQLite) }
 func BenchmarkEnginePostgres(b *testing.B) { benchEngine(b, postgresPlace(b), rawPostgres) }
 
-func benchEngine(b *testing.B, p place, raw func(testing.TB, *Store) func(*ota.Commit, int) error) {
+func benchEngine(b *testing.B, p place, raw func(testing.TB, place) func(*ota.Commit, int) error) {
 	s := p.open(b)
-	create(b, s, "floor", floorAgents)
-	commit := raw(b, s)
-	c := ownerCommit(b, s, "floor", 0, floorRows)
+	sqltest.Create(b, s, "floor", floorAgents)
+	commit := raw(b, p)
+	c := sqltest.OwnerCommit(b, s, "floor", 0, floorRows)
 	c.Log = make([]byte, 40*floorRows)
 	n := 0
-	var floor, engine stopwatch
+	var floor, engine sqltest.Stopwatch
 	measure := func() {
 		for range 400 {
 			for i := range c.Agents {
@@ -35,7 +37,7 @@ func benchEngine(b *testing.B, p place, raw func(testing.TB, *Store) func(*ota.C
 				c.Agents[i].State.Task.Number++
 			}
 			n++
-			floor.time(func() {
+			floor.Time(func() {
 				if err := commit(&c, n); err != nil {
 					b.Fatal(err)
 				}
@@ -49,14 +51,14 @@ func benchEngine(b *testing.B, p place, raw func(testing.TB, *Store) func(*ota.C
 		id := fmt.Sprint("plan-", i)
 		e := startPlan(b, s, id, engineAgents, 10_000)
 		var done ota.Plan
-		engine.time(func() { done = runPlan(b, e, id) })
+		engine.Time(func() { done = runPlan(b, e, id) })
 		transitions, commits = transitions+2*engineAgents, commits+int(done.Revision)
 		measure()
 	}
-	rate := float64(transitions) / engine.total.Seconds()
+	rate := float64(transitions) / engine.Total.Seconds()
 	b.ReportMetric(rate, "transitions/s")
-	b.ReportMetric(floorRows*floor.rate(), "floor-rows/s")
-	b.ReportMetric(rate/(floorRows*floor.rate()), "ratio")
+	b.ReportMetric(floorRows*floor.Rate(), "floor-rows/s")
+	b.ReportMetric(rate/(floorRows*floor.Rate()), "ratio")
 	b.ReportMetric(float64(transitions)/float64(commits), "transitions/commit")
 }
 
@@ -109,7 +111,7 @@ func fleetOf(id string, n int) iter.Seq2[ota.Agent, error] {
 // analyzed. The metric ratio is the rate of the first divided by that of the second.
 func BenchmarkFreshPostgres(b *testing.B) {
 	const agents = 20_000
-	run := func(w *stopwatch, after string) {
+	run := func(w *sqltest.Stopwatch, after string) {
 		s := postgresPlace(b).open(b)
 		defer s.Close()
 		statements := []string{after}
@@ -118,20 +120,20 @@ func BenchmarkFreshPostgres(b *testing.B) {
 		}
 		e := startPlan(b, s, "p", agents, 10_000)
 		for _, query := range statements {
-			if _, err := s.db.exec(b.Context(), query); err != nil {
+			if _, err := sqlcore.DatabaseOf(s).Exec(b.Context(), query); err != nil {
 				b.Fatal(err)
 			}
 		}
-		w.time(func() { runPlan(b, e, "p") })
+		w.Time(func() { runPlan(b, e, "p") })
 	}
-	var fresh, analyzed stopwatch
+	var fresh, analyzed sqltest.Stopwatch
 	for b.Loop() {
 		run(&fresh, `SELECT 1`)
 		run(&analyzed, `ANALYZE ota_agents, ota_states, ota_batches, ota_plans, ota_log`)
 	}
-	b.ReportMetric(2*agents*fresh.rate(), "transitions/s")
-	b.ReportMetric(2*agents*analyzed.rate(), "analyzed-transitions/s")
-	b.ReportMetric(fresh.rate()/analyzed.rate(), "ratio")
+	b.ReportMetric(2*agents*fresh.Rate(), "transitions/s")
+	b.ReportMetric(2*agents*analyzed.Rate(), "analyzed-transitions/s")
+	b.ReportMetric(fresh.Rate()/analyzed.Rate(), "ratio")
 }
 
 // A plan of a million agents is killed half way, and recovered: the metric first-start is how long it takes from the

@@ -8,22 +8,24 @@ import (
 	"testing"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
+	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqltest"
 )
 
 // Whatever is asked for, the agents are those that one finds by looking at all of them, across the borders of blocks.
 func TestAgentsAcrossBlocks(t *testing.T) {
 	both(t, func(t *testing.T, p place) {
-		const n = 3*blockSize + 5
+		const n = 3*sqlcore.BlockSize + 5
 		s := p.open(t)
-		create(t, s, "other", n)
-		create(t, s, "p", n)
+		sqltest.Create(t, s, "other", n)
+		sqltest.Create(t, s, "p", n)
 		r := rand.New(rand.NewPCG(1, 2))
-		c := ownerCommit(t, s, "p", 0, 0)
+		c := sqltest.OwnerCommit(t, s, "p", 0, 0)
 		statuses := []ota.TaskStatus{ota.TaskPending, ota.TaskRunning, ota.TaskSucceeded, ota.TaskFailed, ota.TaskSkipped}
 		want := make([]ota.TaskStatus, n)
 		for i := range want {
 			want[i] = statuses[r.IntN(4)]
-			if i%blockSize == 3 {
+			if i%sqlcore.BlockSize == 3 {
 				want[i] = ota.TaskSkipped // one in each block
 			}
 			if want[i] != ota.TaskPending {
@@ -89,13 +91,13 @@ func compareAgents(t *testing.T, s *Store, q ota.RowQuery, statuses []ota.TaskSt
 func TestNoSuchPlaceInABlock(t *testing.T) {
 	both(t, func(t *testing.T, p place) {
 		s := p.open(t)
-		create(t, s, "p", blockSize+3)
+		sqltest.Create(t, s, "p", sqlcore.BlockSize+3)
 		before := everyAgent(t, s)
-		for _, ordinal := range []int{blockSize + 3, 2*blockSize - 1, 2 * blockSize, 100 * blockSize} {
-			c := ownerCommit(t, s, "p", 0, 2)
+		for _, ordinal := range []int{sqlcore.BlockSize + 3, 2*sqlcore.BlockSize - 1, 2 * sqlcore.BlockSize, 100 * sqlcore.BlockSize} {
+			c := sqltest.OwnerCommit(t, s, "p", 0, 2)
 			c.Agents = append(c.Agents, ota.AgentRow{Ordinal: ordinal})
 			if _, err := s.Commit(t.Context(), c); err == nil {
-				t.Errorf("agent %d of %d was committed", ordinal, blockSize+3)
+				t.Errorf("agent %d of %d was committed", ordinal, sqlcore.BlockSize+3)
 			}
 			if after := everyAgent(t, s); !slices.EqualFunc(before, after, func(a, b ota.AgentRow) bool { return a.State.Status == b.State.Status }) {
 				t.Errorf("agent %d was refused, and others were changed", ordinal)
@@ -118,8 +120,8 @@ func TestStatesGoBack(t *testing.T) {
 	both(t, func(t *testing.T, p place) {
 		s := p.open(t)
 		fillGolden(t, s)
-		create(t, s, "long", 2*blockSize+1)
-		c := ownerCommit(t, s, "long", blockSize-1, 3)
+		sqltest.Create(t, s, "long", 2*sqlcore.BlockSize+1)
+		c := sqltest.OwnerCommit(t, s, "long", sqlcore.BlockSize-1, 3)
 		c.Agents[0].State.Task.More = &ota.TaskMore{Error: string(bytes.Repeat([]byte("long "), 5_000))}
 		if _, err := s.Commit(t.Context(), c); err != nil {
 			t.Fatal(err)
@@ -136,25 +138,59 @@ func TestStatesGoBack(t *testing.T) {
 	})
 }
 
-func TestDamagedBlock(t *testing.T) {
-	for _, c := range []struct{ sizes, all string }{
-		{"", "abc"},
-		{"[]", ""},
-		{"[2]", "abc"},
-		{"[4]", "abc"},
-		{"[-1,4]", "abc"},
-		{"[1,2]", "abc"},
-		{"[x]", "abc"},
-		{"[2,,2]", "abcd"},
-		{"[99999999999999999999]", "abc"},
-	} {
-		if states, err := unpack([]byte(c.sizes), []byte(c.all)); err == nil {
-			t.Errorf("%s of %q is %q, want an error", c.sizes, c.all, states)
+// Each row of a commit gets its own values, in whatever order and however far apart the rows are.
+func TestRowsGetTheirOwn(t *testing.T) {
+	both(t, func(t *testing.T, p place) {
+		s := p.open(t)
+		sqltest.Create(t, s, "other", 5_000)
+		sqltest.Create(t, s, "p", 5_000)
+		c := sqltest.OwnerCommit(t, s, "p", 0, 0)
+		agents, batches := map[int]uint32{}, map[int]string{}
+		for i := range 300 {
+			ordinal := (i * 1_009) % 5_000 // each once, in no order
+			agents[ordinal] = uint32(i + 1)
+			c.Agents = append(c.Agents, ota.AgentRow{Ordinal: ordinal, State: ota.AgentState{
+				Status: ota.TaskWaiting, Flags: ota.AgentOpen | ota.AgentChanged, Task: ota.TaskState{Status: ota.TaskWaiting, Number: agents[ordinal]},
+			}})
 		}
-	}
-	want := [][]byte{[]byte("ab"), []byte("cde"), []byte("fghi")}
-	sizes, all := pack(want)
-	if have, err := unpack([]byte(sizes), all); err != nil || !slices.EqualFunc(have, want, bytes.Equal) {
-		t.Errorf("%s of %q is %q, %v", sizes, all, have, err)
-	}
+		for i := range 12 {
+			index := (i * 7) % 50
+			batches[index] = fmt.Sprintf(`batch "%d" \`, i)
+			c.Batches = append(c.Batches, ota.BatchRow{
+				Index: index, Name: batches[index], First: 100 * index, Size: 100, Status: ota.BatchRunning, Open: i, StartedAt: sqltest.Created,
+			})
+		}
+		if _, err := s.Commit(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		for at := 0; at < 5_000; {
+			page, err := s.Agents(t.Context(), "p", ota.RowQuery{From: at, Limit: 1_000})
+			if err != nil || len(page.Items) == 0 {
+				t.Fatal(len(page.Items), err)
+			}
+			for _, a := range page.Items {
+				want := ota.TaskPending
+				if agents[a.Ordinal] != 0 {
+					want = ota.TaskWaiting
+				}
+				if a.State.Status != want || a.State.Task.Number != agents[a.Ordinal] {
+					t.Fatalf("agent %d is %v with number %d, want %d", a.Ordinal, a.State.Status, a.State.Task.Number, agents[a.Ordinal])
+				}
+			}
+			at += len(page.Items)
+		}
+		page, err := s.Batches(t.Context(), "p", ota.RowQuery{Limit: 50})
+		if err != nil || len(page.Items) != 50 {
+			t.Fatal(len(page.Items), err)
+		}
+		for _, b := range page.Items {
+			name, in := batches[b.Index]
+			if in && (b.Name != name || b.Size != 100 || b.StartedAt != sqltest.Created || b.First != 100*b.Index) || !in && b.Status == ota.BatchRunning {
+				t.Fatalf("batch %d is %+v, want name %q", b.Index, b, name)
+			}
+		}
+		if other, err := s.Agents(t.Context(), "other", ota.RowQuery{Status: []ota.TaskStatus{ota.TaskWaiting}}); err != nil || len(other.Items) != 0 {
+			t.Fatal("agents of another plan were changed", len(other.Items), err)
+		}
+	})
 }

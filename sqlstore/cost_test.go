@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
 	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
@@ -56,7 +57,7 @@ func TestFlushesPerTask(t *testing.T) {
 	}
 	rows := float64(updatesOf(t, cluster)) / agents
 	t.Logf("%.4f rows updated per task", rows)
-	if rows > mostRows || rows < 2.0/blockSize {
+	if rows > mostRows || rows < 2.0/sqlcore.BlockSize {
 		t.Errorf("%.4f rows updated per task, want at most %g, and each block at least twice", rows, mostRows)
 	}
 }

@@ -3,43 +3,52 @@
 //	store, err := sqlstore.Open(ctx, "fleet.db", sqlstore.Options{})                 // SQLite
 //	store, err := sqlstore.Open(ctx, "postgres://user@host/database", sqlstore.Options{})
 //
-// A [Store] implements [ota.Store] and every companion of it. SQLite is for one process on one machine; further
-// processes may use the same file, one of them writes at a time. PostgreSQL is for any number of replicas.
+// A [Store] implements [ota.Store] and every companion of it. SQLite is for one process on one
+// machine. Further processes may use the same file; one of them writes at a time. PostgreSQL is for
+// any number of replicas.
+//
+// This package links the drivers of both databases. A program that needs one of them imports
+// sqlstore/sqlite or sqlstore/postgres, and links that driver only. Both also open a Store on a pool
+// of the caller's.
 //
 // # Durability
 //
-// Commit returns when the change is on the disk: SQLite runs with a write-ahead log and synchronous=FULL, and a
-// PostgreSQL session with synchronous_commit=off is refused. A commit is one transaction, one flush, and on PostgreSQL
-// one statement and one round trip, whatever it changes. Grouping is the engine's business.
+// Commit returns when the change is on the disk. SQLite runs with a write-ahead log and
+// synchronous=FULL. A PostgreSQL session with synchronous_commit=off is refused. A commit is one
+// transaction and one flush, and on PostgreSQL one statement and one round trip, whatever it changes.
+// The engine groups changes into commits.
 //
-// An error that is none of ota's may mean that the commit landed: a connection can break after the server has
-// committed. Serialization failures and deadlocks, of which the database says that nothing was applied, are retried
-// inside.
+// An error that is none of ota's may mean that the commit landed: a connection can break after the
+// server has committed. The Store retries serialization failures and deadlocks, because the database
+// guarantees that it applied nothing.
 //
 // # Tables
 //
-// Read them freely; write to them only through this package. Every name begins with [Options.TablePrefix], ota_ by
-// default.
+// Read them freely; write to them only through this package. Every name begins with
+// [Options.TablePrefix], ota_ by default.
 //
-//	ota_plans          one row per plan: what is listed, its status and numbers, and its Progress as JSON
-//	ota_plan_specs     what never changes about a plan, as JSON
+//	ota_plans          one row per plan: the listed fields, its status and numbers, its Progress as JSON
+//	ota_plan_specs     the part of a plan that never changes, as JSON
 //	ota_plan_controls  its Control, as JSON
 //	ota_plan_labels    its labels
 //	ota_batches        one row per batch, with its counters
-//	ota_agents         one row per agent: what never changes about it
-//	ota_states         what does, of 32 agents to a row: a status for each, and their tasks in ota's compact form
+//	ota_agents         one row per agent: the part that never changes
+//	ota_states         the states of 32 agents per row: a status each, and tasks in ota's compact form
 //	ota_log            one record per commit
-//	ota_claims         which plan holds an agent
-//	ota_leases         until when an engine is alive
+//	ota_claims         the plan that has claimed an agent
+//	ota_kept           agents whose calls have not returned, by plan and engine
+//	ota_released       agents that a plan has released
+//	ota_leases         the end of each engine's lease
 //	ota_inbox          reports on their way to a plan's owner
 //	ota_drafts         plans that are being created or deleted
-//	ota_migrations     which migrations were applied
+//	ota_migrations     the migrations that were applied
 //
-// The views ota_plan_list, ota_batch_list, ota_agent_list, ota_event_list and ota_claim_list show the same with plan
-// IDs, statuses in words and times as times.
+// The views ota_plan_list, ota_batch_list, ota_agent_list, ota_event_list and ota_claim_list show the
+// same with plan IDs, statuses in words and times as times.
 //
 // # Migrations
 //
-// By default Open brings the tables up to date. Those who run migrations with a tool of their own find the SQL in
-// [Migrations], and open with [MigrateCheck]. A schema that is newer than this package is refused with [ErrSchema].
+// By default Open brings the tables up to date. If a tool of your own runs migrations, give it the
+// SQL in Migrations of sqlstore/sqlite or sqlstore/postgres, and open with [MigrateCheck]. Tables that
+// are newer than this package are refused with [ErrSchema].
 package sqlstore

@@ -13,6 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
+	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqltest"
 	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
@@ -20,7 +22,7 @@ import (
 func TestSerializationFailuresAreRetried(t *testing.T) {
 	t.Parallel()
 	p := postgresPlace(t)
-	create(t, p.open(t), "p", 10)
+	sqltest.Create(t, p.open(t), "p", 10)
 	p.dsn = pgtest.With(p.dsn, "default_transaction_isolation", "serializable")
 	s := p.open(t)
 	const rounds, racers = 20, 8
@@ -50,16 +52,16 @@ func TestLostAcknowledgement(t *testing.T) {
 	t.Parallel()
 	p := postgresPlace(t)
 	direct := p.open(t)
-	create(t, direct, "p", 64)
+	sqltest.Create(t, direct, "p", 64)
 	proxy := newProxy(t, p.dsn)
 	through := place{dsn: proxy.dsn, opts: p.opts}.open(t)
-	if _, err := through.Commit(t.Context(), ownerCommit(t, through, "p", 0, 64)); err != nil {
+	if _, err := through.Commit(t.Context(), sqltest.OwnerCommit(t, through, "p", 0, 64)); err != nil {
 		t.Fatal(err) // the first of its shape is prepared; from now on one round trip is all there is
 	}
-	c := ownerCommit(t, through, "p", 0, 64)
+	c := sqltest.OwnerCommit(t, through, "p", 0, 64)
 	proxy.swallow()
 	_, err := through.Commit(t.Context(), c)
-	if err == nil || definite(err) {
+	if err == nil || sqlcore.Definite(err) {
 		t.Fatalf("the acknowledgement was lost, and the answer is %v", err)
 	}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
@@ -86,7 +88,7 @@ func TestTerminatedConnections(t *testing.T) {
 	p := postgresPlace(t)
 	p.dsn = pgtest.With(p.dsn, "application_name", p.opts.Schema)
 	s := p.open(t)
-	create(t, s, "p", 640)
+	sqltest.Create(t, s, "p", 640)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	var killer sync.WaitGroup
@@ -104,7 +106,7 @@ func TestTerminatedConnections(t *testing.T) {
 			t.Fatalf("revision %d after %d", rev, acked)
 		case err == nil:
 			acked = rev
-		case definite(err):
+		case sqlcore.Definite(err):
 			t.Fatalf("nobody else commits, and the answer is %v", err)
 		default:
 			unknown++
@@ -173,24 +175,24 @@ func allOfLog(t *testing.T, s *Store, plan string) (log []ota.LogRow) {
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "plans.db")
-	create(t, place{dsn: file}.open(t), "p", 100)
+	sqltest.Create(t, place{dsn: file}.open(t), "p", 100)
 	full := place{dsn: "sqlite:" + file + "?_pragma=max_page_count(80)"}.open(t)
 	landed, err := uint64(1), error(nil)
 	for err == nil && landed < 1000 {
-		c := ownerCommit(t, full, "p", 0, 10)
+		c := sqltest.OwnerCommit(t, full, "p", 0, 10)
 		c.Log = make([]byte, 20_000)
 		if _, err = full.Commit(t.Context(), c); err == nil {
 			landed++
 		}
 	}
-	if err == nil || definite(err) || !strings.Contains(err.Error(), "full") {
+	if err == nil || sqlcore.Definite(err) || !strings.Contains(err.Error(), "full") {
 		t.Fatalf("the disk is full, and the answer is %v", err)
 	}
 	if row, err := full.Plan(t.Context(), "p"); err != nil || row.Revision != landed {
 		t.Fatalf("the plan is at revision %d (%v), want %d", row.Revision, err, landed)
 	}
 	again := place{dsn: file}.open(t)
-	if rev, err := again.Commit(t.Context(), ownerCommit(t, again, "p", 0, 10)); err != nil || rev != landed+1 {
+	if rev, err := again.Commit(t.Context(), sqltest.OwnerCommit(t, again, "p", 0, 10)); err != nil || rev != landed+1 {
 		t.Fatalf("with room again: revision %d, %v, want %d", rev, err, landed+1)
 	}
 }
@@ -199,12 +201,12 @@ func TestFullDisk(t *testing.T) {
 func TestReadOnlyFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "plans.db")
-	create(t, place{dsn: file}.open(t), "p", 10)
+	sqltest.Create(t, place{dsn: file}.open(t), "p", 10)
 	s := place{dsn: "sqlite:" + file + "?mode=ro"}.open(t)
 	if page, err := s.Agents(t.Context(), "p", ota.RowQuery{}); err != nil || len(page.Items) != 10 {
 		t.Fatal(page, err)
 	}
-	if _, err := s.Commit(t.Context(), ownerCommit(t, s, "p", 0, 1)); err == nil || !strings.Contains(err.Error(), "readonly") {
+	if _, err := s.Commit(t.Context(), sqltest.OwnerCommit(t, s, "p", 0, 1)); err == nil || !strings.Contains(err.Error(), "readonly") {
 		t.Fatalf("commit to a read-only file: %v", err)
 	}
 }
@@ -219,12 +221,12 @@ func TestTwoHandlesOnOneFile(t *testing.T) {
 	for i, s := range stores {
 		wg.Go(func() {
 			id := fmt.Sprint("plan", i)
-			if err := s.Create(t.Context(), newPlan(id, 5000), agentRows(5000)); err != nil {
+			if err := s.Create(t.Context(), sqltest.NewPlan(id, 5000), sqltest.AgentRows(5000)); err != nil {
 				t.Error(err)
 				return
 			}
 			for n := range commits {
-				if _, err := s.Commit(t.Context(), ownerCommit(t, s, id, n*32, 32)); err != nil {
+				if _, err := s.Commit(t.Context(), sqltest.OwnerCommit(t, s, id, n*32, 32)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -244,9 +246,9 @@ func TestScatteredAgents(t *testing.T) {
 	both(t, func(t *testing.T, p place) {
 		s := p.open(t)
 		const agents = 30_000
-		create(t, s, "p", agents)
+		sqltest.Create(t, s, "p", agents)
 		for _, step := range []int{-5, 7, 1023, 9999} {
-			c := ownerCommit(t, s, "p", 0, 0)
+			c := sqltest.OwnerCommit(t, s, "p", 0, 0)
 			for i := max(0, agents*min(1, max(0, -step))-1); i >= 0 && i < agents; i += step {
 				c.Agents = append(c.Agents, ota.AgentRow{Ordinal: i, State: ota.AgentState{Status: ota.TaskSkipped}})
 			}

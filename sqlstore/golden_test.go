@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqltest"
 )
 
 // With -golden=N the rows that the tables have at version N are written anew: once per released version, never again.
@@ -85,7 +87,7 @@ func loadRows(t *testing.T, s *Store, rows []byte) {
 					row[i] = raw
 				}
 			}
-			exec(t, s, query, row...)
+			sqltest.Exec(t, s, query, row...)
 		}
 	}
 }
@@ -130,7 +132,11 @@ func makeGolden(t *testing.T, version int) {
 	s := p.open(t)
 	fillGolden(t, s)
 	tables := map[string]any{}
-	db := s.db.(*sqlite).read
+	db, err := sql.Open("sqlite", "file:"+p.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
 	for _, name := range goldenTables {
 		rows, err := db.Query(`SELECT * FROM ota_` + name)
 		if err != nil {
@@ -175,11 +181,11 @@ func makeGolden(t *testing.T, version int) {
 func fillGolden(t *testing.T, s *Store) {
 	t.Helper()
 	ctx := t.Context()
-	first := newPlan("first", 3)
+	first := sqltest.NewPlan("first", 3)
 	first.Source, first.RequestKey, first.Fingerprint = "zeroth", "key", "print"
 	first.Labels = map[string]string{"zone": "z\"1", "ünï": "ço\\dé 🚀"}
 	agents := slices.Collect(func(yield func(ota.AgentRow) bool) {
-		for a, err := range agentRows(3) {
+		for a, err := range sqltest.AgentRows(3) {
 			if err != nil {
 				t.Error(err)
 			}
@@ -195,9 +201,9 @@ func fillGolden(t *testing.T, s *Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	create(t, s, "second", 2)
-	at := created.Add(time.Hour)
-	c := ownerCommit(t, s, "first", 0, 2)
+	sqltest.Create(t, s, "second", 2)
+	at := sqltest.Created.Add(time.Hour)
+	c := sqltest.OwnerCommit(t, s, "first", 0, 2)
 	c.Raise = true
 	c.NewControl = &ota.Control{Schema: ota.Schema, Annotations: map[string]string{"a": "b"}, Started: &ota.Audit{At: at, Actor: "me"}}
 	c.NewProgress.Owner, c.NewProgress.At = "engine", at

@@ -1,69 +1,45 @@
 package sqlstore
 
 import (
-	"errors"
-	"fmt"
-	"regexp"
-	"strings"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
 )
 
-// Options are the choices of a Store. The zero value is right for most.
+// Options are the choices of a Store. The zero value is right for most programs.
 type Options struct {
-	// TablePrefix begins the name of every table, view and index: 1 to 24 of a-z, 0-9 and _, and no digit first. Empty
-	// means "ota_".
+	// TablePrefix begins the name of every table, view and index: 1 to 24 of a-z, 0-9 and _, and no
+	// digit first. Empty means "ota_".
 	TablePrefix string
-	// Schema is the PostgreSQL schema that the tables are in, 1 to 63 bytes. It is made when it is missing and migrations
-	// are applied. Empty means what search_path says. SQLite has none, and refuses one.
+	// Schema is the PostgreSQL schema of the tables, 1 to 63 bytes. Migrations make it if it is
+	// missing. Empty means the first one of search_path. SQLite has no schemas: Open refuses one.
 	Schema string
-	// Migrate says what opening does about the tables. The zero value applies the migrations that are missing.
+	// Migrate is what Open does about the tables. The zero value applies the missing migrations.
 	Migrate MigrateMode
-	// BusyTimeout is how long a write waits while another process writes to the same SQLite file. 0 means 10 seconds,
-	// negative means not at all. The context of the call ends the wait, too. PostgreSQL does not look at it.
+	// BusyTimeout is how long a write waits while another process writes to the same SQLite file. 0
+	// means 10 seconds; a negative time means no wait. The context of the call ends the wait too.
+	// PostgreSQL ignores it.
 	BusyTimeout time.Duration
 }
 
-// MigrateMode says what opening a Store does about its tables.
-type MigrateMode uint8
+// Store keeps plans in a database. It implements [ota.Store], [ota.Leaser], [ota.Notifier],
+// [ota.Claimer], [ota.Inbox] and [ota.Pruner]. Beyond these it has Close, and Version, Validate and
+// Migrate for its tables. It is safe for concurrent use. Any number of Stores, in any number of
+// processes, may use the same tables.
+type Store = sqlcore.Store
+
+// MigrateMode is what opening a Store does about its tables.
+type MigrateMode = sqlcore.MigrateMode
 
 // The migrate modes.
 const (
-	MigrateApply MigrateMode = iota // apply the migrations that are missing
-	MigrateCheck                    // change nothing; refuse a schema that is not exactly the newest
-	MigrateOff                      // look at nothing, for a tool that calls Store.Migrate itself
+	MigrateApply = sqlcore.MigrateApply // apply the missing migrations
+	MigrateCheck = sqlcore.MigrateCheck // change nothing; refuse tables that are not of version Latest
+	MigrateOff   = sqlcore.MigrateOff   // do not look at the tables, for a tool that calls Store.Migrate
 )
 
-const (
-	defaultPrefix = "ota_"
-	defaultBusy   = 10 * time.Second
-)
+// ErrSchema matches the error of tables that are of another version than this package.
+var ErrSchema = sqlcore.ErrSchema
 
-var legalPrefix = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,23}$`)
-
-func (o Options) withDefaults() Options {
-	if o.TablePrefix == "" {
-		o.TablePrefix = defaultPrefix
-	}
-	if o.BusyTimeout == 0 {
-		o.BusyTimeout = defaultBusy
-	}
-	return o
-}
-
-func (o Options) validate(sqlite bool) error {
-	var errs []error
-	if !legalPrefix.MatchString(o.TablePrefix) {
-		errs = append(errs, fmt.Errorf("sqlstore: Options.TablePrefix %q: want 1 to 24 of a-z, 0-9 and _, no digit first",
-			o.TablePrefix))
-	}
-	switch {
-	case sqlite && o.Schema != "":
-		errs = append(errs, errors.New("sqlstore: Options.Schema: SQLite has no schemas"))
-	case len(o.Schema) > 63 || strings.ContainsRune(o.Schema, 0):
-		errs = append(errs, fmt.Errorf("sqlstore: Options.Schema %q: want at most 63 bytes, none of them zero", o.Schema))
-	}
-	if o.Migrate > MigrateOff {
-		errs = append(errs, fmt.Errorf("sqlstore: Options.Migrate %d is unknown", o.Migrate))
-	}
-	return errors.Join(errs...)
-}
+// Latest returns the version of the tables that this package works with.
+func Latest() int { return sqlcore.Latest() }

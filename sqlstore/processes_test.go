@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+
 	osexec "os/exec"
 	"os/signal"
 	"path/filepath"

@@ -1,47 +1,33 @@
 package sqlstore
 
 import (
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/internal/kit"
+	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqltest"
 )
-
-// encoding/json writes a text that is not UTF-8, or has a NUL, in a way that keepsJSON knows, and no other text.
-func TestKeepsJSON(t *testing.T) {
-	for name, text := range kit.Texts() {
-		b, err := json.Marshal(map[string]string{"k": text})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if keepsJSON(b) != kit.Storable(text) || keepable(text) != kit.Storable(text) {
-			t.Errorf("%s: %s is taken for the contrary", name, b)
-		}
-	}
-}
 
 // What a rule of the tables forbids is refused for good, and only for the commit that breaks it.
 func TestABrokenRuleIsRefusedForGood(t *testing.T) {
 	both(t, func(t *testing.T, p place) {
 		s := p.open(t)
 		for _, id := range []string{"good", "bad"} {
-			create(t, s, id, 3)
+			sqltest.Create(t, s, id, 3)
 		}
 		rule := `CREATE TRIGGER never BEFORE UPDATE ON ota_plans WHEN new.id = 'bad' BEGIN INSERT INTO ota_leases (engine, until) VALUES (NULL, NULL); END`
-		if s.db.name() == "postgres" {
+		if p.opts.Schema != "" {
 			rule = `ALTER TABLE ota_plans ADD CONSTRAINT never CHECK (id <> 'bad' OR revision = 1)`
 		}
-		exec(t, s, rule)
+		sqltest.Exec(t, s, rule)
 		for id, want := range map[string]bool{"good": false, "bad": true} {
-			_, err := s.Commit(t.Context(), ownerCommit(t, s, id, 0, 1))
+			_, err := s.Commit(t.Context(), sqltest.OwnerCommit(t, s, id, 0, 1))
 			if errors.Is(err, ota.ErrRefused) != want || (err != nil) != want {
 				t.Errorf("commit of plan %s: %v", id, err)
 			}
 		}
-		if err := s.Create(t.Context(), newPlan("x", 1), func(yield func(ota.AgentRow, error) bool) {
+		if err := s.Create(t.Context(), sqltest.NewPlan("x", 1), func(yield func(ota.AgentRow, error) bool) {
 			yield(ota.AgentRow{Agent: ota.AgentSpec{ID: strings.Repeat("x", 10) + "\xff"}}, nil)
 		}); !errors.Is(err, ota.ErrRefused) {
 			t.Errorf("Create with such an agent: %v", err)

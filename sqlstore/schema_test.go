@@ -7,20 +7,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
+	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqltest"
+	"github.com/seed-19b57ce3/ota/sqlstore/postgres"
+	"github.com/seed-19b57ce3/ota/sqlstore/sqlite"
 )
-
-func exec(t *testing.T, s *Store, query string, args ...any) {
-	t.Helper()
-	if _, err := s.db.exec(t.Context(), query, args...); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func TestSchemaOfTheFutureIsRefused(t *testing.T) {
 	both(t, func(t *testing.T, p place) {
-		exec(t, p.open(t), `INSERT INTO ota_migrations (version, name, applied_at) VALUES (99, 'future', 0)`)
+		sqltest.Exec(t, p.open(t), `INSERT INTO ota_migrations (version, name, applied_at) VALUES (99, 'future', 0)`)
 		for _, mode := range []MigrateMode{MigrateApply, MigrateCheck} {
 			p.opts.Migrate = mode
 			if _, err := Open(t.Context(), p.dsn, p.opts); !errors.Is(err, ErrSchema) {
@@ -51,7 +49,7 @@ func TestMigrations(t *testing.T) {
 			t.Fatal("there is no such version")
 		}
 		check.open(t)
-		if list, _, err := migrationsOf(s.db.name()); len(list) != Latest() || err != nil {
+		if list, _, err := sqlcore.MigrationsOf(sqlcore.DatabaseOf(s).Migrations()); len(list) != Latest() || err != nil {
 			t.Fatalf("%d migrations, %v; Latest says %d", len(list), err, Latest())
 		}
 	})
@@ -82,18 +80,24 @@ func TestManyOpenAtOnce(t *testing.T) {
 // Prefixes and schemas keep stores apart, whatever the schema's name.
 func TestPrefixAndSchema(t *testing.T) {
 	both(t, func(t *testing.T, p place) {
-		create(t, p.open(t), "p", 3)
+		sqltest.Create(t, p.open(t), "p", 3)
 		p.opts.TablePrefix = "fleet_"
 		other := p.open(t)
-		create(t, other, "p", 3)
+		sqltest.Create(t, other, "p", 3)
 		if p.opts.Schema != "" {
 			p.opts.Schema = `odd "Name" ota_x ` + p.opts.Schema[:8]
 			odd := p.open(t)
 			t.Cleanup(func() {
-				_, _ = odd.db.(*postgres).pool.Exec(context.Background(), `DROP SCHEMA `+quote(p.opts.Schema)+` CASCADE`)
+				conn, err := pgx.Connect(context.Background(), p.dsn)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer conn.Close(context.Background())
+				_, _ = conn.Exec(context.Background(), `DROP SCHEMA `+pgx.Identifier{p.opts.Schema}.Sanitize()+` CASCADE`)
 			})
-			create(t, odd, "p", 3)
-			if _, err := odd.Commit(t.Context(), ownerCommit(t, odd, "p", 0, 3)); err != nil {
+			sqltest.Create(t, odd, "p", 3)
+			if _, err := odd.Commit(t.Context(), sqltest.OwnerCommit(t, odd, "p", 0, 3)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -113,8 +117,8 @@ func TestPrefixAndSchema(t *testing.T) {
 func TestPoolsOfTheCaller(t *testing.T) {
 	use := func(t *testing.T, s *Store) {
 		t.Helper()
-		create(t, s, "p", 300)
-		if _, err := s.Commit(t.Context(), ownerCommit(t, s, "p", 0, 64)); err != nil {
+		sqltest.Create(t, s, "p", 300)
+		if _, err := s.Commit(t.Context(), sqltest.OwnerCommit(t, s, "p", 0, 64)); err != nil {
 			t.Fatal(err)
 		}
 		if _, total, err := s.Claim(t.Context(), "p", ""); total != 0 || err != nil {
@@ -129,7 +133,7 @@ func TestPoolsOfTheCaller(t *testing.T) {
 		}
 		defer db.Close()
 		db.SetMaxOpenConns(1)
-		s, err := NewSQLite(t.Context(), db, Options{})
+		s, err := sqlite.New(t.Context(), db, sqlite.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +144,7 @@ func TestPoolsOfTheCaller(t *testing.T) {
 		if _, err := db.Exec(`PRAGMA synchronous = normal`); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := NewSQLite(t.Context(), db, Options{}); err == nil {
+		if _, err := sqlite.New(t.Context(), db, sqlite.Options{}); err == nil {
 			t.Fatal("a pool that loses commits was accepted")
 		}
 	})
@@ -156,7 +160,7 @@ func TestPoolsOfTheCaller(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer pool.Close()
-		s, err := NewPostgres(t.Context(), pool, p.opts)
+		s, err := postgres.New(t.Context(), pool, postgres.Options{Schema: p.opts.Schema})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,8 +177,8 @@ func TestDeadDraftsAreSwept(t *testing.T) {
 	both(t, func(t *testing.T, p place) {
 		s := p.open(t)
 		leftover := func(number int, plan string, age time.Duration) {
-			exec(t, s, `INSERT INTO ota_drafts (number, plan, touched_at) VALUES ($1, $2, {now} - $3)`, number, plan, int64(age))
-			exec(t, s, `INSERT INTO ota_agents (plan, ordinal, batch, id, version, target) VALUES ($1, 0, 0, 'x', '', '')`, number)
+			sqltest.Exec(t, s, `INSERT INTO ota_drafts (number, plan, touched_at) VALUES ($1, $2, {now} - $3)`, number, plan, int64(age))
+			sqltest.Exec(t, s, `INSERT INTO ota_agents (plan, ordinal, batch, id, version, target) VALUES ($1, 0, 0, 'x', '', '')`, number)
 		}
 		leftover(1001, "q", 2*time.Minute)
 		leftover(1002, "q", 30*time.Second)
@@ -183,7 +187,7 @@ func TestDeadDraftsAreSwept(t *testing.T) {
 		left := func(want ...int) {
 			t.Helper()
 			var have []int
-			err := s.db.query(t.Context(), `SELECT plan FROM ota_agents WHERE plan BETWEEN 1001 AND 1004 ORDER BY plan`, nil, func(scan scanFunc) error {
+			err := sqlcore.DatabaseOf(s).Query(t.Context(), `SELECT plan FROM ota_agents WHERE plan BETWEEN 1001 AND 1004 ORDER BY plan`, nil, func(scan sqlcore.ScanFunc) error {
 				var n int
 				err := scan(&n)
 				have = append(have, n)
@@ -193,7 +197,7 @@ func TestDeadDraftsAreSwept(t *testing.T) {
 				t.Fatalf("rows of %v are left (%v), want %v", have, err, want)
 			}
 		}
-		create(t, s, "q", 1)
+		sqltest.Create(t, s, "q", 1)
 		left(1002, 1003, 1004)
 		p.open(t)
 		left(1002, 1003)
@@ -204,9 +208,9 @@ func TestDeadDraftsAreSwept(t *testing.T) {
 func TestViews(t *testing.T) {
 	both(t, func(t *testing.T, p place) {
 		s := p.open(t)
-		create(t, s, "p", 3)
-		c := ownerCommit(t, s, "p", 1, 1)
-		c.Status, c.NewProgress.EndedAt = ota.StatusCompleted, created
+		sqltest.Create(t, s, "p", 3)
+		c := sqltest.OwnerCommit(t, s, "p", 1, 1)
+		c.Status, c.NewProgress.EndedAt = ota.StatusCompleted, sqltest.Created
 		if _, err := s.Commit(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
@@ -218,35 +222,9 @@ func TestViews(t *testing.T) {
 			`SELECT 'claims ' || count(*) FROM ota_claim_list`:                                 "claims 0",
 		} {
 			var have string
-			if _, err := one(t.Context(), s.db, query, nil, &have); err != nil || len(have) < len(want) || have[:len(want)] != want {
+			if _, err := sqlcore.One(t.Context(), sqlcore.DatabaseOf(s), query, nil, &have); err != nil || len(have) < len(want) || have[:len(want)] != want {
 				t.Errorf("%s: %q, %v, want %q", query, have, err, want)
 			}
 		}
 	})
-}
-
-// Changes are told again after the listening connection was cut.
-func TestListeningGoesOn(t *testing.T) {
-	t.Parallel()
-	s := postgresPlace(t).open(t)
-	create(t, s, "p", 1)
-	changes, err := s.Changes(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	exec(t, s, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN ' || quote_ident($1)
-		OR query = 'LISTEN "' || $1 || '"'`, s.db.(*postgres).channel)
-	for _, want := range []string{"told because anything may have changed", "told because it was posted to"} {
-		select {
-		case id := <-changes:
-			if id != "p" {
-				t.Fatal(id)
-			}
-		case <-time.After(time.Minute):
-			t.Fatalf("plan p was not %s", want)
-		}
-		if err := s.Post(t.Context(), "p", []ota.Message{{ID: want}}); err != nil {
-			t.Fatal(err)
-		}
-	}
 }

@@ -5,29 +5,30 @@ import (
 	"testing"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqltest"
 )
 
 // A plan's way through every method, on both databases.
 func TestRoundTrip(t *testing.T) {
 	both(t, func(t *testing.T, p place) {
 		s, ctx := p.open(t), t.Context()
-		create(t, s, "a", 250)
-		if err := s.Create(ctx, newPlan("a", 1), agentRows(1)); !errors.Is(err, ota.ErrExists) {
+		sqltest.Create(t, s, "a", 250)
+		if err := s.Create(ctx, sqltest.NewPlan("a", 1), sqltest.AgentRows(1)); !errors.Is(err, ota.ErrExists) {
 			t.Fatalf("a second plan a: %v", err)
 		}
-		c := ownerCommit(t, s, "a", 0, 64)
-		c.Batches = []ota.BatchRow{{Index: 1, Name: "first", Size: 100, Status: ota.BatchRunning, StartedAt: created}}
+		c := sqltest.OwnerCommit(t, s, "a", 0, 64)
+		c.Batches = []ota.BatchRow{{Index: 1, Name: "first", Size: 100, Status: ota.BatchRunning, StartedAt: sqltest.Created}}
 		if rev, err := s.Commit(ctx, c); rev != 2 || err != nil {
 			t.Fatal(rev, err)
 		}
 		if _, err := s.Commit(ctx, c); !errors.Is(err, ota.ErrConflict) {
 			t.Fatal(err)
 		}
-		c = ownerCommit(t, s, "a", 249, 2)
+		c = sqltest.OwnerCommit(t, s, "a", 249, 2)
 		if rev, err := s.Commit(ctx, c); err == nil {
 			t.Fatal("a commit of a row that is not there made revision", rev)
 		}
-		c = ownerCommit(t, s, "a", 64, 1)
+		c = sqltest.OwnerCommit(t, s, "a", 64, 1)
 		c.Epoch++
 		if _, err := s.Commit(ctx, c); !errors.Is(err, ota.ErrFenced) {
 			t.Fatal(err)
@@ -45,7 +46,7 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatal(agents, err)
 		}
 		batches, err := s.Batches(ctx, "a", ota.RowQuery{})
-		if err != nil || len(batches.Items) != 3 || batches.Items[1].StartedAt != created {
+		if err != nil || len(batches.Items) != 3 || batches.Items[1].StartedAt != sqltest.Created {
 			t.Fatal(batches, err)
 		}
 		log, err := s.Log(ctx, "a", 0, 10)

@@ -1,0 +1,181 @@
+package sqlcore
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// Commit implements [ota.Store]: one transaction and one flush, on PostgreSQL in one round trip; on SQLite those that wait for
+// the file at the same time share one. When ctx ends while PostgreSQL is at work the result is unknown; SQLite is waited for.
+func (s *Store) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, wrap(ctx, "commit", c.Plan, err)
+	}
+	c.Agents = lastOfEach(c.Agents, func(a ota.AgentRow) int { return a.Ordinal })
+	c.Batches = lastOfEach(c.Batches, func(b ota.BatchRow) int { return b.Index })
+	revision, err := s.db.Commit(ctx, &c)
+	if err != nil {
+		return 0, s.wrote(ctx, "commit", c.Plan, err)
+	}
+	s.db.Announced(c.Plan, c.Owner)
+	return revision, nil
+}
+
+// Mistakes of whoever builds a commit, told when its numbers are right.
+var (
+	errRaise = fmt.Errorf("%w: the commit raises the epoch, but is no owner's", ota.ErrRefused)
+	errLog   = fmt.Errorf("%w: there is no log record", ota.ErrRefused)
+	ErrRows  = fmt.Errorf("%w: the commit has a row that the plan does not have", ota.ErrRefused)
+)
+
+// Mistake returns the mistake that can be seen without the database, or nil.
+func Mistake(c *ota.Commit) error {
+	switch {
+	case c.Raise && !c.Owner:
+		return errRaise
+	case len(c.Log) == 0:
+		return errLog
+	}
+	for i := range c.Agents {
+		if n := c.Agents[i].Ordinal; n < 0 || n > math.MaxInt32 {
+			return ErrRows
+		}
+	}
+	for i := range c.Batches {
+		if n := c.Batches[i].Index; n < 0 || n > math.MaxInt32 {
+			return ErrRows
+		}
+		if err := keeps(c.Batches[i].Name); err != nil {
+			return err
+		}
+	}
+	return keeps(c.Plan, c.Request)
+}
+
+// numbers are those of a plan that a commit is compared to.
+type numbers struct {
+	control, progress, epoch uint64
+}
+
+// refuse says why the numbers of a plan forbid c.
+func (n numbers) refuse(c *ota.Commit) error {
+	switch {
+	case c.Owner && c.Epoch != n.epoch:
+		return fmt.Errorf("%w: it is at epoch %d, the commit at %d", ota.ErrFenced, n.epoch, c.Epoch)
+	case c.Control != n.control:
+		return fmt.Errorf("%w: it is at control number %d, the commit at %d", ota.ErrConflict, n.control, c.Control)
+	case (c.Owner || c.Exact) && c.Progress != n.progress:
+		return fmt.Errorf("%w: it is at progress number %d, the commit at %d", ota.ErrConflict, n.progress, c.Progress)
+	}
+	return nil
+}
+
+// Refusal says why a commit changed nothing.
+func Refusal(ctx context.Context, q Querier, c *ota.Commit) error {
+	var n numbers
+	found, err := One(ctx, q, `SELECT control_number, progress_number, epoch FROM ota_plans WHERE id = $1`,
+		[]any{c.Plan}, &n.control, &n.progress, &n.epoch)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return ota.ErrNotFound
+	}
+	if err := n.refuse(c); err != nil {
+		return err
+	}
+	if err := Mistake(c); err != nil {
+		return err
+	}
+	// The numbers only rise, so the plan was at others when the commit was compared.
+	return ota.ErrConflict
+}
+
+// PlanUpdate compares the numbers and raises them. Its parameters are those of planArgs.
+const PlanUpdate = `UPDATE ota_plans SET
+	revision = revision + 1,
+	control_number = control_number + CAST($2 AS bigint),
+	progress_number = progress_number + CAST($10 AS bigint),
+	epoch = epoch + CAST($4 AS bigint),
+	status = coalesce($5, status),
+	ended_at = CASE CAST($11 AS bigint) WHEN 0 THEN ended_at ELSE $6 END,
+	progress = coalesce($3, progress)
+WHERE id = $1 AND control_number = $7
+	AND progress_number = coalesce($8, progress_number)
+	AND epoch = coalesce($9, epoch)
+RETURNING number, revision`
+
+func PlanArgs(c *ota.Commit) ([]any, error) {
+	var progress, status, ended, at, epoch any
+	knows := false
+	if c.NewProgress != nil {
+		text, err := Encode(c.NewProgress)
+		if err != nil {
+			return nil, err
+		}
+		progress = text
+	}
+	if c.Status != ota.StatusUnknown {
+		status = int64(c.Status)
+		ended, knows = endedAt(c)
+	}
+	if c.Owner || c.Exact {
+		at = int64(c.Progress)
+	}
+	if c.Owner {
+		epoch = int64(c.Epoch)
+	}
+	return []any{
+		c.Plan, asInt(c.NewControl != nil || c.BumpControl), progress, asInt(c.Raise), status, ended,
+		int64(c.Control), at, epoch, asInt(c.NewProgress != nil), asInt(knows),
+	}, nil
+}
+
+// endedAt is when the plan ended, for people to read, and whether the commit says it.
+func endedAt(c *ota.Commit) (at any, knows bool) {
+	if !c.Status.Ended() {
+		return nil, true
+	}
+	row := ota.PlanRow{Status: c.Status}
+	if c.NewControl != nil {
+		row.Control = *c.NewControl
+	}
+	if c.NewProgress != nil {
+		row.Progress = *c.NewProgress
+	}
+	at = nanos(row.EndedAt())
+	return at, at != nil && (c.NewControl != nil || c.Status == ota.StatusCompleted)
+}
+
+func asInt(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// lastOfEach returns rows without those that a later one replaces. Rows in ascending order, as an engine has them,
+// cost a glance.
+func lastOfEach[T any](rows []T, key func(T) int) []T {
+	ascending := true
+	for i := 1; i < len(rows) && ascending; i++ {
+		ascending = key(rows[i-1]) < key(rows[i])
+	}
+	if ascending {
+		return rows
+	}
+	last := make(map[int]int, len(rows))
+	for i, r := range rows {
+		last[key(r)] = i
+	}
+	out := make([]T, 0, len(last))
+	for i, r := range rows {
+		if last[key(r)] == i {
+			out = append(out, r)
+		}
+	}
+	return out
+}

@@ -1,0 +1,49 @@
+package sqlcore
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// Dialect turns the SQL of this package, written once for both databases, into what one of them understands:
+//
+//	ota_plans      a table, with its prefix and schema
+//	$1             a parameter
+//	{now}          the database's time in Unix nanoseconds
+//	{texts $1}     the set of the strings of one parameter
+//	{among $1}     equals one of the numbers of a parameter
+//	{keep}         what keeps a selected plan from being deleted until the end of the transaction
+type Dialect struct {
+	Table  string // what "ota_" becomes in a query
+	Prefix string // what "ota_" becomes in a migration
+	Now    string
+	Texts  string // the set, with %s for the parameter
+	Among  string // the comparison, with %s for the parameter
+	Keep   string
+	Marks  string // what $ becomes
+
+	known sync.Map // from a query to its text
+}
+
+var setToken = regexp.MustCompile(`\{(texts|among) (\$\d)\}`)
+
+func (d *Dialect) Text(query string) string {
+	if t, ok := d.known.Load(query); ok {
+		return t.(string)
+	}
+	t := strings.ReplaceAll(query, "{now}", d.Now)
+	t = strings.ReplaceAll(t, "{keep}", d.Keep)
+	t = setToken.ReplaceAllStringFunc(t, func(m string) string {
+		parts := setToken.FindStringSubmatch(m)
+		return fmt.Sprintf(map[string]string{"texts": d.Texts, "among": d.Among}[parts[1]], parts[2])
+	})
+	t = strings.ReplaceAll(t, "$", d.Marks)
+	t = strings.ReplaceAll(t, "ota_", d.Table) // last: what a schema is called is nobody's business
+	d.known.Store(query, t)
+	return t
+}
+
+// Migration returns the text of a migration, whose names must not carry a schema.
+func (d *Dialect) Migration(text string) string { return strings.ReplaceAll(text, "ota_", d.Prefix) }

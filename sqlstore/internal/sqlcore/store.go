@@ -1,0 +1,107 @@
+package sqlcore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// Store keeps plans in a database. It is safe for concurrent use. Any number of Stores, in any number of processes, may
+// work on the same tables.
+type Store struct {
+	db Database
+}
+
+// DatabaseOf returns the database behind a Store, for tests.
+func DatabaseOf(s *Store) Database { return s.db }
+
+var (
+	_ ota.Store    = (*Store)(nil)
+	_ ota.Leaser   = (*Store)(nil)
+	_ ota.Notifier = (*Store)(nil)
+	_ ota.Claimer  = (*Store)(nil)
+	_ ota.Inbox    = (*Store)(nil)
+	_ ota.Pruner   = (*Store)(nil)
+)
+
+// Close lets go of the connections that Open made; a pool that was handed in stays open, it is the caller's. Calls that
+// are under way end with an error. Close may be called more than once.
+func (s *Store) Close() error {
+	s.db.Close()
+	return nil
+}
+
+// Changes implements [ota.Notifier].
+//
+// On PostgreSQL it listens on a connection of its own, beside the pool, and tells of changes made through any Store on
+// the same tables. Changes that an owner commits are announced at most every 25 ms, merged. When the connection breaks
+// it is made anew, with a back-off of at most 5 s, and then tells of every plan that has not ended, because any may have
+// changed meanwhile.
+//
+// On SQLite it tells of changes made through this Store only: those of other processes are found by polling.
+func (s *Store) Changes(ctx context.Context) (<-chan string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c, err := s.db.Changes(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: listen: %w", err)
+	}
+	return c, nil
+}
+
+// wrote is wrap for a write, of which it also says when the database will never make it.
+func (s *Store) wrote(ctx context.Context, operation, plan string, err error) error {
+	if err != nil && !Definite(err) && s.db.Never(err) {
+		err = fmt.Errorf("%w: %w", ota.ErrRefused, err)
+	}
+	return wrap(ctx, operation, plan, err)
+}
+
+// wrap adds the operation and the plan to an error. What ctx ended is the context's error.
+func wrap(ctx context.Context, operation, plan string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil && !Definite(err) {
+		err = ctx.Err()
+	}
+	if plan == "" {
+		return fmt.Errorf("sqlstore: %s: %w", operation, err)
+	}
+	return fmt.Errorf("sqlstore: %s plan %q: %w", operation, plan, err)
+}
+
+// Definite reports whether err is an answer, and not a failure to get one.
+func Definite(err error) bool {
+	for _, answer := range []error{ota.ErrNotFound, ota.ErrExists, ota.ErrConflict, ota.ErrFenced, ota.ErrInvalid, ota.ErrRefused} {
+		if errors.Is(err, answer) {
+			return true
+		}
+	}
+	return false
+}
+
+// number returns the number under which a plan's rows are kept, or ErrNotFound. The plan stays until tx ends.
+func number(ctx context.Context, tx Querier, plan string) (int64, error) {
+	if !keepable(plan) {
+		return 0, ota.ErrNotFound
+	}
+	return find(ctx, tx, `SELECT number FROM ota_plans WHERE id = $1 {keep}`, plan)
+}
+
+// there returns ErrNotFound when there is no such plan: for reads that found nothing.
+func (s *Store) there(ctx context.Context, plan string) error {
+	_, err := find(ctx, s.db, `SELECT number FROM ota_plans WHERE id = $1`, plan)
+	return err
+}
+
+func find(ctx context.Context, q Querier, query, plan string) (n int64, err error) {
+	found, err := One(ctx, q, query, []any{plan}, &n)
+	if err == nil && !found {
+		err = ota.ErrNotFound
+	}
+	return n, err
+}

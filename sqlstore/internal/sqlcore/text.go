@@ -1,0 +1,63 @@
+package sqlcore
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// Both databases keep the same texts: UTF-8 without NUL. PostgreSQL can keep no others, and SQLite would change them on
+// their way through JSON. A write with another text is refused, and a read finds nothing under one.
+
+// keeps returns an error that names the first of the texts that no database here can keep.
+func keeps(texts ...string) error {
+	for _, t := range texts {
+		if !keepable(t) {
+			return fmt.Errorf("%w: the text %q is not UTF-8 without NUL", ota.ErrRefused, t[:min(len(t), 64)])
+		}
+	}
+	return nil
+}
+
+func keepable(text string) bool {
+	return utf8.ValidString(text) && strings.IndexByte(text, 0) < 0
+}
+
+// KeepableOf returns those of the texts that can be in the database.
+func KeepableOf(texts []string) []string {
+	kept := make([]string, 0, len(texts))
+	for _, t := range texts {
+		if keepable(t) {
+			kept = append(kept, t)
+		}
+	}
+	return kept
+}
+
+// Findable reports whether a read with these parameters may find anything.
+func Findable(args []any) bool {
+	for _, a := range args {
+		if t, ok := a.(string); ok && !keepable(t) {
+			return false
+		}
+	}
+	return true
+}
+
+// keepsJSON reports whether every text in what encoding/json has made was UTF-8 without NUL. It writes what was not as
+// one of two escapes, and writes those for nothing else.
+func keepsJSON(text []byte) bool {
+	for {
+		i := bytes.IndexByte(text, '\\')
+		if i < 0 || i+1 == len(text) {
+			return true
+		}
+		if rest := text[i+1:]; bytes.HasPrefix(rest, []byte("u0000")) || bytes.HasPrefix(rest, []byte("ufffd")) {
+			return false
+		}
+		text = text[i+2:]
+	}
+}

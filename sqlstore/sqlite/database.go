@@ -1,0 +1,261 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/feed"
+	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
+)
+
+// database is a database file. One goroutine of the process writes at a time; the file's own lock keeps other processes
+// apart. Only standard SQL errors are looked at, so that any driver of SQLite 3.37 or newer will do.
+type database struct {
+	*sqlcore.Dialect
+	write, read *sql.DB
+	own         bool
+	busy        time.Duration
+	gate        chan struct{} // holds one token: whoever has it may write
+	line        line          // the commits that wait for the gate
+	feed        feed.Feed
+
+	mu         sync.Mutex
+	statements map[string]*sql.Stmt // of write; nil until prepared, then never written to
+}
+
+func newDatabase(write, read *sql.DB, own bool, o Options) *database {
+	return &database{
+		Dialect: sqliteDialect(o), write: write, read: read, own: own, busy: o.BusyTimeout,
+		gate: make(chan struct{}, 1),
+	}
+}
+
+func (d *database) Migrations() embed.FS { return Migrations }
+func (d *database) Chunk() int           { return 64 * sqlcore.BlockSize }
+
+func (d *database) Close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range d.statements {
+		s.Close()
+	}
+	if d.own {
+		d.read.Close()
+		d.write.Close()
+	}
+}
+
+// Exec is a write of its own.
+func (d *database) Exec(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = d.Update(ctx, func(tx sqlcore.Querier) error {
+		n, err = tx.Exec(ctx, query, args...)
+		return err
+	})
+	return n, err
+}
+
+func (d *database) ExecMany(ctx context.Context, query string, args [][]any) error {
+	return d.Update(ctx, func(tx sqlcore.Querier) error { return tx.ExecMany(ctx, query, args) })
+}
+
+func (d *database) Query(ctx context.Context, query string, args []any, row func(sqlcore.ScanFunc) error) error {
+	if !sqlcore.Findable(args) {
+		return nil
+	}
+	rows, err := d.read.QueryContext(ctx, d.Text(query), args...)
+	return each(rows, err, row)
+}
+
+func each(rows *sql.Rows, err error, row func(sqlcore.ScanFunc) error) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (d *database) Update(ctx context.Context, f func(tx sqlcore.Querier) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case d.gate <- struct{}{}:
+		defer func() { <-d.gate }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return d.transact(ctx, ctx, func(tx *sqliteTx) error {
+		if err := f(tx); err != nil {
+			return err
+		}
+		return ctx.Err()
+	})
+}
+
+// transact runs f in a transaction that may write; the caller has the gate. The wait for the file ends with ctx; the
+// statements run under inside, which for short transactions has no end: to be able to interrupt a statement costs more than to
+// run it.
+func (d *database) transact(ctx, inside context.Context, f func(tx *sqliteTx) error) error {
+	conn, err := d.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	tx, err := d.begin(ctx, inside, conn)
+	if err != nil {
+		return err
+	}
+	if err := f(&sqliteTx{db: d, tx: tx}); err != nil {
+		return errors.Join(err, ignoreDone(tx.Rollback()))
+	}
+	if err := tx.Commit(); err != nil {
+		// SQLite may have left the transaction open: it must not stay on the connection. Whether it does is not known.
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		return &endError{err}
+	}
+	return nil
+}
+
+// endError is an error of the end of a transaction. It says nothing about one of the commits that shared it.
+type endError struct{ error }
+
+func (e *endError) Unwrap() error { return e.error }
+
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
+}
+
+// begin takes SQLite's write lock, or waits for the process that has it.
+func (d *database) begin(ctx, inside context.Context, conn *sql.Conn) (tx *sql.Tx, err error) {
+	err = d.patiently(ctx, func() error {
+		if tx, err = conn.BeginTx(inside, nil); err != nil || d.own {
+			return err
+		}
+		// A pool that was handed in may begin without the lock; a write that changes nothing takes it. Before there are
+		// tables, the first migration takes it.
+		_, err = tx.ExecContext(inside, d.Text(`DELETE FROM ota_leases WHERE false`))
+		if err == nil || d.Missing(err) {
+			return nil
+		}
+		return errors.Join(err, ignoreDone(tx.Rollback()))
+	})
+	return tx, err
+}
+
+// patiently runs f until it does not find the file busy, for as long as Options say. The process that drives a plan leaves
+// only short gaps between its commits, and SQLite wakes nobody: whoever sleeps for long misses them. So a step is a fiftieth of
+// what was waited already, 50 µs at least and 10 ms at most; and uneven, lest steps fall in with the commits.
+func (d *database) patiently(ctx context.Context, f func() error) error {
+	for began := time.Now(); ; {
+		err := f()
+		waited := time.Since(began)
+		if err == nil || !isBusy(err) || waited >= d.busy {
+			return err
+		}
+		step := min(max(waited/50, 50*time.Microsecond), 10*time.Millisecond)
+		select {
+		case <-time.After(step/2 + rand.N(step)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// prepare prepares the statements of commits, once, before a transaction has the pool's perhaps only connection.
+func (d *database) prepare(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.statements != nil {
+		return nil
+	}
+	statements := map[string]*sql.Stmt{}
+	for _, query := range []string{sqlcore.PlanUpdate, sqliteLog, sqliteControl, sqliteBatch, sqliteRead, sqliteWrite} {
+		var s *sql.Stmt
+		err := d.patiently(ctx, func() (err error) {
+			s, err = d.write.PrepareContext(ctx, d.Text(query))
+			return err
+		})
+		if err != nil {
+			for _, s := range statements {
+				s.Close()
+			}
+			return err
+		}
+		statements[query] = s
+	}
+	d.statements = statements
+	return nil
+}
+
+// The write lock of SQLite is the only one there is, and a transaction of this package has it.
+func (d *database) Lock(context.Context, sqlcore.Querier, string, int64) error { return nil }
+
+func (d *database) Migrate(ctx context.Context, tx sqlcore.Querier, text string) error {
+	_, err := tx.(*sqliteTx).tx.ExecContext(ctx, d.Migration(text))
+	return err
+}
+
+func (d *database) Grown(context.Context, int)                              {}
+func (d *database) Announce(context.Context, sqlcore.Querier, string) error { return nil }
+func (d *database) Announced(plan string, _ bool)                           { d.feed.Tell(plan) }
+
+func (d *database) Changes(ctx context.Context) (<-chan string, error) {
+	return d.feed.Subscribe(ctx), nil
+}
+
+func (d *database) TextSet(values []string) any {
+	text, _ := json.Marshal(sqlcore.KeepableOf(values)) // strings cannot fail
+	return string(text)
+}
+
+func (d *database) NumberSet(values []int) any {
+	text, _ := json.Marshal(values) // numbers cannot fail
+	return string(text)
+}
+
+func (d *database) Duplicate(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "UNIQUE constraint failed")
+}
+
+// Never looks at the text that SQLite itself gives to SQLITE_CONSTRAINT, SQLITE_MISMATCH and SQLITE_TOOBIG.
+func (d *database) Never(err error) bool {
+	var end *endError
+	if err == nil || d.Duplicate(err) || errors.As(err, &end) {
+		return false
+	}
+	text := err.Error()
+	return strings.Contains(text, "constraint failed") || strings.Contains(text, "datatype mismatch") ||
+		strings.Contains(text, "string or blob too big")
+}
+
+func (d *database) Missing(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "no such table")
+}
+
+func isBusy(err error) bool {
+	return strings.Contains(err.Error(), "SQLITE_BUSY") || strings.Contains(err.Error(), "database is locked")
+}
+
+func sqliteDialect(o Options) *sqlcore.Dialect {
+	return &sqlcore.Dialect{
+		Table: o.TablePrefix, Prefix: o.TablePrefix, Marks: "?",
+		Now:   `(CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000000)`,
+		Texts: `(SELECT value FROM json_each(%s))`,
+		Among: `IN (SELECT value FROM json_each(%s))`,
+	}
+}

@@ -1,0 +1,36 @@
+package sqlite
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
+)
+
+// SQLite has no arrays: there the states of a block are one after the other, and their sizes a JSON array.
+
+// pack is the other direction of unpack.
+func pack(states [][]byte) (sizes string, all []byte) {
+	text := make([]byte, 0, 4*len(states)+1)
+	for i, s := range states {
+		text = append(text, "[,"[min(i, 1)])
+		text = strconv.AppendInt(text, int64(len(s)), 10)
+		all = append(all, s...)
+	}
+	return string(append(text, ']')), all
+}
+
+func unpack(sizes, all []byte) ([][]byte, error) {
+	states := make([][]byte, 0, sqlcore.BlockSize)
+	for size := range bytes.SplitSeq(bytes.Trim(sizes, "[]"), []byte{','}) {
+		n, err := strconv.Atoi(string(size))
+		if err != nil || n < 2 || n > len(all) { // a schema and a status at least
+			return nil, sqlcore.ErrBlock
+		}
+		states, all = append(states, all[:n:n]), all[n:]
+	}
+	if len(all) > 0 {
+		return nil, sqlcore.ErrBlock
+	}
+	return states, nil
+}
