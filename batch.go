@@ -64,14 +64,41 @@ type BatchShape struct {
 	Size int    // how many agents; 1 or more
 }
 
+// check adds every mistake of s to m.
 func (s Shape) check(m *mistakes) {
-	if s.Size < 0 || s.Size > maxAgents {
-		m.add("shape.size", strconv.Itoa(s.Size), "is out of range", "1 or more; 0 means 10")
+	m.numbers(numberRule{"shape.size", s.Size, 0, maxAgents, "1 or more; 0 means 10"})
+	m.fraction("shape.percent", s.Percent, 0, 100, "more than 0, at most 100")
+	m.numbers(numberRule{"shape.canary", s.Canary, 0, maxAgents, "1 or more; 0 means none"})
+	s.Growth.check(m)
+	rules := 0
+	for _, used := range []bool{s.Size != 0, s.Percent != 0, s.Growth != (Growth{})} {
+		if used {
+			rules++
+		}
 	}
-	s.checkSizes(m)
-	if len(s.Batches) == 0 {
+	if rules > 1 {
+		m.add("shape", "", "has more than one of size, percent and growth", "one of them")
+	}
+	if len(s.Batches) > 0 {
+		s.checkList(m)
+	}
+}
+
+func (g Growth) check(m *mistakes) {
+	if g == (Growth{}) {
 		return
 	}
+	m.numbers(numberRule{"shape.growth.first", g.First, 1, maxAgents, "1 or more"})
+	if g.Factor != 0 {
+		m.fraction("shape.growth.factor", g.Factor, 1, 100, "1 to 100; 0 means 2")
+	}
+	if g.Max < 0 || g.Max > 0 && g.Max < g.First {
+		m.add("shape.growth.max", strconv.Itoa(g.Max), "is less than the first batch", "at least shape.growth.first; 0 means no limit")
+	}
+}
+
+// checkList checks an explicit list of batches, and that nothing else cuts the agents.
+func (s Shape) checkList(m *mistakes) {
 	if s.Percent != 0 || s.Canary != 0 || s.Growth != (Growth{}) {
 		m.add("shape.batches", "", "do not go with percent, canary or growth", "a list, or a rule")
 	}
@@ -87,36 +114,6 @@ func (s Shape) check(m *mistakes) {
 		if b.Size < 1 || b.Size > maxAgents {
 			m.add(field+".size", strconv.Itoa(b.Size), "makes an empty or impossible batch", "1 or more")
 		}
-	}
-}
-
-// checkSizes checks the rules that make sizes.
-func (s Shape) checkSizes(m *mistakes) {
-	if !(s.Percent >= 0 && s.Percent <= 100) {
-		m.add("shape.percent", strconv.FormatFloat(s.Percent, 'g', -1, 64), "is out of range", "more than 0, at most 100")
-	}
-	if s.Canary < 0 || s.Canary > maxAgents {
-		m.add("shape.canary", strconv.Itoa(s.Canary), "is out of range", "1 or more; 0 means none")
-	}
-	if g := s.Growth; g != (Growth{}) {
-		if g.First < 1 || g.First > maxAgents {
-			m.add("shape.growth.first", strconv.Itoa(g.First), "is out of range", "1 or more")
-		}
-		if g.Factor != 0 && !(g.Factor >= 1 && g.Factor <= 100) {
-			m.add("shape.growth.factor", strconv.FormatFloat(g.Factor, 'g', -1, 64), "is out of range", "1 to 100; 0 means 2")
-		}
-		if g.Max < 0 || g.Max > 0 && g.Max < g.First {
-			m.add("shape.growth.max", strconv.Itoa(g.Max), "is less than the first batch", "at least shape.growth.first; 0 means no limit")
-		}
-	}
-	rules := 0
-	for _, used := range []bool{s.Size != 0, s.Percent != 0, s.Growth != (Growth{})} {
-		if used {
-			rules++
-		}
-	}
-	if rules > 1 {
-		m.add("shape", "", "has more than one of size, percent and growth", "one of them")
 	}
 }
 

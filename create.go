@@ -269,9 +269,7 @@ func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 		Labels: cloneMap(s.Labels), Agents: d.cut.total, Batches: len(batches), Warnings: append(warnings, d.warnings...),
 		Components: slices.Sorted(maps.Keys(d.names)),
 	}
-	if n := s.Shape.Canary; n > 0 && 2*n > d.cut.total {
-		spec.Warnings = append(spec.Warnings, fmt.Sprintf("the canary of %d agents is larger than the rest of %d", n, max(0, d.cut.total-n)))
-	}
+	spec.Warnings = append(spec.Warnings, specWarnings(s, d.cut.total)...)
 	spec.Warnings = append(spec.Warnings, d.alike.warnings()...)
 	if d.stuck > 0 && !d.learns {
 		spec.Warnings = append(spec.Warnings, fmt.Sprintf("%d of %d agents have no version to go back to: a rollback leaves them out", d.stuck, d.cut.total))

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/hashicorp/go-multierror"
 )
 
 // The sentinels. Every error this package returns matches at most one of them with errors.Is, through every layer.
@@ -33,27 +31,6 @@ var (
 	// ErrAbandoned says that calls of the Executor were still out when Run or RunPlan returned; see AbandonedError.
 	ErrAbandoned = errors.New("ota: calls were abandoned")
 )
-
-// FieldErrors returns every mistake that err reports, in the order found, or nil when err is of another kind. Of very
-// many mistakes among agents only the first 32 are named; one more entry then says how many there are.
-func FieldErrors(err error) []*FieldError {
-	var many *multierror.Error
-	if errors.As(err, &many) {
-		var out []*FieldError
-		for _, e := range many.Errors {
-			var f *FieldError
-			if errors.As(e, &f) {
-				out = append(out, f)
-			}
-		}
-		return out
-	}
-	var one *FieldError
-	if errors.As(err, &one) {
-		return []*FieldError{one}
-	}
-	return nil
-}
 
 // StateError says that a verb is illegal in the plan's present status. It matches ErrState.
 type StateError struct {

@@ -56,7 +56,7 @@ func TestMessagesOfSpecs(t *testing.T) {
 		{"concurrency", func(s *Spec) { s.Policy.Concurrency = -2 }, "concurrency (-2) is out of range; allowed: 1 to 1000000; 0 means 5"},
 		{"threshold", func(s *Spec) { s.Policy.FailureThreshold = ptr(10.0) }, "failureThreshold (10) is out of range; allowed: 0 to 1, as a fraction: 0.1 tolerates one of ten"},
 		{"threshold below", func(s *Spec) { s.Policy.FailureThreshold = ptr(-0.1) }, "failureThreshold (-0.1) is out of range; allowed: 0 to 1, as a fraction: 0.1 tolerates one of ten"},
-		{"threshold NaN", func(s *Spec) { s.Policy.FailureThreshold = ptr(math.NaN()) }, "failureThreshold (NaN) is not a number; allowed: 0 to 1"},
+		{"threshold NaN", func(s *Spec) { s.Policy.FailureThreshold = ptr(math.NaN()) }, "failureThreshold (NaN) is not a number; allowed: 0 to 1, as a fraction: 0.1 tolerates one of ten"},
 		{"scope", func(s *Spec) { s.Policy.Scope = 7 }, "scope (7) is unknown; allowed: batch, plan"},
 		{"action", func(s *Spec) { s.Policy.OnBreach = 7 }, "onBreach (7) is unknown; allowed: pause, rollback, continue"},
 		{"away", func(s *Spec) { s.Policy.OnUnreachable = 7 }, "onAway (7) is unknown; allowed: fail, skip"},
@@ -70,12 +70,12 @@ func TestMessagesOfSpecs(t *testing.T) {
 			s.Shape.Batches = []BatchShape{{Size: 1}, {Size: 1}}
 			s.Policy.Hold.Batches = []int{-1}
 		}, "hold.batches (-1) names no batch of the plan; allowed: 1 to the last batch's index"},
-		{"wait", func(s *Spec) { s.Policy.Soak.Duration = -time.Second }, "observe.wait (-1s) is negative; allowed: 0 or more, at most ten years"},
-		{"stable", func(s *Spec) { s.Policy.Soak.Stable = 11 * 365 * 24 * time.Hour }, "observe.stable (96360h0m0s) is too long; allowed: 0 or more, at most ten years"},
-		{"attempt limit", func(s *Spec) { s.Policy.AttemptTimeout = -1 }, "attemptLimit (-1ns) is negative; allowed: more than 0, or NoTimeout; 0 means 30m"},
-		{"queue limit", func(s *Spec) { s.Policy.UnreachableTimeout = -1 }, "queueLimit (-1ns) is negative; allowed: more than 0, or NoTimeout; 0 means 1h"},
+		{"wait", func(s *Spec) { s.Policy.Soak.Duration = -time.Second }, "observe.wait (-1s) is negative; allowed: 0, or 1ms to ten years"},
+		{"stable", func(s *Spec) { s.Policy.Soak.Stable = 11 * 365 * 24 * time.Hour }, "observe.stable (96360h0m0s) is too long; allowed: 0, or 1ms to ten years"},
+		{"attempt limit", func(s *Spec) { s.Policy.AttemptTimeout = -1 }, "attemptLimit (-1ns) is negative; allowed: 1ms or more, or NoTimeout; 0 means 30m"},
+		{"queue limit", func(s *Spec) { s.Policy.UnreachableTimeout = -1 }, "queueLimit (-1ns) is negative; allowed: 1ms or more, or NoTimeout; 0 means 1h"},
 		{"retries", func(s *Spec) { s.Policy.Retry.Max = 101 }, "retry.max (101) is out of range; allowed: 0 to 100"},
-		{"window zone", func(s *Spec) { s.Policy.Windows = []Window{{Length: 1, Zone: "Mars/Olympus"}} }, `windows[0].zone ("Mars/Olympus") is unknown; allowed: an IANA name such as Europe/Berlin, which the system or time/tzdata has; empty means UTC`},
+		{"window zone", func(s *Spec) { s.Policy.Windows = []Window{{Length: time.Hour, Zone: "Mars/Olympus"}} }, `windows[0].zone ("Mars/Olympus") is unknown; allowed: an IANA name such as Europe/Berlin, which the system or time/tzdata has; empty means UTC`},
 		{"abandoned", func(s *Spec) { s.Policy.MaxAbandoned = -1 }, "maxAbandoned (-1) is negative; allowed: 1 or more; 0 means the concurrency"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -252,11 +252,11 @@ func TestMessagesOfVerbs(t *testing.T) {
 func TestMessagesOfOptions(t *testing.T) {
 	_, err := New(nil, nil, Options{})
 	require.EqualError(t, err, "store is missing; allowed: for example ota.NewMemStore()")
-	_, err = New(NewMemStore(), nil, Options{Lease: 1, Poll: -1, AbandonAfter: -1, Name: "\n"})
+	_, err = New(NewMemStore(), nil, Options{Lease: time.Millisecond, Poll: -1, AbandonAfter: -1, Name: "\n"})
 	require.EqualError(t, err, `ota: invalid: name ("\n") has the control character U+000A; allowed: at most 255 bytes of UTF-8 without control characters
-	lease (1ns) is too short; allowed: 100ms or more; 0 means 5s
-	poll (-1ns) is negative; allowed: more than 0; 0 means 1s
-	abandonAfter (-1ns) is negative; allowed: more than 0; 0 means 5s`)
+	lease (1ms) is too short; allowed: 100ms or more; 0 means 5s
+	poll (-1ns) is negative; allowed: 1ms or more; 0 means 1s
+	abandonAfter (-1ns) is negative; allowed: 1ms or more; 0 means 5s`)
 }
 
 // However a map is ranged over, the mistakes in it come in one order.

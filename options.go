@@ -70,17 +70,21 @@ func (o Options) withDefaults() Options {
 func (o Options) check() error {
 	var m mistakes
 	checkText(&m, "name", o.Name, maxText)
-	if o.Lease != 0 && o.Lease < 100*time.Millisecond {
-		m.add("lease", o.Lease.String(), "is too short", "100ms or more; 0 means 5s")
+	if !checkUnit(&m, "lease", o.Lease, leaseAllowed) && o.Lease != 0 && o.Lease < minLease {
+		m.add("lease", o.Lease.String(), "is too short", leaseAllowed)
 	}
-	if o.Poll < 0 {
-		m.add("poll", o.Poll.String(), "is negative", "more than 0; 0 means 1s")
-	}
-	if o.AbandonAfter < 0 {
-		m.add("abandonAfter", o.AbandonAfter.String(), "is negative", "more than 0; 0 means 5s")
-	}
+	m.durations(
+		durationRule{"poll", o.Poll, NoTimeout, "1ms or more; 0 means 1s"},
+		durationRule{"drainTimeout", max(o.DrainTimeout, 0), NoTimeout, "1ms or more; 0 means 20s; negative means not at all"},
+		durationRule{"abandonAfter", o.AbandonAfter, NoTimeout, "1ms or more; 0 means 5s"},
+	)
 	return m.result()
 }
+
+const (
+	minLease     = 100 * time.Millisecond
+	leaseAllowed = "100ms or more; 0 means 5s"
+)
 
 // backoff doubles from least to most, and is shortened at random so that rivals part.
 func backoff(try int, least, most time.Duration) time.Duration {

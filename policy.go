@@ -1,6 +1,7 @@
 package ota
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -230,26 +231,65 @@ func (p Policy) withDefaults() Policy {
 // maxConcurrency keeps every sum of slots within an int32.
 const maxConcurrency = 1_000_000
 
-// check adds every mistake of p to m. batches is how many the plan has, or 0 when that is not known yet.
+// check adds every mistake of p to m. batches is the number of batches, or 0 when that is not known
+// yet.
 func (p Policy) check(m *mistakes, batches int) {
-	if p.Concurrency < 0 || p.Concurrency > maxConcurrency {
-		m.add("concurrency", strconv.Itoa(p.Concurrency), "is out of range", "1 to 1000000; 0 means 5")
-	}
+	m.numbers(numberRule{"concurrency", p.Concurrency, 0, maxConcurrency, "1 to 1000000; 0 means 5"})
 	if t := p.FailureThreshold; t != nil {
-		value := strconv.FormatFloat(*t, 'g', -1, 64)
-		switch {
-		case math.IsNaN(*t):
-			m.add("failureThreshold", value, "is not a number", "0 to 1")
-		case *t < 0 || *t > 1:
-			m.add("failureThreshold", value, "is out of range", "0 to 1, as a fraction: 0.1 tolerates one of ten")
-		}
+		m.fraction("failureThreshold", *t, 0, 1, "0 to 1, as a fraction: 0.1 tolerates one of ten")
 	}
-	p.checkEnums(m)
+	scopes.check(m, "scope", p.Scope)
+	actions.check(m, "onBreach", p.OnBreach)
+	unreachableActions.check(m, "onAway", p.OnUnreachable)
 	p.Budget.check(m)
 	if p.Reserve && p.OnBreach == ActionContinue {
 		m.add("reserve", "true", "does not go with going on after a breach: it would wait for ever", "with onBreach pause or rollback")
 	}
-	for _, b := range p.Hold.Batches {
+	p.Hold.check(m, batches)
+	m.durations(p.durations()...)
+	m.numbers(
+		numberRule{"retry.max", p.Retry.Max, 0, 100, "0 to 100"},
+		numberRule{"rate.starts", p.Rate.Starts, 0, 1_000_000, "1 to 1000000; 0 means no rate"},
+		numberRule{"maxConsecutive", p.MaxConsecutive, 0, noMost, "0 or more"},
+		numberRule{"gate.maxInconclusive", p.Gate.MaxInconclusive, 0, noMost, "0 or more"},
+		numberRule{"gate.maxErrors", p.Gate.MaxErrors, 0, noMost, "0 or more"},
+		numberRule{"maxAbandoned", p.MaxAbandoned, 0, noMost, "1 or more; 0 means the concurrency"},
+	)
+	checkWindows(m, p.Windows)
+	p.checkWindowUnits(m)
+}
+
+// durations are the rules of the policy's durations, besides those of its windows.
+func (p Policy) durations() []durationRule {
+	return []durationRule{
+		{"observe.wait", p.Soak.Duration, maxDuration, durationAllowed},
+		{"observe.stable", p.Soak.Stable, maxDuration, durationAllowed},
+		{"observe.retry", p.Soak.Grace, maxDuration, durationAllowed},
+		{"observe.probe", p.Soak.Interval, maxDuration, durationAllowed},
+		{"retry.backoff", p.Retry.Backoff, maxDuration, durationAllowed},
+		{"retry.maxBackoff", p.Retry.MaxBackoff, maxDuration, durationAllowed},
+		{"batchLimit", p.BatchTimeout, maxDuration, durationAllowed},
+		{"planLimit", p.PlanTimeout, maxDuration, durationAllowed},
+		{"rate.per", p.Rate.Per, maxDuration, durationAllowed},
+		{"gate.every", p.Gate.Interval, maxDuration, durationAllowed},
+		{"attemptLimit", p.AttemptTimeout, NoTimeout, "1ms or more, or NoTimeout; 0 means 30m"},
+		{"queueLimit", p.UnreachableTimeout, NoTimeout, "1ms or more, or NoTimeout; 0 means 1h"},
+	}
+}
+
+// checkWindowUnits adds a mistake for each duration of a window that has no unit.
+func (p Policy) checkWindowUnits(m *mistakes) {
+	for i, w := range p.Windows[:min(len(p.Windows), maxWindows)] {
+		at := fmt.Sprintf("windows[%d].", i)
+		checkUnit(m, at+"start", w.Start, "0 to less than 24h")
+		checkUnit(m, at+"length", w.Length, "1ms to 168h")
+		checkUnit(m, at+"margin", w.Margin, "0, or 1ms to less than the length")
+	}
+}
+
+// check adds a mistake for each batch that cannot be held. batches is as in Policy.check.
+func (h Hold) check(m *mistakes, batches int) {
+	for _, b := range h.Batches {
 		switch {
 		case b == 0:
 			m.add("hold.batches", "0", "names the first batch, which needs only Start", "1 or more")
@@ -257,67 +297,14 @@ func (p Policy) check(m *mistakes, batches int) {
 			m.add("hold.batches", strconv.Itoa(b), "names no batch of the plan", holdable(batches))
 		}
 	}
-	for _, d := range []struct {
-		field string
-		value time.Duration
-	}{
-		{"observe.wait", p.Soak.Duration},
-		{"observe.stable", p.Soak.Stable},
-		{"observe.retry", p.Soak.Grace},
-		{"observe.probe", p.Soak.Interval},
-		{"retry.backoff", p.Retry.Backoff},
-		{"retry.maxBackoff", p.Retry.MaxBackoff},
-		{"batchLimit", p.BatchTimeout},
-		{"planLimit", p.PlanTimeout},
-		{"rate.per", p.Rate.Per},
-		{"gate.every", p.Gate.Interval},
-	} {
-		checkDuration(m, d.field, d.value, maxDuration, "0 or more, at most ten years")
-	}
-	checkDuration(m, "attemptLimit", p.AttemptTimeout, NoTimeout, "more than 0, or NoTimeout; 0 means 30m")
-	checkDuration(m, "queueLimit", p.UnreachableTimeout, NoTimeout, "more than 0, or NoTimeout; 0 means 1h")
-	if p.Retry.Max < 0 || p.Retry.Max > 100 {
-		m.add("retry.max", strconv.Itoa(p.Retry.Max), "is out of range", "0 to 100")
-	}
-	if p.Rate.Starts < 0 || p.Rate.Starts > 1_000_000 {
-		m.add("rate.starts", strconv.Itoa(p.Rate.Starts), "is out of range", "1 to 1000000; 0 means no rate")
-	}
-	for _, n := range []struct {
-		field string
-		value int
-	}{
-		{"maxConsecutive", p.MaxConsecutive},
-		{"gate.maxInconclusive", p.Gate.MaxInconclusive},
-		{"gate.maxErrors", p.Gate.MaxErrors},
-	} {
-		if n.value < 0 {
-			m.add(n.field, strconv.Itoa(n.value), "is negative", "0 or more")
-		}
-	}
-	checkWindows(m, p.Windows)
-	if p.MaxAbandoned < 0 {
-		m.add("maxAbandoned", strconv.Itoa(p.MaxAbandoned), "is negative", "1 or more; 0 means the concurrency")
-	}
 }
 
-// holdable says which batches may be held; of how many is 0 where that is not known.
+// holdable names the batches that may be held. batches is as in Policy.check.
 func holdable(batches int) string {
 	if batches == 1 {
 		return "none, since the plan has only its first batch"
 	}
 	return "1 to the last batch's index"
-}
-
-func (p Policy) checkEnums(m *mistakes) {
-	if p.Scope > ScopePlan {
-		m.add("scope", p.Scope.String(), "is unknown", "batch, plan")
-	}
-	if p.OnBreach > ActionContinue {
-		m.add("onBreach", p.OnBreach.String(), "is unknown", "pause, rollback, continue")
-	}
-	if p.OnUnreachable > UnreachableSkipped {
-		m.add("onAway", p.OnUnreachable.String(), "is unknown", "fail, skip")
-	}
 }
 
 // Tolerated returns how many of n agents may fail before threshold is exceeded: the largest t with t/n at most

@@ -57,7 +57,7 @@ type PreviewOptions struct {
 func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions) (Preview, error) {
 	var m mistakes
 	spec.check(&m)
-	checkDuration(&m, "call", options.Call, maxDuration, "0 or more, at most ten years")
+	checkDuration(&m, "call", options.Call, maxDuration, durationAllowed)
 	if spec.Agents == nil {
 		return Preview{}, m.result()
 	}

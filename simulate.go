@@ -91,8 +91,8 @@ func (o SimOptions) withDefaults() SimOptions {
 
 func (o SimOptions) check() error {
 	var m mistakes
-	checkDuration(&m, "limit", o.MaxTime, maxDuration, "more than 0, at most ten years; 0 means 90 days")
-	checkDuration(&m, "abandonAfter", o.AbandonAfter, maxDuration, "more than 0, at most ten years; 0 means 5s")
+	checkDuration(&m, "limit", o.MaxTime, maxDuration, "1ms to ten years; 0 means 90 days")
+	checkDuration(&m, "abandonAfter", o.AbandonAfter, maxDuration, "1ms to ten years; 0 means 5s")
 	return m.result()
 }
 

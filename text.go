@@ -1,10 +1,6 @@
 package ota
 
 import (
-	"fmt"
-	"maps"
-	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -69,52 +65,4 @@ func cutBetween(s string, most int) string {
 		n--
 	}
 	return s[:n]
-}
-
-func checkText(m *mistakes, field, value string, most int) {
-	if problem := textProblem(value, most); problem != "" {
-		m.add(field, strconv.Quote(shorten(value)), problem, textAllowed(most))
-	}
-}
-
-func textAllowed(most int) string {
-	return fmt.Sprintf("at most %d bytes of UTF-8 without control characters", most)
-}
-
-func textProblem(s string, most int) string {
-	if len(s) > most {
-		return fmt.Sprintf("is too long by %d bytes", len(s)-most)
-	}
-	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c >= 0x7f {
-			return unusualProblem(s)
-		}
-	}
-	return ""
-}
-
-func unusualProblem(s string) string {
-	if !utf8.ValidString(s) {
-		return "is not valid UTF-8"
-	}
-	for _, r := range s {
-		if unicode.IsControl(r) {
-			return fmt.Sprintf("has the control character %U", r)
-		}
-	}
-	return ""
-}
-
-func checkMap(m *mistakes, field string, pairs map[string]string, most int) {
-	if len(pairs) > maxPairs {
-		m.add(field, strconv.Itoa(len(pairs)), "has too many entries", "at most 64")
-		return
-	}
-	for _, k := range slices.Sorted(maps.Keys(pairs)) {
-		if k == "" {
-			m.add(field, "", "has an empty key", "1 to 255 bytes")
-		}
-		checkText(m, field, k, maxText)
-		checkText(m, field+"["+shorten(k)+"]", pairs[k], most)
-	}
 }

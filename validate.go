@@ -4,8 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hashicorp/go-multierror"
 )
@@ -38,6 +43,27 @@ func (e *FieldError) Error() string {
 
 // Is makes every FieldError match ErrInvalid.
 func (e *FieldError) Is(target error) bool { return target == ErrInvalid }
+
+// FieldErrors returns every mistake that err reports, in the order found, or nil when err is of another kind. Of very
+// many mistakes among agents only the first 32 are named; one more entry then says how many there are.
+func FieldErrors(err error) []*FieldError {
+	var many *multierror.Error
+	if errors.As(err, &many) {
+		var out []*FieldError
+		for _, e := range many.Errors {
+			var f *FieldError
+			if errors.As(e, &f) {
+				out = append(out, f)
+			}
+		}
+		return out
+	}
+	var one *FieldError
+	if errors.As(err, &one) {
+		return []*FieldError{one}
+	}
+	return nil
+}
 
 // maxNamed is how many mistakes among agents are named in one error.
 const maxNamed = 32
@@ -89,6 +115,54 @@ func shorten(s string) string {
 	return strings.ToValidUTF8(cutBetween(s, most), "\uFFFD") + "…"
 }
 
+func checkText(m *mistakes, field, value string, most int) {
+	if problem := textProblem(value, most); problem != "" {
+		m.add(field, strconv.Quote(shorten(value)), problem, textAllowed(most))
+	}
+}
+
+func textAllowed(most int) string {
+	return fmt.Sprintf("at most %d bytes of UTF-8 without control characters", most)
+}
+
+func textProblem(s string, most int) string {
+	if len(s) > most {
+		return fmt.Sprintf("is too long by %d bytes", len(s)-most)
+	}
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f {
+			return unusualProblem(s)
+		}
+	}
+	return ""
+}
+
+func unusualProblem(s string) string {
+	if !utf8.ValidString(s) {
+		return "is not valid UTF-8"
+	}
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			return fmt.Sprintf("has the control character %U", r)
+		}
+	}
+	return ""
+}
+
+func checkMap(m *mistakes, field string, pairs map[string]string, most int) {
+	if len(pairs) > maxPairs {
+		m.add(field, strconv.Itoa(len(pairs)), "has too many entries", "at most 64")
+		return
+	}
+	for _, k := range slices.Sorted(maps.Keys(pairs)) {
+		if k == "" {
+			m.add(field, "", "has an empty key", "1 to 255 bytes")
+		}
+		checkText(m, field, k, maxText)
+		checkText(m, field+"["+shorten(k)+"]", pairs[k], most)
+	}
+}
+
 func safeID(id string) bool {
 	if id == "" || len(id) > 128 {
 		return false
@@ -111,13 +185,87 @@ func cloneMap(m map[string]string) map[string]string {
 	return maps.Clone(m)
 }
 
+// noMost is the limit of a number that has none.
+const noMost = math.MaxInt
+
+// numberRule is the range of a whole number, its limits included.
+type numberRule struct {
+	field       string
+	value       int
+	least, most int
+	allowed     string // the range in words, and what zero means
+}
+
+// numbers adds a mistake for each number out of its range.
+func (m *mistakes) numbers(rules ...numberRule) {
+	for _, r := range rules {
+		switch {
+		case r.value < r.least && r.most == noMost:
+			m.add(r.field, strconv.Itoa(r.value), "is negative", r.allowed)
+		case r.value < r.least || r.value > r.most:
+			m.add(r.field, strconv.Itoa(r.value), "is out of range", r.allowed)
+		}
+	}
+}
+
+// fraction adds a mistake when v is not a number from least to most.
+func (m *mistakes) fraction(field string, v, least, most float64, allowed string) {
+	value := strconv.FormatFloat(v, 'g', -1, 64)
+	switch {
+	case math.IsNaN(v):
+		m.add(field, value, "is not a number", allowed)
+	case v < least || v > most:
+		m.add(field, value, "is out of range", allowed)
+	}
+}
+
+// minDuration is the shortest duration that anybody means. A shorter one is a number without a
+// unit, such as AttemptTimeout: 30, which Go takes for 30 nanoseconds.
+const minDuration = time.Millisecond
+
 // maxDuration keeps a time plus a duration within int64 nanoseconds.
 const maxDuration = 10 * 365 * 24 * time.Hour
 
-func checkDuration(m *mistakes, field string, d, most time.Duration, allowed string) {
-	if d < 0 {
-		m.add(field, d.String(), "is negative", allowed)
-	} else if d > most {
-		m.add(field, d.String(), "is too long", allowed)
+// durationAllowed is the range of a duration that may be left out.
+const durationAllowed = "0, or 1ms to ten years"
+
+// durationRule is the range of a duration: 0, or from minDuration to most.
+type durationRule struct {
+	field   string
+	value   time.Duration
+	most    time.Duration
+	allowed string
+}
+
+// durations adds a mistake for each duration out of its range.
+func (m *mistakes) durations(rules ...durationRule) {
+	for _, r := range rules {
+		checkDuration(m, r.field, r.value, r.most, r.allowed)
 	}
+}
+
+// checkDuration is durations for one rule.
+func checkDuration(m *mistakes, field string, d, most time.Duration, allowed string) {
+	switch {
+	case d < 0:
+		m.add(field, d.String(), "is negative", allowed)
+	case d > most:
+		m.add(field, d.String(), "is too long", allowed)
+	default:
+		checkUnit(m, field, d, allowed)
+	}
+}
+
+// checkUnit adds a mistake when d has no unit, and reports whether it did. The unit that it asks
+// for is the largest one that makes less than a day.
+func checkUnit(m *mistakes, field string, d time.Duration, allowed string) bool {
+	if d <= 0 || d >= minDuration {
+		return false
+	}
+	unit := "time.Second"
+	if d >= 24*60*60 {
+		unit = "time.Millisecond"
+	}
+	m.add(field, d.String(), fmt.Sprintf("is less than a millisecond (did you mean %d * %s?)", d, unit), allowed)
+	return true
 }

@@ -4,22 +4,64 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 )
 
 // policyWarnings say what is legal about a policy but deserves a look. bare is how many agents lack the budgeted label.
 func policyWarnings(p Policy, batches []BatchRow, agents, bare int) []string {
-	w := toleranceWarning(p, batches, agents)
+	w := append(toleranceWarning(p, batches, agents), timeWarnings(p)...)
 	if bare > 0 {
 		w = append(w, fmt.Sprintf("%d of %d agents have no label %s: the budget counts them as agents of one value", bare, agents, p.Budget.Label))
 	}
 	return w
 }
 
-// toleranceWarning says where the threshold, once it is a number, tolerates nothing although it is not 0.
+// soon is the shortest time that a soak or a rate usually has.
+const soon = time.Second
+
+// timeWarnings name the times of a policy that are probably mistakes of their unit.
+func timeWarnings(p Policy) (w []string) {
+	if d := p.Soak.Duration; d > 0 && d < soon {
+		w = append(w, fmt.Sprintf("observe.wait %s observes a batch for less than a second", d))
+	}
+	if d := p.Soak.Stable; d > 0 && d < soon {
+		w = append(w, fmt.Sprintf("observe.stable %s is less than a second", d))
+	}
+	if r := p.Rate; r.Starts > 0 && r.Per > 0 && r.Per < soon {
+		w = append(w, fmt.Sprintf("rate.per %s allows %.4g starts per second", r.Per, float64(r.Starts)/r.Per.Seconds()))
+	}
+	if r := p.Retry; r.MaxBackoff > 0 && r.MaxBackoff < r.Backoff {
+		w = append(w, fmt.Sprintf("retry.maxBackoff %s is less than retry.backoff %s: no wait is longer than %s", r.MaxBackoff, r.Backoff, r.MaxBackoff))
+	}
+	return w
+}
+
+// specWarnings say what is legal about the versions and the shape of a plan but deserves a look.
+func specWarnings(s Spec, agents int) (w []string) {
+	if s.FromVersion == s.ToVersion && s.FromRelease == s.ToRelease {
+		w = append(w, fmt.Sprintf("fromVersion and toVersion are both %s: the plan would bring agents to the version that they have", shorten(s.ToVersion)))
+	}
+	if p := s.Shape.Percent; p > 0 && p < 1 {
+		w = append(w, fmt.Sprintf("shape.percent %g is %g %% of the agents; for the fraction %g, use %g", p, p, p, 100*p))
+	}
+	switch n := s.Shape.Canary; {
+	case n > agents:
+		w = append(w, fmt.Sprintf("the canary of %d agents is larger than the plan of %d: it is the only batch", n, agents))
+	case n > 0 && 2*n > agents:
+		w = append(w, fmt.Sprintf("the canary of %d agents is larger than the rest of %d", n, agents-n))
+	}
+	return w
+}
+
+// toleranceWarning says where the threshold tolerates every failure, or, once it is a number of
+// agents, none although it is not 0.
 func toleranceWarning(p Policy, batches []BatchRow, agents int) []string {
 	threshold := *p.FailureThreshold
-	if threshold == 0 {
+	switch threshold {
+	case 0:
 		return nil
+	case 1:
+		return []string{"failureThreshold 1 tolerates every failure; for one percent, use 0.01"}
 	}
 	if p.Scope == ScopePlan {
 		if Tolerated(threshold, agents) == 0 {

@@ -140,13 +140,13 @@ func TestWindowChecks(t *testing.T) {
 		w    Window
 		want string
 	}{
-		{Window{Length: 1}, ""},
+		{Window{Length: time.Millisecond}, ""},
 		{Window{Days: days(0, 6), Start: 24*hour - 1, Length: 168 * hour, Zone: "Europe/Berlin", Margin: 168*hour - 1}, ""},
-		{Window{Days: days(7), Length: 1}, "windows[0].days (7) is no day of the week; allowed: 0 (Sunday) to 6 (Saturday); empty means every day"},
-		{Window{Days: days(-1), Length: 1}, "windows[0].days (-1) is no day of the week; allowed: 0 (Sunday) to 6 (Saturday); empty means every day"},
-		{Window{Days: days(1, 2, 1), Length: 1}, "windows[0].days (Monday) is there twice; allowed: every day once; empty means every day"},
-		{Window{Start: -1, Length: 1}, "windows[0].start (-1ns) is no time of day; allowed: 0 to less than 24h"},
-		{Window{Start: 24 * hour, Length: 1}, "windows[0].start (24h0m0s) is no time of day; allowed: 0 to less than 24h"},
+		{Window{Days: days(7), Length: hour}, "windows[0].days (7) is no day of the week; allowed: 0 (Sunday) to 6 (Saturday); empty means every day"},
+		{Window{Days: days(-1), Length: hour}, "windows[0].days (-1) is no day of the week; allowed: 0 (Sunday) to 6 (Saturday); empty means every day"},
+		{Window{Days: days(1, 2, 1), Length: hour}, "windows[0].days (Monday) is there twice; allowed: every day once; empty means every day"},
+		{Window{Start: -1, Length: hour}, "windows[0].start (-1ns) is no time of day; allowed: 0 to less than 24h"},
+		{Window{Start: 24 * hour, Length: hour}, "windows[0].start (24h0m0s) is no time of day; allowed: 0 to less than 24h"},
 		{Window{}, "windows[0].length (0s) is out of range; allowed: more than 0, at most 168h"},
 		{Window{Length: 168*hour + 1}, "windows[0].length (168h0m0.000000001s) is out of range; allowed: more than 0, at most 168h"},
 		{Window{Length: hour, Margin: hour}, "windows[0].margin (1h0m0s) is out of range; allowed: 0 or more, less than the length"},

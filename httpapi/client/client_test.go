@@ -104,8 +104,8 @@ func TestBreachHint(t *testing.T) {
 		bodies int
 	}{
 		"threshold":  {ota.Policy{FailureThreshold: &none}, 2},
-		"planLimit":  {ota.Policy{FailureThreshold: &all, PlanTimeout: 1}, 1},
-		"batchLimit": {ota.Policy{FailureThreshold: &all, BatchTimeout: 1, Concurrency: 1}, 1},
+		"planLimit":  {ota.Policy{FailureThreshold: &all, PlanTimeout: time.Millisecond, Soak: ota.Soak{Duration: time.Hour}}, 1},
+		"batchLimit": {ota.Policy{FailureThreshold: &all, BatchTimeout: time.Millisecond, Concurrency: 1, Soak: ota.Soak{Duration: time.Hour}}, 1},
 	} {
 		for i := range row.bodies {
 			p, err := c.Create(t.Context(), ota.Spec{
