@@ -367,7 +367,7 @@ func TestNewRefusesWhatIsNilInside(t *testing.T) {
 	endless.Executor = endless
 	for what, x := range map[string]Executor{
 		"executor (ota.ExecutorFunc) is nil inside":               ExecutorFunc(nil),
-		"executor (ota.waiting) is nil inside":                    Async(nil),
+		"executor (ota.asyncExecutor) is nil inside":              Async(nil),
 		"executor (*ota.capable) is nil inside":                   (*capable)(nil),
 		"executor (ota.wrappedExecutor) wraps a ota.ExecutorFunc": wrappedExecutor{ExecutorFunc(nil)},
 		"executor (*ota.loop) wraps itself":                       endless,

@@ -18,11 +18,16 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/hashset"
 )
 
-// Create makes a plan; nothing starts before Start. The agents are streamed into the Store: of a million, only a hash or two of each
-// are held, to find duplicates and look-alikes. IDs that differ only in capitals, dashes or quotes are named in Plan.Warnings. So are
-// IDs with combining marks: that two IDs differ only in their Unicode normal form is not found out. It returns an error that names every mistake of the Spec (see FieldErrors), ErrExists
-// when the ID or the request key is taken by another plan, or what the Spec's agents or the Store returned. Nothing is
-// left behind by a Create that failed.
+// Create makes a pending plan. Nothing starts before Start.
+//
+// Create streams the agents into the Store. It keeps only one or two hashes of each agent in
+// memory, to find duplicates and IDs that look alike. Plan.Warnings names IDs that differ only in
+// capitals, dashes or quotes. It also names IDs with combining marks, because Create does not find
+// IDs that differ only in their Unicode normal form.
+//
+// An error names every mistake of the Spec (see FieldErrors). Create returns ErrExists if another
+// plan has the ID or the request key. It also returns the errors of Spec.Agents and of the Store. A
+// Create that fails stores nothing.
 func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
 	var m mistakes
 	spec.check(&m)
@@ -52,7 +57,8 @@ func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
 	return e.Plan(ctx, spec.ID)
 }
 
-// sameRequest answers a Create whose request key is taken: with the plan made before, if it was the same request.
+// sameRequest answers a Create whose request key is taken. It returns the earlier plan if that came
+// from the same request.
 func (e *Engine) sameRequest(ctx context.Context, spec Spec, exists error) (Plan, error) {
 	page, err := e.store.Plans(ctx, PlanQuery{Key: spec.RequestKey, Limit: 1})
 	if err != nil {
@@ -68,6 +74,7 @@ func (e *Engine) sameRequest(ctx context.Context, spec Spec, exists error) (Plan
 	return planOf(&row), nil
 }
 
+// warnings returns the warnings that every plan of this engine has.
 func (e *Engine) warnings() []string {
 	var w []string
 	if e.with.Claimer == nil {
@@ -79,31 +86,34 @@ func (e *Engine) warnings() []string {
 	return w
 }
 
-// draft is a plan being made: it checks and cuts the agents as they stream by.
+// draft is a plan that is being created. It checks the agents as they arrive, and cuts them into
+// batches.
 type draft struct {
-	spec     Spec
-	mistakes *mistakes
-	cut      *cutter
-	seed     maphash.Seed
-	seen     hashset.Set         // of the agents' IDs
-	alike    lookAlikes          // of those
-	further  map[int]int         // by batch: the tasks that its agents have besides their first
-	names    map[string]struct{} // of components
-	warnings []string
-	bare     int  // agents without the budgeted label
-	stuck    int  // agents without a version to go back to
-	learns   bool // a Prechecker may tell those versions
+	spec          Spec
+	mistakes      *mistakes
+	cut           *cutter
+	seed          maphash.Seed
+	seen          hashset.Set         // the hashes of the agents' IDs
+	alike         lookAlikes          // IDs that look alike
+	extraTasks    map[int]int         // by batch: how many tasks its agents have beyond their first
+	components    map[string]struct{} // at most one name more than maxComponents
+	unlabeled     int                 // agents without the budgeted label
+	noVersion     int                 // agents without a version to go back to
+	hasPrechecker bool                // a Prechecker may report those versions
 }
 
 func (e *Engine) newDraft(spec Spec, m *mistakes) *draft {
-	return &draft{learns: e.with.Prechecker != nil, spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(), further: map[int]int{}, names: map[string]struct{}{}}
+	return &draft{
+		spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(),
+		extraTasks: map[int]int{}, components: map[string]struct{}{}, hasPrechecker: e.with.Prechecker != nil,
+	}
 }
 
-// rows yields the agents as rows. When it has yielded its last one without an error, the agents are fine.
+// rows yields the agents as rows. If it ends without an error, the agents have no mistakes.
 func (d *draft) rows() iter.Seq2[AgentRow, error] {
 	return func(yield func(AgentRow, error) bool) {
 		n := 0
-		for a, err := range d.ahead(d.agents()) {
+		for a, err := range d.inGroups(d.agents()) {
 			if err != nil {
 				yield(AgentRow{}, fmt.Errorf("agents[%d]: %w", n, err))
 				return
@@ -111,61 +121,67 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 			n++
 			d.check(n-1, a)
 			if _, ok := a.Labels[d.spec.Policy.Budget.Label]; !ok {
-				d.bare++
+				d.unlabeled++
 			}
 			if d.spec.FromVersion == "" && a.Version == "" && len(a.Tasks) == 0 {
-				d.stuck++
+				d.noVersion++
 			}
 			batch, ok := d.cut.next()
 			if !ok || d.mistakes.err != nil {
-				continue // the plan is refused; the rest is read for its mistakes only
+				continue // the plan is refused; the loop goes on to find more mistakes
 			}
 			row := newRow(n-1, batch, AgentSpec{ID: a.ID, Version: trimVersion(a.Version), Labels: cloneMap(a.Labels), Tasks: keptTasks(a.Tasks)})
 			if further := len(row.State.Rest); further > 0 {
-				d.further[batch] += further
+				d.extraTasks[batch] += further
 			}
 			if !yield(row, nil) {
 				return
 			}
 		}
-		if n == 0 {
-			d.mistakes.add("agents", "", "are none", "at least one")
-		} else {
-			d.cut.check(d.mistakes)
-			if len(d.names) > maxComponents {
-				d.mistakes.add("agents", strconv.Itoa(len(d.names)), "is how many different names their components have",
-					strconv.Itoa(maxComponents)+" at most; tell installations apart by component.instance")
-			}
-			for _, b := range d.spec.Policy.Hold.Batches {
-				if n := len(d.cut.first); b >= n && len(d.spec.Shape.Batches) == 0 {
-					allowed := holdable(n)
-					if n > 1 {
-						allowed = fmt.Sprintf("1 to %d", n-1)
-					}
-					d.mistakes.add("hold.batches", strconv.Itoa(b), "names no batch of the plan", allowed)
-				}
-			}
-		}
+		d.checkAll(n)
 		if err := d.mistakes.result(); err != nil {
 			yield(AgentRow{}, err)
 		}
 	}
 }
 
-// ahead yields the same agents, but reads a group of them before it yields the first one, and fetches the places of their IDs' hashes.
-// Each would be waited for by itself otherwise: of a million agents, that was a quarter of what Create takes.
-func (d *draft) ahead(agents iter.Seq2[Agent, error]) iter.Seq2[Agent, error] {
+// checkAll adds the mistakes that only the whole list of n agents shows.
+func (d *draft) checkAll(n int) {
+	if n == 0 {
+		d.mistakes.add("agents", "", "are none", "at least one")
+		return
+	}
+	d.cut.check(d.mistakes)
+	if len(d.components) > maxComponents {
+		d.mistakes.add("agents", strconv.Itoa(len(d.components)), "have too many different component names",
+			strconv.Itoa(maxComponents)+" at most; tell installations apart by component.instance")
+	}
+	for _, b := range d.spec.Policy.Hold.Batches {
+		if n := len(d.cut.first); b >= n && len(d.spec.Shape.Batches) == 0 {
+			allowed := holdable(n)
+			if n > 1 {
+				allowed = fmt.Sprintf("1 to %d", n-1)
+			}
+			d.mistakes.add("hold.batches", strconv.Itoa(b), "names no batch of the plan", allowed)
+		}
+	}
+}
+
+// inGroups yields the same agents. It reads a group of them, loads the memory of their hashes into
+// the cache, and then yields the group. Without this each hash waits for memory by itself, which
+// was a quarter of Create's time with a million agents.
+func (d *draft) inGroups(agents iter.Seq2[Agent, error]) iter.Seq2[Agent, error] {
 	return func(yield func(Agent, error) bool) {
-		var room [32]Agent
-		var hashes [len(room)]uint64
+		var group [32]Agent
+		var hashes [len(group)]uint64
 		n := 0
-		pass := func() bool {
+		flush := func() bool {
 			for i := range n {
-				hashes[i] = d.hash(room[i].ID)
+				hashes[i] = d.hash(group[i].ID)
 			}
 			d.seen.Prefetch(hashes[:n])
 			for i := range n {
-				if !yield(room[i], nil) {
+				if !yield(group[i], nil) {
 					return false
 				}
 			}
@@ -174,21 +190,22 @@ func (d *draft) ahead(agents iter.Seq2[Agent, error]) iter.Seq2[Agent, error] {
 		}
 		for a, err := range agents {
 			if err != nil {
-				if pass() {
+				if flush() {
 					yield(Agent{}, err)
 				}
 				return
 			}
-			room[n] = a
-			if n++; n == len(room) && !pass() {
+			group[n] = a
+			if n++; n == len(group) && !flush() {
 				return
 			}
 		}
-		pass()
+		flush()
 	}
 }
 
-// agents is the user's order, or the shuffled one. A shape that has to know them all first holds them.
+// agents yields the agents in the user's order, or shuffled. Percent and Shuffle need the whole
+// list, so it is in memory for them.
 func (d *draft) agents() iter.Seq2[Agent, error] {
 	if d.spec.Shape.Shuffle == 0 && d.spec.Shape.Percent == 0 {
 		return d.spec.Agents
@@ -214,6 +231,7 @@ func (d *draft) agents() iter.Seq2[Agent, error] {
 	}
 }
 
+// check adds the mistakes of agent i, a.
 func (d *draft) check(i int, a Agent) {
 	if i == maxAgents {
 		d.mistakes.add("agents", "", "are too many", strconv.Itoa(maxAgents)+" at most")
@@ -236,8 +254,8 @@ func (d *draft) check(i int, a Agent) {
 	if a.Tasks != nil {
 		d.checkTasks(i, a.Tasks)
 	}
-	// A 64-bit hash finds every duplicate. That two different IDs of a million share one, under a seed of this call only,
-	// happens once in thirty million plans, and is gone at the next try.
+	// A 64-bit hash finds every duplicate. Two different IDs of a million share a hash once in
+	// thirty million plans. The seed belongs to this call, so the next try succeeds.
 	h := d.hash(a.ID)
 	if !d.seen.Add(h) {
 		d.mistakes.agent(fmt.Sprintf("agents[%d].id", i), strconv.Quote(shorten(a.ID)), "is in the plan twice", "every agent once")
@@ -256,27 +274,27 @@ func (d *draft) checkLabels(i int, labels map[string]string) {
 	}
 }
 
-// finish gives the Store what only the agents could decide.
+// finish returns the parts of the plan that depend on its agents.
 func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 	s, p := d.spec, d.spec.Policy.withDefaults()
 	batches := d.cut.rows()
-	for i, n := range d.further {
+	for i, n := range d.extraTasks {
 		batches[i].Tasks.Pending += n
 	}
 	spec := PlanSpec{
 		Schema: Schema, Name: s.Name, FromVersion: s.FromVersion, FromRelease: s.FromRelease,
 		ToVersion: s.ToVersion, ToRelease: s.ToRelease, CreatedBy: s.CreatedBy, CreatedAt: now,
-		Labels: cloneMap(s.Labels), Agents: d.cut.total, Batches: len(batches), Warnings: append(warnings, d.warnings...),
-		Components: slices.Sorted(maps.Keys(d.names)),
+		Labels: cloneMap(s.Labels), Agents: d.cut.total, Batches: len(batches), Warnings: warnings,
+		Components: slices.Sorted(maps.Keys(d.components)),
 	}
 	spec.Warnings = append(spec.Warnings, specWarnings(s, d.cut.total)...)
 	spec.Warnings = append(spec.Warnings, d.alike.warnings()...)
-	if d.stuck > 0 && !d.learns {
-		spec.Warnings = append(spec.Warnings, fmt.Sprintf("%d of %d agents have no version to go back to: a rollback leaves them out", d.stuck, d.cut.total))
+	if d.noVersion > 0 && !d.hasPrechecker {
+		spec.Warnings = append(spec.Warnings, fmt.Sprintf("%d of %d agents have no version to go back to: a rollback leaves them out", d.noVersion, d.cut.total))
 	}
 	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), RollbackSpec: s.Rollback}
 	if p.Budget.Label != "" {
-		c.Unlabeled = d.bare
+		c.Unlabeled = d.unlabeled
 	}
 	c.Warnings = policyWarnings(p, batches, d.cut.total, c.Unlabeled)
 	return created(spec, c, batches, cmp.Or(s.Actor, s.CreatedBy), now), nil
@@ -287,7 +305,7 @@ func (d *draft) checkTasks(i int, tasks []TaskSpec) {
 	field := fmt.Sprintf("agents[%d].tasks", i)
 	switch n := len(tasks); {
 	case n == 0:
-		d.mistakes.agent(field, "", "are none", "1 to 64; left out, or a zero TaskSpec, for the one task of every agent")
+		d.mistakes.agent(field, "", "are none", "1 to 64; no list, or a zero TaskSpec, gives the agent one task")
 		return
 	case n > maxTasks:
 		d.mistakes.agent(field, strconv.Itoa(n), "are too many", "1 to 64")
@@ -315,8 +333,8 @@ func (d *draft) checkTasks(i int, tasks []TaskSpec) {
 				d.mistakes.agent(at+text.name, strconv.Quote(shorten(text.value)), problem, textAllowed(maxText))
 			}
 		}
-		if t.Component.Name != "" && len(d.names) <= maxComponents {
-			d.names[t.Component.Name] = struct{}{}
+		if t.Component.Name != "" && len(d.components) <= maxComponents {
+			d.components[t.Component.Name] = struct{}{}
 		}
 		if len(tasks) > 1 && t.Component.Name == "" {
 			d.mistakes.agent(at+".component.name", "", "is empty", "1 to 255 bytes, where an agent has several tasks")
@@ -328,7 +346,7 @@ func (d *draft) checkTasks(i int, tasks []TaskSpec) {
 	}
 }
 
-// created is the first state of a plan.
+// created returns the first state of a plan.
 func created(spec PlanSpec, c Control, batches []BatchRow, actor string, now time.Time) Created {
 	tasks := Counts{}
 	for i := range batches {

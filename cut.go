@@ -6,20 +6,20 @@ import (
 	"strconv"
 )
 
-// cutter deals agents out to batches as they come.
+// cutter cuts a stream of agents into batches.
 type cutter struct {
 	shape  Shape
-	agents int // how many there are; known beforehand for Percent only
-	first  []int
-	used   int // agents in the last batch
-	total  int
+	agents int   // the number of agents in all; known beforehand only with Percent
+	first  []int // by batch: the ordinal of its first agent
+	used   int   // agents in the last batch so far
+	total  int   // agents so far
 }
 
 func newCutter(s Shape) *cutter { return &cutter{shape: s} }
 
-// next returns the batch of the next agent, or false when an explicit list has no room left.
+// next returns the batch of the next agent. ok is false if an explicit list of batches is full.
 func (c *cutter) next() (batch int, ok bool) {
-	if len(c.first) == 0 || c.used == c.room() {
+	if len(c.first) == 0 || c.used == c.capacity() {
 		if n := len(c.shape.Batches); n > 0 && len(c.first) == n {
 			c.total++
 			return 0, false
@@ -32,8 +32,8 @@ func (c *cutter) next() (batch int, ok bool) {
 	return len(c.first) - 1, true
 }
 
-// room is how many agents fit the last batch.
-func (c *cutter) room() int {
+// capacity returns how many agents the last batch may have.
+func (c *cutter) capacity() int {
 	s, k := &c.shape, len(c.first)-1
 	if len(s.Batches) > 0 {
 		return s.Batches[k].Size
@@ -56,7 +56,7 @@ func (c *cutter) room() int {
 	}
 }
 
-// check adds what only the number of agents can tell.
+// check adds a mistake if the listed sizes do not add up to the number of agents.
 func (c *cutter) check(m *mistakes) {
 	if len(c.shape.Batches) == 0 {
 		return
@@ -66,12 +66,11 @@ func (c *cutter) check(m *mistakes) {
 		sum += b.Size
 	}
 	if sum != c.total {
-		m.add("shape.batches", strconv.Itoa(sum), "is what the sizes add up to, but the plan has another number of agents",
-			strconv.Itoa(c.total))
+		m.add("shape.batches", strconv.Itoa(sum), "is the sum of the sizes, but not the number of agents", strconv.Itoa(c.total))
 	}
 }
 
-// rows returns the batches that were cut.
+// rows returns the batches.
 func (c *cutter) rows() []BatchRow {
 	rows := make([]BatchRow, len(c.first))
 	for i, first := range c.first {
@@ -90,6 +89,7 @@ func (c *cutter) rows() []BatchRow {
 	return rows
 }
 
+// shuffle puts agents into an order that depends only on seed and on the number of agents.
 func shuffle(agents []Agent, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 0x6f7461))
 	r.Shuffle(len(agents), func(i, j int) { agents[i], agents[j] = agents[j], agents[i] })

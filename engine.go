@@ -13,23 +13,26 @@ import (
 	"github.com/google/uuid"
 )
 
-// Engine makes plans, takes verbs and answers questions about them, and drives them while Run or RunPlan is called. All
-// methods are safe for concurrent use. It holds no state of its own: whatever it is told is in the Store before it
-// answers, and any number of engines may share one Store.
+// Engine creates plans, applies verbs to them and answers queries about them. It drives plans while
+// Run or RunPlan is called. All methods are safe for concurrent use.
+//
+// An engine has no state of its own: a method returns only when its change is in the Store. Any
+// number of engines may share one Store.
 type Engine struct {
 	host
-	alone turn // of foldAlone
+	foldTurn turn // foldWithoutDriver runs once at a time
 
 	mu      sync.Mutex
-	drivers map[string]*driver // of plans driven by this engine now
+	drivers map[string]*driver // by plan: those that this engine drives now
 }
 
-// New returns an engine. It starts nothing: plans move only while Run or RunPlan is called. The store is required; an
-// executor of nil makes an engine that can do everything but Run and RunPlan.
+// New returns an engine. It starts nothing: plans move only while Run or RunPlan is called. The
+// store is required. With a nil executor the engine can do everything except Run and RunPlan.
 //
-// The optional interfaces of both are looked for once, here, as [As] does. Those that count are one line in the Logger. New refuses
-// a wrapper that hides some: a struct that keeps an Executor or Store in a field, cannot do what that can, and has no Unwrap
-// method. It refuses a nil function or pointer, too. Its errors are FieldErrors.
+// New looks for the optional interfaces of both once, as [As] does. It logs those that it uses, in
+// one line. New refuses a wrapper that hides optional interfaces. Such a wrapper is a struct with
+// an Executor or Store in a field. It lacks an interface of that value, and has no Unwrap method.
+// New also refuses a nil function or pointer. Its errors are FieldErrors.
 func New(store Store, executor Executor, options Options) (*Engine, error) {
 	if store == nil {
 		return nil, &FieldError{Field: "store", Problem: "is missing", Allowed: "for example ota.NewMemStore()"}
@@ -38,7 +41,7 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{host: host{store: store, exec: executor, opt: options.withDefaults(), instance: uuid.NewString()[:8]}}
-	e.alone, e.abandoned.storing, e.drivers = newTurn(), newTurn(), map[string]*driver{}
+	e.foldTurn, e.abandoned.storing, e.drivers = newTurn(), newTurn(), map[string]*driver{}
 	var m mistakes
 	findCompanions(&m, "store", store, &e.with.storeCompanions)
 	if executor != nil {
@@ -56,10 +59,12 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 	return e, nil
 }
 
-// Start makes a pending plan run, once its agents are claimed; until then Edit and Cancel are cheap. It returns a
-// *ClaimError when agents belong to another active plan, or to one that has ended while a call of it for an agent has
-// not returned. It returns a *StateError when the plan is not pending or running.
-// Starting a rollback plan makes its source roll back.
+// Start claims the agents of a pending plan, and makes the plan run. Before Start, Edit and Cancel
+// are cheap. Starting a rollback plan makes its source roll back.
+//
+// Start returns a *ClaimError if agents belong to another active plan. It returns one, too, if a
+// call of a plan that has ended has not returned for an agent. It returns a *StateError if the plan
+// is neither pending nor running.
 func (e *Engine) Start(ctx context.Context, id string, by Request) (Plan, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
@@ -79,7 +84,7 @@ func (e *Engine) Start(ctx context.Context, id string, by Request) (Plan, error)
 	return e.apply(ctx, id, VerbStart, by, (*command).start)
 }
 
-// claim takes the plan's agents for it.
+// claim claims the agents of plan id. from is the plan whose claims it takes over, or empty.
 func (e *Engine) claim(ctx context.Context, id, from string) error {
 	c := e.with.Claimer
 	if c == nil {
@@ -95,23 +100,29 @@ func (e *Engine) claim(ctx context.Context, id, from string) error {
 	return nil
 }
 
-// Pause makes a plan start nothing more. Once it has returned, no commit makes a task running in any process; calls that
-// were made drain. The returned plan is paused only if nothing is in flight. If it is pausing, InFlight counts what was in
-// flight when Pause read the plan. The plan stays paused until Resume.
+// Pause stops all starts of a plan. After Pause has returned, no process commits a start. Calls in
+// flight drain. The returned plan is paused only if nothing is in flight. If it is pausing, InFlight
+// counts what was in flight when Pause read the plan. The plan stays paused until Resume.
 func (e *Engine) Pause(ctx context.Context, id string, by Request) (Plan, error) {
 	return e.apply(ctx, id, VerbPause, by, (*command).pause)
 }
 
-// Resume makes a pausing or paused plan run again, and answers everything that paused it: an operator, and every breach that
-// stands. The zero Decision suffices unless a threshold is still exceeded, which takes Accept, Raise or RetryFailed, or a
-// PlanTimeout or BatchTimeout has passed, which takes Accept, or more time by Edit beforehand. Without it Resume changes nothing
-// and returns a *BreachError with the first breach that needs more. A gate is asked again, unless Accept passes it.
+// Resume makes a pausing or paused plan run again. It answers everything that paused the plan: the
+// operator's Pause, and every open breach.
+//
+// The zero Decision suffices, except for two kinds of breach:
+//   - A threshold that is still exceeded needs Accept, Raise or RetryFailed.
+//   - A PlanTimeout or BatchTimeout that is exceeded needs Accept, or more time by Edit beforehand.
+//
+// Without that decision Resume changes nothing, and returns a *BreachError with the first breach
+// that needs one. A gate is asked again, unless Accept passes it.
 func (e *Engine) Resume(ctx context.Context, id string, d Decision, by Request) (Plan, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
 		return Plan{}, fmt.Errorf("ota: resume plan %s: %w", id, err)
 	}
-	if row.Control.Rollbacks > 0 && row.Control.Rollback == nil { // a rollback had taken the claims over
+	// An earlier rollback plan had taken the claims over.
+	if row.Control.Rollbacks > 0 && row.Control.Rollback == nil {
 		if err := e.claim(ctx, id, ""); err != nil {
 			return Plan{}, err
 		}
@@ -119,25 +130,42 @@ func (e *Engine) Resume(ctx context.Context, id string, d Decision, by Request) 
 	return e.apply(ctx, id, VerbResume, by, func(w *command) error { return w.resume(d) })
 }
 
-// Promote lets a held batch begin, given by its index: the next one that was not begun.
+// Cancel ends a plan for good. Calls in flight drain; with interrupt, their contexts end. Agents
+// that have not started do not change.
+//
+// A plan that rolls back because of a breach accepts Cancel until its rollback plan has started.
+// Cancel then calls the rollback off. It is the way out if the rollback plan cannot be created.
+func (e *Engine) Cancel(ctx context.Context, id string, interrupt bool, by Request) (Plan, error) {
+	if err := e.cancelPendingRollback(ctx, id, by); err != nil {
+		return Plan{}, err
+	}
+	p, err := e.apply(ctx, id, VerbCancel, by, func(w *command) error { return w.cancel(interrupt) })
+	if err == nil && p.Source != "" && p.Status == StatusCanceled {
+		_, err = e.advanceRollback(ctx, p.Source)
+	}
+	return p, err
+}
+
+// Promote lets a held batch begin. batch is the index of the next batch that has not begun.
 func (e *Engine) Promote(ctx context.Context, id string, batch int, by Request) (Plan, error) {
 	return e.apply(ctx, id, VerbPromote, by, func(w *command) error { return w.promote(batch) })
 }
 
-// Skip leaves agents out that were not started; an agent that waits for a retry fails with its last error. Other plans
-// may have a skipped agent at once, unless this plan has changed it.
+// Skip leaves out agents that have not started. An agent that waits for a retry fails with its last
+// error. Other plans may claim a skipped agent at once, unless this plan has changed it.
 func (e *Engine) Skip(ctx context.Context, id string, agents []string, by Request) (Plan, error) {
 	return e.apply(ctx, id, VerbSkip, by, func(w *command) error { return w.skip(agents) })
 }
 
-// Retry puts failed agents back; all of them when none is named, those whose failure was accepted too. Their batches run, and
-// are observed, again.
+// Retry makes failed agents pending again, also those whose failure was accepted. With no agents
+// named it means every failed agent. Their batches run and soak again.
 func (e *Engine) Retry(ctx context.Context, id string, agents []string, by Request) (Plan, error) {
 	return e.apply(ctx, id, VerbRetry, by, func(w *command) error { return w.retry(agents) })
 }
 
-// Edit changes the policy of a plan that has not ended: change gets the present policy and alters it. The new one counts
-// from the next decision on, and the plan is judged by it at once; a breach that stands is answered by Resume only.
+// Edit changes the policy of a plan that has not ended: change gets the present policy and alters
+// it. The new policy applies from the next decision on, and the engine judges the plan by it at
+// once. An open breach stays open until Resume.
 func (e *Engine) Edit(ctx context.Context, id string, change func(*Policy), by Request) (Plan, error) {
 	return e.apply(ctx, id, VerbEdit, by, func(w *command) error { return w.edit(change) })
 }
@@ -147,8 +175,8 @@ func (e *Engine) Annotate(ctx context.Context, id string, set map[string]string,
 	return e.apply(ctx, id, VerbAnnotate, by, func(w *command) error { return w.annotate(set, remove) })
 }
 
-// say carries out a verb: through the plan's owner when that is in this process, which keeps the two from refusing each
-// other's commits, and straight in the Store otherwise.
+// apply applies a verb. If this process drives the plan, the verb goes through its driver, so that
+// the two do not conflict in the Store. Otherwise apply commits it to the Store itself.
 func (e *Engine) apply(ctx context.Context, id string, verb Verb, by Request, f func(*command) error) (Plan, error) {
 	w := &command{ctx: ctx, store: e.store, verb: verb, recordAs: verb, request: by}
 	row, err := e.applyCommand(ctx, id, w, f)
@@ -158,11 +186,13 @@ func (e *Engine) apply(ctx context.Context, id string, verb Verb, by Request, f 
 	return w.plan(&row), nil
 }
 
+// applyRow is apply, and returns the stored row.
 func (e *Engine) applyRow(ctx context.Context, id string, verb Verb, by Request, f func(*command) error) (PlanRow, error) {
 	return e.applyCommand(ctx, id, &command{ctx: ctx, store: e.store, verb: verb, recordAs: verb, request: by}, f)
 }
 
-// applyCommand is applyRow for a command that exists already.
+// applyCommand checks the request of a command, applies the command, and wakes those who wait for
+// the plan.
 func (e *Engine) applyCommand(ctx context.Context, id string, w *command, f func(*command) error) (PlanRow, error) {
 	var m mistakes
 	checkText(&m, "by.actor", w.request.Actor, maxText)
@@ -171,14 +201,15 @@ func (e *Engine) applyCommand(ctx context.Context, id string, w *command, f func
 	if err := m.result(); err != nil {
 		return PlanRow{}, err
 	}
-	row, err := e.sayTo(ctx, id, w, f)
+	row, err := e.applyWithRetry(ctx, id, w, f)
 	if err == nil {
 		e.changed(id)
 	}
 	return row, err
 }
 
-func (e *Engine) sayTo(ctx context.Context, id string, w *command, f func(*command) error) (PlanRow, error) {
+// applyWithRetry repeats a command after each conflict, unless its request names a Generation.
+func (e *Engine) applyWithRetry(ctx context.Context, id string, w *command, f func(*command) error) (PlanRow, error) {
 	for try := 0; ; try++ {
 		row, handled, err := e.throughOwner(ctx, id, w, f)
 		if !handled {
@@ -194,7 +225,7 @@ func (e *Engine) sayTo(ctx context.Context, id string, w *command, f func(*comma
 	}
 }
 
-// commitVerb is one try to carry out a verb in the Store.
+// commitVerb tries once to apply a verb in the Store.
 func (e *Engine) commitVerb(ctx context.Context, id string, w *command, f func(*command) error) (PlanRow, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
@@ -207,7 +238,7 @@ func (e *Engine) commitVerb(ctx context.Context, id string, w *command, f func(*
 	return w.commit(f)
 }
 
-// logCompanions says once which optional interfaces count for this engine.
+// logCompanions logs which optional interfaces this engine uses.
 func (e *Engine) logCompanions() {
 	has, lacks := named(&e.with.storeCompanions)
 	attrs := []any{"engine", e.opt.Name, "store", typeName(e.store), "store_has", strings.Join(has, ", "), "store_lacks", strings.Join(lacks, ", ")}
@@ -218,6 +249,7 @@ func (e *Engine) logCompanions() {
 	e.opt.Logger.InfoContext(context.Background(), "engine is ready", attrs...)
 }
 
+// newDriver makes the driver of a plan. It starts nothing.
 func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	id := row.ID
 	d := &driver{host: &e.host, office: e, id: id, ready: make(chan struct{}, 1), done: make(chan struct{}), session: e.newSession(id, row.Epoch)}
@@ -236,21 +268,22 @@ func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	return d
 }
 
-// driver is that of a plan which this engine drives now, or nil.
+// driver returns the driver of a plan, or nil if this engine does not drive it now.
 func (e *Engine) driver(id string) *driver {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.drivers[id]
 }
 
-// crowded reports whether this engine drives more plans than there are processors.
+// moreDriversThanCPUs reports whether this engine drives more plans than there are processors.
 func (e *Engine) moreDriversThanCPUs() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.drivers) > runtime.GOMAXPROCS(0)
 }
 
-// throughOwner says a verb by way of the driver of this process, if there is one.
+// throughOwner applies a verb through the driver of this process. handled is false if there is
+// none.
 func (e *Engine) throughOwner(ctx context.Context, id string, w *command, f func(*command) error) (row PlanRow, handled bool, err error) {
 	d := e.driver(id)
 	if d == nil {
@@ -268,7 +301,7 @@ func (e *Engine) throughOwner(ctx context.Context, id string, w *command, f func
 	}
 }
 
-// owners lists the engines that are alive.
+// owners lists the engines whose lease has not ended.
 func (e *Engine) owners(ctx context.Context) ([]string, error) {
 	l := e.with.Leaser
 	if l == nil {
@@ -277,13 +310,14 @@ func (e *Engine) owners(ctx context.Context) ([]string, error) {
 	return l.Owners(ctx)
 }
 
-// mayOwn reports whether this engine may take the plan: it is its own, nobody's, or its owner is not alive.
+// mayOwn reports whether this engine may drive the plan: it owns the plan already, the plan has no
+// owner, or its owner is not alive.
 func (e *Engine) mayOwn(row *PlanRow, owners []string) bool {
 	owner := row.Progress.Owner
 	return owner == "" || owner == e.opt.Name || !slices.Contains(owners, owner)
 }
 
-// newSession begins a session of this engine.
+// newSession makes a session for a plan that this engine drives or folds into.
 func (e *Engine) newSession(plan string, epoch uint64) *session {
 	x := newSession(e.store, plan, e.opt.Name, epoch)
 	x.instance, x.same = e.instance, e.opt.SameVersion

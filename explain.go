@@ -9,16 +9,17 @@ import (
 	"time"
 )
 
-// Explanation says what a plan is doing and, when it makes no progress, everything that holds it back.
+// Explanation is the present work of a plan and, if it makes no progress, every reason for that.
 type Explanation struct {
 	Plan     string    `json:"plan"`
 	Status   Status    `json:"status"`
 	Batch    int       `json:"batch"`
-	Legal    []Verb    `json:"legal"`    // what may be said to it now, in a fixed order; see LegalVerbs
-	Blockers []Blocker `json:"blockers"` // never empty while the plan has not ended and makes no progress
+	Legal    []Verb    `json:"legal"`    // accepted now, in a fixed order; see LegalVerbs
+	Blockers []Blocker `json:"blockers"` // not empty while an active plan makes no progress
 }
 
-// Sentence is the first blocker as a sentence, or what the plan is doing when there is none.
+// Sentence returns the first blocker as a sentence. Without one it returns the status and the
+// batch.
 func (x Explanation) Sentence() string {
 	if len(x.Blockers) > 0 {
 		return x.Blockers[0].String()
@@ -26,9 +27,10 @@ func (x Explanation) Sentence() string {
 	return fmt.Sprintf("The plan is %s, at batch %d", x.Status, x.Batch)
 }
 
-// Explain says why a plan does not go on, or does not go faster: every limit and barrier that holds now, when it clears by itself, or
-// which verb clears it. It asks the same code that decides. In the process that drives the plan the answer is exact;
-// elsewhere it is what the Store tells.
+// Explain lists why a plan does not go on, or does not go faster: every limit and barrier that
+// blocks it now. For each it says when that clears by itself, or which verb clears it. Explain
+// calls the same code that decides. The answer is exact in the process that drives the plan.
+// Elsewhere it comes from the stored state.
 func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 	x, ok, trouble := e.askOwner(ctx, id)
 	if ok {
@@ -60,27 +62,29 @@ func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 		v.blocked = len(v.blockedAgents)
 	}
 	x = v.explanation(id)
-	if b, first := e.unheard(ctx, &row, v.status, trouble); first {
+	if b, first := e.ownerProblem(ctx, &row, v.status, trouble); first {
 		x.Blockers = append([]Blocker{b}, x.Blockers...)
 	} else if len(x.Blockers) == 0 {
-		x.Blockers = append(x.Blockers, Blocker{Reason: ReasonUnfinished, Text: wroteLast(&row)})
+		x.Blockers = append(x.Blockers, Blocker{Reason: ReasonUnfinished, Text: lastWriter(&row)})
 	}
 	return x, nil
 }
 
-// unheard says that nobody drives a plan that somebody should, or that the driver of this process waits for the Store.
-func (e *Engine) unheard(ctx context.Context, row *PlanRow, st Status, trouble string) (Blocker, bool) {
+// ownerProblem returns the blocker of a plan whose driver of this process waits for the Store, or
+// that no engine drives although one should.
+func (e *Engine) ownerProblem(ctx context.Context, row *PlanRow, st Status, trouble string) (Blocker, bool) {
 	if trouble != "" {
-		return Blocker{Reason: ReasonStore, Text: trouble + "; what follows is what was stored last"}, true
+		return Blocker{Reason: ReasonStore, Text: trouble + "; the rest is the last stored state"}, true
 	}
 	return e.noEngine(ctx, row, st)
 }
 
-// askPatience is how long the driver of a plan may take to explain itself: it answers between two commits.
-const askPatience = 500 * time.Millisecond
+// explainTimeout limits how long Explain waits for the driver of a plan, which answers between two
+// commits.
+const explainTimeout = 500 * time.Millisecond
 
-// askOwner asks the driver of this process. trouble says why there is one that cannot answer: it waits for the Store, or
-// its last commit has failed.
+// askOwner asks the driver of this process. If there is one that cannot answer, trouble says why:
+// it waits for the Store, or its last commit has failed.
 func (e *Engine) askOwner(ctx context.Context, id string) (x Explanation, ok bool, trouble string) {
 	const waits = "this engine waits for it"
 	d := e.driver(id)
@@ -93,7 +97,7 @@ func (e *Engine) askOwner(ctx context.Context, id string) (x Explanation, ok boo
 		trouble string
 	}
 	reply := make(chan answer, 1)
-	look := func(x *session) {
+	inspect := func(x *session) {
 		if x.st == nil {
 			reply <- answer{trouble: cmp.Or(string(x.refusal), waits)}
 			return
@@ -101,15 +105,15 @@ func (e *Engine) askOwner(ctx context.Context, id string) (x Explanation, ok boo
 		v := x.st.view(e.now().UnixNano())
 		reply <- answer{Explanation: v.explanation(id), ok: true}
 	}
-	if !d.post(func(m *mail) { m.inspections = append(m.inspections, look) }) {
+	if !d.post(func(m *mail) { m.inspections = append(m.inspections, inspect) }) {
 		return Explanation{}, false, ""
 	}
-	patience := e.opt.Clock.Timer(askPatience)
-	defer patience.Stop()
+	timeout := e.opt.Clock.Timer(explainTimeout)
+	defer timeout.Stop()
 	select {
 	case a := <-reply:
 		return a.Explanation, a.ok, a.trouble
-	case <-patience.C:
+	case <-timeout.C:
 		return Explanation{}, false, waits
 	case <-d.done:
 	case <-ctx.Done():
@@ -117,7 +121,7 @@ func (e *Engine) askOwner(ctx context.Context, id string) (x Explanation, ok boo
 	return Explanation{}, false, ""
 }
 
-// noEngine says that nobody drives a plan that somebody should.
+// noEngine returns the blocker of a plan that no live engine drives although one should.
 func (e *Engine) noEngine(ctx context.Context, row *PlanRow, st Status) (Blocker, bool) {
 	if st == StatusPending || st == StatusPaused || st.Ended() {
 		return Blocker{}, false
@@ -128,26 +132,30 @@ func (e *Engine) noEngine(ctx context.Context, row *PlanRow, st Status) (Blocker
 	}
 	b := Blocker{Reason: ReasonNoEngine}
 	if owner != "" {
-		b.Text = wroteLast(row)
+		b.Text = lastWriter(row)
 	}
 	return b, true
 }
 
-func wroteLast(row *PlanRow) string {
+// lastWriter names the engine that committed last, and when.
+func lastWriter(row *PlanRow) string {
 	return fmt.Sprintf("engine %s wrote last, at %s", row.Progress.Owner, row.Progress.At.Format(time.RFC3339))
 }
 
+// explanation explains the plan of the view. A blocker names a verb only if the plan accepts it
+// now.
 func (v *view) explanation(id string) Explanation {
 	x := Explanation{Plan: id, Status: v.status, Batch: min(v.p.Batch, v.p.Reached), Legal: legalNow(v.spec, v.c, v.p), Blockers: v.explain()}
 	for i := range x.Blockers {
-		if b := &x.Blockers[i]; !slices.Contains(x.Legal, b.Verb) { // it would be refused
+		if b := &x.Blockers[i]; !slices.Contains(x.Legal, b.Verb) {
 			b.Verb, b.With = 0, ""
 		}
 	}
 	return x
 }
 
-// explain lists everything that holds the plan back now: the same limits and barriers that decide asks.
+// explain lists everything that blocks the plan now. It asks the limits and barriers that decide
+// asks.
 func (v *view) explain() []Blocker {
 	var out []Blocker
 	add := func(why Reason, until int64, verb Verb, text string) {
@@ -176,12 +184,14 @@ func (v *view) explain() []Blocker {
 	if n := v.p.Counts.Running; n > 0 {
 		add(ReasonInFlight, 0, 0, fmt.Sprintf("%d agents", n))
 	}
-	if len(out) == 0 && v.b != nil && v.b.Status == BatchRunning { // only the process that drives it knows more
+	// Only the process that drives the plan knows more.
+	if len(out) == 0 && v.b != nil && v.b.Status == BatchRunning {
 		add(ReasonUnfinished, 0, 0, fmt.Sprintf("%d agents of batch %d are pending", v.b.Counts.Pending, v.b.Index))
 	}
 	return out
 }
 
+// explainBatch adds what blocks the current batch.
 func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
 	list := openers
 	switch v.b.Status {
@@ -191,7 +201,7 @@ func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
 	default:
 		list = nil
 		if v.blocked > 0 {
-			add(ReasonAbandonedCall, 0, 0, fmt.Sprintf("%d agents of batch %d: %s", v.blocked, v.b.Index, waitingBars(v.blockedAgents)))
+			add(ReasonAbandonedCall, 0, 0, fmt.Sprintf("%d agents of batch %d: %s", v.blocked, v.b.Index, abandonedCallNames(v.blockedAgents)))
 		}
 		if n := v.prechecking - v.ready; n > 0 {
 			add(ReasonInquiry, 0, 0, fmt.Sprintf("asking %d agents of batch %d how they are", n, v.b.Index))
@@ -207,8 +217,8 @@ func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
 	}
 }
 
-// waitingBars names the first agents that wait for a call to return.
-func waitingBars(bars []blockedAgent) string {
+// abandonedCallNames names the first three agents that wait for an abandoned call to return.
+func abandonedCallNames(bars []blockedAgent) string {
 	const most = 3
 	var names []string
 	for _, b := range bars {
@@ -226,13 +236,13 @@ func waitingBars(bars []blockedAgent) string {
 	return strings.Join(names, ", ")
 }
 
-// Blocker is one thing that holds a plan back.
+// Blocker is one reason why a plan does not go on.
 type Blocker struct {
 	Reason Reason    `json:"reason"`
-	Text   string    `json:"text,omitempty"` // with the numbers and names of this case
+	Text   string    `json:"text,omitempty"` // the numbers and names of this case
 	Until  time.Time `json:"until,omitzero"` // when it clears by itself; zero: it does not
-	Verb   Verb      `json:"verb,omitempty"` // what clears it; zero: nothing that can be said
-	With   string    `json:"with,omitempty"` // with which decision, and what else clears it
+	Verb   Verb      `json:"verb,omitempty"` // the verb that clears it; zero: no verb does
+	With   string    `json:"with,omitempty"` // the decision that it needs, and what else clears it
 }
 
 // String returns one sentence.

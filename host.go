@@ -22,11 +22,11 @@ type host struct {
 type office interface {
 	// tend does what is due between the two plans of a rollback, from the side of either.
 	advanceRollback(ctx context.Context, id string) (counterpart, error)
-	// foldAlone records what happened to a plan that has no driver.
-	foldWithoutDriver(ctx context.Context, id string, in input, left []blockedAgent) error
+	// foldWithoutDriver records what happened to a plan that has no driver.
+	foldWithoutDriver(ctx context.Context, id string, in input, blocked []blockedAgent) error
 	// driver returns the driver of a plan, or nil.
 	driver(id string) *driver
-	// crowded reports whether the engine drives more plans than there are processors.
+	// moreDriversThanCPUs reports whether the engine drives more plans than there are processors.
 	moreDriversThanCPUs() bool
 }
 

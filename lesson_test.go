@@ -437,7 +437,7 @@ func TestLesson12RollbackHalfDone(t *testing.T) {
 		again := s.said(s.e.CreateRollback(s.ctx, plan.ID, RollbackSpec{}, Request{}))
 		require.Equal(s, back, again)
 		require.Equal(s, rollbackID(plan.ID, 0), back.ID)
-		require.Equal(s, []string{"agents left out because they have no known version to go back to: [ok-2]"}, back.Warnings)
+		require.Equal(s, []string{"agents omitted because they have no known version to go back to: [ok-2]"}, back.Warnings)
 		var ids []string
 		for id := range s.agents(back.ID) {
 			ids = append(ids, id)

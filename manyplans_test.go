@@ -83,7 +83,7 @@ func TestPlansAreListedSeldom(t *testing.T) {
 		began := time.Now()
 		drivePlans(t, s, 100, 20, 5)
 		took := time.Since(began)
-		if most := 2 + int(took/(listTakes+lookRest*listTakes)); s.lists > most {
+		if most := 2 + int(took/(listTakes+scanRest*listTakes)); s.lists > most {
 			t.Errorf("%d lists in %v, want at most %d", s.lists, took, most)
 		}
 	})

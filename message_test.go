@@ -50,8 +50,8 @@ func TestMessagesOfSpecs(t *testing.T) {
 		{"size", func(s *Spec) { s.Shape.Size = -1 }, "shape.size (-1) is out of range; allowed: 1 or more; 0 means 10"},
 		{"size and list", func(s *Spec) { s.Shape = Shape{Size: 1, Batches: []BatchShape{{Size: 2}}} }, "shape.size (1) does not go with a list of batches; allowed: one of the two"},
 		{"shuffle and list", func(s *Spec) { s.Shape = Shape{Shuffle: 9, Batches: []BatchShape{{Size: 2}}} }, "shape.shuffle (9) does not go with a list of batches; allowed: one of the two"},
-		{"sum", func(s *Spec) { s.Shape.Batches = []BatchShape{{Size: 1}, {Size: 2}} }, "shape.batches (3) is what the sizes add up to, but the plan has another number of agents; allowed: 2"},
-		{"sum too small", func(s *Spec) { s.Shape.Batches = []BatchShape{{Size: 1}} }, "shape.batches (1) is what the sizes add up to, but the plan has another number of agents; allowed: 2"},
+		{"sum", func(s *Spec) { s.Shape.Batches = []BatchShape{{Size: 1}, {Size: 2}} }, "shape.batches (3) is the sum of the sizes, but not the number of agents; allowed: 2"},
+		{"sum too small", func(s *Spec) { s.Shape.Batches = []BatchShape{{Size: 1}} }, "shape.batches (1) is the sum of the sizes, but not the number of agents; allowed: 2"},
 		{"batch name", func(s *Spec) { s.Shape.Batches = []BatchShape{{Name: "\n", Size: 2}} }, `shape.batches[0].name ("\n") has the control character U+000A; allowed: ` + text},
 		{"concurrency", func(s *Spec) { s.Policy.Concurrency = -2 }, "concurrency (-2) is out of range; allowed: 1 to 1000000; 0 means 5"},
 		{"threshold", func(s *Spec) { s.Policy.FailureThreshold = ptr(10.0) }, "failureThreshold (10) is out of range; allowed: 0 to 1, as a fraction: 0.1 tolerates one of ten"},
@@ -109,7 +109,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	failureThreshold (2) is out of range; allowed: 0 to 1, as a fraction: 0.1 tolerates one of ten
 	agents[1].id is empty; allowed: 1 to 255 bytes
 	agents[2].id ("a") is in the plan twice; allowed: every agent once
-	shape.batches (7) is what the sizes add up to, but the plan has another number of agents; allowed: 3`)
+	shape.batches (7) is the sum of the sizes, but not the number of agents; allowed: 3`)
 	})
 }
 

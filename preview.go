@@ -69,7 +69,7 @@ func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions)
 	d := e.newDraft(spec, &m)
 	r := e.newReadiness(ctx, spec.Policy)
 	if !options.Precheck || m.err != nil {
-		r.asker = nil
+		r.prechecker = nil
 	}
 	if err := r.ask(d.attempts()); err != nil {
 		return Preview{}, fmt.Errorf("ota: preview plan %q: %w", shorten(spec.Name), err)

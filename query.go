@@ -7,7 +7,7 @@ import (
 	"iter"
 )
 
-// Plan returns a plan as it stands, or ErrNotFound.
+// Plan returns the present state of a plan, or ErrNotFound.
 func (e *Engine) Plan(ctx context.Context, id string) (Plan, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
@@ -29,7 +29,7 @@ func (e *Engine) Plans(ctx context.Context, q PlanQuery) (Page[Plan], error) {
 	return out, nil
 }
 
-// Batches yields the batches of a plan from index from on, in order.
+// Batches yields the batches of a plan in order, from the index from on.
 func (e *Engine) Batches(ctx context.Context, id string, from int) iter.Seq2[Batch, error] {
 	return func(yield func(Batch, error) bool) {
 		row, err := e.store.Plan(ctx, id)
@@ -57,15 +57,16 @@ func (e *Engine) Batches(ctx context.Context, id string, from int) iter.Seq2[Bat
 	}
 }
 
-// Agents returns one page of a plan's agents, in order. The next page begins at the ordinal after the last one's.
+// Agents returns one page of a plan's agents, in order. For the next page, set q.From to the
+// ordinal of the last agent plus 1.
 func (e *Engine) Agents(ctx context.Context, id string, q RowQuery) (Page[AgentInfo], error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
 		return Page[AgentInfo]{}, fmt.Errorf("ota: agents of plan %s: %w", id, err)
 	}
 	st := statusOf(&row.Control, &row.Progress)
-	if gone(st) && len(q.Status) > 0 {
-		q.Status = derived(q.Status)
+	if neverStarts(st) && len(q.Status) > 0 {
+		q.Status = storedStatuses(q.Status)
 	}
 	rows, err := e.store.Agents(ctx, id, q)
 	if err != nil {
@@ -76,7 +77,8 @@ func (e *Engine) Agents(ctx context.Context, id string, q RowQuery) (Page[AgentI
 	for i := range rows.Items {
 		n += rows.Items[i].State.tasks()
 	}
-	tasks := make([]Task, n) // of all agents: a piece of memory for each would cost as much as all else here
+	// One allocation serves all agents. One for each would double the cost of Agents.
+	tasks := make([]Task, n)
 	for i := range rows.Items {
 		a := &out.Items[i]
 		agentOf(a, &rows.Items[i], &row.Spec, st, tasks)
@@ -85,8 +87,9 @@ func (e *Engine) Agents(ctx context.Context, id string, q RowQuery) (Page[AgentI
 	return out, nil
 }
 
-// derived turns statuses asked for into those stored, in a plan whose pending agents count as canceled.
-func derived(ask []TaskStatus) []TaskStatus {
+// storedStatuses translates the statuses of a query into stored ones, for a plan that shows its
+// pending agents as canceled. It returns a status that no agent has if the query can match none.
+func storedStatuses(ask []TaskStatus) []TaskStatus {
 	var out []TaskStatus
 	for _, s := range ask {
 		switch s {
@@ -98,13 +101,14 @@ func derived(ask []TaskStatus) []TaskStatus {
 		}
 	}
 	if len(out) == 0 {
-		return []TaskStatus{TaskUnknown + 1} // nothing has it
+		return []TaskStatus{TaskUnknown + 1} // an empty list would match all agents
 	}
 	return out
 }
 
-// FailedSpec returns a Spec for a new plan of the agents of a plan that failed, with its versions, tasks and policy. Use it where
-// Retry is too late: when the plan has ended.
+// FailedSpec returns a Spec for a new plan of those agents of a plan that failed. It has the
+// versions, tasks and policy of that plan. Use it when the plan has ended, which is too late for
+// Retry.
 func (e *Engine) FailedSpec(ctx context.Context, id string) (Spec, error) {
 	p, err := e.Plan(ctx, id)
 	if err != nil {
@@ -139,9 +143,12 @@ func (e *Engine) FailedSpec(ctx context.Context, id string) (Spec, error) {
 	}, nil
 }
 
-// Watch yields the records of a plan's log above after, then follows it: every one once, in order, without gap, until
-// ctx ends or the loop is left. after is 0 for all of them, or the Revision of the last record seen. A slow reader slows nobody. It
-// does not end with the plan, whose log may still grow; Record.Status tells when the plan has ended.
+// Watch yields the records of a plan's log above after, and then each new one. It yields each
+// record once, in order and without a gap, until ctx ends or the caller's loop stops. after is 0
+// for the whole log, or the Revision of the last record seen. A slow reader slows nothing else.
+//
+// Watch does not end with the plan, because the log may still grow. Record.Status shows whether the
+// plan has ended.
 func (e *Engine) Watch(ctx context.Context, id string, after uint64) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		changed, stop := e.hub.watch(id)
@@ -170,7 +177,8 @@ func (e *Engine) Watch(ctx context.Context, id string, after uint64) iter.Seq2[R
 	}
 }
 
-// waitChange waits for a hint that a plan changed, for Poll at the longest; it reports false when ctx has ended.
+// waitChange waits for a hint that the plan has changed, but at most Options.Poll. It returns false
+// if ctx has ended.
 func (e *Engine) waitChange(ctx context.Context, changed <-chan struct{}) bool {
 	t := e.opt.Clock.Timer(e.opt.Poll)
 	defer t.Stop()
@@ -183,8 +191,8 @@ func (e *Engine) waitChange(ctx context.Context, changed <-chan struct{}) bool {
 	return true
 }
 
-// Wait returns when a plan is paused or has ended, whoever drives it, or when ctx ends. A plan that was not started it waits for,
-// too.
+// Wait returns when a plan is paused or has ended, or when ctx ends. It also waits for a plan that
+// has not started. Any engine may drive the plan.
 func (e *Engine) Wait(ctx context.Context, id string) (Plan, error) {
 	changed, stop := e.hub.watch(id)
 	defer stop()
@@ -199,7 +207,7 @@ func (e *Engine) Wait(ctx context.Context, id string) (Plan, error) {
 	}
 }
 
-// records yields the records that a plan's log has now.
+// records yields the present records of a plan's log.
 func (e *Engine) records(ctx context.Context, id string, yield func(Record, error) bool) {
 	for after := uint64(0); ; {
 		rows, err := e.store.Log(ctx, id, after, DefaultPage)

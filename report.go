@@ -14,8 +14,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// ReportOf is the report that says of an attempt what a call that returns res and err would say. A panic counts as
-// ReasonPermanent.
+// ReportOf returns the report of an attempt that has the same effect as a call that returns res and
+// err. A panic becomes ReasonPermanent.
 func ReportOf(a Attempt, res Result, err error) OutcomeReport {
 	r := OutcomeReport{
 		Agent: a.Agent, Task: a.Task, Number: a.Number, Reason: ReasonSucceeded,
@@ -31,8 +31,8 @@ func ReportOf(a Attempt, res Result, err error) OutcomeReport {
 	return r
 }
 
-// ParseKey takes an Attempt's Key apart, for reports of agents that were given nothing else. A text that is no key is a
-// *FieldError.
+// ParseKey splits an Attempt's Key, for the report of an agent that got nothing else. It returns a
+// *FieldError for a text that is no key.
 func ParseKey(key string) (plan, agent string, task, number int, err error) {
 	bad := &FieldError{Field: "key", Value: shorten(key), Problem: "is no key of an attempt", Allowed: "plan/agent/task/number"}
 	plan, rest, _ := strings.Cut(key, "/")
@@ -40,7 +40,7 @@ func ParseKey(key string) (plan, agent string, task, number int, err error) {
 	if i < 0 {
 		return "", "", 0, 0, bad
 	}
-	k := strings.LastIndexByte(rest[:i], '/') // an agent's ID may have slashes in it
+	k := strings.LastIndexByte(rest[:i], '/') // an agent's ID may contain slashes
 	if k < 1 || plan == "" {
 		return "", "", 0, 0, bad
 	}
@@ -55,16 +55,22 @@ func ParseKey(key string) (plan, agent string, task, number int, err error) {
 	return plan, rest[:k], int(t), int(n), nil
 }
 
-// ReportOutcomes tells a plan how attempts of it ended, and returns nil once what follows from all of them is committed:
-// only then should a sender forget its report, and it may send it again as often as it likes. The first outcome of an
-// attempt counts, however it came to be known; the same one again is nothing, and a different one, one for an attempt
-// that was given up, or one for an attempt that never was, is an event in the log and nothing else. The context of a
-// call that waits for the outcome then ends.
+// ReportOutcomes reports how attempts of a plan ended. It returns nil once the effect of all
+// reports is committed. A sender should keep its report until then, and may send it again as often
+// as it likes.
 //
-// It makes no difference which engine made the call, or whether that still runs: an attempt that a crash has interrupted
-// may be reported before it is called again. When another engine drives the plan (or, without a Leaser, drove it last)
-// the reports go to it through the Store, if that is an Inbox, and are waited for: until that engine has looked, which
-// its Poll bounds, or ctx ends. Without an Inbox ErrConflict is returned.
+// The first outcome of an attempt counts, from a report or from the call. A repetition of it does
+// nothing. Only an event in the log follows from a different outcome, and from an outcome for an
+// attempt that was abandoned or never made. The context of a call that waits for the outcome then
+// ends.
+//
+// Any engine may have made the call, and it may have died since. An attempt that a crash
+// interrupted can be reported before it is called again.
+//
+// If another engine drives the plan, the reports go to that engine through the Store, which must be
+// an Inbox. Without a Leaser the same holds if another engine drove the plan last. ReportOutcomes
+// then waits until that engine has read the reports, which takes at most its Options.Poll, or until
+// ctx ends. Without an Inbox it returns ErrConflict.
 func (e *Engine) ReportOutcomes(ctx context.Context, id string, reports []OutcomeReport) error {
 	if err := checkOutcomes(reports); err != nil || len(reports) == 0 {
 		return err
@@ -113,6 +119,7 @@ func (e *Engine) reportOutcomes(ctx context.Context, id string, reports []Outcom
 	}
 }
 
+// checkOutcomes names every mistake of the reports.
 func checkOutcomes(reports []OutcomeReport) error {
 	var m mistakes
 	for i, r := range reports {
@@ -126,7 +133,7 @@ func checkOutcomes(reports []OutcomeReport) error {
 			m.agent(field+"task", strconv.Itoa(r.Task), "is negative", "0 or more")
 		}
 		if r.Number < 1 || int64(r.Number) > 1<<31 {
-			m.agent(field+"number", strconv.Itoa(r.Number), "is no number of an attempt", "1 or more")
+			m.agent(field+"number", strconv.Itoa(r.Number), "is not the number of an attempt", "1 or more")
 		}
 		if r.After < 0 || r.After > maxDuration {
 			m.agent(field+"after", r.After.String(), "is out of range", "0 or more, at most ten years")
@@ -141,8 +148,8 @@ func checkOutcomes(reports []OutcomeReport) error {
 	return m.result()
 }
 
-// postOutcomes leaves reports for the engine that drives the plan. The same report makes the same message, so that a
-// sender which repeats itself fills nothing.
+// postOutcomes posts reports for the engine that drives the plan. Equal reports have equal message
+// IDs, so repeated reports take no space.
 func (e *Engine) postOutcomes(ctx context.Context, id string, at time.Time, reports []OutcomeReport) error {
 	messages := make([]Message, len(reports))
 	for i := range reports {
@@ -162,7 +169,7 @@ func (e *Engine) postOutcomes(ctx context.Context, id string, at time.Time, repo
 	return e.post(ctx, id, messages)
 }
 
-// anyOpen reports whether an attempt that reports are about has no outcome yet.
+// anyOpen reports whether any of the reported attempts still has no outcome.
 func (e *Engine) anyOpen(ctx context.Context, id string, reports []OutcomeReport) (bool, error) {
 	for len(reports) > 0 {
 		n := min(len(reports), orderChunk)
@@ -188,13 +195,16 @@ func (e *Engine) anyOpen(ctx context.Context, id string, reports []OutcomeReport
 	return false, nil
 }
 
-// ReportHealth tells a plan how agents of it are after their upgrade. It returns once what follows is committed. A report
-// of an unhealthy agent counts iff its time lies between that agent's success and the end of its batch's observation (with
-// Soak.ToEnd: the end of the plan), and once;
-// otherwise it is an event in the log and nothing else. How long an agent may be unhealthy before it fails is Soak.Grace.
+// ReportHealth reports the health of a plan's agents after their upgrade. It returns once the
+// effect is committed.
 //
-// When another engine drives the plan (or, without a Leaser, drove it last) the reports go to it through the Store, if
-// that is an Inbox, and count within that engine's Poll; without an Inbox ErrConflict is returned.
+// A report that an agent is unhealthy counts once, if its time is in the right period: from the
+// success of the agent to the end of its batch's soak or, with Soak.ToEnd, of the plan. Otherwise
+// it is only an event in the log. Soak.Grace is how long an agent may be unhealthy before it fails.
+//
+// If another engine drives the plan, the reports go to that engine through the Store, which must be
+// an Inbox. Without a Leaser the same holds if another engine drove the plan last. The reports then
+// count within the Options.Poll of that engine. Without an Inbox ReportHealth returns ErrConflict.
 func (e *Engine) ReportHealth(ctx context.Context, id string, reports []HealthReport) error {
 	var m mistakes
 	for i, r := range reports {
@@ -221,6 +231,7 @@ func (e *Engine) ReportHealth(ctx context.Context, id string, reports []HealthRe
 	return nil
 }
 
+// healthInput returns the reports as input of the core. A missing or future time becomes now.
 func (e *Engine) healthInput(reports []HealthReport) []healthReport {
 	now := e.now()
 	in := make([]healthReport, len(reports))
@@ -233,7 +244,7 @@ func (e *Engine) healthInput(reports []HealthReport) []healthReport {
 	return in
 }
 
-// reportToOwner hands reports to the driver of this process, if there is one.
+// reportToOwner passes reports to the driver of this process. done is false if there is none.
 func (e *Engine) reportToOwner(ctx context.Context, id string, in input) (done bool, err error) {
 	d := e.driver(id)
 	if d == nil {
@@ -255,7 +266,7 @@ func (e *Engine) reportToOwner(ctx context.Context, id string, in input) (done b
 	}
 }
 
-// postReports leaves reports for the engine that drives the plan.
+// postReports posts reports of health for the engine that drives the plan.
 func (e *Engine) postReports(ctx context.Context, id string, reports []HealthReport) error {
 	now := e.now()
 	messages := make([]Message, len(reports))
@@ -276,7 +287,7 @@ func (e *Engine) postReports(ctx context.Context, id string, reports []HealthRep
 	return nil
 }
 
-// post leaves messages for the engine that drives the plan.
+// post posts messages for the engine that drives the plan, or returns ErrConflict without an Inbox.
 func (e *Engine) post(ctx context.Context, id string, messages []Message) error {
 	box := e.with.Inbox
 	if box == nil {

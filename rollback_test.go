@@ -294,7 +294,7 @@ func TestRollbackLeavesLaterPlansAlone(t *testing.T) {
 		s.drive(p.ID)
 		back := s.said(s.e.CreateRollback(s.ctx, first, RollbackSpec{}, Request{}))
 		require.Equal(s, 2, back.Agents)
-		require.Equal(s, []string{"agents left out because they were changed by a later plan: [ok-2]"}, back.Warnings)
+		require.Equal(s, []string{"agents omitted because they were changed by a later plan: [ok-2]"}, back.Warnings)
 	})
 }
 

@@ -10,37 +10,39 @@ import (
 	"strings"
 )
 
-// undo is a rollback plan being made: it reads the source's batches, the current one first and then from the last to the
-// first, and within each those in flight first, then in reverse order of completion. One batch is held in memory at a time.
+// rollbackBuilder builds a rollback plan from the batches of its source. It takes the current batch
+// first, and then the others from the last to the first. Within a batch, agents in flight come
+// first; the others follow in reverse order of completion. It has one batch in memory at a time.
 type rollbackBuilder struct {
 	e            *Engine
 	ctx          context.Context
 	source       *PlanRow
 	batches      []BatchRow
-	total        int
-	doubtful     int
-	unknown      []string // agents without a version to go back to
-	changedLater []string // agents that a later plan has touched
-	omitted      int      // how many were left out
+	total        int      // rows of the rollback plan so far
+	unconfirmed  int      // agents below this ordinal may turn out unchanged
+	noVersion    []string // agents without a version to go back to
+	changedLater []string // agents that a later plan has changed
+	omitted      int      // how many agents and tasks were omitted
 
-	out   map[string]bool // agents for which a call is out
-	last  []AgentRow      // rows of the source for those: they come last
-	gated bool            // a gate was asked about the source
+	inCall   map[string]bool // agents for which a call is out
+	deferred []AgentRow      // their rows in the source: they come last
+	gated    bool            // a gate was asked about a batch of the source
 }
 
-func (u *rollbackBuilder) rows() iter.Seq2[AgentRow, error] {
+// rows yields the rows of the rollback plan, or ErrNothing if there are none.
+func (rb *rollbackBuilder) rows() iter.Seq2[AgentRow, error] {
 	return func(yield func(AgentRow, error) bool) {
-		later, err := u.e.laterPlans(u.ctx, u.source)
+		later, err := rb.e.laterPlans(rb.ctx, rb.source)
 		if err != nil {
 			yield(AgentRow{}, err)
 			return
 		}
-		if err := u.findOut(); err != nil {
+		if err := rb.findCalls(); err != nil {
 			yield(AgentRow{}, err)
 			return
 		}
-		for _, i := range append(u.order(), lastBatch) {
-			agents, err := u.batch(i, later)
+		for _, i := range append(rb.order(), deferredBatch) {
+			agents, err := rb.batch(i, later)
 			if err != nil {
 				yield(AgentRow{}, err)
 				return
@@ -51,15 +53,16 @@ func (u *rollbackBuilder) rows() iter.Seq2[AgentRow, error] {
 				}
 			}
 		}
-		if u.total == 0 {
+		if rb.total == 0 {
 			yield(AgentRow{}, ErrNothing)
 		}
 	}
 }
 
-func (u *rollbackBuilder) order() []int {
-	p := &u.source.Progress
-	current := min(p.Batch, u.source.Spec.Batches-1)
+// order lists the batches of the source in the order of the rollback.
+func (rb *rollbackBuilder) order() []int {
+	p := &rb.source.Progress
+	current := min(p.Batch, rb.source.Spec.Batches-1)
 	order := []int{current}
 	for i := p.Reached; i >= 0; i-- {
 		if i != current {
@@ -69,36 +72,37 @@ func (u *rollbackBuilder) order() []int {
 	return order
 }
 
-// lastBatch stands for the agents that come last, whichever batch of the source they are of.
-const lastBatch = -1
+// deferredBatch stands for the agents that come last, of all batches of the source.
+const deferredBatch = -1
 
-// findOut finds the agents for which a call is out: they wait until it has returned, and must not hold the others up.
-func (u *rollbackBuilder) findOut() error {
-	u.out = map[string]bool{}
-	for _, agent := range u.e.abandoned.agents(u.source.ID, false) {
-		u.out[agent] = true
+// findCalls finds the agents for which a call is out. They wait until it has returned, and come
+// last so that they do not delay the others.
+func (rb *rollbackBuilder) findCalls() error {
+	rb.inCall = map[string]bool{}
+	for _, agent := range rb.e.abandoned.agents(rb.source.ID, false) {
+		rb.inCall[agent] = true
 	}
-	others, err := u.e.blockedElsewhere(u.ctx, u.source.ID)
+	others, err := rb.e.blockedElsewhere(rb.ctx, rb.source.ID)
 	for _, b := range others {
-		u.out[b.agent] = true
+		rb.inCall[b.agent] = true
 	}
 	return err
 }
 
-// batch reads the agents of one batch of the source that are to be taken back.
-func (u *rollbackBuilder) batch(i int, later []string) ([]AgentRow, error) {
-	if i == lastBatch {
-		return u.take(u.reopen(), u.last, later)
+// batch makes the rows for one batch of the source.
+func (rb *rollbackBuilder) batch(i int, later []string) ([]AgentRow, error) {
+	if i == deferredBatch {
+		return rb.makeRows(rb.reopen(), rb.deferred, later)
 	}
-	page, err := u.e.store.Batches(u.ctx, u.source.ID, RowQuery{From: i, To: i + 1})
+	page, err := rb.e.store.Batches(rb.ctx, rb.source.ID, RowQuery{From: i, To: i + 1})
 	if err != nil || len(page.Items) == 0 {
 		return nil, err
 	}
 	src := page.Items[0]
-	u.gated = u.gated || src.Gate != GateNone
+	rb.gated = rb.gated || src.Gate != GateNone
 	var found []AgentRow
 	for q := (RowQuery{From: src.First, To: src.First + src.Size}); ; {
-		page, err := u.e.store.Agents(u.ctx, u.source.ID, q)
+		page, err := rb.e.store.Agents(rb.ctx, rb.source.ID, q)
 		if err != nil {
 			return nil, err
 		}
@@ -107,8 +111,8 @@ func (u *rollbackBuilder) batch(i int, later []string) ([]AgentRow, error) {
 			q.From = r.Ordinal + 1
 			switch {
 			case r.State.Flags&AgentChanged == 0 && r.State.Status != TaskRunning:
-			case u.out[r.Agent.ID]:
-				u.last = append(u.last, r)
+			case rb.inCall[r.Agent.ID]:
+				rb.deferred = append(rb.deferred, r)
 			default:
 				found = append(found, r)
 			}
@@ -120,22 +124,23 @@ func (u *rollbackBuilder) batch(i int, later []string) ([]AgentRow, error) {
 	slices.SortStableFunc(found, func(a, b AgentRow) int {
 		return cmp.Or(-cmp.Compare(inFlight(&a), inFlight(&b)), -cmp.Compare(lastEnd(&a), lastEnd(&b)))
 	})
-	return u.take(u.begin(src.Name), found, later)
+	return rb.makeRows(rb.newBatch(src.Name), found, later)
 }
 
-// begin begins a batch of the rollback plan.
-func (u *rollbackBuilder) begin(name string) BatchRow {
-	return BatchRow{Index: len(u.batches), Name: name, First: u.total, Cursor: u.total}
+// newBatch begins a batch of the rollback plan.
+func (rb *rollbackBuilder) newBatch(name string) BatchRow {
+	return BatchRow{Index: len(rb.batches), Name: name, First: rb.total, Cursor: rb.total}
 }
 
-// reopen takes the last batch, so that more agents join it, or begins one.
-func (u *rollbackBuilder) reopen() BatchRow {
-	n := len(u.batches)
+// reopen removes the last batch from the list and returns it, so that more agents can join it.
+// Without a batch it begins one.
+func (rb *rollbackBuilder) reopen() BatchRow {
+	n := len(rb.batches)
 	if n == 0 {
-		return u.begin("")
+		return rb.newBatch("")
 	}
-	b := u.batches[n-1]
-	u.batches = u.batches[:n-1]
+	b := rb.batches[n-1]
+	rb.batches = rb.batches[:n-1]
 	return b
 }
 
@@ -154,49 +159,50 @@ func lastEnd(r *AgentRow) int64 {
 	return end
 }
 
-// take makes rows of the rollback plan, in batch b, from rows of its source.
-func (u *rollbackBuilder) take(b BatchRow, found []AgentRow, later []string) ([]AgentRow, error) {
-	gone, err := u.touchedLater(found, later)
+// makeRows makes rows of the rollback plan in batch b, from rows of its source.
+func (rb *rollbackBuilder) makeRows(b BatchRow, found []AgentRow, later []string) ([]AgentRow, error) {
+	changed, err := rb.findChangedLater(found, later)
 	if err != nil {
 		return nil, err
 	}
 	var out []AgentRow
 	for i := range found {
 		r := &found[i]
-		if gone[r.Agent.ID] {
-			u.omit(&u.changedLater, r.Agent.ID)
+		if changed[r.Agent.ID] {
+			rb.omit(&rb.changedLater, r.Agent.ID)
 			continue
 		}
-		spec, ok := u.backwards(r)
+		spec, ok := rb.reverse(r)
 		if !ok {
 			continue
 		}
 		if r.State.Status == TaskRunning {
-			u.doubtful = u.total + 1 // those in flight come first, but an earlier batch that was reopened comes before them
+			// Agents in flight come first, except after those of a reopened batch.
+			rb.unconfirmed = rb.total + 1
 		}
-		row := newRow(u.total, b.Index, spec)
+		row := newRow(rb.total, b.Index, spec)
 		b.Tasks.Pending += row.State.tasks()
 		out = append(out, row)
-		u.total++
+		rb.total++
 	}
 	b.Size += len(out)
 	b.Counts.Pending = b.Size
 	if b.Size > 0 {
-		u.batches = append(u.batches, b)
+		rb.batches = append(rb.batches, b)
 	}
 	return out, nil
 }
 
-// undone is an agent of the source as its rollback plan has it: with the tasks that may have changed it, the last one
-// first, each from where it was brought to back to where it was. It is not there when nothing of it has a version to go
-// back to.
-func (u *rollbackBuilder) backwards(r *AgentRow) (spec AgentSpec, ok bool) {
-	src := &u.source.Spec
+// reverse returns an agent of the source for the rollback plan. It has the tasks that may have
+// changed the agent, the last one first, with from and to exchanged. ok is false if nothing of the
+// agent has a version to go back to.
+func (rb *rollbackBuilder) reverse(r *AgentRow) (spec AgentSpec, ok bool) {
+	src := &rb.source.Spec
 	spec = AgentSpec{ID: r.Agent.ID, Version: cmp.Or(r.Agent.Target, src.ToVersion), Labels: r.Agent.Labels}
 	spec.Target = r.previous(src)
 	if len(r.Agent.Tasks) == 0 {
 		if spec.Target == "" {
-			u.omit(&u.unknown, r.Agent.ID)
+			rb.omit(&rb.noVersion, r.Agent.ID)
 		}
 		return spec, spec.Target != ""
 	}
@@ -209,10 +215,10 @@ func (u *rollbackBuilder) backwards(r *AgentRow) (spec AgentSpec, ok bool) {
 			Component: t.Component, FromVersion: t.ToVersion, FromRelease: t.ToRelease, ToVersion: t.FromVersion, ToRelease: t.FromRelease,
 		}
 		if len(r.Agent.Tasks) == 1 && spec.Target != "" && task.FromVersion == "" {
-			back.ToVersion = spec.Target // what the agent itself has reported
+			back.ToVersion = spec.Target // the version that the agent has reported
 		}
 		if back.ToVersion == "" {
-			u.omit(&u.unknown, strings.TrimSuffix(r.Agent.ID+" "+t.Component.Name, " "))
+			rb.omit(&rb.noVersion, strings.TrimSuffix(r.Agent.ID+" "+t.Component.Name, " "))
 			continue
 		}
 		spec.Tasks = append(spec.Tasks, back)
@@ -220,38 +226,40 @@ func (u *rollbackBuilder) backwards(r *AgentRow) (spec AgentSpec, ok bool) {
 	return spec, len(spec.Tasks) > 0
 }
 
-func (u *rollbackBuilder) omit(list *[]string, id string) {
-	u.omitted++
+// omit counts an omitted agent or task, and lists the first maxNamed.
+func (rb *rollbackBuilder) omit(list *[]string, id string) {
+	rb.omitted++
 	if len(*list) < maxNamed {
 		*list = append(*list, id)
 	}
 }
 
-// touchedLater tells which of these agents one of the later plans may have changed.
-func (u *rollbackBuilder) touchedLater(rows []AgentRow, later []string) (map[string]bool, error) {
-	gone := map[string]bool{}
+// findChangedLater returns those of the agents that a later plan may have changed.
+func (rb *rollbackBuilder) findChangedLater(rows []AgentRow, later []string) (map[string]bool, error) {
+	changed := map[string]bool{}
 	for _, plan := range later {
 		for chunk := range slices.Chunk(rows, orderChunk) {
 			q := RowQuery{Limit: len(chunk)}
 			for i := range chunk {
 				q.IDs = append(q.IDs, chunk[i].Agent.ID)
 			}
-			page, err := u.e.store.Agents(u.ctx, plan, q)
+			page, err := rb.e.store.Agents(rb.ctx, plan, q)
 			if err != nil {
 				return nil, err
 			}
 			for _, r := range page.Items {
 				if r.State.Flags&AgentChanged != 0 {
-					gone[r.Agent.ID] = true
+					changed[r.Agent.ID] = true
 				}
 			}
 		}
 	}
-	return gone, nil
+	return changed, nil
 }
 
-// laterPlans lists the plans, started after the source, that may have changed agents of it since. An active source holds its claims on what it has changed, so there
-// are none; a plan that was rolled back, and its rollback plan, have left no trace.
+// laterPlans lists the plans that started after the source and may have changed its agents since.
+// An active source still claims the agents that it has changed, so it has no later plans. A plan
+// that was rolled back does not count, and neither does a rollback plan.
 func (e *Engine) laterPlans(ctx context.Context, source *PlanRow) ([]string, error) {
 	if source.Progress.End == StatusUnknown && source.Control.Cancel == nil || source.Control.Started == nil {
 		return nil, nil
@@ -279,42 +287,44 @@ func (e *Engine) laterPlans(ctx context.Context, source *PlanRow) ([]string, err
 	}
 }
 
-func (u *rollbackBuilder) labels() map[string]string {
+// labels returns the labels of the source and, with precedence, those of the RollbackSpec.
+func (rb *rollbackBuilder) labels() map[string]string {
 	labels := map[string]string{}
-	maps.Copy(labels, u.source.Spec.Labels)
-	maps.Copy(labels, u.source.Control.Rollback.Spec.Labels)
+	maps.Copy(labels, rb.source.Spec.Labels)
+	maps.Copy(labels, rb.source.Control.Rollback.Spec.Labels)
 	return labels
 }
 
-func (u *rollbackBuilder) finish(warnings []string) (Created, error) {
-	src, spec := &u.source.Spec, u.source.Control.Rollback.Spec
-	p := u.source.Control.Policy
+// finish returns the parts of the plan that depend on its agents.
+func (rb *rollbackBuilder) finish(warnings []string) (Created, error) {
+	src, spec := &rb.source.Spec, rb.source.Control.Rollback.Spec
+	p := rb.source.Control.Policy
 	p.Hold.Batches = nil
 	if spec.Policy != nil {
 		p = *spec.Policy
 	}
 	p = p.withDefaults()
-	now := u.e.now()
+	now := rb.e.now()
 	for _, w := range []struct {
 		ids  []string
 		what string
-	}{{u.unknown, "have no known version to go back to"}, {u.changedLater, "were changed by a later plan"}} {
+	}{{rb.noVersion, "have no known version to go back to"}, {rb.changedLater, "were changed by a later plan"}} {
 		if len(w.ids) > 0 {
-			warnings = append(warnings, fmt.Sprintf("agents left out because they %s: %v", w.what, w.ids))
+			warnings = append(warnings, fmt.Sprintf("agents omitted because they %s: %v", w.what, w.ids))
 		}
 	}
-	if n := u.omitted - len(u.unknown) - len(u.changedLater); n > 0 {
-		warnings = append(warnings, fmt.Sprintf("%d more agents were left out", n))
+	if n := rb.omitted - len(rb.noVersion) - len(rb.changedLater); n > 0 {
+		warnings = append(warnings, fmt.Sprintf("%d more agents were omitted", n))
 	}
-	if u.e.with.Gater != nil || u.gated {
+	if rb.e.with.Gater != nil || rb.gated {
 		warnings = append(warnings, gatedRollback)
 	}
-	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations), Warnings: slowRollback(&p, &u.source.Control.Policy)}
-	by := u.source.Control.Rollback.Frozen
+	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations), Warnings: slowRollback(&p, &rb.source.Control.Policy)}
+	by := rb.source.Control.Rollback.Frozen
 	return created(PlanSpec{
 		Schema: Schema, Name: cmp.Or(spec.Name, string(cleanLine("Rollback of "+src.Name))), FromVersion: src.ToVersion, FromRelease: src.ToRelease,
-		ToVersion: src.FromVersion, ToRelease: src.FromRelease, CreatedBy: by.Actor, CreatedAt: now, Labels: u.labels(),
-		Agents: u.total, Batches: len(u.batches), Source: u.source.ID, Unconfirmed: u.doubtful, Warnings: warnings,
+		ToVersion: src.FromVersion, ToRelease: src.FromRelease, CreatedBy: by.Actor, CreatedAt: now, Labels: rb.labels(),
+		Agents: rb.total, Batches: len(rb.batches), Source: rb.source.ID, Unconfirmed: rb.unconfirmed, Warnings: warnings,
 		Components: slices.Clone(src.Components),
-	}, c, u.batches, by.Actor, now), nil
+	}, c, rb.batches, by.Actor, now), nil
 }

@@ -7,8 +7,9 @@ import (
 	"slices"
 )
 
-// tend does what is due between the two plans of a rollback, from the side of either: it finishes what a process that died
-// has begun, ends the source when its rollback has ended, and tells a rollback whether its source has drained.
+// advanceRollback takes the steps that are due between the two plans of a rollback. id is either
+// plan. It finishes what a process began before it died. It ends the source when the rollback plan
+// has ended. For a rollback plan it reports whether the source has drained.
 func (e *Engine) advanceRollback(ctx context.Context, id string) (counterpart, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
@@ -20,13 +21,14 @@ func (e *Engine) advanceRollback(ctx context.Context, id string) (counterpart, e
 	return counterpart{}, e.advanceSource(ctx, &row)
 }
 
+// advanceSource takes the steps that are due for a source.
 func (e *Engine) advanceSource(ctx context.Context, row *PlanRow) error {
 	ref := row.Control.Rollback
 	if ref == nil {
 		if !undoing(&row.Control, &row.Progress) {
 			return nil
 		}
-		return e.rollBackByItself(ctx, row)
+		return e.rollBackAfterBreach(ctx, row)
 	}
 	if !ref.Done.IsZero() {
 		return nil
@@ -40,40 +42,40 @@ func (e *Engine) advanceSource(ctx context.Context, row *PlanRow) error {
 	}
 	switch st := statusOf(&r.Control, &r.Progress); {
 	case st == StatusCompleted:
-		return e.rolledBack(ctx, row.ID, r.ID)
+		return e.finishSource(ctx, row.ID, r.ID)
 	case st == StatusCanceled:
-		return e.rollbackOff(ctx, row.ID, r.ID, "rollback plan "+r.ID+" was canceled")
+		return e.detachRollback(ctx, row.ID, r.ID, "rollback plan "+r.ID+" was canceled")
 	case st == StatusPending && !ref.begun() && !undoing(&row.Control, &row.Progress):
-		return nil // it waits for its Start
+		return nil // the rollback plan waits for its Start
 	case st == StatusPending, ref.Started == nil:
-		_, err := e.startRollback(ctx, r, startedBy(row))
+		_, err := e.startRollback(ctx, r, startRequest(row))
 		return err
 	}
 	return nil
 }
 
-// startedBy is who says the verbs that start a rollback plan.
-func startedBy(row *PlanRow) Request {
+// startRequest is the request behind the start of a rollback plan: its actor and its reason.
+func startRequest(row *PlanRow) Request {
 	switch ref := row.Control.Rollback; {
 	case ref.Started != nil:
 		return Request{Actor: ref.Started.Actor, Reason: ref.Started.Reason}
 	case ref.Wanted != nil:
 		return Request{Actor: ref.Wanted.Actor, Reason: ref.Wanted.Reason}
 	case undoing(&row.Control, &row.Progress):
-		return breachedBy(row)
+		return breachRequest(row)
 	default:
 		return Request{Actor: "ota", Reason: "its rollback plan was started"}
 	}
 }
 
-// rollBackByItself carries out the rollback that a breach asked for.
-func (e *Engine) rollBackByItself(ctx context.Context, row *PlanRow) error {
-	by := breachedBy(row)
+// rollBackAfterBreach starts the rollback that a breach has triggered.
+func (e *Engine) rollBackAfterBreach(ctx context.Context, row *PlanRow) error {
+	by := breachRequest(row)
 	var spec RollbackSpec
 	if t := row.Control.RollbackSpec; t != nil {
 		spec = *t
 	}
-	by.Generation = row.ControlNumber // so that a Cancel said meanwhile has the last word
+	by.Generation = row.ControlNumber // a Cancel that comes meanwhile wins
 	_, err := e.Rollback(ctx, row.ID, spec, by)
 	by.Generation = 0
 	if !errors.Is(err, ErrNothing) {
@@ -90,8 +92,8 @@ func (e *Engine) rollBackByItself(ctx context.Context, row *PlanRow) error {
 	return err
 }
 
-// breachedBy is who says the verbs that follow from a breach.
-func breachedBy(row *PlanRow) Request {
+// breachRequest is the request behind the verbs that follow from a breach.
+func breachRequest(row *PlanRow) Request {
 	by := Request{Actor: "ota"}
 	if b := standing(&row.Control, &row.Progress); b != nil {
 		by.Reason = string(cleanLine(b.String()))
@@ -99,7 +101,8 @@ func breachedBy(row *PlanRow) Request {
 	return by
 }
 
-// tendRollback looks whether the source has drained, and which agents that were in flight then turned out untouched.
+// advanceRollbackPlan takes the steps that are due for a rollback plan. It reports whether the
+// source has drained, and which agents that were in flight turned out unchanged.
 func (e *Engine) advanceRollbackPlan(ctx context.Context, row *PlanRow) (counterpart, error) {
 	source, err := e.store.Plan(ctx, row.Source)
 	if err != nil {
@@ -113,7 +116,8 @@ func (e *Engine) advanceRollbackPlan(ctx context.Context, row *PlanRow) (counter
 	if !st.drained {
 		return st, nil
 	}
-	if st.blocked, err = e.blockedElsewhere(ctx, row.ID); err != nil { // after the source drained, so that none comes later
+	// This comes after the source has drained, so that no later call is missing.
+	if st.blocked, err = e.blockedElsewhere(ctx, row.ID); err != nil {
 		return counterpart{}, err
 	}
 	if row.Progress.Confirmed >= row.Spec.Unconfirmed {
@@ -146,8 +150,9 @@ func (e *Engine) advanceRollbackPlan(ctx context.Context, row *PlanRow) (counter
 	return st, nil
 }
 
-// appendUntouched adds the tasks of an agent's row in the rollback that never touched it in the source. What is the same
-// task in both is told by its component.
+// appendUntouched adds the tasks of the rollback plan that changed nothing in the source. row is
+// the agent's row in the rollback plan, and was its row in the source. A task has the same
+// component in both.
 func appendUntouched(list []unconfirmed, row, was *AgentRow) []unconfirmed {
 	for k := range row.State.tasks() {
 		i := 0

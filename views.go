@@ -53,15 +53,15 @@ func planAs(row *PlanRow, st Status) Plan {
 
 // ended counts what a plan's end never started as canceled: that is derived, not written a million times.
 func ended(n Counts, st Status) Counts {
-	if gone(st) {
+	if neverStarts(st) {
 		n.Canceled += n.Pending
 		n.Pending = 0
 	}
 	return n
 }
 
-// gone reports whether what a plan has not started will never be started by it.
-func gone(st Status) bool {
+// neverStarts reports whether what a plan has not started will never be started by it.
+func neverStarts(st Status) bool {
 	return st == StatusCanceled || st == StatusRollingBack || st == StatusRolledBack
 }
 
@@ -71,7 +71,7 @@ func batchOf(b *BatchRow, st Status, threshold float64) Batch {
 		Accepted: b.Accepted, Counts: ended(b.Counts, st), Tasks: ended(b.Tasks, st),
 		StartedAt: b.StartedAt, FinishedAt: b.FinishedAt, CompletedAt: b.ClosedAt,
 	}
-	if gone(st) && b.Status != BatchCompleted {
+	if neverStarts(st) && b.Status != BatchCompleted {
 		out.Status = BatchCanceled
 	}
 	return out
@@ -86,14 +86,14 @@ func agentOf(a *AgentInfo, r *AgentRow, s *PlanSpec, st Status, room []Task) {
 		Changed: r.State.Flags&AgentChanged != 0, AtTarget: r.State.Flags&AgentAtTarget != 0,
 		Unhealthy: r.State.Flags&AgentUnhealthy != 0, Tasks: room[:n:n],
 	}
-	if gone(st) && a.Status == TaskPending {
+	if neverStarts(st) && a.Status == TaskPending {
 		a.Status = TaskCanceled
 	}
 	for i := range a.Tasks {
 		t := &a.Tasks[i]
 		*t = taskOf(r.State.task(i), s.task(&r.Agent, i))
 		t.Changed = r.State.touched(i)
-		if gone(st) && t.Status == TaskPending {
+		if neverStarts(st) && t.Status == TaskPending {
 			t.Status = TaskCanceled
 		}
 	}

@@ -1,0 +1,113 @@
+package ota
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+)
+
+// RunPlan drives one plan, and the other plan of its rollback, until the plan is paused or has
+// ended, or ctx ends. It returns the plan. A pending plan is returned at once, without an error;
+// Wait waits for its Start.
+//
+// A held batch, a closed window and an unreachable agent are no pause. RunPlan waits until they
+// clear, without a limit of time; Explain shows how they clear.
+//
+// When ctx ends, calls get DrainTimeout to return. RunPlan then returns the plan with the error of
+// the context, or with an *AbandonedError if calls ignore their contexts. It returns ErrFenced if
+// another engine takes the plan over, and ErrConflict if another live engine drives the plan.
+func (e *Engine) RunPlan(ctx context.Context, id string) (Plan, error) {
+	if e.exec == nil {
+		return Plan{}, &FieldError{Field: "executor", Problem: "is missing", Allowed: "an ota.Executor"}
+	}
+	release, err := e.lease.acquire(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	defer release()
+	r := &foreground{supervisor: supervisor{e: e, restedAt: map[string]uint64{}}, id: id}
+	return r.run(ctx)
+}
+
+// foreground drives one plan, and the other plan of its rollback.
+type foreground struct {
+	supervisor
+	id string
+}
+
+func (r *foreground) run(ctx context.Context) (Plan, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	wake, stop := r.e.hub.watch("")
+	r.wake = wake
+	defer stop()
+	defer r.wg.Wait()
+	defer cancel()
+	for {
+		row, err := r.e.store.Plan(ctx, r.id)
+		if err != nil {
+			return Plan{}, err
+		}
+		if row.newer() {
+			return Plan{}, fmt.Errorf("ota: run plan %s: %w", r.id, errSchema)
+		}
+		driven, err := r.drivePlans(ctx, &row)
+		if err != nil {
+			return Plan{}, err
+		}
+		st := statusOf(&row.Control, &row.Progress)
+		if !driven && (st == StatusPaused || st == StatusPending || st.Ended()) {
+			// Its source ends with it, also if neither has a driver now.
+			if row.Source != "" && st.Ended() {
+				if _, err := r.e.advanceRollback(ctx, row.Source); err != nil {
+					return planOf(&row), err
+				}
+			}
+			cancel()
+			return planOf(&row), r.waitForDrivers()
+		}
+		r.wait(ctx)
+		if ctx.Err() != nil {
+			abandoned := r.waitForDrivers()
+			// Read the plan again, with the outcomes of the drain.
+			if now, err := (&limited{store: r.e.store}).plan(context.WithoutCancel(ctx), r.id); err == nil {
+				row = now
+			}
+			return planOf(&row), cmp.Or(abandoned, context.Cause(ctx))
+		}
+	}
+}
+
+// otherPlan reads the other plan of a rollback, or returns ErrNotFound.
+func (r *foreground) otherPlan(ctx context.Context, row *PlanRow) (PlanRow, error) {
+	switch ref := row.Control.Rollback; {
+	case ref != nil:
+		return r.e.store.Plan(ctx, ref.ID)
+	case row.Source != "":
+		return r.e.store.Plan(ctx, row.Source)
+	}
+	return PlanRow{}, ErrNotFound
+}
+
+// drivePlans starts missing drivers of the two plans, and reports whether the plan itself has a
+// driver.
+func (r *foreground) drivePlans(ctx context.Context, row *PlanRow) (bool, error) {
+	other, otherErr := r.otherPlan(ctx, row)
+	owners, err := r.e.owners(ctx)
+	if err != nil {
+		return false, err
+	}
+	if !r.e.mayOwn(row, owners) {
+		return false, errOwned(row)
+	}
+	r.driveIfDue(ctx, row, owners)
+	if otherErr == nil {
+		r.driveIfDue(ctx, &other, owners)
+	}
+	r.mu.Lock()
+	fenced := r.fenced[row.ID]
+	r.mu.Unlock()
+	if fenced {
+		return false, ErrFenced
+	}
+	return r.e.driver(row.ID) != nil, nil
+}
