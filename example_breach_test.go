@@ -9,8 +9,8 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// More agents fail than tolerated: the plan pauses by itself, and Resume needs a decision. Here the failures are
-// accepted.
+// More agents fail than tolerated, so the plan pauses and Resume needs a decision. This one accepts
+// the failures.
 func ExampleAccept() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
@@ -25,7 +25,8 @@ func ExampleAccept() {
 	var breach *ota.BreachError
 	fmt.Println(errors.As(err, &breach), breach.Breach)
 
-	// As many as were seen: were there more by now, Resume would refuse, and tell the new count.
+	// This accepts the failures that ann has seen. If there were more now, Resume would refuse, and
+	// return their number.
 	_, err = engine.Resume(ctx, plan.ID, ota.Accept(breach.Failed), ota.Request{Actor: "ann", Reason: "known bad disks"})
 	check(err)
 	plan, err = engine.RunPlan(ctx, plan.ID)
@@ -37,7 +38,7 @@ func ExampleAccept() {
 	// completed 4 succeeded 2 failed
 }
 
-// A breach is answered by raising the threshold, for the rest of the plan too.
+// Raise answers a breach with a higher threshold, which stays for the rest of the plan.
 func ExampleRaise() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
@@ -57,7 +58,8 @@ func ExampleRaise() {
 	// completed 0.5
 }
 
-// Once the cause is mended the failed agents are tried again, before anything else goes on.
+// RetryFailed retries the failed agents, before anything else starts. Use it after the cause is
+// gone.
 func ExampleRetryFailed() {
 	ctx := context.Background()
 	fleet := otatest.NewFleet(otatest.Options{})
@@ -68,7 +70,7 @@ func ExampleRetryFailed() {
 	check(err)
 	fmt.Println(plan.Status, plan.Counts.Failed, "failed")
 
-	fleet.Set("fail-1", otatest.OK) // somebody frees some disk space
+	fleet.Set("fail-1", otatest.OK) // an engineer frees disk space
 	_, err = engine.Resume(ctx, plan.ID, ota.RetryFailed(), ota.Request{Actor: "ann"})
 	check(err)
 	plan, err = engine.RunPlan(ctx, plan.ID)
@@ -79,7 +81,8 @@ func ExampleRetryFailed() {
 	// completed 0 failed
 }
 
-// Where Retry is too late, because the plan has ended, a new plan is made of the agents that failed.
+// When the plan has ended, Retry is too late. FailedSpec makes a new plan of the agents that
+// failed.
 func ExampleEngine_FailedSpec() {
 	ctx := context.Background()
 	fleet := otatest.NewFleet(otatest.Options{})
@@ -106,8 +109,8 @@ func ExampleEngine_FailedSpec() {
 	// Failed of June release completed 2 succeeded
 }
 
-// With Reserve at most one agent more than tolerated can fail, whatever Concurrency says: an agent starts only when
-// all that are open could fail without exceeding that.
+// With Reserve at most one agent more than tolerated can fail, for any Concurrency. An agent starts
+// only if all open agents could fail without exceeding that.
 func ExamplePolicy_reserve() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
@@ -117,8 +120,8 @@ func ExamplePolicy_reserve() {
 	plan, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
 	fmt.Println(plan.Breaches[0])
-	fmt.Println(plan.Counts.Pending, "agents were not touched")
+	fmt.Println(plan.Counts.Pending, "agents did not start")
 	// Output:
 	// Failure threshold exceeded: 3 of 20 failed in batch 0, tolerates 2
-	// 17 agents were not touched
+	// 17 agents did not start
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// At most one node of a rack is down at a time. The racks are listed one after the other; they are upgraded side by side all the same.
+// At most one node of each rack is down at a time. The plan lists the racks one after the other,
+// and upgrades them in parallel.
 func ExampleBudget() {
 	var nodes []ota.Agent
 	for i := range 12 {

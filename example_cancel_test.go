@@ -7,8 +7,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Cancel ends a plan. Calls in flight are waited for, or, as here, interrupted: what became of their agents is unknown
-// then, and counts as failed. Agents that were not started stay as they are.
+// Cancel ends a plan. It waits for calls in flight or, as here, interrupts them. The state of an
+// interrupted agent is unknown, and counts as failed. Agents that have not started do not change.
 func ExampleEngine_Cancel() {
 	ctx, shutdown := context.WithCancel(context.Background())
 	defer shutdown()

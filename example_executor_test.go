@@ -9,8 +9,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// installer is an Executor for machines with an installer that may be asked twice: what is installed already is not
-// installed again. That makes two calls with one Key have one effect.
+// installer is an Executor for machines with an idempotent installer: it does not install a version
+// twice. So two calls with one Key have one effect.
 type installer struct {
 	mu   sync.Mutex
 	runs map[string]string // by machine
@@ -29,7 +29,7 @@ func (m *installer) Execute(ctx context.Context, a ota.Attempt) (ota.Result, err
 	version, on := m.runs[a.Agent]
 	switch {
 	case !on:
-		return ota.Result{}, ota.Unreachable(errOff) // nothing was changed, for certain
+		return ota.Result{}, ota.Unreachable(errOff) // only if the agent has certainly not changed
 	case version == a.ToVersion:
 		return ota.Result{Version: version, Unchanged: true}, nil
 	}
@@ -38,22 +38,23 @@ func (m *installer) Execute(ctx context.Context, a ota.Attempt) (ota.Result, err
 	return ota.Result{Version: m.runs[a.Agent], Message: "was " + version}, nil
 }
 
-// Health makes it an ota.Prober: whether an agent is well while its batch is observed.
+// Health implements ota.Prober. The engine asks it for the health of agents while their batch
+// soaks.
 func (m *installer) Health(context.Context, ota.Attempt) (ota.Health, error) {
 	return ota.Health{Healthy: true}, nil
 }
 
-// Inspect makes it an ota.Inspector: what became of an attempt whose call was lost in a crash.
+// Inspect implements ota.Inspector. After a crash it finds out how an attempt ended.
 func (m *installer) Inspect(_ context.Context, a ota.Attempt) (ota.Inspection, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.runs[a.Agent] == a.ToVersion {
 		return ota.Inspection{State: ota.InspectDone, Result: ota.Result{Version: a.ToVersion}}, nil
 	}
-	return ota.Inspection{}, nil // unknown: it is called again
+	return ota.Inspection{}, nil // unknown: the engine repeats the call
 }
 
-// An Executor is one method. Two companions, one method each, are found by type assertion.
+// An Executor has one method. New finds its optional interfaces, here a Prober and an Inspector.
 func ExampleExecutor() {
 	ctx := context.Background()
 	machines := &installer{runs: map[string]string{"web-1": "1.2.0", "web-2": "1.3.0", "web-3": "1.2.0"}}
@@ -62,9 +63,9 @@ func ExampleExecutor() {
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{}, "web-1", "web-2", "web-3")
 	plan, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
-	fmt.Println(plan.Status, plan.Counts.Succeeded, "succeeded,", plan.Counts.AtTarget, "of them needed nothing")
-	fmt.Println(machines.work, "were installed,", plan.Changed, "touched")
+	fmt.Println(plan.Status, plan.Counts.Succeeded, "succeeded,", plan.Counts.AtTarget, "of them at the target already")
+	fmt.Println(machines.work, "were installed,", plan.Changed, "changed")
 	// Output:
-	// completed 3 succeeded, 1 of them needed nothing
-	// 2 were installed, 2 touched
+	// completed 3 succeeded, 1 of them at the target already
+	// 2 were installed, 2 changed
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// Explain lists everything that holds a plan back, and which verb clears it.
+// Explain lists everything that blocks a plan, and the verb that clears it.
 func ExampleEngine_Explain() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
@@ -31,7 +31,7 @@ func ExampleEngine_Explain() {
 	explain(plan.ID)
 	_, err = engine.Start(ctx, plan.ID, ota.Request{})
 	check(err)
-	explain(plan.ID) // nobody calls Run or RunPlan yet
+	explain(plan.ID) // no engine runs Run or RunPlan yet
 	_, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
 	explain(plan.ID)

@@ -7,14 +7,14 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// errorRates is an executor that also looks at the error rate of the service before the next batch may begin.
+// errorRates is an Executor that also checks the service's error rate before the next batch begins.
 type errorRates struct{ perBatch []float64 }
 
 func (errorRates) Execute(_ context.Context, a ota.Attempt) (ota.Result, error) {
 	return ota.Result{Version: a.ToVersion}, nil
 }
 
-// Gate makes it an ota.Gater.
+// Gate implements ota.Gater.
 func (r errorRates) Gate(_ context.Context, _ ota.Plan, b ota.Batch) (ota.GateVerdict, error) {
 	if r.perBatch[b.Index] > 0.01 {
 		return ota.GateFail, nil
@@ -22,7 +22,8 @@ func (r errorRates) Gate(_ context.Context, _ ota.Plan, b ota.Batch) (ota.GateVe
 	return ota.GatePass, nil
 }
 
-// The gate after a canary and after every further batch decides whether the next one may begin.
+// After the canary, and after each further batch, the gate decides whether the next batch may
+// begin.
 func ExampleGater() {
 	engine, _ := ota.New(ota.NewMemStore(), errorRates{perBatch: []float64{0.001, 0.04}}, ota.Options{})
 	ctx := context.Background()
@@ -35,8 +36,8 @@ func ExampleGater() {
 	_, _ = engine.Start(ctx, plan.ID, ota.Request{Actor: "ann"})
 	plan, _ = engine.RunPlan(ctx, plan.ID)
 	fmt.Println(plan.Status, "-", plan.Breaches[0])
-	fmt.Println(plan.Counts.Succeeded, "upgraded,", plan.Counts.Pending, "not touched")
+	fmt.Println(plan.Counts.Succeeded, "upgraded,", plan.Counts.Pending, "not started")
 	// Output:
 	// paused - The gate after the batch failed
-	// 4 upgraded, 2 not touched
+	// 4 upgraded, 2 not started
 }

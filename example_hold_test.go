@@ -8,7 +8,8 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// A held batch begins only when somebody promotes it. The plan stays running, and Explain says what it waits for.
+// A held batch begins only after Promote. The plan stays running, and Explain says what it waits
+// for.
 func ExampleEngine_Promote() {
 	ctx, shutdown := context.WithCancel(context.Background())
 	defer shutdown()

@@ -10,7 +10,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// A plan may be bounded in several ways at once; the first one that strikes pauses it.
+// A plan may have several limits at once. The first breach pauses it.
 func Example_limits() {
 	fleet := ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
 		if strings.HasPrefix(a.Agent, "broken-") {

@@ -7,7 +7,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Plans are listed newest first, by label and status, in pages.
+// Plans lists plans by label and status, newest first, in pages.
 func ExampleEngine_Plans() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
@@ -31,7 +31,7 @@ func ExampleEngine_Plans() {
 	// d more: true in all: 2
 }
 
-// An agent is in one active plan at a time, where the Store is a Claimer, as MemStore is.
+// With a Store that is a Claimer, such as MemStore, an agent is in one active plan at a time.
 func ExampleClaimError() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
@@ -47,7 +47,7 @@ func ExampleClaimError() {
 	// july ota: plan july: 1 agents belong to another plan: web-1 is in june
 }
 
-// Create is idempotent by a key of the caller's, so that a request whose answer was lost can be sent again.
+// A request key makes Create idempotent. The caller can repeat a request whose answer was lost.
 func ExampleSpec_requestKey() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})

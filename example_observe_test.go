@@ -9,10 +9,12 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// Every batch is watched after its last agent was settled. Where the Executor is a Prober, its agents are asked.
+// Each batch soaks after its last agent has finished. If the Executor is a Prober, the engine asks
+// it for the health of the agents.
 func ExampleSoak() {
 	ctx := context.Background()
-	fleet := otatest.NewFleet(otatest.Options{}) // its sick- agents turn unhealthy once they are upgraded
+	// The sick- agents of this fleet become unhealthy after their upgrade.
+	fleet := otatest.NewFleet(otatest.Options{})
 	engine, err := ota.New(ota.NewMemStore(), fleet, ota.Options{})
 	check(err)
 	policy := ota.Policy{Soak: ota.Soak{Duration: 50 * time.Millisecond, Interval: 5 * time.Millisecond}}
@@ -28,7 +30,8 @@ func ExampleSoak() {
 	// sick-1 unhealthy
 }
 
-// Whoever watches the fleet anyway reports what it sees; it counts while the agent's batch is observed.
+// A monitoring system can report the health of agents. A report counts while the agent's batch
+// soaks.
 func ExampleEngine_ReportHealth() {
 	ctx, shutdown := context.WithCancel(context.Background())
 	defer shutdown()
@@ -50,7 +53,7 @@ func ExampleEngine_ReportHealth() {
 	err = engine.ReportHealth(ctx, plan.ID, []ota.HealthReport{
 		{Agent: "web-1", Healthy: true},
 		{Agent: "web-2", Healthy: false, Reason: "error rate 12 %"},
-		{Agent: "web-3", Healthy: false, Reason: "it was never upgraded, so this is an event, and nothing else"},
+		{Agent: "web-3", Healthy: false, Reason: "it has not been upgraded, so this is only an event"},
 	})
 	check(err)
 	plan, err = engine.Wait(ctx, plan.ID)

@@ -10,8 +10,9 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// weather is a simulated fleet: bad- agents fail, away- agents do not answer, hang- agents do not return until their
-// context ends, stuck- agents not even then. Everybody else takes a minute.
+// weather is a simulated fleet. Its bad- agents fail, and away- agents do not answer. A call of a
+// hang- agent returns when its context ends; a call of a stuck- agent never returns. All other
+// agents take a minute.
 type weather struct{}
 
 func (weather) SimulateCall(a ota.Attempt, _ time.Time) ota.SimCall {
@@ -29,7 +30,8 @@ func (weather) SimulateCall(a ota.Attempt, _ time.Time) ota.SimCall {
 	return call
 }
 
-// SimulateHealth makes weather an ota.SimProber: faint- agents are unwell for their first five minutes.
+// SimulateHealth implements ota.SimProber: faint- agents are unhealthy for their first five
+// minutes.
 func (weather) SimulateHealth(a ota.Attempt, at time.Time) ota.SimHealth {
 	minute := at.Sub(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
 	return ota.SimHealth{Health: ota.Health{Healthy: !strings.HasPrefix(a.Agent, "faint-") || minute > 6*time.Minute}}
@@ -42,7 +44,8 @@ func weathered(p ota.Policy, agents ...string) *ota.Simulation {
 	return sim
 }
 
-// One of four is too many for a batch at a quarter less, and few enough for a plan of eight.
+// With a threshold of a fifth, one failure of four is too many for a batch. One of eight is
+// tolerated for the plan.
 func ExampleScope() {
 	fifth := 0.2
 	agents := []string{"bad-1", "a", "b", "c", "d", "e", "f", "g"}
@@ -55,7 +58,8 @@ func ExampleScope() {
 	// plan completed
 }
 
-// An agent that is away is asked again until UnreachableTimeout has passed since its first silence; then it fails, or is skipped.
+// The engine asks an unreachable agent again for UnreachableTimeout, counted from the first time
+// that it did not answer. Then the agent fails, or is skipped.
 func ExampleUnreachableAction() {
 	for _, action := range []ota.UnreachableAction{ota.UnreachableFails, ota.UnreachableSkipped} {
 		sim := weathered(ota.Policy{UnreachableTimeout: 30 * time.Minute, OnUnreachable: action}, "a", "b", "c", "away-1")
@@ -66,9 +70,9 @@ func ExampleUnreachableAction() {
 	// skip completed 0 failed 1 skipped
 }
 
-// A call may take AttemptTimeout; then its context ends. A call that ignores that is left behind, and too many of those are a
-// breach of their own.
-func ExamplePolicy_attemptLimit() {
+// The context of a call ends after AttemptTimeout. A call that ignores that is abandoned. More
+// abandoned calls than MaxAbandoned are a breach.
+func ExamplePolicy_attemptTimeout() {
 	all := 1.0
 	policy := ota.Policy{AttemptTimeout: 10 * time.Minute, FailureThreshold: &all, MaxAbandoned: 1}
 	sim := weathered(policy, "a", "hang-1", "b", "c")
@@ -80,7 +84,8 @@ func ExamplePolicy_attemptLimit() {
 	// paused - too_many_abandoned
 }
 
-// Stable wants a batch to have been well for so long at the end, and Retry gives an unwell agent so long to recover.
+// A batch must have been healthy for the duration Stable before its soak ends. Grace is how long an
+// unhealthy agent may take to recover.
 func ExampleSoak_recovering() {
 	policy := ota.Policy{Soak: ota.Soak{Duration: 5 * time.Minute, Interval: time.Minute}}
 	sim := weathered(policy, "a", "b", "c", "faint-1")

@@ -7,7 +7,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Once Pause has returned nothing starts any more. What is in flight drains.
+// After Pause has returned, nothing starts any more. Calls in flight drain.
 func ExampleEngine_Pause() {
 	ctx, shutdown := context.WithCancel(context.Background())
 	defer shutdown()
@@ -50,7 +50,7 @@ func ExampleEngine_Pause() {
 	// completed
 }
 
-// A verb that the plan's status forbids is refused, and the error tells what may be said instead.
+// A plan refuses a verb that its status forbids. The error lists the verbs that it accepts.
 func ExampleStateError() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
@@ -63,7 +63,8 @@ func ExampleStateError() {
 	// ota: pause is not possible while plan june is pending; possible now: start, cancel, skip, edit, annotate
 }
 
-// An edit counts from the next decision on. A request ID makes a verb safe to say again when its answer was lost.
+// An edit counts from the next decision on. With a request ID, a caller can safely repeat a verb
+// whose answer was lost.
 func ExampleEngine_Edit() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})

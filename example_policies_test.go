@@ -41,8 +41,8 @@ var (
 	}
 )
 
-// Three policies to copy, tried on two hundred simulated agents. One agent in fifty fails with
-// this release. The option Promote promotes the batches for which careful waits.
+// Three policies to copy, each tried on two hundred simulated agents. One agent in fifty fails with
+// this release. The option Promote promotes the batches that careful holds.
 func ExamplePolicy() {
 	for name, spec := range map[string]*ota.Spec{"careful": &careful, "standard": &standard, "push": &push} {
 		spec.Name, spec.ToVersion = name, "2"

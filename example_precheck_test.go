@@ -9,7 +9,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// tills are asked before they are upgraded.
+// tills is an Executor that the engine asks before it upgrades an agent.
 type tills struct{}
 
 func (tills) Execute(_ context.Context, a ota.Attempt) (ota.Result, error) {
@@ -26,7 +26,8 @@ func (tills) Precheck(_ context.Context, a ota.Attempt) (ota.Precheck, error) {
 	return ota.Precheck{Version: "1.1.9"}, nil
 }
 
-// Before an agent is upgraded it is asked what it runs, and whether anything speaks against it.
+// Before the engine upgrades an agent, it asks for the agent's version, and whether anything blocks
+// the upgrade.
 func ExamplePrechecker() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), tills{}, ota.Options{})
@@ -45,7 +46,7 @@ func ExamplePrechecker() {
 	// sale-3 skipped blocked 1.2.0
 }
 
-// All agents of a plan are asked at once, to see what would become of it. Nothing but the answer is kept.
+// Precheck asks about all agents of a plan that have not started. It changes only Plan.Readiness.
 func ExampleEngine_Precheck() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), tills{}, ota.Options{})
@@ -63,7 +64,7 @@ func ExampleEngine_Precheck() {
 	// sale-3 blocked a sale is under way
 }
 
-// What would become of a Spec, before it is a plan.
+// Preview shows the plan that a Spec would make.
 func ExampleEngine_Preview() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), tills{}, ota.Options{})
@@ -88,7 +89,8 @@ func ExampleEngine_Preview() {
 	// 5 asked: 3 ready, 1 at the target, 1 blocked, 0 away; 0 conflicts
 }
 
-// After a batch in which something failed half as many agents are upgraded at once, until a batch goes well again.
+// With Halve, a batch with failures halves the concurrency of the following batches, until a batch
+// has no failures.
 func ExamplePolicy_halve() {
 	one := 1.0
 	spec := ota.Spec{

@@ -8,9 +8,10 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Agents that fetch their orders and report when they are done: telling one is a moment, the outcome comes hours later.
+// These agents fetch their orders, and report when they have finished. The call only gives the
+// order; the outcome arrives hours later.
 func ExampleAsync() {
-	inbox := make(chan ota.Attempt, 1) // stands for a message to the agent
+	inbox := make(chan ota.Attempt, 1) // represents messages to the agent
 	e, _ := ota.New(ota.NewMemStore(), ota.Async(func(_ context.Context, a ota.Attempt) error { inbox <- a; return nil }), ota.Options{})
 	ctx := context.Background()
 	p, _ := e.Create(ctx, ota.Spec{ID: "p-1", Name: "x", ToVersion: "2.0", Agents: ota.AgentIDs("gateway-7"), Policy: ota.Policy{AttemptTimeout: 24 * time.Hour}})

@@ -10,7 +10,8 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// An attempt that failed is tried again, after a wait that doubles, as often as Max says. The agent keeps its slot.
+// The engine retries a failed attempt up to Max times, after a wait that doubles each time. The
+// agent keeps its slot.
 func ExampleRetryPolicy() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
@@ -33,7 +34,8 @@ func ExampleRetryPolicy() {
 	// fail-1 failed after 3 attempts "agent fail-1 did not install 1.3.0"
 }
 
-// An Executor marks what a failure means. Permanent and Rejected are not tried again, whatever the policy says.
+// An Executor marks the kind of a failure. The engine does not retry Permanent and Rejected, under
+// any policy.
 func ExamplePermanent() {
 	ctx := context.Background()
 	executor := ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
@@ -45,7 +47,7 @@ func ExamplePermanent() {
 		case "wrong":
 			return ota.Result{Version: "1.2.9"}, nil
 		case "panics":
-			panic("a bug in the Executor ends the attempt, and nothing else")
+			panic("a bug in the Executor ends only the attempt")
 		default:
 			return ota.Result{Version: a.ToVersion, Unchanged: true}, nil
 		}
@@ -65,8 +67,8 @@ func ExamplePermanent() {
 	// new succeeded at_target
 }
 
-// An agent that is away, or asks to come back later, costs neither a try nor a failure: it gives its slot back, and is
-// asked again.
+// An agent that is unreachable or throttles uses up no retry, and does not fail. It gives its slot
+// back, and the engine asks it again.
 func ExampleThrottled() {
 	ctx := context.Background()
 	executor := ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {

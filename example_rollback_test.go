@@ -8,7 +8,8 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// A rollback is a plan of its own: of exactly the agents that may have been changed, each back to its own version.
+// A rollback is a plan of its own. It takes exactly the agents that may have been changed back to
+// their previous versions.
 func ExampleEngine_Rollback() {
 	ctx := context.Background()
 	fleet := otatest.NewFleet(otatest.Options{})
@@ -19,11 +20,11 @@ func ExampleEngine_Rollback() {
 	check(err)
 	fmt.Println(plan.Status, "after", plan.Changed, "of", plan.Agents)
 
-	undo, err := engine.Rollback(ctx, plan.ID, ota.RollbackSpec{}, ota.Request{Actor: "ann", Reason: "1.3.0 is bad"})
+	back, err := engine.Rollback(ctx, plan.ID, ota.RollbackSpec{}, ota.Request{Actor: "ann", Reason: "1.3.0 is bad"})
 	check(err)
-	undo, err = engine.RunPlan(ctx, undo.ID)
+	back, err = engine.RunPlan(ctx, back.ID)
 	check(err)
-	fmt.Println(undo.Name, undo.Status, undo.Agents, "agents")
+	fmt.Println(back.Name, back.Status, back.Agents, "agents")
 	plan, err = engine.Plan(ctx, plan.ID)
 	check(err)
 	fmt.Println(plan.Name, plan.Status)
@@ -35,7 +36,7 @@ func ExampleEngine_Rollback() {
 	// ok-1 runs 1.2.0
 }
 
-// With this action a breach takes everything back by itself.
+// With ActionRollback a breach rolls the plan back automatically.
 func ExampleAction() {
 	ctx := context.Background()
 	fleet := otatest.NewFleet(otatest.Options{})
@@ -51,7 +52,8 @@ func ExampleAction() {
 	// ok-1 runs 1.2.0
 }
 
-// A rollback plan can be made without being started: to look at it first, and to change its limits.
+// CreateRollback creates a rollback plan without its Start, so that an operator can check it and
+// change its policy first.
 func ExampleEngine_CreateRollback() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
@@ -60,18 +62,18 @@ func ExampleEngine_CreateRollback() {
 	_, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
 
-	undo, err := engine.CreateRollback(ctx, plan.ID, ota.RollbackSpec{Name: "Back to 1.2.0"}, ota.Request{Actor: "ann"})
+	back, err := engine.CreateRollback(ctx, plan.ID, ota.RollbackSpec{Name: "Back to 1.2.0"}, ota.Request{Actor: "ann"})
 	check(err)
-	fmt.Println(undo.Name, undo.Status, undo.FromVersion, "to", undo.ToVersion)
+	fmt.Println(back.Name, back.Status, back.FromVersion, "to", back.ToVersion)
 	again, err := engine.CreateRollback(ctx, plan.ID, ota.RollbackSpec{}, ota.Request{Actor: "bob"})
 	check(err)
-	fmt.Println("the same:", again.ID == undo.ID)
+	fmt.Println("the same:", again.ID == back.ID)
 
-	_, err = engine.Start(ctx, undo.ID, ota.Request{Actor: "ann"})
+	_, err = engine.Start(ctx, back.ID, ota.Request{Actor: "ann"})
 	check(err)
-	undo, err = engine.RunPlan(ctx, undo.ID)
+	back, err = engine.RunPlan(ctx, back.ID)
 	check(err)
-	fmt.Println(undo.Status)
+	fmt.Println(back.Status)
 	// Output:
 	// Back to 1.2.0 pending 1.3.0 to 1.2.0
 	// the same: true

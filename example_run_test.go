@@ -8,11 +8,11 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// A plan is made, started, and driven to its end in the foreground.
+// Create a plan, start it, and drive it to its end in the foreground.
 func ExampleEngine_RunPlan() {
 	ctx := context.Background()
 	executor := ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
-		// Bring a.Agent to a.ToVersion here, and say what it runs now.
+		// Upgrade a.Agent to a.ToVersion here, and return the version that it runs now.
 		return ota.Result{Version: a.ToVersion}, nil
 	})
 	engine, err := ota.New(ota.NewMemStore(), executor, ota.Options{})
@@ -36,7 +36,7 @@ func ExampleEngine_RunPlan() {
 	// completed 5 succeeded
 }
 
-// A service drives all plans of its Store in the background, and answers questions about them meanwhile.
+// A service drives all plans of its Store in the background, and answers queries meanwhile.
 func ExampleEngine_Run() {
 	ctx, shutdown := context.WithCancel(context.Background())
 	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
@@ -52,7 +52,7 @@ func ExampleEngine_Run() {
 		fmt.Println(plan.Status)
 	}
 
-	shutdown() // nothing starts any more; what is in flight gets Options.DrainTimeout
+	shutdown() // no more starts; calls in flight get Options.DrainTimeout
 	fmt.Println(<-stopped)
 	// Output:
 	// completed
@@ -60,7 +60,7 @@ func ExampleEngine_Run() {
 	// <nil>
 }
 
-// Every mistake of a Spec is told at once.
+// FieldErrors lists all mistakes of a Spec at once.
 func ExampleFieldErrors() {
 	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
 	check(err)

@@ -9,8 +9,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// How long would 10,000 gateways take, with a watch of two hours after each 500? And what if one in fifty does not
-// come back?
+// How long does an upgrade of 10,000 gateways take, if each batch of 500 soaks for two hours? One
+// gateway in fifty does not come back.
 func ExampleSimulate() {
 	var ids []string
 	for i := range 10_000 {

@@ -7,7 +7,7 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// Skip leaves out agents that were not started.
+// Skip leaves out agents that have not started.
 func ExampleEngine_Skip() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})

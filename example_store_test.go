@@ -10,8 +10,8 @@ import (
 	"github.com/seed-19b57ce3/ota/storetest"
 )
 
-// countingStore is a Store of one's own, around another. Its companions are those that it has methods for: by embedding
-// *MemStore, all of them.
+// countingStore wraps a Store and counts its commits. It embeds *MemStore, so it has all of the
+// optional interfaces.
 type countingStore struct {
 	*ota.MemStore
 	commits atomic.Int64
@@ -26,11 +26,11 @@ func (s *countingStore) Commit(ctx context.Context, c ota.Commit) (uint64, error
 	return revision, err
 }
 
-// A Store of one's own is checked by package storetest: in a test by
+// Package storetest checks your own Store, in a test:
 //
 //	storetest.Run(t, func(t *testing.T) ota.Store { return newStore() }, storetest.Options{})
 //
-// and without one, for example in an operator's tool, by Check.
+// Outside a test, for example in an operator's tool, use Check.
 func ExampleStore() {
 	ctx := context.Background()
 	fmt.Println(storetest.Check(ctx, func() (ota.Store, error) { return &countingStore{MemStore: ota.NewMemStore()}, nil }))
@@ -41,7 +41,7 @@ func ExampleStore() {
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1}, "web-1", "web-2")
 	plan, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
-	// The log has one record for each commit, besides the first, which Create wrote.
+	// The log has one record for each commit, and a first one that Create wrote.
 	fmt.Println(plan.Status, uint64(store.commits.Load())+1 == plan.Revision)
 	// Output:
 	// <nil>

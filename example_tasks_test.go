@@ -8,8 +8,9 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// Gateways have two components, each with versions of its own: the database is upgraded before the proxy, and a rollback
-// takes them back in reverse. The agent holds one slot, and fails once.
+// Each gateway has two components with their own versions. The plan upgrades the database before
+// the proxy, and a rollback goes in reverse. The agent uses one slot, and counts as one failure if
+// it fails.
 func ExampleResolver() {
 	ctx := context.Background()
 	resolver := ota.ResolverFunc(func(_ context.Context, _ ota.Spec, a ota.Agent) ([]ota.TaskSpec, error) {

@@ -8,8 +8,8 @@ import (
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
-// Watch replays a plan's log and follows it: every record once, in order. Whoever reads again later goes on after the
-// last revision seen.
+// Watch yields the records of a plan's log, and then each new one: every record once, in order. A
+// later Watch can continue after the last revision seen.
 func ExampleEngine_Watch() {
 	ctx := context.Background()
 	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})

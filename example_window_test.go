@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 	"time"
-	_ "time/tzdata" // a program that cannot rely on the zones of its system imports them
+	_ "time/tzdata" // for programs on systems without time zones
 
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Agents are upgraded in the nights after Friday and Saturday, in Berlin. An upgrade takes up to half an hour, so none is started
-// later than that before the end. How long does the plan take, when clocks are put forward in the second night?
+// Agents are upgraded in the nights after Friday and Saturday, in Berlin. An upgrade takes up to
+// half an hour, so none starts in the last half hour of the window. Clocks go forward in the second
+// night. How long does the plan take?
 func ExampleWindow() {
 	policy := ota.Policy{Concurrency: 1, Windows: []ota.Window{{
 		Days: []time.Weekday{time.Friday, time.Saturday}, Start: 22 * time.Hour, Length: 8 * time.Hour,
@@ -30,7 +31,7 @@ func ExampleWindow() {
 
 	fmt.Println("first start:", policy.NextOpen(monday).Format(time.RFC1123))
 	fmt.Println(sim.Plan.Status, sim.End.Format(time.RFC1123))
-	morning := time.Date(2024, 3, 31, 4, 45, 0, 0, time.UTC) // 06:45 in Berlin: 15 minutes are left
+	morning := time.Date(2024, 3, 31, 4, 45, 0, 0, time.UTC) // 06:45 in Berlin
 	fmt.Println("next start:", policy.NextOpen(morning).Format(time.RFC1123))
 	// Output:
 	// first start: Fri, 29 Mar 2024 21:00:00 UTC
