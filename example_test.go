@@ -11,14 +11,15 @@ import (
 
 // The examples share two helpers, so that they show what matters.
 
-// check ends an example that did not go as written.
+// check ends an example that fails.
 func check(err error) {
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-// started makes a plan for an upgrade from 1.2.0 to 1.3.0, one batch unless shape says otherwise, and starts it.
+// started creates and starts a plan for an upgrade from 1.2.0 to 1.3.0. With a zero shape it has one
+// batch.
 func started(ctx context.Context, e *ota.Engine, shape ota.Shape, policy ota.Policy, agents ...string) ota.Plan {
 	plan, err := e.Create(ctx, ota.Spec{
 		Name: "June release", FromVersion: "1.2.0", ToVersion: "1.3.0",
@@ -30,7 +31,7 @@ func started(ctx context.Context, e *ota.Engine, shape ota.Shape, policy ota.Pol
 	return plan
 }
 
-// threshold is for Policy.FailureThreshold.
+// threshold returns a value for Policy.FailureThreshold.
 func threshold(f float64) *float64 { return &f }
 
 // printAgents prints the agents of a plan.
