@@ -9,37 +9,40 @@ import (
 	"time"
 )
 
-// abandonedCalls are the abandoned calls of this process that have not returned. They belong to the agents
-// and not to a plan: an agent takes no other attempt until its call has returned, also when the
+// abandonedCalls are the abandoned calls of this process that have not returned. They belong to
+// agents, not to a plan: an agent takes no other attempt until its call has returned, even when the
 // driver or the plan has ended since.
 //
-// Where the Store is a Claimer and a Leaser, it keeps these agents for this instance of the engine,
-// so that other engines and later plans know of them. The instance has a lease of its own, which
-// lasts as long as there are abandonedCalls: the engine's lease is given back when Run returns, and a new
-// process under the same name takes it over.
+// If the Store is a Claimer and a Leaser, it keeps these agents for this instance of the engine. So
+// other engines and later plans know of them. The instance has a lease of its own, as long as there
+// are such calls. The engine's lease would not do: Run gives it back, and a new process of the same
+// name takes it over.
 type abandonedCalls struct {
 	host *host
-	name string // of this instance, unlike that of any other process
+	name string // of this instance; no other process has it
 
-	mu        sync.Mutex
-	calls     []abandonedCall
-	keptPlans map[string]bool // plans for which the Store keeps agents in this name, or may do so
-	stop      chan struct{}   // ends the keeper; nil: there is none
+	mu    sync.Mutex
+	calls []abandonedCall
+	// plans for which the Store keeps agents under this name, or may do so
+	keptPlans map[string]bool
+	stop      chan struct{} // ends renewLoop; nil: it does not run
 
-	storing turn // one call of the Store at a time: a later list must not be overtaken by an earlier one
+	// Taken during calls of the Store: a later list must not be overtaken by an earlier one.
+	storing turn
 }
 
-// strayCall is one call that has not returned.
+// abandonedCall is one call that has not returned.
 type abandonedCall struct {
 	plan, agent string
-	ordinal     int // in that plan
+	ordinal     int // of the agent in that plan
 }
 
-// instanceName names a process for its lease. No engine has such a name but by intent.
+// instanceName names a process for its lease. No engine has such a name, except on purpose.
 func instanceName(engine, life string) string {
 	return engine[:min(len(engine), maxText-len(life)-1)] + "#" + life
 }
 
+// add records an abandoned call, and starts renewLoop if the Store keeps agents.
 func (s *abandonedCalls) add(c abandonedCall) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,7 +53,7 @@ func (s *abandonedCalls) add(c abandonedCall) {
 	}
 }
 
-// remove takes in that a call has returned.
+// remove forgets a call that has returned.
 func (s *abandonedCalls) remove(c abandonedCall) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,7 +62,7 @@ func (s *abandonedCalls) remove(c abandonedCall) {
 	}
 }
 
-// of is what a new driver of the plan has to begin with.
+// ofPlan returns the blocked agents with which a new driver of the plan begins.
 func (s *abandonedCalls) ofPlan(plan string) []blockedAgent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,7 +75,8 @@ func (s *abandonedCalls) ofPlan(plan string) []blockedAgent {
 	return out
 }
 
-// agents lists the agents of a plan's abandonedCalls, each once; of all other plans' with other.
+// agents lists the agents of a plan's abandoned calls, each once. With other, it lists those of all
+// other plans.
 func (s *abandonedCalls) agents(plan string, other bool) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,6 +95,7 @@ type keepingStore struct {
 	Leaser
 }
 
+// store returns the Store if it can keep agents, or nil.
 func (s *abandonedCalls) store() *keepingStore {
 	with := &s.host.with
 	if with.Claimer == nil || with.Leaser == nil {
@@ -99,8 +104,8 @@ func (s *abandonedCalls) store() *keepingStore {
 	return &keepingStore{with.Claimer, with.Leaser}
 }
 
-// sync makes the Store keep exactly those agents of a plan whose calls are out. It is called before
-// the commit that records an abandoned call, so no commit that ends the plan can come before it.
+// sync makes the Store keep exactly the agents of a plan whose calls are out. It runs before the
+// commit that records an abandoned call, so no commit that ends the plan can come before it.
 func (s *abandonedCalls) sync(ctx context.Context, plan string) error {
 	store := s.store()
 	if store == nil {
@@ -133,8 +138,8 @@ func (s *abandonedCalls) sync(ctx context.Context, plan string) error {
 	return s.stopIfIdle(ctx, store, plan, len(agents) > 0)
 }
 
-// rest ends the keeper and the lease of the instance when no call is out any more and the Store
-// knows it.
+// stopIfIdle ends renewLoop and the lease of the instance when no call is out and the Store knows
+// it.
 func (s *abandonedCalls) stopIfIdle(ctx context.Context, store *keepingStore, plan string, keeps bool) error {
 	s.mu.Lock()
 	if !keeps {
@@ -152,8 +157,8 @@ func (s *abandonedCalls) stopIfIdle(ctx context.Context, store *keepingStore, pl
 	return nil
 }
 
-// keep renews the lease of this instance, and what the Store keeps in its name, three times as
-// often as the lease ends.
+// renewLoop renews the lease of this instance, and what the Store keeps for it, three times per
+// lease.
 func (s *abandonedCalls) renewLoop(stop <-chan struct{}) {
 	for {
 		t := s.host.opt.Clock.Timer(s.host.opt.Lease / 3)
@@ -167,7 +172,7 @@ func (s *abandonedCalls) renewLoop(stop <-chan struct{}) {
 	}
 }
 
-// syncAll is sync for every plan that the Store has to know of, each with a limit of time.
+// syncAll syncs every plan that the Store has to know of, each with a time limit.
 func (s *abandonedCalls) syncAll() {
 	s.mu.Lock()
 	plans := slices.Sorted(maps.Keys(s.keptPlans))
@@ -182,7 +187,7 @@ func (s *abandonedCalls) syncAll() {
 	}
 }
 
-// syncLater is sync where no commit waits for it. What fails is repeated by the keeper.
+// syncLater is sync where no commit waits for it. renewLoop repeats what fails.
 func (s *abandonedCalls) syncLater(plan string) {
 	ctx, cancel := context.WithTimeout(context.Background(), max(s.host.opt.Lease/3, time.Second))
 	defer cancel()
@@ -191,8 +196,8 @@ func (s *abandonedCalls) syncLater(plan string) {
 	}
 }
 
-// keep makes sure that agents whose calls were abandoned in this step are kept, before a commit
-// lets others have them.
+// keepAbandoned makes the Store keep the agents whose calls this step abandons, before a commit
+// could free them for others.
 func (x *session) keepAbandoned(ctx context.Context) error {
 	if !x.st.change.abandoned || x.syncAbandoned == nil {
 		return nil
@@ -205,7 +210,7 @@ func (x *session) keepAbandoned(ctx context.Context) error {
 	return nil
 }
 
-// lookOut finds out for which agents a call of another plan or engine is out.
+// readBlockedElsewhere reads for which agents a call of another plan or engine is out.
 func (x *session) readBlockedElsewhere(ctx context.Context) (err error) {
 	if x.readBlocked == nil {
 		return nil
@@ -218,8 +223,8 @@ func (x *session) readBlockedElsewhere(ctx context.Context) (err error) {
 	return nil
 }
 
-// barCallsOut bars the agents for which a call of another plan or engine is out. Before an order it
-// looks again: a retry may put an agent back whose call was given up since by the process that lost the plan.
+// blockElsewhere blocks these agents. Before an order it reads them again: a retry may reset an
+// agent whose call was abandoned since, by the process that lost the plan.
 func (x *session) blockElsewhere(ctx context.Context) error {
 	if x.st.c.OrderCount > x.st.p.LastOrder {
 		if err := x.readBlockedElsewhere(ctx); err != nil {
@@ -230,8 +235,8 @@ func (x *session) blockElsewhere(ctx context.Context) error {
 	return nil
 }
 
-// callsOut are the agents of a plan that must not be called because a call for them is out: of
-// another plan in this process, or of any plan in another one.
+// blockedElsewhere returns the agents of a plan that must not be called, because a call is out: of
+// another plan in this process, or of any plan in another process.
 func (e *host) blockedElsewhere(ctx context.Context, plan string) ([]blockedAgent, error) {
 	from := map[string]string{}
 	for _, agent := range e.abandoned.agents(plan, true) {
@@ -243,7 +248,7 @@ func (e *host) blockedElsewhere(ctx context.Context, plan string) ([]blockedAgen
 			return nil, err
 		}
 		for _, k := range kept {
-			if k.Engine != e.abandoned.name { // this process knows its own better
+			if k.Engine != e.abandoned.name { // this process knows its own calls better
 				from[k.Agent] = k.Engine
 			}
 		}
@@ -263,8 +268,8 @@ func (e *host) blockedElsewhere(ctx context.Context, plan string) ([]blockedAgen
 	return out, nil
 }
 
-// strayed takes in that an abandoned call of a driver has returned. Where that driver has stopped
-// since, its plan is told by the next one, or alone.
+// lateReturn handles the return of an abandoned call. If the driver has stopped since, the plan's
+// next driver gets the outcome. If there is none, the outcome is recorded without a driver.
 func (d *driver) lateReturn(o outcome) {
 	d.host.abandoned.remove(abandonedCall{d.id, o.agent, o.ordinal})
 	d.host.abandoned.syncLater(d.id)

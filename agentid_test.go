@@ -146,7 +146,7 @@ func TestReportedVersions(t *testing.T) {
 // A precheck, and a simulation, know the same versions as the engine.
 func TestSameVersionElsewhere(t *testing.T) {
 	same := func(a, b string) bool { return strings.TrimPrefix(a, "v") == b }
-	p, _ := precheckSaid(same, Attempt{ToVersion: "2"}, Precheck{Version: "v2\n"}, nil)
+	p, _ := readPrecheck(same, Attempt{ToVersion: "2"}, Precheck{Version: "v2\n"}, nil)
 	require.Equal(t, Precheck{State: PrecheckAtTarget, Version: "2"}, p)
 	spec := Spec{Name: "x", FromVersion: "1", ToVersion: "2", Agents: AgentIDs("a")}
 	fleet := SimFleetFunc(func(Attempt, time.Time) SimCall { return SimCall{Result: Result{Version: "v2"}} })

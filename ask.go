@@ -7,10 +7,12 @@ import (
 	"time"
 )
 
-// errNoAnswer is the answer to a question that ended its goroutine, or did not return after its context had ended.
+// errNoAnswer answers a question that ended its goroutine, or did not return after its context had
+// ended.
 var errNoAnswer = errors.New("ota: the question was not answered")
 
-// askKey names a question. One that is out is not asked again: its answer serves.
+// askKey names a question. While one is out, the same question is not asked again: its answer
+// serves.
 type askKey struct {
 	kind       askKind
 	ordinal    int
@@ -24,8 +26,9 @@ func (a *ask) key() askKey {
 	return askKey{a.kind, a.ordinal, a.task, a.number, a.batch, nanos(a.finishedAt)}
 }
 
-// ask asks one question of the core, outside, and sends the answer to the owner. It has exactly one answer, whatever the
-// Executor does: asked holds the questions whose answer the owner has not fetched, and nothing else knows them.
+// ask asks one question, and sends the answer to the owner. There is exactly one answer, whatever
+// the Executor does. asked has the questions whose answer the owner has not fetched; nothing else
+// knows them.
 func (d *driver) ask(a ask) {
 	key := a.key()
 	if d.asked[key] {
@@ -63,7 +66,8 @@ func (d *driver) ask(a ask) {
 	}()
 }
 
-// answer asks the Executor, or, with an error, takes that for its answer. It returns what puts the answer into an input.
+// answer asks the Executor. With an error, that is the answer. It returns a function that adds the
+// answer to the input.
 func (d *driver) answer(ctx context.Context, a ask, err error) (put func(*input)) {
 	switch a.kind {
 	case askProbe:
@@ -91,7 +95,7 @@ func (d *driver) answerProbe(ctx context.Context, a ask, err error) func(*input)
 	return func(in *input) { in.probes = append(in.probes, reply) }
 }
 
-// answer is what the core is told of an agent's health; err says that it is not known.
+// answer is an agent's health as input of the core. An error means that the health is unknown.
 func (h Health) answer(a ask, at time.Time, err error) probeAnswer {
 	return probeAnswer{
 		ordinal: a.ordinal, number: a.number, at: at.UnixNano(), known: err == nil, healthy: h.Healthy, reason: cleanMessage(h.Reason),
@@ -114,7 +118,8 @@ func (d *driver) answerInspect(ctx context.Context, a ask, err error) func(*inpu
 	return func(in *input) { in.inspects = append(in.inspects, reply) }
 }
 
-// outcome is what an inspection says about the attempt, or nil when it is to be called again.
+// outcome is what an inspection says about the attempt. It is nil when the attempt must be called
+// again.
 func (f Inspection) outcome(a ask, now time.Time) *outcome {
 	o := &outcome{
 		ordinal: a.ordinal, agent: a.attempt.Agent, task: a.attempt.Task, number: a.number, at: now.UnixNano(), repeat: true,
@@ -131,7 +136,8 @@ func (f Inspection) outcome(a ask, now time.Time) *outcome {
 	return o
 }
 
-// tend looks after the other plan of a rollback, in the background, when that is due.
+// advanceRollback takes the next step between the two plans of a rollback, in the background, when
+// it is due.
 func (d *driver) advanceRollback(now time.Time) {
 	st := d.session.st
 	other := st.spec.Source
@@ -147,7 +153,8 @@ func (d *driver) advanceRollback(now time.Time) {
 	d.advancing, d.advanceAt = true, now.Add(d.host.opt.Poll)
 	d.asks.Go(func() {
 		var link counterpart
-		defer func() { d.post(func(m *mail) { m.counterpart = &link }) }() // whatever a Resolver does
+		// Posted whatever happens: a Resolver may end this goroutine.
+		defer func() { d.post(func(m *mail) { m.counterpart = &link }) }()
 		ctx, cancel := context.WithTimeout(d.base, advanceLimit)
 		defer cancel()
 		var err error
@@ -174,6 +181,7 @@ func (d *driver) answerGate(ctx context.Context, a ask, err error) func(*input) 
 	return func(in *input) { in.gates = append(in.gates, reply) }
 }
 
+// gate asks the Gater about a batch, as it is in the Store.
 func (e *host) gate(ctx context.Context, id string, batch int) (GateVerdict, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
@@ -189,7 +197,7 @@ func (e *host) gate(ctx context.Context, id string, batch int) (GateVerdict, err
 
 // answerPrecheck asks the Prechecker.
 func (d *driver) answerPrecheck(ctx context.Context, a ask, err error) func(*input) {
-	p, after := precheckSaid(d.host.opt.SameVersion, a.attempt, Precheck{}, err)
+	p, after := readPrecheck(d.host.opt.SameVersion, a.attempt, Precheck{}, err)
 	if err == nil {
 		p, after = d.host.precheck(ctx, d.host.with.Prechecker, a.attempt)
 	}
@@ -197,9 +205,9 @@ func (d *driver) answerPrecheck(ctx context.Context, a ask, err error) func(*inp
 	return func(in *input) { in.prechecks = append(in.prechecks, reply) }
 }
 
-// precheck asks.
+// precheck asks the Prechecker about an attempt, and interprets its answer.
 func (e *host) precheck(ctx context.Context, x Prechecker, a Attempt) (p Precheck, after time.Duration) {
 	p, err := protect(func() (Precheck, error) { return x.Precheck(ctx, a) })
 	e.logPanic(ctx, err, "plan", a.Plan, "agent", a.Agent)
-	return precheckSaid(e.opt.SameVersion, a, p, err)
+	return readPrecheck(e.opt.SameVersion, a, p, err)
 }

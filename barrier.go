@@ -2,21 +2,23 @@ package ota
 
 import "fmt"
 
-// A barrier answers whether the plan may go on from one batch to the next. Openers stand before a pending batch, closers
-// before the end of one that is settled. Adding a barrier is adding a function to one of the lists.
+// A barrier answers whether the plan may go on to the next batch. Openers stand before a pending
+// batch; closers stand before the end of a batch whose agents have ended. To add a barrier, add a
+// function to one of the lists.
 var (
 	openers = []func(*view) (block, bool){promotedBarrier}
 	closers = []func(*view) (block, bool){observedBarrier, probedBarrier, gateBarrier, evidenceBarrier}
 )
 
-// hold is why a barrier does not let the plan pass.
+// block is why a barrier does not let the plan pass.
 type block struct {
 	Why   Reason
-	Until int64 // when that clears by itself; 0: it does not
+	Until int64 // when this clears by itself; 0: it does not
 	Verb  Verb
 	Text  string
 
-	asksGate bool // what clears it is an answer of the Gater
+	// An answer of the Gater clears it.
+	asksGate bool
 }
 
 func promotedBarrier(v *view) (block, bool) {
@@ -48,8 +50,8 @@ func gateBarrier(v *view) (block, bool) {
 	return block{Why: ReasonGate, Text: fmt.Sprintf("batch %d", v.b.Index), asksGate: true}, true
 }
 
-// evidenceBarrier holds back everybody after a canary that changed no agent: it has proved nothing. Where nobody comes after it,
-// there is nothing to prove, and no batch that could be promoted.
+// evidenceBarrier stops the plan after a canary that changed no agent, since such a canary proves
+// nothing. After the last batch there is nothing to prove, and no batch to promote.
 func evidenceBarrier(v *view) (block, bool) {
 	if !v.b.Canary || v.b.Changed > 0 || v.c.Promoted > v.b.Index || v.b.Index+1 == v.spec.Batches {
 		return block{}, false

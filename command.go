@@ -11,20 +11,22 @@ import (
 	"github.com/google/uuid"
 )
 
-// By says who says a verb, why, and on which condition. The zero value is an unnamed operator.
+// Request says who applies a verb, why, and on which condition. The zero value is an anonymous
+// operator.
 type Request struct {
 	Actor  string // who; at most 255 bytes
 	Reason string // why; at most 255 bytes
-	// Request makes the verb idempotent across lost answers. The same verb with the same request ID is carried out once.
-	// A repetition is success, changes nothing, and returns the plan as it is now; Control is not compared then. Repeat it
-	// after an error too: what was begun is finished. The plan remembers its newest 64 request IDs. At most 255 bytes.
+	// ID makes the verb idempotent across lost answers: the same verb with the same ID is carried
+	// out once. A repetition succeeds, changes nothing, and returns the plan as it is now; it
+	// ignores Generation. Repeat the verb after an error too: it finishes what was begun. The plan
+	// remembers its newest 64 IDs. At most 255 bytes; empty means none.
 	ID string
-	// Control, when not 0, must be the present Control number of the plan that is named; otherwise the verb is refused with
-	// ErrConflict.
+	// Generation, if not 0, must be the plan's current generation. Otherwise the verb is refused
+	// with ErrConflict.
 	Generation uint64
 }
 
-// holds checks the condition on the plan that was named.
+// checkGeneration compares the request's generation with that of the plan.
 func (b Request) checkGeneration(row *PlanRow) error {
 	if b.Generation == 0 || b.Generation == row.ControlNumber {
 		return nil
@@ -32,25 +34,26 @@ func (b Request) checkGeneration(row *PlanRow) error {
 	return fmt.Errorf("%w: plan %s has control number %d, not %d", ErrConflict, row.ID, row.ControlNumber, b.Generation)
 }
 
-// command is a verb being said to a plan: what the plan was when it was read, and what it becomes.
+// command is a verb that is being applied to a plan: the plan as it was read, and as it will be.
 type command struct {
-	ctx      context.Context
-	store    Store
-	verb     Verb
-	request  Request
-	recordAs Verb // under which by.Request is remembered: verb, or zero for Precheck
+	ctx     context.Context
+	store   Store
+	verb    Verb
+	request Request
+	// The verb under which the request's ID is recorded: verb, or zero for Precheck.
+	recordAs Verb
 	row      PlanRow
 	now      time.Time
 
 	c       Control // the new half
-	exact   bool    // the answer depends on Progress
-	inexact bool    // an exact commit was refused once; answer less
+	exact   bool    // the result depends on Progress, so the commit compares its number
+	inexact bool    // an exact commit was refused once; do not depend on Progress
 	weaker  bool    // the answer is the status of the commit, not that of the plan as it was read
 	events  []Event
 }
 
-// prepare returns the commit that carries out a verb, or ok false when the plan is already as wished, or the request was
-// carried out before.
+// prepare returns the commit that applies a verb. ok is false if the plan is already as wished, or
+// the request was carried out before.
 func (w *command) prepare(say func(*command) error) (c Commit, ok bool, err error) {
 	w.c = w.row.Control
 	if _, ok := w.c.known(w.request.ID, w.recordAs); ok {
@@ -63,7 +66,8 @@ func (w *command) prepare(say func(*command) error) (c Commit, ok bool, err erro
 	if err := say(w); err != nil || len(w.events) == 0 && w.request.ID == "" {
 		return Commit{}, false, err
 	}
-	if len(w.events) == 0 { // remembered all the same: a repetition may find another state, and changes nothing then either
+	// remembered all the same: a repetition may find another state, and changes nothing then either
+	if len(w.events) == 0 {
 		w.event(Event{Kind: EventFulfilled, Batch: -1, Text: w.verb.String()})
 	}
 	if id := w.request.ID; id != "" {
@@ -84,7 +88,7 @@ func (w *command) prepare(say func(*command) error) (c Commit, ok bool, err erro
 	}, true, nil
 }
 
-// unsure is the status to write when something may be in flight by now.
+// inFlightStatus is the status to write when a call may be in flight by now.
 func inFlightStatus(s Status) Status {
 	switch s {
 	case StatusPaused:
@@ -96,7 +100,7 @@ func inFlightStatus(s Status) Status {
 	}
 }
 
-// done is what the plan is once the commit has landed.
+// committed updates the plan after the commit.
 func (w *command) committed(c Commit, revision uint64) {
 	w.row.Control, w.row.Status, w.row.Revision = w.c, c.Status, revision
 	w.row.ControlNumber++
@@ -124,7 +128,7 @@ func (w *command) event(e Event) {
 	w.events = append(w.events, e)
 }
 
-// refuse is the error for a verb that the present status forbids.
+// refuse is the error for a verb that the current status forbids.
 func (w *command) refuse(hint string) error {
 	legal := legalNow(&w.row.Spec, &w.row.Control, &w.row.Progress)
 	return &StateError{Plan: w.row.ID, Verb: w.verb, Have: w.status(), Legal: legal, Hint: hint}
@@ -303,7 +307,7 @@ func (w *command) retry(agents []string) error {
 	return nil
 }
 
-// each looks at the agents named, as they are now; an ID the plan does not have is ErrNotFound.
+// eachAgent calls f for these agents as they are now. An unknown ID is ErrNotFound.
 func (w *command) eachAgent(ids []string, f func(string, AgentState) error) error {
 	for chunk := range slices.Chunk(ids, orderChunk) {
 		page, err := w.store.Agents(w.ctx, w.row.ID, RowQuery{IDs: chunk, Limit: len(chunk)})
@@ -341,14 +345,16 @@ func (w *command) commit(f func(*command) error) (PlanRow, error) {
 	return w.row, nil
 }
 
-// rollbackID is the ID of a plan's rollback plan; n is how many of them were canceled before.
+// rollbackID is the ID of a plan's rollback plan. n is how many rollback plans were canceled
+// before.
 func rollbackID(source string, n int) string {
 	return "plan-" + uuid.NewSHA1(rollbackSpace, []byte(source+"/"+strconv.Itoa(n))).String()
 }
 
 var rollbackSpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("github.com/seed-19b57ce3/ota/rollback"))
 
-// freeze ties the rollback plan to its source; nothing starts in the source from then on. With start, the source rolls back.
+// freeze links the rollback plan to its source. From then on nothing starts in the source. With
+// start, the source rolls back.
 func (w *command) freeze(spec RollbackSpec, start bool) error {
 	if w.row.Source != "" {
 		return w.refuse("it is a rollback itself; roll forward with a new plan")
@@ -358,7 +364,8 @@ func (w *command) freeze(spec RollbackSpec, start bool) error {
 		return nil
 	}
 	if ref == nil {
-		if !undoing(&w.row.Control, &w.row.Progress) { // a breach has asked for it already
+		// otherwise a breach has asked for it already
+		if !undoing(&w.row.Control, &w.row.Progress) {
 			if err := w.legal(); err != nil {
 				return err
 			}
@@ -378,7 +385,8 @@ func (w *command) freeze(spec RollbackSpec, start bool) error {
 	return nil
 }
 
-// rollBack makes the source roll back for good. request is the ID under which the rollback plan's Start is remembered.
+// rollBack makes the source roll back for good. request is the ID under which the Start of the
+// rollback plan is recorded.
 func (w *command) rollBack(id, request string) error {
 	ref := w.c.Rollback
 	if !ref.is(id) {
@@ -396,7 +404,7 @@ func (w *command) rollBack(id, request string) error {
 	return nil
 }
 
-// callOff takes back that a plan is rolled back, or is to be.
+// callOff cancels a rollback, or the wish for one.
 func (w *command) callOff(why string) {
 	if ref := w.c.Rollback; ref != nil {
 		w.c.Rollback = nil

@@ -2,20 +2,20 @@ package ota
 
 import "slices"
 
-// handOut turns the committed starts into attempts, and the core's questions into asks.
-func (x *session) dispatch() (again bool) {
+// dispatch turns the committed starts into calls, and the core's questions into asks.
+func (x *session) dispatch() {
 	st := x.st
-	var like *Attempt
+	var shared *Attempt // of all plain agents
 	x.starts = slices.Grow(x.starts, len(st.change.starts))
 	for _, b := range st.change.starts {
 		r := st.rows.at(b.ordinal)
-		own := like
+		own := shared
 		if own == nil || !r.plain() {
 			a := st.attempt(r, b.task)
 			own = &a
 		}
 		if r.plain() {
-			like = own
+			shared = own
 		}
 		x.starts = append(x.starts, st.job(own, r))
 	}
@@ -38,15 +38,21 @@ func (x *session) dispatch() (again bool) {
 	if x.syncAbandoned != nil {
 		x.released = append(x.released, st.change.released...)
 	}
-	st.releaseRows()
-	again = st.change.again
-	fx := &st.change
-	*fx = change{step: fx.step + 1, log: fx.log, agents: fx.agents[:0], batches: fx.batches[:0], starts: fx.starts[:0], reportedCalls: fx.reportedCalls[:0]}
-	fx.log.reset()
+}
+
+// nextChange begins a new change, and reports whether the last one left more to do at once.
+func (s *state) nextChange() (again bool) {
+	c := &s.change
+	again = c.again
+	*c = change{
+		step: c.step + 1, log: c.log,
+		agents: c.agents[:0], batches: c.batches[:0], starts: c.starts[:0], reportedCalls: c.reportedCalls[:0],
+	}
+	c.log.reset()
 	return again
 }
 
-// forget gives back rows and batches that are not needed any more.
+// releaseRows frees rows and batches that are not needed any more.
 func (s *state) releaseRows() {
 	done := s.queue.next
 	if s.probing.active {
@@ -64,7 +70,7 @@ func (s *state) releaseRows() {
 	}
 }
 
-// job is a call to be made: the attempt own, or one like it for another agent.
+// job is a call to make: the attempt template, or one like it for another agent.
 func (s *state) job(own *Attempt, r *cachedRow) job {
 	t := r.State.task(own.Task)
 	return job{
@@ -73,13 +79,13 @@ func (s *state) job(own *Attempt, r *cachedRow) job {
 	}
 }
 
-// plain reports whether the attempt of an agent is like those of all others, but for its ID and labels.
+// plain reports whether the agent's attempt differs from others only in ID and labels.
 func (r *cachedRow) plain() bool {
 	a := &r.Agent
 	return len(a.Tasks) == 0 && a.Version == "" && a.Target == "" && r.State.More == nil
 }
 
-// deadline is when the call of a running task is to end, Unix nanoseconds; 0: it has no limit.
+// deadline is when the call of a running task must end, Unix nanoseconds; 0: it has no limit.
 func (s *state) deadline(t *TaskState) int64 {
 	if limit := s.c.Policy.AttemptTimeout; limit != NoTimeout && t.Status == TaskRunning {
 		return t.Started + int64(limit)
@@ -87,7 +93,7 @@ func (s *state) deadline(t *TaskState) int64 {
 	return 0
 }
 
-// attempt is what an Executor is told about a task.
+// attempt is what the Executor receives for a task.
 func (s *state) attempt(r *cachedRow, task int) Attempt {
 	t, work := r.State.task(task), s.spec.task(&r.Agent, task)
 	return Attempt{

@@ -9,6 +9,7 @@ import (
 	"strings"
 )
 
+// annotate sets and removes annotations.
 func (w *command) annotate(set map[string]string, remove []string) error {
 	if err := w.legal(); err != nil {
 		return err
@@ -64,8 +65,9 @@ func (w *command) edit(change func(*Policy)) error {
 	return nil
 }
 
-// renewWarnings says anew what deserves a look about the policy. How many agents lack another label than the one that
-// was budgeted before is not known without reading them all, and not told.
+// renewWarnings computes the warnings about the new policy. After a change of the budget's label,
+// the number of agents without it is unknown, since that would need a read of all agents. So this
+// warning is left out.
 func (w *command) renewWarnings() error {
 	if w.c.Policy.Budget.Label != w.row.Control.Policy.Budget.Label {
 		w.c.Unlabeled = 0

@@ -37,5 +37,5 @@ func Example_limits() {
 	_, _ = engine.Start(ctx, plan.ID, ota.Request{Actor: "ann"})
 	plan, _ = engine.RunPlan(ctx, plan.ID)
 	fmt.Println(plan.Status, "-", plan.Breaches[0])
-	// Output: paused - Too many agents failed in a row: 3 in a row, 2 may
+	// Output: paused - Too many agents failed in a row: 3 in a row, 2 are allowed
 }

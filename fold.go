@@ -6,10 +6,10 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/queue"
 )
 
-// Folding takes what happened into the state. It is idempotent: an outcome that was folded before changes nothing, so
-// after a commit whose result is unknown everything held is simply folded again.
+// Folding takes what happened into the state. It is idempotent: an outcome that was folded before
+// changes nothing. So after a commit with an unknown result, the session folds its whole input again.
 
-// foldOutcomes takes in how calls ended.
+// foldOutcomes folds how calls ended.
 func (s *state) foldOutcomes() {
 	for i := range s.in.outcomes {
 		s.foldOutcome(&s.in.outcomes[i])
@@ -22,7 +22,8 @@ func (s *state) foldOutcome(o *outcome) {
 		s.returned(o)
 		return
 	}
-	if o.abandoned { // whatever the outcome is worth by now
+	// The outcome may be stale by now, but the call is still out.
+	if o.abandoned {
 		s.queue.block(o.ordinal, o.agent)
 		s.change.abandoned = true
 	}
@@ -40,7 +41,7 @@ func (s *state) foldOutcome(o *outcome) {
 	}
 }
 
-// returned takes in a call that came back after it had been abandoned: its agent may take another attempt now.
+// returned folds the return of an abandoned call. Its agent may take another attempt now.
 func (s *state) returned(o *outcome) {
 	if !s.queue.unblock(o.ordinal) {
 		return
@@ -48,7 +49,7 @@ func (s *state) returned(o *outcome) {
 	s.event(Event{Kind: EventLate, Batch: -1, Agent: o.agent, Task: o.task, Number: int(o.number), Reason: o.reason, Text: string(o.text)})
 }
 
-// become carries out what the table says of one outcome.
+// applyOutcome carries out the row of the outcome table for one outcome.
 func (s *state) applyOutcome(r *cachedRow, o *outcome) {
 	t := r.State.task(o.task)
 	var jitter uint64
@@ -95,7 +96,7 @@ func failText(o *outcome, b transition, target string) string {
 	return string(o.text)
 }
 
-// keepMore keeps what few tasks have: an error, another version, an absence.
+// keepMore records what few tasks have: an error, another version, the start of an absence.
 func (s *state) keepMore(t *TaskState, o *outcome, b transition, target string) {
 	old := t.More
 	t.More = nil
@@ -115,7 +116,7 @@ func (s *state) keepMore(t *TaskState, o *outcome, b transition, target string) 
 	t.More = more
 }
 
-// wait puts an agent aside until its next attempt is due.
+// wait sets an agent aside until its next attempt is due.
 func (s *state) wait(r *cachedRow, task int, b transition) {
 	t := r.State.task(task)
 	t.Ended = b.due
@@ -129,7 +130,8 @@ func (s *state) wait(r *cachedRow, task int, b transition) {
 	s.event(e)
 }
 
-// nextTask goes on with an agent whose task succeeded: to its next task, which keeps the slot, or to its end.
+// nextTask continues with an agent whose task succeeded: with its next task, which keeps the slot,
+// or with its end.
 func (s *state) nextTask(r *cachedRow, task int) {
 	if task+1 < r.State.tasks() {
 		s.setAgent(r, TaskWaiting)
@@ -141,13 +143,15 @@ func (s *state) nextTask(r *cachedRow, task int) {
 	s.setAgent(r, TaskSucceeded)
 	if !r.is(AgentChanged) {
 		s.setFlag(r, AgentAtTarget, true)
-		if s.c.Policy.Soak.None() { // else it may be found unhealthy, and be retried
+		// otherwise a probe may still find it unhealthy, and Retry would need the claim
+		if s.c.Policy.Soak.None() {
 			s.releaseClaim(r)
 		}
 	}
 }
 
-// endAgent ends an agent by one of its tasks; what is left of it is skipped, or canceled with its plan, for this reason.
+// endAgent ends an agent because of one of its tasks, with this reason. Its remaining tasks are
+// skipped, or canceled if the plan is.
 func (s *state) endAgent(r *cachedRow, to TaskStatus, why Reason, at int64) {
 	rest, kind := TaskSkipped, EventTaskSkipped
 	if to == TaskCanceled {
@@ -166,7 +170,8 @@ func (s *state) endAgent(r *cachedRow, to TaskStatus, why Reason, at int64) {
 	}
 }
 
-// foldTimers releases what has become due. A timer that the row no longer agrees with is stale, and nothing.
+// foldTimers queues agents that have become due. A timer that does not match its row any more is
+// stale and ignored.
 func (s *state) foldTimers(now int64) need {
 	for s.queue.timers.Len() > 0 && s.queue.timers.First().At <= now {
 		tm := s.queue.timers.First()
@@ -190,8 +195,9 @@ func (s *state) foldTimers(now int64) need {
 	return need{}
 }
 
-// recovered takes in a row that is running in the Store while no call for it is out in this process: its call was lost, or
-// was never made. It counts as touched, whatever it answers when it is called again.
+// recovered marks a row for a repeat: it is running in the Store, but no call for it is out in this
+// process. The call was lost or never made, so the agent counts as changed, whatever the repeat
+// answers.
 func (s *state) recovered(r *cachedRow, now int64) {
 	i := r.State.active()
 	t := r.State.task(i)
@@ -206,7 +212,7 @@ func (s *state) recovered(r *cachedRow, now int64) {
 	s.taskEvent(EventTaskWaiting, r, i, ReasonRepeat, "")
 }
 
-// foldInspects takes in what became of attempts whose calls were lost.
+// foldInspects folds the answers of the Inspector about attempts whose calls were lost.
 func (s *state) foldInspects() {
 	for _, a := range s.in.inspects {
 		r := s.rows.at(a.ordinal)
@@ -229,7 +235,8 @@ func (s *state) foldInspects() {
 	s.in.inspects = nil
 }
 
-// sweep ends agents that wait when their plan is canceled or rolled back, some at a time.
+// sweep ends waiting agents of a plan that is canceled or rolled back, at most so many in one
+// commit.
 func (s *state) sweep(now int64, most int) {
 	n := 0
 	s.rows.busyRows(func(r *cachedRow) {
@@ -241,7 +248,7 @@ func (s *state) sweep(now int64, most int) {
 		t := r.State.task(i)
 		t.Ended = now
 		switch {
-		case t.Status == TaskPending: // an earlier task of this agent is done
+		case t.Status == TaskPending: // an earlier task of this agent has succeeded
 			s.endAgent(r, TaskCanceled, ReasonPlanEnded, now)
 		case t.Why != ReasonRepeat && t.More != nil && t.More.UnreachableSince != 0 && !r.is(AgentChanged):
 			t.Why = ReasonPlanEnded

@@ -4,8 +4,8 @@ import (
 	"time"
 )
 
-// foldOrders carries out the orders of operators, a chunk at a time; nothing starts before they are done. The end of a plan ends
-// them, too.
+// foldOrders carries out the orders of operators, a chunk at a time. Nothing starts before all are
+// carried out. The end of the plan drops the rest.
 func (s *state) foldOrders(now time.Time) need {
 	if s.status().Ended() {
 		return need{}
@@ -45,6 +45,7 @@ func (s *state) foldOrder(o Order, now time.Time) (n need, done bool) {
 	}
 }
 
+// foldAccept accepts the failures so far: of these batches, or of the plan for index -1.
 func (s *state) foldAccept(o Order) (need, bool) {
 	for _, i := range o.Batches {
 		if i < 0 {
@@ -61,7 +62,7 @@ func (s *state) foldAccept(o Order) (need, bool) {
 	return need{}, true
 }
 
-// foldRows carries an order out on the rows that the shell was asked for, chunk by chunk.
+// foldRows carries an order out on the rows that the shell has loaded, chunk by chunk.
 func (s *state) foldRows(o Order, f func(*cachedRow)) (n need, done bool) {
 	if s.queue.orderRows == nil {
 		return s.wantOrderRows(o), false
@@ -85,6 +86,7 @@ func (s *state) foldRows(o Order, f func(*cachedRow)) (n need, done bool) {
 	return need{}, !more
 }
 
+// wantOrderRows is the need for the next chunk of an order's rows.
 func (s *state) wantOrderRows(o Order) need {
 	if len(o.Agents) == 0 {
 		return need{kind: needFailed, from: s.p.OrderCursor, status: []TaskStatus{TaskFailed, TaskUnknown}}
@@ -92,7 +94,7 @@ func (s *state) wantOrderRows(o Order) need {
 	return need{kind: needIDs, ids: o.Agents[s.p.OrderCursor:min(s.p.OrderCursor+orderChunk, len(o.Agents))]}
 }
 
-// give takes in rows that were asked for.
+// orderRowsLoaded adds the rows of wantOrderRows. more says that the order has further rows.
 func (s *state) orderRowsLoaded(rows []AgentRow, more bool) {
 	s.queue.orderRows = make([]*cachedRow, len(rows))
 	for i := range rows {
@@ -101,11 +103,13 @@ func (s *state) orderRowsLoaded(rows []AgentRow, more bool) {
 	s.queue.moreOrderRows = more
 }
 
+// skip carries out a Skip of one agent. An unchanged agent is skipped; one that waits for a retry
+// fails.
 func (s *state) skip(r *cachedRow, o Order, now int64) {
 	i := r.State.active()
 	t := r.State.task(i)
 	switch {
-	case t.Status == TaskPending, // of an agent between two tasks too
+	case t.Status == TaskPending, // also between two tasks
 		t.Status == TaskWaiting && t.More != nil && t.More.UnreachableSince != 0 && !r.is(AgentChanged):
 		for k := range r.State.tasks() {
 			if t := r.State.task(k); !t.Status.Finished() {
@@ -127,7 +131,8 @@ func (s *state) skip(r *cachedRow, o Order, now int64) {
 	}
 }
 
-// retry puts a failed agent back: it queues for a slot like a new one, and its batch runs again.
+// retry resets a failed agent to pending. It queues for a slot like a new one, and its batch runs
+// again.
 func (s *state) retry(r *cachedRow) {
 	if !bad(r.State.Status) {
 		return
@@ -154,8 +159,8 @@ func (s *state) retry(r *cachedRow) {
 	s.p.Batch = min(s.p.Batch, b.Index)
 }
 
-// stepBack returns to a batch that runs again. Agents of later batches that wait give their slots back: they cannot go on before
-// this batch has closed, and it may need every slot.
+// stepBack returns to a batch that runs again. Waiting agents of later batches give up their slots:
+// they cannot continue before this batch has closed, and it may need every slot.
 func (s *state) stepBack() {
 	s.rows.busyRows(func(r *cachedRow) {
 		if r.State.Status == TaskWaiting && r.Batch > s.p.Batch {

@@ -6,6 +6,7 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/queue"
 )
 
+// input is a report as input of the core.
 func (r *OutcomeReport) input(at time.Time) reported {
 	return reported{outcome: outcome{
 		agent: r.Agent, task: r.Task, number: uint32(r.Number), at: at.UnixNano(), reason: r.Reason, after: r.After,
@@ -14,7 +15,7 @@ func (r *OutcomeReport) input(at time.Time) reported {
 	}}
 }
 
-// foldReports takes in outcomes that were reported. It needs the rows of their agents.
+// foldReports folds reported outcomes. It needs the rows of their agents.
 func (s *state) foldReports() need {
 	for len(s.in.reports) > 0 {
 		o := &s.in.reports[0]
@@ -36,6 +37,7 @@ func (s *state) foldReports() need {
 	return need{}
 }
 
+// wantReports is the need for the rows of reported outcomes, a chunk at a time.
 func (s *state) wantReports() need {
 	n := need{kind: needReports}
 	for i := range s.in.reports {
@@ -46,7 +48,7 @@ func (s *state) wantReports() need {
 	return n
 }
 
-// foundReports takes in the rows that reported outcomes are about.
+// reportRowsLoaded adds the rows of wantReports. An ID without a row is unknown to the plan.
 func (s *state) reportRowsLoaded(ids []string, rows []AgentRow) {
 	ordinals := make(map[string]int, len(ids))
 	for _, id := range ids {
@@ -63,7 +65,7 @@ func (s *state) reportRowsLoaded(ids []string, rows []AgentRow) {
 	}
 }
 
-// foldReport takes in one reported outcome. The first outcome of an attempt counts, and ends its call.
+// foldReport folds one reported outcome. The first outcome of an attempt counts, and ends its call.
 func (s *state) foldReport(r *cachedRow, o *outcome) {
 	if !r.State.attemptOpen(o.task, o.number) {
 		target := s.spec.target(&r.Agent, o.task)
@@ -84,7 +86,8 @@ func (s *state) foldReport(r *cachedRow, o *outcome) {
 	slot := r.is(AgentOpen)
 	r.inspecting = false
 	s.applyOutcome(r, o)
-	if !slot && r.is(AgentOpen) { // it had no slot, and gets none by a report
+	// It had no slot before, and a report does not give it one.
+	if !slot && r.is(AgentOpen) {
 		s.queue.withdraw(o.ordinal)
 		s.setFlag(r, AgentOpen, false)
 		s.requeue(r)
@@ -92,11 +95,13 @@ func (s *state) foldReport(r *cachedRow, o *outcome) {
 	s.change.reportedCalls = append(s.change.reportedCalls, o.key())
 }
 
+// lateReport records a report that no longer counts.
 func (s *state) lateReport(o *outcome) {
 	s.event(Event{Kind: EventLate, Batch: -1, Agent: o.agent, Task: o.task, Number: int(o.number), Reason: o.reason, Text: string(o.text)})
 }
 
-// withdraw takes an agent out of the queues of those that are started without their timer.
+// withdraw removes an agent from the queues. Agents in retries need no removal: startWaiting skips
+// those that do not wait any more.
 func (q *queues) withdraw(ordinal int) {
 	for _, f := range []*queue.FIFO{&q.repeats, &q.partly, &q.back, &q.inspect} {
 		f.Remove(ordinal)
@@ -104,7 +109,7 @@ func (q *queues) withdraw(ordinal int) {
 	q.lanes.Remove(ordinal)
 }
 
-// outcomeMessage is how an OutcomeReport travels through an Inbox.
+// outcomeMessage is an OutcomeReport as a message in an Inbox.
 type outcomeMessage struct {
 	Outcome *OutcomeReport `json:"outcome"`
 	At      time.Time      `json:"at"` // when it was reported

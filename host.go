@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// host is what a plan's driver needs of the engine around it, and all that it knows of it.
+// host is everything that the driver of a plan needs of the engine.
 type host struct {
 	store     Store
 	exec      Executor
 	with      companions
 	opt       Options
-	instance  string // names this instance: no other engine has it, even under the same name
+	instance  string // unique, even among engines of the same name
 	hub       hub
 	lease     lease
 	abandoned abandonedCalls
@@ -20,13 +20,13 @@ type host struct {
 
 // office is what a driver asks of the engine that started it.
 type office interface {
-	// tend does what is due between the two plans of a rollback, from the side of either.
+	// advanceRollback takes the next step between the two plans of a rollback, from either side.
 	advanceRollback(ctx context.Context, id string) (counterpart, error)
 	// foldWithoutDriver records what happened to a plan that has no driver.
 	foldWithoutDriver(ctx context.Context, id string, in input, blocked []blockedAgent) error
 	// driver returns the driver of a plan, or nil.
 	driver(id string) *driver
-	// moreDriversThanCPUs reports whether the engine drives more plans than there are processors.
+	// moreDriversThanCPUs reports whether the engine drives more plans than there are CPUs.
 	moreDriversThanCPUs() bool
 }
 
@@ -47,9 +47,10 @@ func (h *host) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// changed wakes everything in this process that waits for a change of the plan.
 func (h *host) changed(id string) { h.hub.tell(id) }
 
-// logPanic gives the stack of a panic in user code to the host. Every other error is none of its business.
+// logPanic logs the stack of a panic in user code. It ignores every other error.
 func (h *host) logPanic(ctx context.Context, err error, about ...any) {
 	defer func() { _ = recover() }() // a method of the error may be what panics
 	var p *PanicError

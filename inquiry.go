@@ -6,10 +6,11 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/queue"
 )
 
-// An inquiry is a question to the world outside, asked by the shell for the core: read-only, with a time limit, and at
-// most Concurrency at once. Its answer is an input like any other, and is committed before it counts.
+// An inquiry is a question to the outside, which the shell asks for the core. It is read-only and
+// has a time limit, and at most Concurrency are out at once. Its answer is input: it counts when it
+// is committed.
 
-// probe goes on with the round of questions, and says when the next one is due.
+// probe continues a round of health questions. It returns when the next round is due.
 func (s *state) probe(now int64) (n need, due int64) {
 	b, pr := s.current(), &s.probing
 	if !s.calls.prober || !s.calls.asks() {
@@ -42,13 +43,13 @@ func (s *state) probe(now int64) (n need, due int64) {
 	if pr.next == b.First+b.Size && pr.out == 0 {
 		pr.active = false
 		pr.rounds++
-		s.change.again = true // the barriers are to be asked again
+		s.change.again = true // the barriers have to be evaluated again
 		return need{}, pr.started + every
 	}
 	return need{}, 0
 }
 
-// asking keeps count of the agents about whose health a question is out.
+// setProbing counts the agents with an open question about their health.
 func (s *state) setProbing(r *cachedRow, on bool) {
 	switch {
 	case r.probing == on:
@@ -61,18 +62,19 @@ func (s *state) setProbing(r *cachedRow, on bool) {
 	s.rows.setProbing(r, on)
 }
 
-// foldHealth takes in reports and the answers of a Prober. It needs the rows of agents that are not in memory.
+// foldHealth folds health reports and answers of the Prober. It needs the rows of agents that are
+// not in memory.
 func (s *state) foldHealth() need {
 	for len(s.in.probes) > 0 {
 		a := s.in.probes[0]
 		r := s.rows.at(a.ordinal)
 		switch {
-		case r == nil: // the question was asked before the state was loaded again
+		case r == nil: // the state was loaded again since the question
 			return need{kind: needPage, from: a.ordinal}
 		case s.batch(r.Batch) == nil:
 			return need{kind: needBatch, from: r.Batch}
 		}
-		if a.number == r.State.task(r.State.tasks()-1).Number { // it has not been tried again since
+		if a.number == r.State.task(r.State.tasks()-1).Number { // the agent was not retried since
 			s.setProbing(r, false)
 			if a.known {
 				s.health(r, a.healthy, a.at, a.reason)
@@ -100,6 +102,7 @@ func (s *state) foldHealth() need {
 	return need{}
 }
 
+// wantHealth is the need for the rows of health reports, a chunk at a time.
 func (s *state) wantHealth() need {
 	n := need{kind: needHealth}
 	for i := range s.in.health {
@@ -110,7 +113,7 @@ func (s *state) wantHealth() need {
 	return n
 }
 
-// found takes in the rows that reports of health are about.
+// healthRowsLoaded adds the rows of wantHealth. An ID without a row is unknown to the plan.
 func (s *state) healthRowsLoaded(ids []string, rows []AgentRow) {
 	ordinals := make(map[string]int, len(rows))
 	for _, row := range rows {
@@ -129,15 +132,16 @@ func (s *state) healthRowsLoaded(ids []string, rows []AgentRow) {
 	}
 }
 
-// health takes in one report. It counts when its time lies between the agent's success and the end of the batch's
-// observation, or the plan's end if so set, once; otherwise it is an event and nothing else.
+// health folds one report. A report counts once, if its time is between the agent's success and the
+// end of the batch's soak. With Soak.ToEnd, it counts until the plan ends. Otherwise an unhealthy
+// report is only an event.
 func (s *state) health(r *cachedRow, healthy bool, at int64, reason cleaned) {
 	b := s.batch(r.Batch)
 	switch {
 	case r.State.Status != TaskSucceeded, !canBreach(s.status()):
 		s.lateHealth(r.Agent.ID, healthy, reason)
 		return
-	case r.is(AgentReleased): // the plan has nothing to do with it any more
+	case r.is(AgentReleased): // the plan's claim on the agent has ended
 		s.lateHealth(r.Agent.ID, healthy, reason)
 		return
 	case at < r.State.task(r.State.tasks()-1).Ended, b.Status == BatchCompleted && at > nanos(b.ClosedAt) && !s.c.Policy.Soak.ToEnd:
@@ -164,7 +168,7 @@ func (s *state) health(r *cachedRow, healthy bool, at int64, reason cleaned) {
 	}
 }
 
-// late tells of a healthy report only when it answers something; unhealthy ones are always told.
+// lateHealth records an unhealthy report that does not count. Healthy ones are ignored.
 func (s *state) lateHealth(agent string, healthy bool, reason cleaned) {
 	if healthy {
 		return
@@ -172,6 +176,7 @@ func (s *state) lateHealth(agent string, healthy bool, reason cleaned) {
 	s.event(Event{Kind: EventLate, Batch: -1, Agent: agent, Reason: ReasonUnhealthy, Text: string(reason)})
 }
 
+// setUnhealthySince records since when an agent is unhealthy; 0: it is not.
 func (s *state) setUnhealthySince(r *cachedRow, at int64) {
 	more := AgentMore{}
 	if r.State.More != nil {
@@ -185,7 +190,7 @@ func (s *state) setUnhealthySince(r *cachedRow, at int64) {
 	s.dirty(r)
 }
 
-// unhealthyLongEnough fails an agent whose time to recover has passed.
+// unhealthyLongEnough fails an agent that did not recover within Soak.Grace.
 func (s *state) unhealthyLongEnough(r *cachedRow, now int64) {
 	if !r.is(AgentUnhealthy) || r.State.More == nil || !canBreach(s.status()) {
 		return
@@ -195,7 +200,7 @@ func (s *state) unhealthyLongEnough(r *cachedRow, now int64) {
 	}
 }
 
-// unhealthy fails an agent that had succeeded.
+// failUnhealthy fails an agent that had succeeded.
 func (s *state) failUnhealthy(r *cachedRow, at int64, reason cleaned) {
 	i := r.State.tasks() - 1
 	t := r.State.task(i)
@@ -213,8 +218,8 @@ func (s *state) failUnhealthy(r *cachedRow, at int64, reason cleaned) {
 	}
 }
 
-// foldDoubts leaves out the tasks of a rollback that were in flight when their plan was frozen and turned out untouched, and
-// with its last task the agent.
+// foldUnconfirmed skips the tasks of a rollback that proved unchanged after their calls in the
+// source had ended. An agent without another task is skipped too.
 func (s *state) foldUnconfirmed(now int64) need {
 	if !s.calls.source || s.p.Confirmed >= s.spec.Unconfirmed {
 		return need{}
@@ -245,10 +250,11 @@ func (s *state) foldUnconfirmed(now int64) need {
 	return need{}
 }
 
-// askLimit bounds a question.
+// askLimit is the time limit of a question.
 const askLimit = 30 * time.Second
 
-// askGate has the gate of the observed batch asked, unless that is under way, and says when to ask again.
+// askGate asks the gate of the soaking batch, unless a question is out. It returns when to ask
+// again.
 func (s *state) askGate(now time.Time) (due int64) {
 	b := s.current()
 	every := s.c.Policy.Gate.Interval
@@ -264,12 +270,12 @@ func (s *state) askGate(now time.Time) (due int64) {
 	return 0
 }
 
-// foldGates takes in answers of the Gater.
+// foldGates folds answers of the Gater.
 func (s *state) foldGates(now time.Time) {
 	for _, a := range s.in.gates {
 		b := s.batch(a.batch)
 		if b == nil || !b.FinishedAt.Equal(a.finishedAt) {
-			continue // the batch has run again since: it is not the one that was asked about
+			continue // the batch has run again since the question
 		}
 		s.gating = false
 		if b.Status != BatchSoaking || !canBreach(s.status()) {
@@ -289,8 +295,8 @@ func (s *state) foldGates(now time.Time) {
 	s.in.gates = nil
 }
 
-// precheckSaid is what an answer means.
-func precheckSaid(same sameness, a Attempt, p Precheck, err error) (_ Precheck, after time.Duration) {
+// readPrecheck interprets the answer of a Prechecker.
+func readPrecheck(same sameness, a Attempt, p Precheck, err error) (_ Precheck, after time.Duration) {
 	if err != nil {
 		x := readError(err)
 		return Precheck{State: PrecheckUnreachable, Reason: string(x.text)}, x.after
@@ -305,7 +311,8 @@ func precheckSaid(same sameness, a Attempt, p Precheck, err error) (_ Precheck, 
 	return p, 0
 }
 
-// answer is what a precheck makes of its agent, by the same table as the outcome of a call.
+// answer turns a precheck into input. An agent that cannot start gets an outcome of the same table
+// as a call.
 func (p Precheck) answer(a ask, after time.Duration, now time.Time) precheckAnswer {
 	out := precheckAnswer{ordinal: a.ordinal, at: now.UnixNano(), version: cleanVersion(p.Version)}
 	o := &outcome{

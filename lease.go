@@ -8,20 +8,22 @@ import (
 	"time"
 )
 
-// lease keeps this engine alive in the eyes of others while it drives plans, and tells it, by its own monotonic clock,
-// when it may no longer believe that.
+// lease shows other engines that this one is alive while it drives plans. By its own monotonic
+// clock it also knows when it must stop believing that.
 type lease struct {
-	host  *host
-	base  time.Time    // what until counts from, for good: calls that were left behind may have read it; its reading is monotonic
-	until atomic.Int64 // nanoseconds after begun; 0: no lease is needed
+	host *host
+	// Base of until, with a monotonic reading. Never reassigned: abandoned calls read it
+	// concurrently.
+	base  time.Time
+	until atomic.Int64 // nanoseconds after base; 0: no lease is needed
 
 	mu      sync.Mutex
-	holders int
+	holders int // guarded by mu, like the fields below
 	cancel  context.CancelFunc
 	done    chan struct{}
 }
 
-// hold makes sure that the lease is kept until release is called. It waits for the first renewal.
+// acquire keeps the lease alive until release is called. It waits for the first renewal.
 func (l *lease) acquire(ctx context.Context) (release func(), err error) {
 	store := l.host.with.Leaser
 	if store == nil {
@@ -62,7 +64,7 @@ func (l *lease) release(ctx context.Context, store Leaser) {
 	}
 }
 
-// keep renews the lease three times as often as it runs out.
+// keep renews the lease three times per term.
 func (l *lease) keep(ctx context.Context, store Leaser, done chan<- struct{}) {
 	defer close(done)
 	for l.host.sleep(ctx, l.host.opt.Lease/3) == nil {
@@ -84,7 +86,8 @@ func (l *lease) renew(ctx context.Context, store Leaser) error {
 	return nil
 }
 
-// ok reports whether this engine may still believe, at a time that its clock has told, that it owns its plans.
+// ok reports whether this engine may still believe that it owns its plans. now is a time of its own
+// clock.
 func (l *lease) ok(now time.Time) bool {
 	until := l.until.Load()
 	return until == 0 || int64(now.Sub(l.base)) < until

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A limit answers how many agents may start now: of any kind (All), and of those that hold no slot yet (New). What may
-// start is the smallest answer of all limits. Adding a limit is adding a function to this list.
+// A limit answers how many agents may start now: of any kind (All), and of those without a slot
+// (New). The smallest answer of all limits counts. To add a limit, add a function to this list.
 var limits = []func(*view) allowance{
 	operatorLimit,
 	breachLimit,
@@ -25,25 +25,25 @@ var limits = []func(*view) allowance{
 	rateLimit,
 }
 
-// room is the answer of a limit.
+// allowance is the answer of a limit.
 type allowance struct {
 	All, New int
 	Why      Reason // why not more
-	Until    int64  // when that clears by itself, Unix nanoseconds; 0: it does not
-	Verb     Verb   // what clears it; 0: nothing anybody can say
-	With     string // with which decision, and what else clears it
+	Until    int64  // when this may clear by itself, Unix nanoseconds; 0: it does not
+	Verb     Verb   // the verb that clears it; 0: none
+	With     string // the decision that the verb needs, and what else clears it
 	Text     string
 }
 
-// plenty is an answer that limits nothing.
+// unlimited is the answer of a limit that does not apply.
 var unlimited = allowance{All: math.MaxInt32, New: math.MaxInt32}
 
-// none is an answer that lets nothing start.
+// blockedBy is an answer that lets nothing start.
 func blockedBy(why Reason, verb Verb, text string) allowance {
 	return allowance{Why: why, Verb: verb, Text: text}
 }
 
-// slots is an answer about agents that need a slot; those that have one go on.
+// slots limits agents that need a slot to n. Agents with a slot continue.
 func slots(n int, why Reason) allowance {
 	return allowance{All: math.MaxInt32, New: max(n, 0), Why: why}
 }
@@ -55,6 +55,7 @@ func operatorLimit(v *view) allowance {
 	return unlimited
 }
 
+// describeAudit says who changed the plan, why, and since when.
 func describeAudit(s Audit) string {
 	text := "by " + s.Actor
 	if s.Actor == "" {
@@ -147,7 +148,7 @@ func concurrencyLimit(v *view) allowance {
 	return r
 }
 
-// concurrency is what batches with failures have left of the policy's, where it is halved after them.
+// concurrency is the policy's Concurrency, halved for batches with failures if the policy says so.
 func (v *view) concurrency() int {
 	if !v.c.Policy.Halve {
 		return v.c.Policy.Concurrency
@@ -155,7 +156,7 @@ func (v *view) concurrency() int {
 	return max(v.c.Policy.Concurrency>>v.p.Halved, 1)
 }
 
-// halved is how often concurrency is halved once a batch has closed, in which so many agents failed.
+// halved returns how often concurrency is halved after a batch with this many failures has closed.
 func halved(before, concurrency, failed int) int {
 	switch {
 	case failed == 0:
@@ -175,8 +176,8 @@ func reserveLimit(v *view) allowance {
 	return slots(tolerated+1-failed-v.p.Open, ReasonReserve)
 }
 
-// rateLimit is a bucket that leaks evenly. Its level is stored as the time at which it will be empty, so that a crash
-// fills nothing up.
+// rateLimit is a leaky bucket. Its level is stored as the time when the bucket will be empty, so a
+// crash does not refill it.
 func rateLimit(v *view) allowance {
 	r := v.c.Policy.Rate
 	if r.Starts == 0 {
@@ -188,27 +189,32 @@ func rateLimit(v *view) allowance {
 	return allowance{All: int(max(n, 0)), New: int(max(n, 0)), Why: ReasonRate, Until: v.p.RateAt - (burst-1)*step}
 }
 
-// view is what deciding looks at: counters, never the fleet. It is small, and made anew for every decision.
+// view is what a decision reads: counters, never the fleet. It is small and made anew for each
+// decision.
 type view struct {
-	status        Status
-	spec          *PlanSpec
-	c             *Control
-	p             *Progress
-	b             *BatchRow // the current batch; nil when all are closed
-	now           int64
-	calls         callsView
-	slotted       int            // queued agents that hold a slot
-	fresh         int            // agents that need one, and may be looked at; 0 only when none could have one
-	inLine        int            // agents whose lane has no room
-	prechecking   int            // agents that count as open because they are prechecked, those that are ready too
-	ready         int            // of asked: those that may be started
-	blocked       int            // pending agents that may not start yet, because a call for them is out
-	blockedAgents []blockedAgent // those agents, and others
+	status  Status
+	spec    *PlanSpec
+	c       *Control
+	p       *Progress
+	b       *BatchRow // the current batch; nil when all are closed
+	now     int64
+	calls   callsView
+	slotted int // queued agents that hold a slot
+	// an upper bound of agents that need a slot and could get one; 0 is exact
+	fresh  int
+	inLine int // agents queued in lanes without room
+	// agents that count as open because they are prechecked, including ready ones
+	prechecking int
+	ready       int // of prechecking: agents that may start
+	// pending agents that must not start yet, because a call for them is out
+	blocked       int
+	blockedAgents []blockedAgent // all blocked agents, those of blocked among them
 	wake          int64          // when the next timer is due; 0: none
-	allProbed     bool           // every agent of the batch was asked since it was settled
+	allProbed     bool           // every agent of the batch was asked since the batch finished
 }
 
-// tolerance returns how many failures are tolerated, and how many count, in the scope of the threshold.
+// tolerance returns how many failures are tolerated, and how many count, in the scope of the
+// threshold.
 func (v *view) tolerance() (tolerated, failed int) {
 	if v.c.Policy.Scope == ScopePlan {
 		return Tolerated(*v.c.Policy.FailureThreshold, v.spec.Agents), v.p.Counts.Bad() - v.p.Accepted

@@ -185,7 +185,7 @@ func TestGate(t *testing.T) {
 			s.after(time.Minute)
 			p := s.plan(id)
 			require.Equal(s, StatusPaused, p.Status)
-			require.Equal(s, "The gate after the batch came to no answer: 3 inconclusive answers, 2 may be", p.Breaches[0].String())
+			require.Equal(s, "The gate after the batch came to no answer: 3 inconclusive answers, 2 are allowed", p.Breaches[0].String())
 		})
 	})
 	t.Run("errors", func(t *testing.T) {

@@ -9,8 +9,9 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/queue"
 )
 
-// drop forgets the state in memory, but for what only this process can know: which abandoned calls have not returned. Answers that
-// were not committed are forgotten, too: the next state asks anew, and one that was committed after all would count twice.
+// drop forgets the state in memory, except which abandoned calls have not returned: only this
+// process knows that. It also forgets uncommitted answers. The next state asks again, and an answer
+// that was committed after all would count twice.
 func (x *session) drop() {
 	if x.st != nil {
 		x.blocked, x.st, x.prefetch = x.st.queue.blocked, nil, nil
@@ -18,12 +19,14 @@ func (x *session) drop() {
 	}
 }
 
-// inFlight are the calls that will have an outcome in this session: those that are to be handed to the shell, those that it
-// has, and those whose outcome is held. A row that is running without one of them is repeated.
+// inFlight returns the calls that will have an outcome in this session: those to be handed to the
+// shell, those that the shell makes, and those with an uncommitted outcome. A row that runs without
+// one of them is repeated.
 func (x *session) inFlight() map[callKey]bool {
 	calls := map[callKey]bool{}
 	if x.callsInFlight != nil && x.callsInFlight(calls) {
-		x.raise = true // a call may have been made, so the repeat needs an epoch of its own
+		// The lost call may have been made, so its repeat needs an epoch of its own.
+		x.raise = true
 	}
 	for i := range x.starts {
 		calls[x.starts[i].key()] = true
@@ -36,7 +39,7 @@ func (x *session) inFlight() map[callKey]bool {
 	return calls
 }
 
-// load reads the plan, and takes it over when that is due.
+// load reads the plan, and takes it over when raise is set.
 func (x *session) load(ctx context.Context, now time.Time) error {
 	calls := x.inFlight()
 	row, err := x.store.plan(ctx, x.plan)
@@ -50,7 +53,8 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, ErrFenced)
 	}
 	if !x.loaded && x.unacked.empty() && !row.canMove() {
-		return errAtRest // it came to rest after somebody had looked; nothing is to be taken over
+		// The plan came to rest after the engine had looked, so there is nothing to take over.
+		return errAtRest
 	}
 	x.loaded, x.epoch = true, row.Epoch
 	st := &state{
@@ -78,7 +82,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// loadBusy reads the batches that are open, and of their agents those that are busy.
+// loadBusy reads the open batches and their busy agents.
 func (x *session) loadBusy(ctx context.Context, st *state, calls map[callKey]bool, now time.Time) error {
 	if st.p.Batch >= st.spec.Batches {
 		return nil
@@ -105,6 +109,8 @@ func (x *session) loadBusy(ctx context.Context, st *state, calls map[callKey]boo
 	return x.loadRows(ctx, st, calls, now, st.batches[st.p.Batch].First, last)
 }
 
+// loadRows reads the busy agents of a range, and marks those without a call for a repeat. If agents
+// are unhealthy, it restores their timers.
 func (x *session) loadRows(ctx context.Context, st *state, calls map[callKey]bool, now time.Time, from, to int) error {
 	q := RowQuery{From: from, To: to, Status: []TaskStatus{TaskRunning, TaskWaiting}}
 	for _, b := range st.batches {

@@ -2,35 +2,35 @@ package ota
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 )
 
-// mail is what other goroutines have for the owner.
+// mail is what other goroutines send to the owner.
 type mail struct {
 	input       input
 	commands    []commandMail
 	inspections []func(*session)
 	counterpart *counterpart
-	onCommitted []func(error) // called once what input holds is committed
+	onCommitted []func(error) // called once input is committed
 
-	answered []askKey // questions whose answers input holds
+	answered []askKey // questions whose answers are in input
 }
 
-// said is a verb on its way to the owner.
+// commandMail is a verb on its way to the owner.
 type commandMail struct {
 	command *command
 	apply   func(*command) error
 	reply   chan<- answer
 }
 
+// answer is what the owner replies to a commandMail.
 type answer struct {
 	row PlanRow
 	err error
 }
 
-// post puts something into the mail; it reports false when the driver has stopped.
+// post adds to the mail and wakes the owner. It reports false when the driver has stopped.
 func (d *driver) post(f func(*mail)) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -42,27 +42,41 @@ func (d *driver) post(f func(*mail)) bool {
 	return true
 }
 
-// sayAll carries out verbs on their way to the plan.
+// acknowledge calls the functions that wait until a report is committed.
+func (d *driver) acknowledge(more []func(error), err error) {
+	d.onCommitted = append(d.onCommitted, more...)
+	if err == nil && !d.session.unacked.empty() {
+		// Orders are folded first, or every commit was refused: the reports are not committed yet.
+		return
+	}
+	for _, report := range d.onCommitted {
+		report(err)
+	}
+	clear(d.onCommitted)
+	d.onCommitted = d.onCommitted[:0]
+}
+
+// applyMail applies the verbs that came by mail.
 func (d *driver) applyMail(ctx context.Context, now time.Time, all []commandMail) {
-	for _, s := range all {
-		row, err := d.session.apply(ctx, now, s.command, s.apply)
-		s.reply <- answer{row: row, err: err}
+	for _, c := range all {
+		row, err := d.session.apply(ctx, now, c.command, c.apply)
+		c.reply <- answer{row: row, err: err}
 	}
 }
 
-// say carries out a verb on the plan as it is in memory: the commit compares the numbers. Only when nothing was committed, others
-// may have said something, and it is tried once more on the plan as it is stored: even a verb that changes nothing is
-// answered by that.
+// apply applies a verb to the plan in memory; the commit compares the numbers. If nothing was
+// committed, the plan in the Store may be newer, so apply reads it and tries once more. This holds
+// for a verb that changes nothing too: the Store decides what it answers.
 func (x *session) apply(ctx context.Context, now time.Time, w *command, f func(*command) error) (PlanRow, error) {
 	for read := false; ; read = true {
 		var err error
 		if read {
 			err = x.refresh(ctx)
 		}
-		if err == nil && x.st == nil { // so that a verb sees nothing that is not committed
+		if err == nil && x.st == nil { // commit first: a verb must not see uncommitted changes
 			_, _, err = x.turn(ctx, now, input{})
 		}
-		if errors.Is(err, ErrRefused) { // the owner can write nothing, but the verb may be able to
+		if errors.Is(err, ErrRefused) { // the owner cannot commit, but the verb by itself may
 			return PlanRow{}, errStopped
 		}
 		if err != nil || x.st == nil {
@@ -83,7 +97,7 @@ func (x *session) apply(ctx context.Context, now time.Time, w *command, f func(*
 	}
 }
 
-// commitVerb commits a verb, within the owner's limit: a sender may have all the time of the world.
+// commitVerb commits a verb within the owner's time limit. The sender's context may have none.
 func (x *session) commitVerb(w *command, f func(*command) error) (PlanRow, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, storeLimit)
 	defer cancel()
@@ -92,7 +106,7 @@ func (x *session) commitVerb(w *command, f func(*command) error) (PlanRow, error
 	return w.commit(f)
 }
 
-// refusal reports whether an error of a verb says that nothing was, or could have been, written.
+// refusal reports whether this error of a verb means that nothing was written.
 func refusal(err error) bool {
 	for _, nothing := range []error{ErrState, ErrInvalid, ErrBreach, ErrNotFound, ErrRefused} {
 		if errors.Is(err, nothing) {
@@ -102,44 +116,11 @@ func refusal(err error) bool {
 	return false
 }
 
-// readInbox fetches what other engines have left for a plan, and tells the number of the last message and whether there
-// may be more.
-func (e *host) readInbox(ctx context.Context, id string, after uint64) (in input, last uint64, more bool, err error) {
-	box := e.with.Inbox
-	if box == nil {
-		return in, after, false, nil
-	}
-	messages, err := box.Read(ctx, id, after, orderChunk)
-	if err != nil {
-		return in, after, false, err
-	}
-	for _, msg := range messages {
-		last = msg.Number
-		var o outcomeMessage
-		if err := json.Unmarshal(msg.Body, &o); err != nil {
-			continue // of a newer version; it is no report that this one could count
-		}
-		if o.Outcome != nil {
-			r := o.Outcome.input(o.At)
-			r.message = msg.Number
-			in.reports = append(in.reports, r)
-			continue
-		}
-		var h HealthReport
-		if err := json.Unmarshal(msg.Body, &h); err != nil {
-			continue
-		}
-		in.health = append(in.health, healthReport{
-			agent: h.Agent, healthy: h.Healthy, at: h.At.UnixNano(), reason: cleanMessage(h.Reason), message: msg.Number,
-		})
-	}
-	return in, last, len(messages) == orderChunk, nil
-}
-
-// counterpart is what the driver of a rollback plan knows of its source.
+// counterpart is what the driver of a plan knows of the other plan of a rollback.
 type counterpart struct {
-	drained   bool           // nothing of the source is in flight or waits
-	refusal   cleaned        // why the Store will not let the rollback go on; empty when it does
-	untouched []unconfirmed  // doubtful tasks of the rollback that turned out untouched
-	blocked   []blockedAgent // agents of the rollback for which a call of another plan is out; known once it is drained
+	drained   bool          // the source has no agent in flight or waiting
+	refusal   cleaned       // the Store's refusal that blocks the rollback; empty: none
+	untouched []unconfirmed // unconfirmed tasks of the rollback that proved unchanged
+	// agents of the rollback with a call of another plan out; known once drained
+	blocked []blockedAgent
 }

@@ -5,14 +5,14 @@ import (
 	"log/slog"
 )
 
-// notice tells the Logger what an operator has to know of a plan: its breaches, and what becomes of it. It is the engine that
-// drives the plan that tells it, once.
+// notice logs what an operator must know of a plan: its breaches and its changes of status. The
+// engine that drives the plan logs each once. Only the owner's goroutine uses it.
 type notice struct {
-	lastBreach uint64 // the newest breach that was told, or was there before
-	status     Status
+	lastBreach uint64 // number of the newest breach that was logged or existed before
+	status     Status // the status that was logged last
 }
 
-// tell says what is new.
+// log logs what is new.
 func (n *notice) log(ctx context.Context, log *slog.Logger, st *state) {
 	was := *n
 	*n = notice{lastBreach: st.p.LastBreach, status: st.loggedStatus}

@@ -11,33 +11,37 @@ import (
 
 // Options are the settings of an Engine. The zero value is right for one process.
 type Options struct {
-	// Name names this engine among those that share the Store; two that run at the same time must not share a name. An engine
-	// that comes back under its old name, for example after a crash, takes its plans back at once. When the old one turns out
-	// to be alive, it logs an error, and leaves them alone for at least twice the Lease. Empty means a random name.
+	// Name identifies this engine among those that share the Store. Two engines that run at the
+	// same time must not share a name. An engine that comes back under its old name, for example
+	// after a crash, takes its plans back at once. If the old engine is alive after all, it logs an
+	// error, and leaves these plans alone for at least twice the Lease. At most 255 bytes; empty
+	// means a random name.
 	Name string
-	// Resolver tells which tasks the agents of new plans have. Nil means one task for each agent whose Tasks the Spec does not
-	// give.
+	// Resolver returns the tasks of agents of new plans. Nil means one task for each agent whose
+	// Tasks the Spec does not set.
 	Resolver Resolver
-	// SameVersion says whether two texts name the same version, for example "v1.3.0" and "1.3.0": an agent that reports
-	// one where the other is the target is at its target. Nil means that only equal texts do; equal texts are never
-	// asked about. It must be a pure function of its two arguments, the same in every engine on the Store, and quick: it is
-	// called while the engine decides. A panic counts as false.
+	// SameVersion reports whether two texts name the same version, for example "v1.3.0" and
+	// "1.3.0". An agent that reports one is then at its target if the other is the target. Nil
+	// means that only equal texts do; it is never called for equal texts. SameVersion must be a
+	// pure function, the same in every engine on the Store, and fast: the engine calls it while it
+	// decides. A panic counts as false.
 	SameVersion func(a, b string) bool
-	// Logger receives what operators should see: of the plans that this engine drives breaches and pauses (warnings) and every
-	// other change of status; of the Store and of the lease what fails; of a panic in user code its
-	// stack. Nil means none.
+	// Logger receives what operators should see: breaches and pauses of the plans that this engine
+	// drives (as warnings), every other change of their status, failures of the Store and of the
+	// lease, and the stack of a panic in user code. Nil means no log.
 	Logger *slog.Logger
-	// Clock is the source of time. Nil means the real one.
+	// Clock is the source of time. Nil means the real clock.
 	Clock clock.Clock
-	// Lease is how long this engine counts as alive after it was last heard of, where the Store is a Leaser; it is renewed
-	// three times as often. 100 ms or more; 0 means 5 s.
+	// Lease is how long this engine counts as alive after its last renewal, if the Store is a
+	// Leaser. The engine renews it three times as often. 100 ms or more; 0 means 5 s.
 	Lease time.Duration
-	// Poll is how often changes are looked for that the Store does not tell of. 0 means 1 s.
+	// Poll is how often the engine looks for changes that the Store does not announce. 0 means 1 s.
 	Poll time.Duration
-	// DrainTimeout is how long calls may go on after Run's context has ended, before theirs do. 0 means 20 s; negative
-	// means not at all.
+	// DrainTimeout is how long calls may continue after Run's context has ended. Then their
+	// contexts end too. 0 means 20 s; a negative value means no time at all.
 	DrainTimeout time.Duration
-	// AbandonAfter is how long a call may go on after its context has ended, before it is left behind. 0 means 5 s.
+	// AbandonAfter is how long a call may continue after its context has ended. Then the engine
+	// abandons it. 0 means 5 s.
 	AbandonAfter time.Duration
 }
 

@@ -14,35 +14,36 @@ type outcome struct {
 	number       uint32
 	at           int64 // when it ended, Unix nanoseconds
 	reason       Reason
-	after        time.Duration // throttled: for how long
-	unchanged    bool          // the agent was certainly not changed by this call
-	repeat       bool          // the call repeated one that was lost in a crash
-	abandoned    bool          // the call was abandoned: it has not returned
-	returnedLate bool          // the call was abandoned before, and has returned only now
-	version      cleaned       // what the agent reports
+	after        time.Duration // of ReasonThrottled: how long to wait
+	unchanged    bool          // the call certainly did not change the agent
+	repeat       bool          // the call repeated one that a crash had lost
+	abandoned    bool          // the call was abandoned and has not returned
+	returnedLate bool          // the call was abandoned earlier and has returned now
+	version      cleaned       // as the agent reports it
 	text         cleaned       // an error or a message
 }
 
-// becoming is what an outcome makes of its task.
+// transition is what an outcome does to its task.
 type transition struct {
 	status   TaskStatus
 	why      Reason
-	due      int64 // of a task that waits
-	tried    bool  // it cost a try
+	due      int64 // of TaskWaiting: when the next attempt is due
+	tried    bool  // it counts as a try
 	changed  bool  // the agent may have been changed
-	freeSlot bool  // while it waits, it holds no slot
+	freeSlot bool  // the agent gives up its slot while it waits
 }
 
-// past is what is known of an agent before an outcome of one of its tasks.
+// attemptsBefore is what is known of an agent before an outcome of one of its tasks.
 type attemptsBefore struct {
-	changed     bool // it may have been changed already
-	taskChanged bool // by this task
-	partly      bool // a task of it is done
+	changed     bool // the agent may have been changed already
+	taskChanged bool // this task may have changed it already
+	partly      bool // one of its tasks has succeeded
 }
 
-// becomes is the table: outcome × tries → what becomes of the task.
+// outcomeTable is the table outcome × tries → transition.
 func (p *Policy) outcomeTable(o *outcome, t *TaskState, target string, was attemptsBefore, jitter uint64) transition {
-	sure := o.unchanged && !o.repeat // a lost first call may have had its effect
+	// the lost call that a repeat repeats may have changed the agent
+	sure := o.unchanged && !o.repeat
 	switch o.reason {
 	case ReasonSucceeded:
 		if o.version != "" && string(o.version) != target {
@@ -70,8 +71,9 @@ func (p *Policy) outcomeTable(o *outcome, t *TaskState, target string, was attem
 	}
 }
 
-// away is the part of the table for an agent that did not answer. It is given up only by such an answer, never by a timer: so a
-// plan that was paused over a weekend fails nobody.
+// unreachableOutcome is the part of the table for an agent that does not answer. Only such an
+// answer makes the plan give up, never a timer. So no agent fails because its plan was paused over
+// a weekend.
 func (p *Policy) unreachableOutcome(o *outcome, t *TaskState, was attemptsBefore, jitter uint64) transition {
 	since := o.at
 	if t.More != nil && t.More.UnreachableSince != 0 {
@@ -86,7 +88,8 @@ func (p *Policy) unreachableOutcome(o *outcome, t *TaskState, was attemptsBefore
 	}
 	wait := o.after
 	if wait == 0 {
-		// Asking again after as long as it has been away doubles the wait each time, without a counter.
+		// Waiting as long as the agent has been away so far doubles the wait each time, without a
+		// counter.
 		wait = spread(min(max(absent, time.Second), time.Minute), jitter)
 	}
 	return transition{
@@ -95,7 +98,7 @@ func (p *Policy) unreachableOutcome(o *outcome, t *TaskState, was attemptsBefore
 	}
 }
 
-// wait returns the wait before the retry that follows the given number of tries.
+// wait returns the wait before the retry that follows this number of tries.
 func (r RetryPolicy) wait(tries int, jitter uint64) time.Duration {
 	d := r.Backoff
 	for range tries {
@@ -115,7 +118,7 @@ func spread(d time.Duration, jitter uint64) time.Duration {
 	return d - time.Duration(float64(d/2)*(float64(jitter>>11)/(1<<53)))
 }
 
-// jitterOf hashes an attempt, so that waits differ between agents and are the same whoever computes them.
+// jitterOf hashes an attempt. Waits differ between agents, and every engine computes the same.
 func jitterOf(plan, agent string, task int, number uint32) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(plan))
@@ -126,14 +129,14 @@ func jitterOf(plan, agent string, task int, number uint32) uint64 {
 
 func (o *outcome) key() callKey { return callKey{o.ordinal, o.task, o.number} }
 
-// callKey names one call of a plan: the agent by its ordinal, the task, and the number of the attempt.
+// callKey names one call of a plan: the agent's ordinal, the task, and the number of the attempt.
 type callKey struct {
 	ordinal int
 	task    int
 	number  uint32
 }
 
-// shows reports whether an outcome is the one that an agent's state shows already.
+// shows reports whether the agent's state already shows this outcome.
 func (a *AgentState) shows(o *outcome, target string) bool {
 	if o.task >= a.tasks() {
 		return false

@@ -4,16 +4,16 @@ import (
 	"time"
 )
 
-// precheckHolds is how long an answer lets an agent be started. One that could not start by then, because the plan was
-// paused or its window closed, is asked again.
+// precheckHolds is how long a precheck stays valid. If an agent could not start by then, because
+// the plan was paused or its window closed, it is asked again.
 const precheckHolds = time.Minute
 
-// unchecked reports whether an agent has to be asked before it is started.
+// unchecked reports whether an agent needs a precheck before it starts.
 func (s *state) unchecked(r *cachedRow) bool {
 	return s.calls.prechecker && r.State.active() == 0 && r.State.Task.Number == 0
 }
 
-// precheck has an agent asked, which takes a place from now on.
+// precheck queues a precheck. The agent counts as open from here.
 func (s *state) precheck(r *cachedRow) {
 	q := &s.queue
 	if q.checks.of == nil {
@@ -27,7 +27,8 @@ func (s *state) precheck(r *cachedRow) {
 	s.asks = append(s.asks, ask{kind: askPrecheck, ordinal: r.Ordinal})
 }
 
-// checked takes an agent out of those that are asked: it starts, or was left out.
+// checked removes the agent from the prechecks, because it starts or ended, and returns the version
+// that its precheck found.
 func (s *state) checked(r *cachedRow) (version cleaned) {
 	c := s.queue.checks.of[r.Ordinal]
 	if c == nil {
@@ -39,8 +40,8 @@ func (s *state) checked(r *cachedRow) (version cleaned) {
 	return c.version
 }
 
-// foldPrechecks takes in the answers of the Prechecker. What is not expected, because the state was loaded again since it
-// was asked, is nothing: the agent is asked anew.
+// foldPrechecks folds the answers of the Prechecker. An answer to a question from before the state
+// was loaded again is ignored: the agent is asked anew.
 func (s *state) foldPrechecks() need {
 	for len(s.in.prechecks) > 0 {
 		a := &s.in.prechecks[0]
@@ -61,10 +62,9 @@ func (s *state) prechecked(r *cachedRow, c *check, a *precheckAnswer) {
 	case !startable(r):
 		s.checked(r)
 	case a.outcome == nil, s.status() != StatusRunning:
-		c.at, c.version = a.at, a.version
-		if a.outcome != nil { // nothing becomes of it while the plan is held; it is asked again
-			c.at = 1
-		}
+		// An outcome has no effect while the plan is paused. The agent is asked again before it
+		// starts.
+		c.at, c.version, c.expired = a.at, a.version, a.outcome != nil
 		s.queue.checks.ready.Push(r.Ordinal)
 	default:
 		s.checked(r)
@@ -78,7 +78,8 @@ func startable(r *cachedRow) bool {
 	return r.State.Status == TaskPending || r.State.Status == TaskWaiting
 }
 
-// startChecked starts agents that may be, as far as their prechecks go.
+// startChecked starts up to n agents that passed their precheck. It asks again where the precheck
+// has expired.
 func (s *state) startChecked(n int, now int64) need {
 	q := &s.queue.checks
 	for ; n > 0 && q.ready.Len() > 0; n-- {
@@ -91,8 +92,8 @@ func (s *state) startChecked(n int, now int64) need {
 		switch c := q.of[o]; {
 		case !startable(r):
 			s.checked(r)
-		case now-c.at > int64(precheckHolds):
-			c.at = 0
+		case c.expired || now-c.at > int64(precheckHolds):
+			c.at, c.expired = 0, false
 			s.asks = append(s.asks, ask{kind: askPrecheck, ordinal: o})
 		default:
 			s.start(r, now)
@@ -101,7 +102,7 @@ func (s *state) startChecked(n int, now int64) need {
 	return need{}
 }
 
-// keepPrevious remembers the version that a precheck has found, where it is not the one known.
+// keepPrevious records the version that a precheck found, if it differs from the known one.
 func (s *state) keepPrevious(r *cachedRow, version cleaned) {
 	if version == "" || string(version) == s.previous(r) {
 		return
@@ -115,5 +116,5 @@ func (s *state) keepPrevious(r *cachedRow, version cleaned) {
 	s.dirty(r)
 }
 
-// previous is the version of an agent before the plan, as far as known.
+// previous is the agent's version before the plan, as far as it is known.
 func (s *state) previous(r *cachedRow) string { return r.previous(&s.spec) }

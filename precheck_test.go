@@ -112,7 +112,7 @@ func TestPrecheckSaid(t *testing.T) {
 		{"a permanent error says as little", Precheck{}, Permanent(errors.New("x")), PrecheckUnreachable, ReasonUnreachable},
 		{"a state that does not exist", Precheck{State: 9}, nil, PrecheckUnreachable, ReasonUnreachable},
 	} {
-		p, after := precheckSaid(nil, a, c.said, c.err)
+		p, after := readPrecheck(nil, a, c.said, c.err)
 		require.Equal(t, c.want, p.State, c.name)
 		got := p.answer(ask{attempt: a}, after, time.Unix(7, 0))
 		if c.then == ReasonNone {

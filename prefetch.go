@@ -2,18 +2,18 @@ package ota
 
 import "context"
 
-// ahead is a page of rows that is read while the owner does something else, because it will probably need it next. A Store on a
-// disk takes longer to read a page than to commit, and a verb would wait for both.
+// prefetch is a page of rows that is read in the background, because the owner will probably need
+// it next. On a disk, reading a page takes longer than a commit, and a verb would wait for both.
 //
-// What is read may become old before it is used, but only by a commit of the owner, which then forgets it.
+// Only a commit of the owner can make the page stale, and the owner then drops it (invalidate).
 type prefetch struct {
 	from, to int
-	rows     []AgentRow
+	rows     []AgentRow // written in the background, until done is closed
 	err      error
 	done     chan struct{} // closed when rows and err are there
 }
 
-// page returns the rows from one ordinal to another: those that were read ahead, if they are the same.
+// page returns a range of rows: the prefetched page if it has this range, or else from the Store.
 func (x *session) page(ctx context.Context, from, to int) ([]AgentRow, error) {
 	if a := x.prefetch; a != nil && a.from == from && a.to == to {
 		x.prefetch = nil
@@ -30,7 +30,8 @@ func (x *session) readPage(ctx context.Context, from, to int, buffer []AgentRow)
 	return page.Items, err
 }
 
-// readAhead begins to read the page at an ordinal, where the shell has something to read it with and it is not held already.
+// readAhead begins to read the page with this ordinal, if the shell can read in the background and
+// the page is not in memory.
 func (x *session) readAhead(ordinal int) {
 	st := x.st
 	if x.background == nil || ordinal >= st.spec.Agents || st.rows.at(ordinal) != nil {
@@ -46,7 +47,7 @@ func (x *session) readAhead(ordinal int) {
 	})
 }
 
-// aged forgets the page that was read ahead when the owner has changed one of its rows.
+// invalidate drops the prefetched page when the owner has changed one of its rows.
 func (x *session) invalidate(ordinal int) {
 	if a := x.prefetch; a != nil && ordinal >= a.from && ordinal < a.to {
 		x.prefetch = nil

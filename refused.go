@@ -7,12 +7,13 @@ import (
 	"time"
 )
 
-// A write that the Store refuses for good (ErrRefused) is not tried again as it is. What a commit of the owner was to tell
-// is forgotten, as in a crash, and the plan is paused by a breach that has the Store's words. Where the Store refuses even
-// that, Explain says so, verbs reach the Store without the owner, and the owner tries again with growing waits.
+// A write that the Store refuses for good (ErrRefused) is not repeated as it is. The input of such
+// a commit is dropped, as in a crash, and the plan pauses by a breach that has the Store's words.
+// If the Store refuses even that, Explain shows it, verbs reach the Store without the owner, and
+// the owner tries again with growing waits.
 
-// giveUp forgets what the Store has refused, and has the plan paused instead. The calls whose outcomes
-// are forgotten are over, so the next load repeats them.
+// giveUp drops the input that the Store has refused, and has the plan paused instead. The calls of
+// dropped outcomes are over, so the next load repeats them.
 func (x *session) giveUp(err error) {
 	h := &x.unacked
 	next := input{refusal: cleanLine(err.Error()), inbox: h.inbox}
@@ -25,17 +26,18 @@ func (x *session) giveUp(err error) {
 	x.unacked = next
 }
 
-// refusals is what a driver remembers of what the Store has refused for good.
+// refusals is what a driver remembers about refused commits. Only the owner uses it.
 type refusals struct {
-	consecutive int
-	until       time.Time // when to ask something again
-	logged      cleaned   // what was logged last
+	consecutive int       // how many, without refusalMemory between them
+	until       time.Time // no question is asked before
+	logged      cleaned   // the refusal that was logged last
 }
 
-// refusalMemory is how long a refusal counts as one of a row: a question that is asked again at once is refused again.
+// refusalMemory is how long a refusal counts as consecutive: a question that is asked again at once
+// would be refused again.
 const refusalMemory = time.Minute
 
-// refused goes on after the Store has refused a commit for good, and says when.
+// refused handles a commit that the Store refused for good. It returns when to try again.
 func (d *driver) refused(ctx context.Context, now time.Time, err error) (wake time.Time) {
 	r := &d.refusals
 	if why := d.session.refusal; why != r.logged {
@@ -44,7 +46,7 @@ func (d *driver) refused(ctx context.Context, now time.Time, err error) (wake ti
 	}
 	r.consecutive++
 	d.session.giveUp(err)
-	d.abandon(now) // calls that do not return are left behind meanwhile
+	d.abandon(now)
 	r.until = now.Add(backoff(r.consecutive-1, 10*time.Millisecond, 30*time.Second))
 	if d.nextRelease.Before(r.until) {
 		d.nextRelease = r.until // agents are released by a turn that is taken
@@ -52,14 +54,14 @@ func (d *driver) refused(ctx context.Context, now time.Time, err error) (wake ti
 	return r.until
 }
 
-// later is when to try again what the Store did not take.
+// retryLater returns when to try again after the Store has failed.
 func (d *driver) retryLater(now time.Time) time.Time {
-	d.abandon(now) // calls that do not return wait for no Store
+	d.abandon(now) // abandoning a call does not wait for the Store
 	d.storeErrors++
 	return now.Add(backoff(d.storeErrors-1, 50*time.Millisecond, 5*time.Second))
 }
 
-// taken takes in that the Store has taken a commit, or answered.
+// storeAnswered resets the counters of failures.
 func (d *driver) storeAnswered(now time.Time) {
 	d.storeErrors = 0
 	if r := &d.refusals; r.consecutive > 0 && now.Sub(r.until) > refusalMemory {
@@ -67,7 +69,8 @@ func (d *driver) storeAnswered(now time.Time) {
 	}
 }
 
-// onlyRefused is the text of an error that says ErrRefused, and empty for any other: that may tell of hosts and users.
+// onlyRefused is the text of an ErrRefused. It is empty for every other error, which may contain
+// hosts and users.
 func onlyRefused(err error) cleaned {
 	if !errors.Is(err, ErrRefused) {
 		return ""
@@ -75,7 +78,8 @@ func onlyRefused(err error) cleaned {
 	return cleanMessage("it refuses for good: " + err.Error())
 }
 
-// levelOf is how loudly an error of the Store is logged: one that never goes away needs a person.
+// levelOf is the log level of an error of the Store. A refusal never goes away by itself and needs
+// a person.
 func levelOf(err error) slog.Level {
 	if errors.Is(err, ErrRefused) {
 		return slog.LevelError

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// release ends the claims on agents with which the plan is done. The commit that says so comes
-// first: a crash in between leaves them claimed until the plan ends, and never frees one too early.
+// release ends claims on agents that the plan is done with. Their commit came first. A crash in
+// between leaves them claimed until the plan ends, and never frees one too early.
 func (d *driver) release(now time.Time, all bool) {
 	n := len(d.session.released)
 	if n == 0 || !all && n < orderChunk && now.Before(d.nextRelease) {
@@ -19,7 +19,7 @@ func (d *driver) release(now time.Time, all bool) {
 	d.host.release(ctx, d.session)
 }
 
-// releases is when agents are to be released next, zero when there are none.
+// releaseDue is when agents are released next, zero if there are none.
 func (d *driver) releaseDue() time.Time {
 	if len(d.session.released) == 0 {
 		return time.Time{}
@@ -27,11 +27,11 @@ func (d *driver) releaseDue() time.Time {
 	return d.nextRelease
 }
 
-// releaseEvery is how long agents are collected for one Release at most, unless there are many.
+// releaseEvery is how long agents are collected for one Release, unless there are many.
 const releaseEvery = time.Second
 
-// release releases what a session has collected, where the Store is a Claimer. What could not be
-// released stays collected.
+// release releases what a session has collected, if the Store is a Claimer. What fails stays
+// collected.
 func (e *host) release(ctx context.Context, x *session) {
 	c := e.with.Claimer
 	for c != nil && len(x.released) > 0 {

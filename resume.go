@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// Decision is how Resume answers a breach. The zero value is no decision: it suffices when no threshold is exceeded and no limit
-// of time has passed any more, and for all other breaches.
+// Decision is how Resume answers a breach. The zero value is no decision. It suffices for every
+// breach except a threshold that is still exceeded and a time limit that is still exceeded.
 type Decision struct {
 	kind      answerKind
 	failed    int
@@ -22,16 +22,19 @@ const (
 	answerRetry
 )
 
-// Accept accepts the failures there are: failed is the count of the whole plan that the caller has seen. When more have failed by now, Resume
-// is refused with the new count. As many agents as the threshold tolerates may then fail on top of them. Accept also lifts a
-// limit of time that has passed, and lets the batch pass whose gate has paused the plan, whatever the count.
+// Accept accepts the failures so far. failed is the plan's number of failures that the caller has
+// seen. If more agents have failed by now, Resume is refused with the new number. Afterwards as
+// many further agents may fail as the threshold tolerates. Accept also lifts an exceeded time
+// limit, and passes the batch whose gate paused the plan, whatever failed is.
 func Accept(failed int) Decision { return Decision{kind: answerAccept, failed: failed} }
 
-// Raise edits the plan's failure threshold. Resume is refused when what failed exceeds the new one too.
+// Raise sets the plan's failure threshold. Resume is refused if the failures exceed the new
+// threshold too.
 func Raise(threshold float64) Decision { return Decision{kind: answerRaise, threshold: threshold} }
 
-// RetryFailed puts every failed agent of the plan back, those whose failure was accepted earlier too, to be upgraded again before
-// anything else goes on. It does not answer a limit of time that has passed.
+// RetryFailed resets every failed agent of the plan, including those whose failure was accepted.
+// They are upgraded again before anything else continues. RetryFailed does not answer an exceeded
+// time limit.
 func RetryFailed() Decision { return Decision{kind: answerRetry} }
 
 func (d Decision) String() string {
@@ -87,7 +90,7 @@ func (w *command) raise(threshold float64) error {
 	return nil
 }
 
-// answer checks that d answers every breach that stands.
+// answer checks that d answers every unanswered breach.
 func (w *command) answer(d Decision) error {
 	p := &w.row.Progress
 	var exceeded []int
@@ -122,8 +125,8 @@ func (w *command) answer(d Decision) error {
 	return nil
 }
 
-// answerOther answers a breach that is no matter of counting: a limit of time needs Edit or Accept, which lifts it; a gate
-// is asked again unless Accept passes it; the others need nothing.
+// answerOther answers a breach other than a threshold. A time limit needs Edit, or Accept, which
+// lifts it. A gate is asked again unless Accept passes it. Other breaches need no answer.
 func (w *command) answerOther(d Decision, b Breach) error {
 	accept := d.kind == answerAccept
 	c := w.c
@@ -171,7 +174,7 @@ func (w *command) batch(i int) (BatchRow, error) {
 	return page.Items[0], nil
 }
 
-// exceeds reports whether what failed still exceeds what is tolerated, where b struck.
+// exceeds reports whether the failures still exceed the threshold where the breach occurred.
 func (w *command) exceeds(b Breach) (bool, error) {
 	threshold := *w.c.Policy.FailureThreshold
 	if b.Batch < 0 {

@@ -7,45 +7,48 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/reuse"
 )
 
-// Rows are loaded a page at a time. What an owner holds of a plan is a few pages, whatever the size of plan and batch: a page
-// stays while an agent of it is busy or still to be picked. Its size is a power of two.
+// Rows are loaded a page at a time, and the size of a page is a power of two. A page stays in
+// memory while one of its agents is busy or still to be picked. So an owner keeps few pages in
+// memory, for every size of plan and batch.
 const (
 	minPageBits = 8
 	pageBits    = 12
 	pageSize    = 1 << pageBits // of the largest
 )
 
-// pageBitsOf is for pages with agents for some four commits when so many are open at once: few reads, and little memory for
-// each of many plans.
+// pageBitsOf chooses pages that serve about four commits when this many agents are open at once.
+// That needs few reads, and little memory for each of many plans.
 func pageBitsOf(concurrency int) int {
 	return min(max(bits.Len(uint(4*max(concurrency, 1)-1)), minPageBits), pageBits)
 }
 
-// resident is a row held in memory: of its page, or alone.
+// cachedRow is a row in memory, of a page or alone.
 type cachedRow struct {
 	*AgentRow
-	step       uint64 // the change in which it was last written
+	step       uint64 // number of the change that wrote it last
 	page       *page  // nil for a row that was loaded alone
-	inspecting bool   // a question about what became of its attempt is out
-	probing    bool   // a question about its health is out
+	inspecting bool   // a question to the Inspector about its attempt is out
+	probing    bool   // a question to the Prober is out
 }
 
+// page is the rows of one page.
 type page struct {
 	first   int
 	rows    []cachedRow
-	stored  []AgentRow // as the Store gave them; what rows point to
-	busy    int        // rows that are running or waiting
-	probing int        // rows about whose health a question is out
+	stored  []AgentRow // as the Store returned them; rows point into it
+	busy    int        // running and waiting rows
+	probing int        // rows with an open question to the Prober
 }
 
-// rowCache are the rows in memory: whole pages, and single rows that were loaded by their IDs or after a crash.
+// rowCache keeps rows in memory: whole pages, and single rows that were loaded by ID or after a
+// crash. Only the goroutine of the plan's owner uses it.
 type rowCache struct {
-	bits   int           // of the size of pages
-	pages  map[int]*page // by number: ordinal >> bits
-	last   *page
-	single map[int]*cachedRow
-	spare  []*page
-	idle   []*page // pages that lost their last busy row, or their last question
+	bits   int                // a page has 1<<bits rows
+	pages  map[int]*page      // by number: ordinal >> bits
+	last   *page              // cache of at: the last page looked up
+	single map[int]*cachedRow // rows loaded alone, by ordinal
+	spare  []*page            // for reuse
+	idle   []*page            // pages that lost their last busy row, or their last open question
 }
 
 // at returns the row at an ordinal, or nil when it is not in memory.
@@ -68,17 +71,18 @@ func (rs *rowCache) at(ordinal int) *cachedRow {
 	return nil
 }
 
-// span is the ordinals of the page that one is in.
+// span returns the range of ordinals of the page with this ordinal.
 func (rs *rowCache) span(ordinal int) (from, to int) {
 	from = ordinal >> rs.bits << rs.bits
 	return from, from + 1<<rs.bits
 }
 
-// usedPages are pages of plans that have come to rest, by the bits of their size, until the next collection of garbage. Memory that
-// is used for the first time is a quarter of what a plan of a thousand agents costs.
+// usedPages keeps pages of plans that are not driven any more, by the bits of their size, until the
+// next garbage collection. Reuse matters: allocating fresh pages takes a quarter of the time of a
+// plan of a thousand agents.
 var usedPages [pageBits + 1]reuse.Pool[page]
 
-// retire gives all pages away. Nothing may be looked up any more.
+// retire gives all pages to usedPages. The cache is empty afterwards.
 func (rs *rowCache) retire() {
 	for _, p := range rs.pages {
 		rs.spare = append(rs.spare, p)
@@ -89,7 +93,8 @@ func (rs *rowCache) retire() {
 	*rs = rowCache{}
 }
 
-// buffer is room for the rows of a page to be read: that of a page that is not needed any more, or none. It is given away once.
+// buffer returns an empty slice for the rows of the next page, taken from a page that is not needed
+// any more. It is nil if there is none. The caller owns the slice.
 func (rs *rowCache) buffer() (room []AgentRow) {
 	for _, p := range rs.spare {
 		if p.stored != nil {
@@ -104,7 +109,8 @@ func (rs *rowCache) buffer() (room []AgentRow) {
 	return room
 }
 
-// addPage takes in the rows of one page, and keeps the slice. Rows that were held alone move into it, as they are.
+// addPage adds the rows of one page, and keeps the slice. Rows that were loaded alone move into the
+// page with their changes.
 func (rs *rowCache) addPage(rows []AgentRow) {
 	if len(rows) == 0 {
 		return
@@ -138,7 +144,8 @@ func (rs *rowCache) addPage(rows []AgentRow) {
 	rs.pages[p.first>>rs.bits] = p
 }
 
-// add takes in a row that was loaded alone, unless it is held already, and returns the one that is held.
+// add adds a row that was loaded alone. If the row is in memory already, add returns that one
+// instead.
 func (rs *rowCache) add(row AgentRow) *cachedRow {
 	if r := rs.at(row.Ordinal); r != nil {
 		return r
@@ -151,7 +158,7 @@ func (rs *rowCache) add(row AgentRow) *cachedRow {
 	return r
 }
 
-// moved keeps count of a page's busy rows.
+// countBusy updates the number of busy rows of a page.
 func (rs *rowCache) countBusy(r *cachedRow, was, is bool) {
 	if r.page == nil || was == is {
 		return
@@ -166,7 +173,7 @@ func (rs *rowCache) countBusy(r *cachedRow, was, is bool) {
 	}
 }
 
-// asking keeps a row in memory while a question about its health is out.
+// setProbing keeps a row in memory while a question about its health is out.
 func (rs *rowCache) setProbing(r *cachedRow, on bool) {
 	if r.probing == on {
 		return
@@ -185,8 +192,8 @@ func (rs *rowCache) setProbing(r *cachedRow, on bool) {
 	}
 }
 
-// release gives back what is not needed once a change was committed: rows that were held alone and are not busy, and pages
-// without busy rows that end at or before ordinal done.
+// release frees what is not needed after a commit: single rows that are not busy, and pages without
+// busy rows that end at or before ordinal done.
 func (rs *rowCache) release(done int) {
 	for k, r := range rs.single {
 		if !busy(r.State.Status) && !r.probing {
@@ -199,13 +206,15 @@ func (rs *rowCache) release(done int) {
 	rs.idle = rs.idle[:0]
 }
 
-// sweep is release for pages that never had a busy row.
+// sweep is release for all pages, because release does not see pages that never had a busy row.
 func (rs *rowCache) sweep(done int) {
 	for _, p := range rs.pages {
 		rs.drop(p, done)
 	}
 }
 
+// drop frees a page if it is not needed: no row is busy or asked about, and it ends at or before
+// done.
 func (rs *rowCache) drop(p *page, done int) {
 	if p.busy+p.probing > 0 || p.first+len(p.rows) > done || rs.pages[p.first>>rs.bits] != p {
 		return
@@ -239,7 +248,7 @@ func (rs *rowCache) busyRows(f func(*cachedRow)) {
 	}
 }
 
-// busyPages are the keys of the pages with running or waiting rows, in order.
+// busyPages returns the keys of the pages with running or waiting rows, in order.
 func (rs *rowCache) busyPages() (keys []int) {
 	for k, p := range rs.pages {
 		if p.busy > 0 {

@@ -8,59 +8,69 @@ import (
 	"time"
 )
 
-// session is everything that the owner of one plan does, but for calling and waiting: load, fold, decide, commit, and
-// what to call next. The engine's loop and the simulator both drive it, so there is one copy to be right.
+// session is what the owner of a plan does, except calling and waiting: load, fold, decide, commit,
+// and what to call next. The engine's loop and the simulator both drive it. Only the owner's
+// goroutine reads and writes its fields.
 //
-// A commit that was refused, or whose result is unknown, is treated like a crash: the state in memory is dropped and loaded
-// again, outcomes that are held are folded again, and what the store says is running without a call being out here is
-// called again under the same key. Whether the commit landed is never asked.
+// A commit that failed, or whose result is unknown, is treated like a crash. The state in memory is
+// dropped and loaded again, and uncommitted outcomes are folded again. A row that runs in the Store
+// without a call here is called again under the same key. So the session never has to know whether
+// the commit landed.
 type session struct {
 	store    limited
 	plan     string
 	owner    string // name of the engine
-	instance string // what no other engine has, even of that name
+	instance string // unique, even among engines of the same name
 	same     sameness
 
-	st      *state // nil: to be loaded
-	raise   bool   // the next load takes the ownership, under a new epoch
-	epoch   uint64 // the newest of which this session has known; a higher one that is not its own fences it off
-	loaded  bool
-	blocked []blockedAgent
-	calls   callsView
+	st    *state // nil: to be loaded
+	raise bool   // the next commit takes the plan over, under a new epoch
+	// the newest own epoch; a higher one in the Store fences this session off
+	epoch   uint64
+	loaded  bool           // the plan was loaded before
+	blocked []blockedAgent // while st is nil: its blocked agents, for the next load
+	calls   callsView      // what the shell knows of its surroundings; set before each turn
 
-	blockedElsewhere []blockedAgent                                        // agents for which a call of another plan or engine is out
-	syncAbandoned    func(context.Context, string) error                   // makes the Store keep the agents whose calls are out; nil: there are none
-	readBlocked      func(context.Context, string) ([]blockedAgent, error) // reads elsewhere; nil: there are none
+	// Agents with a call of another plan or engine.
+	blockedElsewhere []blockedAgent
+	// Makes the Store keep the agents with abandoned calls; nil: no call is ever abandoned.
+	syncAbandoned func(context.Context, string) error
+	// Reads blockedElsewhere; nil: there are none.
+	readBlocked func(context.Context, string) ([]blockedAgent, error)
 
-	untouched []unconfirmed // of a rollback: tasks that turned out not to be needed
+	// of a rollback: unconfirmed tasks that proved unchanged; set before each turn
+	untouched []unconfirmed
 
-	background func(func(context.Context)) // runs something beside the owner; nil where nothing may
-	prefetch   *prefetch                   // a page that was read like that, or is; nil for none
+	// Runs a function beside the owner; nil: nothing may run there. Set before each turn.
+	background func(func(context.Context))
+	prefetch   *prefetch // a page that is read in advance; nil: none
 
-	// out adds the calls of this plan that the shell answers for: each will come back as an outcome, or makes lost true, which
-	// says that a call came to nothing since the last time. Nil: the shell makes no calls. Nothing else knows which calls are out.
+	// callsInFlight adds the calls of this plan that the shell answers for. Each will come back as
+	// an outcome, or it is lost. lost reports that a call was lost since the last time. Nil: the
+	// shell makes no calls. Only the shell knows which calls are out.
 	callsInFlight func(calls map[callKey]bool) (lost bool)
-	refusal       cleaned // why the Store refused the last commit for good; empty when it did not
+	refusal       cleaned // why the Store refused the last commit for good; empty: it did not
 
-	revision      uint64 // the newest this session has seen
-	unacked       input  // not acknowledged by a commit yet
-	committed     bool   // something was committed since the shell last looked
-	starts        []job
-	reportedCalls []callKey
-	asks          []ask
-	released      []string   // agents whose claims are to be released
-	agents        []AgentRow // reused
-	batches       []BatchRow
+	revision      uint64     // the newest seen
+	unacked       input      // not yet acknowledged by a commit
+	committed     bool       // something was committed since the shell last looked
+	starts        []job      // calls to make, committed
+	reportedCalls []callKey  // calls that are over, because their outcomes were reported
+	asks          []ask      // questions to ask
+	released      []string   // agents whose claims end
+	agents        []AgentRow // buffer of commit
+	batches       []BatchRow // buffer of commit
 }
 
-// newSession begins a session of a plan that may be taken over as it is: at that epoch, and at none that came after it.
+// newSession begins a session that may take over the plan at this epoch, and at no later one.
 func newSession(store Store, plan, owner string, epoch uint64) *session {
 	return &session{store: limited{store: store}, plan: plan, owner: owner, epoch: epoch, raise: true}
 }
 
-// turn takes in what has happened and goes as far as it can: what is to be called and asked then waits in starts and
-// asks, all of it committed. It returns when to come back without an input (zero: only an input can help), and whether to come back at
-// once. After an error nothing is lost: what was given is held, and the next turn begins by loading.
+// turn folds the input and goes as far as it can. Calls and questions are then in starts and asks,
+// all committed. It returns when to come back without input (zero: only input helps), and whether
+// to come back at once. After an error nothing is lost: the session keeps the input, and the next
+// turn loads the plan again.
 func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.Time, again bool, err error) {
 	x.addInput(in)
 	for range maxRefusals {
@@ -89,10 +99,10 @@ func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.
 	return time.Time{}, true, nil
 }
 
-// maxRefusals is how many commits in a row may be refused before the shell gets to look around.
+// maxRefusals is how many commits in a row may conflict before the shell gets to look around.
 const maxRefusals = 4
 
-// hold takes in what has happened. It is kept until a commit has acknowledged it.
+// addInput adds what happened. The session keeps it until a commit acknowledges it.
 func (x *session) addInput(in input) {
 	x.unacked.add(in)
 	if x.st != nil {
@@ -100,7 +110,7 @@ func (x *session) addInput(in input) {
 	}
 }
 
-// step runs the core until it waits, giving it the rows that it needs.
+// step runs the core until it waits, and loads the rows that it needs.
 func (x *session) step(ctx context.Context, now time.Time) (time.Time, error) {
 	x.st.calls = x.calls
 	x.st.untouched = x.untouched
@@ -118,6 +128,7 @@ func (x *session) step(ctx context.Context, now time.Time) (time.Time, error) {
 	}
 }
 
+// fetch loads the rows that the core needs.
 func (x *session) fetch(ctx context.Context, n need) error {
 	st := x.st
 	switch n.kind {
@@ -168,15 +179,15 @@ func (x *session) fetch(ctx context.Context, n need) error {
 	return nil
 }
 
-// commit writes what the step has changed, and only then hands out what it implies.
+// commit writes what the step has changed. Only then it hands out the calls that the change
+// implies.
 func (x *session) commit(ctx context.Context, now time.Time) (again bool, err error) {
 	st := x.st
 	if st.change.log.events == 0 {
 		if len(st.change.agents)+len(st.change.batches) > 0 {
 			return false, fmt.Errorf("ota: plan %s: a change without an event", x.plan)
 		}
-		x.markCommitted()
-		return x.dispatch(), nil
+		return x.finishStep(), nil
 	}
 	st.p.At = now
 	c := Commit{
@@ -186,7 +197,7 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 	}
 	n := len(st.change.agents)
 	x.agents, x.batches = slices.Grow(x.agents[:0], n)[:n], x.batches[:0]
-	for i, o := range st.change.agents { // in place: the rest of these rows is never filled in, and half as much is copied
+	for i, o := range st.change.agents { // in place: copies half as much as whole rows
 		x.invalidate(o)
 		r, row := st.rows.at(o), &x.agents[i]
 		row.Ordinal, row.Batch, row.State = o, r.Batch, r.State
@@ -208,13 +219,22 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 		x.raise, x.epoch = false, st.epoch
 	}
 	x.committed, x.revision = true, rev
-	x.markCommitted()
-	return x.dispatch(), nil
+	return x.finishStep(), nil
 }
 
-// idle reports whether the plan, when no call is out, has come to rest: it has ended, or nothing happens to it any more
-// until somebody says something. wake is what turn returned; awaited says that something else is to be waited for, such
-// as the other plan of a rollback.
+// finishStep runs after a commit, or after a step that changed nothing. It reports whether the core
+// has more to do at once. The order matters: dispatch reads rows that releaseRows may free, and
+// both read the change that nextChange clears.
+func (x *session) finishStep() (again bool) {
+	x.markCommitted()
+	x.dispatch()
+	x.st.releaseRows()
+	return x.st.nextChange()
+}
+
+// idle reports whether the plan rests, provided that no call is out: it has ended, or only a verb
+// or report can move it. wake is the result of turn. awaited says that something else is expected,
+// such as the other plan of a rollback.
 func (x *session) idle(wake time.Time, awaited bool) bool {
 	if x.st == nil {
 		return false
@@ -230,7 +250,7 @@ func (x *session) idle(wake time.Time, awaited bool) bool {
 	return false
 }
 
-// row is the plan as it is stored, when nothing is waiting to be committed.
+// row is the plan as it is stored. It is valid while no change waits for a commit.
 func (x *session) row() PlanRow {
 	st := x.st
 	return PlanRow{
@@ -239,7 +259,7 @@ func (x *session) row() PlanRow {
 	}
 }
 
-// said takes in a verb that was committed.
+// adopt takes over a verb that was committed.
 func (x *session) adopt(row *PlanRow) {
 	st := x.st
 	x.revision = max(x.revision, row.Revision)
@@ -252,7 +272,7 @@ func (x *session) adopt(row *PlanRow) {
 	}
 }
 
-// refresh reads the plan again, because somebody else may have said something to it.
+// refresh reads the plan again and adopts verbs that were committed elsewhere.
 func (x *session) refresh(ctx context.Context) error {
 	st := x.st
 	if st == nil {
@@ -263,14 +283,15 @@ func (x *session) refresh(ctx context.Context) error {
 		return err
 	}
 	if row.Epoch != st.epoch {
-		x.drop() // fenced off: the next load says so
+		x.drop() // fenced off: the next load returns ErrFenced
 		return nil
 	}
 	x.adopt(&row)
 	return nil
 }
 
-// acknowledged forgets what the Store now knows. What the step has not folded is still held: orders come first, some at a time.
+// markCommitted forgets the input that a commit has recorded. Input that the step has not folded
+// stays: orders come first, a chunk at a time.
 func (x *session) markCommitted() {
 	x.unacked = input{outcomes: x.unacked.outcomes[:0]}
 	x.unacked.add(x.st.in)

@@ -596,7 +596,7 @@ func (w *world) precheck(a Attempt) Precheck {
 	if a.IsRollback && p.State != PrecheckUnreachable {
 		p = Precheck{}
 	}
-	p, _ = precheckSaid(nil, a, p, nil)
+	p, _ = readPrecheck(nil, a, p, nil)
 	return p
 }
 

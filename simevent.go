@@ -76,7 +76,7 @@ func (s *simulator) askPrecheck(p *simPlan, a ask) {
 		c.Latency, c.Err = askLimit, context.DeadlineExceeded
 	}
 	at := s.clock.now.Add(max(c.Latency, 0))
-	said, after := precheckSaid(s.engine.opt.SameVersion, a.attempt, c.Precheck, c.Err)
+	said, after := readPrecheck(s.engine.opt.SameVersion, a.attempt, c.Precheck, c.Err)
 	answer := said.answer(a, after, at)
 	s.send(&simEvent{at: at, plan: p, check: &answer})
 }

@@ -356,7 +356,8 @@ type checks struct {
 }
 
 type check struct {
-	at      int64 // when it was answered; 0: it is being asked
+	at      int64 // when it was answered; 0: the question is out
+	expired bool  // the answer does not count any more
 	version cleaned
 }
 

@@ -1,12 +1,22 @@
 package ota
 
 import (
-	"context"
 	"errors"
 	"time"
 )
 
-// drained reports whether a driver that shuts down is done: everything in flight has been committed, or given up.
+// idle reports whether the plan needs no driver any more.
+func (d *driver) idle(wake time.Time) bool {
+	return d.pool.inFlight() == 0 && d.storeErrors == 0 && d.session.idle(wake, d.advancing)
+}
+
+// allCommitted reports whether all outcomes that came in are committed.
+func (d *driver) allCommitted() bool {
+	return d.session.st != nil && len(d.session.unacked.outcomes) == 0
+}
+
+// drained reports whether a driver that shuts down is done: every call has returned and is
+// committed, or was abandoned.
 func (d *driver) drained(now, deadline time.Time) bool {
 	if d.pool.inFlight() == 0 && d.allCommitted() {
 		return true
@@ -17,25 +27,25 @@ func (d *driver) drained(now, deadline time.Time) bool {
 	return !d.endedAt.IsZero() && !now.Before(deadline) && d.pool.inFlight() == 0
 }
 
-// stop ends what belongs to the driver.
+// stop ends everything that belongs to the driver.
 func (d *driver) stop(err error) error {
 	d.mu.Lock()
 	d.closed = true
 	m := d.mail
 	d.mail = mail{}
 	d.mu.Unlock()
-	for _, s := range m.commands {
-		s.reply <- answer{err: errStopped}
+	for _, c := range m.commands {
+		c.reply <- answer{err: errStopped}
 	}
 	for _, report := range append(d.onCommitted, m.onCommitted...) {
 		report(errStopped)
 	}
-	if err != nil { // fenced off: the new owner calls again what is in flight
+	if err != nil { // fenced off: the new owner repeats the calls in flight
 		d.waitOut(d.host.opt.AbandonAfter)
 	}
 	d.release(d.host.now(), true)
-	left := d.pool.close()
-	if left > 0 { // those that were given up, too, of which nothing is committed
+	abandoned := d.pool.close()
+	if abandoned > 0 { // also those that no commit records
 		d.host.abandoned.syncLater(d.id)
 	}
 	d.endBase(errShutdown)
@@ -47,24 +57,46 @@ func (d *driver) stop(err error) error {
 		st.rows.retire()
 	}
 	close(d.done)
-	if err == nil && left > 0 {
-		return &AbandonedError{Calls: left}
+	if err == nil && abandoned > 0 {
+		return &AbandonedError{Calls: abandoned}
 	}
 	return err
 }
 
-// errStopped tells a sender of mail that the driver stopped first.
+// errStopped is the answer to mail that reached a driver that has stopped.
 var errStopped = errors.New("ota: the driver has stopped")
 
-// waitOut gives calls whose contexts have ended some time to return.
+// waitOut gives calls whose contexts have ended this long to return, and abandons the rest.
 func (d *driver) waitOut(most time.Duration) {
-	d.nextAbandonCheck = d.host.now().Add(most)
+	until := d.host.now().Add(most)
 	for d.pool.inFlight() > 0 {
 		d.pool.fetch(nil)
-		if d.refreshed = d.host.now(); d.refreshed.Before(d.nextAbandonCheck) {
-			d.wait(context.Background(), true, d.nextAbandonCheck)
-			continue
+		if now := d.host.now(); now.Before(until) {
+			d.sleepUntil(soonest(until, now.Add(d.host.opt.Poll)), nil)
+		} else {
+			d.pool.abandon(now, d.endedAt, 0, ReasonNone)
 		}
-		d.pool.abandon(d.host.now(), d.endedAt, 0, ReasonNone)
+	}
+}
+
+// interrupting reports whether the plan wants calls in flight to end.
+func interrupting(c *Control) bool {
+	return c.Cancel != nil && c.Cancel.Interrupt ||
+		c.Rollback != nil && c.Rollback.Started != nil && c.Rollback.Started.Interrupt
+}
+
+// end ends the contexts of all calls, once.
+func (d *driver) end(now time.Time, cause error, reason Reason) {
+	if d.callsContext.Err() == nil {
+		d.endedAt, d.endReason = now, reason
+		d.endCalls(cause)
+		d.nextAbandonCheck = now
+	}
+}
+
+// abandon abandons calls that did not return in time, when a check is due.
+func (d *driver) abandon(now time.Time) {
+	if !d.nextAbandonCheck.IsZero() && !now.Before(d.nextAbandonCheck) {
+		d.nextAbandonCheck = d.pool.abandon(now, d.endedAt, d.host.opt.AbandonAfter, d.endReason)
 	}
 }

@@ -5,27 +5,31 @@ import (
 	"time"
 )
 
-// storeLimit bounds what an engine asks of its Store by itself: one call of a plan's owner, one look at all plans. An answer that takes
-// longer counts as an error, so a call that never returns stops nothing but itself. A Store has to return once its context has ended.
+// storeLimit is the time limit of the engine's own calls of its Store: one call of a plan's owner,
+// or one scan of all plans. A slower answer counts as an error, so a call that never returns blocks
+// nothing else. A Store must return once its context has ended.
 const storeLimit = time.Minute
 
-// tendLimit bounds a look after the other plan of a rollback, which may make that plan.
+// advanceLimit is the time limit of one step between the two plans of a rollback. The step may
+// create the rollback plan.
 const advanceLimit = 10 * time.Minute
 
-// limited is the Store of one session. Each call has a time limit.
+// limited is the Store of one session, with a time limit for each call. Only the owner's goroutine
+// uses ctx and timer.
 type limited struct {
 	store Store
 
-	// The context of the owner's calls, whose own never ends. It is used again until it has ended: one for each call would be an
-	// eighth of what a plan of a thousand agents allocates.
+	// The context of the owner's calls, since the owner's own context never ends. It is reused
+	// until it ends: one context for each call would be an eighth of the allocations of a plan of a
+	// thousand agents.
 	ctx   context.Context
 	timer *time.Timer
 }
 
-// storeCall is a call of a Store that is out.
+// storeCall is a call of a Store that is in progress.
 type storeCall struct {
 	l      *limited
-	cancel func() // of its own context; nil: it has that of l
+	cancel func() // of its own context; nil: it uses the context of l
 }
 
 // begin returns the context of a call.
@@ -44,7 +48,7 @@ func (l *limited) begin(ctx context.Context) (context.Context, storeCall) {
 	return l.ctx, storeCall{l, nil}
 }
 
-// end is called once the call has returned.
+// end must be called when the call has returned.
 func (c storeCall) end() {
 	if c.cancel != nil {
 		c.cancel()

@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// A verdict answers whether something has gone wrong. It is asked after everything that happened has been folded and
-// before anything is decided; what it finds is recorded as a Breach in the same commit as what caused it.
+// A verdict answers whether something has gone wrong. It runs after all input was folded, and
+// before anything is decided. It records a Breach in the same commit as the cause.
 
-// judge asks the verdicts of every batch whose failures changed, and of all that are at hand when the limits were edited.
+// judge evaluates the verdicts of every batch whose failures changed. After an edit of the policy,
+// these are all batches in memory.
 func (s *state) judge(now time.Time) {
 	if s.c.OrderCount > s.p.LastOrder || !canBreach(s.status()) {
 		return
@@ -25,12 +26,13 @@ func (s *state) judge(now time.Time) {
 	s.toJudge = s.toJudge[:0]
 }
 
-// judged reports whether a plan in status st can still be breached: one that ends or is undone cannot.
+// canBreach reports whether a plan with status st can be breached. A plan that ends or rolls back
+// cannot.
 func canBreach(st Status) bool {
 	return st == StatusRunning || st == StatusPausing || st == StatusPaused
 }
 
-// thresholdVerdict strikes when more agents failed than tolerated, of the batch or of the plan.
+// thresholdVerdict finds more failures than tolerated, in the batch or in the plan.
 func (s *state) thresholdVerdict(b *batch, now time.Time) {
 	br := Breach{Reason: ReasonThreshold, At: now, Action: s.c.Policy.OnBreach, Batch: b.Index}
 	accepted := b.Accepted
@@ -45,7 +47,8 @@ func (s *state) thresholdVerdict(b *batch, now time.Time) {
 	}
 	if old := s.openBreach(br); old != nil {
 		if old.Failed != br.Failed {
-			s.pruneBreaches() // a copy: what was committed before keeps its own
+			// This copies the breaches: the last commit still refers to the old slice.
+			s.pruneBreaches()
 			s.openBreach(br).Failed = br.Failed
 			s.event(Event{Kind: EventBreach, Batch: br.Batch, Number: br.Failed, Reason: br.Reason, Text: br.String()})
 		}
@@ -63,24 +66,26 @@ func (s *state) thresholdVerdict(b *batch, now time.Time) {
 	s.recordBreach(br)
 }
 
-// consecutiveVerdict strikes when more agents failed in a row than the policy allows; the count begins anew then.
+// consecutiveVerdict finds more consecutive failures than the policy allows. The count then starts
+// again.
 func (s *state) consecutiveVerdict(now time.Time) {
 	most := s.c.Policy.MaxConsecutive
 	if most == 0 || s.p.ConsecutiveFailures <= most {
 		return
 	}
-	text := fmt.Sprintf("%d in a row, %d may", s.p.ConsecutiveFailures, most)
+	text := fmt.Sprintf("%d in a row, %d are allowed", s.p.ConsecutiveFailures, most)
 	s.p.ConsecutiveFailures = 0
 	s.recordOrContinue(Breach{Reason: ReasonConsecutive, Batch: -1, At: now, Action: s.c.Policy.OnBreach, Text: text})
 }
 
-// timeVerdicts strike when the plan, or its current batch, has taken longer than it may. A paused plan's time stands still.
+// timeVerdicts find exceeded timeouts of the plan and of its current batch. The clock of a paused
+// plan stands still.
 func (s *state) timeVerdicts(now time.Time) {
 	if s.c.Policy.PlanTimeout == 0 && s.c.Policy.BatchTimeout == 0 || s.status() != StatusRunning {
 		return
 	}
 	if at := planDeadline(&s.c); at.IsZero() || now.Before(at) {
-		s.p.TimeoutReported = false // it has none, or was given more time
+		s.p.TimeoutReported = false // it has no timeout, or got more time
 	} else if !s.p.TimeoutReported {
 		s.p.TimeoutReported = true
 		s.recordOrContinue(Breach{Reason: ReasonPlanTimeout, Batch: -1, At: now, Action: s.c.Policy.OnBreach, Text: s.c.Policy.PlanTimeout.String()})
@@ -98,7 +103,8 @@ func (s *state) timeVerdicts(now time.Time) {
 	}
 }
 
-// planDeadline is when the plan's limit passes, zero when it has none or it was lifted.
+// planDeadline is when the plan's timeout expires. It is zero without a timeout, or when the
+// timeout was accepted.
 func planDeadline(c *Control) time.Time {
 	if c.Policy.PlanTimeout == 0 || c.PlanTimeoutAccepted || c.Started == nil {
 		return time.Time{}
@@ -106,7 +112,8 @@ func planDeadline(c *Control) time.Time {
 	return c.Started.At.Add(c.Policy.PlanTimeout + c.PausedFor)
 }
 
-// batchDeadline is when a batch's limit passes, zero when it has none, it was lifted, or the batch is not open.
+// batchDeadline is when the batch's timeout expires. It is zero without a timeout, when the timeout
+// was accepted, or when the batch is not open.
 func batchDeadline(c *Control, b *BatchRow) time.Time {
 	if c.Policy.BatchTimeout == 0 || c.BatchTimeoutAccepted > b.Index || b.Status != BatchRunning && b.Status != BatchSoaking {
 		return time.Time{}
@@ -114,7 +121,8 @@ func batchDeadline(c *Control, b *BatchRow) time.Time {
 	return b.StartedAt.Add(c.Policy.BatchTimeout + c.PausedFor - b.PausedFor)
 }
 
-// strikeOrTell strikes, or only tells when the policy is to go on.
+// recordOrContinue records a breach. If the policy's action is to continue, it records only the
+// event.
 func (s *state) recordOrContinue(br Breach) {
 	if br.Action == ActionContinue {
 		s.event(Event{Kind: EventBreach, Batch: br.Batch, Reason: br.Reason, Text: br.String()})
@@ -123,7 +131,8 @@ func (s *state) recordOrContinue(br Breach) {
 	s.recordBreach(br)
 }
 
-// gateVerdict strikes when the gate said no, or gave no answer too often; only a clear no takes the policy's action.
+// gateVerdict finds a failed gate, or too many missing answers. Only a failed gate triggers
+// OnBreach; missing answers pause.
 func (s *state) gateVerdict(b *batch, now time.Time) {
 	g := s.c.Policy.Gate
 	br := Breach{Batch: b.Index, At: now, Action: ActionPause}
@@ -131,20 +140,21 @@ func (s *state) gateVerdict(b *batch, now time.Time) {
 	case b.Gate == GateFail:
 		br.Reason, br.Action = ReasonGateFailed, s.c.Policy.OnBreach
 	case b.Inconclusive > g.MaxInconclusive:
-		br.Reason, br.Text = ReasonGateUndecided, fmt.Sprintf("%d inconclusive answers, %d may be", b.Inconclusive, g.MaxInconclusive)
+		br.Reason, br.Text = ReasonGateUndecided, fmt.Sprintf("%d inconclusive answers, %d are allowed", b.Inconclusive, g.MaxInconclusive)
 	case b.GateErrors > g.MaxErrors:
-		br.Reason, br.Text = ReasonGateUndecided, fmt.Sprintf("%d errors, %d may be", b.GateErrors, g.MaxErrors)
+		br.Reason, br.Text = ReasonGateUndecided, fmt.Sprintf("%d errors, %d are allowed", b.GateErrors, g.MaxErrors)
 	default:
 		return
 	}
-	b.Gate, b.GateAt, b.Inconclusive, b.GateErrors = GateNone, time.Time{}, 0, 0 // whoever resumes asks anew
+	// after Resume the gate is asked again
+	b.Gate, b.GateAt, b.Inconclusive, b.GateErrors = GateNone, time.Time{}, 0, 0
 	if br.Action == ActionContinue {
 		b.Gate = GatePass
 	}
 	s.recordOrContinue(br)
 }
 
-// tooManyAbandoned strikes when more calls were left behind than the policy allows.
+// abandonedVerdict finds more abandoned calls than the policy allows.
 func (s *state) abandonedVerdict(at int64) {
 	most, n := s.c.Policy.MaxAbandoned, len(s.queue.blocked)
 	if n <= most || !canBreach(s.status()) {
@@ -157,7 +167,7 @@ func (s *state) abandonedVerdict(at int64) {
 	}
 }
 
-// fault strikes when something is not as it must be, in a way that going on cannot mend.
+// fault pauses the plan because stored counters contradict each other, which going on cannot mend.
 func (s *state) fault(at int64, text string) {
 	br := Breach{Reason: ReasonFault, Batch: -1, At: stamp(at), Action: ActionPause, Text: text}
 	if s.openBreach(br) == nil {
@@ -165,8 +175,9 @@ func (s *state) fault(at int64, text string) {
 	}
 }
 
-// foldRefusal takes in that the Store has refused a commit for good. What that was to tell is lost, as in a crash, and
-// what it was to begin would be refused again: so the plan is paused, and a person is told why.
+// foldRefusal folds that the Store refused a commit for good. The input of that commit is lost, as
+// in a crash, and a repeat would be refused too. So the plan pauses, and the breach has the Store's
+// words.
 func (s *state) foldRefusal(now time.Time) {
 	why, inbox := s.in.refusal, s.in.inbox
 	s.in.refusal, s.in.inbox = "", 0
@@ -182,7 +193,7 @@ func (s *state) foldRefusal(now time.Time) {
 	s.event(Event{Kind: EventBreach, Batch: -1, Reason: br.Reason, Text: br.String()})
 }
 
-// standsFor returns the standing breach of the same kind and place, or nil.
+// openBreach returns the unanswered breach with the same reason and batch, or nil.
 func (s *state) openBreach(br Breach) *Breach {
 	for i := range s.p.Breaches {
 		if b := &s.p.Breaches[i]; b.Number > s.c.AnsweredBreach && b.Reason == br.Reason && b.Batch == br.Batch {
@@ -192,7 +203,8 @@ func (s *state) openBreach(br Breach) *Breach {
 	return nil
 }
 
-// strike records a breach. A rollback of a rollback, or of nothing, is a pause.
+// recordBreach records a breach. Rollback becomes a pause if the plan is a rollback itself, or has
+// changed no agent.
 func (s *state) recordBreach(br Breach) {
 	if br.Action == ActionRollback && (s.spec.Source != "" || s.p.Changed+s.p.Counts.Running == 0) {
 		br.Action = ActionPause
@@ -209,7 +221,7 @@ func tooManyText(n, most int) string {
 	return fmt.Sprintf("%d calls have not returned, %d are allowed", n, most)
 }
 
-// pruneBreaches forgets breaches that were answered.
+// pruneBreaches drops breaches that were answered.
 func (s *state) pruneBreaches() {
 	s.p.Breaches = slices.DeleteFunc(slices.Clone(s.p.Breaches), func(b Breach) bool { return b.Number <= s.c.AnsweredBreach })
 }

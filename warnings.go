@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// policyWarnings say what is legal about a policy but deserves a look. bare is how many agents lack the budgeted label.
+// policyWarnings returns warnings about legal but surprising settings. bare is how many agents lack
+// the budget's label.
 func policyWarnings(p Policy, batches []BatchRow, agents, bare int) []string {
 	w := append(toleranceWarning(p, batches, agents), timeWarnings(p)...)
 	if bare > 0 {
@@ -77,7 +78,7 @@ func toleranceWarning(p Policy, batches []BatchRow, agents int) []string {
 	return nil
 }
 
-// slowRollback warns where a rollback plan takes longer than its work, since its policy is as careful as its source's.
+// slowRollback warns about settings that a rollback plan shares with its source and that delay it.
 func slowRollback(p, source *Policy) []string {
 	var kept []string
 	if len(p.Windows) > 0 && reflect.DeepEqual(p.Windows, source.Windows) {
@@ -98,5 +99,5 @@ func slowRollback(p, source *Policy) []string {
 	return []string{"the rollback takes longer than its work: it has its source's " + strings.Join(kept, ", ") + "; RollbackSpec.Policy changes that"}
 }
 
-// gatedRollback is the same for the gate, which no policy switches off.
+// gatedRollback is the same warning for the gate, which no policy switches off.
 const gatedRollback = "the rollback takes longer than its work: the gate is asked after each batch; a Gater may pass a plan that has a Source at once"
