@@ -119,7 +119,8 @@ func (s *state) finishBatch(b *batch, now time.Time) {
 
 func (s *state) closeBatch(b *batch, now time.Time) {
 	b.Status, b.ClosedAt = BatchCompleted, now
-	s.probing.active = false // a round that is not over asks about this batch, and nobody waits for it any more
+	// An unfinished round of probes asks about this batch. Its answers are not needed any more.
+	s.probing.active = false
 	if p := s.c.Policy; p.Halve {
 		s.p.Halved = halved(s.p.Halved, p.Concurrency, b.Counts.Bad())
 	}
