@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
 	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqltest"
 	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
+	"github.com/seed-19b57ce3/ota/sqlstore/postgres"
 )
 
 // Serialization failures are retried inside: what comes out is an answer.
@@ -54,13 +56,27 @@ func TestLostAcknowledgement(t *testing.T) {
 	direct := p.open(t)
 	sqltest.Create(t, direct, "p", 64)
 	proxy := newProxy(t, p.dsn)
-	through := place{dsn: proxy.dsn, opts: p.opts}.open(t)
+	config, err := pgxpool.ParseConfig(proxy.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// On a slow machine the pool would ask a connection whether it is alive, and that answer would be lost instead.
+	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	through, err := postgres.New(t.Context(), pool, postgres.Options{Schema: p.opts.Schema})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := through.Commit(t.Context(), sqltest.OwnerCommit(t, through, "p", 0, 64)); err != nil {
 		t.Fatal(err) // the first of its shape is prepared; from now on one round trip is all there is
 	}
 	c := sqltest.OwnerCommit(t, through, "p", 0, 64)
 	proxy.swallow()
-	_, err := through.Commit(t.Context(), c)
+	_, err = through.Commit(t.Context(), c)
 	if err == nil || sqlcore.Definite(err) {
 		t.Fatalf("the acknowledgement was lost, and the answer is %v", err)
 	}

@@ -9,16 +9,18 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/sqlite"
 )
 
-// Open opens a database by its name:
+// Open opens the database of a DSN:
 //
-//	fleet.db, sqlite:fleet.db      the SQLite file of that name, made when it is missing
-//	sqlite:fleet.db?mode=ro        with parameters of SQLite's URIs or of modernc.org/sqlite
-//	postgres://…, postgresql://…   PostgreSQL, with the parameters of pgxpool.ParseConfig
+//	postgres://…, postgresql://…   PostgreSQL, as [postgres.Open] does
+//	fleet.db, sqlite:…, file:…     the SQLite file of that name, as [sqlite.Open] does
 //
-// It brings the tables up to date, as opts.Migrate says, and deletes what is left of creations and deletions that died
-// more than an hour ago. Close the Store when it is no longer needed.
+// Upper and lower case of the scheme are the same. Every other scheme is refused, and so is each DSN
+// that [sqlite.Open] refuses.
+//
+// Open brings the tables up to date, as opts.Migrate says. It deletes the rest of creations and
+// deletions that died more than an hour ago. Close the Store when it is no longer needed.
 func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
-	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
+	if isPostgres(dsn) {
 		return postgres.Open(ctx, dsn, postgres.Options{
 			TablePrefix: opts.TablePrefix, Schema: opts.Schema, Migrate: opts.Migrate,
 		})
@@ -29,4 +31,9 @@ func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 	return sqlite.Open(ctx, dsn, sqlite.Options{
 		TablePrefix: opts.TablePrefix, Migrate: opts.Migrate, BusyTimeout: opts.BusyTimeout,
 	})
+}
+
+func isPostgres(dsn string) bool {
+	scheme, _, is := strings.Cut(dsn, ":")
+	return is && (strings.EqualFold(scheme, "postgres") || strings.EqualFold(scheme, "postgresql"))
 }

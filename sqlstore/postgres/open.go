@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -21,7 +22,8 @@ import (
 //go:embed migrations
 var Migrations embed.FS
 
-// Open opens the database of a DSN: a postgres:// URL, with the parameters of pgxpool.ParseConfig.
+// Open opens the database of a DSN: a postgres:// or postgresql:// URL, or PostgreSQL's keywords, such
+// as "host=db dbname=fleet", with the parameters of pgxpool.ParseConfig. Errors show no password.
 //
 // It brings the tables up to date, as opts.Migrate says. It deletes the rest of creations and
 // deletions that died more than an hour ago. Close the Store when it is no longer needed.
@@ -30,9 +32,12 @@ func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
 	}
+	if scheme, rest, is := strings.Cut(dsn, "://"); is { // the driver knows small letters only
+		dsn = strings.ToLower(scheme) + "://" + rest
+	}
 	pool, err := pgxpool.New(ctx, dsn)
 	if err != nil {
-		return nil, fmt.Errorf("sqlstore: open: %w", err)
+		return nil, fmt.Errorf("sqlstore: open PostgreSQL: %w", err)
 	}
 	return sqlcore.Start(ctx, newDatabase(pool, true, opts), describe(pool), opts.Migrate)
 }

@@ -6,9 +6,8 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"net/url"
 	"runtime"
-	"strings"
+	"strconv"
 
 	_ "modernc.org/sqlite" // the driver that Open uses
 
@@ -25,40 +24,50 @@ var Migrations embed.FS
 
 // Open opens the SQLite file of a DSN:
 //
-//	fleet.db, sqlite:fleet.db      the file of that name, made when it is missing
-//	sqlite:fleet.db?mode=ro        with parameters of SQLite's URIs or of modernc.org/sqlite
+//	fleet.db, /var/lib/fleet.db      the file of that name
+//	sqlite:fleet.db?mode=ro          the same, with parameters; the name is taken as it stands
+//	file:fleet.db, file:///var/x.db  a file: URI; %20 in its name is a blank
 //
-// It brings the tables up to date, as opts.Migrate says. It deletes the rest of creations and
+// Open makes a missing file, readable and writable for its owner only. The parameters are mode=ro, rw
+// or rwc, cache=private, and _pragma=name(value) for pragmas that lose no commit, such as
+// cache_size, mmap_size, foreign_keys and max_page_count. Open refuses each other parameter, scheme
+// and name by name, among them nolock, cache=shared, mode=memory and :memory:.
+//
+// Open brings the tables up to date, as opts.Migrate says. It deletes the rest of creations and
 // deletions that died more than an hour ago. Close the Store when it is no longer needed.
 func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
 	if err := opts.check(); err != nil {
 		return nil, err
 	}
-	file, err := fileDSN(dsn)
+	src, err := parseDSN(dsn)
 	if err != nil {
 		return nil, err
 	}
+	if err := src.create(); err != nil {
+		return nil, fmt.Errorf("sqlstore: open %q: %w", src.path, err)
+	}
 	// Writes wait in patiently; the steps of the driver's own wait are too long for it.
-	write, err := sql.Open("sqlite", file+"&_pragma=busy_timeout(1)&_txlock=immediate")
+	write, err := sql.Open("sqlite", src.uri("_pragma=busy_timeout(1)", "_txlock=immediate"))
 	if err != nil {
-		return nil, fmt.Errorf("sqlstore: open: %w", err)
+		return nil, fmt.Errorf("sqlstore: open %q: %w", src.path, err)
 	}
 	write.SetMaxOpenConns(1)
-	read, err := sql.Open("sqlite", file+"&_pragma=busy_timeout(100)&_pragma=query_only(1)")
+	read, err := sql.Open("sqlite", src.uri("_pragma=busy_timeout(100)", "_pragma=query_only(1)"))
 	if err != nil {
 		write.Close()
-		return nil, fmt.Errorf("sqlstore: open: %w", err)
+		return nil, fmt.Errorf("sqlstore: open %q: %w", src.path, err)
 	}
 	readers := max(4, runtime.GOMAXPROCS(0))
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	return sqlcore.Start(ctx, newDatabase(write, read, true, opts), dsn, opts.Migrate)
+	return sqlcore.Start(ctx, newDatabase(write, read, true, opts), strconv.Quote(src.path), opts.Migrate)
 }
 
 // New returns a Store on a pool of the caller's, with any driver of SQLite 3.37 or newer. The caller
 // closes the pool, after the Store. Its connections should have journal_mode=WAL and a busy_timeout.
-// New refuses synchronous below FULL: a power cut would lose commits.
+// New refuses settings that lose commits: a database in memory, synchronous below FULL, and a
+// journal_mode of off or memory.
 func New(ctx context.Context, db *sql.DB, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
 	if db == nil {
@@ -68,24 +77,6 @@ func New(ctx context.Context, db *sql.DB, opts Options) (*Store, error) {
 		return nil, err
 	}
 	return sqlcore.Start(ctx, newDatabase(db, db, false, opts), "the pool", opts.Migrate)
-}
-
-// fileDSN returns the URI of a SQLite file with the settings that this package relies on.
-func fileDSN(dsn string) (string, error) {
-	name, isURI := strings.CutPrefix(dsn, "sqlite:")
-	query := ""
-	if isURI {
-		name, query, _ = strings.Cut(name, "?")
-	}
-	if name == "" || name == ":memory:" {
-		return "", fmt.Errorf("sqlstore: open %q: a file name is needed; for plans in memory there is ota.NewMemStore", dsn)
-	}
-	uri := "file:" + (&url.URL{Path: name}).EscapedPath() + "?"
-	if query != "" {
-		uri += query + "&"
-	}
-	return uri + "_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
-		"&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-16000)", nil
 }
 
 // connect returns a connection of the writing pool. Making the file a write-ahead one can find it busy.
@@ -105,11 +96,23 @@ func (d *database) Ready(ctx context.Context) error {
 	}
 	defer conn.Close()
 	var synchronous int
-	if err := conn.QueryRowContext(ctx, `PRAGMA synchronous`).Scan(&synchronous); err != nil {
-		return err
+	var journal, path string
+	for query, dest := range map[string]any{
+		`PRAGMA synchronous`:  &synchronous,
+		`PRAGMA journal_mode`: &journal,
+		`SELECT file FROM pragma_database_list WHERE name = 'main'`: &path,
+	} {
+		if err := conn.QueryRowContext(ctx, query).Scan(dest); err != nil {
+			return err
+		}
 	}
-	if synchronous < 2 {
+	switch {
+	case path == "":
+		return errors.New("the database is in memory: a restart would lose it; ota.NewMemStore keeps plans in memory")
+	case synchronous < 2:
 		return errors.New("PRAGMA synchronous is below FULL: a power cut would lose commits")
+	case journal == "off" || journal == "memory":
+		return fmt.Errorf("PRAGMA journal_mode is %s: a crash would damage the database; want WAL", journal)
 	}
 	return nil
 }
