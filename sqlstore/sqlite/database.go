@@ -25,6 +25,7 @@ type database struct {
 	gate        chan struct{} // holds one token: whoever has it may write
 	line        line          // the commits that wait for the gate
 	feed        feed.Feed
+	file        file
 
 	mu         sync.Mutex
 	statements map[string]*sql.Stmt // of write; nil until prepared, then never written to
@@ -69,8 +70,19 @@ func (d *database) Query(ctx context.Context, query string, args []any, row func
 	if !sqlcore.Findable(args) {
 		return nil
 	}
+	if err := d.file.gone(); err != nil {
+		return err
+	}
 	rows, err := d.read.QueryContext(ctx, d.Text(query), args...)
-	return each(rows, err, row)
+	if err = each(rows, err, row); err == nil || ctx.Err() != nil {
+		return err
+	}
+	conn, failed := d.read.Conn(ctx)
+	if failed != nil {
+		return err
+	}
+	defer conn.Close()
+	return d.verify(ctx, conn, err)
 }
 
 func each(rows *sql.Rows, err error, row func(sqlcore.ScanFunc) error) error {
@@ -104,15 +116,23 @@ func (d *database) Update(ctx context.Context, f func(tx sqlcore.Querier) error)
 	})
 }
 
-// transact runs f in a transaction that may write; the caller has the gate. The wait for the file ends with ctx; the
-// statements run under inside, which for short transactions has no end: to be able to interrupt a statement costs more than to
-// run it.
+// transact runs f in a transaction that may write; the caller has the gate. The wait for the file
+// ends with ctx. The statements run under inside, which has no end for short transactions: to be able
+// to interrupt a statement costs more than to run it. A commit counts only if the file is still the
+// one that was opened.
 func (d *database) transact(ctx, inside context.Context, f func(tx *sqliteTx) error) error {
+	if err := d.file.gone(); err != nil {
+		return err
+	}
 	conn, err := d.write.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	return d.verify(ctx, conn, d.transaction(ctx, inside, conn, f))
+}
+
+func (d *database) transaction(ctx, inside context.Context, conn *sql.Conn, f func(tx *sqliteTx) error) error {
 	tx, err := d.begin(ctx, inside, conn)
 	if err != nil {
 		return err
@@ -121,7 +141,7 @@ func (d *database) transact(ctx, inside context.Context, f func(tx *sqliteTx) er
 		return errors.Join(err, ignoreDone(tx.Rollback()))
 	}
 	if err := tx.Commit(); err != nil {
-		// SQLite may have left the transaction open: it must not stay on the connection. Whether it does is not known.
+		// SQLite may have left the transaction open: it must not stay on the connection. The result is unknown.
 		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		return &endError{err}
 	}

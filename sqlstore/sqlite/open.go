@@ -35,6 +35,10 @@ var Migrations embed.FS
 //
 // Open brings the tables up to date, as opts.Migrate says. It deletes the rest of creations and
 // deletions that died more than an hour ago. Close the Store when it is no longer needed.
+//
+// If the file is deleted, truncated or replaced while the Store is open, the next write finds that,
+// and every call returns [ErrFileLost] from then on. Renewing a lease is a write, so an engine with a
+// running plan notices within a third of Options.Lease.
 func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
 	if err := opts.check(); err != nil {
@@ -61,13 +65,15 @@ func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 	readers := max(4, runtime.GOMAXPROCS(0))
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	return sqlcore.Start(ctx, newDatabase(write, read, true, opts), strconv.Quote(src.path), opts.Migrate)
+	d := newDatabase(write, read, true, opts)
+	d.file.path = src.path
+	return sqlcore.Start(ctx, d, strconv.Quote(src.path), opts.Migrate)
 }
 
 // New returns a Store on a pool of the caller's, with any driver of SQLite 3.37 or newer. The caller
 // closes the pool, after the Store. Its connections should have journal_mode=WAL and a busy_timeout.
 // New refuses settings that lose commits: a database in memory, synchronous below FULL, and a
-// journal_mode of off or memory.
+// journal_mode of off or memory. A lost file is noticed as Open describes it.
 func New(ctx context.Context, db *sql.DB, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
 	if db == nil {
@@ -88,7 +94,7 @@ func (d *database) connect(ctx context.Context) (conn *sql.Conn, err error) {
 	return conn, err
 }
 
-// Ready waits until the file can be read, and refuses settings that lose commits.
+// Ready waits until the file can be read, remembers it, and refuses settings that lose commits.
 func (d *database) Ready(ctx context.Context) error {
 	conn, err := d.connect(ctx)
 	if err != nil {
@@ -114,5 +120,8 @@ func (d *database) Ready(ctx context.Context) error {
 	case journal == "off" || journal == "memory":
 		return fmt.Errorf("PRAGMA journal_mode is %s: a crash would damage the database; want WAL", journal)
 	}
-	return nil
+	if d.file.path != "" { // not through its links: they may be changed, too
+		path = d.file.path
+	}
+	return d.file.open(path, journal == "wal")
 }
