@@ -6,37 +6,41 @@ import (
 	"time"
 )
 
-// Shape cuts a plan's agents into batches. The zero value cuts them, in the order given, into batches of
-// DefaultBatchSize. Every agent is in exactly one batch.
+// Shape cuts a plan's agents into batches. The zero value cuts them, in the given order, into
+// batches of DefaultBatchSize. Every agent is in exactly one batch.
 type Shape struct {
-	// Size is the number of agents in a batch; the last one takes what is left. 1 or more; 0 means DefaultBatchSize.
-	// Not together with Batches.
+	// Size is the number of agents in a batch; the last batch has the remaining ones. 1 or more; 0
+	// means DefaultBatchSize. Not together with Batches.
 	Size int
-	// Percent makes a batch of this share of all agents, rounded up, at least one; the last one takes what is left. More
-	// than 0, at most 100; 0 means Size. The agents are then held in memory while the plan is made.
+	// Percent is a batch's share of all agents in percent: 25 is a quarter. The number is rounded
+	// up, to at least one; the last batch has the remaining agents. More than 0, at most 100; 0
+	// means Size. The agents are then kept in memory while the plan is made.
 	Percent float64
-	// Canary puts a batch of this many agents before all others. It must change at least one agent, or be promoted past,
-	// before another batch begins. 1 or more; 0 means none.
+	// Canary puts a batch of this many agents before all others. The canary must change at least
+	// one agent, or the next batch must be promoted, before another batch begins. 1 or more; 0
+	// means no canary.
 	Canary int
-	// Growth lets the batches grow, instead of Size and Percent.
+	// Growth makes each batch larger than the one before, instead of Size and Percent.
 	Growth Growth
-	// Batches lists every batch: agents are taken in order, and the sizes must add up to all of them.
+	// Batches lists every batch. Agents are assigned in order, and the sizes must add up to all
+	// agents.
 	Batches []BatchShape
-	// Shuffle, when not 0, is the seed of a shuffle of all agents, so that the same agents are not always the first to
-	// meet a bad release. The same seed and agents give the same order. Not together with Batches. The agents are then
-	// held in memory while the plan is made.
+	// Shuffle, when not 0, is the seed of a shuffle of all agents, so that the same agents are not
+	// always the first to get a bad release. The same seed and agents give the same order. Not
+	// together with Batches. The agents are then kept in memory while the plan is made.
 	Shuffle uint64
 }
 
-// Growth is a series of batch sizes: First, then each Factor times the one before, rounded down but at least one more, up
-// to Max.
+// Growth is a series of batch sizes. The first is First. Each later one is Factor times the one
+// before, rounded down, but at least one more (with Factor 1 it stays the same). No batch is
+// larger than Max.
 type Growth struct {
 	First  int     // 1 or more; 0 means no growth
 	Factor float64 // 1 to 100; 0 means 2
 	Max    int     // 0 means no limit
 }
 
-// size is the size of the k-th batch of the series, from 0.
+// size returns the size of batch k of the series, from 0.
 func (g Growth) size(k int) int {
 	factor, size := g.Factor, g.First
 	if factor == 0 {
@@ -120,17 +124,17 @@ func (s Shape) checkList(m *mistakes) {
 // maxAgents keeps ordinals within an int32.
 const maxAgents = 1 << 30
 
-// Batch is a batch as it stands at one moment.
+// Batch is a snapshot of a batch.
 type Batch struct {
 	Index       int         `json:"index"`
 	Name        string      `json:"name,omitempty"`
-	Size        int         `json:"size"` // how many agents it has
+	Size        int         `json:"size"` // number of its agents
 	Status      BatchStatus `json:"status"`
-	Tolerated   int         `json:"tolerated"` // how many of its agents may fail before the threshold is exceeded
-	Accepted    int         `json:"accepted"`  // how many failures an operator has accepted on top of that
+	Tolerated   int         `json:"tolerated"` // failures before the threshold is exceeded
+	Accepted    int         `json:"accepted"`  // failures that an operator accepted in addition
 	Counts      Counts      `json:"counts"`    // its agents by status
 	Tasks       Counts      `json:"tasks"`     // its tasks by status
 	StartedAt   time.Time   `json:"startedAt,omitzero"`
-	FinishedAt  time.Time   `json:"settledAt,omitzero"` // when its last agent ended, the last time that happened
+	FinishedAt  time.Time   `json:"settledAt,omitzero"` // when its last agent ended, most recently
 	CompletedAt time.Time   `json:"completedAt,omitzero"`
 }

@@ -243,6 +243,11 @@ func TestMessagesOfVerbs(t *testing.T) {
 			require.ErrorIs(s, err, ErrInvalid)
 			require.ErrorContains(s, err, want)
 		}
+		for _, failed := range []int{-1, math.MinInt} {
+			_, err := s.e.Resume(s.ctx, id, Accept(failed), Request{})
+			require.ErrorIs(s, err, ErrInvalid)
+			require.EqualError(s, err, fmt.Sprintf("accept (%d) is negative; allowed: 0 or more: how many agents of the whole plan have failed", failed))
+		}
 		_, err := s.e.Resume(s.ctx, id, Decision{}, Request{})
 		require.EqualError(s, err, "ota: resume is not possible while plan "+id+" is pending; possible now: start, cancel, skip, edit, annotate")
 		require.Len(s, s.log(id), 1)

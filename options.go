@@ -33,15 +33,18 @@ type Options struct {
 	// Clock is the source of time. Nil means the real clock.
 	Clock clock.Clock
 	// Lease is how long this engine counts as alive after its last renewal, if the Store is a
-	// Leaser. The engine renews it three times as often. 100 ms or more; 0 means 5 s.
+	// Leaser. It is renewed three times in that period. 100 ms or more; 0 means 5 s.
 	Lease time.Duration
-	// Poll is how often the engine looks for changes that the Store does not announce. 0 means 1 s.
+	// Poll is how often the engine looks for changes of which the Store sends no notice. 1 ms or
+	// more; 0 means 1 s.
 	Poll time.Duration
-	// DrainTimeout is how long calls may continue after Run's context has ended. Then their
-	// contexts end too. 0 means 20 s; a negative value means no time at all.
+	// DrainTimeout is how long calls may continue after the context of Run or RunPlan has ended.
+	// Then the contexts of the calls end too. 1 ms or more; 0 means 20 s; a negative value ends
+	// them at once. The engine does not wait longer than AbandonAfter for a call whose context has
+	// ended.
 	DrainTimeout time.Duration
-	// AbandonAfter is how long a call may continue after its context has ended. Then the engine
-	// abandons it. 0 means 5 s.
+	// AbandonAfter is how long a call may continue after its context has ended, before it is
+	// abandoned. 1 ms or more; 0 means 5 s.
 	AbandonAfter time.Duration
 }
 
@@ -90,7 +93,8 @@ const (
 	leaseAllowed = "100ms or more; 0 means 5s"
 )
 
-// backoff doubles from least to most, and is shortened at random so that rivals part.
+// backoff returns a time that doubles with each try, from least to most. Up to half of it is cut
+// off at random, so that competing engines do not retry together.
 func backoff(try int, least, most time.Duration) time.Duration {
 	d := min(least<<min(try, 20), most)
 	return d/2 + rand.N(d/2+1)

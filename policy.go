@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What a Policy holds where nothing is given.
+// The defaults of a Policy and a Shape.
 const (
 	DefaultBatchSize          = 10
 	DefaultConcurrency        = 5
@@ -22,77 +22,84 @@ const (
 // NoTimeout switches AttemptTimeout or UnreachableTimeout off.
 const NoTimeout = time.Duration(math.MaxInt64)
 
-// Policy is the part of a plan that may be edited while the plan runs: how fast, how careful, and what to do when it
-// goes wrong. The zero value is the documented default of every field.
+// Policy says how fast a plan goes, how careful it is, and what it does when things go wrong. It
+// may be edited while the plan runs. In the zero value every field has its documented default. A
+// duration is 0 or at least a millisecond.
 type Policy struct {
-	// Concurrency is the most agents that may be open at once: running, or holding their slot between two attempts.
-	// 1 or more; 0 means DefaultConcurrency.
+	// Concurrency is the most agents that may be open at once: running, or keeping their slot
+	// between two attempts. 1 to 1,000,000; 0 means DefaultConcurrency.
 	Concurrency int `json:"concurrency"`
 
-	// FailureThreshold is the largest fraction of failed agents that is tolerated, 0 to 1: a breach is more than it.
-	// 0 strikes at the first failure, 1 never; nil means DefaultFailureThreshold. See Tolerated.
+	// FailureThreshold is the largest tolerated fraction of failed agents, 0 to 1. More than that
+	// is a breach: with 0 the first failure is one, with 1 none is. Nil means
+	// DefaultFailureThreshold. See Tolerated.
 	FailureThreshold *float64 `json:"failureThreshold,omitempty"`
 
-	// Scope is what FailureThreshold is a fraction of: the agents of each batch (the default) or of the plan.
+	// Scope is what FailureThreshold is a fraction of: the agents of each batch (the default) or
+	// of the plan.
 	Scope Scope `json:"scope"`
 
-	// OnBreach is what happens when more fail than tolerated.
+	// OnBreach is what happens when more agents fail than tolerated.
 	OnBreach Action `json:"onBreach"`
 
-	// Halve halves Concurrency after every batch in which an agent failed, down to 1, and doubles it again, up to
-	// Concurrency, after every batch in which none did.
+	// Halve halves Concurrency after every batch in which an agent failed, down to 1. It doubles
+	// it again after every batch without a failure, up to Concurrency.
 	Halve bool `json:"halve,omitempty"`
 
-	// Reserve starts an agent only while failed + open is at most the tolerated number, so that at most one agent more
-	// than tolerated can ever fail during upgrade. So at most tolerated + 1 are open at once, whatever Concurrency says; with nothing
-	// tolerated, agents go one at a time.
+	// Reserve starts an agent only while failed + open is at most the tolerated number. So at most
+	// tolerated + 1 agents are open at once, whatever Concurrency is, and at most tolerated + 1
+	// can fail during upgrade. If no failure is tolerated, agents go one at a time.
 	Reserve bool `json:"reserve,omitempty"`
 
-	// Budget bounds how many agents with one value of a label are open at once.
+	// Budget limits how many agents with one value of a label are open at once.
 	Budget Budget `json:"budget,omitzero"`
 
 	// Hold names the batches that wait for Promote before they begin.
 	Hold Hold `json:"hold,omitzero"`
 
-	// Windows are the maintenance windows: agents are started only while one of them is open, also for a retry and for a
-	// repeat after a crash. Calls that were made go on outside of them, and so does what is observed. None: always open.
-	// At most 64. A rollback plan has those of its source, unless RollbackSpec gives it another policy; Edit lifts them.
+	// Windows are the maintenance windows. An agent starts only while one of them is open; this
+	// includes retries, and repeats after a crash. Calls in flight and observation continue
+	// outside of them. None means always open. At most 64. A rollback plan has those of its
+	// source, unless RollbackSpec gives it another policy; Edit can remove them.
 	Windows []Window `json:"windows,omitempty"`
 
-	// Observe is how long, and how, every batch is watched after its last agent was settled.
+	// Soak is how, and for how long, every batch is observed after its last agent has finished.
 	Soak Soak `json:"observe,omitzero"`
 
-	// Retry says how often, and when, an attempt that failed is tried again.
+	// Retry says how often, and when, a failed attempt is tried again.
 	Retry RetryPolicy `json:"retry,omitzero"`
 
-	// AttemptTimeout bounds one call of the Executor; its context ends then and the attempt has timed out. Positive, or
-	// NoTimeout; 0 means DefaultAttemptTimeout.
+	// AttemptTimeout limits one call of the Executor. When it passes, the context of the call ends
+	// and the attempt has timed out. 1 ms or more, or NoTimeout; 0 means DefaultAttemptTimeout.
 	AttemptTimeout time.Duration `json:"attemptLimit"`
 
-	// UnreachableTimeout is how long an agent may stay unreachable or throttled, counted from the first such answer; the next
-	// such answer after it is its last. Positive, or NoTimeout; 0 means DefaultUnreachableTimeout.
+	// UnreachableTimeout is how long an agent may stay unreachable or throttled, counted from the
+	// first such answer. The next such answer after it is the last one. 1 ms or more, or
+	// NoTimeout; 0 means DefaultUnreachableTimeout.
 	UnreachableTimeout time.Duration `json:"queueLimit"`
 
-	// OnUnreachable is what becomes of an agent that was away until its last answer.
+	// OnUnreachable is what happens to an agent that was away until its last answer.
 	OnUnreachable UnreachableAction `json:"onAway"`
 
-	// BatchTimeout and PlanTimeout bound how long a batch and the plan may take from their start, but for the time the plan was
-	// paused. A limit that has passed is a breach. More than 0; 0 means none.
+	// BatchTimeout and PlanTimeout limit how long a batch and the plan may take from their start.
+	// Time in which the plan is paused does not count. Exceeding a limit is a breach and triggers
+	// OnBreach. 1 ms to ten years; 0 means no limit.
 	BatchTimeout time.Duration `json:"batchLimit,omitempty"`
 	PlanTimeout  time.Duration `json:"planLimit,omitempty"`
 
-	// MaxConsecutive is how many agents may fail in a row, whatever batch they are in; one more is a breach, and the
-	// count begins anew. 1 or more; 0 means that nobody counts.
+	// MaxConsecutive is how many agents may fail in a row, across batches. One more is a breach,
+	// and the count begins again. 1 or more; 0 means no limit.
 	MaxConsecutive int `json:"maxConsecutive,omitempty"`
 
-	// Rate bounds how many attempts are started in a time. The zero value does not.
+	// Rate limits how many attempts start in a period. The zero value sets no limit.
 	Rate Rate `json:"rate,omitzero"`
 
-	// Gate says how a Gater is asked after every batch. It means nothing where the Executor is none.
+	// Gate says how a Gater is asked after every batch. It has no effect if the Executor is no
+	// Gater.
 	Gate Gate `json:"gate,omitzero"`
 
-	// MaxAbandoned is how many calls may be left behind, because they did not return after their limit, before the
-	// plan pauses itself. 0 means the plan's Concurrency.
+	// MaxAbandoned is how many calls may be abandoned, because they did not return after their
+	// timeout, before the plan pauses itself. 0 means the plan's Concurrency.
 	MaxAbandoned int `json:"maxAbandoned,omitempty"`
 }
 
@@ -107,32 +114,32 @@ const (
 
 var scopes = enum[Scope]{"scope", []string{"batch", "plan"}}
 
-// Action is what happens when a verdict strikes. When several strike in one instant the strongest wins: rollback, then
-// pause, then continue.
+// Action is what happens at a breach. When several breaches occur at the same instant, the
+// strongest action wins: rollback, then pause, then continue.
 type Action uint8
 
 // The actions on a breach.
 const (
 	ActionPause    Action = iota // start nothing more and wait for a decision
-	ActionRollback               // start nothing more and take back what was touched; with nothing touched, pause
-	ActionContinue               // record it and go on
+	ActionRollback               // start nothing more and roll back the changed agents; if none, pause
+	ActionContinue               // record the breach and continue
 )
 
 var actions = enum[Action]{"action", []string{"pause", "rollback", "continue"}}
 
-// UnreachableAction is what becomes of an agent that stayed away.
+// UnreachableAction is what happens to an agent that stays away until its last answer.
 type UnreachableAction uint8
 
-// What may become of an agent that stayed away.
+// The actions on an agent that stays away.
 const (
 	UnreachableFails   UnreachableAction = iota // it fails, and counts as failed
-	UnreachableSkipped                          // it is skipped, and does not
+	UnreachableSkipped                          // it is skipped, and does not count as failed
 )
 
 var unreachableActions = enum[UnreachableAction]{"away action", []string{"fail", "skip"}}
 
-// Hold says which batches wait for Promote. The zero value holds none. The first batch is never held: it needs only
-// Start.
+// Hold says which batches wait for Promote. The zero value holds none. The first batch is never
+// held: it needs only Start.
 type Hold struct {
 	All     bool  `json:"every,omitempty"`   // every batch but the first
 	Batches []int `json:"batches,omitempty"` // these, by index from 0; 1 or more
@@ -142,60 +149,68 @@ func (h Hold) holds(batch int) bool {
 	return batch > 0 && (h.All || slices.Contains(h.Batches, batch))
 }
 
-// Observe is the soak after a batch. The zero value observes nothing. The last batch is observed like the others.
+// Soak is how a batch is observed after its upgrade. The zero value observes nothing. The last
+// batch is observed like the others.
 type Soak struct {
-	// Wait is how long a batch is watched at least, counted from the settling of its last agent. 0 or more.
+	// Duration is the least time for which a batch is observed, counted from the end of its last
+	// agent. 0, or 1 ms to ten years.
 	Duration time.Duration `json:"wait,omitempty"`
-	// Stable is how long, after Wait, all agents of the batch must have been healthy without a break. 0 or more.
+	// Stable is how long, after Duration, all agents of the batch must have been healthy without
+	// interruption. 0, or 1 ms to ten years.
 	Stable time.Duration `json:"stable,omitempty"`
-	// Retry is how long an agent may be unhealthy before it fails; a healthy report in between starts it anew. 0 means
-	// that the first unhealthy report counts.
+	// Grace is how long an agent may be unhealthy before it fails; a healthy report in between
+	// restarts it. 1 ms to ten years; 0 means that the first unhealthy report counts.
 	Grace time.Duration `json:"retry,omitempty"`
-	// Probe is the time between two rounds of questions to a Prober. 0 means DefaultSoakInterval.
+	// Interval is the time between two rounds of questions to a Prober. 1 ms to ten years; 0 means
+	// DefaultSoakInterval.
 	Interval time.Duration `json:"probe,omitempty"`
-	// ToEnd goes on watching the agents of batches that have passed, until the plan ends: a report that one of them is
-	// unhealthy counts, at once, whatever Retry says, and each observation of a later batch asks about them too.
+	// ToEnd continues to observe the agents of completed batches until the plan ends. A report
+	// that one of them is unhealthy counts at once, whatever Grace is. The soak of each later
+	// batch probes them too.
 	ToEnd bool `json:"toEnd,omitempty"`
 }
 
 // None reports whether nothing is observed.
 func (o Soak) None() bool { return o.Duration == 0 && o.Stable == 0 }
 
-// Rate is a number of starts in a time. Starts are spread evenly: what was not used is not saved up beyond a tenth of a second's worth,
-// nor by a crash.
+// Rate is a number of starts in a period. Starts are spread evenly. Unused starts do not
+// accumulate (burst: 0.1 s). The limiter's state is stored, so a crash does not reset it.
 type Rate struct {
 	Starts int           `json:"starts,omitempty"` // 1 to 1,000,000; 0 means no rate
-	Per    time.Duration `json:"per,omitempty"`    // more than 0; 0 means a minute
+	Per    time.Duration `json:"per,omitempty"`    // 1 ms to ten years; 0 means a minute
 }
 
-// interval is the time between two starts.
+// interval is the time between two starts, in nanoseconds.
 func (r Rate) interval() int64 { return max(int64(r.Per)/int64(max(r.Starts, 1)), 1) }
 
-// burst is how many starts may be made at once.
+// burst is how many attempts may start at once.
 func (r Rate) burst() int64 { return max(1, int64(100*time.Millisecond)/r.interval()) }
 
-// Gate is how often a Gater that gives no clear answer is asked again before the plan pauses.
+// Gate says how often a Gater without a clear answer is asked again before the plan pauses.
 type Gate struct {
-	// Every is the time between two questions. 0 means DefaultGateInterval.
+	// Interval is the time between two questions. 1 ms to ten years; 0 means DefaultGateInterval.
 	Interval time.Duration `json:"every,omitempty"`
-	// MaxInconclusive is how many inconclusive answers a batch may get; one more is a breach that pauses. 0 or more.
+	// MaxInconclusive is how many inconclusive answers a batch may get. One more is a breach that
+	// pauses the plan. 0 or more.
 	MaxInconclusive int `json:"maxInconclusive,omitempty"`
-	// MaxErrors is how many errors a batch may get in place of an answer; one more is a breach that pauses. 0 or more.
+	// MaxErrors is how many errors a batch may get instead of an answer. One more is a breach that
+	// pauses the plan. 0 or more.
 	MaxErrors int `json:"maxErrors,omitempty"`
 }
 
-// Retry is when a failed attempt is tried again. The zero value never does.
+// RetryPolicy says when a failed attempt is tried again. The zero value never retries.
 type RetryPolicy struct {
 	// Max is how many attempts may follow the first. 0 to 100.
 	Max int `json:"max,omitempty"`
-	// Backoff is the wait before the first retry; each further one doubles it. A wait is shortened by up to half, by a
-	// hash of the attempt, so that agents which failed together do not return together. 0 or more.
+	// Backoff is the wait before the first retry; each later wait is twice as long. A hash of the
+	// attempt shortens a wait by up to half, so that agents that failed together do not return
+	// together. 0, or 1 ms to ten years.
 	Backoff time.Duration `json:"backoff,omitempty"`
-	// MaxBackoff caps the wait. 0 means no cap.
+	// MaxBackoff is the longest wait. 1 ms to ten years; 0 means no limit.
 	MaxBackoff time.Duration `json:"maxBackoff,omitempty"`
 }
 
-// withDefaults returns p with every zero that means a default replaced by it.
+// withDefaults returns p with each zero that means a default replaced by that default.
 func (p Policy) withDefaults() Policy {
 	if p.Concurrency == 0 {
 		p.Concurrency = DefaultConcurrency
@@ -307,8 +322,9 @@ func holdable(batches int) string {
 	return "1 to the last batch's index"
 }
 
-// Tolerated returns how many of n agents may fail before threshold is exceeded: the largest t with t/n at most
-// threshold, compared as float64 fractions. (Multiplying instead would give 28 for 0.29 of 100.) It is 0 for n < 1.
+// Tolerated returns how many of n agents may fail before threshold is exceeded: the largest t with
+// t/n at most threshold, compared as float64 fractions. (Multiplication instead would give 28 for
+// 0.29 of 100.) It is 0 for n < 1.
 func Tolerated(threshold float64, n int) int {
 	if n < 1 || !(threshold > 0) {
 		return 0
@@ -316,7 +332,7 @@ func Tolerated(threshold float64, n int) int {
 	if threshold >= 1 {
 		return n
 	}
-	t := int(threshold * float64(n)) // within one of the answer; the comparison decides
+	t := int(threshold * float64(n)) // within one of the answer; the comparison below decides
 	for t < n && float64(t+1)/float64(n) <= threshold {
 		t++
 	}
@@ -326,11 +342,13 @@ func Tolerated(threshold float64, n int) int {
 	return t
 }
 
-// Budget bounds how many agents with one value of a label are open at once, as Concurrency bounds all of them: at most
-// two per rack, for example, whatever the order of the agents. The zero value bounds nothing.
+// Budget limits how many agents with one value of a label are open at once, as Concurrency limits
+// all of them. For example, at most two per rack, whatever the order of the agents. The zero value
+// sets no limit. When a label value has reached its limit, further agents with that value are
+// queued; agents with other values continue.
 type Budget struct {
-	// Label is the agents' label whose values are told apart. Agents without it share the empty value. At most 255
-	// bytes; empty means no budget.
+	// Label is the agents' label whose values are counted. Agents without it share the empty
+	// value. At most 255 bytes; empty means no budget.
 	Label string `json:"label,omitempty"`
 	// Max is how many agents with one value may be open. 1 to 1,000,000.
 	Max int `json:"max,omitempty"`

@@ -7,15 +7,20 @@ import (
 	"strconv"
 )
 
-// Resolver knows which tasks the agents of a fleet have. It is asked once for each agent, while the plan is created, in the
-// order of the plan's Spec; the answer is stored with the agent, and never asked for again. An agent whose Tasks the Spec
-// gives is not asked about, and a rollback plan has the tasks that its source says.
+// Resolver knows the tasks of the agents of a fleet. It is asked once for each agent, while the
+// plan is created, in the order of the plan's Spec. The answer is stored with the agent and never
+// requested again. It is not asked about an agent with Tasks in the Spec. The tasks of a rollback
+// plan come from its source.
 //
-// Resolve returns the tasks of agent a, in the order in which they are to be done: 1 to 64 of them. A single zero TaskSpec is
-// the one task that an agent has without a Resolver; where there are several, each has a Component with a Name, and no two
-// have the same Name and Instance; a plan's components have at most 256 different names. An error, or a panic, ends Create with that error, and leaves nothing behind. spec is the Spec
-// being created; its maps and slices must not be changed, and its Agents not be read. Resolve is called by one goroutine at a
-// time within one Create, and by as many as there are Creates and Previews at once.
+// Resolve returns the tasks of agent a, in the order in which they are to be done: 1 to 64. A
+// single zero TaskSpec is the one task that an agent has without a Resolver. If there are several,
+// each has a Component with a Name, and no two have the same Name and Instance. The components of
+// a plan have at most 256 different names. An error, or a panic, ends Create with that error, and
+// nothing remains of the plan.
+//
+// spec is the Spec being created. Its maps and slices must not be changed, and its Agents must not
+// be read. Within one Create, one goroutine at a time calls Resolve. Several Creates and Previews
+// may call it at once.
 type Resolver interface {
 	Resolve(ctx context.Context, spec Spec, a Agent) ([]TaskSpec, error)
 }
@@ -28,8 +33,9 @@ func (f ResolverFunc) Resolve(ctx context.Context, spec Spec, a Agent) ([]TaskSp
 	return f(ctx, spec, a)
 }
 
-// Resolved returns spec with a Resolver's tasks in those of its agents that have none, found as the agents are read. Create and Preview
-// do this with Options.Resolver; it is for Simulate and Trials, which have no Engine.
+// Resolved returns spec with the tasks from a Resolver for its agents that have none. It asks
+// while the agents are read. Create and Preview do this with Options.Resolver; it is for Simulate
+// and Trials, which have no Engine.
 func Resolved(ctx context.Context, spec Spec, r Resolver) Spec {
 	if r == nil || spec.Agents == nil {
 		return spec
@@ -45,7 +51,7 @@ func resolvedAgents(ctx context.Context, spec Spec, r Resolver) iter.Seq2[Agent,
 			if err == nil && a.Tasks == nil {
 				a.Tasks, err = protect(func() ([]TaskSpec, error) { return r.Resolve(ctx, spec, a) })
 				if a.Tasks == nil {
-					a.Tasks = []TaskSpec{} // refused: whoever was asked has to say something
+					a.Tasks = []TaskSpec{} // an empty answer is rejected in checkTasks
 				}
 				if err != nil {
 					err = fmt.Errorf("the tasks of %s: %w", strconv.Quote(shorten(a.ID)), err)

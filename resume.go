@@ -22,10 +22,11 @@ const (
 	answerRetry
 )
 
-// Accept accepts the failures so far. failed is the plan's number of failures that the caller has
-// seen. If more agents have failed by now, Resume is refused with the new number. Afterwards as
-// many further agents may fail as the threshold tolerates. Accept also lifts an exceeded time
-// limit, and passes the batch whose gate paused the plan, whatever failed is.
+// Accept accepts the failures so far. failed is how many agents of the whole plan, not of one
+// batch, the caller has seen failed: Plan.Counts.Bad. If more have failed by now, Resume is
+// refused with the new count. As many agents as the threshold tolerates may then fail in addition.
+// Accept also removes a time limit that was exceeded, and passes the batch whose gate paused the
+// plan, whatever the count. A negative count is refused.
 func Accept(failed int) Decision { return Decision{kind: answerAccept, failed: failed} }
 
 // Raise sets the plan's failure threshold. Resume is refused if the failures exceed the new
@@ -51,6 +52,9 @@ func (d Decision) String() string {
 }
 
 func (w *command) resume(d Decision) error {
+	if d.failed < 0 {
+		return &FieldError{Field: "accept", Value: strconv.Itoa(d.failed), Problem: "is negative", Allowed: "0 or more: how many agents of the whole plan have failed"}
+	}
 	st := w.status()
 	if st == StatusRunning {
 		return nil

@@ -302,7 +302,10 @@ func TestResume(t *testing.T) {
 	})
 	t.Run("refused", func(t *testing.T) { // a passed limit is not cured by another try, and the edit beside it is undone
 		w := newWorld(t, avi.Options{})
-		p := w.plan([]string{"slow-1", "ok-1"}, func(s *ota.Spec) { s.Shape.Size = 1; s.Policy.PlanTimeout, s.Policy.Soak.Duration = time.Millisecond, 50*time.Millisecond })
+		p := w.plan([]string{"slow-1", "ok-1"}, func(s *ota.Spec) {
+			s.Shape.Size = 1
+			s.Policy.PlanTimeout, s.Policy.Soak.Duration = time.Millisecond, 50*time.Millisecond
+		})
 		p = w.start(p.ID, ota.StatusPaused)
 		a := w.patch(p.ID, `{"name":"x","params":{"se_group_resume_options":{"action_on_error":"CONTINUE_UPGRADE_OPS_ON_ERROR"}}}`)
 		if a.status != 400 || !strings.Contains(a.text, "send skip_suspended true") {
