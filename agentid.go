@@ -10,12 +10,13 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/hashset"
 )
 
-// An agent's ID is compared byte by byte, so two IDs that look alike are two agents: one machine would be called twice at
-// once. What cannot be seen is therefore refused in an ID, and what is easily overlooked is warned of.
+// An agent's ID is compared byte by byte, so two IDs that look alike are two agents, and one
+// machine could be called twice at once. Therefore an ID with invisible characters is refused. IDs
+// that differ in details that people overlook cause a warning.
 
 const idAllowed = "1 to 255 bytes of UTF-8 without control and invisible characters, and without blanks around it"
 
-// invisibleNames are the characters that people paste most often without seeing them.
+// invisibleNames are the invisible characters that people paste most often.
 var invisibleNames = map[rune]string{
 	0x00a0: "no-break space", 0x00ad: "soft hyphen", 0x200b: "zero width space", 0x200c: "zero width non-joiner",
 	0x200d: "zero width joiner", 0x200e: "left-to-right mark", 0x200f: "right-to-left mark", 0x2028: "line separator",
@@ -24,7 +25,7 @@ var invisibleNames = map[rune]string{
 	0x202f: "narrow no-break space", 0x2060: "word joiner", 0x3000: "ideographic space", 0xfeff: "byte order mark",
 }
 
-// idProblem says what is wrong with an agent's ID; empty when nothing is.
+// idProblem returns the problem of an agent's ID; empty when there is none.
 func idProblem(id string) string {
 	if problem := textProblem(id, maxText); problem != "" {
 		return problem
@@ -47,24 +48,25 @@ func idProblem(id string) string {
 	return ""
 }
 
-// invisible reports whether a character beyond ASCII shows nothing by itself: blanks, formats, fillers, variations.
+// invisible reports whether a character beyond ASCII shows nothing by itself: spaces, formats,
+// fillers, variation selectors.
 func invisible(r rune) bool {
 	return unicode.IsSpace(r) || r == 0x2800 || unicode.In(r, unicode.Z, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// lookAlikes finds the IDs of a plan that people may take for one another. Of each ID it holds a hash, and a second one of
-// those with capitals, dashes or quotes.
+// lookAlikes finds the IDs of a plan that people may confuse. It keeps a hash of each ID, and a
+// second hash of IDs with capitals, dashes or quotes.
 type lookAlikes struct {
-	folded hashset.Set // of IDs that are not their own folded form
+	folded hashset.Set // of IDs that differ from their own folded form
 	room   []byte
 
-	twins  int    // IDs that differ from another one only in what fold drops
+	twins  int    // IDs that equal another one after fold
 	twin   string // one of them
 	quoted int    // IDs in quotes
 	marked int    // IDs with a combining mark
 }
 
-// see takes in an ID that is in the plan once. hash is its hash, of which seen has those of all IDs.
+// see adds an ID that is in the plan once. hash is its hash; seen has the hashes of all IDs.
 func (l *lookAlikes) see(id string, hash uint64, seed maphash.Seed, seen *hashset.Set) {
 	twin := false
 	if l.fold(id) {
@@ -81,8 +83,8 @@ func (l *lookAlikes) see(id string, hash uint64, seed maphash.Seed, seen *hashse
 	}
 }
 
-// fold puts the form of an ID by which twins are found into room: small letters, plain dashes and quotes. It reports
-// whether that is another text than the ID.
+// fold writes the form of an ID that is compared to find twins into room: small letters, plain
+// dashes and quotes. It reports whether that differs from the ID.
 func (l *lookAlikes) fold(id string) (other bool) {
 	l.room = l.room[:0]
 	for i := range len(id) {
@@ -121,7 +123,7 @@ func (l *lookAlikes) foldRunes(id string) bool {
 	return string(l.room) != id
 }
 
-// warnings say what deserves a look about the IDs.
+// warnings returns the warnings about the IDs.
 func (l *lookAlikes) warnings() (w []string) {
 	if l.twins > 0 {
 		w = append(w, fmt.Sprintf("%d agents have an ID that differs from another one only in capitals, dashes or quotes, for example %q", l.twins, l.twin))

@@ -6,23 +6,24 @@ import (
 	"time"
 )
 
-// Stamp says who did something, when and why.
+// Audit records who did something, when and why.
 type Audit struct {
 	At     time.Time `json:"at"`
 	Actor  string    `json:"actor,omitempty"`
 	Reason string    `json:"reason,omitempty"`
 }
 
-// Breach is a verdict that struck. It is a record, not a condition: it stands until Resume answers it.
+// Breach is a recorded rule violation, for example too many failures. It stays open until Resume
+// resolves it, even if the cause goes away.
 type Breach struct {
-	Number    uint64    `json:"number"` // of all breaches of the plan, from 1
+	Number    uint64    `json:"number"` // among all breaches of the plan, from 1
 	Reason    Reason    `json:"reason"`
-	Batch     int       `json:"batch"` // the batch it was judged in, -1 for the whole plan
+	Batch     int       `json:"batch"` // the batch with the violation, -1 for the whole plan
 	At        time.Time `json:"at"`
 	Action    Action    `json:"action"`
-	Failed    int       `json:"failed"`    // failed agents, when it struck
-	Tolerated int       `json:"tolerated"` // how many were tolerated
-	Size      int       `json:"size"`      // out of how many
+	Failed    int       `json:"failed"`    // failed agents at that time
+	Tolerated int       `json:"tolerated"` // how many failures were tolerated
+	Size      int       `json:"size"`      // out of how many agents
 	Text      string    `json:"text,omitempty"`
 }
 

@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// A Store gives and keeps nothing by reference. These copy what lies behind the pointers, maps and slices of a row, so
-// that the copy shares with its original only what is never changed in place: texts, AgentMore and TaskMore.
+// A Store shares no references with its callers. These functions copy the values behind the
+// pointers, maps and slices of a row. The copy shares with its original only values that never
+// change in place: texts, AgentMore and TaskMore.
 
 func cloneOf[T any](p *T) *T {
 	if p == nil {
@@ -86,7 +87,8 @@ func (p Progress) clone() Progress {
 	return p
 }
 
-// copyFrom is clone into what p has already: it is in every commit of an owner, and allocates only to grow.
+// copyFrom is like clone, but reuses the memory of p. It is part of every commit of an owner, and
+// allocates only to grow.
 func (p *Progress) copyFrom(from *Progress) {
 	kept := p.Breaches[:0]
 	*p = *from

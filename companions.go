@@ -5,9 +5,9 @@ import (
 	"reflect"
 )
 
-// executorCompanions are the optional interfaces of an Executor. A field is nil where the Executor
-// does not have it. The fields are the table: what is missing here is neither looked for, nor
-// protected from being hidden.
+// executorCompanions are the optional interfaces of an Executor. A field is nil if the Executor
+// does not have it. The fields are the table: an interface without a field is neither looked for
+// nor protected from being hidden.
 type executorCompanions struct {
 	Prechecker Prechecker
 	Prober     Prober
@@ -36,9 +36,9 @@ type companions struct {
 	storeCompanions
 }
 
-// As returns the outermost value that is a T, of v and of what v wraps: where v has a method
-// Unwrap() Executor, Unwrap() Store or Unwrap() SimFleet, v wraps the value that it returns, and so
-// on, at most 64 deep. The engine finds all optional interfaces this way. Use it instead of a type
+// As returns the outermost value of type T among v and what v wraps. If v has a method Unwrap()
+// Executor, Unwrap() Store or Unwrap() SimFleet, v wraps the value that it returns, and so on, at
+// most 64 deep. The engine finds all optional interfaces this way. Use it instead of a type
 // assertion on a value that may be wrapped:
 //
 //	pruner, ok := ota.As[ota.Pruner](store)
@@ -52,9 +52,9 @@ func As[T any](v any) (T, bool) {
 	return none, false
 }
 
-// Companions returns the names of the optional interfaces that v, an Executor, a Store or a
-// SimFleet, has by itself or by what it wraps (see As), for example "Claimer". A test of a wrapper
-// compares them with those of what is wrapped.
+// Companions returns the names of the optional interfaces of v, for example "Claimer". v is an
+// Executor, a Store or a SimFleet; the interfaces of what it wraps count too (see As). A test of a
+// wrapper compares them with those of the wrapped value.
 func Companions(v any) []string {
 	var names []string
 	for _, table := range []any{&executorCompanions{}, &storeCompanions{}, &simCompanions{}} {
@@ -65,7 +65,7 @@ func Companions(v any) []string {
 	return names
 }
 
-// maxLinks is how many values may be wrapped in one another. More is a cycle.
+// maxLinks is how deep values may be wrapped. More is a cycle.
 const maxLinks = 64
 
 // links yields v, what v wraps, and so on.
@@ -77,8 +77,7 @@ func links(v any) iter.Seq[any] {
 	}
 }
 
-// unwrap returns what v wraps, and whether v has a method that says so. It says nil to end the
-// chain.
+// unwrap returns what v wraps, and whether v has a method Unwrap. A nil result ends the chain.
 func unwrap(v any) (inner any, wraps bool) {
 	switch w := v.(type) {
 	case interface{ Unwrap() Executor }:
@@ -102,7 +101,7 @@ func isNil(v any) bool {
 	return (r.Kind() == reflect.Func || r.Kind() == reflect.Pointer) && r.IsNil()
 }
 
-// collect sets the fields of a table to what is found in v and in what v wraps, the outermost
+// collect sets the fields of a table to the interfaces of v and of what v wraps, the outermost
 // first.
 func collect(v, table any) {
 	fields := reflect.ValueOf(table).Elem()
@@ -116,7 +115,7 @@ func collect(v, table any) {
 	}
 }
 
-// named lists what a filled table has and lacks.
+// named lists the interfaces that a filled table has and lacks.
 func named(table any) (has, lacks []string) {
 	fields := reflect.ValueOf(table).Elem()
 	for i := range fields.NumField() {
@@ -129,8 +128,8 @@ func named(table any) (has, lacks []string) {
 	return has, lacks
 }
 
-// findCompanions fills table with what outer has. It refuses an outer that is nil inside, wraps
-// itself, or hides a companion.
+// findCompanions fills table with the companions of outer. It refuses an outer that is nil inside,
+// wraps itself, or hides a companion.
 func findCompanions[W any](m *mistakes, field string, outer W, table any) {
 	n := 0
 	for link := range links(outer) {

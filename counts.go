@@ -10,16 +10,16 @@ type Counts struct {
 	Skipped   int `json:"skipped"`
 	Canceled  int `json:"canceled"`
 	Unknown   int `json:"unknown"`
-	AtTarget  int `json:"atTarget"` // of Succeeded: those that needed nothing
+	AtTarget  int `json:"atTarget"` // of Succeeded: those that needed no change
 }
 
-// move counts one with another status than before.
+// move counts one item with status to instead of from.
 func (c *Counts) move(from, to TaskStatus) {
 	*c.of(from)--
 	*c.of(to)++
 }
 
-// of returns the counter of one status, nil when there is none.
+// of returns the counter of one status, or nil for an unknown status.
 func (c *Counts) of(s TaskStatus) *int {
 	switch s {
 	case TaskPending:
@@ -42,7 +42,7 @@ func (c *Counts) of(s TaskStatus) *int {
 	return nil
 }
 
-// Of is how many are counted with one status.
+// Of returns how many have one status.
 func (c Counts) Of(s TaskStatus) int {
 	if n := c.of(s); n != nil {
 		return *n
@@ -50,10 +50,10 @@ func (c Counts) Of(s TaskStatus) int {
 	return 0
 }
 
-// Total is how many are counted.
+// Total returns the sum of all statuses.
 func (c Counts) Total() int {
 	return c.Pending + c.Running + c.Waiting + c.Succeeded + c.Failed + c.Skipped + c.Canceled + c.Unknown
 }
 
-// Bad is what counts as failed: failed and unknown.
+// Bad returns how many count as failed: failed and unknown.
 func (c Counts) Bad() int { return c.Failed + c.Unknown }

@@ -6,39 +6,46 @@ import (
 	"strings"
 )
 
-// The sentinels. Every error this package returns matches at most one of them with errors.Is, through every layer.
+// The sentinels. Each error of this package matches at most one of them with errors.Is, through all
+// wrappers.
 var (
-	// ErrNotFound says that there is no such plan, batch or agent.
+	// ErrNotFound means that there is no such plan, batch or agent.
 	ErrNotFound = errors.New("ota: not found")
-	// ErrExists says that a plan with this ID or this request key is already there.
+	// ErrExists means that another plan has this ID or this request key.
 	ErrExists = errors.New("ota: already exists")
-	// ErrConflict says that a number compared by a commit, or by a caller's precondition, is not the present one.
-	ErrConflict = errors.New("ota: changed by somebody else")
-	// ErrFenced says that another engine has taken the plan over; this one can write nothing to it any more.
+	// ErrConflict means that a number compared by a commit, or by a caller's precondition, is not
+	// the present one.
+	ErrConflict = errors.New("ota: changed in the meantime by another caller")
+	// ErrFenced means that another engine owns the plan now; this engine can write nothing to it.
 	ErrFenced = errors.New("ota: another engine owns the plan")
-	// ErrRefused says that the Store will never make a write, however often it is tried, and has changed nothing: the
-	// write breaks a rule of the Store, for example with a text that its database cannot keep.
+	// ErrRefused means that the Store will never make a write, however often it is tried, and has
+	// changed nothing. The write breaks a rule of the Store, for example with a text that its
+	// database cannot keep.
 	ErrRefused = errors.New("ota: the store refuses the write for good")
 
-	// ErrState says that the plan's present status forbids the verb; see StateError.
+	// ErrState means that the plan's present status forbids the verb; see StateError.
 	ErrState = errors.New("ota: the plan's state forbids it")
-	// ErrBreach says that a breach stands and Resume needs a decision; see BreachError.
-	ErrBreach = errors.New("ota: a breach stands")
-	// ErrClaimed says that agents belong to another plan; see ClaimError.
+	// ErrBreach means that a breach is open and Resume needs a decision; see BreachError.
+	ErrBreach = errors.New("ota: a breach is open")
+	// ErrClaimed means that agents belong to another plan; see ClaimError.
 	ErrClaimed = errors.New("ota: agents belong to another plan")
-	// ErrNothing says that there is nothing to roll back.
+	// ErrNothing means that there is nothing to roll back.
 	ErrNothing = errors.New("ota: nothing to roll back")
-	// ErrAbandoned says that calls of the Executor were still out when Run or RunPlan returned; see AbandonedError.
+	// ErrAbandoned means that calls of the Executor had not returned when Run or RunPlan returned;
+	// see AbandonedError.
 	ErrAbandoned = errors.New("ota: calls were abandoned")
 )
 
-// StateError says that a verb is illegal in the plan's present status. It matches ErrState.
+// StateError means that a verb is illegal in the plan's present status. It matches ErrState.
 type StateError struct {
-	Plan  string
-	Verb  Verb
-	Have  Status
-	Legal []Verb // what may be said instead, now: each is accepted, but for agents that other plans hold
-	Hint  string // more about this case, for example which batch may be promoted; may be empty
+	Plan string
+	Verb Verb
+	Have Status
+	// Legal are the verbs that are possible now. Each is accepted, unless another plan has claimed
+	// its agents.
+	Legal []Verb
+	// Hint has details of this case, for example which batch may be promoted; may be empty.
+	Hint string
 }
 
 func (e *StateError) Error() string {
@@ -59,11 +66,12 @@ func (e *StateError) Error() string {
 // Is makes every StateError match ErrState.
 func (e *StateError) Is(target error) bool { return target == ErrState }
 
-// BreachError says that Resume needs a decision, and shows the counts to decide on. It matches ErrBreach.
+// BreachError means that Resume needs a decision, and has the counts to decide on. It matches
+// ErrBreach.
 type BreachError struct {
 	Plan   string
-	Breach Breach // the first that stands
-	Failed int    // failed agents of the whole plan, now: what Accept has to be given
+	Breach Breach // the oldest open one
+	Failed int    // failed agents of the whole plan, now: the argument of Accept
 }
 
 func (e *BreachError) Error() string {
@@ -77,12 +85,13 @@ func (e *BreachError) Error() string {
 // Is makes every BreachError match ErrBreach.
 func (e *BreachError) Is(target error) bool { return target == ErrBreach }
 
-// Conflict is one agent that another plan holds.
+// Conflict is one agent that another plan has claimed.
 type Conflict struct {
 	Agent string // the agent's ID
-	Plan  string // the plan that holds it
-	// Engine is set when a call of Plan for the agent has not returned, although Plan may have ended: the running
-	// instance of an engine that made the call. The agent is free once the call returns or that process is gone.
+	Plan  string // the plan with the claim
+	// Engine is set when a call of Plan for the agent has not returned; Plan may have ended. It is
+	// the running instance of the engine that made the call. The agent is free once the call
+	// returns or that process is gone.
 	Engine string `json:",omitempty"`
 }
 
@@ -93,8 +102,8 @@ func (c Conflict) String() string {
 	return c.Agent + ": a call of plan " + c.Plan + " by engine " + c.Engine + " has not returned"
 }
 
-// ClaimError lists agents of a plan that another plan holds, because it is active or because a call of it for the
-// agent has not returned. It matches ErrClaimed.
+// ClaimError lists agents of a plan that another plan has claimed, because that plan is active or
+// because its call for the agent has not returned. It matches ErrClaimed.
 type ClaimError struct {
 	Plan      string
 	Conflicts []Conflict // in the plan's order, at most 32
@@ -116,7 +125,8 @@ func (e *ClaimError) Error() string {
 // Is makes every ClaimError match ErrClaimed.
 func (e *ClaimError) Is(target error) bool { return target == ErrClaimed }
 
-// DuplicateError says that an agent is in a plan twice. A Store returns it from Create. It matches ErrInvalid.
+// DuplicateError means that an agent is in a plan twice. A Store returns it from Create. It
+// matches ErrInvalid.
 type DuplicateError struct {
 	Agent string
 }
@@ -128,14 +138,14 @@ func (e *DuplicateError) Error() string {
 // Is makes every DuplicateError match ErrInvalid.
 func (e *DuplicateError) Is(target error) bool { return target == ErrInvalid }
 
-// AbandonedError counts the calls that had not returned, although their contexts had ended, when Run or RunPlan returned. It
-// matches ErrAbandoned.
+// AbandonedError counts the calls that had not returned when Run or RunPlan returned, although
+// their contexts had ended. It matches ErrAbandoned.
 type AbandonedError struct {
 	Calls int
 }
 
 func (e *AbandonedError) Error() string {
-	return fmt.Sprintf("ota: %d calls of the executor ignore their contexts and were left behind", e.Calls)
+	return fmt.Sprintf("ota: %d calls of the executor ignore their contexts and were abandoned", e.Calls)
 }
 
 // Is makes every AbandonedError match ErrAbandoned.

@@ -5,13 +5,12 @@ import (
 	"strings"
 )
 
-// A wrapper hides the optional interfaces of what it wraps: a struct with an embedded Store has the
-// methods of Store, and no others. A plan would then run without the protection that its writer
-// sees in the wrapped value. So New looks into the fields of the wrapper, and refuses one that
-// hides something without a word. What a function has captured, and what is in a slice or a map, it
-// cannot see.
+// A wrapper hides the optional interfaces of what it wraps: a struct with an embedded Store has
+// only the methods of Store. A plan would then run without the protection that the wrapped value
+// offers. So New looks into the fields of the wrapper, and refuses one that hides something
+// silently. It cannot see what a function has captured, nor into slices and maps.
 
-// hider looks for companions in the fields of a wrapper.
+// hider searches the fields of a wrapper for companions.
 type hider struct {
 	base  reflect.Type  // Executor, Store or SimFleet
 	table reflect.Value // the companions that were found
@@ -25,9 +24,9 @@ type hideout struct {
 	at uintptr
 }
 
-// refuseHidden adds a mistake for each field, of outer and of what it wraps, that can do what table
-// lacks. All fields of a value without an Unwrap method count. Where Unwrap returns something only
-// an embedded field does, and none where it returns nil.
+// refuseHidden adds a mistake for each field, of outer and of what it wraps, that has a companion
+// which is missing in table. All fields of a value without an Unwrap method count. If Unwrap
+// returns a value, only embedded fields count; if it returns nil, none does.
 func refuseHidden[W any](m *mistakes, field string, outer W, table any) {
 	base := reflect.TypeFor[W]()
 	for link := range links(outer) {
@@ -44,7 +43,7 @@ func refuseHidden[W any](m *mistakes, field string, outer W, table any) {
 	}
 }
 
-// look goes through the fields of v, a struct or a pointer to one.
+// look searches the fields of v, a struct or a pointer to one.
 func (h *hider) look(v reflect.Value, path string, embeddedOnly bool) {
 	if v.Kind() == reflect.Pointer && !v.IsNil() {
 		at := hideout{v.Type(), v.Pointer()}
@@ -69,7 +68,7 @@ func (h *hider) look(v reflect.Value, path string, embeddedOnly bool) {
 	}
 }
 
-// held looks at a field that is a base, or at what that wraps.
+// held checks a field that is a base, and what it wraps.
 func (h *hider) held(f reflect.Value, path string) {
 	can := f.Type()
 	switch f.Kind() {
@@ -101,7 +100,7 @@ func (h *hider) held(f reflect.Value, path string) {
 	}
 }
 
-// lacking lists the companions that a type has and the table lacks.
+// lacking lists the companions that a type has and the table does not.
 func (h *hider) lacking(can reflect.Type) (names []string) {
 	for i := range h.table.NumField() {
 		if t := h.table.Field(i); t.IsNil() && can.Implements(t.Type()) {

@@ -327,7 +327,7 @@ func TestLesson09SilentExecutor(t *testing.T) {
 		var left *AbandonedError
 		require.ErrorAs(s, stop(), &left, "the leak is reported")
 		require.Equal(s, 1, left.Calls)
-		require.EqualError(s, left, "ota: 1 calls of the executor ignore their contexts and were left behind")
+		require.EqualError(s, left, "ota: 1 calls of the executor ignore their contexts and were abandoned")
 		s.fleet.free()
 		synctest.Wait()
 		require.Equal(s, TaskFailed, s.agent(id, "stuck-1").Status, "the late result is ignored")

@@ -8,12 +8,17 @@ import (
 	"strings"
 )
 
-// PanicError is what becomes of a panic in user code: the error of a failed attempt. Its text is the value and the place
-// of the panic, for everybody who may read the plan. The whole stack is for the host: Options.Logger gets it.
+// PanicError is the error of an attempt that failed by a panic in user code. Its text is the value
+// and the place of the panic, for everybody who may read the plan. The whole stack goes to the
+// host's Options.Logger.
 type PanicError struct {
 	Value any
-	Frame string // the function that panicked, its file and line, without directories; empty when that is not known
-	Stack []byte // of the goroutine that panicked, with the paths of the machine that built the program; may be empty
+	// Frame is the function that panicked, with its file and line, without directories; empty if
+	// unknown.
+	Frame string
+	// Stack is that of the goroutine that panicked, with paths of the machine that built the
+	// program; may be empty.
+	Stack []byte
 }
 
 func (e *PanicError) Error() string {
@@ -23,12 +28,12 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("panic: %v (%s)", e.Value, e.Frame)
 }
 
-// newPanicError is called by the deferred function that has recovered the value.
+// newPanicError is for the deferred function that recovered the value.
 func newPanicError(value any) *PanicError {
 	return &PanicError{Value: value, Frame: panicFrame(), Stack: debug.Stack()}
 }
 
-// panicFrame names the function that panics: the first one below the runtime's own.
+// panicFrame names the function that panicked: the first one below those of the runtime.
 func panicFrame() string {
 	var room [64]uintptr
 	frames := runtime.CallersFrames(room[:runtime.Callers(2, room[:])])

@@ -11,13 +11,13 @@ import (
 )
 
 // A part is the stored form of one value: a plan's spec, its Control, its Progress, a batch, or
-// what never changes about an agent. Its frame is the same in all versions of the library:
+// the part of an agent that never changes. Its frame is the same in all versions of the library:
 //
 //	schema, 1 byte | kind, 1 byte | fields | CRC-32C of what is before it, 4 bytes, little endian
 //
-// The schema is the lowest one that can express the value. A plan that does not use a newer field
-// is therefore written as before, and older replicas keep working on it. A part with a higher
-// schema than Schema is errSchema: the engine leaves the plan alone. Anything else that no version
+// The schema is the lowest one that can express the value. So a plan that does not use a newer
+// field is written as before, and older replicas can still work on it. A part with a higher schema
+// than Schema is errSchema: the engine does not touch the plan. Any other form that no version
 // writes is errDamaged.
 //
 // Fields are varints in zigzag form, texts with their length in front, and lists with their count
@@ -31,12 +31,12 @@ import (
 //		c.num(&p.Field)
 //	}
 //
-// A new value of an enumeration that an older version must not ignore needs c.from in the same way.
-// A field of an agent's state needs it in Progress: the engine decides by the plan's three parts,
-// before it reads rows.
+// A new value of an enumeration that an older version must not ignore needs c.from in the same
+// way. A field of an agent's state needs it in Progress: the engine decides by the plan's three
+// parts, before it reads rows.
 
-// The kinds of parts. No agent's state has such a second byte, see codec.go: describe tells them
-// apart by it.
+// The kinds of parts. No agent's state has such a second byte, see statecodec.go; describe uses
+// that to tell them apart.
 const (
 	partSpec     = 'S'
 	partControl  = 'C'
@@ -150,7 +150,7 @@ func (c *coder) stored(v *int) {
 	}
 }
 
-// varint writes v, or reads and returns another one.
+// varint writes v, or reads and returns another value.
 func (c *coder) varint(v int64) int64 {
 	if !c.read {
 		if x := uint64(v)<<1 ^ uint64(v>>63); x < 0x80 { // nearly all
@@ -244,8 +244,8 @@ func (c *coder) text(v *string) {
 	*v, c.b = string(c.b[:n]), c.b[n:]
 }
 
-// count writes n, or reads another one, which is at most the number of bytes that are left:
-// whatever is counted takes at least one byte, so a wrong count allocates nothing.
+// count writes n, or reads another count. That is at most the number of remaining bytes: each item
+// takes at least one byte, so a wrong count allocates nothing.
 func (c *coder) count(n int) int {
 	x := c.varint(int64(n))
 	if c.read && uint64(x) > uint64(len(c.b)) {

@@ -1,6 +1,6 @@
 package ota
 
-// What verbs write: Control.
+// The part that verbs write: Control.
 
 func (k *Control) appendPart(b []byte) []byte {
 	c := partWriter(b, partControl)

@@ -1,6 +1,6 @@
 package ota
 
-// A policy, in Control and in what a rollback is to have.
+// A policy, as a field of Control and of a RollbackSpec.
 
 func (p *Policy) code(c *coder) {
 	num(c, &p.Concurrency)

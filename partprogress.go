@@ -1,7 +1,7 @@
 package ota
 
-// What the plan's owner writes: Progress and batches. They are in every commit, so encoding them
-// allocates nothing.
+// The parts that the plan's owner writes: Progress and batches. They are in every commit, so
+// encoding them allocates nothing.
 
 func (p *Progress) appendPart(b []byte) []byte {
 	c := partWriter(b, partProgress)

@@ -1,6 +1,6 @@
 package ota
 
-// What Create writes and nothing changes: a plan's spec, and an agent's.
+// The parts that Create writes and that never change: a plan's spec, and an agent's.
 
 // specPart is a plan's spec as it is stored.
 type specPart struct {
@@ -46,8 +46,8 @@ func (s *PlanSpec) code(c *coder) {
 	c.texts(&s.Warnings)
 }
 
-// appendPart leaves out the ID and the labels: a Store has them beside the part. An agent that has
-// nothing else, as nearly every agent, is no bytes at all.
+// appendPart omits the ID and the labels: a Store has them beside the part. An agent without other
+// fields, as nearly every agent, is no bytes at all.
 func (a *AgentSpec) appendPart(b []byte) []byte {
 	if a.Version == "" && a.Target == "" && len(a.Tasks) == 0 {
 		return b

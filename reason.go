@@ -2,55 +2,56 @@ package ota
 
 import "strconv"
 
-// Reason is the one word that says why: why nothing starts, why a plan paused, how a task ended. Logs, the API and a
-// user interface all show the same word; Sentence is the same in plain language.
+// Reason is the one word that says why: why nothing starts, why a plan paused, how a task ended.
+// Logs, the API and user interfaces all show the same word. Sentence is the same in plain
+// language.
 type Reason uint8
 
-// Why nothing, or nothing more, may start. Explain lists every one that holds.
+// Why nothing, or nothing more, may start. Explain lists every one that applies.
 const (
 	ReasonNone          Reason = iota
 	ReasonPending              // Start was not called
-	ReasonPaused               // somebody paused the plan
-	ReasonBreached             // a breach stands: too many failures, a passed deadline, a failed gate, a fault
+	ReasonPaused               // an operator paused the plan
+	ReasonBreached             // a breach is open: failures, a timeout, a failed gate, a fault
 	ReasonCanceling            // Cancel was called
-	ReasonFrozen               // a rollback plan exists, so nothing more may be touched
-	ReasonRollingBack          // the rollback plan is at work
+	ReasonFrozen               // a rollback plan exists, so no further agent is changed
+	ReasonRollingBack          // the rollback plan is running
 	ReasonOrders               // an order (retry, skip, accept) is being carried out
 	ReasonConcurrency          // as many agents are open as the policy allows
-	ReasonReserve              // one more failure than tolerated is possible with what is open
+	ReasonReserve              // the open agents could exceed the tolerated failures
 	ReasonDraining             // the engine is shutting down
-	ReasonLease                // the engine's lease on the plan is nearly out, or lost
-	ReasonStore                // the store does not answer, or refuses what the plan writes
-	ReasonSource               // the plan being rolled back still has calls out
+	ReasonLease                // the engine's lease on the plan is about to expire, or lost
+	ReasonStore                // the Store does not answer, or refuses a write of the plan
+	ReasonSource               // the plan being rolled back still has calls in flight
 	ReasonNoEngine             // no engine drives this plan now
 	ReasonSchema               // the plan was written by a newer version of this library
-	ReasonInFlight             // waiting for outcomes of calls that were made
+	ReasonInFlight             // calls in flight have not returned
 	ReasonBackoff              // agents wait for their next try
 	ReasonAway                 // agents did not answer and are asked again later
-	ReasonAbandonedCall        // an abandoned call has not returned, so its agent takes no other attempt
-	ReasonUnfinished           // agents of the batch have not ended
+	ReasonAbandonedCall        // an abandoned call has not returned; it blocks its agent
+	ReasonUnfinished           // agents of the batch have not finished
 	ReasonSoaking              // the batch is being observed
 	ReasonHeld                 // the next batch is held until it is promoted
-	ReasonInquiry              // a question was asked and is not answered yet
+	ReasonInquiry              // a question has no answer yet
 	ReasonEnded                // the plan has ended
-	ReasonRate                 // as many starts as the rate allows were made
+	ReasonRate                 // the rate allows no further start yet
 	ReasonGate                 // the gate after the batch has not passed
 	ReasonEvidence             // the canary changed no agent, so it proves nothing
 	ReasonWindow               // no maintenance window is open
 	ReasonBudget               // as many agents with the same label are open as the policy allows
 )
 
-// What struck: the reason of a Breach.
+// The reasons of a Breach.
 const (
 	ReasonThreshold        Reason = 64 + iota // more agents failed than tolerated
 	ReasonTooManyAbandoned                    // more calls were abandoned than allowed
-	ReasonFault                               // a companion of the Executor panicked or broke its contract
-	ReasonPlanTimeout                         // the plan took longer than its limit
-	ReasonBatchTimeout                        // the batch took longer than its limit
+	ReasonFault                               // a companion of the Executor broke its contract
+	ReasonPlanTimeout                         // the plan exceeded its timeout
+	ReasonBatchTimeout                        // the batch exceeded its timeout
 	ReasonConsecutive                         // too many agents in a row failed
-	ReasonGateFailed                          // the gate after the batch said no
-	ReasonGateUndecided                       // the gate after the batch came to no answer
-	ReasonRefused                             // the store refused for good what the plan was to write
+	ReasonGateFailed                          // the gate after the batch failed it
+	ReasonGateUndecided                       // the gate after the batch gave no clear answer
+	ReasonRefused                             // the Store refused a write of the plan permanently
 )
 
 // How a task ended, or why it waits.
@@ -58,26 +59,26 @@ const (
 	ReasonSucceeded    Reason = 128 + iota // upgraded, and the reported version agrees
 	ReasonAtTarget                         // nothing had to be done
 	ReasonError                            // the Executor returned an error, and no try is left
-	ReasonPermanent                        // the Executor said that trying again is useless
+	ReasonPermanent                        // the Executor reported that another try cannot help
 	ReasonRejected                         // the agent refused
-	ReasonTimeout                          // the attempt limit passed
-	ReasonAbandoned                        // the call did not return after its limit
+	ReasonTimeout                          // the attempt exceeded its timeout
+	ReasonAbandoned                        // the call did not return after its timeout
 	ReasonWrongVersion                     // the agent reports another version than the target
 	ReasonPanic                            // the Executor panicked
 	ReasonUnreachable                      // the agent could not be reached
-	ReasonThrottled                        // the agent, or what is in front of it, asked to come back later
+	ReasonThrottled                        // the agent, or a gateway, asked to come back later
 	ReasonUnhealthy                        // it turned unhealthy while observed
 	ReasonInterrupted                      // interrupted by Cancel or Rollback
-	ReasonOperator                         // an operator said so
+	ReasonOperator                         // an operator ordered it
 	ReasonAgentFailed                      // an earlier task of the same agent failed
 	ReasonPlanEnded                        // the plan ended first
 	ReasonUnchanged                        // the plan being rolled back never changed this agent
-	ReasonRepeat                           // the engine was restarted; the same attempt is called again
+	ReasonRepeat                           // after an engine restart the same attempt is repeated
 	ReasonBlocked                          // the precheck gave a reason to leave the agent out
 )
 
 var reasons = map[Reason]struct{ word, sentence string }{
-	ReasonNone:             {"none", "Nothing holds it back"},
+	ReasonNone:             {"none", "Nothing blocks it"},
 	ReasonPending:          {"pending", "The plan has not been started"},
 	ReasonPaused:           {"paused", "The plan was paused"},
 	ReasonBreached:         {"breached", "A breach stands and needs a decision"},
@@ -119,9 +120,9 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonSucceeded:        {"succeeded", "The agent runs the target version"},
 	ReasonAtTarget:         {"at_target", "The agent already ran the target version"},
 	ReasonError:            {"error", "The attempt failed and no try is left"},
-	ReasonPermanent:        {"permanent", "The executor said that trying again is useless"},
+	ReasonPermanent:        {"permanent", "The executor reported that another try cannot help"},
 	ReasonRejected:         {"rejected", "The agent refused"},
-	ReasonTimeout:          {"timeout", "The attempt limit passed"},
+	ReasonTimeout:          {"timeout", "The attempt exceeded its timeout"},
 	ReasonAbandoned:        {"abandoned", "The call did not return after its limit"},
 	ReasonWrongVersion:     {"wrong_version", "The agent reports another version than the target"},
 	ReasonPanic:            {"panic", "The executor panicked"},
@@ -129,7 +130,7 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonThrottled:        {"throttled", "The agent asked to come back later"},
 	ReasonUnhealthy:        {"unhealthy", "The agent turned unhealthy while observed"},
 	ReasonInterrupted:      {"interrupted", "The call was interrupted without a definite answer"},
-	ReasonOperator:         {"operator", "An operator said so"},
+	ReasonOperator:         {"operator", "An operator ordered it"},
 	ReasonAgentFailed:      {"agent_failed", "An earlier task of the agent failed"},
 	ReasonPlanEnded:        {"plan_ended", "The plan ended first"},
 	ReasonUnchanged:        {"untouched", "The plan being rolled back never changed the agent"},
@@ -145,7 +146,8 @@ func (r Reason) String() string {
 	return "reason_" + strconv.Itoa(int(r))
 }
 
-// Sentence returns the reason in plain language, without a full stop, for example "Failure threshold exceeded".
+// Sentence returns the reason in plain language, without a full stop, for example "Failure
+// threshold exceeded".
 func (r Reason) Sentence() string {
 	if x, ok := reasons[r]; ok {
 		return x.sentence
@@ -156,7 +158,8 @@ func (r Reason) Sentence() string {
 // MarshalText returns what String returns.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText accepts what String returns. A word of a newer version of the library is refused.
+// UnmarshalText accepts what String returns. It refuses a word that only a newer version of the
+// library has.
 func (r *Reason) UnmarshalText(b []byte) error {
 	for k, x := range reasons {
 		if x.word == string(b) {
@@ -167,7 +170,7 @@ func (r *Reason) UnmarshalText(b []byte) error {
 	return &FieldError{Field: "reason", Value: string(b), Problem: "is no word this version knows"}
 }
 
-// decisions are what Resume needs to hear about a breach, where it needs to hear anything.
+// decisions say what Resume needs to resolve a breach, for reasons that need anything.
 var decisions = map[Reason]string{
 	ReasonThreshold:     "with accept, raise or retry",
 	ReasonPlanTimeout:   "with accept, or after an edit of the limit",

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// A log record is stored as bytes: a head of fixed length (schema, status, time), then the events, each a kind, a mask
-// of the fields that follow, and those fields. Agents are named by their IDs, so that a record can be read without the plan.
+// A log record is stored as bytes. A head of fixed length (schema, status, time) comes first. Then
+// come the events, each a kind, a mask of the fields that follow, and those fields. Agents are
+// named by their IDs, so a record can be read without the plan.
 
 const recordHead = 1 + 1 + 8
 
@@ -87,7 +88,7 @@ func (w *recordWriter) finish(at time.Time, s Status) []byte {
 	return w.buf
 }
 
-// encodeRecord is a whole record in one call.
+// encodeRecord makes a whole record in one call.
 func encodeRecord(at time.Time, s Status, events ...Event) []byte {
 	var w recordWriter
 	w.reset()
@@ -103,7 +104,7 @@ func appendString(b []byte, s string) []byte {
 
 var errRecord = errors.New("ota: a log record is damaged")
 
-// decodeRecord is the other direction. It never panics, whatever the bytes.
+// decodeRecord reads a record. It never panics, whatever the bytes.
 func decodeRecord(plan string, row LogRow) (Record, error) {
 	b := row.Data
 	if len(b) < recordHead {

@@ -8,7 +8,8 @@ import (
 // begun reports whether the engine is to carry the rollback out, or does so already.
 func (r *RollbackRef) begun() bool { return r != nil && (r.Wanted != nil || r.Started != nil) }
 
-// refusable reports whether the rollback may still turn out not to be startable. What waits can then go on.
+// refusable reports whether the start of the rollback may still be refused. Work that waits for it
+// then continues.
 func (r *RollbackRef) refusable() bool { return r != nil && r.Wanted != nil && r.Started == nil }
 
 // known returns what the plan remembers of a request.
@@ -20,7 +21,7 @@ func (c *Control) known(id string, v Verb) (r PastRequest, ok bool) {
 	return c.Requests[i], true
 }
 
-// remember records a request, and forgets all but the newest 64.
+// remember records a request, and drops all but the newest 64.
 func (c *Control) remember(r PastRequest) {
 	c.Requests = append(slices.Clone(c.Requests), r)
 	c.Requests = c.Requests[max(0, len(c.Requests)-maxRequests):]
@@ -30,56 +31,69 @@ const maxRequests = 64
 
 // BatchRow is one batch as stored.
 type BatchRow struct {
-	Index           int           `json:"index"`
-	Name            string        `json:"name,omitempty"`
-	First           int           `json:"first"` // ordinal of its first agent
-	Size            int           `json:"size"`
-	Status          BatchStatus   `json:"status"`
-	Cursor          int           `json:"cursor"` // no agent of it before this ordinal is pending
-	Counts          Counts        `json:"counts"` // agents by status
-	Tasks           Counts        `json:"tasks"`  // tasks by status
-	Open            int           `json:"open"`   // agents that hold a slot
-	Changed         int           `json:"changed"`
-	Unhealthy       int           `json:"unhealthy,omitempty"` // reported unhealthy, not failed yet
-	Accepted        int           `json:"accepted,omitempty"`
-	Canary          bool          `json:"canary,omitempty"`    // it must change an agent before another batch begins
-	PausedFor       time.Duration `json:"pausedFor,omitempty"` // how long the plan had been paused when the batch started
-	TimeoutReported bool          `json:"late,omitempty"`      // that its limit has passed was told
-	Gate            GateVerdict   `json:"gate,omitempty"`      // the last answer
-	GateAt          time.Time     `json:"gateAt,omitzero"`
-	Inconclusive    int           `json:"inconclusive,omitempty"` // answers
-	GateErrors      int           `json:"gateErrors,omitempty"`
-	Continued       bool          `json:"continued,omitempty"` // a breach with the action continue was recorded
-	StartedAt       time.Time     `json:"startedAt,omitzero"`
-	FinishedAt      time.Time     `json:"settledAt,omitzero"`
-	HealthySince    time.Time     `json:"healthySince,omitzero"`
-	ClosedAt        time.Time     `json:"closedAt,omitzero"`
+	Index  int         `json:"index"`
+	Name   string      `json:"name,omitempty"`
+	First  int         `json:"first"` // ordinal of its first agent
+	Size   int         `json:"size"`
+	Status BatchStatus `json:"status"`
+	// Cursor is an ordinal: agents of the batch before it are not pending.
+	Cursor  int    `json:"cursor"`
+	Counts  Counts `json:"counts"` // agents by status
+	Tasks   Counts `json:"tasks"`  // tasks by status
+	Open    int    `json:"open"`   // agents that have a slot
+	Changed int    `json:"changed"`
+	// Unhealthy counts agents that are reported unhealthy and have not failed yet.
+	Unhealthy int `json:"unhealthy,omitempty"`
+	Accepted  int `json:"accepted,omitempty"`
+	// Canary: the batch must change an agent before another batch begins.
+	Canary bool `json:"canary,omitempty"`
+	// PausedFor is the plan's total pause when the batch started.
+	PausedFor time.Duration `json:"pausedFor,omitempty"`
+	// TimeoutReported says that the breach of the batch's timeout was recorded.
+	TimeoutReported bool        `json:"late,omitempty"`
+	Gate            GateVerdict `json:"gate,omitempty"` // the last answer
+	GateAt          time.Time   `json:"gateAt,omitzero"`
+	Inconclusive    int         `json:"inconclusive,omitempty"` // answers
+	GateErrors      int         `json:"gateErrors,omitempty"`
+	// Continued says that a breach with the action continue was recorded.
+	Continued    bool      `json:"continued,omitempty"`
+	StartedAt    time.Time `json:"startedAt,omitzero"`
+	FinishedAt   time.Time `json:"settledAt,omitzero"`
+	HealthySince time.Time `json:"healthySince,omitzero"`
+	ClosedAt     time.Time `json:"closedAt,omitzero"`
 }
 
-// AgentRow is one agent of a plan as stored, its tasks inside, so that counters, slots and rows agree by construction.
+// AgentRow is one agent of a plan as stored. It contains its tasks, so that counters, slots and
+// rows agree by construction.
 type AgentRow struct {
-	Ordinal int // its place in the plan, from 0
+	Ordinal int // position in the plan, from 0
 	Batch   int // index of its batch
 	Agent   AgentSpec
 	State   AgentState
 }
 
-// AgentSpec is what never changes about an agent of a plan. Create writes it; a Commit does not carry it.
+// AgentSpec is the part of an agent that never changes. Create writes it; a Commit does not
+// contain it.
 type AgentSpec struct {
-	ID      string            `json:"id"`
-	Version string            `json:"version,omitempty"` // what it ran before the plan, when the Spec said so
-	Target  string            `json:"target,omitempty"`  // of a rollback: the version it goes back to; empty means the plan's
-	Labels  map[string]string `json:"labels,omitempty"`
-	Tasks   []TaskSpec        `json:"tasks,omitempty"` // as many as its state has; none for an agent with one task that its plan tells
+	ID string `json:"id"`
+	// Version is what the agent ran before the plan, if the Spec gave it.
+	Version string `json:"version,omitempty"`
+	// Target, of a rollback, is the version to restore; empty means the plan's.
+	Target string            `json:"target,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"`
+	// Tasks are as many as the state has. Empty for an agent with one task that its plan
+	// describes.
+	Tasks []TaskSpec `json:"tasks,omitempty"`
 }
 
-// AgentState is what happens to an agent. A Store may keep it as the bytes that AppendBinary makes.
+// AgentState is the changing part of an agent. A Store may keep it as the bytes that AppendBinary
+// makes.
 type AgentState struct {
 	Status TaskStatus
 	Flags  AgentFlags
 	Task   TaskState   // the agent's first task
 	Rest   []TaskState // its further tasks; nil for nearly every agent
-	More   *AgentMore  // what few agents have; nil otherwise, and never changed in place
+	More   *AgentMore  // rare fields, or nil; never changed in place
 }
 
 // AgentFlags are facts about an agent.
@@ -88,19 +102,19 @@ type AgentFlags uint8
 // The facts about an agent.
 const (
 	AgentChanged   AgentFlags = 1 << iota // it may have been changed
-	AgentOpen                             // it holds a slot
-	AgentAtTarget                         // it succeeded without being changed
+	AgentOpen                             // it has a slot
+	AgentAtTarget                         // it succeeded without a change
 	AgentUnhealthy                        // reported unhealthy, not failed yet
-	AgentReleased                         // its plan did not change it and never calls it again: other plans may have it
+	AgentReleased                         // unchanged and never called again: free for other plans
 )
 
-// AgentMore is what few agents have.
+// AgentMore has the fields that few agents need.
 type AgentMore struct {
-	Previous  string // the version before its first start, where a precheck reported one
+	Previous  string // version before its first start, from a precheck
 	Unhealthy int64  // since when it is unhealthy, Unix nanoseconds
 }
 
-// TaskState is what happens to one task. Times are Unix nanoseconds, UTC; 0 is none.
+// TaskState is the changing part of one task. Times are Unix nanoseconds, UTC; 0 means none.
 type TaskState struct {
 	Status  TaskStatus
 	Why     Reason    // how it ended, or why it waits
@@ -108,18 +122,18 @@ type TaskState struct {
 	Changed bool      `json:",omitempty"` // it may have changed the agent
 	Number  uint32    // how often it was started
 	Started int64     // its newest start
-	Ended   int64     // when it ended; while it waits, when it is due
-	More    *TaskMore // what few tasks have; nil otherwise, and never changed in place
+	Ended   int64     // its end; while it waits, the time when it is due
+	More    *TaskMore // rare fields, or nil; never changed in place
 }
 
-// TaskMore is what few tasks have.
+// TaskMore has the fields that few tasks need.
 type TaskMore struct {
-	Version          string // reported, where it is not the target
+	Version          string // reported, if it is not the target
 	Error            string // of the last failed attempt, cut to 4 KiB
 	UnreachableSince int64  // since when the agent is away, Unix nanoseconds
 }
 
-// active is the index of the task that an agent is at: the first that has not ended.
+// active returns the index of an agent's present task: the first that has not ended.
 func (a *AgentState) active() int {
 	if !a.Task.Status.Finished() {
 		return 0
@@ -132,6 +146,7 @@ func (a *AgentState) active() int {
 	return 0
 }
 
+// previous returns the version that the agent ran before the plan, as far as it is known.
 func (r *AgentRow) previous(s *PlanSpec) string {
 	switch {
 	case r.State.More != nil && r.State.More.Previous != "":
@@ -143,7 +158,8 @@ func (r *AgentRow) previous(s *PlanSpec) string {
 	}
 }
 
-// attemptOpen reports whether an attempt waits for its outcome: it is running, or waits to be repeated.
+// attemptOpen reports whether an attempt waits for its outcome: it is running, or waits for its
+// repeat.
 func (a *AgentState) attemptOpen(task int, number uint32) bool {
 	if task >= a.tasks() {
 		return false
@@ -152,7 +168,8 @@ func (a *AgentState) attemptOpen(task int, number uint32) bool {
 	return t.Number == number && (t.Status == TaskRunning || t.Status == TaskWaiting && t.Why == ReasonRepeat)
 }
 
-// keptTasks is how tasks are stored: none for an agent of which nothing is said that its plan does not say.
+// keptTasks returns tasks as they are stored: none for an agent with one task that its plan
+// describes.
 func keptTasks(tasks []TaskSpec) []TaskSpec {
 	if len(tasks) == 1 && tasks[0] == (TaskSpec{}) {
 		return nil
@@ -164,7 +181,7 @@ func keptTasks(tasks []TaskSpec) []TaskSpec {
 	return tasks
 }
 
-// newRow is an agent of a plan that begins.
+// newRow returns an agent of a new plan.
 func newRow(ordinal, batch int, a AgentSpec) AgentRow {
 	row := AgentRow{Ordinal: ordinal, Batch: batch, Agent: a}
 	if n := len(a.Tasks); n > 1 {
@@ -173,7 +190,7 @@ func newRow(ordinal, batch int, a AgentSpec) AgentRow {
 	return row
 }
 
-// task is what task i of an agent is to do, complete.
+// task returns task i of an agent with all its versions.
 func (s *PlanSpec) task(a *AgentSpec, i int) TaskSpec {
 	var t TaskSpec
 	if i < len(a.Tasks) {
@@ -196,7 +213,8 @@ func (s *PlanSpec) task(a *AgentSpec, i int) TaskSpec {
 	return t
 }
 
-// from is the version that task i finds: what a precheck has told of its agent, where that has only this task.
+// from returns the version before task i. A version from a precheck counts if the agent has only
+// this task.
 func (r *AgentRow) from(s *PlanSpec, i int) string {
 	if n := len(r.Agent.Tasks); n == 0 || n == 1 && r.Agent.Tasks[0].FromVersion == "" {
 		return r.previous(s)
@@ -204,7 +222,7 @@ func (r *AgentRow) from(s *PlanSpec, i int) string {
 	return s.task(&r.Agent, i).FromVersion
 }
 
-// target is the version that task i brings its agent to.
+// target returns the version to which task i brings its agent.
 func (s *PlanSpec) target(a *AgentSpec, i int) string {
 	switch {
 	case i < len(a.Tasks) && a.Tasks[i].ToVersion != "":
@@ -226,13 +244,13 @@ func (a *AgentState) task(i int) *TaskState {
 
 func (a *AgentState) tasks() int { return 1 + len(a.Rest) }
 
-// touched reports whether task i may have changed the agent. Rows from before tasks told that have one task each, and tell
-// it of the agent.
+// touched reports whether task i may have changed the agent. Old rows with one task record this
+// for the agent only.
 func (a *AgentState) touched(i int) bool {
 	return a.task(i).Changed || len(a.Rest) == 0 && a.Flags&AgentChanged != 0
 }
 
-// partly reports whether a task of the agent is done.
+// partly reports whether a task of the agent has succeeded.
 func (a *AgentState) partly() bool {
 	for i := range a.Rest {
 		if a.Rest[i].Status == TaskSucceeded {

@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// What people see who ask the database itself: JSON beside the bytes of a plan and of a batch. The
+// JSON beside the bytes of a plan and of a batch, for people who query the database itself. The
 // core writes it and never reads it. It is in every commit of an owner, so it allocates nothing,
-// but for the sentence of a breach that stands. Members that are zero or empty are left out.
+// except for the sentence of an open breach. Members that are zero or empty are omitted.
 
 // showPlan appends what a plan's row shows, for example
 //
@@ -39,8 +39,8 @@ func showPlan(b []byte, s *PlanSpec, c *Control, p *Progress) []byte {
 	return w.close()
 }
 
-// showBatch appends what a batch's row shows. The counts are as stored: agents that a canceled plan
-// never started are pending there.
+// showBatch appends the JSON of a batch's row. The counts are as stored: agents that a canceled
+// plan never started are pending there.
 func showBatch(b []byte, r *BatchRow) []byte {
 	w := show{b: append(b, '{')}
 	w.text("name", r.Name)
@@ -76,7 +76,7 @@ func (w *show) number(name string, n int) {
 	}
 }
 
-// index is a number of which 0 says something.
+// index writes a number of which 0 has a meaning.
 func (w *show) index(name string, n int) {
 	w.name(name)
 	w.b = strconv.AppendInt(w.b, int64(n), 10)
@@ -107,8 +107,8 @@ func (w *show) stamp(name string, s *Audit) {
 	w.b = append(w.b, '}')
 }
 
-// text is a string of JSON that every database takes: control characters, NUL among them, and bytes
-// that are not UTF-8 become U+FFFD.
+// text writes a JSON string that every database accepts: control characters, NUL among them, and
+// bytes that are not UTF-8 become U+FFFD.
 func (w *show) text(name, s string) {
 	if s == "" {
 		return

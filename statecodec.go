@@ -6,7 +6,7 @@ import (
 	"math"
 )
 
-// The stored form of an AgentState, schema 1. What is in brackets is there only when its bit in
+// The stored form of an AgentState, schema 1. A field in brackets is present only when its bit in
 // parts is set. Numbers are varints, texts have their length in front, and started is eight bytes,
 // little endian:
 //
@@ -14,11 +14,11 @@ import (
 //	task:  parts fields
 //	fields: status reason [tries] [number] [started] [ended] [version error away]
 //
-// ended is the distance from started.
+// ended is the difference from started.
 //
 // The parts of a state are those of its first task, with two bits more. The bits of changed agents
-// and tasks stand for themselves. A state has no checksum, unlike the parts of partcodec.go: it
-// would be a fifth longer, and the rules below leave little room for damage that goes unnoticed.
+// and tasks have no field. A state has no checksum, unlike the parts of partcodec.go: it would
+// make a state a fifth longer, and the rules below detect most damage.
 
 // The bits of parts.
 const (
@@ -106,6 +106,7 @@ func (t *TaskState) parts() (parts byte) {
 	return parts
 }
 
+// append writes the fields of a task.
 func (t *TaskState) append(b []byte, parts byte) ([]byte, error) {
 	if t.Status > TaskUnknown {
 		return b, fmt.Errorf("ota: a task cannot have the status %d", t.Status)
@@ -160,8 +161,8 @@ func (s *AgentState) UnmarshalBinary(b []byte) error {
 
 var errBadState = fmt.Errorf("ota: an agent's state is %w", errDamaged)
 
-// decoder reads from the front of rest. Once something is wrong it is bad for good and returns
-// zeros, so that one look at the end is enough.
+// decoder reads from the front of rest. After an error it stays bad and returns zeros, so one
+// check at the end is enough.
 type decoder struct {
 	rest []byte
 	bad  bool

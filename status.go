@@ -1,22 +1,22 @@
 package ota
 
-// Status is where a plan stands. It is never stored as a fact of its own: it is computed from what people want
-// (Control) and what happened (Progress), so the two can never disagree about it.
+// Status is the status of a plan. It is never stored as a separate fact. It is computed from what
+// operators want (Control) and what happened (Progress), so the two cannot disagree about it.
 type Status uint8
 
-// The statuses of a plan. There is no status "failed": a deadline, a failed gate or too many failures pause the plan
-// with their reason, and only completion, Cancel and Rollback end it.
+// The statuses of a plan. There is no status "failed": an exceeded timeout, a failed gate, or too
+// many failures pause the plan with their reason. Only completion, Cancel and Rollback end it.
 const (
 	StatusUnknown     Status = iota // no plan has it
-	StatusPending                   // made, never started
+	StatusPending                   // created, never started
 	StatusRunning                   // batches are being upgraded or observed
-	StatusPausing                   // nothing starts any more; calls that were made are still out
+	StatusPausing                   // nothing starts any more; calls are still in flight
 	StatusPaused                    // nothing starts, nothing is in flight
-	StatusCanceling                 // nothing starts any more; calls that were made are still out
+	StatusCanceling                 // nothing starts any more; calls are still in flight
 	StatusCanceled                  // ended by Cancel
-	StatusRollingBack               // its rollback plan is at work, or about to be
+	StatusRollingBack               // its rollback plan is running, or about to run
 	StatusRolledBack                // ended: its rollback plan completed
-	StatusCompleted                 // ended: its last batch was closed
+	StatusCompleted                 // ended: its last batch is completed
 )
 
 var statuses = enum[Status]{"status", []string{
@@ -24,40 +24,41 @@ var statuses = enum[Status]{"status", []string{
 	"rolling_back", "rolled_back", "completed",
 }}
 
-// Ended reports whether a plan in this status has reached its end: canceled, rolled back or completed. An ended plan
-// may still be rolled back, and its log may still grow by late reports.
+// Ended reports whether a plan in this status has ended: canceled, rolled back or completed. An
+// ended plan may still be rolled back, and late reports may still be added to its log.
 func (s Status) Ended() bool {
 	return s == StatusCanceled || s == StatusRolledBack || s == StatusCompleted
 }
 
-// Active reports whether a plan in this status holds its claims on its agents: it was started and has not ended.
+// Active reports whether a plan in this status keeps the claims on its agents: it was started and
+// has not ended.
 func (s Status) Active() bool { return s > StatusPending && !s.Ended() }
 
-// BatchStatus is where a batch stands.
+// BatchStatus is the status of a batch.
 type BatchStatus uint8
 
 // The statuses of a batch. A completed batch runs again when its failed agents are retried.
 const (
-	BatchPending   BatchStatus = iota // nothing of it was started
+	BatchPending   BatchStatus = iota // none of its agents was started
 	BatchRunning                      // its agents are being upgraded
-	BatchSoaking                      // all its agents are settled; it is being watched
+	BatchSoaking                      // all its agents are finished; it is being observed
 	BatchCompleted                    // observed and passed; the next batch may begin
 	BatchCanceled                     // its plan ended before the batch did
 )
 
 var batchStatuses = enum[BatchStatus]{"batch status", []string{"pending", "running", "observing", "completed", "canceled"}}
 
-// TaskStatus is where a task stands, and, derived from its tasks, where an agent stands.
+// TaskStatus is the status of a task, and, derived from its tasks, of an agent.
 type TaskStatus uint8
 
 // The statuses of a task and of an agent. Only TaskRunning means that the Executor may be at work.
 const (
-	TaskPending   TaskStatus = iota // never started, or put back by Retry
-	TaskRunning                     // its start was committed and its outcome was not
-	TaskWaiting                     // between two attempts: to retry, to repeat after a crash, or for an absent agent
-	TaskSucceeded                   // at the target, by this plan or already before it
+	TaskPending   TaskStatus = iota // never started, or returned to pending by Retry
+	TaskRunning                     // its start is committed, its outcome is not
+	TaskWaiting                     // for a retry, a repeat after a crash, or an unreachable agent
+	TaskSucceeded                   // at the target, because of this plan or before it
 	TaskFailed                      // ended without success
-	TaskSkipped                     // left out on purpose
+	TaskSkipped                     // skipped on purpose
 	TaskCanceled                    // its plan ended before it was started
 	TaskUnknown                     // interrupted without a definite answer; counts as failed
 )
@@ -66,6 +67,6 @@ var taskStatuses = enum[TaskStatus]{"task status", []string{
 	"pending", "running", "waiting", "succeeded", "failed", "skipped", "canceled", "unknown",
 }}
 
-// Settled reports whether a task in this status has ended. Retry may put it back, and a success may still turn
-// unhealthy while its batch is observed.
+// Finished reports whether a task in this status has ended. Retry may return it to pending. A
+// success may still turn into a failure while its batch is observed.
 func (s TaskStatus) Finished() bool { return s >= TaskSucceeded }

@@ -6,46 +6,54 @@ import (
 	"time"
 )
 
-// Store keeps plans. MemStore is the reference; storetest checks an implementation of your own.
+// Store keeps plans. MemStore is the reference implementation; storetest checks an implementation
+// of your own.
 //
-// A plan's state is two halves, each with a number of its own: Control, which verbs write from any process, and
-// Progress, which only the plan's owner writes, under the epoch of its ownership. One method, Commit, has to be
-// atomic. All methods are safe for concurrent use, and a method called after another has returned sees what that one
-// wrote. A Store keeps nothing it is given by reference, and gives nothing by reference that it keeps.
+// A plan's state has two halves, each with a number of its own. Control is written by verbs, from
+// any process. Progress is written only by the plan's owner, under the epoch of its ownership. One
+// method, Commit, must be atomic. All methods are safe for concurrent use. A method called after
+// another one has returned sees what that one wrote. A Store keeps no reference to its arguments,
+// and returns no reference to what it keeps.
 //
-// A method whose ctx ends returns the context's error; it may have written nothing or all of its change, or a database that is
-// still at work may write all of it a moment later. The engine reads the plan again, and the numbers that its next Commit compares
-// tell it of a change that landed in between.
+// A method whose ctx ends returns the context's error. It may have written nothing, or all of its
+// change; or a database that is still at work may write all of it a moment later. The engine reads
+// the plan again. If the change arrives in between, the numbers that its next Commit compares
+// detect it.
 //
-// A Store keeps every text exactly as it is given, or refuses the write with ErrRefused. It keeps every text that is
-// UTF-8 without NUL: of 255 bytes everywhere, of 4 KiB in the error of a task, of 64 KiB in an annotation. A write that
-// can never succeed, for whatever reason, is an error that matches ErrRefused, and changes nothing. Any other error,
-// but for those named below, says that the same write may succeed later: the engine tries it again. The engine never
-// tries a refused write again. It pauses the plan instead, or takes a rollback back, and says why.
-// A Store may have optional interfaces: Claimer, Leaser, Notifier, Inbox and Pruner. A wrapper hides those of the Store
-// that it wraps, also when it embeds it: two plans may then upgrade one agent, for example. Give each wrapper a method
-// that returns what it wraps:
+// A Store keeps every text exactly as it is given, or refuses the write with ErrRefused. It keeps
+// every text that is UTF-8 without NUL: of 255 bytes everywhere, of 4 KiB in the error of a task,
+// of 64 KiB in an annotation. A write that can never succeed, for any reason, is an error that
+// matches ErrRefused, and changes nothing. Any other error, except those named below, means that
+// the same write may succeed later: the engine tries it again. The engine never repeats a refused
+// write. It pauses the plan instead, or takes a rollback back, and records why.
+//
+// A Store may have optional interfaces: Claimer, Leaser, Notifier, Inbox and Pruner. A wrapper
+// hides those of the Store that it wraps, even if it embeds it. Two plans may then upgrade one
+// agent, for example. Give each wrapper a method that returns what it wraps:
 //
 //	func (w counting) Unwrap() ota.Store { return w.Store }
 //
-// The engine then finds them behind the wrapper, as [As] does, and calls them past it: a wrapper that renames plans has to
-// have all five itself. An Unwrap that returns nil hides them on purpose. New refuses a struct that has a Store in a
-// field, hides what that has, and has no Unwrap. New logs what counts.
+// The engine then finds them behind the wrapper, as [As] does, and calls them past it. So a
+// wrapper that renames plans must have all five itself. An Unwrap that returns nil hides them on
+// purpose. New refuses a struct that has a Store in a field, hides its optional interfaces, and
+// has no Unwrap. New logs the interfaces that it found.
 type Store interface {
-	// Create reads agents to their end and makes the plan visible in one step, at revision 1, Control number 1, Progress
-	// number 1 and epoch 0; nothing of it is visible before. Then, and only then, it calls p.Finish for what the agents decide. An
-	// error yielded by agents, or returned by Finish, is returned as it is and nothing stays. ErrExists when the ID or
-	// the request key is taken, *DuplicateError when an agent comes twice, ErrRefused. Commits of other plans do not wait for the
-	// whole of a Create.
+	// Create reads agents to their end and makes the plan visible in one step, at revision 1,
+	// Control number 1, Progress number 1 and epoch 0. Nothing of it is visible before. Create
+	// calls p.Finish once, after the last agent, for the parts that depend on the agents. It
+	// returns an error that agents yields, or that Finish returns, unchanged, and then keeps
+	// nothing. It returns ErrExists when the ID or the request key is taken, *DuplicateError when
+	// an agent comes twice, or ErrRefused. Commits of other plans do not wait for a whole Create.
 	Create(ctx context.Context, p NewPlan, agents iter.Seq2[AgentRow, error]) error
 
-	// Commit applies c as a whole or not at all, and returns the plan's new revision, which is one higher each time. It
-	// is durable when it returns. ErrNotFound, ErrFenced (the epoch is not the stored one) and ErrConflict (a number is
-	// not the stored one) say that nothing was changed, and so does ErrRefused; after any other error nobody knows. It costs what changed, never
-	// the size of the plan.
+	// Commit applies all of c or nothing, and returns the plan's new revision, which is one higher
+	// each time. It is durable when it returns. ErrNotFound, ErrFenced (the epoch is not the
+	// stored one), ErrConflict (a number is not the stored one) and ErrRefused mean that nothing
+	// was changed. After any other error the result is unknown. Its cost depends on what changed,
+	// never on the size of the plan.
 	Commit(ctx context.Context, c Commit) (revision uint64, err error)
 
-	// Plan returns one plan, or ErrNotFound. Its cost does not depend on the fleet.
+	// Plan returns one plan, or ErrNotFound. Its cost does not depend on the size of the fleet.
 	Plan(ctx context.Context, id string) (PlanRow, error)
 
 	// Plans returns one page of plans, newest first.
@@ -57,77 +65,88 @@ type Store interface {
 	// Agents returns one page of a plan's agents, by ordinal.
 	Agents(ctx context.Context, plan string, q RowQuery) (Page[AgentRow], error)
 
-	// Log returns the records with a revision above after, in order and without gap, at most limit of them, 0 meaning
-	// DefaultPage; none yet is an empty slice. ErrNotFound when there is no such plan.
+	// Log returns the records with a revision above after, in order and without gap. limit is the
+	// largest number of records; 0 means DefaultPage. If there is none yet, it returns an empty
+	// slice. It returns ErrNotFound when there is no such plan.
 	Log(ctx context.Context, plan string, after uint64, limit int) ([]LogRow, error)
 }
 
-// Leaser is a Store that knows which engines are alive. Without it the last engine to start driving a plan owns it,
-// and two engines on one store take plans from each other.
+// Leaser is a Store that knows which engines are alive. Without it the last engine to start
+// driving a plan owns it, and two engines on one Store take plans from each other.
 type Leaser interface {
-	// Renew says that engine is alive for ttl from now, by the store's clock. A ttl of 0 ends the lease at once.
+	// Renew records that engine is alive for ttl from now, by the Store's clock. A ttl of 0 ends
+	// the lease at once.
 	Renew(ctx context.Context, engine string, ttl time.Duration) error
-	// Owners returns the engines whose lease has not run out, by the store's clock.
+	// Owners returns the engines whose lease has not expired, by the Store's clock.
 	Owners(ctx context.Context) ([]string, error)
 }
 
-// Notifier is a Store that tells when a plan has changed. Without it changes made by other processes are found by
-// polling every Options.Poll.
+// Notifier is a Store that sends notice of changed plans. Without it the engine finds changes by
+// other processes by polling, every Options.Poll.
 type Notifier interface {
-	// Changes returns a channel of IDs of plans that were created, committed or posted to, until ctx ends, when it is
-	// closed. It may lose, merge and repeat IDs: it is a hint, and a slow reader never slows a Commit.
+	// Changes returns a channel with the IDs of plans that were created, changed by a commit, or
+	// sent a message. It is closed when ctx ends. It may lose, merge and repeat IDs: each is only
+	// a hint. A slow reader never delays a Commit.
 	Changes(ctx context.Context) (<-chan string, error)
 }
 
-// Claimer is a Store that lets an agent be in one active plan only. Without it two plans may upgrade one agent at the
-// same time, and each plan carries a warning that says so. A Claimer that is no Leaser keeps no agent: see Keep.
+// Claimer is a Store that allows an agent in only one active plan. Without it two plans may
+// upgrade one agent at the same time; each plan has a warning about that. A Claimer that is no
+// Leaser keeps no agent: see Keep.
 type Claimer interface {
-	// Claim takes every agent of plan for it, or none: conflicts lists at most 32 agents that another plan holds, total
-	// says how many there are. Claims of a plan that has ended are void. from, when not empty, is a plan whose claims are
-	// taken over. Claiming again what is already claimed is success. A plan may claim before it is started, and keeps
-	// its claims until it ends. ErrNotFound when there is no such plan.
+	// Claim claims every agent of plan for it, or none. conflicts lists at most 32 agents that
+	// another plan has claimed; total is their number. Claims of a plan that has ended are void.
+	// from, if not empty, is a plan whose claims are taken over. Repeating a claim is success. A
+	// plan may claim before it is started, and keeps its claims until it ends. ErrNotFound when
+	// there is no such plan.
 	//
-	// An agent that Kept would list for another plan is a conflict too, with its Engine, unless from is not empty.
-	// An agent that plan has released is left out: it is never taken again, and never a conflict.
+	// An agent that Kept would list for another plan is a conflict too, with its Engine, unless
+	// from is not empty. Claim ignores an agent that plan has released: it is never claimed again,
+	// and is never a conflict.
 	Claim(ctx context.Context, plan, from string) (conflicts []Conflict, total int, err error)
 
-	// Keep records that calls of engine for these agents of plan have not returned. The list is complete: it replaces
-	// what was kept for the same plan and engine, and an empty list ends that. Agents that plan does not have are
-	// ignored. A kept claim outlives the end of its plan and Prune. It is void while the lease of engine has ended; the
-	// caller renews that lease first. For a plan that was pruned, Keep only takes away. Repeating it is success.
+	// Keep records that calls of engine for these agents of plan have not returned. The list is
+	// complete: it replaces the previous list of the same plan and engine, and an empty list
+	// deletes it. Agents that plan does not have are ignored. A kept claim outlives the end of its
+	// plan and Prune. It is void while the lease of engine has ended; the caller renews that lease
+	// first. For a plan that was pruned, Keep only removes agents. Repeating it is success.
 	Keep(ctx context.Context, plan, engine string, agents []string) error
 
-	// Kept returns the agents of plan that are kept, whichever plan they are kept for, in the order of plan. Each is
-	// listed once, with one plan and one engine that keep it. ErrNotFound when there is no such plan.
+	// Kept returns the agents of plan that are kept for any plan, in the order of plan. Each is
+	// listed once, with one plan and one engine that keep it. ErrNotFound when there is no such
+	// plan.
 	Kept(ctx context.Context, plan string) ([]Conflict, error)
 
-	// Release ends the claims of plan on these agents, for good. It ends no kept claim. Agents that plan does not have
-	// or does not hold are ignored. Repeating it is success, and so is a plan that is not there.
+	// Release ends the claims of plan on these agents, permanently. It ends no kept claim. It
+	// ignores agents that plan does not have or has not claimed. Repeating it is success, and so
+	// is a plan that does not exist.
 	Release(ctx context.Context, plan string, agents []string) error
 }
 
-// Inbox is a Store that carries reports to the process that owns a plan. Without it a report is refused by every
-// process but the owner's.
+// Inbox is a Store that passes reports to the process that owns a plan. Without it every process
+// except the owner's refuses reports.
 type Inbox interface {
-	// Post appends messages for a plan. A message whose ID was posted before is dropped; its Number is not looked at.
-	// ErrNotFound when there is no such plan; ErrRefused, as of Create and Commit.
+	// Post appends messages for a plan. A message whose ID was posted before is dropped. The
+	// Number of a message is ignored. ErrNotFound when there is no such plan; ErrRefused, as for
+	// Create and Commit.
 	Post(ctx context.Context, plan string, messages []Message) error
-	// Read returns the messages above after, in order, at most limit of them, 0 meaning DefaultPage. ErrNotFound when
-	// there is no such plan.
+	// Read returns the messages above after, in order, at most limit of them; 0 means DefaultPage.
+	// ErrNotFound when there is no such plan.
 	Read(ctx context.Context, plan string, after uint64, limit int) ([]Message, error)
 }
 
 // Message is one report on its way to a plan's owner.
 type Message struct {
-	Number uint64 // given by the Store, rising
-	ID     string // given by the sender, unique in the plan
+	Number uint64 // assigned by the Store, rising
+	ID     string // assigned by the sender, unique in the plan
 	Body   []byte
 }
 
-// Pruner is a Store that can forget. Nothing is ever deleted without it being said.
+// Pruner is a Store that can delete ended plans. The engine never calls it: only your program
+// does.
 type Pruner interface {
-	// Prune deletes the plans that ended before the given time, by PlanRow.EndedAt, with their agents, log, claims and
-	// messages, and returns how many.
+	// Prune deletes the plans that ended before the given time, by PlanRow.EndedAt, with their
+	// agents, log, claims and messages. It returns how many.
 	Prune(ctx context.Context, before time.Time) (plans int, err error)
 }
 
@@ -139,7 +158,8 @@ type NewPlan struct {
 	Fingerprint string
 	Labels      map[string]string
 	CreatedAt   time.Time
-	// Finish is called once, after the last agent, and returns what only the agents could decide.
+	// Finish is called once, after the last agent, and returns the parts that depend on the
+	// agents.
 	Finish func() (Created, error)
 }
 
@@ -153,11 +173,12 @@ type Created struct {
 	Log      []byte // record 1
 }
 
-// Commit is one atomic change of one plan. Parts that are zero are left as they are. A row that the plan does not have,
-// an empty Log, and Raise without Owner are mistakes of the caller: ErrRefused, and nothing is changed.
+// Commit is one atomic change of one plan. Parts that are zero stay as they are. A row that the
+// plan does not have, an empty Log, and Raise without Owner are mistakes of the caller:
+// ErrRefused, and nothing is changed.
 type Commit struct {
 	Plan string
-	// Request is a verb's request ID; it is kept in the log record.
+	// Request is a verb's request ID; it is stored in the log record.
 	Request string
 
 	// Control must equal the stored Control number.
@@ -166,17 +187,18 @@ type Commit struct {
 	Progress uint64
 	// Epoch must equal the stored epoch in an owner's commit; it is 0 in a verb's.
 	Epoch uint64
-	// Owner marks an owner's commit: Epoch and Progress are compared besides Control.
+	// Owner marks an owner's commit: Epoch and Progress are compared in addition to Control.
 	Owner bool
-	// Raise takes the ownership: the stored epoch becomes Epoch+1. Only an owner's commit may raise.
+	// Raise takes the ownership: the stored epoch becomes Epoch+1. Only an owner's commit may set
+	// it.
 	Raise bool
 	// Exact makes a verb's commit compare Progress too.
 	Exact bool
 
 	// NewControl replaces the Control half and raises its number by one.
 	NewControl *Control
-	// BumpControl raises the Control number by one without a new half: a new breach and the end of a plan do. Together with NewControl it
-	// adds nothing.
+	// BumpControl raises the Control number by one without a new half; a new breach and the end of
+	// a plan do this. Together with NewControl it adds nothing.
 	BumpControl bool
 	// NewProgress replaces the Progress half and raises its number by one.
 	NewProgress *Progress
@@ -184,7 +206,7 @@ type Commit struct {
 	Status Status
 	// Batches replace the rows of their Index.
 	Batches []BatchRow
-	// Agents replace the State of the rows of their Ordinal; the Agent part is not looked at.
+	// Agents replace the State of the rows of their Ordinal; the Agent part is ignored.
 	Agents []AgentRow
 	// Log is this commit's log record, never empty.
 	Log []byte
@@ -206,8 +228,9 @@ type PlanRow struct {
 	Status         Status // as the last commit wrote it
 }
 
-// EndedAt is when the plan ended, zero while it has not: when its rollback plan completed, else when its owner recorded
-// the end, else, for a plan that no engine ever drove, when it was canceled.
+// EndedAt returns when the plan ended, and the zero time while it has not. It is the time at which
+// its rollback plan completed, or else at which its owner recorded the end. For a plan that no
+// engine ever drove, it is the time of its Cancel.
 func (r PlanRow) EndedAt() time.Time {
 	switch c, p := r.Control, r.Progress; {
 	case !r.Status.Ended():
@@ -236,33 +259,35 @@ type LogRow struct {
 // Page is one page of a list.
 type Page[T any] struct {
 	Items []T
-	// More says that there are further items after the last one.
+	// More says that further items follow the last one.
 	More bool
-	// Total is how many items match in all, when the query asked for it.
+	// Total is how many items match in all, if the query asked for it.
 	Total int
 }
 
 // PlanQuery selects plans. The zero value selects all of them, DefaultPage at a time.
 type PlanQuery struct {
-	Status []Status          // any of these; none means all
+	Status []Status          // any of these; empty means all
 	Labels map[string]string // all of these, exactly
 	Source string            // only rollback plans of this plan
 	Key    string            // only the plan with this request key
-	Offset int               // how many to leave out
+	Offset int               // how many to skip
 	Limit  int               // at most this many; 0 means DefaultPage
-	Total  bool              // count all that match, too, whatever Offset is
+	Total  bool              // count all matches too, whatever Offset is
 }
 
 // RowQuery selects batches by index, or agents by ordinal.
 type RowQuery struct {
 	From   int          // the first index or ordinal
-	To     int          // the one after the last; 0 means to the end
-	Status []TaskStatus // agents: in any of these; none means all
+	To     int          // the one after the last; 0 means no end
+	Status []TaskStatus // agents: any of these; empty means all
 	IDs    []string     // agents: only these; at most 1,000
 	Limit  int          // at most this many; 0 means DefaultPage
-	Total  bool         // count all that match between From and To, too
-	Buffer []AgentRow   // agents: room of the caller's, which a Store may fill and return instead of new memory; it need not
+	Total  bool         // count all matches between From and To too
+	// Buffer is memory of the caller for agents. A Store may fill and return it instead of new
+	// memory.
+	Buffer []AgentRow
 }
 
-// DefaultPage is the length of a page where a query names none.
+// DefaultPage is the length of a page if a query gives none.
 const DefaultPage = 1000

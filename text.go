@@ -6,9 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// A text gets into a plan in one of two ways. A text that a caller gives, in a Spec or with a verb, is checked: one that
-// breaks the rules is a mistake of the caller. A text that user code answers, or that the engine makes of other texts,
-// is cleaned: nobody can correct it any more. Either way every Store can keep it: it is UTF-8 without NUL, and bounded.
+// A text enters a plan in one of two ways. A text that a caller gives, in a Spec or with a verb,
+// is checked: an invalid one is a mistake of the caller. A text that user code returns, or that
+// the engine makes of other texts, is cleaned, because no caller can correct it any more. Either
+// way every Store can keep it: it is UTF-8 without NUL, and of limited length.
 
 const (
 	maxText       = 255
@@ -17,8 +18,8 @@ const (
 	maxPairs      = 64
 )
 
-// cleaned is a text that every Store can keep. It is a constant, or what cleanLine, cleanMessage or cleanVersion has
-// returned.
+// cleaned is a text that every Store can keep. It is a constant, or a result of cleanLine,
+// cleanMessage or cleanVersion.
 type cleaned string
 
 // cleanLine makes one line of at most 255 bytes: a name, a reason, a version.
@@ -27,8 +28,9 @@ func cleanLine(s string) cleaned { return clean(s, maxText, ' ') }
 // cleanMessage makes a text of at most 4 KiB, which may have several lines: an error, a message.
 func cleanMessage(s string) cleaned { return clean(s, maxMessage, 0) }
 
-// clean cuts s between two letters, so that at most that many bytes stay. What is not UTF-8 becomes U+FFFD, and so does
-// a control character, unless it ends a line or is a tab: then it becomes blank, or stays when blank is 0.
+// clean cuts s between two characters to at most that many bytes. Bytes that are not UTF-8 become
+// U+FFFD, and so do control characters. A line end or a tab becomes blank instead, or stays when
+// blank is 0.
 func clean(s string, most int, blank rune) cleaned {
 	s = cutBetween(s, most)
 	for i := range len(s) {
@@ -55,7 +57,7 @@ func cleanRune(r, blank rune) rune {
 	}
 }
 
-// cutBetween cuts s to at most that many bytes, between two letters.
+// cutBetween cuts s to at most that many bytes, between two characters.
 func cutBetween(s string, most int) string {
 	if len(s) <= most {
 		return s

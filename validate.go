@@ -15,15 +15,16 @@ import (
 	"github.com/hashicorp/go-multierror"
 )
 
-// ErrInvalid says that input was refused; see FieldErrors.
+// ErrInvalid means that input was refused; see FieldErrors.
 var ErrInvalid = errors.New("ota: invalid")
 
-// FieldError names one mistake of some input: the field, what is wrong and what is allowed. It matches ErrInvalid.
+// FieldError describes one mistake of some input: the field, the problem, and what is allowed. It
+// matches ErrInvalid.
 type FieldError struct {
 	Field   string // a path such as "concurrency" or "agents[17].id"
-	Value   string // the value as given, cut to 64 bytes; empty when there is nothing to show
-	Problem string // what is wrong, for example "is negative"
-	Allowed string // what is allowed, for example "1 or more; 0 means 5"; may be empty
+	Value   string // as given, cut to 64 bytes; may be empty
+	Problem string // for example "is negative"
+	Allowed string // for example "1 or more; 0 means 5"; may be empty
 }
 
 func (e *FieldError) Error() string {
@@ -44,8 +45,9 @@ func (e *FieldError) Error() string {
 // Is makes every FieldError match ErrInvalid.
 func (e *FieldError) Is(target error) bool { return target == ErrInvalid }
 
-// FieldErrors returns every mistake that err reports, in the order found, or nil when err is of another kind. Of very
-// many mistakes among agents only the first 32 are named; one more entry then says how many there are.
+// FieldErrors returns every mistake that err reports, in the order in which they were found. It
+// returns nil when err is of another kind. Of very many mistakes among agents only the first 32
+// are named; one more entry then has the number of the others.
 func FieldErrors(err error) []*FieldError {
 	var many *multierror.Error
 	if errors.As(err, &many) {
@@ -65,22 +67,22 @@ func FieldErrors(err error) []*FieldError {
 	return nil
 }
 
-// maxNamed is how many mistakes among agents are named in one error.
+// maxNamed is how many mistakes among agents one error names.
 const maxNamed = 32
 
-// mistakes collects every mistake of one input, so that one answer shows them all.
+// mistakes collects all mistakes of one input for one error.
 type mistakes struct {
 	err   *multierror.Error
-	in    string // comes before the names of fields
-	named int
-	more  int
+	in    string // prefix of the names of fields
+	named int    // mistakes of agents in err
+	more  int    // further mistakes of agents
 }
 
 func (m *mistakes) add(field, value, problem, allowed string) {
 	m.err = multierror.Append(m.err, &FieldError{Field: m.in + field, Value: shorten(value), Problem: problem, Allowed: allowed})
 }
 
-// agent is add for mistakes that a fleet may make a million times.
+// agent is like add, for mistakes that a large fleet may make a million times.
 func (m *mistakes) agent(field, value, problem, allowed string) {
 	if m.named == maxNamed {
 		m.more++

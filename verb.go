@@ -2,7 +2,7 @@ package ota
 
 import "slices"
 
-// Verb is something that is said to a plan.
+// Verb is a command to a plan.
 type Verb uint8
 
 // The verbs.
@@ -25,9 +25,10 @@ var verbs = enum[Verb]{"verb", []string{
 	"create_rollback", "rollback",
 }}
 
-// transitions is the published table: which verb is legal in which status, and where it leads at once. Where more than one
-// status may follow, the first is the one with nothing in flight. A verb whose wish is fulfilled already is success
-// and changes nothing; that is not in this table.
+// transitions is the published table: which verb is legal in which status, and the status that
+// follows at once. If more than one status may follow, the first is for a plan with nothing in
+// flight. Repeating a verb that already took effect succeeds and changes nothing; such pairs are
+// not in this table.
 var transitions = map[Status]map[Verb][]Status{
 	StatusPending: {
 		VerbStart:    {StatusRunning},
@@ -95,8 +96,9 @@ var transitions = map[Status]map[Verb][]Status{
 	},
 }
 
-// LegalVerbs returns the verbs that may be said to a plan in status s, in a fixed order. A verb that repeats a wish which is
-// fulfilled already, such as Pause of a paused plan, is success too, and not listed. Explanation.Legal is what may be said to one plan.
+// LegalVerbs returns the verbs that are legal in status s, in a fixed order. Repeating a verb that
+// already took effect, such as Pause of a paused plan, also succeeds, but is not listed.
+// Explanation.Legal has the verbs that one plan accepts.
 func LegalVerbs(s Status) []Verb {
 	legal := make([]Verb, 0, len(transitions[s]))
 	for v := range transitions[s] {

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// A version is a text that the engine compares, and understands no further. The blanks and ends of lines around it are
-// dropped wherever one comes in: tools print them, and people paste them.
+// A version is a text that the engine only compares. Spaces and line ends around a version are
+// dropped wherever it enters: tools print them, and people paste them.
 
-// trimVersion drops what does not belong to a version.
+// trimVersion drops spaces and line ends around a version.
 func trimVersion(s string) string { return strings.TrimSpace(s) }
 
-// cleanVersion makes a version of what user code answers. A version of blanks alone stays one blank, which is no target:
-// it is a wrong answer, and not the answer that nothing is known.
+// cleanVersion makes a version of a text that user code returns. A version of spaces alone becomes
+// one space. That is no target, so it is a wrong version, and not "unknown".
 func cleanVersion(s string) cleaned {
 	if v := cleanLine(trimVersion(s)); v != "" || s == "" {
 		return v
@@ -20,7 +20,7 @@ func cleanVersion(s string) cleaned {
 	return " "
 }
 
-// versionProblem says what is wrong with a version that a caller gives; empty when nothing is.
+// versionProblem returns the problem of a version that a caller gives; empty when there is none.
 func versionProblem(s string) string {
 	v := trimVersion(s)
 	if v == "" && s != "" {
@@ -35,7 +35,7 @@ func checkVersion(m *mistakes, field, value string) {
 	}
 }
 
-// trimmed is the spec with the versions as they are kept.
+// trimmed returns the spec with its versions as they are kept.
 func (s Spec) trimmed() Spec {
 	for _, v := range []*string{&s.FromVersion, &s.FromRelease, &s.ToVersion, &s.ToRelease} {
 		*v = trimVersion(*v)
@@ -43,7 +43,7 @@ func (s Spec) trimmed() Spec {
 	return s
 }
 
-// trim makes the versions of a task what is kept of them.
+// trim changes the versions of a task to what is kept of them.
 func (t *TaskSpec) trim() {
 	for _, v := range []*string{&t.FromVersion, &t.FromRelease, &t.ToVersion, &t.ToRelease} {
 		*v = trimVersion(*v)
@@ -53,7 +53,7 @@ func (t *TaskSpec) trim() {
 // sameness is Options.SameVersion; nil is equality.
 type sameness func(a, b string) bool
 
-// as returns target when version is another form of it, else version.
+// as returns target when version is another form of it, and version otherwise.
 func (f sameness) as(version cleaned, target string) cleaned {
 	if f != nil && version != "" && string(version) != target && f.says(string(version), target) {
 		return cleaned(target)
@@ -61,7 +61,7 @@ func (f sameness) as(version cleaned, target string) cleaned {
 	return version
 }
 
-// says asks the function of the user. A panic of it is a no.
+// says calls the function of the user. A panic counts as false.
 func (f sameness) says(a, b string) (same bool) {
 	defer func() {
 		if recover() != nil {

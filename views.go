@@ -2,7 +2,7 @@ package ota
 
 import "slices"
 
-// planOf is what a stored plan looks like to its readers.
+// planOf returns the Plan that readers see of a stored plan.
 func planOf(row *PlanRow) Plan { return planAs(row, statusOf(&row.Control, &row.Progress)) }
 
 // planAs is planOf with a status that a verb knows better.
@@ -51,7 +51,8 @@ func planAs(row *PlanRow, st Status) Plan {
 	return plan
 }
 
-// ended counts what a plan's end never started as canceled: that is derived, not written a million times.
+// ended counts agents that a plan's end left pending as canceled. This is derived, because it
+// would otherwise be a million writes.
 func ended(n Counts, st Status) Counts {
 	if neverStarts(st) {
 		n.Canceled += n.Pending
@@ -60,7 +61,7 @@ func ended(n Counts, st Status) Counts {
 	return n
 }
 
-// neverStarts reports whether what a plan has not started will never be started by it.
+// neverStarts reports whether a plan will never start its pending agents.
 func neverStarts(st Status) bool {
 	return st == StatusCanceled || st == StatusRollingBack || st == StatusRolledBack
 }
@@ -77,7 +78,7 @@ func batchOf(b *BatchRow, st Status, threshold float64) Batch {
 	return out
 }
 
-// agentOf makes a what a row says. Its tasks are at the beginning of room.
+// agentOf sets a to the content of a row. Its tasks use the beginning of room.
 func agentOf(a *AgentInfo, r *AgentRow, s *PlanSpec, st Status, room []Task) {
 	n := r.State.tasks()
 	*a = AgentInfo{

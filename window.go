@@ -12,36 +12,43 @@ import (
 	"time"
 )
 
-// Window is a maintenance window: on some days of the week, from a local time of day on, for a length of time. A window
-// belongs to the local day on which it opens, also after midnight: one of Fridays at 22:00 for eight hours is open until
-// Saturday at 06:00, and none opens on Saturday.
+// Window is a maintenance window: on some days of the week, from a local time of day on, for a
+// length of time. A window belongs to the local day on which it opens, even after midnight. For
+// example, one of Fridays at 22:00 for eight hours is open until Saturday at 06:00, and none opens
+// on Saturday.
 //
-// Where the clocks are put forward over Start it opens at the first instant after the gap; where they are put back over Start it
-// opens once, at the first of the two. A local day that was left out altogether has no window. While it is open, clocks
-// may change as they like: Length is elapsed time.
+// If the clocks are put forward over Start, the window opens at the first instant after the gap.
+// If they are put back over Start, it opens once, at the first of the two. A local day that does
+// not exist has no window. A change of the clocks does not affect an open window: Length is
+// elapsed time.
 //
-// Zones come from the system, or from the package time/tzdata if the program imports it, and are read once per process.
+// Zones come from the system, or from the package time/tzdata if the program imports it. Each is
+// read once per process.
 type Window struct {
-	// Days are the days of the week on which it opens, each once, in JSON 0 (Sunday) to 6 (Saturday). Empty means every day.
+	// Days are the days of the week on which it opens, each at most once; in JSON 0 (Sunday) to 6
+	// (Saturday). Empty means every day.
 	Days []time.Weekday `json:"days,omitempty"`
-	// Start is the local time of day at which it opens, as the clock on the wall shows it. 0 (midnight) to less than 24h.
+	// Start is the local time of day at which it opens, as a clock on the wall shows it. 0
+	// (midnight) to less than 24 h; not between 0 and 1 ms.
 	Start time.Duration `json:"start"`
-	// Length is how long it is open. More than 0, at most 7 days.
+	// Length is how long it is open. 1 ms to 7 days.
 	Length time.Duration `json:"length"`
 	// Zone is the IANA name of the zone of Days and Start, such as "Europe/Berlin". Empty means UTC.
 	Zone string `json:"zone,omitempty"`
-	// Margin is how much of Length must be left for an agent to be started. Each window has its own: that another one
-	// follows at once does not count. 0 or more, less than Length; 0 means up to the end. With less than the policy's AttemptTimeout
-	// a call may outlive the window.
+	// Margin is how much of Length must remain for an agent to start. Each window has its own: a
+	// window that follows at once does not extend it. 1 ms to less than Length; 0 means that
+	// agents start up to the end. If Margin is less than the policy's AttemptTimeout, a call may
+	// outlive the window.
 	Margin time.Duration `json:"margin,omitempty"`
 }
 
-// maxWindows bounds what a decision costs.
+// maxWindows limits the cost of a decision.
 const maxWindows = 64
 
-// NextOpen returns the first instant, t or later, at which the policy's windows let an agent start: t itself when one is open,
-// or when there are none. It is zero when that never is: the zone of every window is unknown in this process, a window
-// is not valid, or t is not in the years 1700 to 2200.
+// NextOpen returns the first instant, t or later, at which the policy's windows allow an agent to
+// start. That is t itself when one is open, or when there are none. It is zero when there is no
+// such instant: the zone of every window is unknown in this process, a window is not valid, or t
+// is not in the years 1700 to 2200.
 func (p Policy) NextOpen(t time.Time) time.Time {
 	if len(p.Windows) == 0 {
 		return t
