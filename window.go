@@ -1,15 +1,13 @@
 package ota
 
 import (
-	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/calendar"
 )
 
 // Window is a maintenance window: on some days of the week, from a local time of day on, for a
@@ -66,7 +64,8 @@ func (p Policy) NextOpen(t time.Time) time.Time {
 	}
 }
 
-// neverOpens reports whether windows let nothing start from one time until before another; a zero until is no end.
+// neverOpens reports whether no window lets an agent start at from or later, before until. It is false
+// if until is zero, which means no end.
 func neverOpens(windows []Window, from, until time.Time) bool {
 	if until.IsZero() {
 		return false
@@ -75,7 +74,7 @@ func neverOpens(windows []Window, from, until time.Time) bool {
 	return at.IsZero() || !at.Before(until)
 }
 
-// nextOpen is the earliest next of all windows, of which there is at least one.
+// nextOpen returns the earliest next of all windows. There is at least one window.
 func nextOpen(windows []Window, t int64) (at int64, ok bool) {
 	for i := range windows {
 		if next, opens := windows[i].next(t); opens && (!ok || next < at) {
@@ -88,107 +87,22 @@ func nextOpen(windows []Window, t int64) (at int64, ok bool) {
 	return at, ok
 }
 
-const day = int64(24 * time.Hour)
-
-// next returns the first instant, t or later, at which w lets an agent start, in Unix nanoseconds. Days are counted from
-// 1 January 1970, a Thursday, and a time on the wall is what its nanoseconds would be in UTC.
-func (w *Window) next(t int64) (int64, bool) {
-	z, err := zoneOf(w.Zone)
+// next returns the first instant, t or later, at which w lets an agent start, in Unix nanoseconds.
+// ok is false if there is none.
+func (w *Window) next(t int64) (at int64, ok bool) {
+	z, err := calendar.Load(w.Zone)
 	if err != nil {
 		return 0, false
 	}
-	usable := int64(w.Length - w.Margin)
-	since := z.wall(t - usable)                  // what opened at an earlier time on the wall is closed
-	first := (since - (since%day+day)%day) / day // its day, also before 1970
-	last := t/day + 21                           // by then every day of the week has come, even if one was left out
-	for d := first; d <= last; d++ {
-		if len(w.Days) > 0 && !slices.Contains(w.Days, time.Weekday((d%7+11)%7)) {
-			continue
-		}
-		opens := z.first(d*day + int64(w.Start))
-		if opens+usable > t && (z.wall(opens) < (d+1)*day || z.wall(z.first(d*day)) < (d+1)*day) {
-			return max(opens, t), usable > 0
-		}
-	}
-	return 0, false
+	usable := w.Length - w.Margin
+	return calendar.Weekly{Days: w.Days, Start: w.Start, Length: usable}.Next(z, t)
 }
 
-// zone tells the time on the wall.
-type zone struct {
-	loc  *time.Location
-	last atomic.Pointer[stretch] // that was looked up; the next question is mostly about the same
-}
-
-// stretch is a time, [from, to), in which a zone has one offset.
-type stretch struct{ off, from, to int64 }
-
-// maxOffset is more than any zone is ahead of UTC.
-const maxOffset = 26 * int64(time.Hour)
-
-// first returns the first instant at which the wall shows a time or a later one.
-func (z *zone) first(wall int64) int64 {
-	for t := wall - maxOffset; ; {
-		s := z.at(t)
-		if at := max(t, wall-s.off); at < s.to { // t is later only when a gap has swallowed that time
-			return at
-		}
-		t = s.to
-	}
-}
-
-// wall returns what the wall shows at t.
-func (z *zone) wall(t int64) int64 { return t + z.at(t).off }
-
-func (z *zone) at(t int64) *stretch {
-	if s := z.last.Load(); s != nil && s.from <= t && t < s.to {
-		return s
-	}
-	at := time.Unix(0, t).In(z.loc)
-	_, off := at.Zone()
-	from, to := at.ZoneBounds()
-	s := &stretch{off: int64(off) * int64(time.Second), from: edge(from), to: edge(to)}
-	if to.IsZero() {
-		s.to = math.MaxInt64
-	}
-	z.last.Store(s)
-	return s
-}
-
-// edge is UnixNano within its range, and the end of that range beyond it.
-func edge(t time.Time) int64 {
-	return min(max(t.Unix(), math.MinInt64/int64(time.Second)), math.MaxInt64/int64(time.Second)) * int64(time.Second)
-}
-
-var (
-	zonesMu sync.RWMutex
-	zones   = map[string]*zone{"": {loc: time.UTC}} // those that were found; reading one takes a file
-)
-
-func zoneOf(name string) (*zone, error) {
-	zonesMu.RLock()
-	z := zones[name]
-	zonesMu.RUnlock()
-	if z != nil {
-		return z, nil
-	}
-	if name == "Local" {
-		return nil, errors.New("ota: the zone Local is another one on every machine")
-	}
-	loc, err := time.LoadLocation(name)
-	if err != nil {
-		return nil, err
-	}
-	z = &zone{loc: loc}
-	zonesMu.Lock()
-	zones[strings.Clone(name)] = z
-	zonesMu.Unlock()
-	return z, nil
-}
-
+// unknownZones names the zones that this process cannot find. It is empty if there are none.
 func unknownZones(windows []Window) string {
 	var names []string
 	for i := range windows {
-		if _, err := zoneOf(windows[i].Zone); err != nil && !slices.Contains(names, windows[i].Zone) {
+		if _, err := calendar.Load(windows[i].Zone); err != nil && !slices.Contains(names, windows[i].Zone) {
 			names = append(names, windows[i].Zone)
 		}
 	}
@@ -225,8 +139,9 @@ func (w *Window) check(m *mistakes, at string) {
 	} else if w.Margin < 0 || w.Margin >= w.Length {
 		m.add(at+"margin", w.Margin.String(), "is out of range", "0 or more, less than the length")
 	}
-	if _, err := zoneOf(w.Zone); err != nil {
-		m.add(at+"zone", strconv.Quote(w.Zone), "is unknown", "an IANA name such as Europe/Berlin, which the system or time/tzdata has; empty means UTC")
+	if _, err := calendar.Load(w.Zone); err != nil {
+		m.add(at+"zone", strconv.Quote(w.Zone), "is unknown",
+			"an IANA name such as Europe/Berlin, which the system or time/tzdata has; empty means UTC")
 	}
 }
 
