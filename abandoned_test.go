@@ -76,7 +76,7 @@ func TestACallIsNotMadeOnceItsContextHasEnded(t *testing.T) {
 				select {} // it ignores everything
 			})
 			calls, end := context.WithCancelCause(t.Context())
-			p := newPool(exec, clock.New(), calls, func() {}, func(time.Time) bool { return true })
+			p := newPool(exec, &callClock{clock.New()}, calls, func() {}, func(time.Time) bool { return true })
 			end(c.why)
 			p.push([]job{{template: &Attempt{}, agent: "a", number: 1}}, 1, false)
 			synctest.Wait()

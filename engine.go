@@ -41,6 +41,7 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{host: host{store: store, exec: executor, opt: options.withDefaults(), instance: uuid.NewString()[:8]}}
+	e.clock = callClock{e.opt.Clock}
 	e.foldTurn, e.abandoned.storing, e.drivers = newTurn(), newTurn(), map[string]*driver{}
 	var m mistakes
 	findCompanions(&m, "store", store, &e.with.storeCompanions)
@@ -256,7 +257,7 @@ func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	d.notice = notice{lastBreach: row.Progress.LastBreach, status: row.Status}
 	d.base, d.endBase = context.WithCancelCause(context.WithoutCancel(ctx))
 	d.callsContext, d.endCalls = context.WithCancelCause(d.base)
-	d.pool = newPool(e.exec, e.opt.Clock, d.callsContext, d.wake, e.lease.ok)
+	d.pool = newPool(e.exec, &e.clock, d.callsContext, d.wake, e.lease.ok)
 	d.pool.onAbandoned = func(j job) { e.abandoned.add(abandonedCall{id, j.agent, j.ordinal}) }
 	d.pool.onReturned = d.lateReturn
 	d.pool.panicked = func(agent string, err error) { e.logPanic(d.base, err, "plan", id, "agent", agent) }

@@ -12,7 +12,8 @@ type host struct {
 	exec      Executor
 	with      companions
 	opt       Options
-	instance  string // unique, even among engines of the same name
+	clock     callClock // of opt, for the contexts of calls
+	instance  string    // unique, even among engines of the same name
 	hub       hub
 	lease     lease
 	abandoned abandonedCalls

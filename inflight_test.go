@@ -142,7 +142,7 @@ func playInFlight(sc *scene, put func(*flight), lost bool, reload func(*flight) 
 	s.x = newSession(failing{s.store, s}, s.id, "one", 0)
 	calls, endCalls := context.WithCancelCause(s.ctx)
 	s.endCalls = endCalls
-	s.pool = newPool(exec, s.e.opt.Clock, calls, func() {}, func(time.Time) bool { return !s.leaseOut })
+	s.pool = newPool(exec, &s.e.clock, calls, func() {}, func(time.Time) bool { return !s.leaseOut })
 	s.pool.onAbandoned, s.pool.onReturned = func(job) {}, func(outcome) {}
 	s.x.callsInFlight = s.pool.calls
 	s.turn()

@@ -6,8 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/benbjohnson/clock"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-19b57ce3/ota/internal/lazyctx"
 )
 
 // pool makes the calls of one plan. Its workers live as long as the plan is driven. Attempts reach
@@ -16,9 +17,9 @@ import (
 // commits that first; the limit of each group is the backstop.
 type pool struct {
 	exec      Executor
-	clock     clock.Clock
-	root      *callRoot // of calls to be made; guarded by mu
-	wakeOwner func()    // wakes the owner
+	clock     *callClock
+	root      *lazyctx.Parent // of calls to be made; guarded by mu
+	wakeOwner func()          // wakes the owner
 
 	onAbandoned func(job)     // a call was abandoned
 	onReturned  func(outcome) // an abandoned call has returned
@@ -52,7 +53,7 @@ type pool struct {
 type worker struct {
 	index        int // in pool.workers
 	job          job
-	calls        *callRoot // of its call
+	calls        *lazyctx.Parent // of its call
 	busy         bool
 	contextEnded bool // the context had ended before the call, so the call is not made
 	abandoned    bool // its call was abandoned
@@ -62,8 +63,8 @@ type worker struct {
 }
 
 // newPool makes a pool without workers. They are started when there are calls.
-func newPool(x Executor, ck clock.Clock, calls context.Context, tell func(), ok func(time.Time) bool) *pool {
-	p := &pool{exec: x, clock: ck, root: &callRoot{calls, ck}, wakeOwner: tell, mayCall: ok}
+func newPool(x Executor, ck *callClock, calls context.Context, tell func(), ok func(time.Time) bool) *pool {
+	p := &pool{exec: x, clock: ck, root: &lazyctx.Parent{Context: calls, Clock: ck}, wakeOwner: tell, mayCall: ok}
 	p.work.L = &p.mu
 	return p
 }
@@ -72,7 +73,7 @@ func newPool(x Executor, ck clock.Clock, calls context.Context, tell func(), ok 
 func (p *pool) renew(calls context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.root = &callRoot{calls, p.clock}
+	p.root = &lazyctx.Parent{Context: calls, Clock: p.clock}
 }
 
 // push queues calls for the workers. It never blocks. It keeps the slice, and returns another one
@@ -84,7 +85,7 @@ func (p *pool) renew(calls context.Context) {
 // workers would compete. Hence only then.
 func (p *pool) push(jobs []job, concurrency int, moreDrivers bool) (spare []job) {
 	// One allocation for all contexts. It is freed with the last of them.
-	calls := make([]callContext, len(jobs))
+	calls := make([]lazyctx.Context, len(jobs))
 	for i := range jobs {
 		jobs[i].call = &calls[i]
 	}
@@ -199,7 +200,7 @@ func (p *pool) next(w *worker, o *outcome, have bool) (waited, more bool) {
 	// Read under the lock: abandon checks only once, and must see every call that is made.
 	w.contextEnded = p.root.Err() != nil
 	p.awaited++
-	w.job.call.root, w.job.call.deadline = p.root, w.job.deadline
+	w.job.call.Init(p.root, w.job.deadline)
 	if p.byRow != nil {
 		p.byRow[w.job.ordinal] = w
 	}
@@ -293,7 +294,7 @@ func (p *pool) endReported(calls []callKey, now time.Time) {
 	}
 	for _, c := range calls {
 		if w := p.byRow[c.ordinal]; w != nil && w.job.key() == c {
-			w.job.call.end()
+			w.job.call.End()
 			w.endedAt = now.UnixNano()
 			continue
 		}

@@ -22,7 +22,7 @@ func poolOf(t *testing.T) (p *pool, out *atomic.Int32, release chan struct{}) {
 		<-release // it ignores its context
 		return Result{}, nil
 	})
-	p = newPool(exec, clock.New(), t.Context(), func() {}, func(time.Time) bool { return true })
+	p = newPool(exec, &callClock{clock.New()}, t.Context(), func() {}, func(time.Time) bool { return true })
 	p.onAbandoned, p.onReturned = func(job) {}, func(outcome) {}
 	return p, out, release
 }
