@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/bytesio"
 )
 
 // A part is the stored form of one value: a plan's spec, its Control, its Progress, a batch, or
@@ -60,9 +62,9 @@ var errDamaged = errors.New("truncated or damaged")
 // may encode one value. It is never passed to a function value or an interface: it would escape,
 // and encoding would allocate.
 type coder struct {
-	b      []byte // while writing: everything written; while reading: the fields that are left
+	b      []byte         // while writing: everything written
+	in     bytesio.Reader // while reading: the fields that remain
 	read   bool
-	bad    bool // while reading: the fields are damaged, and those that follow are zero
 	err    error
 	kind   byte
 	schema byte
@@ -103,7 +105,7 @@ func partReader(b []byte, kind, newest byte) coder {
 	case b[0] > newest:
 		c.err = fmt.Errorf("the %s was %w: it has schema %d, this version reads 1 to %d", partNames[kind], errSchema, b[0], newest)
 	default:
-		c.b, c.schema = b[2:end], b[0]
+		c.in, c.schema = bytesio.NewReader(b[2:end]), b[0]
 	}
 	return c
 }
@@ -116,10 +118,10 @@ func (c *coder) damaged(format string, args ...any) {
 func (c *coder) end() error {
 	switch {
 	case c.err != nil:
-	case c.bad:
+	case c.in.Bad():
 		c.damaged("a field is wrong")
-	case len(c.b) > 0:
-		c.damaged("%d bytes follow its last field", len(c.b))
+	case c.in.Len() > 0:
+		c.damaged("%d bytes follow its last field", c.in.Len())
 	}
 	return c.err
 }
@@ -131,8 +133,6 @@ func setPart[T any](v, read *T, err error) error {
 	}
 	return err
 }
-
-func (c *coder) fail() { c.bad, c.b = true, nil }
 
 // from reports whether the fields of a later schema follow. used says that this value has any of
 // them.
@@ -152,25 +152,13 @@ func (c *coder) stored(v *int) {
 
 // varint writes v, or reads and returns another value.
 func (c *coder) varint(v int64) int64 {
-	if !c.read {
-		if x := uint64(v)<<1 ^ uint64(v>>63); x < 0x80 { // nearly all
-			c.b = append(c.b, byte(x))
-		} else {
-			c.b = binary.AppendUvarint(c.b, x)
+	if c.read {
+		if x, ok := c.in.Short(); ok {
+			return x
 		}
-		return v
+		return c.in.Varint()
 	}
-	if len(c.b) > 0 && c.b[0] < 0x80 {
-		x := c.b[0]
-		c.b = c.b[1:]
-		return int64(x>>1) ^ -int64(x&1)
-	}
-	v, n := binary.Varint(c.b)
-	if n <= 0 || c.b[n-1] == 0 { // a zero at the end is of no use
-		c.fail()
-		return 0
-	}
-	c.b = c.b[n:]
+	c.b = bytesio.AppendVarint(c.b, v)
 	return v
 }
 
@@ -179,7 +167,7 @@ func num[T ~int | ~int64 | ~uint64 | ~uint8](c *coder, v *T) {
 	x := c.varint(int64(*v))
 	if c.read {
 		if *v = T(x); int64(*v) != x {
-			c.fail()
+			c.in.Fail()
 		}
 	}
 }
@@ -188,7 +176,7 @@ func (c *coder) bool(v *bool) {
 	x := c.varint(asInt64(*v))
 	if c.read {
 		if *v = x == 1; x&^1 != 0 {
-			c.fail()
+			c.in.Fail()
 		}
 	}
 }
@@ -202,13 +190,10 @@ func asInt64(v bool) int64 {
 
 // float is eight bytes.
 func (c *coder) float(v *float64) {
-	switch {
-	case !c.read:
+	if c.read {
+		*v = math.Float64frombits(c.in.Fixed())
+	} else {
 		c.b = binary.LittleEndian.AppendUint64(c.b, math.Float64bits(*v))
-	case len(c.b) < 8:
-		c.fail()
-	default:
-		*v, c.b = math.Float64frombits(binary.LittleEndian.Uint64(c.b)), c.b[8:]
 	}
 }
 
@@ -237,19 +222,19 @@ func (c *coder) time(v *time.Time) {
 
 func (c *coder) text(v *string) {
 	n := c.count(len(*v))
-	if !c.read {
+	if c.read {
+		*v = c.in.Take(uint64(n))
+	} else {
 		c.b = append(c.b, *v...)
-		return
 	}
-	*v, c.b = string(c.b[:n]), c.b[n:]
 }
 
 // count writes n, or reads another count. That is at most the number of remaining bytes: each item
 // takes at least one byte, so a wrong count allocates nothing.
 func (c *coder) count(n int) int {
 	x := c.varint(int64(n))
-	if c.read && uint64(x) > uint64(len(c.b)) {
-		c.fail()
+	if c.read && uint64(x) > uint64(c.in.Len()) {
+		c.in.Fail()
 		return 0
 	}
 	return int(x)
@@ -316,12 +301,12 @@ func (c *coder) readPairs(v *map[string]string, n int) {
 		*v = make(map[string]string, min(n, maxPairs))
 	}
 	last := ""
-	for i := 0; i < n && !c.bad; i++ {
+	for i := 0; i < n && !c.in.Bad(); i++ {
 		var key, value string
 		c.text(&key)
 		c.text(&value)
 		if i > 0 && key <= last {
-			c.fail()
+			c.in.Fail()
 		}
 		(*v)[key], last = value, key
 	}

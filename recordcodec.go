@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/bytesio"
 )
 
 // A log record is stored as bytes. A head of fixed length (schema, status, time) comes first. Then
@@ -50,7 +52,7 @@ func (w *recordWriter) add(e *Event) {
 	}
 	if e.Agent != "" {
 		mask |= hasAgent
-		b = appendString(b, e.Agent)
+		b = bytesio.AppendText(b, e.Agent)
 	}
 	if e.Task != 0 {
 		mask |= hasTask
@@ -66,15 +68,15 @@ func (w *recordWriter) add(e *Event) {
 	}
 	if !e.Until.IsZero() {
 		mask |= hasUntil
-		b = binary.AppendVarint(b, e.Until.UnixNano())
+		b = bytesio.AppendVarint(b, e.Until.UnixNano())
 	}
 	if e.Actor != "" {
 		mask |= hasActor
-		b = appendString(b, e.Actor)
+		b = bytesio.AppendText(b, e.Actor)
 	}
 	if e.Text != "" {
 		mask |= hasText
-		b = appendString(b, e.Text)
+		b = bytesio.AppendText(b, e.Text)
 	}
 	b[at] = mask
 	w.buf = b
@@ -98,10 +100,6 @@ func encodeRecord(at time.Time, s Status, events ...Event) []byte {
 	return w.finish(at, s)
 }
 
-func appendString(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
-}
-
 var errRecord = errors.New("ota: a log record is damaged")
 
 // decodeRecord reads a record. It never panics, whatever the bytes.
@@ -111,35 +109,36 @@ func decodeRecord(plan string, row LogRow) (Record, error) {
 		return Record{}, errRecord
 	}
 	if b[0] != Schema {
-		return Record{}, fmt.Errorf("ota: log record %d of plan %s has schema %d, this version knows %d", row.Revision, plan, b[0], Schema)
+		return Record{}, fmt.Errorf("ota: log record %d of plan %s has schema %d, this version knows %d",
+			row.Revision, plan, b[0], Schema)
 	}
 	rec := Record{
 		Plan: plan, Revision: row.Revision, Request: row.Request, Status: Status(b[1]),
 		At: time.Unix(0, int64(binary.BigEndian.Uint64(b[2:]))).UTC(),
 	}
-	r := reader{b: b[recordHead:]}
-	for len(r.b) > 0 && !r.bad {
+	r := recordReader{bytesio.NewReader(b[recordHead:])}
+	for r.Len() > 0 {
 		rec.Events = append(rec.Events, r.event())
 	}
-	if r.bad {
+	if r.Bad() {
 		return Record{}, errRecord
 	}
 	return rec, nil
 }
 
-type reader struct {
-	b   []byte
-	bad bool
-}
+// recordReader reads a record's events.
+type recordReader struct{ bytesio.Reader }
 
-func (r *reader) event() Event {
-	kind, mask := r.byte(), r.byte()
+func (r *recordReader) int() int { return int(r.Uvarint(math.MaxInt)) }
+
+func (r *recordReader) event() Event {
+	kind, mask := r.Byte(), r.Byte()
 	e := Event{Kind: EventKind(kind), Batch: -1}
 	if mask&hasBatch != 0 {
 		e.Batch = r.int()
 	}
 	if mask&hasAgent != 0 {
-		e.Agent = r.string()
+		e.Agent = r.Text()
 	}
 	if mask&hasTask != 0 {
 		e.Task = r.int()
@@ -148,59 +147,16 @@ func (r *reader) event() Event {
 		e.Number = r.int()
 	}
 	if mask&hasReason != 0 {
-		e.Reason = Reason(r.byte())
+		e.Reason = Reason(r.Byte())
 	}
 	if mask&hasUntil != 0 {
-		e.Until = time.Unix(0, r.varint()).UTC()
+		e.Until = time.Unix(0, r.Varint()).UTC()
 	}
 	if mask&hasActor != 0 {
-		e.Actor = r.string()
+		e.Actor = r.Text()
 	}
 	if mask&hasText != 0 {
-		e.Text = r.string()
+		e.Text = r.Text()
 	}
 	return e
 }
-
-func (r *reader) byte() byte {
-	if len(r.b) == 0 {
-		r.bad = true
-		return 0
-	}
-	c := r.b[0]
-	r.b = r.b[1:]
-	return c
-}
-
-func (r *reader) int() int {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 || v > math.MaxInt {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[n:]
-	return int(v)
-}
-
-func (r *reader) varint() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) string() string {
-	n := r.int()
-	if n > len(r.b) {
-		r.fail()
-		return ""
-	}
-	s := string(r.b[:n])
-	r.b = r.b[n:]
-	return s
-}
-
-func (r *reader) fail() { r.bad, r.b = true, nil }

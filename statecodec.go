@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+
+	"github.com/seed-19b57ce3/ota/internal/bytesio"
 )
 
 // The stored form of an AgentState, schema 1. A field in brackets is present only when its bit in
@@ -69,8 +71,8 @@ func (s *AgentState) AppendBinary(b []byte) ([]byte, error) {
 // appendRare appends what few agents have.
 func (s *AgentState) appendRare(b []byte) (_ []byte, err error) {
 	if s.More != nil {
-		b = appendText(b, s.More.Previous)
-		b = binary.AppendVarint(b, s.More.Unhealthy)
+		b = bytesio.AppendText(b, s.More.Previous)
+		b = bytesio.AppendVarint(b, s.More.Unhealthy)
 	}
 	if len(s.Rest) > 0 {
 		b = binary.AppendUvarint(b, uint64(len(s.Rest)))
@@ -122,19 +124,18 @@ func (t *TaskState) append(b []byte, parts byte) ([]byte, error) {
 		b = binary.LittleEndian.AppendUint64(b, uint64(t.Started))
 	}
 	if parts&taskEnded != 0 {
-		b = binary.AppendVarint(b, t.Ended-t.Started) // wraps around, and back when it is read
+		b = bytesio.AppendVarint(b, t.Ended-t.Started) // wraps around, and back when it is read
 	}
 	if parts&taskMore != 0 {
-		b = appendText(b, t.More.Version)
-		b = appendText(b, t.More.Error)
-		b = binary.AppendVarint(b, t.More.UnreachableSince)
+		b = bytesio.AppendText(b, t.More.Version)
+		b = bytesio.AppendText(b, t.More.Error)
+		b = bytesio.AppendVarint(b, t.More.UnreachableSince)
 	}
 	return b, nil
 }
 
-func appendText(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
-}
+// appendText is for keys that nothing stores.
+func appendText(b []byte, s string) []byte { return bytesio.AppendText(b, s) }
 
 // UnmarshalBinary sets s to what AppendBinary wrote into b, and keeps nothing of b. A schema that
 // this version does not know, a truncated form and anything that AppendBinary never writes is an
@@ -147,12 +148,12 @@ func (s *AgentState) UnmarshalBinary(b []byte) error {
 		return errBadState
 	}
 	out := AgentState{Status: TaskStatus(b[1]), Flags: AgentFlags(b[2])}
-	parts, d := b[3], decoder{rest: b[4:]}
+	parts, d := b[3], stateReader{bytesio.NewReader(b[4:])}
 	d.task(&out.Task, parts)
 	if parts&(stateMore|stateRest) != 0 {
 		d.rare(&out, parts)
 	}
-	if d.bad || len(d.rest) > 0 {
+	if d.Bad() || d.Len() > 0 {
 		return errBadState
 	}
 	*s = out
@@ -161,113 +162,52 @@ func (s *AgentState) UnmarshalBinary(b []byte) error {
 
 var errBadState = fmt.Errorf("ota: an agent's state is %w", errDamaged)
 
-// decoder reads from the front of rest. After an error it stays bad and returns zeros, so one
-// check at the end is enough.
-type decoder struct {
-	rest []byte
-	bad  bool
-}
+// stateReader reads the tasks of a state.
+type stateReader struct{ bytesio.Reader }
 
-func (d *decoder) fail() {
-	d.bad = true
-	d.rest = nil
-}
-
-func (d *decoder) byte() byte {
-	if len(d.rest) == 0 {
-		d.fail()
-		return 0
-	}
-	c := d.rest[0]
-	d.rest = d.rest[1:]
-	return c
-}
-
-func (d *decoder) uvarint(most uint64) uint64 {
-	v, n := binary.Uvarint(d.rest)
-	if n <= 0 || v > most || n > 1 && d.rest[n-1] == 0 { // a zero at the end is of no use
-		d.fail()
-		return 0
-	}
-	d.rest = d.rest[n:]
-	return v
-}
-
-func (d *decoder) varint() int64 {
-	v, n := binary.Varint(d.rest)
-	if n <= 0 || n > 1 && d.rest[n-1] == 0 {
-		d.fail()
-		return 0
-	}
-	d.rest = d.rest[n:]
-	return v
-}
-
-func (d *decoder) text() string {
-	n := d.uvarint(uint64(len(d.rest)))
-	if n > uint64(len(d.rest)) { // the length itself took some of what was left
-		d.fail()
-		return ""
-	}
-	s := string(d.rest[:n])
-	d.rest = d.rest[n:]
-	return s
-}
-
-// fixed reads eight bytes.
-func (d *decoder) fixed() int64 {
-	if len(d.rest) < 8 {
-		d.fail()
-		return 0
-	}
-	v := binary.LittleEndian.Uint64(d.rest)
-	d.rest = d.rest[8:]
-	return int64(v)
-}
-
-func (d *decoder) task(t *TaskState, parts byte) {
-	if len(d.rest) < 2 || d.rest[0] > byte(TaskUnknown) {
-		d.fail()
+func (d *stateReader) task(t *TaskState, parts byte) {
+	status, why := d.Pair()
+	if status > byte(TaskUnknown) {
+		d.Fail()
 		return
 	}
-	t.Status, t.Why, t.Changed = TaskStatus(d.rest[0]), Reason(d.rest[1]), parts&taskTouched != 0
-	d.rest = d.rest[2:]
+	t.Status, t.Why, t.Changed = TaskStatus(status), Reason(why), parts&taskTouched != 0
 	if parts&taskTries != 0 {
-		t.Tries = d.byte()
+		t.Tries = d.Byte()
 	}
 	if parts&taskNumber != 0 {
-		t.Number = uint32(d.uvarint(math.MaxUint32))
+		t.Number = uint32(d.Uvarint(math.MaxUint32))
 	}
 	if parts&taskStarted != 0 {
-		t.Started = d.fixed()
+		t.Started = int64(d.Fixed())
 	}
 	if parts&taskEnded != 0 {
-		t.Ended = t.Started + d.varint()
+		t.Ended = t.Started + d.Varint()
 	}
 	if t.parts() != parts&taskParts&^taskMore { // a field is there, and zero
-		d.fail()
+		d.Fail()
 	}
 	if parts&taskMore != 0 {
-		t.More = &TaskMore{Version: d.text(), Error: d.text(), UnreachableSince: d.varint()}
+		t.More = &TaskMore{Version: d.Text(), Error: d.Text(), UnreachableSince: d.Varint()}
 	}
 }
 
 // rare reads what few agents have.
-func (d *decoder) rare(s *AgentState, parts byte) {
+func (d *stateReader) rare(s *AgentState, parts byte) {
 	if parts&stateMore != 0 {
-		s.More = &AgentMore{Previous: d.text(), Unhealthy: d.varint()}
+		s.More = &AgentMore{Previous: d.Text(), Unhealthy: d.Varint()}
 	}
 	if parts&stateRest != 0 {
-		n := d.uvarint(uint64(len(d.rest) / minTask))
+		n := d.Uvarint(uint64(d.Len() / minTask))
 		if n == 0 {
-			d.fail()
+			d.Fail()
 			return
 		}
 		s.Rest = make([]TaskState, n)
 		for i := range s.Rest {
-			parts := d.byte()
+			parts := d.Byte()
 			if parts > taskParts {
-				d.fail()
+				d.Fail()
 			}
 			d.task(&s.Rest[i], parts)
 		}
