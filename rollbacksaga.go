@@ -54,6 +54,22 @@ func (e *Engine) advanceSource(ctx context.Context, row *PlanRow) error {
 	return nil
 }
 
+// finishSource ends a source whose rollback plan has completed.
+func (e *Engine) finishSource(ctx context.Context, source, id string) error {
+	_, err := e.applyRow(ctx, source, VerbRollback, Request{}, func(w *command) error {
+		ref := w.c.Rollback
+		if ref == nil || ref.ID != id || !ref.Done.IsZero() {
+			return nil
+		}
+		done := *ref
+		done.Done = w.now
+		w.c.Rollback = &done
+		w.event(Event{Kind: EventRolledBack, Batch: -1, Text: id})
+		return nil
+	})
+	return err
+}
+
 // startRequest is the request behind the start of a rollback plan: its actor and its reason.
 func startRequest(row *PlanRow) Request {
 	switch ref := row.Control.Rollback; {

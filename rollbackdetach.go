@@ -87,19 +87,3 @@ func (e *Engine) cancelPendingRollback(ctx context.Context, id string, by Reques
 	}
 	return err
 }
-
-// finishSource ends a source whose rollback plan has completed.
-func (e *Engine) finishSource(ctx context.Context, source, id string) error {
-	_, err := e.applyRow(ctx, source, VerbRollback, Request{}, func(w *command) error {
-		ref := w.c.Rollback
-		if ref == nil || ref.ID != id || !ref.Done.IsZero() {
-			return nil
-		}
-		done := *ref
-		done.Done = w.now
-		w.c.Rollback = &done
-		w.event(Event{Kind: EventRolledBack, Batch: -1, Text: id})
-		return nil
-	})
-	return err
-}
