@@ -204,7 +204,7 @@ func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
 			add(ReasonAbandonedCall, 0, 0, fmt.Sprintf("%d agents of batch %d: %s", v.blocked, v.b.Index, abandonedCallNames(v.blockedAgents)))
 		}
 		if n := v.prechecking - v.ready; n > 0 {
-			add(ReasonInquiry, 0, 0, fmt.Sprintf("asking %d agents of batch %d how they are", n, v.b.Index))
+			add(ReasonInquiry, 0, 0, fmt.Sprintf("prechecking %d agents of batch %d", n, v.b.Index))
 		}
 		if n := v.b.Counts.Waiting; n > 0 {
 			add(ReasonBackoff, v.wake, 0, fmt.Sprintf("%d agents of batch %d wait for their next attempt", n, v.b.Index))

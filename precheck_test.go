@@ -180,7 +180,7 @@ func TestPrechecksAreExplained(t *testing.T) {
 		id := s.start(Policy{Concurrency: 2}, Shape{}, "ok-1", "ok-2", "ok-3")
 		s.run(s.e)
 		s.after(500 * time.Millisecond)
-		require.Equal(s, "A question has not been answered yet: asking 2 agents of batch 0 how they are", s.explain(id).Sentence())
+		require.Equal(s, "A question has not been answered yet: prechecking 2 agents of batch 0", s.explain(id).Sentence())
 		require.Zero(s, s.plan(id).InFlight())
 	})
 }
