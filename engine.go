@@ -102,8 +102,8 @@ func (e *Engine) claim(ctx context.Context, id, from string) error {
 }
 
 // Pause stops all starts of a plan. After Pause has returned, no process commits a start. Calls in
-// flight drain. The returned plan is paused only if nothing is in flight. If it is pausing, InFlight
-// counts what was in flight when Pause read the plan. The plan stays paused until Resume.
+// flight drain. The returned plan is paused only if nothing is in flight. If it is pausing,
+// InFlight counts what was in flight when Pause read the plan. The plan stays paused until Resume.
 func (e *Engine) Pause(ctx context.Context, id string, by Request) (Plan, error) {
 	return e.apply(ctx, id, VerbPause, by, (*command).pause)
 }

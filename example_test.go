@@ -18,8 +18,8 @@ func check(err error) {
 	}
 }
 
-// started creates and starts a plan for an upgrade from 1.2.0 to 1.3.0. With a zero shape it has one
-// batch.
+// started creates and starts a plan for an upgrade from 1.2.0 to 1.3.0. With a zero shape it has
+// one batch.
 func started(ctx context.Context, e *ota.Engine, shape ota.Shape, policy ota.Policy, agents ...string) ota.Plan {
 	plan, err := e.Create(ctx, ota.Spec{
 		Name: "June release", FromVersion: "1.2.0", ToVersion: "1.3.0",
