@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,17 +25,13 @@ func TestMutants(t *testing.T) {
 	if testing.Short() {
 		t.Skip("mutants are built without the race detector")
 	}
-	files, err := filepath.Glob("testdata/*.txt")
-	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(files), 30)
-	var all []mutant
+	all := mutants(t)
 	tests := map[string]bool{}
-	for _, f := range files {
-		m := readMutant(t, f)
-		all = append(all, m)
+	for _, m := range all {
 		tests[m.test] = true
 	}
-	binary := build(t, all)
+	binary := filepath.Join(t.TempDir(), "mutants.test")
+	build(t, all, "go", "test", "-c", "-vet=off", "-o", binary)
 	t.Run("none", func(t *testing.T) {
 		t.Parallel()
 		out, err := run(t, binary, "", strings.Join(slices.Sorted(maps.Keys(tests)), "|"), "0:300")
@@ -51,12 +48,16 @@ func TestMutants(t *testing.T) {
 	}
 }
 
+// hangs is a guard against tests that wait for ever. All tests together take seconds, and minutes on
+// a busy machine.
+const hangs = 15 * time.Minute
+
 // run runs the named tests with one active mutant.
 func run(t *testing.T, binary, mutant, tests, seeds string) (out string, err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*hangs)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, "-test.run", tests, "-test.count=1", "-test.timeout=50s")
+	cmd := exec.CommandContext(ctx, binary, "-test.run", tests, "-test.count=1", "-test.timeout", hangs.String())
 	cmd.Dir = filepath.Join("..", "..")
 	cmd.Env = append(os.Environ(), "OTA_SIM_SEEDS="+seeds, switchName+"="+mutant)
 	b, err := cmd.CombinedOutput()
@@ -64,7 +65,47 @@ func run(t *testing.T, binary, mutant, tests, seeds string) (out string, err err
 	return string(b), err
 }
 
+// TestMutantsFitTheCode proves that the place of each mutant is in the code once, that all of them
+// build, and that each test that they name is there. It takes seconds, so a change that moves code or
+// renames a test shows at once which mutants it must take along.
+func TestMutantsFitTheCode(t *testing.T) {
+	root := filepath.Join("..", "..")
+	sources, err := filepath.Glob(filepath.Join(root, "*_test.go"))
+	require.NoError(t, err)
+	var names []string
+	for _, path := range sources {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, found := range testFunc.FindAllStringSubmatch(string(text), -1) {
+			names = append(names, found[1])
+		}
+	}
+	all := mutants(t)
+	build(t, all, "go", "build")
+	for _, m := range all {
+		for pattern := range strings.SplitSeq(m.test, "|") {
+			runs, err := regexp.Compile(pattern)
+			require.NoError(t, err)
+			require.True(t, slices.ContainsFunc(names, runs.MatchString), "%s: no test has the name %s", m.name, pattern)
+		}
+	}
+}
+
+var testFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+
 type mutant struct{ name, why, file, test, seeds, old, new string }
+
+// mutants reads them all.
+func mutants(t *testing.T) (all []mutant) {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.txt")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(files), 30)
+	for _, f := range files {
+		all = append(all, readMutant(t, f))
+	}
+	return all
+}
 
 func readMutant(t *testing.T, path string) (m mutant) {
 	t.Helper()

@@ -29,10 +29,19 @@ var mutant = os.Getenv("` + switchName + `")
 
 const switchName = "OTA_MUTANT"
 
-// build makes one test binary of the root package with all mutants, by go build's -overlay. The
-// mutants may also be in the packages that it imports. Every function that a mutant changes gets a twin with the change. The original first checks whether the twin must run
-// instead. So a hundred mutants cost one build.
-func build(t *testing.T, all []mutant) (binary string) {
+// build runs a go command that builds the root package with all mutants. The mutants may also be in
+// the packages that it imports.
+func build(t *testing.T, all []mutant, command ...string) {
+	t.Helper()
+	args := append(command[1:], "-overlay", overlay(t, all), "github.com/seed-19b57ce3/ota")
+	out, err := exec.CommandContext(t.Context(), command[0], args...).CombinedOutput()
+	require.NoError(t, err, "a mutant does not build: %s", out)
+}
+
+// overlay writes what go build's -overlay takes. Every function that a mutant changes gets a twin
+// with the change. The original first checks whether the twin must run instead. So a hundred mutants
+// cost one build.
+func overlay(t *testing.T, all []mutant) (list string) {
 	t.Helper()
 	dir := t.TempDir()
 	root, err := filepath.Abs(filepath.Join("..", ".."))
@@ -54,14 +63,11 @@ func build(t *testing.T, all []mutant) (binary string) {
 		put(file, splice(t, string(source), list))
 		put(filepath.Join(filepath.Dir(file), "mutant_switch.go"), fmt.Sprintf(switchFile, packageOf(t, source)))
 	}
-	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	text, err := json.Marshal(map[string]any{"Replace": replace})
 	require.NoError(t, err)
-	list := filepath.Join(dir, "overlay.json")
-	require.NoError(t, os.WriteFile(list, overlay, 0o600))
-	binary = filepath.Join(dir, "mutants.test")
-	out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", list, "-o", binary, "github.com/seed-19b57ce3/ota").CombinedOutput()
-	require.NoError(t, err, "a mutant does not build: %s", out)
-	return binary
+	list = filepath.Join(dir, "overlay.json")
+	require.NoError(t, os.WriteFile(list, text, 0o600))
+	return list
 }
 
 // packageOf returns the name of a source's package.
