@@ -89,7 +89,7 @@ func (d *driver) answerProbe(ctx context.Context, a ask, err error) func(*input)
 	}
 	if err != nil {
 		d.host.logPanic(ctx, err, "plan", d.id, "agent", a.attempt.Agent)
-		d.host.opt.Logger.WarnContext(ctx, "health is not known", "plan", d.id, "agent", a.attempt.Agent, "error", err)
+		d.host.opt.Logger.WarnContext(ctx, "health could not be probed", "plan", d.id, "agent", a.attempt.Agent, "error", err)
 	}
 	reply := health.answer(a, d.host.now(), err)
 	return func(in *input) { in.probes = append(in.probes, reply) }
@@ -160,7 +160,7 @@ func (d *driver) advanceRollback(now time.Time) {
 		var err error
 		if link, err = d.office.advanceRollback(ctx, d.id); err != nil && d.base.Err() == nil {
 			link.refusal = onlyRefused(err)
-			d.host.opt.Logger.Log(d.base, levelOf(err), "rollback does not go on", "plan", d.id, "error", err)
+			d.host.opt.Logger.Log(d.base, levelOf(err), "rollback cannot continue", "plan", d.id, "error", err)
 		}
 	})
 }

@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
 )
 
-// Request says who applies a verb, why, and on which condition. The zero value is an anonymous
+// Request names the actor of a verb, the reason, and a condition. The zero value is an anonymous
 // operator.
 type Request struct {
 	Actor  string // who; at most 255 bytes
@@ -31,7 +28,7 @@ func (b Request) checkGeneration(row *PlanRow) error {
 	if b.Generation == 0 || b.Generation == row.ControlNumber {
 		return nil
 	}
-	return fmt.Errorf("%w: plan %s has control number %d, not %d", ErrConflict, row.ID, row.ControlNumber, b.Generation)
+	return fmt.Errorf("%w: plan %s has generation %d, not %d", ErrConflict, row.ID, row.ControlNumber, b.Generation)
 }
 
 // command is a verb that is being applied to a plan: the plan as it was read, and as it will be.
@@ -66,7 +63,8 @@ func (w *command) prepare(say func(*command) error) (c Commit, ok bool, err erro
 	if err := say(w); err != nil || len(w.events) == 0 && w.request.ID == "" {
 		return Commit{}, false, err
 	}
-	// remembered all the same: a repetition may find another state, and changes nothing then either
+	// An ID is recorded even if the verb changes nothing. A repetition may find another state, and
+	// must change nothing then either.
 	if len(w.events) == 0 {
 		w.event(Event{Kind: EventFulfilled, Batch: -1, Text: w.verb.String()})
 	}
@@ -152,7 +150,7 @@ func (w *command) start() error {
 	}
 	if p := &w.c.Policy; p.PlanTimeout > 0 && neverOpens(p.Windows, w.now, w.now.Add(p.PlanTimeout)) {
 		return &FieldError{
-			Field: "windows", Problem: "do not open before the plan's limit of " + p.PlanTimeout.String() + " has passed",
+			Field: "windows", Problem: "do not open before the plan's timeout of " + p.PlanTimeout.String() + " expires",
 			Allowed: "a window that opens earlier, or a longer planLimit",
 		}
 	}
@@ -199,7 +197,7 @@ func (w *command) cancel(interrupt bool) error {
 		case old.Interrupt == interrupt:
 			return nil
 		case old.Interrupt:
-			return w.refuse("its calls are being interrupted already")
+			return w.refuse("its calls are already being interrupted")
 		}
 	}
 	w.c.Cancel = &Stop{Audit: w.audit(), Interrupt: interrupt}
@@ -224,7 +222,7 @@ func (w *command) promote(batch int) error {
 		return nil
 	}
 	if next >= w.row.Spec.Batches {
-		return w.refuse("no batch is left that was not begun")
+		return w.refuse("every batch has begun already")
 	}
 	if batch != next {
 		return w.refuse(fmt.Sprintf("batch %d was named, batch %d is the next", batch, next))
@@ -343,74 +341,4 @@ func (w *command) commit(f func(*command) error) (PlanRow, error) {
 	}
 	w.committed(c, rev)
 	return w.row, nil
-}
-
-// rollbackID is the ID of a plan's rollback plan. n is how many rollback plans were canceled
-// before.
-func rollbackID(source string, n int) string {
-	return "plan-" + uuid.NewSHA1(rollbackSpace, []byte(source+"/"+strconv.Itoa(n))).String()
-}
-
-var rollbackSpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("github.com/seed-19b57ce3/ota/rollback"))
-
-// freeze links the rollback plan to its source. From then on nothing starts in the source. With
-// start, the source rolls back.
-func (w *command) freeze(spec RollbackSpec, start bool) error {
-	if w.row.Source != "" {
-		return w.refuse("it is a rollback itself; roll forward with a new plan")
-	}
-	ref := w.c.Rollback
-	if ref != nil && (!start || ref.begun() || !ref.Done.IsZero()) {
-		return nil
-	}
-	if ref == nil {
-		// otherwise a breach has asked for it already
-		if !undoing(&w.row.Control, &w.row.Progress) {
-			if err := w.legal(); err != nil {
-				return err
-			}
-		}
-		if p := &w.row.Progress; p.Changed+p.Counts.Running == 0 {
-			return fmt.Errorf("%w: plan %s has touched no agent", ErrNothing, w.row.ID)
-		}
-		ref = &RollbackRef{ID: rollbackID(w.row.ID, w.c.Rollbacks), Spec: spec, Frozen: w.audit()}
-	}
-	next := *ref
-	if start {
-		s := w.audit()
-		next.Wanted = &s
-	}
-	w.c.Rollback = &next
-	w.event(Event{Kind: EventFrozen, Batch: -1, Text: next.ID})
-	return nil
-}
-
-// rollBack makes the source roll back for good. request is the ID under which the Start of the
-// rollback plan is recorded.
-func (w *command) rollBack(id, request string) error {
-	ref := w.c.Rollback
-	if !ref.is(id) {
-		return w.refuse("its rollback plan is gone")
-	}
-	if ref.Started != nil || !ref.Done.IsZero() {
-		return nil
-	}
-	started := *ref
-	started.Started = &Stop{Audit: w.audit(), Interrupt: ref.Spec.Interrupt}
-	started.Request = request
-	w.c.RolledBackBreach = w.row.Progress.LastBreach
-	w.c.Rollback = &started
-	w.event(Event{Kind: EventRollback, Batch: -1, Text: id})
-	return nil
-}
-
-// callOff cancels a rollback, or the wish for one.
-func (w *command) callOff(why string) {
-	if ref := w.c.Rollback; ref != nil {
-		w.c.Rollback = nil
-		w.c.Rollbacks++
-		why = ref.ID + ": " + why
-	}
-	w.c.RolledBackBreach = w.row.Progress.LastBreach
-	w.event(Event{Kind: EventRollbackOff, Batch: -1, Text: string(cleanMessage(why))})
 }

@@ -40,7 +40,7 @@ func playCore(b *testing.B, x *session) Progress {
 	ctx, now := context.Background(), time.Now()
 	var in input
 	for {
-		_, again, err := x.turn(ctx, now, in)
+		_, again, err := x.turn(ctx, now, turnInput{input: in})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -5,11 +5,13 @@ import (
 	"time"
 )
 
+// view collects what a decision needs. It costs the same for every size of plan.
 func (s *state) view(now int64) view {
 	v := view{
 		status: s.status(), spec: &s.spec, c: &s.c, p: &s.p, now: now, calls: s.calls,
 		slotted: s.queue.slotted(), inLine: s.queue.lanes.InLine(),
-		prechecking: len(s.queue.checks.of), ready: s.queue.checks.ready.Len(), blocked: s.queue.waitingBlocked(), blockedAgents: s.queue.blocked, allProbed: s.probing.rounds > 0,
+		prechecking: len(s.queue.checks.of), ready: s.queue.checks.ready.Len(), allProbed: s.probing.rounds > 0,
+		blocked: s.queue.waitingBlocked(), blockedAgents: s.queue.blocked,
 	}
 	if b := s.current(); b != nil {
 		v.b, v.fresh = &b.BatchRow, s.queue.fresh(b)
@@ -20,7 +22,7 @@ func (s *state) view(now int64) view {
 	return v
 }
 
-// deadline is when the next limit of time passes; 0 for none.
+// deadline is when the next timeout of the plan or batch expires; 0: none.
 func (v *view) deadline() int64 {
 	if v.status != StatusRunning {
 		return 0
@@ -38,28 +40,29 @@ func (v *view) deadline() int64 {
 // decision is what to do next.
 type decision struct {
 	action actionKind
-	all    int   // of doStart: how many agents of any kind
-	ready  int   // of them: those that hold no slot yet, and may start by their precheck
-	fresh  int   // and those that hold no slot yet, whom nobody has looked at
-	wake   int64 // of doWait: when to look again; 0: only an input can help
-	gate   bool  // of doAsk: the gate is next
+	all    int   // of actStart: how many agents may start
+	ready  int   // of all: agents without a slot that passed their precheck
+	fresh  int   // of all: agents without a slot that were not examined yet
+	wake   int64 // of actWait and actAsk: when to decide again; 0: after the next input
+	gate   bool  // of actAsk: ask the gate too
 }
 
 type actionKind uint8
 
 const (
 	actWait        actionKind = iota // nothing now
-	actSweep                         // end the agents that wait, since the plan ends
-	actOpenBatch                     // begin the current batch
+	actSweep                         // the plan ends: end the agents that wait
+	actOpenBatch                     // open the current batch
 	actStart                         // start agents
-	actFinishBatch                   // all agents of the batch have ended: observe it, or close it
-	actCloseBatch                    // the batch was observed and passed
+	actFinishBatch                   // all agents of the batch have ended: soak it, or close it
+	actCloseBatch                    // the batch has soaked and passed every barrier
 	actNextBatch                     // go on to the batch after a closed one
 	actComplete                      // the last batch is closed
-	actAsk                           // ask about the observed batch: its agents how they are, then its gate
+	// ask about the soaking batch: the health of its agents, then its gate
+	actAsk
 )
 
-// decide says what to do next. It is pure, and costs as much for a million agents as for one.
+// decide returns what to do next. It is pure, and costs as much for a million agents as for one.
 func (v *view) decide() decision {
 	switch v.status {
 	case StatusCanceling, StatusRollingBack:
@@ -92,6 +95,7 @@ func (v *view) decide() decision {
 	}
 }
 
+// allFinished reports whether every agent of a batch has ended.
 func allFinished(b *BatchRow) bool { return b.Counts.Pending+b.Counts.Running+b.Counts.Waiting == 0 }
 
 func (v *view) decideOpen() decision {
@@ -109,17 +113,18 @@ func (v *view) decideOpen() decision {
 
 func (v *view) decideStart() decision {
 	all, fresh, wake := v.admission()
-	held := min(all, v.slotted)
-	fresh = min(fresh, all-held)
+	slotted := min(all, v.slotted)
+	fresh = min(fresh, all-slotted)
 	ready := min(fresh, v.ready)
 	fresh = min(max(fresh-v.prechecking, 0), v.fresh)
-	if n := held + ready + fresh; n > 0 {
+	if n := slotted + ready + fresh; n > 0 {
 		return decision{action: actStart, all: n, ready: ready, fresh: fresh}
 	}
 	return decision{wake: earlier(wake, v.wake)}
 }
 
-// admission asks every limit: how many agents of any kind may start, how many of those that need a slot, and when to ask again.
+// admission asks every limit. It returns how many agents of any kind may start, how many that need
+// a slot, and when the answer may change.
 func (v *view) admission() (all, fresh int, wake int64) {
 	all, fresh = math.MaxInt32, math.MaxInt32
 	for _, limit := range limits {
@@ -142,6 +147,7 @@ func (v *view) decideClose() decision {
 	return decision{action: actCloseBatch}
 }
 
+// earlier returns the earlier of two times in nanoseconds, where 0 means none.
 func earlier(a, b int64) int64 {
 	if a == 0 || b != 0 && b < a {
 		return b
@@ -149,7 +155,7 @@ func earlier(a, b int64) int64 {
 	return a
 }
 
-// soonest is earlier for times, of which the zero one is none.
+// soonest is earlier for times, where the zero time means none.
 func soonest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

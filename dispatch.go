@@ -40,7 +40,7 @@ func (x *session) dispatch() {
 	}
 }
 
-// nextChange begins a new change, and reports whether the last one left more to do at once.
+// nextChange begins a new change, and reports whether more is to do at once.
 func (s *state) nextChange() (again bool) {
 	c := &s.change
 	again = c.again

@@ -67,7 +67,7 @@ func (w *command) edit(change func(*Policy)) error {
 
 // renewWarnings computes the warnings about the new policy. After a change of the budget's label,
 // the number of agents without it is unknown, since that would need a read of all agents. So this
-// warning is left out.
+// warning is omitted.
 func (w *command) renewWarnings() error {
 	if w.c.Policy.Budget.Label != w.row.Control.Policy.Budget.Label {
 		w.c.Unlabeled = 0

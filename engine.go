@@ -262,10 +262,10 @@ func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	d.pool.onReturned = d.lateReturn
 	d.pool.panicked = func(agent string, err error) { e.logPanic(d.base, err, "plan", id, "agent", agent) }
 	d.session.blocked, d.session.callsInFlight = e.abandoned.ofPlan(id), d.pool.calls
-	d.session.calls.prober = e.with.Prober != nil
-	d.session.calls.prechecker = e.with.Prechecker != nil
-	d.session.calls.inspector = e.with.Inspector != nil
-	d.session.calls.gater = e.with.Gater != nil
+	d.session.abilities.prober = e.with.Prober != nil
+	d.session.abilities.prechecker = e.with.Prechecker != nil
+	d.session.abilities.inspector = e.with.Inspector != nil
+	d.session.abilities.gater = e.with.Gater != nil
 	return d
 }
 

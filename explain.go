@@ -45,7 +45,7 @@ func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 	}
 	v := view{
 		status: statusOf(&row.Control, &row.Progress), spec: &row.Spec, c: &row.Control, p: &row.Progress,
-		now: e.now().UnixNano(), allProbed: true, calls: callsView{source: true},
+		now: e.now().UnixNano(), allProbed: true, calls: callsView{surroundings: surroundings{source: true}},
 	}
 	page, err := e.store.Batches(ctx, id, RowQuery{From: row.Progress.Batch, To: row.Progress.Batch + 1})
 	if err != nil {

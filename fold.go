@@ -143,7 +143,7 @@ func (s *state) nextTask(r *cachedRow, task int) {
 	s.setAgent(r, TaskSucceeded)
 	if !r.is(AgentChanged) {
 		s.setFlag(r, AgentAtTarget, true)
-		// otherwise a probe may still find it unhealthy, and Retry would need the claim
+		// Without a soak, nothing can find the agent unhealthy, so no retry needs the claim.
 		if s.c.Policy.Soak.None() {
 			s.releaseClaim(r)
 		}

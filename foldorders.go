@@ -94,7 +94,7 @@ func (s *state) wantOrderRows(o Order) need {
 	return need{kind: needIDs, ids: o.Agents[s.p.OrderCursor:min(s.p.OrderCursor+orderChunk, len(o.Agents))]}
 }
 
-// orderRowsLoaded adds the rows of wantOrderRows. more says that the order has further rows.
+// orderRowsLoaded adds the rows of wantOrderRows. more means that the order has further rows.
 func (s *state) orderRowsLoaded(rows []AgentRow, more bool) {
 	s.queue.orderRows = make([]*cachedRow, len(rows))
 	for i := range rows {

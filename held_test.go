@@ -17,7 +17,7 @@ func TestOrdersFirstThenWhatIsHeld(t *testing.T) {
 		id := s.start(Policy{Concurrency: 1}, Shape{}, agents...)
 		x := newSession(s.store, id, "one", 0)
 		turn := func() (again bool) {
-			_, again, err := x.turn(s.ctx, time.Now(), input{})
+			_, again, err := x.turn(s.ctx, time.Now(), turnInput{})
 			require.NoError(s, err)
 			return again
 		}

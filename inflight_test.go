@@ -107,7 +107,7 @@ func (s *flight) fetch() {
 // turn lets the session go as far as it can, as a driver does after an error: again.
 func (s *flight) turn() {
 	for range 4 {
-		if _, again, err := s.x.turn(s.ctx, time.Now(), input{}); err == nil && !again {
+		if _, again, err := s.x.turn(s.ctx, time.Now(), turnInput{}); err == nil && !again {
 			return
 		}
 	}

@@ -224,7 +224,7 @@ func (s *state) foldUnconfirmed(now int64) need {
 	if !s.calls.source || s.p.Confirmed >= s.spec.Unconfirmed {
 		return need{}
 	}
-	for _, d := range s.untouched {
+	for _, d := range s.calls.untouched {
 		r := s.rows.at(d.ordinal)
 		if r == nil {
 			return need{kind: needPage, from: d.ordinal}
@@ -233,7 +233,7 @@ func (s *state) foldUnconfirmed(now int64) need {
 			return need{kind: needBatch, from: r.Batch}
 		}
 	}
-	for _, d := range s.untouched {
+	for _, d := range s.calls.untouched {
 		r := s.rows.at(d.ordinal)
 		t := r.State.task(d.task)
 		if r.State.Status != TaskPending || t.Status != TaskPending {

@@ -60,7 +60,7 @@ func (l *lease) release(ctx context.Context, store Leaser) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.host.opt.Lease)
 	defer cancel()
 	if err := store.Renew(ctx, l.host.opt.Name, 0); err != nil {
-		l.host.opt.Logger.WarnContext(ctx, "lease was not given back", "error", err)
+		l.host.opt.Logger.WarnContext(ctx, "lease could not be released", "error", err)
 	}
 }
 
@@ -94,6 +94,6 @@ func (l *lease) ok(now time.Time) bool {
 }
 
 func errOwned(row *PlanRow) error {
-	return fmt.Errorf("%w: engine %s drives plan %s, or has died so lately that its lease still counts; "+
-		"Run waits for that, and an engine with the same Options.Name goes on at once", ErrConflict, row.Progress.Owner, row.ID)
+	return fmt.Errorf("%w: engine %s drives plan %s, or has died and its lease has not expired yet; "+
+		"Run waits for that, and an engine with the same Options.Name continues at once", ErrConflict, row.Progress.Owner, row.ID)
 }

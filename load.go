@@ -60,7 +60,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	st := &state{
 		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, loggedStatus: row.Status, over: row.over(),
 		controlNumber: row.ControlNumber, progressNumber: row.ProgressNumber, epoch: row.Epoch,
-		batches: map[int]*batch{}, calls: x.calls, same: x.same,
+		batches: map[int]*batch{}, calls: callsView{abilities: x.abilities}, same: x.same,
 	}
 	st.rows.bits = pageBitsOf(row.Control.Policy.Concurrency)
 	st.change.step = 1

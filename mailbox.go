@@ -57,9 +57,9 @@ func (d *driver) acknowledge(more []func(error), err error) {
 }
 
 // applyMail applies the verbs that came by mail.
-func (d *driver) applyMail(ctx context.Context, now time.Time, all []commandMail) {
+func (d *driver) applyMail(ctx context.Context, now time.Time, in turnInput, all []commandMail) {
 	for _, c := range all {
-		row, err := d.session.apply(ctx, now, c.command, c.apply)
+		row, err := d.session.apply(ctx, now, in, c.command, c.apply)
 		c.reply <- answer{row: row, err: err}
 	}
 }
@@ -67,14 +67,14 @@ func (d *driver) applyMail(ctx context.Context, now time.Time, all []commandMail
 // apply applies a verb to the plan in memory; the commit compares the numbers. If nothing was
 // committed, the plan in the Store may be newer, so apply reads it and tries once more. This holds
 // for a verb that changes nothing too: the Store decides what it answers.
-func (x *session) apply(ctx context.Context, now time.Time, w *command, f func(*command) error) (PlanRow, error) {
+func (x *session) apply(ctx context.Context, now time.Time, in turnInput, w *command, f func(*command) error) (PlanRow, error) {
 	for read := false; ; read = true {
 		var err error
 		if read {
 			err = x.refresh(ctx)
 		}
 		if err == nil && x.st == nil { // commit first: a verb must not see uncommitted changes
-			_, _, err = x.turn(ctx, now, input{})
+			_, _, err = x.turn(ctx, now, in)
 		}
 		if errors.Is(err, ErrRefused) { // the owner cannot commit, but the verb by itself may
 			return PlanRow{}, errStopped

@@ -42,7 +42,7 @@ func (d *driver) refused(ctx context.Context, now time.Time, err error) (wake ti
 	r := &d.refusals
 	if why := d.session.refusal; why != r.logged {
 		r.logged = why
-		d.host.opt.Logger.ErrorContext(ctx, "store refuses for good what the plan writes", "plan", d.id, "error", err)
+		d.host.opt.Logger.ErrorContext(ctx, "store refused a write for good", "plan", d.id, "error", err)
 	}
 	r.consecutive++
 	d.session.giveUp(err)
@@ -75,7 +75,7 @@ func onlyRefused(err error) cleaned {
 	if !errors.Is(err, ErrRefused) {
 		return ""
 	}
-	return cleanMessage("it refuses for good: " + err.Error())
+	return cleanMessage("it refused the write for good: " + err.Error())
 }
 
 // levelOf is the log level of an error of the Store. A refusal never goes away by itself and needs

@@ -37,7 +37,7 @@ func (e *host) release(ctx context.Context, x *session) {
 	for c != nil && len(x.released) > 0 {
 		chunk := x.released[:min(len(x.released), orderChunk)]
 		if err := c.Release(ctx, x.plan, chunk); err != nil {
-			e.opt.Logger.WarnContext(ctx, "agents are not released yet", "plan", x.plan, "agents", len(x.released), "error", err)
+			e.opt.Logger.WarnContext(ctx, "claims could not be released yet", "plan", x.plan, "agents", len(x.released), "error", err)
 			return
 		}
 		x.released = slices.Delete(x.released, 0, len(chunk))

@@ -174,7 +174,7 @@ func TestAReportTakesALostAttemptOutOfTheQueue(t *testing.T) {
 		s.said(s.e.Pause(s.ctx, id, Request{}))
 		x := newSession(s.store, id, "one", 0)
 		turn := func(in input) {
-			_, _, err := x.turn(s.ctx, time.Now(), in)
+			_, _, err := x.turn(s.ctx, time.Now(), turnInput{input: in})
 			require.NoError(s, err)
 		}
 		turn(input{})

@@ -101,11 +101,11 @@ func TestASlowRollbackWarns(t *testing.T) {
 		policy Policy
 		says   string
 	}{
-		"windows": {Policy{Windows: []Window{{Length: 20 * time.Hour}}}, "it has its source's windows; RollbackSpec.Policy changes that"},
+		"windows": {Policy{Windows: []Window{{Length: 20 * time.Hour}}}, "settings of its source: windows; RollbackSpec.Policy can change them"},
 		"observe": {Policy{Soak: Soak{Duration: time.Minute, Stable: time.Minute}}, "observe (2m0s after each batch)"},
 		"hold":    {Policy{Hold: Hold{All: true}}, "hold.every (each batch waits for Promote)"},
-		"reserve": {Policy{Reserve: true, FailureThreshold: ptr(0.5)}, "it has its source's reserve"},
-		"gate":    {Policy{}, "the gate is asked after each batch; a Gater may pass a plan that has a Source at once"},
+		"reserve": {Policy{Reserve: true, FailureThreshold: ptr(0.5)}, "settings of its source: reserve"},
+		"gate":    {Policy{}, "the gate after each batch; a Gater may pass a plan that has a Source at once"},
 	}
 	for name, c := range slow {
 		for how, make := range map[string]func(*scene, string) Plan{
@@ -133,7 +133,7 @@ func TestASlowRollbackWarns(t *testing.T) {
 						return
 					}
 					require.Len(s, back.Warnings, 1)
-					require.Contains(s, back.Warnings[0], "the rollback takes longer than its work: ")
+					require.Contains(s, back.Warnings[0], "the rollback is slowed down by ")
 					require.Contains(s, back.Warnings[0], c.says)
 					if back.Status == StatusPending && name != "gate" {
 						back = s.said(s.e.Edit(s.ctx, back.ID, func(p *Policy) { p.Concurrency = 9 }, Request{}))

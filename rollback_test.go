@@ -187,7 +187,7 @@ func TestRollbackOfNothing(t *testing.T) {
 		s.drive(id)
 		_, err := s.e.Rollback(s.ctx, id, RollbackSpec{}, Request{})
 		require.ErrorIs(s, err, ErrNothing)
-		require.EqualError(s, err, "ota: nothing to roll back: plan "+id+" has touched no agent")
+		require.EqualError(s, err, "ota: nothing to roll back: plan "+id+" has changed no agent")
 		s.status(id, StatusCompleted)
 	})
 	inScene(t, func(s *scene) { // touched, but nobody knows what the agents ran

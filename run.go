@@ -123,11 +123,11 @@ func (d *driver) run(ctx context.Context) (err error) {
 // turn is one round: fetch what came in, step and commit, make the calls that were committed.
 func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake time.Time, again bool, err error) {
 	m := d.fetch()
-	d.lookAround(ctx, now, &m, draining)
-	d.applyMail(ctx, now, m.commands)
+	in := d.lookAround(ctx, now, &m, draining)
+	d.applyMail(ctx, now, in, m.commands)
 	x := d.session
 	began := time.Now()
-	wake, again, err = x.turn(ctx, now, input{})
+	wake, again, err = x.turn(ctx, now, in)
 	if x.committed {
 		d.slowCommits = time.Since(began) > slowTurn
 	}
@@ -150,8 +150,7 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 		x.committed = false
 		d.host.hub.tellPlan(d.id)
 	}
-	// commits lost to other writers again and again: look around before the next try
-	if x.st == nil {
+	if x.st == nil { // every commit lost to another writer: look around before the next try
 		return wake, again, nil
 	}
 	d.notice.log(ctx, d.host.opt.Logger, x.st)
@@ -161,9 +160,9 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	return wake, again, nil
 }
 
-// lookAround updates what the session knows of its surroundings: the other plan of a rollback,
-// changes by others, the lease, and how long commits take.
-func (d *driver) lookAround(ctx context.Context, now time.Time, m *mail, draining bool) {
+// lookAround finds out what the next turn has to know: about the other plan of a rollback, changes
+// by others, the lease, and how long commits take.
+func (d *driver) lookAround(ctx context.Context, now time.Time, m *mail, draining bool) turnInput {
 	x := d.session
 	if m.counterpart != nil {
 		d.counterpart, d.advancing = *m.counterpart, false
@@ -177,18 +176,20 @@ func (d *driver) lookAround(ctx context.Context, now time.Time, m *mail, drainin
 	if since := now.Sub(d.refreshed); since >= d.host.opt.Poll || since >= minRefresh && d.nudged.Load() {
 		d.refreshed = now
 		d.nudged.Store(false)
-		in, err := d.refresh(ctx)
-		x.addInput(in)
+		reports, err := d.refresh(ctx)
+		x.addInput(reports)
 		if err != nil {
 			d.host.opt.Logger.WarnContext(ctx, "plan could not be read", "plan", d.id, "error", err)
 		}
 	}
-	x.calls.draining, x.calls.leaseOut = draining, !d.host.lease.ok(d.host.opt.Clock.Now())
-	x.calls.muted = now.Before(d.refusals.until)
-	x.calls.source, x.calls.refusal, x.untouched = d.counterpart.drained, d.counterpart.refusal, d.counterpart.untouched
-	if x.background = nil; d.slowCommits {
-		x.background = d.background
+	in := turnInput{surroundings: surroundings{
+		draining: draining, leaseOut: !d.host.lease.ok(d.host.opt.Clock.Now()), muted: now.Before(d.refusals.until),
+		source: d.counterpart.drained, refusal: d.counterpart.refusal, untouched: d.counterpart.untouched,
+	}}
+	if d.slowCommits {
+		in.background = d.background
 	}
+	return in
 }
 
 // background runs f beside the owner. f may take as long as the Store does.

@@ -26,10 +26,10 @@ type session struct {
 	st    *state // nil: to be loaded
 	raise bool   // the next commit takes the plan over, under a new epoch
 	// the newest own epoch; a higher one in the Store fences this session off
-	epoch   uint64
-	loaded  bool           // the plan was loaded before
-	blocked []blockedAgent // while st is nil: its blocked agents, for the next load
-	calls   callsView      // what the shell knows of its surroundings; set before each turn
+	epoch     uint64
+	loaded    bool           // the plan was loaded before
+	blocked   []blockedAgent // while st is nil: its blocked agents, for the next load
+	abilities abilities
 
 	// Agents with a call of another plan or engine.
 	blockedElsewhere []blockedAgent
@@ -38,10 +38,7 @@ type session struct {
 	// Reads blockedElsewhere; nil: there are none.
 	readBlocked func(context.Context, string) ([]blockedAgent, error)
 
-	// of a rollback: unconfirmed tasks that proved unchanged; set before each turn
-	untouched []unconfirmed
-
-	// Runs a function beside the owner; nil: nothing may run there. Set before each turn.
+	// Runs a function beside the owner; nil: nothing may run there. Set by turn.
 	background func(func(context.Context))
 	prefetch   *prefetch // a page that is read in advance; nil: none
 
@@ -67,19 +64,27 @@ func newSession(store Store, plan, owner string, epoch uint64) *session {
 	return &session{store: limited{store: store}, plan: plan, owner: owner, epoch: epoch, raise: true}
 }
 
+// turnInput is what the shell gives to a turn.
+type turnInput struct {
+	input        input
+	surroundings surroundings
+	background   func(func(context.Context)) // runs a function beside the owner; nil: nothing may run there
+}
+
 // turn folds the input and goes as far as it can. Calls and questions are then in starts and asks,
 // all committed. It returns when to come back without input (zero: only input helps), and whether
 // to come back at once. After an error nothing is lost: the session keeps the input, and the next
 // turn loads the plan again.
-func (x *session) turn(ctx context.Context, now time.Time, in input) (wake time.Time, again bool, err error) {
-	x.addInput(in)
+func (x *session) turn(ctx context.Context, now time.Time, in turnInput) (wake time.Time, again bool, err error) {
+	x.addInput(in.input)
+	x.background = in.background
 	for range maxRefusals {
 		if x.st == nil {
 			if err := x.load(ctx, now); err != nil {
 				return time.Time{}, false, err
 			}
 		}
-		wake, err = x.step(ctx, now)
+		wake, err = x.step(ctx, now, in.surroundings)
 		if err == nil {
 			err = x.keepAbandoned(ctx)
 		}
@@ -111,9 +116,8 @@ func (x *session) addInput(in input) {
 }
 
 // step runs the core until it waits, and loads the rows that it needs.
-func (x *session) step(ctx context.Context, now time.Time) (time.Time, error) {
-	x.st.calls = x.calls
-	x.st.untouched = x.untouched
+func (x *session) step(ctx context.Context, now time.Time, around surroundings) (time.Time, error) {
+	x.st.calls = callsView{x.abilities, around}
 	if err := x.blockElsewhere(ctx); err != nil {
 		return time.Time{}, err
 	}
@@ -233,7 +237,7 @@ func (x *session) finishStep() (again bool) {
 }
 
 // idle reports whether the plan rests, provided that no call is out: it has ended, or only a verb
-// or report can move it. wake is the result of turn. awaited says that something else is expected,
+// or report can move it. wake is the result of turn. awaited means that something else is expected,
 // such as the other plan of a rollback.
 func (x *session) idle(wake time.Time, awaited bool) bool {
 	if x.st == nil {

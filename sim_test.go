@@ -339,8 +339,8 @@ func (w *world) drive(p *process) {
 func (w *world) session(p *process, id string) *session {
 	if p.plans[id] == nil {
 		x := newSession(w.store, id, p.name, w.row(id).Epoch)
-		x.calls.prober = !w.every
-		x.calls.gater, x.calls.prechecker = w.gated, w.checked
+		x.abilities.prober = !w.every
+		x.abilities.gater, x.abilities.prechecker = w.gated, w.checked
 		x.callsInFlight = func(calls map[callKey]bool) bool { return p.out(id, calls) }
 		x.readBlocked = func(context.Context, string) ([]blockedAgent, error) { return w.out(p, id), nil }
 		p.plans[id] = x
@@ -378,9 +378,10 @@ func (w *world) out(p *process, id string) (bars []blockedAgent) {
 func (w *world) turn(p *process, id string, in input) {
 	x := w.session(p, id)
 	row := w.row(id)
+	var around surroundings
 	if row.Source != "" || row.Control.Rollback != nil || undoing(&row.Control, &row.Progress) {
 		link := w.tend(id)
-		x.calls.source, x.untouched = link.drained, link.untouched
+		around.source, around.untouched = link.drained, link.untouched
 		if link.drained {
 			w.must(x.readBlockedElsewhere(w.ctx))
 		}
@@ -392,7 +393,7 @@ func (w *world) turn(p *process, id string, in input) {
 		w.must(x.refresh(w.ctx))
 	}
 	for range 64 {
-		wake, again, err := x.turn(w.ctx, w.clock.t, in)
+		wake, again, err := x.turn(w.ctx, w.clock.t, turnInput{input: in, surroundings: around})
 		in = input{}
 		switch {
 		case errors.Is(err, errSimCrash):

@@ -28,6 +28,7 @@ type simulator struct {
 type simPlan struct {
 	id      string
 	session *session
+	around  surroundings
 	in      input
 	due     bool // it is to be looked at again at once
 	wake    time.Time
@@ -73,7 +74,7 @@ func (s *simulator) begin(spec Spec) error {
 func (s *simulator) add(id string) {
 	p := &simPlan{id: id, session: newSession(s.engine.store, id, s.engine.opt.Name, 0), due: true}
 	p.session.same = s.engine.opt.SameVersion
-	p.session.calls.prober, p.session.calls.prechecker = s.with.SimProber != nil, s.with.SimPrechecker != nil
+	p.session.abilities.prober, p.session.abilities.prechecker = s.with.SimProber != nil, s.with.SimPrechecker != nil
 	p.session.callsInFlight = func(calls map[callKey]bool) bool { return s.out(p, calls) }
 	s.plans = append(s.plans, p)
 }
@@ -140,7 +141,7 @@ func (s *simulator) anyDue() bool {
 // turn is what the driver's turn is: the session goes as far as it can, and what it hands out is called and asked.
 func (s *simulator) turn(p *simPlan) error {
 	x := p.session
-	wake, again, err := x.turn(s.ctx, s.clock.now, p.in)
+	wake, again, err := x.turn(s.ctx, s.clock.now, turnInput{input: p.in, surroundings: p.around})
 	p.in = input{outcomes: p.in.outcomes[:0]}
 	if err != nil {
 		return err
@@ -240,8 +241,8 @@ func (s *simulator) tend(p *simPlan) error {
 		if err != nil {
 			return err
 		}
-		if link.drained && !p.session.calls.source {
-			p.session.calls.source, p.session.untouched, p.due = true, link.untouched, true
+		if link.drained && !p.around.source {
+			p.around.source, p.around.untouched, p.due = true, link.untouched, true
 		}
 		if err := s.heard(p); err != nil {
 			return err

@@ -6,16 +6,18 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/queue"
 )
 
-// state is one plan as its owner works on it: both halves, the batches at hand, a page of the agents, and queues over
-// them. One goroutine owns it. Folding and deciding change it in place, so after a commit that failed it is thrown away
-// and loaded again, never patched. Nothing here reads a clock, a random number or a store.
+// state is one plan as its owner works on it: both stored halves, the open batches, a few pages of
+// agents, and queues over them. Only the goroutine of the plan's owner uses it.
+//
+// Folding and deciding change it in place. After a failed commit the session drops it and loads it
+// again. Nothing here reads a clock, a random number or a store.
 type state struct {
 	id           string
 	spec         PlanSpec
 	c            Control
 	p            Progress
-	loggedStatus Status // the status that the newest log record tells
-	over         bool   // the plan had ended when it was read: the Control number is that of its end
+	loggedStatus Status // status in the newest log record
+	over         bool   // the plan had ended when it was loaded, so its control number is final
 	same         sameness
 
 	controlNumber  uint64
@@ -23,45 +25,54 @@ type state struct {
 	epoch          uint64
 
 	batches   map[int]*batch
-	lastBatch *batch // the one looked up last
+	lastBatch *batch // cache of batch: the last one looked up
 	rows      rowCache
 	queue     queues
-	in        input // what is not folded yet
+	in        input // not folded yet
 
-	probing          probing
-	gating, asksGate bool  // a question to the Gater is out, or is to be handed out
-	asks             []ask // questions to hand out; their attempts are filled in then
+	probing probing
+	// gating: a question to the Gater is out. asksGate: dispatch sends one.
+	gating, asksGate bool
+	asks             []ask // dispatch fills in their attempts and sends them
 	calls            callsView
-	untouched        []unconfirmed // of a rollback: doubtful tasks that turned out untouched
 	change           change
-	toJudge          []int // batches whose failures changed, or whose limits were edited
+	toJudge          []int // batches whose failures changed, or whose policy was edited
 }
 
-// batch is a batch's row as its owner works on it.
+// batch is the row of a batch as its owner works on it.
 type batch struct {
 	BatchRow
-	step  uint64 // the change in which it was last written
-	judge bool   // it is in the list of those to be judged
+	step  uint64 // number of the change that wrote it last
+	judge bool   // it is in toJudge
 }
 
-// callsView is what the core is told about the world around it; it is never stored.
+// callsView is what the shell knows of the world around the plan. The core reads it and never stores
+// it.
 type callsView struct {
-	draining   bool // the engine is shutting down
-	leaseOut   bool // the lease is nearly out
-	muted      bool // the Store has refused a commit a moment ago: an answer could be refused again
-	prober     bool // the executor is a Prober
-	prechecker bool // the executor is a Prechecker
-	inspector  bool // the executor is an Inspector
-	gater      bool // the executor is a Gater
-	source     bool // the source of this rollback has nothing in flight
-
-	refusal cleaned // why the Store will not let the rollback go on; empty when it does
+	abilities
+	surroundings
 }
 
-// asks reports whether questions may be asked.
+// abilities are the companions that the Executor has. They never change.
+type abilities struct {
+	prober, prechecker, inspector, gater bool
+}
+
+// surroundings are what may change from turn to turn.
+type surroundings struct {
+	draining bool // the engine is shutting down
+	leaseOut bool // the lease is about to expire
+	muted    bool // the Store refused a commit a moment ago, and could refuse an answer too
+	source   bool // of a rollback: its source has nothing in flight
+
+	refusal   cleaned       // the Store's refusal that blocks the rollback; empty: none
+	untouched []unconfirmed // of a rollback: unconfirmed tasks that proved unchanged
+}
+
+// asks reports whether the core may ask questions now.
 func (c *callsView) asks() bool { return !c.draining && !c.leaseOut && !c.muted }
 
-// input is what the shell has to tell: outcomes of calls, reports of health, answers to questions.
+// input is what the shell passes to the core: outcomes of calls, reports, and answers to questions.
 type input struct {
 	outcomes  []outcome
 	reports   []reported
@@ -70,14 +81,16 @@ type input struct {
 	gates     []gateAnswer
 	inspects  []inspectAnswer
 	prechecks []precheckAnswer
-	refusal   cleaned // why the Store refused for good what this came instead of; empty for nothing
-	inbox     uint64  // of a refusal: the last message that was refused with the rest
+	// the Store's reason for refusing a commit for good; it replaces the input that was refused
+	refusal cleaned
+	inbox   uint64 // with refusal: number of the last inbox message that was refused too
 }
 
 func (in input) empty() bool {
 	return in.refusal == "" && len(in.outcomes)+len(in.reports)+len(in.health)+len(in.gates)+len(in.probes)+len(in.inspects)+len(in.prechecks) == 0
 }
 
+// add appends more input.
 func (in *input) add(more input) {
 	in.outcomes = append(in.outcomes, more.outcomes...)
 	in.reports = append(in.reports, more.reports...)
@@ -92,22 +105,23 @@ func (in *input) add(more input) {
 	}
 }
 
-// change is what one step has changed, to be committed before anything it implies is done.
+// change is what one step has changed. It is committed before anything that it implies is done.
 type change struct {
-	step          uint64
-	log           recordWriter
-	agents        []int // ordinals of changed rows
-	batches       []int
-	starts        []started
-	reportedCalls []callKey // outcomes were reported: their calls are over
-	bump          bool      // a new breach, or the end
-	again         bool      // there is more to do at once
+	step    uint64
+	log     recordWriter
+	agents  []int     // ordinals of changed rows
+	batches []int     // indexes of changed batches
+	starts  []started // calls to make after the commit
+	// Outcomes of these calls were reported, so the calls are over.
+	reportedCalls []callKey
+	bump          bool // raise the control number: there is a new breach, or the plan has ended
+	again         bool // step has more to do at once
 
-	abandoned bool     // calls were abandoned
-	released  []string // agents that other plans may have once this is committed
+	abandoned bool     // the change records abandoned calls
+	released  []string // agents whose claims end after this commit
 }
 
-// started is an attempt to call once its start is committed.
+// started is an attempt whose call is made after the commit.
 type started struct {
 	ordinal int
 	task    int
@@ -123,7 +137,7 @@ func (s *state) batch(i int) *batch {
 
 func (s *state) event(e Event) { s.change.log.add(&e) }
 
-// taskEvent tells what became of a task.
+// taskEvent records an event of one task.
 func (s *state) taskEvent(kind EventKind, r *cachedRow, task int, why Reason, text string) {
 	e := Event{Kind: kind, Batch: r.Batch, Agent: r.Agent.ID, Task: task, Reason: why, Text: text}
 	if kind == EventTaskStarted || kind == EventTaskRepeated {
@@ -132,7 +146,7 @@ func (s *state) taskEvent(kind EventKind, r *cachedRow, task int, why Reason, te
 	s.change.log.add(&e)
 }
 
-// dirty puts a row into the change under way, once.
+// dirty adds a row to the change under way, once.
 func (s *state) dirty(r *cachedRow) {
 	if r.step != s.change.step {
 		r.step = s.change.step
@@ -147,13 +161,13 @@ func (s *state) dirtyBatch(b *batch) {
 	}
 }
 
-// touch sets down that task i may have changed its agent.
+// markChanged records that task i may have changed its agent.
 func (s *state) markChanged(r *cachedRow, i int) {
 	r.State.task(i).Changed = true
 	s.setFlag(r, AgentChanged, true)
 }
 
-// setTask moves a task, and the counters with it.
+// setTask moves a task to a status, and updates the counters.
 func (s *state) setTask(r *cachedRow, i int, to TaskStatus) {
 	t := r.State.task(i)
 	b := s.batch(r.Batch)
@@ -164,14 +178,16 @@ func (s *state) setTask(r *cachedRow, i int, to TaskStatus) {
 	s.dirtyBatch(b)
 }
 
-// setAgent moves an agent, and with it the counters, its slot, and how long its row stays in memory.
+// setAgent moves an agent to a status. It updates the counters, the agent's slot, and how long its
+// row stays in memory.
 func (s *state) setAgent(r *cachedRow, to TaskStatus) {
 	from := r.State.Status
 	if from == to {
 		return
 	}
 	if from == TaskSucceeded {
-		s.setProbing(r, false) // what is asked is about an agent that had succeeded
+		// The open question is about an agent that had succeeded.
+		s.setProbing(r, false)
 	}
 	b := s.batch(r.Batch)
 	b.Counts.move(from, to)
@@ -188,7 +204,7 @@ func (s *state) setAgent(r *cachedRow, to TaskStatus) {
 	}
 }
 
-// judgeLater has a batch judged once everything is folded.
+// judgeLater marks a batch to be judged once all input is folded.
 func (s *state) judgeLater(b *batch) {
 	if !b.judge {
 		b.judge = true
@@ -196,7 +212,7 @@ func (s *state) judgeLater(b *batch) {
 	}
 }
 
-// setFlag sets or clears one fact about an agent, and the counter that belongs to it.
+// setFlag sets or clears one flag of an agent, and updates its counter.
 func (s *state) setFlag(r *cachedRow, f AgentFlags, on bool) {
 	if r.State.Flags&f != 0 == on {
 		return
@@ -227,8 +243,8 @@ func (s *state) setFlag(r *cachedRow, f AgentFlags, on bool) {
 	s.dirtyBatch(b)
 }
 
-// done ends what the plan has to do with an agent that it has not changed and never calls again. A rollback plan is done
-// with none: its source may go on with them.
+// releaseClaim ends the plan's claim on an agent that it has not changed and will not call again. A
+// rollback plan keeps its claims: its source may continue with these agents.
 func (s *state) releaseClaim(r *cachedRow) {
 	if s.spec.Source != "" || r.is(AgentChanged) {
 		return
@@ -239,50 +255,52 @@ func (s *state) releaseClaim(r *cachedRow) {
 
 func (r *cachedRow) is(f AgentFlags) bool { return r.State.Flags&f != 0 }
 
-// current is the batch that is being worked on, or nil when all are closed.
+// current is the batch in progress, or nil when all are closed.
 func (s *state) current() *batch { return s.batch(s.p.Batch) }
 
 func (s *state) status() Status { return statusOf(&s.c, &s.p) }
 
-// gateAnswer is what a Gater said about a batch.
+// gateAnswer is the answer of a Gater about a batch.
 type gateAnswer struct {
-	batch      int
-	finishedAt time.Time // of the observation that the question was about
+	batch int
+	// when the batch of the question finished; a later finish makes the answer stale
+	finishedAt time.Time
 	verdict    GateVerdict
 	text       cleaned // of an error
 }
 
-// ask is a question.
+// ask is a question to the Executor's companions.
 type ask struct {
 	kind       askKind
 	task       int     // of the agent
-	attempt    Attempt // what it is about
+	attempt    Attempt // what the question is about
 	ordinal    int
 	number     uint32
 	batch      int       // of askGate
-	finishedAt time.Time // of askGate: since when the batch is observed
+	finishedAt time.Time // of askGate: since when the batch soaks
 }
 
 type askKind uint8
 
 const (
 	askProbe    askKind = iota + 1 // is the agent healthy?
-	askInspect                     // what became of the attempt?
-	askGate                        // was the batch good enough?
-	askPrecheck                    // may the agent be started?
+	askInspect                     // how did the attempt end?
+	askGate                        // is the batch good enough?
+	askPrecheck                    // may the agent start?
 )
 
-// probeAnswer is what a Prober said, or that it did not know.
+// probeAnswer is the answer of a Prober. known is false if it could not tell.
 type probeAnswer struct {
 	ordinal int
-	number  uint32 // of the attempt that had succeeded when the agent was asked
+	number  uint32 // the successful attempt when the question was asked
 	at      int64
 	known   bool
 	healthy bool
 	reason  cleaned
 }
 
-// inspectAnswer is what an Inspector said: how the attempt ended, or, without an outcome, that it is to be called again.
+// inspectAnswer is the answer of an Inspector: how the attempt ended. Without an outcome the
+// attempt is called again.
 type inspectAnswer struct {
 	ordinal int
 	task    int
@@ -290,46 +308,48 @@ type inspectAnswer struct {
 	outcome *outcome
 }
 
-// healthReport is one report of ReportHealth, for an agent whose row the shell has found.
+// healthReport is one report of ReportHealth.
 type healthReport struct {
 	agent   string
 	healthy bool
 	at      int64
 	reason  cleaned
-	message uint64 // of the inbox
-	found   bool   // its row was looked for
+	message uint64 // number of the inbox message
+	found   bool   // the row was looked up
 	ordinal int    // -1: the plan has no such agent
 }
 
-// probing is one round of questions to the agents of the observed batch.
+// probing is one round of health questions to the agents of the soaking batch.
 type probing struct {
-	rounds  int   // finished since the batch was settled
-	started int64 // of the round under way, or of the last one
+	rounds  int   // completed since the batch finished
+	started int64 // when the current or last round began
 	active  bool
 	next    int // ordinal to ask next
-	out     int // questions that are not answered yet
+	out     int // open questions
 }
 
-// orderChunk is how many rows of an order are carried out in one commit.
+// orderChunk is how many rows of an order one commit carries out.
 const orderChunk = 500
 
-// queues say which agents of the current batch come next: repeats of lost attempts, agents that are partly done, due
-// retries, agents that were away and are due, and then the pending ones in order. They are rebuilt from the rows, never
-// stored.
+// queues list the agents of the current batch that come next: repeats of lost attempts, agents with
+// finished tasks, due retries, unreachable agents that are due, then pending agents in order. They
+// are rebuilt from the rows, never stored.
 type queues struct {
-	repeats       queue.FIFO     // hold their slot, or need none
-	partly        queue.FIFO     // hold their slot
-	retries       queue.FIFO     // due, and hold their slot
-	back          queue.FIFO     // are due, and need a slot: were away, or their batch was put off
-	next          int            // no row of the current batch before this ordinal is pending, but for barred and passed ones
-	passed        queue.MinSet   // stand in line or are prechecked, though they are pending
-	lanes         lanes          // of those that need a slot
-	checks        checks         // those that are prechecked
+	repeats queue.FIFO // lost attempts; the agents hold a slot, or need none
+	partly  queue.FIFO // between two tasks; the agents hold a slot
+	retries queue.FIFO // due; the agents hold a slot
+	// Due agents without a slot: they were unreachable, or a retry interrupted their batch.
+	back queue.FIFO
+	// Agents before this ordinal are not pending, except those in blocked and passed.
+	next          int
+	passed        queue.MinSet   // pending agents that are queued in a lane or prechecked
+	lanes         lanes          // of agents that need a slot
+	checks        checks         // of agents that are prechecked
 	blocked       []blockedAgent // agents whose abandoned call has not returned
 	inspect       queue.FIFO     // lost attempts to ask the Inspector about
 	timers        queue.Timers   // of waiting agents of all batches
-	orderRows     []*cachedRow   // rows loaded for an order
-	moreOrderRows bool           // there are more rows for it
+	orderRows     []*cachedRow   // loaded for an order; nil: not loaded
+	moreOrderRows bool           // the order has more rows than these
 }
 
 // The kinds of timers.
@@ -338,21 +358,21 @@ const (
 	timerHealth         // the agent is unhealthy, and fails if it still is
 )
 
-// bar keeps an agent from taking another attempt while an abandoned call for it is still out.
+// blockedAgent is an agent that takes no other attempt while an abandoned call for it is out.
 type blockedAgent struct {
 	ordinal int
 	agent   string
-	own     bool   // a call of this plan by this engine is out
-	other   bool   // a call of another plan or engine is out
+	own     bool   // this engine made the call for this plan
+	other   bool   // another plan or engine made a call
 	engine  string // that engine
-	pending bool   // it was put back and would be next
+	pending bool   // the agent is pending; unblocking it moves queues.next back to it
 }
 
-// checks are the agents of the current batch that are asked whether they may be started, or may be and wait for that. Each
-// counts as open; nothing of them is stored before they start.
+// checks are the agents of the current batch that are being prechecked, or have passed and wait to
+// start. Each counts as open. They are not stored.
 type checks struct {
 	of    map[int]*check // by ordinal
-	ready queue.FIFO     // those that have answered
+	ready queue.FIFO     // those with an answer
 }
 
 type check struct {
@@ -361,7 +381,8 @@ type check struct {
 	version cleaned
 }
 
-// precheckAnswer is what a Prechecker said: what becomes of the agent, or, without an outcome, that it may be started.
+// precheckAnswer is the answer of a Prechecker: what happens to the agent. Without an outcome the
+// agent may start.
 type precheckAnswer struct {
 	ordinal int
 	at      int64
@@ -369,12 +390,12 @@ type precheckAnswer struct {
 	outcome *outcome
 }
 
-// reported is an outcome that somebody has reported, for an agent whose row the shell has found.
+// reported is an outcome from a report.
 type reported struct {
 	outcome
-	message uint64 // of the inbox
-	found   bool   // its row was looked for; an ordinal of -1 then says that the plan has no such agent
+	message uint64 // number of the inbox message
+	found   bool   // the row was looked up; an ordinal of -1 means that the plan has no such agent
 }
 
-// doubt is a task of a rollback that was in flight in the source when that was frozen.
+// unconfirmed is a task of a rollback that was in flight in the source when the source was frozen.
 type unconfirmed struct{ ordinal, task int }

@@ -2,9 +2,10 @@ package ota
 
 import "time"
 
-// step folds what is in, judges it and decides until there is nothing to do but wait, or enough for one commit. When it
-// needs rows it says so and is called again once it has them; what it has done so far is kept. wake is when to call it
-// again without an input.
+// step folds the input, judges the result, and carries out decisions until it has to wait or has
+// enough for one commit. If it needs rows, it returns that need. The shell loads them and calls
+// step again; the work done so far stays in the state. wake is when to call step again without an
+// input.
 func (s *state) step(now time.Time) (n need, wake time.Time) {
 	if s.queue.lanes.budget != s.c.Policy.Budget {
 		s.enterBatch()
@@ -19,8 +20,11 @@ func (s *state) step(now time.Time) (n need, wake time.Time) {
 	return n, wake
 }
 
-// fold takes in everything that has happened, in a fixed order: what people ordered, what calls told, the time; then it
-// is judged.
+// fold folds everything that happened, in a fixed order: orders of operators, results of calls,
+// the time. Then it judges.
+//
+// Each part either finishes or returns the rows that it needs; fold then starts again, and finished
+// parts are no-ops.
 func (s *state) fold(now time.Time) need {
 	ns := now.UnixNano()
 	if n := s.foldOrders(now); n.kind != needNothing || s.change.again {
@@ -49,7 +53,7 @@ func (s *state) fold(now time.Time) need {
 	return need{}
 }
 
-// decideAll carries out one decision after the other until the next one is to wait.
+// decideAll carries out one decision after another until the next one is to wait.
 func (s *state) decideAll(now time.Time) (need, time.Time) {
 	var v view
 	for {
@@ -74,7 +78,7 @@ func (s *state) decideAll(now time.Time) (need, time.Time) {
 	}
 }
 
-// carryOut does what was decided, in the state; what it implies outside waits for the commit.
+// carryOut applies a decision to the state. Calls and questions wait for the commit.
 func (s *state) carryOut(d decision, now time.Time) need {
 	b := s.current()
 	switch d.action {
@@ -102,7 +106,7 @@ func (s *state) carryOut(d decision, now time.Time) need {
 	return need{}
 }
 
-// settle goes on with a batch whose agents have all ended.
+// finishBatch moves a batch on when all its agents have ended: it soaks, or closes at once.
 func (s *state) finishBatch(b *batch, now time.Time) {
 	b.FinishedAt, b.HealthySince = now, now
 	s.dirtyBatch(b)
@@ -113,10 +117,11 @@ func (s *state) finishBatch(b *batch, now time.Time) {
 	}
 	b.Status = BatchSoaking
 	s.probing = probing{out: s.probing.out}
-	s.gating = false // what was asked before was about another observation
+	s.gating = false // an open question is about an earlier soak
 	s.event(Event{Kind: EventBatchSoaking, Batch: b.Index})
 }
 
+// closeBatch completes a batch.
 func (s *state) closeBatch(b *batch, now time.Time) {
 	b.Status, b.ClosedAt = BatchCompleted, now
 	// An unfinished round of probes asks about this batch. Its answers are not needed any more.
@@ -128,7 +133,7 @@ func (s *state) closeBatch(b *batch, now time.Time) {
 	s.event(Event{Kind: EventBatchCompleted, Batch: b.Index, Number: b.Counts.Bad()})
 }
 
-// finish tells the plan's status, when what happened has changed it, and its end.
+// recordStatus records the plan's status if it changed, and the end of the plan.
 func (s *state) recordStatus(now time.Time) {
 	st := s.status()
 	if st == s.loggedStatus {
@@ -151,26 +156,27 @@ func (s *state) recordStatus(now time.Time) {
 			e.Reason, e.Text = br.Reason, br.String()
 		}
 	}
-	s.change.bump = s.change.bump || st.Ended() && !s.over // so that no verb lands which was decided before the end
+	// A new control number refuses verbs that were decided before the end.
+	s.change.bump = s.change.bump || st.Ended() && !s.over
 	s.event(e)
 }
 
-// need is what the core must be given before it can go on.
+// need is what the core needs before it can go on.
 type need struct {
 	kind   needKind
-	from   int      // an ordinal or an index
-	ids    []string // of agents
-	status []TaskStatus
+	from   int          // an ordinal, or the index of a batch
+	ids    []string     // of agents
+	status []TaskStatus // of needFailed
 }
 
 type needKind uint8
 
 const (
 	needNothing needKind = iota
-	needPage             // the page of rows at ordinal from
-	needBatch            // the batch row from
-	needFailed           // failed agents at ordinals from on, for a retry
+	needPage             // the page of rows with ordinal from
+	needBatch            // batches, starting with index from
+	needFailed           // failed agents from ordinal from on, for a retry
 	needIDs              // the rows of these agents, for an order
-	needHealth           // the rows of these agents, for reports of health
+	needHealth           // the rows of these agents, for health reports
 	needReports          // the rows of these agents, for reported outcomes
 )

@@ -200,7 +200,7 @@ func (s *supervisor) advanceFrozen(ctx context.Context, row *PlanRow) {
 		return
 	}
 	if err := s.e.advanceSource(ctx, row); err != nil && ctx.Err() == nil {
-		s.e.opt.Logger.WarnContext(ctx, "rollback does not go on", "plan", row.ID, "error", err)
+		s.e.opt.Logger.WarnContext(ctx, "rollback cannot continue", "plan", row.ID, "error", err)
 	}
 }
 
@@ -294,11 +294,11 @@ func (e *Engine) foldWithoutDriver(ctx context.Context, id string, in input, blo
 		return errOwned(&row)
 	}
 	x := e.newSession(id, row.Epoch)
-	x.blocked, x.calls.draining = blocked, true
+	x.blocked = blocked
 	x.addInput(in)
 	// Orders come first, and another process may commit.
 	for again := true; again && err == nil && !x.unacked.empty(); {
-		_, again, err = x.turn(ctx, e.now(), input{})
+		_, again, err = x.turn(ctx, e.now(), turnInput{surroundings: surroundings{draining: true}})
 	}
 	e.release(ctx, x)
 	e.changed(id)

@@ -36,7 +36,7 @@ func TestAFreshOwnerIsLeftAlone(t *testing.T) {
 		require.NoError(s, err)
 		store := &takenStore{MemStore: mem, take: func() {
 			require.NoError(s, mem.Renew(s.ctx, "fresh", time.Hour))
-			_, _, err := newSession(mem, id, "fresh", 0).turn(s.ctx, time.Now(), input{})
+			_, _, err := newSession(mem, id, "fresh", 0).turn(s.ctx, time.Now(), turnInput{})
 			require.NoError(s, err)
 		}}
 		stop := s.run(s.engine(store, s.fleet, "one"))
@@ -55,9 +55,9 @@ func TestOnlyTheFirstTakesAPlan(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.start(Policy{}, Shape{}, "ok-0")
 		first, second := newSession(s.store, id, "first", 0), newSession(s.store, id, "second", 0)
-		_, _, err := first.turn(s.ctx, time.Now(), input{})
+		_, _, err := first.turn(s.ctx, time.Now(), turnInput{})
 		require.NoError(s, err)
-		_, _, err = second.turn(s.ctx, time.Now(), input{})
+		_, _, err = second.turn(s.ctx, time.Now(), turnInput{})
 		require.ErrorIs(s, err, ErrFenced)
 		row, err := s.store.Plan(s.ctx, id)
 		require.NoError(s, err)

@@ -289,7 +289,7 @@ func TestCancelAfterInterruptCannotDrain(t *testing.T) {
 		s.said(s.e.Cancel(s.ctx, id, true, Request{}))
 		_, err := s.e.Cancel(s.ctx, id, false, Request{})
 		require.ErrorIs(s, err, ErrState)
-		require.ErrorContains(s, err, "its calls are being interrupted already")
+		require.ErrorContains(s, err, "its calls are already being interrupted")
 		s.after(10 * time.Second)
 		s.status(id, StatusCanceled)
 		require.Equal(s, TaskUnknown, s.agent(id, "stuck-1").Status)
@@ -333,7 +333,7 @@ func TestControlPrecondition(t *testing.T) {
 		at := s.plan(id).Generation
 		_, err := s.e.Start(s.ctx, id, Request{Generation: at + 1})
 		require.ErrorIs(s, err, ErrConflict)
-		require.ErrorContains(s, err, fmt.Sprintf("has control number %d, not %d", at, at+1))
+		require.ErrorContains(s, err, fmt.Sprintf("has generation %d, not %d", at, at+1))
 		s.status(id, StatusPending)
 		p := s.said(s.e.Start(s.ctx, id, Request{Generation: at}))
 		require.Equal(s, at+1, p.Generation)

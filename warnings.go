@@ -80,24 +80,24 @@ func toleranceWarning(p Policy, batches []BatchRow, agents int) []string {
 
 // slowRollback warns about settings that a rollback plan shares with its source and that delay it.
 func slowRollback(p, source *Policy) []string {
-	var kept []string
+	var shared []string
 	if len(p.Windows) > 0 && reflect.DeepEqual(p.Windows, source.Windows) {
-		kept = append(kept, "windows")
+		shared = append(shared, "windows")
 	}
 	if o := p.Soak; !o.None() && o == source.Soak {
-		kept = append(kept, fmt.Sprintf("observe (%s after each batch)", o.Duration+o.Stable))
+		shared = append(shared, fmt.Sprintf("observe (%s after each batch)", o.Duration+o.Stable))
 	}
 	if p.Hold.All && source.Hold.All {
-		kept = append(kept, "hold.every (each batch waits for Promote)")
+		shared = append(shared, "hold.every (each batch waits for Promote)")
 	}
 	if p.Reserve && source.Reserve {
-		kept = append(kept, "reserve")
+		shared = append(shared, "reserve")
 	}
-	if len(kept) == 0 {
+	if len(shared) == 0 {
 		return nil
 	}
-	return []string{"the rollback takes longer than its work: it has its source's " + strings.Join(kept, ", ") + "; RollbackSpec.Policy changes that"}
+	return []string{"the rollback is slowed down by settings of its source: " + strings.Join(shared, ", ") + "; RollbackSpec.Policy can change them"}
 }
 
 // gatedRollback is the same warning for the gate, which no policy switches off.
-const gatedRollback = "the rollback takes longer than its work: the gate is asked after each batch; a Gater may pass a plan that has a Source at once"
+const gatedRollback = "the rollback is slowed down by the gate after each batch; a Gater may pass a plan that has a Source at once"

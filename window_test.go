@@ -296,7 +296,7 @@ func TestAWindowThatOpensTooLate(t *testing.T) {
 		p := s.create(Policy{PlanTimeout: 12 * time.Hour, Windows: late}, Shape{}, "ok-1")
 		_, err := s.e.Start(s.ctx, p.ID, Request{})
 		require.ErrorIs(s, err, ErrInvalid)
-		require.EqualError(s, err, "windows do not open before the plan's limit of 12h0m0s has passed; allowed: a window that opens earlier, or a longer planLimit")
+		require.EqualError(s, err, "windows do not open before the plan's timeout of 12h0m0s expires; allowed: a window that opens earlier, or a longer planLimit")
 		s.stays(p.ID, StatusPending)
 		s.said(s.e.Edit(s.ctx, p.ID, func(p *Policy) { p.PlanTimeout = 26 * time.Hour }, Request{}))
 		s.said(s.e.Start(s.ctx, p.ID, Request{}))

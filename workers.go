@@ -42,7 +42,7 @@ type pool struct {
 	abandoned   int       // abandoned calls that have not returned
 	// busy workers by the ordinal of their job; nil until an outcome is reported
 	byRow map[int]*worker
-	// a call was not made, or its answer says nothing; the owner clears it
+	// a call was not made, or its answer is unusable; the owner clears it
 	lost   bool
 	closed bool // workers end when the queue is empty
 	groups []*errgroup.Group
@@ -79,7 +79,7 @@ func (p *pool) renew(calls context.Context) {
 // push queues calls for the workers. It never blocks. It keeps the slice, and returns another one
 // to fill next.
 //
-// moreDrivers says that more plans are driven than there are CPUs. push then wakes a second worker:
+// moreDrivers means that more plans are driven than there are CPUs. push then wakes a second worker:
 // the first may be scheduled after the owners of all plans, while the second runs next on this CPU,
 // with warm caches. Measured: 20 % less time for a hundred plans, but 20 % more for one plan, whose
 // workers would compete. Hence only then.
@@ -353,46 +353,6 @@ func (p *pool) inFlight() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.queue) - p.head + len(p.done) + p.awaited
-}
-
-// abandon abandons the calls whose context ended more than after ago. ended is when all contexts
-// were ended at once, zero if they were not. It returns when to check again. All calls of a plan
-// have the same time limit, and a later call ends later. So nothing is due between two checks.
-func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason) (again time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, w := range p.workers {
-		if !w.busy || w.abandoned {
-			continue
-		}
-		end, why := stamp(earlier(w.job.deadline, w.endedAt)), ReasonAbandoned
-		if w.calls.Err() != nil && (end.IsZero() || ended.Before(end)) {
-			end, why = ended, reason
-		}
-		if end.IsZero() {
-			continue
-		}
-		end = end.Add(after)
-		if now.Before(end) {
-			if again.IsZero() || end.Before(again) {
-				again = end
-			}
-			continue
-		}
-		w.abandoned = true
-		p.awaited--
-		p.abandoned++
-		p.onAbandoned(w.job)
-		p.liveWorkers--
-		if why == ReasonNone {
-			p.lost = true
-			continue
-		}
-		p.done = append(p.done, w.job.abandoned(now, why))
-		p.notifyOwner()
-	}
-	p.wakeOne()
-	return again
 }
 
 // close ends the workers once the queue is empty, and waits for them. If calls are abandoned, it
