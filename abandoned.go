@@ -10,7 +10,7 @@ import (
 )
 
 // abandonedCalls are the abandoned calls of this process that have not returned. They belong to
-// agents, not to a plan: an agent takes no other attempt until its call has returned, even when the
+// agents, not to a plan. An agent takes no other attempt until its call has returned, even when the
 // driver or the plan has ended since.
 //
 // If the Store is a Claimer and a Leaser, it keeps these agents for this instance of the engine. So
@@ -235,8 +235,8 @@ func (x *session) blockElsewhere(ctx context.Context) error {
 	return nil
 }
 
-// blockedElsewhere returns the agents of a plan that must not be called, because a call is out: of
-// another plan in this process, or of any plan in another process.
+// blockedElsewhere returns the agents of a plan that must not be called, because a call for them is
+// out. The call belongs to another plan in this process, or to any plan in another process.
 func (e *host) blockedElsewhere(ctx context.Context, plan string) ([]blockedAgent, error) {
 	from := map[string]string{}
 	for _, agent := range e.abandoned.agents(plan, true) {

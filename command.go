@@ -51,7 +51,7 @@ type command struct {
 
 // prepare returns the commit that applies a verb. ok is false if the plan is already as wished, or
 // the request was carried out before.
-func (w *command) prepare(say func(*command) error) (c Commit, ok bool, err error) {
+func (w *command) prepare(apply func(*command) error) (c Commit, ok bool, err error) {
 	w.c = w.row.Control
 	if _, ok := w.c.known(w.request.ID, w.recordAs); ok {
 		return Commit{}, false, nil
@@ -60,7 +60,7 @@ func (w *command) prepare(say func(*command) error) (c Commit, ok bool, err erro
 		return Commit{}, false, err
 	}
 	w.exact, w.weaker, w.events = false, false, nil
-	if err := say(w); err != nil || len(w.events) == 0 && w.request.ID == "" {
+	if err := apply(w); err != nil || len(w.events) == 0 && w.request.ID == "" {
 		return Commit{}, false, err
 	}
 	// An ID is recorded even if the verb changes nothing. A repetition may find another state, and

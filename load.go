@@ -19,9 +19,9 @@ func (x *session) drop() {
 	}
 }
 
-// inFlight returns the calls that will have an outcome in this session: those to be handed to the
-// shell, those that the shell makes, and those with an uncommitted outcome. A row that runs without
-// one of them is repeated.
+// inFlight returns the calls that will have an outcome in this session. They are to be handed to
+// the shell, are out there, or have an uncommitted outcome. A row that runs without one of them is
+// repeated.
 func (x *session) inFlight() map[callKey]bool {
 	calls := map[callKey]bool{}
 	if x.callsInFlight != nil && x.callsInFlight(calls) {

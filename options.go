@@ -26,9 +26,9 @@ type Options struct {
 	// pure function, the same in every engine on the Store, and fast: the engine calls it while it
 	// decides. A panic counts as false.
 	SameVersion func(a, b string) bool
-	// Logger receives what operators should see: breaches and pauses of the plans that this engine
-	// drives (as warnings), every other change of their status, failures of the Store and of the
-	// lease, and the stack of a panic in user code. Nil means no log.
+	// Logger receives what operators should see. Of the plans that this engine drives, it receives
+	// breaches and pauses as warnings, and every other change of status. It also receives failures
+	// of the Store and of the lease, and the stack of a panic in user code. Nil means no log.
 	Logger *slog.Logger
 	// Clock is the source of time. Nil means the real clock.
 	Clock clock.Clock

@@ -192,8 +192,8 @@ func (rs *rowCache) setProbing(r *cachedRow, on bool) {
 	}
 }
 
-// release frees what is not needed after a commit: single rows that are not busy, and pages without
-// busy rows that end at or before ordinal done.
+// release frees what is not needed after a commit: single rows that are not busy, and pages that
+// end at or before ordinal done and have no busy row.
 func (rs *rowCache) release(done int) {
 	for k, r := range rs.single {
 		if !busy(r.State.Status) && !r.probing {

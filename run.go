@@ -82,16 +82,17 @@ func (d *driver) fetch() mail {
 	d.spareOutcomes = append(done, m.input.outcomes...)
 	m.input.outcomes = d.spareOutcomes
 	d.session.addInput(m.input) // at once: these outcomes are recorded nowhere else
-	// After a lost call, the session loads again to find out which calls are out. During a shutdown,
-	// the next engine does that.
+	// After a lost call, the session loads again to find out which calls are out. During a
+	// shutdown, the next engine does that.
 	if lost && !errors.Is(context.Cause(d.callsContext), errShutdown) {
 		d.session.drop()
 	}
 	return m
 }
 
-// run drives the plan. It returns when the plan has ended, or is paused with nothing to do, or when
-// another engine has taken it over (ErrFenced), or when ctx has ended and all calls have drained.
+// run drives the plan. It returns when the plan has ended, or is paused with nothing to do. It also
+// returns when another engine has taken the plan over (ErrFenced), and when ctx has ended and all
+// calls have drained.
 func (d *driver) run(ctx context.Context) (err error) {
 	defer func() { err = d.stop(err) }()
 	work := context.WithoutCancel(ctx)
@@ -160,8 +161,8 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	return wake, again, nil
 }
 
-// lookAround finds out what the next turn has to know: about the other plan of a rollback, changes
-// by others, the lease, and how long commits take.
+// lookAround finds out what the next turn has to know: the other plan of a rollback, changes by
+// others, the lease, and how long commits take.
 func (d *driver) lookAround(ctx context.Context, now time.Time, m *mail, draining bool) turnInput {
 	x := d.session
 	if m.counterpart != nil {
@@ -244,14 +245,14 @@ func (d *driver) wait(ctx context.Context, draining bool, wake time.Time) {
 
 // sleepUntil is wait for exactly this time, or until done is closed.
 func (d *driver) sleepUntil(until time.Time, done <-chan struct{}) {
-	left := until.Sub(d.host.now())
-	if left <= 0 {
+	wait := until.Sub(d.host.now())
+	if wait <= 0 {
 		return
 	}
 	if d.timer == nil {
-		d.timer = d.host.opt.Clock.Timer(left)
+		d.timer = d.host.opt.Clock.Timer(wait)
 	} else {
-		d.timer.Reset(left)
+		d.timer.Reset(wait)
 	}
 	defer d.timer.Stop()
 	select {

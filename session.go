@@ -68,7 +68,8 @@ func newSession(store Store, plan, owner string, epoch uint64) *session {
 type turnInput struct {
 	input        input
 	surroundings surroundings
-	background   func(func(context.Context)) // runs a function beside the owner; nil: nothing may run there
+	// runs a function beside the owner; nil: nothing may run there
+	background func(func(context.Context))
 }
 
 // turn folds the input and goes as far as it can. Calls and questions are then in starts and asks,
@@ -236,9 +237,9 @@ func (x *session) finishStep() (again bool) {
 	return x.st.nextChange()
 }
 
-// idle reports whether the plan rests, provided that no call is out: it has ended, or only a verb
-// or report can move it. wake is the result of turn. awaited means that something else is expected,
-// such as the other plan of a rollback.
+// idle reports whether the plan rests, provided that no call is out. Either it has ended, or only a
+// verb or report can move it. wake is the result of turn. awaited means that something else is
+// expected, such as the other plan of a rollback.
 func (x *session) idle(wake time.Time, awaited bool) bool {
 	if x.st == nil {
 		return false

@@ -46,8 +46,8 @@ type batch struct {
 	judge bool   // it is in toJudge
 }
 
-// callsView is what the shell knows of the world around the plan. The core reads it and never stores
-// it.
+// callsView is what the shell knows of the world around the plan. The core reads it and never
+// stores it.
 type callsView struct {
 	abilities
 	surroundings
@@ -331,9 +331,9 @@ type probing struct {
 // orderChunk is how many rows of an order one commit carries out.
 const orderChunk = 500
 
-// queues list the agents of the current batch that come next: repeats of lost attempts, agents with
-// finished tasks, due retries, unreachable agents that are due, then pending agents in order. They
-// are rebuilt from the rows, never stored.
+// queues list the agents of the current batch that come next, in this order: repeats of lost
+// attempts, agents with finished tasks, due retries, unreachable agents that are due, pending
+// agents. They are rebuilt from the rows, never stored.
 type queues struct {
 	repeats queue.FIFO // lost attempts; the agents hold a slot, or need none
 	partly  queue.FIFO // between two tasks; the agents hold a slot

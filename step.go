@@ -3,9 +3,10 @@ package ota
 import "time"
 
 // step folds the input, judges the result, and carries out decisions until it has to wait or has
-// enough for one commit. If it needs rows, it returns that need. The shell loads them and calls
-// step again; the work done so far stays in the state. wake is when to call step again without an
-// input.
+// enough for one commit. wake is when to call step again without an input.
+//
+// If it needs rows, it returns that need. The shell loads them and calls step again. The work done
+// so far stays in the state.
 func (s *state) step(now time.Time) (n need, wake time.Time) {
 	if s.queue.lanes.budget != s.c.Policy.Budget {
 		s.enterBatch()

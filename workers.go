@@ -14,22 +14,22 @@ import (
 // pool makes the calls of one plan. Its workers live as long as the plan is driven. Attempts reach
 // them through one queue, and outcomes come back in one slice that the owner swaps. So a call costs
 // a lock, instead of two channels and a goroutine. The core decides how many calls may be out, and
-// commits that first; the limit of each group is the backstop.
+// commits that first. The limit of each group is the backstop.
 type pool struct {
 	exec      Executor
 	clock     *callClock
 	root      *lazyctx.Parent // of calls to be made; guarded by mu
 	wakeOwner func()          // wakes the owner
 
-	onAbandoned func(job)     // a call was abandoned
-	onReturned  func(outcome) // an abandoned call has returned
+	onAbandoned func(job)     // the owner abandoned a call
+	onReturned  func(outcome) // an abandoned call has returned, in its worker's goroutine
 	panicked    func(agent string, err error)
 
 	mayCall func(now time.Time) bool // whether calls may be made: the lease is valid
 
-	mu          sync.Mutex
-	work        sync.Cond
-	queue       []job // jobs from head on wait for a worker
+	mu          sync.Mutex // guards root and the fields below
+	work        sync.Cond  // a job was queued, or the pool closed
+	queue       []job      // jobs from head on wait for a worker
 	head        int
 	idle        int       // workers that wait
 	waking      int       // workers that were woken or made, but do not have the lock yet
@@ -79,10 +79,10 @@ func (p *pool) renew(calls context.Context) {
 // push queues calls for the workers. It never blocks. It keeps the slice, and returns another one
 // to fill next.
 //
-// moreDrivers means that more plans are driven than there are CPUs. push then wakes a second worker:
-// the first may be scheduled after the owners of all plans, while the second runs next on this CPU,
-// with warm caches. Measured: 20 % less time for a hundred plans, but 20 % more for one plan, whose
-// workers would compete. Hence only then.
+// moreDrivers means that more plans are driven than there are CPUs. push then wakes a second
+// worker. The first may be scheduled after the owners of all plans; the second runs next on this
+// CPU, with warm caches. Measured: 20 % less time for a hundred plans, but 20 % more for one plan,
+// whose workers would compete. Hence only then.
 func (p *pool) push(jobs []job, concurrency int, moreDrivers bool) (spare []job) {
 	// One allocation for all contexts. It is freed with the last of them.
 	calls := make([]lazyctx.Context, len(jobs))
@@ -107,7 +107,7 @@ func (p *pool) push(jobs []job, concurrency int, moreDrivers bool) (spare []job)
 // wakeOne wakes or starts one worker if a job waits and no worker is on its way. Each worker wakes
 // the next one once it has the lock. So a worker whose call returns at once takes the next job
 // itself, and only a slow call costs a wake-up. This keeps the number of workers near the number of
-// calls in flight: starting 64 workers would take an eighth of the time of a plan of a thousand
+// calls in flight. Starting 64 workers would take an eighth of the time of a plan of a thousand
 // agents.
 func (p *pool) wakeOne() {
 	switch {
@@ -308,7 +308,7 @@ func (p *pool) endReported(calls []callKey, now time.Time) {
 }
 
 // fetch swaps the outcomes out, and uses spare for the next ones. lost reports that a call was
-// lost: the owner must compare its rows with calls.
+// lost. The owner must then compare its rows with calls.
 func (p *pool) fetch(spare []outcome) (done []outcome, lost bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -357,16 +357,16 @@ func (p *pool) inFlight() int {
 
 // close ends the workers once the queue is empty, and waits for them. If calls are abandoned, it
 // does not wait, and returns how many.
-func (p *pool) close() (left int) {
+func (p *pool) close() (abandoned int) {
 	p.mu.Lock()
 	p.closed = true
-	left = p.abandoned
+	abandoned = p.abandoned
 	groups := p.groups
 	p.waking, p.idle = p.waking+p.idle, 0
 	p.work.Broadcast()
 	p.mu.Unlock()
-	if left > 0 {
-		return left
+	if abandoned > 0 {
+		return abandoned
 	}
 	for _, g := range groups {
 		_ = g.Wait() // workers return nil: how a call ended is data
