@@ -45,8 +45,9 @@ type command struct {
 	c       Control // the new half
 	exact   bool    // the result depends on Progress, so the commit compares its number
 	inexact bool    // an exact commit was refused once; do not depend on Progress
-	weaker  bool    // the answer is the status of the commit, not that of the plan as it was read
-	events  []Event
+	// the commit decides the status that the verb returns, not the plan as it was read
+	weaker bool
+	events []Event
 }
 
 // prepare returns the commit that applies a verb. ok is false if the plan is already as wished, or

@@ -7,7 +7,8 @@ import (
 )
 
 // Folding takes what happened into the state. It is idempotent: an outcome that was folded before
-// changes nothing. So after a commit with an unknown result, the session folds its whole input again.
+// changes nothing. So after a commit with an unknown result, the session folds its whole input
+// again.
 
 // foldOutcomes folds how calls ended.
 func (s *state) foldOutcomes() {

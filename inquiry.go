@@ -270,6 +270,15 @@ func (s *state) askGate(now time.Time) (due int64) {
 	return 0
 }
 
+// gateAnswer is the answer of a Gater about a batch.
+type gateAnswer struct {
+	batch int
+	// when the batch of the question finished; a later finish makes the answer stale
+	finishedAt time.Time
+	verdict    GateVerdict
+	text       cleaned // of an error
+}
+
 // foldGates folds answers of the Gater.
 func (s *state) foldGates(now time.Time) {
 	for _, a := range s.in.gates {

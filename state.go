@@ -260,15 +260,6 @@ func (s *state) current() *batch { return s.batch(s.p.Batch) }
 
 func (s *state) status() Status { return statusOf(&s.c, &s.p) }
 
-// gateAnswer is the answer of a Gater about a batch.
-type gateAnswer struct {
-	batch int
-	// when the batch of the question finished; a later finish makes the answer stale
-	finishedAt time.Time
-	verdict    GateVerdict
-	text       cleaned // of an error
-}
-
 // ask is a question to the Executor's companions.
 type ask struct {
 	kind       askKind

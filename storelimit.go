@@ -81,8 +81,8 @@ func (l *limited) commit(ctx context.Context, c Commit) (uint64, error) {
 	return l.store.Commit(ctx, c)
 }
 
-// turn lets one at a time call the Store. Unlike a mutex it is waited for no longer than a context lasts: the one before may take
-// its time.
+// turn lets one caller at a time call the Store. Unlike a mutex, it stops waiting when a context
+// ends. The caller before may take long.
 type turn chan struct{}
 
 func newTurn() turn { return make(turn, 1) }
