@@ -45,7 +45,7 @@ type command struct {
 	c       Control // the new half
 	exact   bool    // the result depends on Progress, so the commit compares its number
 	inexact bool    // an exact commit was refused once; do not depend on Progress
-	// the commit decides the status that the verb returns, not the plan as it was read
+	// The verb returns the status of its commit, not that of the plan as it was read.
 	weaker bool
 	events []Event
 }
