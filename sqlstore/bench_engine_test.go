@@ -14,9 +14,10 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqltest"
 )
 
-// The engine benchmarks drive a plan of agents that take no time, at concurrency 64 in batches of 10,000. Start and
-// outcome of each are committed: two transitions. The metric ratio is their rate divided by the rate of rows that are
-// updated by hand, 64 in a commit, on the same file or server, right before and right after.
+// The engine benchmarks drive a plan of agents that take no time, at concurrency 64 in batches of
+// 10,000. Start and outcome of each are committed: two transitions. The metric ratio is their rate
+// divided by the rate of rows that are updated by hand, 64 in a commit, on the same file or server,
+// right before and right after.
 const engineAgents = 50_000
 
 func BenchmarkEngineSQLite(b *testing.B)   { benchEngine(b, sqlitePlace(b), rawSQLite) }
@@ -107,8 +108,9 @@ func fleetOf(id string, n int) iter.Seq2[ota.Agent, error] {
 	}
 }
 
-// A plan is made and driven in tables of its own, of which PostgreSQL knows nothing, and then one in tables that were
-// analyzed. The metric ratio is the rate of the first divided by that of the second.
+// A plan is made and driven in tables of its own, of which PostgreSQL knows nothing, and then one
+// in tables that were analyzed. The metric ratio is the rate of the first divided by that of the
+// second.
 func BenchmarkFreshPostgres(b *testing.B) {
 	const agents = 20_000
 	run := func(w *sqltest.Stopwatch, after string) {
@@ -136,8 +138,9 @@ func BenchmarkFreshPostgres(b *testing.B) {
 	b.ReportMetric(fresh.Rate()/analyzed.Rate(), "ratio")
 }
 
-// A plan of a million agents is killed half way, and recovered: the metric first-start is how long it takes from the
-// engine's start to the first call, peak-heap the most memory that driving half of the plan took.
+// A plan of a million agents is killed half way, and recovered: the metric first-start is how long
+// it takes from the engine's start to the first call, peak-heap the most memory that driving half
+// of the plan took.
 func BenchmarkRecoverySQLite(b *testing.B)   { benchRecovery(b, sqlitePlace) }
 func BenchmarkRecoveryPostgres(b *testing.B) { benchRecovery(b, postgresPlace) }
 
@@ -185,7 +188,8 @@ func recoverPlan(b *testing.B, p place, agents, batch int) {
 	}
 }
 
-// toHalf makes the plan what it is when its engine is killed half way: half of its batches completed, 64 agents running.
+// toHalf makes the plan what it is when its engine is killed half way: half of its batches
+// completed, 64 agents running.
 func toHalf(b *testing.B, s *Store, agents int) {
 	b.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -206,7 +210,8 @@ func toHalf(b *testing.B, s *Store, agents int) {
 	b.Logf("driven half way in %v", time.Since(began).Round(time.Millisecond))
 }
 
-// watchHeap looks at the heap until the returned function is called, which returns the most there was, in MB.
+// watchHeap looks at the heap until the returned function is called, which returns the most there
+// was, in MB.
 func watchHeap() func() float64 {
 	stop, most := make(chan struct{}), make(chan float64)
 	go func() {

@@ -20,8 +20,9 @@ func BenchmarkPostgres(b *testing.B) {
 	storetest.Bench(b, func(b *testing.B) ota.Store { return postgresPlace(b).open(b) })
 }
 
-// The floor benchmarks commit the same 64 agents and one log record as a store does, by hand, into a table with a row for each
-// agent, in turns with the store on the same file or server. The metric ratio is the store's rate divided by the floor's.
+// The floor benchmarks commit the same 64 agents and one log record as a store does, by hand, into
+// a table with a row for each agent, in turns with the store on the same file or server. The metric
+// ratio is the store's rate divided by the floor's.
 const (
 	floorAgents = 100_000
 	floorRows   = 64

@@ -12,7 +12,8 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqltest"
 )
 
-// Whatever is asked for, the agents are those that one finds by looking at all of them, across the borders of blocks.
+// Whatever is asked for, the agents are those that one finds by looking at all of them, across the
+// borders of blocks.
 func TestAgentsAcrossBlocks(t *testing.T) {
 	both(t, func(t *testing.T, p place) {
 		const n = 3*sqlcore.BlockSize + 5
@@ -87,7 +88,8 @@ func compareAgents(t *testing.T, s *Store, q ota.RowQuery, statuses []ota.TaskSt
 	}
 }
 
-// An agent that is not there is refused also where its block is, and nothing else of the commit stays.
+// An agent that is not there is refused also where its block is, and nothing else of the commit
+// stays.
 func TestNoSuchPlaceInABlock(t *testing.T) {
 	both(t, func(t *testing.T, p place) {
 		s := p.open(t)

@@ -10,8 +10,9 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
 
-// What docs/performance.md promises of both databases and no clock is needed for: with 64 agents at once, starts and
-// outcomes share commits, whatever the size of the plan, and a commit is one flush.
+// What docs/performance.md promises of both databases and no clock is needed for: with 64 agents at
+// once, starts and outcomes share commits, whatever the size of the plan, and a commit is one
+// flush.
 const mostPerTask = 0.07
 
 func TestCommitsPerTask(t *testing.T) {
@@ -33,7 +34,8 @@ func TestCommitsPerTask(t *testing.T) {
 	})
 }
 
-// PostgreSQL's own count of the flushes of its log, and of the rows that it updates, on a server of this test alone.
+// PostgreSQL's own count of the flushes of its log, and of the rows that it updates, on a server of
+// this test alone.
 func TestFlushesPerTask(t *testing.T) {
 	cluster, err := pgtest.New()
 	if err != nil {
@@ -62,7 +64,8 @@ func TestFlushesPerTask(t *testing.T) {
 	}
 }
 
-// mostRows bounds how many rows are updated for one task: of 64 starts and outcomes some six blocks, the plan and its batch.
+// mostRows bounds how many rows are updated for one task: of 64 starts and outcomes some six
+// blocks, the plan and its batch.
 const mostRows = 0.12
 
 // updatesOf returns how many rows the server has updated, of all tables.

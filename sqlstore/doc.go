@@ -8,32 +8,32 @@
 // any number of replicas.
 //
 // This package links the drivers of both databases. A program that needs one of them imports
-// sqlstore/sqlite or sqlstore/postgres, and links that driver only. Both also open a Store on a pool
-// of the caller's.
+// sqlstore/sqlite or sqlstore/postgres, and links that driver only. Both also open a Store on a
+// pool of the caller's.
 //
 // # Durability
 //
 // Commit returns when the change is on the disk. SQLite runs with a write-ahead log and
 // synchronous=FULL. A PostgreSQL session with synchronous_commit=off is refused. A commit is one
-// transaction and one flush, and on PostgreSQL one statement and one round trip, whatever it changes.
-// The engine groups changes into commits.
+// transaction and one flush, and on PostgreSQL one statement and one round trip, whatever it
+// changes. The engine groups changes into commits.
 //
 // An error that is none of ota's may mean that the commit landed: a connection can break after the
-// server has committed. The Store retries serialization failures and deadlocks, because the database
-// guarantees that it applied nothing.
+// server has committed. The Store retries serialization failures and deadlocks, because the
+// database guarantees that it applied nothing.
 //
 // # Tables
 //
 // Read them freely; write to them only through this package. Every name begins with
 // [Options.TablePrefix], ota_ by default.
 //
-//	ota_plans          one row per plan: the listed fields, its status and numbers, its Progress as JSON
+//	ota_plans          one row per plan: its listed fields, status, numbers, and Progress as JSON
 //	ota_plan_specs     the part of a plan that never changes, as JSON
 //	ota_plan_controls  its Control, as JSON
 //	ota_plan_labels    its labels
 //	ota_batches        one row per batch, with its counters
 //	ota_agents         one row per agent: the part that never changes
-//	ota_states         the states of 32 agents per row: a status each, and tasks in ota's compact form
+//	ota_states         the states of 32 agents per row: statuses, and tasks in a compact form
 //	ota_log            one record per commit
 //	ota_claims         the plan that has claimed an agent
 //	ota_kept           agents whose calls have not returned, by plan and engine
@@ -43,12 +43,12 @@
 //	ota_drafts         plans that are being created or deleted
 //	ota_migrations     the migrations that were applied
 //
-// The views ota_plan_list, ota_batch_list, ota_agent_list, ota_event_list and ota_claim_list show the
-// same with plan IDs, statuses in words and times as times.
+// The views ota_plan_list, ota_batch_list, ota_agent_list, ota_event_list and ota_claim_list show
+// the same with plan IDs, statuses in words and times as times.
 //
 // # Migrations
 //
 // By default Open brings the tables up to date. If a tool of your own runs migrations, give it the
-// SQL in Migrations of sqlstore/sqlite or sqlstore/postgres, and open with [MigrateCheck]. Tables that
-// are newer than this package are refused with [ErrSchema].
+// SQL in Migrations of sqlstore/sqlite or sqlstore/postgres, and open with [MigrateCheck]. Tables
+// that are newer than this package are refused with [ErrSchema].
 package sqlstore

@@ -49,7 +49,8 @@ func TestSerializationFailuresAreRetried(t *testing.T) {
 	}
 }
 
-// The commit lands, and its acknowledgement is lost: an ordinary error, and the plan is at the next revision.
+// The commit lands, and its acknowledgement is lost: an ordinary error, and the plan is at the next
+// revision.
 func TestLostAcknowledgement(t *testing.T) {
 	t.Parallel()
 	p := postgresPlace(t)
@@ -60,7 +61,8 @@ func TestLostAcknowledgement(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// On a slow machine the pool would ask a connection whether it is alive, and that answer would be lost instead.
+	// On a slow machine the pool would ask a connection whether it is alive, and that answer would
+	// be lost instead.
 	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	if err != nil {
@@ -98,7 +100,8 @@ func TestLostAcknowledgement(t *testing.T) {
 	}
 }
 
-// Connections are cut under load: what was acknowledged is there, the log has no gap, and the store goes on by itself.
+// Connections are cut under load: what was acknowledged is there, the log has no gap, and the store
+// goes on by itself.
 func TestTerminatedConnections(t *testing.T) {
 	t.Parallel()
 	p := postgresPlace(t)
@@ -227,7 +230,8 @@ func TestReadOnlyFile(t *testing.T) {
 	}
 }
 
-// Two handles write to one file at once, as two processes would: both get their turns, and each sees the other's.
+// Two handles write to one file at once, as two processes would: both get their turns, and each
+// sees the other's.
 func TestTwoHandlesOnOneFile(t *testing.T) {
 	t.Parallel()
 	p := sqlitePlace(t)

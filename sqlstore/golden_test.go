@@ -16,11 +16,12 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqltest"
 )
 
-// With -golden=N the rows that the tables have at version N are written anew: once per released version, never again.
+// With -golden=N the rows that the tables have at version N are written anew: once per released
+// version, never again.
 var writeGolden = flag.Int("golden", 0, "write testdata/vN.rows.json and testdata/vN.want.json")
 
-// Rows of every released version still load. testdata/vN.rows.json has the rows, by table, as that version wrote them,
-// and testdata/vN.want.json what a Store read from them then.
+// Rows of every released version still load. testdata/vN.rows.json has the rows, by table, as that
+// version wrote them, and testdata/vN.want.json what a Store read from them then.
 func TestGoldenRows(t *testing.T) {
 	if n := *writeGolden; n != 0 {
 		makeGolden(t, n)
@@ -55,7 +56,8 @@ func TestGoldenRows(t *testing.T) {
 var goldenTables = strings.Fields(
 	"drafts plans plan_specs plan_controls plan_labels batches agents log claims leases inbox")
 
-// loadRows inserts rows: of each table its columns, and its rows. Bytes are an array with one text in it.
+// loadRows inserts rows: of each table its columns, and its rows. Bytes are an array with one text
+// in it.
 func loadRows(t *testing.T, s *Store, rows []byte) {
 	t.Helper()
 	var tables map[string]struct {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A program links the driver of the database that it uses, and no other. Only package sqlstore, which
-// chooses by the DSN, links both.
+// A program links the driver of the database that it uses, and no other. Only package sqlstore,
+// which chooses by the DSN, links both.
 func TestPackagesLinkTheirDriverOnly(t *testing.T) {
 	t.Parallel()
 	const (

@@ -14,8 +14,8 @@ import (
 //	postgres://…, postgresql://…   PostgreSQL, as [postgres.Open] does
 //	fleet.db, sqlite:…, file:…     the SQLite file of that name, as [sqlite.Open] does
 //
-// Upper and lower case of the scheme are the same. Every other scheme is refused, and so is each DSN
-// that [sqlite.Open] refuses.
+// Upper and lower case of the scheme are the same. Every other scheme is refused, and so is each
+// DSN that [sqlite.Open] refuses.
 //
 // Open brings the tables up to date, as opts.Migrate says. It deletes the rest of creations and
 // deletions that died more than an hour ago. Close the Store when it is no longer needed.

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The DSN chooses the database, in capitals too, and no DSN of another kind makes a file. TestDSN of
-// package sqlite has every form of a file's name.
+// The DSN chooses the database, in capitals too, and no DSN of another kind makes a file. TestDSN
+// of package sqlite has every form of a file's name.
 func TestOpenChoosesByDSN(t *testing.T) {
 	const nowhere = `PostgreSQL database "fleet" at "127.0.0.1"`
 	for _, c := range []struct{ dsn, file, refusal string }{

@@ -21,7 +21,8 @@ import (
 // driveEnv names the file that a child of TestTwoProcessesOnOneFile drives plans of.
 const driveEnv = "OTA_TEST_DRIVE"
 
-// drive is the child: an engine on the file, which says every call that it makes, until it is told to stop.
+// drive is the child: an engine on the file, which says every call that it makes, until it is told
+// to stop.
 func drive(file string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -41,7 +42,8 @@ func drive(file string) error {
 	return e.Run(ctx)
 }
 
-// Two processes drive the plans in one file: every plan by one of them at a time, every agent called once.
+// Two processes drive the plans in one file: every plan by one of them at a time, every agent
+// called once.
 func TestTwoProcessesOnOneFile(t *testing.T) {
 	t.Parallel()
 	const agents = 30

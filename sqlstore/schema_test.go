@@ -171,8 +171,8 @@ func TestPoolsOfTheCaller(t *testing.T) {
 	})
 }
 
-// What is left of a Create that died goes with the next Create of its ID, or an hour later when a Store is opened; one
-// that is alive is left alone.
+// What is left of a Create that died goes with the next Create of its ID, or an hour later when a
+// Store is opened; one that is alive is left alone.
 func TestDeadDraftsAreSwept(t *testing.T) {
 	both(t, func(t *testing.T, p place) {
 		s := p.open(t)

@@ -9,8 +9,8 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
 )
 
-// Commit is one statement, and so one round trip: the update of the plan compares the numbers, and all other parts read
-// its result, so that they change nothing when it did not.
+// Commit is one statement, and so one round trip. The update of the plan compares the numbers. All
+// other parts read its result, so they change nothing if it changed nothing.
 func (d *database) Commit(ctx context.Context, c *ota.Commit) (uint64, error) {
 	if sqlcore.Mistake(c) != nil {
 		return 0, sqlcore.Refusal(ctx, d, c)
@@ -40,7 +40,7 @@ func (d *database) Commit(ctx context.Context, c *ota.Commit) (uint64, error) {
 type commitText struct {
 	strings.Builder
 	args   []any
-	checks []string // of each part that has to change rows: how many it did, and has to
+	checks []string // for each part that must change rows: the number it changed, and the number it must
 }
 
 // add adds a parameter, and returns its number.
@@ -53,7 +53,8 @@ func (t *commitText) check(part string, rows int) {
 	t.checks = append(t.checks, fmt.Sprintf("(CASE (SELECT count(*) FROM %s) WHEN $%d THEN 1 ELSE 0 END)", part, t.add(rows)))
 }
 
-// commitQuery returns the statement with the parts that c has. There are some dozens of them, each prepared once by pgx.
+// commitQuery returns the statement with the parts that c has. There are some dozens of variants,
+// each prepared once by pgx.
 func (d *database) commitQuery(c *ota.Commit) (string, []any, error) {
 	args, err := sqlcore.PlanArgs(c)
 	if err != nil {
@@ -82,7 +83,8 @@ func (d *database) commitQuery(c *ota.Commit) (string, []any, error) {
 	return t.String(), t.args, nil
 }
 
-// fewBatches is how many batches are updated one by one: that takes a third of the time of the set.
+// fewBatches is how many batches are updated one by one, which takes a third of the time of the
+// set.
 const fewBatches = 4
 
 func (t *commitText) batches(rows []ota.BatchRow) {
@@ -107,13 +109,13 @@ func (t *commitText) batches(rows []ota.BatchRow) {
 	}
 }
 
-// The statement joins no table with the given rows: a planner that knows little of the tables, because they were filled
-// a moment ago or because plans differ much in size, would compare each with each, or read all rows of the plan. A range
-// of the primary key is the one condition that it always uses; each row that is read there finds its own new values,
-// because those are in order.
+// The statement joins no table with the given rows. Without good statistics, the planner would
+// compare each row with each, or read all rows of the plan: after the tables were filled, or when
+// plans differ much in size. A range of the primary key is the one condition that it always uses.
+// Each row in the range finds its own new values, because those are in order.
 //
-// The blocks of one part of the statement are near enough to each other that reading the range between the first and the
-// last costs little, and few enough that finding one of them does.
+// The blocks of one part are near each other, so reading the range between the first and the last
+// costs little. They are few, so finding one of them costs little.
 const (
 	blocksAtOnce = 32
 	blocksApart  = 64
@@ -161,8 +163,8 @@ func (t *commitText) agents(rows []ota.AgentRow) error {
 	return nil
 }
 
-// postgresStates takes each state of a block from the given ones, or leaves it as it is. A block that has too few of them is
-// not updated, and so not counted.
+// postgresStates takes each state of a block from the given ones, or leaves it. It does not update,
+// and so does not count, a block that has too few states.
 const postgresStates = `,
 %[1]s AS (UPDATE ota_states AS r SET (statuses, states) = (
 		SELECT string_agg(CAST(get_byte(coalesce(u.new, u.old), 1) AS text), ''), array_agg(coalesce(u.new, u.old))

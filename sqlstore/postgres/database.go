@@ -44,7 +44,7 @@ func (d *database) Close() {
 	}
 }
 
-// The statements of one transaction, or of the pool.
+// pgQuerier is a transaction or the pool.
 type pgQuerier interface {
 	Exec(ctx context.Context, query string, args ...any) (pgconn.CommandTag, error)
 	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
@@ -114,7 +114,8 @@ func (d *database) Update(ctx context.Context, f func(tx sqlcore.Querier) error)
 	})
 }
 
-// again runs f until it succeeds or fails in a way that may have changed something, at most maxTries times.
+// again repeats f until it succeeds, or fails in a way that may have changed something, at most
+// maxTries times.
 func (d *database) again(ctx context.Context, f func() error) error {
 	const maxTries = 8
 	for try := 1; ; try++ {
@@ -130,8 +131,8 @@ func (d *database) again(ctx context.Context, f func() error) error {
 	}
 }
 
-// undone reports whether err says for certain that nothing was applied, and that trying again may help: the server
-// refused for reasons of concurrency and rolled back, or not one byte was sent.
+// undone reports whether err guarantees that nothing was applied, and a repetition may help. The
+// server refused because of concurrency and rolled back, or no byte was sent.
 func undone(err error) bool {
 	var answer *pgconn.PgError
 	if errors.As(err, &answer) {
@@ -178,12 +179,14 @@ func (d *database) ScanStates(scan sqlcore.ScanFunc) (block int, states [][]byte
 	return block, states, err
 }
 
-// From this many agents on, reading the whole table instead of a range costs a commit more than its flush.
+// From this many agents on, reading the whole table instead of a range costs a commit more than its
+// flush.
 const analyzeFrom = 50_000
 
-// Grown has the table analyzed when it became much larger. Commits need no statistics, but a session keeps the plans that
-// it made when the table was so small that reading all of it was best, until somebody analyzes it: the server itself
-// does within a minute or so. When that is under way, nothing is waited for.
+// Grown has the tables analyzed after they became much larger. Commits need no statistics. But a
+// session keeps the query plans it made for a tiny table, which read all of it, until the table is
+// analyzed: the server does that within a minute or so. Grown waits for no analysis that is under
+// way.
 func (d *database) Grown(ctx context.Context, agents int) {
 	if agents < analyzeFrom {
 		return
@@ -207,7 +210,8 @@ func (d *database) NumberSet(values []int) any {
 
 func (d *database) Duplicate(err error) bool { return hasCode(err, "23505") }
 
-// Never knows the classes of errors about data (22), constraints (23) and limits of the server (54).
+// Never matches the classes of errors about data (22), constraints (23) and limits of the server
+// (54).
 func (d *database) Never(err error) bool {
 	var answer *pgconn.PgError
 	if d.Duplicate(err) || !errors.As(err, &answer) || len(answer.Code) != 5 {

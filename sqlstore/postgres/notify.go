@@ -10,11 +10,13 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
 )
 
-// tellEvery is how often the changes that owners commit are announced. PostgreSQL lets transactions that notify commit
-// one after the other, each with its own flush; so the many commits of owners announce apart from their transactions.
+// tellEvery is how often commits of owners are announced. PostgreSQL commits transactions that
+// notify one after the other, each with its own flush. So owners' commits, which are many, are
+// announced outside of their transactions.
 const tellEvery = 25 * time.Millisecond
 
-// teller merges announcements. It has a timer while there is something to announce, and no goroutine otherwise.
+// teller merges announcements. It has a timer while an announcement waits,
+// and never a goroutine of its own.
 type teller struct {
 	send func(ctx context.Context, plans []string)
 
@@ -63,7 +65,8 @@ func (t *teller) flush() {
 	}
 }
 
-// close ends the announcements, after the one that is under way. Those not made yet are lost, as hints may be.
+// close ends the announcements, after the one under way. It drops those not made yet: they are
+// hints.
 func (t *teller) close() {
 	t.mu.Lock()
 	t.closed = true
@@ -85,7 +88,8 @@ func (d *database) Announce(ctx context.Context, tx sqlcore.Querier, plan string
 	return err
 }
 
-// announce notifies of plans in one transaction that waits for no flush. A failure loses hints only.
+// announce notifies of plans in one transaction that waits for no flush. A failure loses hints
+// only.
 func (d *database) announce(ctx context.Context, plans []string) {
 	b := &pgx.Batch{}
 	b.Queue(`SELECT set_config('synchronous_commit', 'off', true)`)
@@ -93,7 +97,7 @@ func (d *database) announce(ctx context.Context, plans []string) {
 	_ = d.pool.SendBatch(ctx, b).Close()
 }
 
-// Changes listens on a connection beside the pool, so that it takes none of the pool's away.
+// Changes listens on a connection beside the pool, so that the pool keeps all of its own.
 func (d *database) Changes(ctx context.Context) (<-chan string, error) {
 	conn, err := d.listen(ctx)
 	if err != nil {
@@ -129,7 +133,7 @@ func closeConn(conn *pgx.Conn) {
 	_ = conn.Close(ctx)
 }
 
-// keepListening hands notifications to s until ctx ends, over as many connections as that takes.
+// keepListening passes notifications to s until ctx ends, over as many connections as that takes.
 func (d *database) keepListening(ctx context.Context, conn *pgx.Conn, s *feed.Subscriber) {
 	wait := 50 * time.Millisecond
 	for {
@@ -153,7 +157,7 @@ func (d *database) keepListening(ctx context.Context, conn *pgx.Conn, s *feed.Su
 			conn = nil
 			continue
 		}
-		// What was said in between is lost: any plan may have changed.
+		// Notifications in between are lost: any plan may have changed.
 		_ = d.Query(ctx, `SELECT id FROM ota_plans WHERE status NOT IN `+sqlcore.EndedStatuses, nil, func(scan sqlcore.ScanFunc) error {
 			var id string
 			err := scan(&id)

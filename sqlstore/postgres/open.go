@@ -15,15 +15,16 @@ import (
 )
 
 // Migrations holds the SQL of every version of the tables, as migrations/0001_tables.up.sql and so
-// on, for tools that apply migrations themselves. Names begin with ota_, and are in no schema. Such a
-// tool also inserts the number and the name of each migration into ota_migrations (version, name,
+// on, for tools that apply migrations themselves. Names begin with ota_, and are in no schema. Such
+// a tool also inserts the number and the name of each migration into ota_migrations (version, name,
 // applied_at), which Store.Validate reads. migrations/0000_migrations.up.sql makes that table.
 //
 //go:embed migrations
 var Migrations embed.FS
 
-// Open opens the database of a DSN: a postgres:// or postgresql:// URL, or PostgreSQL's keywords, such
-// as "host=db dbname=fleet", with the parameters of pgxpool.ParseConfig. Errors show no password.
+// Open opens the database of a DSN: a postgres:// or postgresql:// URL, or PostgreSQL's keywords,
+// such as "host=db dbname=fleet", with the parameters of pgxpool.ParseConfig. Errors show no
+// password.
 //
 // It brings the tables up to date, as opts.Migrate says. It deletes the rest of creations and
 // deletions that died more than an hour ago. Close the Store when it is no longer needed.
@@ -61,7 +62,8 @@ func describe(pool *pgxpool.Pool) string {
 	return fmt.Sprintf("PostgreSQL database %q at %q", c.Database, c.Host)
 }
 
-// Ready finds the schema, whose name is part of the channel, and refuses settings that lose commits or names.
+// Ready finds the schema, whose name is part of the channel, and refuses settings that lose commits
+// or names.
 func (d *database) Ready(ctx context.Context) error {
 	var schema *string
 	var encoding, synchronous string
@@ -110,7 +112,8 @@ func (r pgRun) script(ctx context.Context, text string) error {
 	return err
 }
 
-// channelName is the channel of one set of tables; channels belong to the whole database, and have 63 bytes at most.
+// channelName is the channel of one set of tables. Channels belong to the whole database, and have
+// at most 63 bytes.
 func channelName(schema, prefix string) string {
 	name := prefix + "changes_" + schema
 	if len(name) <= 63 {

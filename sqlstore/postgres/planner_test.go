@@ -12,8 +12,9 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqltest"
 )
 
-// PostgreSQL reads the rows of a commit by the range of their primary key, and compares none with the others, whatever
-// it knows of the tables: nothing after a plan was made a moment ago, and of a plan's size little when others differ.
+// PostgreSQL reads the rows of a commit by the range of their primary key, and compares none with
+// the others, whatever it knows of the tables: nothing after a plan was made a moment ago, and of a
+// plan's size little when others differ.
 func TestCommitNeedsNoStatistics(t *testing.T) {
 	t.Parallel()
 	many := 300
@@ -50,7 +51,8 @@ func TestCommitNeedsNoStatistics(t *testing.T) {
 	}
 }
 
-// A session that knows the table as tiny keeps reading all of it, until it is told that a large plan came.
+// A session that knows the table as tiny keeps reading all of it, until it is told that a large
+// plan came.
 func TestLargePlanMakesNewQueryPlans(t *testing.T) {
 	t.Parallel()
 	s := postgresPlace(t).open(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
 )
 
-// errNothing says that a commit found the numbers of its plan changed, and changed nothing.
+// errNothing means that the numbers of the plan differ from the commit's, and nothing was changed.
 var errNothing = errors.New("nothing changed")
 
 func (d *database) Commit(ctx context.Context, c *ota.Commit) (uint64, error) {
@@ -31,7 +31,8 @@ func (d *database) Commit(ctx context.Context, c *ota.Commit) (uint64, error) {
 	return revision, err
 }
 
-// commit makes one commit of a transaction. After errNothing, and no other error, the transaction is as it was.
+// commit makes one commit of a transaction. After errNothing, and no other error, the transaction
+// is as it was.
 func (t *sqliteTx) commit(ctx context.Context, w *waiting) error {
 	var number int64
 	if err := t.hotRow(ctx, sqlcore.PlanUpdate, w.plan, &number, &w.revision); err != nil {
@@ -82,7 +83,7 @@ func (t *sqliteTx) commitRows(ctx context.Context, number int64, c *ota.Commit) 
 	return nil
 }
 
-// commitBlock reads a block, and writes it with what changes of it.
+// commitBlock reads a block, and writes it with its changes.
 func (t *sqliteTx) commitBlock(ctx context.Context, number int64, c *sqlcore.BlockChange) error {
 	var sizes, all []byte
 	err := t.hotRow(ctx, sqliteRead, []any{number, c.Block}, &sizes, &all)
@@ -108,7 +109,7 @@ func (t *sqliteTx) commitBlock(ctx context.Context, number int64, c *sqlcore.Blo
 	return t.hot(ctx, sqliteWrite, []any{number, c.Block, sqlcore.StatusesOf(states), newSizes, newAll})
 }
 
-// hot runs a statement that stays prepared, and has to change one row.
+// hot runs a statement that stays prepared, and must change one row.
 func (t *sqliteTx) hot(ctx context.Context, query string, args []any) error {
 	r, err := t.tx.StmtContext(ctx, t.db.statements[query]).ExecContext(ctx, args...)
 	if err != nil {

@@ -15,14 +15,15 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
 )
 
-// database is a database file. One goroutine of the process writes at a time; the file's own lock keeps other processes
-// apart. Only standard SQL errors are looked at, so that any driver of SQLite 3.37 or newer will do.
+// database is a SQLite file. One goroutine of the process writes at a time; the lock of the file
+// keeps processes apart. It reads only standard SQL errors, so any driver of SQLite 3.37 or newer
+// will do.
 type database struct {
 	*sqlcore.Dialect
 	write, read *sql.DB
 	own         bool
 	busy        time.Duration
-	gate        chan struct{} // holds one token: whoever has it may write
+	gate        chan struct{} // has one place: the goroutine that fills it may write
 	line        line          // the commits that wait for the gate
 	feed        feed.Feed
 	file        file
@@ -117,9 +118,9 @@ func (d *database) Update(ctx context.Context, f func(tx sqlcore.Querier) error)
 }
 
 // transact runs f in a transaction that may write; the caller has the gate. The wait for the file
-// ends with ctx. The statements run under inside, which has no end for short transactions: to be able
-// to interrupt a statement costs more than to run it. A commit counts only if the file is still the
-// one that was opened.
+// ends with ctx. The statements run under inside, which has no end for short transactions: to be
+// able to interrupt a statement costs more than to run it. A commit counts only if the file is
+// still the one that was opened.
 func (d *database) transact(ctx, inside context.Context, f func(tx *sqliteTx) error) error {
 	if err := d.file.gone(); err != nil {
 		return err
@@ -141,14 +142,15 @@ func (d *database) transaction(ctx, inside context.Context, conn *sql.Conn, f fu
 		return errors.Join(err, ignoreDone(tx.Rollback()))
 	}
 	if err := tx.Commit(); err != nil {
-		// SQLite may have left the transaction open: it must not stay on the connection. The result is unknown.
+		// SQLite may have left the transaction open: it must not stay on the connection. The result
+		// is unknown.
 		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		return &endError{err}
 	}
 	return nil
 }
 
-// endError is an error of the end of a transaction. It says nothing about one of the commits that shared it.
+// endError is an error of the end of a transaction. It blames none of the commits that shared it.
 type endError struct{ error }
 
 func (e *endError) Unwrap() error { return e.error }
@@ -166,8 +168,8 @@ func (d *database) begin(ctx, inside context.Context, conn *sql.Conn) (tx *sql.T
 		if tx, err = conn.BeginTx(inside, nil); err != nil || d.own {
 			return err
 		}
-		// A pool that was handed in may begin without the lock; a write that changes nothing takes it. Before there are
-		// tables, the first migration takes it.
+		// A pool of the caller's may begin without the lock. A write that changes nothing takes it.
+		// Before there are tables, the first migration takes it.
 		_, err = tx.ExecContext(inside, d.Text(`DELETE FROM ota_leases WHERE false`))
 		if err == nil || d.Missing(err) {
 			return nil
@@ -177,9 +179,10 @@ func (d *database) begin(ctx, inside context.Context, conn *sql.Conn) (tx *sql.T
 	return tx, err
 }
 
-// patiently runs f until it does not find the file busy, for as long as Options say. The process that drives a plan leaves
-// only short gaps between its commits, and SQLite wakes nobody: whoever sleeps for long misses them. So a step is a fiftieth of
-// what was waited already, 50 µs at least and 10 ms at most; and uneven, lest steps fall in with the commits.
+// patiently repeats f while the file is busy, as long as Options allow. The process that drives a
+// plan leaves only short gaps between its commits, and SQLite wakes no process: a long sleep misses
+// the gaps. So a step is a fiftieth of the wait so far, at least 50 µs and at most 10 ms. It is
+// random, so that steps do not coincide with commits.
 func (d *database) patiently(ctx context.Context, f func() error) error {
 	for began := time.Now(); ; {
 		err := f()
@@ -196,7 +199,8 @@ func (d *database) patiently(ctx context.Context, f func() error) error {
 	}
 }
 
-// prepare prepares the statements of commits, once, before a transaction has the pool's perhaps only connection.
+// prepare prepares the statements of commits once. It does so before a transaction has the pool's
+// perhaps only connection.
 func (d *database) prepare(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -222,7 +226,7 @@ func (d *database) prepare(ctx context.Context) error {
 	return nil
 }
 
-// The write lock of SQLite is the only one there is, and a transaction of this package has it.
+// Lock does nothing: SQLite has one write lock, and a transaction of this package has it.
 func (d *database) Lock(context.Context, sqlcore.Querier, string, int64) error { return nil }
 
 func (d *database) Migrate(ctx context.Context, tx sqlcore.Querier, text string) error {
@@ -252,7 +256,8 @@ func (d *database) Duplicate(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "UNIQUE constraint failed")
 }
 
-// Never looks at the text that SQLite itself gives to SQLITE_CONSTRAINT, SQLITE_MISMATCH and SQLITE_TOOBIG.
+// Never reads the text that SQLite itself gives to SQLITE_CONSTRAINT, SQLITE_MISMATCH and
+// SQLITE_TOOBIG.
 func (d *database) Never(err error) bool {
 	var end *endError
 	if err == nil || d.Duplicate(err) || errors.As(err, &end) {

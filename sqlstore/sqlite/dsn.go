@@ -60,8 +60,8 @@ func parseDSN(dsn string) (source, error) {
 	return source{path: path, params: params}, nil
 }
 
-// splitDSN takes the scheme and the parameters off the name. Its errors show no more of a DSN that may
-// have a password than its scheme.
+// splitDSN takes the scheme and the parameters off the name. Its errors show no more of a DSN that
+// may have a password than its scheme.
 func splitDSN(dsn string) (name, query string, err error) {
 	m := scheme.FindStringSubmatch(dsn)
 	if m == nil {
@@ -157,8 +157,8 @@ func checkParam(name, value string) error {
 	return nil
 }
 
-// uri returns the DSN for the driver, with the settings that this package relies on. They come last,
-// so that they win.
+// uri returns the DSN for the driver, with the settings that this package relies on. They come
+// last, so that they win.
 func (s source) uri(more ...string) string {
 	query := "_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-16000)"
 	if len(s.params) > 0 {
@@ -173,8 +173,9 @@ func (s source) creates() bool {
 	return !slices.Contains(s.params["mode"], "ro") && !slices.Contains(s.params["mode"], "rw")
 }
 
-// creating serializes the making of files. A process that closes a file ends every lock it has on it,
-// also those of SQLite. So no other Open of this process may use a new file before it is closed here.
+// creating serializes the making of files. A process that closes a file ends every lock it has on
+// it, also those of SQLite. So no other Open of this process may use a new file before it is closed
+// here.
 var creating sync.Mutex
 
 // create makes the file if it is missing, for its owner only. SQLite makes its other files with the

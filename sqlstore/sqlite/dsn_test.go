@@ -103,7 +103,8 @@ func TestDSN(t *testing.T) {
 	}
 }
 
-// Only the owner of the files reads and writes them, and the files of other people keep their permissions.
+// Only the owner of the files reads and writes them, and the files of other people keep their
+// permissions.
 func TestFilesAreTheirOwners(t *testing.T) {
 	if os.PathSeparator == '\\' {
 		t.Skip("Windows has no such permissions")

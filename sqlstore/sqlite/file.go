@@ -12,8 +12,8 @@ import (
 )
 
 // ErrFileLost matches the error of each call after the file of a Store was deleted, truncated or
-// replaced, or its write-ahead log was deleted. SQLite itself would go on with the old file. Open the
-// file again, in a new process, after you know what happened to it.
+// replaced, or its write-ahead log was deleted. SQLite itself would go on with the old file. Open
+// the file again, in a new process, after you know what happened to it.
 var ErrFileLost = errors.New("the database file is not what it was when it was opened")
 
 // file is the database file as it was when the Store opened it. It never opens the file: closing it
@@ -100,8 +100,8 @@ func (f *file) short(ctx context.Context, conn *sql.Conn) bool {
 	return true
 }
 
-// shortNow looks for a page that is neither in the file, nor in the part of the write-ahead log that
-// was not copied to the file yet.
+// shortNow looks for a page that is neither in the file, nor in the part of the write-ahead log
+// that was not copied to the file yet.
 func (f *file) shortNow(ctx context.Context, conn *sql.Conn) bool {
 	var pages, pageSize, busy, log, copied int64
 	err := conn.QueryRowContext(ctx, `SELECT page_count, page_size FROM pragma_page_count, pragma_page_size`).Scan(&pages, &pageSize)
@@ -127,8 +127,8 @@ func (f *file) shortNow(ctx context.Context, conn *sql.Conn) bool {
 	return false
 }
 
-// logged returns the pages of some frames of the write-ahead log. Unlike the database file, it may be
-// opened and closed: SQLite has no lock on it.
+// logged returns the pages of some frames of the write-ahead log. Unlike the database file, it may
+// be opened and closed: SQLite has no lock on it.
 func (f *file) logged(from, to, pageSize int64) (map[int64]bool, error) {
 	pages := map[int64]bool{}
 	if from >= to {

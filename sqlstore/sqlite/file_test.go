@@ -41,8 +41,8 @@ var damages = []struct {
 	{"delete the write-ahead log", "write-ahead log was deleted", func(p string) error { return os.Remove(p + "-wal") }},
 }
 
-// damaged opens a Store with a plan, most of which is in the file and the rest in the log, and a copy
-// beside it.
+// damaged opens a Store with a plan, most of which is in the file and the rest in the log, and a
+// copy beside it.
 func damaged(t *testing.T) (p place, s *Store) {
 	t.Helper()
 	if os.PathSeparator == '\\' {
@@ -133,7 +133,8 @@ func TestALostFileIsNoticed(t *testing.T) {
 	}
 }
 
-// A file that became smaller because another process ran VACUUM is not lost, whatever is in the log.
+// A file that became smaller because another process ran VACUUM is not lost, whatever is in the
+// log.
 func TestVacuumLosesNothing(t *testing.T) {
 	p, s := damaged(t)
 	second := p.open(t)

@@ -9,9 +9,10 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Commits of different plans that wait for the file at the same time share a transaction, and so its flush: with many
-// plans at once that is what a commit costs most. Nobody waits for company: who gets the gate takes along those that
-// wait at that moment, and one that is alone is a transaction of its own.
+// Commits of different plans that wait for the file at the same time share a transaction, and so
+// its flush: with many plans, the flush is most of a commit's cost. No commit waits for others. The
+// commit that gets the gate takes along those that wait at that moment. A commit alone is a
+// transaction of its own.
 
 // waiting is a commit on its way into a transaction.
 type waiting struct {
@@ -23,7 +24,7 @@ type waiting struct {
 	err      error
 }
 
-// end tells whoever waits how the transaction ended. What became of a commit of one that failed is what became of that.
+// end reports how the transaction ended. All commits of a failed transaction fail with it.
 func (w *waiting) end(err error) {
 	if err != nil {
 		w.err = err
@@ -34,7 +35,7 @@ func (w *waiting) end(err error) {
 // rows is about how many rows the commit writes.
 func (w *waiting) rows() int { return 2 + len(w.commit.Batches) + len(w.commit.Agents) }
 
-// line is the commits that are in no transaction yet, in the order in which they came.
+// line has the commits that are in no transaction yet, in the order of their arrival.
 type line struct {
 	mu      sync.Mutex
 	waiting []*waiting
@@ -46,7 +47,7 @@ func (l *line) join(w *waiting) {
 	l.waiting = append(l.waiting, w)
 }
 
-// leave takes w out of the line, and reports whether it was in it.
+// leave removes w from the line, and reports whether it was in it.
 func (l *line) leave(w *waiting) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -58,7 +59,8 @@ func (l *line) leave(w *waiting) bool {
 	return true
 }
 
-// group takes w out of the line, and the first of the others, as many as there is room for in a transaction of so many rows.
+// group removes w from the line, and the first of the others, as many as have room in a transaction
+// of so many rows.
 func (l *line) group(w *waiting, rows int) []*waiting {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -77,8 +79,8 @@ func (l *line) group(w *waiting, rows int) []*waiting {
 	return group
 }
 
-// queue returns what became of w, once it is durable or has failed. While it is in the line the wait ends with ctx; once
-// it is in a transaction, that is waited for.
+// queue waits until w is durable or has failed, and returns its result. While w is in the line, the
+// wait ends with ctx. Once it is in a transaction, queue waits for its end.
 func (d *database) queue(ctx context.Context, w *waiting) (revision uint64, err error) {
 	d.line.join(w)
 	select {
@@ -95,8 +97,9 @@ func (d *database) queue(ctx context.Context, w *waiting) (revision uint64, err 
 	return w.revision, w.err
 }
 
-// lead makes w durable, unless somebody else did, and takes others along; the caller has the gate. Only who leads waits for
-// the file: the others are still in the line then, so that it is nothing to them when ctx ends.
+// lead makes w durable, unless another goroutine did, and takes others along. The caller has the
+// gate. Only the leader waits for the file. The others are still in the line, so the end of its ctx
+// does not affect them.
 func (d *database) lead(ctx context.Context, w *waiting) {
 	select {
 	case <-w.done:
@@ -125,15 +128,16 @@ func (d *database) lead(ctx context.Context, w *waiting) {
 	}
 }
 
-// separately makes the commits of a group, of which one failed and nothing was applied, each in a transaction of its own: so
-// that it alone fails. Savepoints would be no help: after some errors, as on a full disk, SQLite keeps no transaction.
+// separately repeats the commits of a group, each in a transaction of its own, so that only the bad
+// one fails. Nothing of the group was applied before. Savepoints would not help: after some errors,
+// such as a full disk, SQLite ends the transaction.
 func (d *database) separately(ctx context.Context, group []*waiting) {
 	for i, w := range group {
 		w.end(d.transact(ctx, ctx, func(tx *sqliteTx) error { return tx.commitAll(ctx, group[i:i+1]) }))
 	}
 }
 
-// commitAll makes the commits of a group. One that is refused has changed nothing, and is no reason to stop.
+// commitAll makes the commits of a group. A refused one has changed nothing, and the others go on.
 func (t *sqliteTx) commitAll(ctx context.Context, group []*waiting) error {
 	for _, w := range group {
 		w.err = t.commit(ctx, w)

@@ -23,7 +23,8 @@ type result struct {
 	err      error
 }
 
-// together makes commits that all wait for the file before the first of them gets it. held is called when they do.
+// together makes commits that all wait for the file before the first of them gets it. held is
+// called when they do.
 func together(t *testing.T, s *sqlcore.Store, commits []ota.Commit, ctxs map[int]context.Context, held func()) []result {
 	t.Helper()
 	d := sqlcore.DatabaseOf(s).(*database)
@@ -81,8 +82,9 @@ func revisionOf(t *testing.T, s *sqlcore.Store, plan string) uint64 {
 	return row.Revision
 }
 
-// transactions counts those in the log of a SQLite file since it was last begun anew: with synchronous=FULL each is a flush. The
-// format is https://www.sqlite.org/fileformat2.html#walformat.
+// transactions counts those in the log of a SQLite file since it was last begun anew: with
+// synchronous=FULL each is a flush. The format is
+// https://www.sqlite.org/fileformat2.html#walformat.
 func transactions(t *testing.T, p place) (n int) {
 	t.Helper()
 	wal, err := os.ReadFile(p.dsn + "-wal")
@@ -98,8 +100,8 @@ func transactions(t *testing.T, p place) (n int) {
 	return n
 }
 
-// What many plans on one file cost, without a clock: commits that wait at the same time share a flush, and one that is alone
-// has one of its own.
+// What many plans on one file cost, without a clock: commits that wait at the same time share a
+// flush, and one that is alone has one of its own.
 func TestCommitsShareAFlush(t *testing.T) {
 	p := sqlitePlace(t)
 	s := p.open(t)
@@ -181,7 +183,8 @@ func TestBrokenAmongOthers(t *testing.T) {
 	}
 }
 
-// When the transaction cannot be committed nobody knows, also not of a commit that was refused inside of it.
+// When the transaction cannot be committed nobody knows, also not of a commit that was refused
+// inside of it.
 func TestAllFailWithTheirTransaction(t *testing.T) {
 	p := sqlitePlace(t)
 	p.dsn = "sqlite:" + p.dsn + "?_pragma=foreign_keys(1)"
@@ -208,7 +211,8 @@ func TestAllFailWithTheirTransaction(t *testing.T) {
 	}
 }
 
-// The one that waits for the file, on behalf of those behind it, is canceled: it is nothing to them.
+// The one that waits for the file, on behalf of those behind it, is canceled: it is nothing to
+// them.
 func TestLeaderIsCanceled(t *testing.T) {
 	p := sqlitePlace(t)
 	s, other := p.open(t), p.open(t)
@@ -265,7 +269,8 @@ func TestLeaderIsCanceledInside(t *testing.T) {
 	}
 }
 
-// A transaction is bounded, whoever leads is in it, and nobody is overtaken but by the one who leads.
+// A transaction is bounded, whoever leads is in it, and nobody is overtaken but by the one who
+// leads.
 func TestGroupIsBounded(t *testing.T) {
 	var l line
 	var all []*waiting

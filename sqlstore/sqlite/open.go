@@ -15,8 +15,8 @@ import (
 )
 
 // Migrations holds the SQL of every version of the tables, as migrations/0001_tables.up.sql and so
-// on, for tools that apply migrations themselves. Names begin with ota_. Such a tool also inserts the
-// number and the name of each migration into ota_migrations (version, name, applied_at), which
+// on, for tools that apply migrations themselves. Names begin with ota_. Such a tool also inserts
+// the number and the name of each migration into ota_migrations (version, name, applied_at), which
 // Store.Validate reads. migrations/0000_migrations.up.sql makes that table.
 //
 //go:embed migrations
@@ -28,8 +28,8 @@ var Migrations embed.FS
 //	sqlite:fleet.db?mode=ro          the same, with parameters; the name is taken as it stands
 //	file:fleet.db, file:///var/x.db  a file: URI; %20 in its name is a blank
 //
-// Open makes a missing file, readable and writable for its owner only. The parameters are mode=ro, rw
-// or rwc, cache=private, and _pragma=name(value) for pragmas that lose no commit, such as
+// Open makes a missing file, readable and writable for its owner only. The parameters are mode=ro,
+// rw or rwc, cache=private, and _pragma=name(value) for pragmas that lose no commit, such as
 // cache_size, mmap_size, foreign_keys and max_page_count. Open refuses each other parameter, scheme
 // and name by name, among them nolock, cache=shared, mode=memory and :memory:.
 //
@@ -37,8 +37,8 @@ var Migrations embed.FS
 // deletions that died more than an hour ago. Close the Store when it is no longer needed.
 //
 // If the file is deleted, truncated or replaced while the Store is open, the next write finds that,
-// and every call returns [ErrFileLost] from then on. Renewing a lease is a write, so an engine with a
-// running plan notices within a third of Options.Lease.
+// and every call returns [ErrFileLost] from then on. Renewing a lease is a write, so an engine with
+// a running plan notices within a third of Options.Lease.
 func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
 	if err := opts.check(); err != nil {
@@ -70,10 +70,10 @@ func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 	return sqlcore.Start(ctx, d, strconv.Quote(src.path), opts.Migrate)
 }
 
-// New returns a Store on a pool of the caller's, with any driver of SQLite 3.37 or newer. The caller
-// closes the pool, after the Store. Its connections should have journal_mode=WAL and a busy_timeout.
-// New refuses settings that lose commits: a database in memory, synchronous below FULL, and a
-// journal_mode of off or memory. A lost file is noticed as Open describes it.
+// New returns a Store on a pool of the caller's, with any driver of SQLite 3.37 or newer. The
+// caller closes the pool, after the Store. Its connections should have journal_mode=WAL and a
+// busy_timeout. New refuses settings that lose commits: a database in memory, synchronous below
+// FULL, and a journal_mode of off or memory. A lost file is noticed as Open describes it.
 func New(ctx context.Context, db *sql.DB, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
 	if db == nil {
@@ -85,7 +85,8 @@ func New(ctx context.Context, db *sql.DB, opts Options) (*Store, error) {
 	return sqlcore.Start(ctx, newDatabase(db, db, false, opts), "the pool", opts.Migrate)
 }
 
-// connect returns a connection of the writing pool. Making the file a write-ahead one can find it busy.
+// connect returns a connection of the writing pool. Setting journal_mode=WAL can find the file
+// busy.
 func (d *database) connect(ctx context.Context) (conn *sql.Conn, err error) {
 	err = d.patiently(ctx, func() error {
 		conn, err = d.write.Conn(ctx)

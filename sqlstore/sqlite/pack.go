@@ -7,7 +7,8 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
 )
 
-// SQLite has no arrays: there the states of a block are one after the other, and their sizes a JSON array.
+// SQLite has no arrays. It has the states of a block one after the other, and their sizes as a JSON
+// array.
 
 // pack is the other direction of unpack.
 func pack(states [][]byte) (sizes string, all []byte) {

@@ -10,11 +10,11 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// maxIDs is how many agents may be asked for by ID at once.
+// maxIDs is how many agents a query may name by ID.
 const maxIDs = 1000
 
-// Agents implements [ota.Store]. What never changes about an agent and its state are read one after the other; all states that
-// are returned are of one moment.
+// Agents implements [ota.Store]. It reads the part of an agent that never changes and the state one
+// after the other. All returned states are of one moment.
 func (s *Store) Agents(ctx context.Context, plan string, q ota.RowQuery) (page ota.Page[ota.AgentRow], err error) {
 	switch {
 	case len(q.IDs) > maxIDs:
@@ -32,7 +32,7 @@ func (s *Store) Agents(ctx context.Context, plan string, q ota.RowQuery) (page o
 	return page, wrap(ctx, "read agents of", plan, err)
 }
 
-// agentsBetween reads agents that follow one another.
+// agentsBetween reads agents in a range of ordinals.
 func (s *Store) agentsBetween(ctx context.Context, plan string, q ota.RowQuery) (page ota.Page[ota.AgentRow], err error) {
 	limit := pageLimit(q.Limit)
 	from, to := bounds(q)
@@ -68,10 +68,10 @@ func (s *Store) agentsNamed(ctx context.Context, plan string, q ota.RowQuery) (p
 	return page, nil
 }
 
-// errEnough ends a query when what was read is enough.
+// errEnough ends a query that has read enough.
 var errEnough = errors.New("enough was read")
 
-// agentsIn reads agents by their status: first their states, then the rest.
+// agentsIn reads agents by their status: their states first, then the rest.
 func (s *Store) agentsIn(ctx context.Context, plan string, q ota.RowQuery) (page ota.Page[ota.AgentRow], err error) {
 	limit := pageLimit(q.Limit)
 	from, to := bounds(q)
@@ -104,7 +104,8 @@ func (s *Store) agentsIn(ctx context.Context, plan string, q ota.RowQuery) (page
 	return page, err
 }
 
-// blocksWith selects the blocks from $2 to before $3 of the plan $1 in which an agent has one of the statuses.
+// blocksWith selects the blocks of plan $1 from $2 to before $3 that have an agent in one of the
+// statuses.
 func blocksWith(either []ota.TaskStatus) string {
 	digits := make([]string, len(either))
 	for i, s := range either {
@@ -129,9 +130,10 @@ func (s *Store) count(ctx context.Context, where string, args []any, either []ot
 	return n, err
 }
 
+// AgentColumns are the columns of ota_agents after plan.
 const AgentColumns = `ordinal, batch, id, version, target, labels, tasks`
 
-// agentRows reads what never changes about agents.
+// agentRows reads the part of agents that never changes.
 func (s *Store) agentRows(ctx context.Context, where string, args []any, limit int) (rows []ota.AgentRow, err error) {
 	query := fmt.Sprintf(`SELECT %s FROM ota_agents%s ORDER BY ordinal LIMIT %d`, AgentColumns, where, limit)
 	err = s.db.Query(ctx, query, args, func(scan ScanFunc) error {
@@ -142,7 +144,7 @@ func (s *Store) agentRows(ctx context.Context, where string, args []any, limit i
 	return rows, err
 }
 
-// readAgents adds to rows that have their states what never changes about them.
+// readAgents adds the part that never changes to rows that have their states.
 func (s *Store) readAgents(ctx context.Context, plan string, rows []ota.AgentRow) error {
 	if len(rows) == 0 {
 		return nil
@@ -164,7 +166,7 @@ func (s *Store) readAgents(ctx context.Context, plan string, rows []ota.AgentRow
 	return nil
 }
 
-// readStates adds to rows their states.
+// readStates adds the states to rows.
 func (s *Store) readStates(ctx context.Context, plan string, rows []ota.AgentRow) error {
 	if len(rows) == 0 {
 		return nil
@@ -195,7 +197,7 @@ func (s *Store) readStates(ctx context.Context, plan string, rows []ota.AgentRow
 	return err
 }
 
-// lost says why a part of a plan is missing that was there a moment ago.
+// lost returns why a part of a plan is missing that was there a moment ago.
 func (s *Store) lost(ctx context.Context, plan string) error {
 	if err := s.there(ctx, plan); err != nil {
 		return err // it was pruned meanwhile

@@ -7,19 +7,20 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// BlockSize is how many agents have their states in one row of ota_states. Agents that change together mostly follow one
-// another: a commit of 64 outcomes and 64 starts updates some six rows instead of 128, and updating one costs little more than
-// updating that of a single agent did. The migrations and the views know the number, too.
+// BlockSize is how many agents have their states in one row of ota_states. Agents that change
+// together mostly follow one another. So a commit of 64 outcomes and 64 starts updates some six
+// rows instead of 128, and updating one costs little more than updating that of a single agent did.
+// The migrations and the views have this number too.
 const BlockSize = 32
 
-// BlockChange is what a commit changes of one block.
+// BlockChange is the part of a block that a commit changes.
 type BlockChange struct {
 	Block  int
 	States [BlockSize][]byte // by place; nil where nothing changes
 	Last   int               // the last place that changes
 }
 
-// BlockChanges returns what rows change, in order of the blocks.
+// BlockChanges returns the changes of rows, in the order of the blocks.
 func BlockChanges(rows []ota.AgentRow) ([]BlockChange, error) {
 	rows = InOrder(rows, func(a, b ota.AgentRow) int { return a.Ordinal - b.Ordinal })
 	var changes []BlockChange
@@ -40,14 +41,14 @@ func BlockChanges(rows []ota.AgentRow) ([]BlockChange, error) {
 	return changes, nil
 }
 
-// BlockRecord is a block as it is inserted.
+// BlockRecord is a block to insert.
 type BlockRecord struct {
 	Block    int
 	Statuses string
 	States   [][]byte
 }
 
-// blocksOf returns the blocks of new agents, of which the first begins one.
+// blocksOf returns the blocks of new agents. The first agent begins a block.
 func blocksOf(rows []AgentRecord) (blocks []BlockRecord) {
 	for len(rows) > 0 {
 		n := min(BlockSize, len(rows))
@@ -70,9 +71,10 @@ func StatusesOf(states [][]byte) string {
 	return string(digits)
 }
 
+// ErrBlock is the error of a row whose bytes are no states.
 var ErrBlock = errors.New("a row of ota_states is damaged")
 
-// InOrder returns rows in order. Those of an engine are.
+// InOrder returns the rows in order. An engine gives them in order already.
 func InOrder[T any](rows []T, compare func(a, b T) int) []T {
 	if slices.IsSortedFunc(rows, compare) {
 		return rows

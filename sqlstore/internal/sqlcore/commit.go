@@ -8,8 +8,9 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Commit implements [ota.Store]: one transaction and one flush, on PostgreSQL in one round trip; on SQLite those that wait for
-// the file at the same time share one. When ctx ends while PostgreSQL is at work the result is unknown; SQLite is waited for.
+// Commit implements [ota.Store]: one transaction and one flush. On PostgreSQL it is one round trip.
+// On SQLite commits that wait for the file at the same time share a transaction. If ctx ends while
+// PostgreSQL works, the result is unknown; Commit waits for SQLite.
 func (s *Store) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, wrap(ctx, "commit", c.Plan, err)
@@ -24,14 +25,14 @@ func (s *Store) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	return revision, nil
 }
 
-// Mistakes of whoever builds a commit, told when its numbers are right.
+// Mistakes in a commit. They are reported only if its numbers are right.
 var (
 	errRaise = fmt.Errorf("%w: the commit raises the epoch, but is no owner's", ota.ErrRefused)
 	errLog   = fmt.Errorf("%w: there is no log record", ota.ErrRefused)
 	ErrRows  = fmt.Errorf("%w: the commit has a row that the plan does not have", ota.ErrRefused)
 )
 
-// Mistake returns the mistake that can be seen without the database, or nil.
+// Mistake returns the mistake in a commit that shows without the database, or nil.
 func Mistake(c *ota.Commit) error {
 	switch {
 	case c.Raise && !c.Owner:
@@ -55,12 +56,12 @@ func Mistake(c *ota.Commit) error {
 	return keeps(c.Plan, c.Request)
 }
 
-// numbers are those of a plan that a commit is compared to.
+// numbers are those of a plan that a commit is compared with.
 type numbers struct {
 	control, progress, epoch uint64
 }
 
-// refuse says why the numbers of a plan forbid c.
+// refuse returns why the numbers of a plan forbid c, or nil.
 func (n numbers) refuse(c *ota.Commit) error {
 	switch {
 	case c.Owner && c.Epoch != n.epoch:
@@ -73,7 +74,7 @@ func (n numbers) refuse(c *ota.Commit) error {
 	return nil
 }
 
-// Refusal says why a commit changed nothing.
+// Refusal returns why a commit changed nothing.
 func Refusal(ctx context.Context, q Querier, c *ota.Commit) error {
 	var n numbers
 	found, err := One(ctx, q, `SELECT control_number, progress_number, epoch FROM ota_plans WHERE id = $1`,
@@ -94,7 +95,7 @@ func Refusal(ctx context.Context, q Querier, c *ota.Commit) error {
 	return ota.ErrConflict
 }
 
-// PlanUpdate compares the numbers and raises them. Its parameters are those of planArgs.
+// PlanUpdate compares the numbers and raises them. Its parameters are those of PlanArgs.
 const PlanUpdate = `UPDATE ota_plans SET
 	revision = revision + 1,
 	control_number = control_number + CAST($2 AS bigint),
@@ -134,7 +135,7 @@ func PlanArgs(c *ota.Commit) ([]any, error) {
 	}, nil
 }
 
-// endedAt is when the plan ended, for people to read, and whether the commit says it.
+// endedAt is when the plan ended, for people to read, and whether the commit has that time.
 func endedAt(c *ota.Commit) (at any, knows bool) {
 	if !c.Status.Ended() {
 		return nil, true
@@ -157,8 +158,8 @@ func asInt(b bool) int64 {
 	return 0
 }
 
-// lastOfEach returns rows without those that a later one replaces. Rows in ascending order, as an engine has them,
-// cost a glance.
+// lastOfEach returns rows without those that a later row replaces. Rows in ascending order, as an
+// engine gives them, cost one pass.
 func lastOfEach[T any](rows []T, key func(T) int) []T {
 	ascending := true
 	for i := 1; i < len(rows) && ascending; i++ {

@@ -11,9 +11,10 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Create implements [ota.Store]. Agents are written in chunks, each a transaction of its own, under a number that no
-// plan has yet; the last, small transaction makes the plan. What is left when the process dies in between is deleted by
-// a later Create of the same ID, or by opening a Store an hour later. Memory is bounded by two chunks and the batches.
+// Create implements [ota.Store]. It writes agents in chunks, each in a transaction of its own,
+// under a number that no plan has yet. The last, small transaction makes the plan. If the process
+// dies in between, a later Create of the same ID deletes the rest, or opening a Store an hour
+// later. Memory is bounded by two chunks and the batches.
 func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.AgentRow, error]) error {
 	if err := keepsPlan(&p); err != nil {
 		return wrap(ctx, "create", p.ID, err)
@@ -26,14 +27,14 @@ func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.
 	}
 	d := &draft{store: s, plan: p}
 	err := d.create(ctx, agents)
-	_ = d.written() // nothing is under way any more, whatever it came to
+	_ = d.written() // no write is under way after this; its error does not matter
 	if err == nil {
 		s.db.Announced(p.ID, false)
 		s.db.Grown(ctx, d.agents)
 		return nil
 	}
 	if d.number != 0 {
-		// Also when it is not known whether the plan was made: sweep touches nothing of a plan that was.
+		// Also after an unknown result: sweep never touches a plan that was made.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), minute)
 		defer cancel()
 		_ = s.sweep(ctx, d.number)
@@ -45,7 +46,8 @@ func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.
 	return s.wrote(ctx, "create", p.ID, err)
 }
 
-// keepsPlan says which text of a plan the database cannot keep. Those of its agents are looked at as they come.
+// keepsPlan returns an error for a text of a plan that the database cannot store. The texts of
+// agents are checked as they come.
 func keepsPlan(p *ota.NewPlan) error {
 	for name, value := range p.Labels {
 		if err := keeps(name, value); err != nil {
@@ -55,7 +57,7 @@ func keepsPlan(p *ota.NewPlan) error {
 	return keeps(p.ID, p.Source, p.RequestKey, p.Fingerprint)
 }
 
-// taken returns ErrExists when the plan's ID or its request key is.
+// taken returns ErrExists if a plan has this ID or this request key.
 func (s *Store) taken(ctx context.Context, q Querier, p ota.NewPlan) error {
 	var id string
 	found, err := One(ctx, q, `SELECT id FROM ota_plans WHERE id = $1 OR request_key = $2 ORDER BY id = $1 DESC LIMIT 1`,
@@ -70,7 +72,7 @@ func (s *Store) taken(ctx context.Context, q Querier, p ota.NewPlan) error {
 	}
 }
 
-// key is the request key as it is stored: none is NULL, of which there may be many.
+// key is the request key as it is stored. NULL stands for none, and may repeat.
 func key(p ota.NewPlan) any {
 	if p.RequestKey == "" {
 		return nil
@@ -78,7 +80,7 @@ func key(p ota.NewPlan) any {
 	return p.RequestKey
 }
 
-// foreignError is an error of the caller's own functions, which gets it back as it is.
+// foreignError is an error of the caller's own functions. The caller gets it back unchanged.
 type foreignError struct{ err error }
 
 func (e *foreignError) Error() string { return e.err.Error() }
@@ -87,11 +89,11 @@ func (e *foreignError) Error() string { return e.err.Error() }
 type draft struct {
 	store  *Store
 	plan   ota.NewPlan
-	number int64 // 0 until it has one
+	number int64 // 0: it has none yet
 
-	rows    []AgentRecord // those to be written next
-	spare   []AgentRecord // those that are being written, or were
-	writing chan error    // tells how that ended; nil when nothing is being written
+	rows    []AgentRecord // to write next
+	spare   []AgentRecord // being written, or written
+	writing chan error    // the result of that write; nil: none is under way
 	touched time.Time
 	agents  int
 }
@@ -99,11 +101,11 @@ type draft struct {
 const (
 	minute = time.Minute
 	hour   = time.Hour
-	// touchEvery is how often a slow Create says that it is alive, as long as agents come.
+	// touchEvery is how often a slow Create records that it is alive, while agents come.
 	touchEvery = 10 * time.Second
 )
 
-var errSwept = errors.New("it took too long between two agents, and was taken for dead")
+var errSwept = errors.New("the pause between two agents was longer than a minute, so the draft counted as dead and was deleted")
 
 func (d *draft) create(ctx context.Context, agents iter.Seq2[ota.AgentRow, error]) error {
 	err := d.store.db.Update(ctx, func(tx Querier) error {
@@ -152,8 +154,8 @@ func (d *draft) add(ctx context.Context, row *ota.AgentRow) error {
 	return d.flush(ctx)
 }
 
-// flush begins to write the agents collected so far, while the next are collected: the database and whoever yields them then work
-// at the same time. It returns what came of those before.
+// flush starts to write the agents collected so far. The next ones are collected at the same time.
+// It returns the result of the write before.
 func (d *draft) flush(ctx context.Context) error {
 	if err := d.written(); err != nil {
 		return err
@@ -164,7 +166,7 @@ func (d *draft) flush(ctx context.Context) error {
 	return nil
 }
 
-// written waits for what is being written.
+// written waits for the write under way.
 func (d *draft) written() (err error) {
 	if d.writing != nil {
 		err, d.writing = <-d.writing, nil
@@ -172,7 +174,7 @@ func (d *draft) written() (err error) {
 	return err
 }
 
-// write is one transaction. That no agent comes twice the table sees to.
+// write is one transaction. The table's keys find an agent that comes twice.
 func (d *draft) write(ctx context.Context, rows []AgentRecord) error {
 	err := d.chunk(ctx, func(tx Querier) error {
 		if err := d.store.db.InsertAgents(ctx, tx, d.number, rows); err != nil {
@@ -186,7 +188,7 @@ func (d *draft) write(ctx context.Context, rows []AgentRecord) error {
 	return err
 }
 
-// duplicate names the first of the agents that came before, or nil when there is none.
+// duplicate names the first agent that comes twice, or returns nil.
 func (d *draft) duplicate(ctx context.Context, rows []AgentRecord) error {
 	ids := make([]string, len(rows))
 	for i := range rows {
@@ -212,7 +214,7 @@ func (d *draft) duplicate(ctx context.Context, rows []AgentRecord) error {
 	return nil
 }
 
-// chunk is one transaction of a draft, which also says that the draft is alive.
+// chunk is one transaction of a draft. It also records that the draft is alive.
 func (d *draft) chunk(ctx context.Context, f func(tx Querier) error) error {
 	return d.store.db.Update(ctx, func(tx Querier) error {
 		n, err := tx.Exec(ctx, `UPDATE ota_drafts SET touched_at = {now} WHERE number = $1 AND touched_at <> 0`, d.number)

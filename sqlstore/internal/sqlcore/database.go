@@ -7,57 +7,63 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Querier runs SQL, in a transaction or out of one.
+// Querier runs SQL, inside a transaction or outside.
 type Querier interface {
-	// Exec returns how many rows were affected.
+	// Exec returns the number of rows that changed.
 	Exec(ctx context.Context, query string, args ...any) (int64, error)
-	// ExecMany runs one statement many times, in one round trip where that matters.
+	// ExecMany runs one statement many times. On PostgreSQL that is one round trip.
 	ExecMany(ctx context.Context, query string, args [][]any) error
-	// Query calls row for each row; scan is valid inside of it only.
+	// Query calls row for each row. scan is valid only inside row.
 	Query(ctx context.Context, query string, args []any, row func(scan ScanFunc) error) error
 }
 
+// ScanFunc copies the columns of the current row.
 type ScanFunc func(dest ...any) error
 
-// Database is what SQLite and PostgreSQL do differently. As a querier it runs single statements.
+// Database is the part that SQLite and PostgreSQL do differently. As a Querier it runs single
+// statements.
 type Database interface {
 	Querier
-	// Update runs f in one transaction, and again when the database says that nothing of it was applied. It commits when
-	// f returns nil.
+	// Update runs f in one transaction and commits if f returns nil. It repeats f if the database
+	// guarantees that it applied nothing.
 	Update(ctx context.Context, f func(tx Querier) error) error
-	// Lock makes transactions that lock the same name and number wait for each other.
+	// Lock makes transactions wait for each other that lock the same name and number.
 	Lock(ctx context.Context, tx Querier, name string, number int64) error
 	// Commit is Store.Commit.
 	Commit(ctx context.Context, c *ota.Commit) (uint64, error)
-	// InsertAgents adds agents to a draft, and insertStates their states.
+	// InsertAgents adds agents to a draft; InsertStates adds their states.
 	InsertAgents(ctx context.Context, tx Querier, number int64, rows []AgentRecord) error
 	InsertStates(ctx context.Context, tx Querier, number int64, blocks []BlockRecord) error
-	// StateColumns are what scanStates reads of ota_states: a block, and what its agents' states are.
+	// StateColumns are the columns of ota_states that ScanStates reads: a block, and the states of
+	// its agents.
 	StateColumns() string
 	ScanStates(scan ScanFunc) (block int, states [][]byte, err error)
-	// Grown is told that a plan was made with so many agents. What it does is no part of making it, and may fail.
+	// Grown is called after a plan of so many agents was made. Its failure does not matter.
 	Grown(ctx context.Context, agents int)
 	// Migrations has the text of each version of the tables.
 	Migrations() embed.FS
-	// Migrate runs the text of a migration, which may be many statements.
+	// Migrate runs the text of a migration, which may have many statements.
 	Migrate(ctx context.Context, tx Querier, text string) error
-	// Ready prepares for migrations, before their first transaction.
+	// Ready checks the database before the first transaction.
 	Ready(ctx context.Context) error
-	// Announce announces a change in the transaction that makes it, where that is possible; told announces one that was made,
-	// by an owner or by somebody else.
+	// Announce notifies of a change in the transaction that makes it, if the database can.
+	// Announced notifies of a change that was committed, by an owner or by another caller.
 	Announce(ctx context.Context, tx Querier, plan string) error
 	Announced(plan string, owner bool)
 	Changes(ctx context.Context) (<-chan string, error)
-	// Duplicate reports whether err says that a unique value was there already.
+	// Duplicate reports whether err means that a unique value exists already.
 	Duplicate(err error) bool
-	// Never reports whether err says that a write breaks a rule of the database, so that it will never be made.
+	// Never reports whether err means that the write breaks a rule of the database, and can never
+	// succeed.
 	Never(err error) bool
-	// Missing reports whether err says that a table does not exist.
+	// Missing reports whether err means that a table does not exist.
 	Missing(err error) bool
-	// TextSet turns strings into the parameter that {texts $1} stands around, without those that no row can have; numbers numbers into that of {among $1}.
+	// TextSet turns strings into the parameter of {texts $1}, without those that no row can have.
+	// NumberSet turns numbers into the parameter of {among $1}.
 	TextSet(values []string) any
 	NumberSet(values []int) any
-	// Chunk is how many rows one transaction of a long work inserts or deletes: some whole blocks of agents.
+	// Chunk is how many rows one transaction of a long work inserts or deletes. It is a multiple of
+	// BlockSize.
 	Chunk() int
 	Close()
 }
@@ -71,7 +77,7 @@ func One(ctx context.Context, q Querier, query string, args []any, dest ...any) 
 	return found, err
 }
 
-// AgentRecord is an agent as it is inserted.
+// AgentRecord is an agent to insert.
 type AgentRecord struct {
 	Ordinal, Batch      int
 	ID, Version, Target string

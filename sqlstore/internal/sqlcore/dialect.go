@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// Dialect turns the SQL of this package, written once for both databases, into what one of them understands:
+// Dialect turns the SQL of this package, written once for both databases, into what one of them
+// understands:
 //
 //	ota_plans      a table, with its prefix and schema
 //	$1             a parameter
@@ -40,7 +41,7 @@ func (d *Dialect) Text(query string) string {
 		return fmt.Sprintf(map[string]string{"texts": d.Texts, "among": d.Among}[parts[1]], parts[2])
 	})
 	t = strings.ReplaceAll(t, "$", d.Marks)
-	t = strings.ReplaceAll(t, "ota_", d.Table) // last: what a schema is called is nobody's business
+	t = strings.ReplaceAll(t, "ota_", d.Table) // last: a schema's name stays as it is
 	d.known.Store(query, t)
 	return t
 }

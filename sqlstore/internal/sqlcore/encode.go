@@ -8,7 +8,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Encode returns v as JSON, as a string: that is what both databases store as text.
+// Encode returns v as JSON, in a string: both databases store that as text.
 func Encode(v any) (string, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -42,7 +42,8 @@ func fromNanos(n *int64) time.Time {
 	return time.Unix(0, *n).UTC()
 }
 
-// BatchColumns are the columns of ota_batches after plan, in the order of batchValues and batchDest.
+// BatchColumns are the columns of ota_batches after plan, in the order of BatchValues and
+// scanBatch.
 var BatchColumns = []string{
 	"idx", "name", "first", "size", "status", "cursor_at",
 	"pending", "running", "waiting", "succeeded", "failed", "skipped", "canceled", "unknown", "at_target",
@@ -52,8 +53,8 @@ var BatchColumns = []string{
 	"started_at", "settled_at", "healthy_since", "closed_at", "more",
 }
 
-// batchMore is what few batches have, as JSON in one column; NULL where a batch has nothing of it. Numbers and truths only:
-// encoding it cannot fail.
+// batchMore has the fields that few batches use, as JSON in one column. It is NULL for a batch that
+// uses none. It has numbers and booleans only, so encoding cannot fail.
 type batchMore struct {
 	Canary       bool  `json:"canary,omitempty"`
 	PausedFor    int64 `json:"pausedFor,omitempty"` // nanoseconds
@@ -121,7 +122,7 @@ func scanBatch(scan ScanFunc) (b ota.BatchRow, err error) {
 	return b, err
 }
 
-// encodeAgent returns an agent as it is inserted.
+// encodeAgent returns an agent to insert.
 func encodeAgent(a *ota.AgentRow) (r AgentRecord, err error) {
 	r = AgentRecord{
 		Ordinal: a.Ordinal, Batch: a.Batch, ID: a.Agent.ID, Version: a.Agent.Version, Target: a.Agent.Target,
@@ -147,7 +148,7 @@ func encodeAgent(a *ota.AgentRow) (r AgentRecord, err error) {
 	return r, err
 }
 
-// scanAgent reads what never changes about an agent.
+// scanAgent reads the part of an agent that never changes.
 func scanAgent(scan ScanFunc) (a ota.AgentRow, err error) {
 	var labels, tasks []byte
 	if err := scan(&a.Ordinal, &a.Batch, &a.Agent.ID, &a.Agent.Version, &a.Agent.Target, &labels, &tasks); err != nil {

@@ -10,8 +10,8 @@ const insertMessage = `INSERT INTO ota_inbox (plan, number, id, body)
 SELECT CAST($1 AS bigint), coalesce(max(number), 0) + 1, $2, $3 FROM ota_inbox WHERE plan = $1
 ON CONFLICT (plan, id) DO NOTHING`
 
-// Post implements [ota.Inbox]. Messages of one plan are posted one transaction after the other, so that no reader sees
-// a number before a lower one.
+// Post implements [ota.Inbox]. It posts messages of one plan one transaction after the other, so
+// that no reader sees a number before a lower one.
 func (s *Store) Post(ctx context.Context, plan string, messages []ota.Message) error {
 	err := s.db.Update(ctx, func(tx Querier) error {
 		n, err := number(ctx, tx, plan)

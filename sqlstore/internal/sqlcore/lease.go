@@ -5,7 +5,9 @@ import (
 	"time"
 )
 
-// Renew implements [ota.Leaser]. The clock is PostgreSQL's, or, for SQLite, that of the machine, in milliseconds.
+// Renew implements [ota.Leaser]. It uses the clock of PostgreSQL or, for SQLite, that of the
+// machine, in milliseconds. On SQLite it also finds that the file was deleted, truncated or
+// replaced.
 func (s *Store) Renew(ctx context.Context, engine string, ttl time.Duration) error {
 	err := keeps(engine)
 	if err != nil {

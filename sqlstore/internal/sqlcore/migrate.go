@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// ErrSchema says that the tables are not of the version that this package works with.
+// ErrSchema matches the error of tables that are of another version than this package.
 var ErrSchema = errors.New("sqlstore: the tables are of another version")
 
 type migration struct {
@@ -90,8 +90,8 @@ func tooNew(have int) error {
 		ErrSchema, have, latest)
 }
 
-// Migrate brings the tables to a version between 0 and [Latest], up or down, in one transaction: all or nothing. Down
-// means that tables are dropped with what is in them. Other processes that migrate at the same time wait.
+// Migrate brings the tables to a version between 0 and [Latest], up or down, in one transaction. A
+// step down drops tables with their contents. Other processes that migrate at the same time wait.
 func (s *Store) Migrate(ctx context.Context, to int) error {
 	list, first, err := MigrationsOf(s.db.Migrations())
 	if err != nil {

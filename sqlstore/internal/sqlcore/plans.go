@@ -13,7 +13,7 @@ const selectPlan = `SELECT p.id, p.source, p.request_key, p.fingerprint, s.spec,
 	p.control_number, p.progress_number, p.epoch, p.revision, p.status
 FROM ota_plans p JOIN ota_plan_specs s ON s.plan = p.number JOIN ota_plan_controls c ON c.plan = p.number`
 
-// EndedStatuses is the set of the statuses of which ota.Status.Ended is true.
+// EndedStatuses is the set of statuses for which ota.Status.Ended is true.
 var EndedStatuses = codes([]ota.Status{ota.StatusCanceled, ota.StatusRolledBack, ota.StatusCompleted})
 
 func scanPlan(scan ScanFunc) (p ota.PlanRow, err error) {
@@ -113,7 +113,7 @@ func pageLimit(limit int) int {
 	return limit
 }
 
-// cut takes away the item that was read only to see whether there is one.
+// cut removes the item that was read only to see whether there are more.
 func cut[T any](page *ota.Page[T], limit int) {
 	if len(page.Items) > limit {
 		page.Items, page.More = page.Items[:limit], true

@@ -7,9 +7,10 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Prune implements [ota.Pruner]. A plan disappears in one small transaction; its rows are then deleted in chunks, so
-// that commits of other plans do not wait. When ctx ends, or the process dies, opening a Store an hour later or the next
-// Prune deletes the rest. How many went is returned with an error, too.
+// Prune implements [ota.Pruner]. A plan disappears in one small transaction. Its rows are then
+// deleted in chunks, so that commits of other plans do not wait. If ctx ends or the process dies,
+// the next Prune deletes the rest, or opening a Store an hour later. The number of plans is also
+// valid with an error.
 func (s *Store) Prune(ctx context.Context, before time.Time) (plans int, err error) {
 	type candidate struct {
 		number, revision int64
@@ -29,7 +30,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (plans int, err err
 		}
 		var row ota.PlanRow
 		if row, err = s.Plan(ctx, c.id); err != nil {
-			if Definite(err) { // somebody else pruned it
+			if Definite(err) { // another process pruned it
 				err = nil
 			}
 			continue
@@ -48,7 +49,8 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (plans int, err err
 	return plans, wrap(ctx, "prune", "", err)
 }
 
-// retire makes a plan disappear, unless it was committed to since it was read. Its rows become those of a dead draft.
+// retire makes a plan disappear, unless it has a commit that is newer than the read. Its rows
+// become those of a dead draft.
 func (s *Store) retire(ctx context.Context, number, revision int64, id string) (gone bool, err error) {
 	err = s.db.Update(ctx, func(tx Querier) error {
 		n, err := tx.Exec(ctx, `DELETE FROM ota_plans WHERE number = $1 AND revision = $2`, number, revision)
@@ -62,7 +64,7 @@ func (s *Store) retire(ctx context.Context, number, revision int64, id string) (
 	return gone && err == nil, err
 }
 
-// sweepCondemned finishes deletions, also those that others have begun.
+// sweepCondemned finishes deletions, also those that other processes began.
 func (s *Store) sweepCondemned(ctx context.Context) error {
 	var condemned []int64
 	err := s.db.Query(ctx, `SELECT number FROM ota_drafts WHERE touched_at = 0`, nil, func(scan ScanFunc) error {

@@ -8,8 +8,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Store keeps plans in a database. It is safe for concurrent use. Any number of Stores, in any number of processes, may
-// work on the same tables.
+// Store keeps plans in a database. It is safe for concurrent use. Any number of Stores, in any
+// number of processes, may use the same tables.
 type Store struct {
 	db Database
 }
@@ -26,8 +26,8 @@ var (
 	_ ota.Pruner   = (*Store)(nil)
 )
 
-// Close lets go of the connections that Open made; a pool that was handed in stays open, it is the caller's. Calls that
-// are under way end with an error. Close may be called more than once.
+// Close closes the connections that Open made. A pool of the caller's stays open. Calls under way
+// end with an error. Close may be called more than once.
 func (s *Store) Close() error {
 	s.db.Close()
 	return nil
@@ -35,12 +35,13 @@ func (s *Store) Close() error {
 
 // Changes implements [ota.Notifier].
 //
-// On PostgreSQL it listens on a connection of its own, beside the pool, and tells of changes made through any Store on
-// the same tables. Changes that an owner commits are announced at most every 25 ms, merged. When the connection breaks
-// it is made anew, with a back-off of at most 5 s, and then tells of every plan that has not ended, because any may have
-// changed meanwhile.
+// On PostgreSQL it listens on a connection of its own, beside the pool, and reports changes made
+// through any Store on the same tables. Commits of owners are announced at most every 25 ms,
+// merged. If the connection breaks, Changes connects again, with a back-off of at most 5 s. It then
+// reports every plan that has not ended, because any may have changed meanwhile.
 //
-// On SQLite it tells of changes made through this Store only: those of other processes are found by polling.
+// On SQLite it reports changes made through this Store only. An engine finds changes of other
+// processes by polling.
 func (s *Store) Changes(ctx context.Context) (<-chan string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -52,7 +53,7 @@ func (s *Store) Changes(ctx context.Context) (<-chan string, error) {
 	return c, nil
 }
 
-// wrote is wrap for a write, of which it also says when the database will never make it.
+// wrote is wrap for a write. It adds ErrRefused if the database can never make the write.
 func (s *Store) wrote(ctx context.Context, operation, plan string, err error) error {
 	if err != nil && !Definite(err) && s.db.Never(err) {
 		err = fmt.Errorf("%w: %w", ota.ErrRefused, err)
@@ -60,7 +61,8 @@ func (s *Store) wrote(ctx context.Context, operation, plan string, err error) er
 	return wrap(ctx, operation, plan, err)
 }
 
-// wrap adds the operation and the plan to an error. What ctx ended is the context's error.
+// wrap adds the operation and the plan to an error. If ctx has ended, the error is that of the
+// context.
 func wrap(ctx context.Context, operation, plan string, err error) error {
 	if err == nil {
 		return nil
@@ -74,7 +76,7 @@ func wrap(ctx context.Context, operation, plan string, err error) error {
 	return fmt.Errorf("sqlstore: %s plan %q: %w", operation, plan, err)
 }
 
-// Definite reports whether err is an answer, and not a failure to get one.
+// Definite reports whether err is an answer, not a failure to get one.
 func Definite(err error) bool {
 	for _, answer := range []error{ota.ErrNotFound, ota.ErrExists, ota.ErrConflict, ota.ErrFenced, ota.ErrInvalid, ota.ErrRefused} {
 		if errors.Is(err, answer) {
@@ -84,7 +86,8 @@ func Definite(err error) bool {
 	return false
 }
 
-// number returns the number under which a plan's rows are kept, or ErrNotFound. The plan stays until tx ends.
+// number returns the number under which a plan's rows are stored, or ErrNotFound. The plan stays
+// until tx ends.
 func number(ctx context.Context, tx Querier, plan string) (int64, error) {
 	if !keepable(plan) {
 		return 0, ota.ErrNotFound
@@ -92,7 +95,7 @@ func number(ctx context.Context, tx Querier, plan string) (int64, error) {
 	return find(ctx, tx, `SELECT number FROM ota_plans WHERE id = $1 {keep}`, plan)
 }
 
-// there returns ErrNotFound when there is no such plan: for reads that found nothing.
+// there returns ErrNotFound if the plan does not exist: for reads that found nothing.
 func (s *Store) there(ctx context.Context, plan string) error {
 	_, err := find(ctx, s.db, `SELECT number FROM ota_plans WHERE id = $1`, plan)
 	return err

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// sweepDead deletes what is left of creations and deletions that were not heard of for the given time. Of plans, when
-// some are named, only theirs.
+// sweepDead deletes the rest of creations and deletions that gave no sign of life for the given
+// time. If plans are named, it deletes only theirs.
 func (s *Store) sweepDead(ctx context.Context, age time.Duration, plans ...string) error {
 	query, args := `SELECT number FROM ota_drafts WHERE touched_at < {now} - $1`, []any{int64(age)}
 	if len(plans) > 0 {
@@ -30,8 +30,8 @@ func (s *Store) sweepDead(ctx context.Context, age time.Duration, plans ...strin
 	return nil
 }
 
-// sweep deletes a draft and the rows under its number, if there is one. It never touches a plan: one
-// that is published has no draft, and from the first statement on the draft cannot be published any more.
+// sweep deletes a draft and the rows under its number, if there is one. It never touches a plan: a
+// published plan has no draft. From the first statement on the draft cannot be published any more.
 func (s *Store) sweep(ctx context.Context, number int64) error {
 	n, err := s.db.Exec(ctx, `UPDATE ota_drafts SET touched_at = 0 WHERE number = $1`, number)
 	if err != nil || n == 0 {

@@ -9,10 +9,11 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Both databases keep the same texts: UTF-8 without NUL. PostgreSQL can keep no others, and SQLite would change them on
-// their way through JSON. A write with another text is refused, and a read finds nothing under one.
+// Both databases store the same texts: UTF-8 without NUL. PostgreSQL can store no others, and
+// SQLite would change them on their way through JSON. A write with another text is refused, and a
+// read with one finds nothing.
 
-// keeps returns an error that names the first of the texts that no database here can keep.
+// keeps returns an error that names the first text that the databases cannot store.
 func keeps(texts ...string) error {
 	for _, t := range texts {
 		if !keepable(t) {
@@ -26,7 +27,7 @@ func keepable(text string) bool {
 	return utf8.ValidString(text) && strings.IndexByte(text, 0) < 0
 }
 
-// KeepableOf returns those of the texts that can be in the database.
+// KeepableOf returns the texts that the database can have.
 func KeepableOf(texts []string) []string {
 	kept := make([]string, 0, len(texts))
 	for _, t := range texts {
@@ -37,7 +38,7 @@ func KeepableOf(texts []string) []string {
 	return kept
 }
 
-// Findable reports whether a read with these parameters may find anything.
+// Findable reports whether a read with these parameters can find a row.
 func Findable(args []any) bool {
 	for _, a := range args {
 		if t, ok := a.(string); ok && !keepable(t) {
@@ -47,8 +48,8 @@ func Findable(args []any) bool {
 	return true
 }
 
-// keepsJSON reports whether every text in what encoding/json has made was UTF-8 without NUL. It writes what was not as
-// one of two escapes, and writes those for nothing else.
+// keepsJSON reports whether every text in the output of encoding/json was UTF-8 without NUL. The
+// package writes every other text with one of two escapes, and uses them for nothing else.
 func keepsJSON(text []byte) bool {
 	for {
 		i := bytes.IndexByte(text, '\\')

@@ -7,7 +7,8 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/kit"
 )
 
-// encoding/json writes a text that is not UTF-8, or has a NUL, in a way that keepsJSON knows, and no other text.
+// encoding/json writes a text that is not UTF-8, or has a NUL, in a way that keepsJSON knows, and
+// no other text.
 func TestKeepsJSON(t *testing.T) {
 	for name, text := range kit.Texts() {
 		b, err := json.Marshal(map[string]string{"k": text})

@@ -51,7 +51,8 @@ func Create(t testing.TB, s ota.Store, id string, agents int) {
 	}
 }
 
-// OwnerCommit is the next commit of a plan's owner, which starts n agents from the given ordinal on.
+// OwnerCommit is the next commit of a plan's owner, which starts n agents from the given ordinal
+// on.
 func OwnerCommit(t testing.TB, s ota.Store, id string, from, n int) ota.Commit {
 	t.Helper()
 	row, err := s.Plan(context.WithoutCancel(t.Context()), id)
