@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-
-	osexec "os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -14,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	osexec "os/exec"
 
 	"github.com/seed-19b57ce3/ota"
 )

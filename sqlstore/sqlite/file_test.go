@@ -77,29 +77,29 @@ func other(t *testing.T, p place, queries ...string) {
 func calls(t *testing.T, s *Store) (writes, reads map[string]func(context.Context) error) {
 	commit := sqltest.OwnerCommit(t, s, "p", 0, 1)
 	return map[string]func(context.Context) error{
-			"Renew":  func(ctx context.Context) error { return s.Renew(ctx, "e", time.Hour) },
-			"Commit": func(ctx context.Context) error { _, err := s.Commit(ctx, commit); return err },
-			"Create": func(ctx context.Context) error {
-				return s.Create(ctx, sqltest.NewPlan("q", 1), sqltest.AgentRows(1))
-			},
-			"Claim":   func(ctx context.Context) error { _, _, err := s.Claim(ctx, "p", ""); return err },
-			"Keep":    func(ctx context.Context) error { return s.Keep(ctx, "p", "e", nil) },
-			"Release": func(ctx context.Context) error { return s.Release(ctx, "p", nil) },
-			"Post":    func(ctx context.Context) error { return s.Post(ctx, "p", []ota.Message{{ID: "m"}}) },
-			"Migrate": func(ctx context.Context) error { return s.Migrate(ctx, Latest()) },
-		}, map[string]func(context.Context) error{
-			"Plan":     func(ctx context.Context) error { _, err := s.Plan(ctx, "p"); return err },
-			"Plans":    func(ctx context.Context) error { _, err := s.Plans(ctx, ota.PlanQuery{}); return err },
-			"Batches":  func(ctx context.Context) error { _, err := s.Batches(ctx, "p", ota.RowQuery{}); return err },
-			"Agents":   func(ctx context.Context) error { _, err := s.Agents(ctx, "p", ota.RowQuery{}); return err },
-			"Log":      func(ctx context.Context) error { _, err := s.Log(ctx, "p", 0, 0); return err },
-			"Read":     func(ctx context.Context) error { _, err := s.Read(ctx, "p", 0, 0); return err },
-			"Kept":     func(ctx context.Context) error { _, err := s.Kept(ctx, "p"); return err },
-			"Owners":   func(ctx context.Context) error { _, err := s.Owners(ctx); return err },
-			"Prune":    func(ctx context.Context) error { _, err := s.Prune(ctx, time.Now()); return err },
-			"Version":  func(ctx context.Context) error { _, err := s.Version(ctx); return err },
-			"Validate": s.Validate,
-		}
+		"Renew":  func(ctx context.Context) error { return s.Renew(ctx, "e", time.Hour) },
+		"Commit": func(ctx context.Context) error { _, err := s.Commit(ctx, commit); return err },
+		"Create": func(ctx context.Context) error {
+			return s.Create(ctx, sqltest.NewPlan("q", 1), sqltest.AgentRows(1))
+		},
+		"Claim":   func(ctx context.Context) error { _, _, err := s.Claim(ctx, "p", ""); return err },
+		"Keep":    func(ctx context.Context) error { return s.Keep(ctx, "p", "e", nil) },
+		"Release": func(ctx context.Context) error { return s.Release(ctx, "p", nil) },
+		"Post":    func(ctx context.Context) error { return s.Post(ctx, "p", []ota.Message{{ID: "m"}}) },
+		"Migrate": func(ctx context.Context) error { return s.Migrate(ctx, Latest()) },
+	}, map[string]func(context.Context) error{
+		"Plan":     func(ctx context.Context) error { _, err := s.Plan(ctx, "p"); return err },
+		"Plans":    func(ctx context.Context) error { _, err := s.Plans(ctx, ota.PlanQuery{}); return err },
+		"Batches":  func(ctx context.Context) error { _, err := s.Batches(ctx, "p", ota.RowQuery{}); return err },
+		"Agents":   func(ctx context.Context) error { _, err := s.Agents(ctx, "p", ota.RowQuery{}); return err },
+		"Log":      func(ctx context.Context) error { _, err := s.Log(ctx, "p", 0, 0); return err },
+		"Read":     func(ctx context.Context) error { _, err := s.Read(ctx, "p", 0, 0); return err },
+		"Kept":     func(ctx context.Context) error { _, err := s.Kept(ctx, "p"); return err },
+		"Owners":   func(ctx context.Context) error { _, err := s.Owners(ctx); return err },
+		"Prune":    func(ctx context.Context) error { _, err := s.Prune(ctx, time.Now()); return err },
+		"Version":  func(ctx context.Context) error { _, err := s.Version(ctx); return err },
+		"Validate": s.Validate,
+	}
 }
 
 // Whatever happens to the file, the first call that writes returns an error that says so, and every
@@ -122,7 +122,7 @@ func TestALostFileIsNoticed(t *testing.T) {
 					}
 				}
 				lost(first, writes[first](t.Context()))
-				_ = os.Rename(p.dsn+".away", p.dsn)
+				_ = os.Rename(p.dsn+".away", p.dsn) // only "move away" has it
 				for _, calls := range []map[string]func(context.Context) error{writes, reads} {
 					for name, call := range calls {
 						lost(name, call(t.Context()))
@@ -271,7 +271,9 @@ func TestEngineStopsWhenTheFileIsLost(t *testing.T) {
 			close(release)
 			eventually(t, "the outcomes cannot be committed", func() bool { return log.has("store does not answer") })
 			cancel()
-			<-ended
+			if err := <-ended; err != nil {
+				t.Errorf("Run ended with %v", err)
+			}
 			if n := starts.Load(); n != 2 {
 				t.Errorf("%d calls were made, want 2: those before the file was lost", n)
 			}

@@ -109,6 +109,7 @@ WHERE id = $1 AND control_number = $7
 	AND epoch = coalesce($9, epoch)
 RETURNING number, revision`
 
+// PlanArgs are the arguments of PlanUpdate for a commit.
 func PlanArgs(c *ota.Commit) ([]any, error) {
 	var progress, status, ended, at, epoch any
 	knows := false

@@ -30,6 +30,7 @@ type Dialect struct {
 
 var setToken = regexp.MustCompile(`\{(texts|among) (\$\d)\}`)
 
+// Text returns a query in the words of the database.
 func (d *Dialect) Text(query string) string {
 	if t, ok := d.known.Load(query); ok {
 		return t.(string)

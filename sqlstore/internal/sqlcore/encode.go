@@ -88,6 +88,7 @@ func (m *batchMore) into(b *ota.BatchRow) {
 	}
 }
 
+// BatchValues are the values of a batch, in the order of BatchColumns.
 func BatchValues(b *ota.BatchRow) []any {
 	c, t := &b.Counts, &b.Tasks
 	return []any{

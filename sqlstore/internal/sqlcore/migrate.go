@@ -13,7 +13,8 @@ import (
 // ErrSchema matches the error of tables that are of another version than this package.
 var ErrSchema = errors.New("sqlstore: the tables are of another version")
 
-type migration struct {
+// Migration is the step from one version of the tables to the next, and back.
+type Migration struct {
 	version  int
 	name     string
 	up, down string
@@ -21,7 +22,7 @@ type migration struct {
 
 // MigrationsOf returns the migrations in the folder "migrations", the oldest first: number n is at
 // n-1. first makes the table that records them.
-func MigrationsOf(folder embed.FS) (list []migration, first string, err error) {
+func MigrationsOf(folder embed.FS) (list []Migration, first string, err error) {
 	const dir = "migrations"
 	files, err := fs.Glob(folder, dir+"/*.up.sql")
 	if err != nil {
@@ -46,7 +47,7 @@ func MigrationsOf(folder embed.FS) (list []migration, first string, err error) {
 		if err != nil || version != i {
 			return nil, "", fmt.Errorf("migration %s is not number %d", file, i)
 		}
-		list = append(list, migration{version: version, name: title, up: string(up), down: string(down)})
+		list = append(list, Migration{version: version, name: title, up: string(up), down: string(down)})
 	}
 	return list, first, nil
 }
@@ -119,7 +120,7 @@ func (s *Store) Migrate(ctx context.Context, to int) error {
 	return wrap(ctx, "migrate", "", err)
 }
 
-func (s *Store) step(ctx context.Context, tx Querier, list []migration, have, to int) error {
+func (s *Store) step(ctx context.Context, tx Querier, list []Migration, have, to int) error {
 	for ; have < to; have++ {
 		m := list[have]
 		if err := s.db.Migrate(ctx, tx, m.up); err != nil {

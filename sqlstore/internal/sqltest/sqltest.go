@@ -12,6 +12,7 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
 )
 
+// Created is when plans are created.
 var Created = time.Date(2026, 3, 4, 5, 6, 7, 89, time.UTC)
 
 // NewPlan is a plan with agents in batches of 100.
@@ -34,6 +35,7 @@ func NewPlan(id string, agents int) ota.NewPlan {
 	}
 }
 
+// AgentRows are n agents in batches of 100.
 func AgentRows(n int) iter.Seq2[ota.AgentRow, error] {
 	return func(yield func(ota.AgentRow, error) bool) {
 		for i := range n {
@@ -44,6 +46,7 @@ func AgentRows(n int) iter.Seq2[ota.AgentRow, error] {
 	}
 }
 
+// Create makes a plan by NewPlan with agents by AgentRows.
 func Create(t testing.TB, s ota.Store, id string, agents int) {
 	t.Helper()
 	if err := s.Create(t.Context(), NewPlan(id, agents), AgentRows(agents)); err != nil {
@@ -74,6 +77,7 @@ func OwnerCommit(t testing.TB, s ota.Store, id string, from, n int) ota.Commit {
 	return c
 }
 
+// Exec runs a statement on the tables of a Store.
 func Exec(t *testing.T, s *sqlcore.Store, query string, args ...any) {
 	t.Helper()
 	if _, err := sqlcore.DatabaseOf(s).Exec(t.Context(), query, args...); err != nil {
@@ -87,6 +91,7 @@ type Stopwatch struct {
 	Total time.Duration
 }
 
+// Time runs f and counts it.
 func (w *Stopwatch) Time(f func()) {
 	start := time.Now()
 	f()
@@ -94,4 +99,5 @@ func (w *Stopwatch) Time(f func()) {
 	w.n++
 }
 
+// Rate is how many calls of Time fit into a second of them.
 func (w *Stopwatch) Rate() float64 { return float64(w.n) / w.Total.Seconds() }
