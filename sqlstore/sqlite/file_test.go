@@ -76,7 +76,7 @@ func other(t *testing.T, p place, queries ...string) {
 // calls are all calls of a Store that read or write the file. Those that write notice first.
 func calls(t *testing.T, s *Store) (writes, reads map[string]func(context.Context) error) {
 	commit := sqltest.OwnerCommit(t, s, "p", 0, 1)
-	return map[string]func(context.Context) error{
+	writes = map[string]func(context.Context) error{
 		"Renew":  func(ctx context.Context) error { return s.Renew(ctx, "e", time.Hour) },
 		"Commit": func(ctx context.Context) error { _, err := s.Commit(ctx, commit); return err },
 		"Create": func(ctx context.Context) error {
@@ -87,7 +87,8 @@ func calls(t *testing.T, s *Store) (writes, reads map[string]func(context.Contex
 		"Release": func(ctx context.Context) error { return s.Release(ctx, "p", nil) },
 		"Post":    func(ctx context.Context) error { return s.Post(ctx, "p", []ota.Message{{ID: "m"}}) },
 		"Migrate": func(ctx context.Context) error { return s.Migrate(ctx, Latest()) },
-	}, map[string]func(context.Context) error{
+	}
+	reads = map[string]func(context.Context) error{
 		"Plan":     func(ctx context.Context) error { _, err := s.Plan(ctx, "p"); return err },
 		"Plans":    func(ctx context.Context) error { _, err := s.Plans(ctx, ota.PlanQuery{}); return err },
 		"Batches":  func(ctx context.Context) error { _, err := s.Batches(ctx, "p", ota.RowQuery{}); return err },
@@ -100,6 +101,7 @@ func calls(t *testing.T, s *Store) (writes, reads map[string]func(context.Contex
 		"Version":  func(ctx context.Context) error { _, err := s.Version(ctx); return err },
 		"Validate": s.Validate,
 	}
+	return writes, reads
 }
 
 // Whatever happens to the file, the first call that writes returns an error that says so, and every
