@@ -148,7 +148,7 @@ func (d *driver) advanceRollback(now time.Time) {
 		return
 	}
 	if d.counterpartChanged == nil && other != "" {
-		d.counterpartChanged, d.stopWatching = d.host.hub.watch(other)
+		d.counterpartChanged, d.stopWatching = d.host.hub.Watch(other)
 	}
 	d.advancing, d.advanceAt = true, now.Add(d.host.opt.Poll)
 	d.asks.Go(func() {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/feed"
 )
 
 // host is everything that the driver of a plan needs of the engine.
@@ -14,7 +16,7 @@ type host struct {
 	opt       Options
 	clock     callClock // of opt, for the contexts of calls
 	instance  string    // unique, even among engines of the same name
-	hub       hub
+	hub       feed.Hub  // wakes those who wait for a plan
 	lease     lease
 	abandoned abandonedCalls
 }
@@ -49,7 +51,7 @@ func (h *host) sleep(ctx context.Context, d time.Duration) error {
 }
 
 // changed wakes everything in this process that waits for a change of the plan.
-func (h *host) changed(id string) { h.hub.tell(id) }
+func (h *host) changed(id string) { h.hub.Tell(id) }
 
 // logPanic logs the stack of a panic in user code. It ignores every other error.
 func (h *host) logPanic(ctx context.Context, err error, about ...any) {

@@ -8,7 +8,7 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/queue"
 )
 
-// release queues a waiting agent whose time has come.
+// release queues a waiting agent whose timer has expired.
 func (q *queues) release(r *cachedRow) {
 	if r.is(AgentOpen) {
 		q.retries.Push(r.Ordinal)
@@ -17,7 +17,7 @@ func (q *queues) release(r *cachedRow) {
 	}
 }
 
-// barOf returns the bar of an agent, which it makes when there is none.
+// blockOf returns the entry of a blocked agent, and makes one if there is none.
 func (q *queues) blockOf(ordinal int, agent string) *blockedAgent {
 	i := q.blockedAt(ordinal)
 	if i < 0 {
@@ -29,7 +29,8 @@ func (q *queues) blockOf(ordinal int, agent string) *blockedAgent {
 
 func (q *queues) block(ordinal int, agent string) { q.blockOf(ordinal, agent).own = true }
 
-// barOut bars exactly these agents, besides those for which a call of this plan by this engine is out.
+// blockElsewhere blocks exactly these agents, besides those that a call of this plan by this engine
+// blocks.
 func (q *queues) blockElsewhere(out []blockedAgent) {
 	if len(q.blocked)+len(out) == 0 {
 		return
@@ -50,7 +51,7 @@ func (q *queues) blockedAt(ordinal int) int {
 	return slices.IndexFunc(q.blocked, func(b blockedAgent) bool { return b.ordinal == ordinal })
 }
 
-// waitingBarred is how many agents of the current batch are pending but barred.
+// waitingBlocked returns how many agents of the current batch are pending but blocked.
 func (q *queues) waitingBlocked() int {
 	n := 0
 	for _, b := range q.blocked {
@@ -61,7 +62,8 @@ func (q *queues) waitingBlocked() int {
 	return n
 }
 
-// unbar takes in that the call of this plan by this engine has returned, and reports whether it was known to be out.
+// unblock records that the call of this plan by this engine has returned. It reports whether the call
+// was known to be out.
 func (q *queues) unblock(ordinal int) bool {
 	i := q.blockedAt(ordinal)
 	if i < 0 || !q.blocked[i].own {
@@ -72,7 +74,7 @@ func (q *queues) unblock(ordinal int) bool {
 	return true
 }
 
-// lift removes a bar for which no call is out any more: its agent may be picked again.
+// lift removes an entry whose calls have all returned: its agent may be picked again.
 func (q *queues) lift(i int) {
 	b := q.blocked[i]
 	if b.own || b.other {
@@ -84,7 +86,7 @@ func (q *queues) lift(i int) {
 	q.blocked = slices.Delete(q.blocked, i, i+1)
 }
 
-// cursor is what a restart may begin its search for pending agents at.
+// cursor returns the ordinal at which a restart begins its search for pending agents.
 func (q *queues) cursor() int {
 	c := q.passed.Lowest(q.next)
 	for _, b := range q.blocked {
@@ -95,7 +97,8 @@ func (q *queues) cursor() int {
 	return c
 }
 
-// fresh is how many agents that need a slot may be looked at: 0 only when there is none that could have one.
+// fresh returns how many agents that need a slot may be looked at. It is 0 only if none of them could
+// get one.
 func (q *queues) fresh(b *batch) int {
 	n := q.back.Len() + q.lanes.Ready()
 	if q.next < b.First+b.Size && q.lanes.InLine() < lookAhead {
@@ -194,8 +197,9 @@ func (s *state) pick(d decision, now int64) need {
 	return need{}
 }
 
-// candidate takes the next agent that needs a slot out of its queue: the first in the line of a lane that has room again,
-// one that was away, the next pending one. It is nil when there is none, or a page is needed.
+// candidate removes the next agent that needs a slot from its queue. First come the lines of lanes that
+// have a free slot again, then agents that were unreachable, then the pending ones. It is nil if there
+// is none, or if a page is needed.
 func (s *state) candidate() (*cachedRow, need) {
 	q, b := &s.queue, s.current()
 	for o, ok := q.lanes.First(); ok; o, ok = q.lanes.First() {

@@ -151,7 +151,7 @@ func (e *Engine) FailedSpec(ctx context.Context, id string) (Spec, error) {
 // plan has ended.
 func (e *Engine) Watch(ctx context.Context, id string, after uint64) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		changed, stop := e.hub.watch(id)
+		changed, stop := e.hub.Watch(id)
 		defer stop()
 		for {
 			rows, err := e.store.Log(ctx, id, after, 256)
@@ -194,7 +194,7 @@ func (e *Engine) waitChange(ctx context.Context, changed <-chan struct{}) bool {
 // Wait returns when a plan is paused or has ended, or when ctx ends. It also waits for a plan that
 // has not started. Any engine may drive the plan.
 func (e *Engine) Wait(ctx context.Context, id string) (Plan, error) {
-	changed, stop := e.hub.watch(id)
+	changed, stop := e.hub.Watch(id)
 	defer stop()
 	for {
 		p, err := e.Plan(ctx, id)

@@ -82,7 +82,7 @@ func (e *Engine) ReportOutcomes(ctx context.Context, id string, reports []Outcom
 }
 
 func (e *Engine) reportOutcomes(ctx context.Context, id string, reports []OutcomeReport) error {
-	wake, stop := e.hub.watch(id)
+	wake, stop := e.hub.Watch(id)
 	defer stop()
 	at := e.now()
 	for posted := false; ; {

@@ -149,7 +149,7 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	d.storeAnswered(now)
 	if x.committed {
 		x.committed = false
-		d.host.hub.tellPlan(d.id)
+		d.host.hub.TellPlan(d.id)
 	}
 	if x.st == nil { // every commit lost to another writer: look around before the next try
 		return wake, again, nil

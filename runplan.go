@@ -37,7 +37,7 @@ type foreground struct {
 
 func (r *foreground) run(ctx context.Context) (Plan, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	wake, stop := r.e.hub.watch("")
+	wake, stop := r.e.hub.Watch("")
 	r.wake = wake
 	defer stop()
 	defer r.wg.Wait()

@@ -72,7 +72,7 @@ type supervisor struct {
 
 // watch subscribes to changes in this process and, if the Store is a Notifier, in the Store.
 func (s *supervisor) watch(ctx context.Context) {
-	wake, stop := s.e.hub.watch("")
+	wake, stop := s.e.hub.Watch("")
 	s.wake = wake
 	context.AfterFunc(ctx, stop)
 	if n := s.e.with.Notifier; n != nil {
