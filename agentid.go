@@ -68,7 +68,7 @@ type lookAlikes struct {
 
 // see adds an ID that is in the plan once. hash is its hash; seen has the hashes of all IDs.
 func (l *lookAlikes) see(id string, hash uint64, seed maphash.Seed, seen *hashset.Set) {
-	twin := false
+	var twin bool
 	if l.fold(id) {
 		h := maphash.Bytes(seed, l.room)
 		twin = seen.Has(h) || !l.folded.Add(h)

@@ -53,8 +53,14 @@ func TestLookAlikes(t *testing.T) {
 		return strings.Join(p.Warnings, "\n")
 	}
 	for _, twins := range [][]string{
-		{"node-1", "Node-1"}, {"Node-1", "node-1"}, {"NODE-1", "Node-1"}, {"node-1", "node–1"}, {"node−1", "node-1"}, {"a’b", "a'b"},
-		{"Ärger", "ärger"}, {"K1", "\u212a1"},
+		{"node-1", "Node-1"},
+		{"Node-1", "node-1"},
+		{"NODE-1", "Node-1"},
+		{"node-1", "node–1"},
+		{"node−1", "node-1"},
+		{"a’b", "a'b"},
+		{"Ärger", "ärger"},
+		{"K1", "\u212a1"},
 	} {
 		require.Contains(t, warned(append([]string{"other", "Other-2"}, twins...)...), "1 agents have an ID that differs from another one only in")
 		require.Contains(t, warned(twins...), fmt.Sprintf("for example %q", twins[1]))

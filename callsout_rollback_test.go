@@ -225,7 +225,7 @@ func TestAPlanEndsOnceItsCallsAreKept(t *testing.T) {
 		w.Equal(StatusCanceled, w.status(e, id))
 		w.refusedUntilReturn(e, id)
 		cancel()
-		<-done
+		w.ErrorIs(<-done, ErrAbandoned)
 		w.end()
 	})
 }

@@ -127,6 +127,7 @@ type capable struct {
 func (capable) Precheck(context.Context, Attempt) (Precheck, error) {
 	return Precheck{State: PrecheckBlocked, Reason: "disk full"}, nil
 }
+
 func (capable) Health(context.Context, Attempt) (Health, error)        { return Health{Healthy: true}, nil }
 func (capable) Inspect(context.Context, Attempt) (Inspection, error)   { return Inspection{}, nil }
 func (capable) Gate(context.Context, Plan, Batch) (GateVerdict, error) { return GatePass, nil }
@@ -232,12 +233,15 @@ func (w silentExecutor) Unwrap() Executor  { return nil }
 func (w forwardExecutor) Execute(ctx context.Context, a Attempt) (Result, error) {
 	return w.next.Execute(ctx, a)
 }
+
 func (w *deepExecutor) Execute(ctx context.Context, a Attempt) (Result, error) {
 	return w.inner.next.Execute(ctx, a)
 }
+
 func (w routingExecutor) Execute(ctx context.Context, a Attempt) (Result, error) {
 	return w.two.Execute(ctx, a)
 }
+
 func (w silentExecutor) Execute(ctx context.Context, a Attempt) (Result, error) {
 	return w.next.Execute(ctx, a)
 }

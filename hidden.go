@@ -102,8 +102,8 @@ func (h *hider) held(f reflect.Value, path string) {
 
 // lacking lists the companions that a type has and the table does not.
 func (h *hider) lacking(can reflect.Type) (names []string) {
-	for i := range h.table.NumField() {
-		if t := h.table.Field(i); t.IsNil() && can.Implements(t.Type()) {
+	for _, t := range h.table.Fields() {
+		if t.IsNil() && can.Implements(t.Type()) {
 			names = append(names, t.Type().String())
 		}
 	}

@@ -299,11 +299,9 @@ func TestEveryOperationIsInTheTable(t *testing.T) {
 	for _, op := range operations() {
 		have[op.method] = true
 	}
-	e := reflect.TypeFor[*Engine]()
-	for i := range e.NumMethod() {
-		m := e.Method(i)
-		for k := range m.Type.NumIn() {
-			if m.Type.In(k) == reflect.TypeFor[Request]() {
+	for m := range reflect.TypeFor[*Engine]().Methods() {
+		for in := range m.Type.Ins() {
+			if in == reflect.TypeFor[Request]() {
 				require.True(t, have[m.Name], "operations() has no row for Engine.%s", m.Name)
 				delete(have, m.Name)
 			}

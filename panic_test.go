@@ -15,17 +15,17 @@ import (
 // jumpy is an executor that panics wherever it is asked, in the way of its agent.
 type jumpy struct {
 	*scripted
-	at string
+	at   string
+	none map[string]int // nil: a write to it is a panic of the runtime
 }
 
 func (j jumpy) jump(at string) {
 	if at != j.at {
 		return
 	}
-	var none map[string]int
 	switch j.at {
 	case "Execute":
-		none["x"] = 1 // by the runtime
+		j.none["x"] = 1
 	default:
 		panic(fmt.Errorf("broken %s", at))
 	}
@@ -61,7 +61,7 @@ func TestPanicsOfUserCode(t *testing.T) {
 	for _, at := range []string{"Execute", "Precheck", "Health", "Gate", "Resolve"} {
 		t.Run(at, func(t *testing.T) {
 			inScene(t, func(s *scene) {
-				x := jumpy{s.fleet, at}
+				x := jumpy{scripted: s.fleet, at: at}
 				var out bytes.Buffer
 				s.e = s.engineOf(s.store, x, Options{Name: "one", Resolver: x, Logger: slog.New(slog.NewTextHandler(&out, nil))})
 				spec := Spec{

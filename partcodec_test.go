@@ -34,7 +34,8 @@ func TestPartsAreDeterministic(t *testing.T) {
 
 func TestPartsKeepTimes(t *testing.T) {
 	for _, want := range []time.Time{
-		{}, time.Unix(0, 0), time.Unix(0, 1), time.Unix(0, -1), time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64-1),
+		{},
+		time.Unix(0, 0), time.Unix(0, 1), time.Unix(0, -1), time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64-1),
 		time.Date(1969, 12, 31, 23, 0, 0, 0, time.UTC), time.Date(2026, 1, 1, 12, 0, 0, 0, time.FixedZone("", 3600)),
 	} {
 		b := BatchRow{StartedAt: want}

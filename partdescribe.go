@@ -13,7 +13,9 @@ func describe(part []byte) ([]byte, error) {
 	if len(part) < 2 {
 		return nil, fmt.Errorf("ota: describe: the part is %w: it has %d bytes", errDamaged, len(part))
 	}
-	name, value, err := partNames[part[1]], any(nil), error(nil)
+	var value any
+	var err error
+	name := partNames[part[1]]
 	switch part[1] {
 	case partSpec:
 		var v specPart

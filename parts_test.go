@@ -78,8 +78,8 @@ func fillRandomly(v reflect.Value, r *rand.Rand, all bool) {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			fillRandomly(v.Field(i), r, all)
+		for _, f := range v.Fields() {
+			fillRandomly(f, r, all)
 		}
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))

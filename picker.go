@@ -42,7 +42,7 @@ func (q *queues) blockElsewhere(out []blockedAgent) {
 		b := q.blockOf(o.ordinal, o.agent)
 		b.other, b.engine = true, o.engine
 	}
-	for i := len(q.blocked) - 1; i >= 0; i-- {
+	for i := range slices.Backward(q.blocked) {
 		q.lift(i)
 	}
 }

@@ -29,8 +29,10 @@ func TestRollbackWithRequest(t *testing.T) {
 				done := make(chan error)
 				go func() { done <- e.Run(ctx) }()
 				always := 1.0
-				p, err := e.Create(ctx, ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs("a", "b"),
-					Policy: ota.Policy{FailureThreshold: &always, Retry: ota.RetryPolicy{Max: 3, Backoff: time.Hour}}})
+				p, err := e.Create(ctx, ota.Spec{
+					Name: "n", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs("a", "b"),
+					Policy: ota.Policy{FailureThreshold: &always, Retry: ota.RetryPolicy{Max: 3, Backoff: time.Hour}},
+				})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -46,7 +48,9 @@ func TestRollbackWithRequest(t *testing.T) {
 					t.Errorf("after 100 hours it is %s, %v", p.Status, err)
 				}
 				cancel()
-				<-done
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
 			})
 		})
 	}

@@ -3,6 +3,7 @@ package ota
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // withdrawRollback clears Wanted, because the rollback plan may not start. The source stays frozen.
@@ -74,8 +75,11 @@ func (e *Engine) detachRollback(ctx context.Context, source, id, why string) err
 // if that plan has not started. Cancel of the source then ends both.
 func (e *Engine) cancelPendingRollback(ctx context.Context, id string, by Request) error {
 	row, err := e.store.Plan(ctx, id)
-	if err != nil || statusOf(&row.Control, &row.Progress) != StatusRollingBack || !cancelable(&row.Control, &row.Progress) {
-		return nil // Cancel itself reports the error
+	if err != nil {
+		return fmt.Errorf("ota: cancel plan %s: %w", id, err)
+	}
+	if statusOf(&row.Control, &row.Progress) != StatusRollingBack || !cancelable(&row.Control, &row.Progress) {
+		return nil // Cancel itself reports what is wrong
 	}
 	if by.Generation != 0 && by.Generation != row.ControlNumber || row.Control.Rollback == nil {
 		return nil

@@ -11,22 +11,35 @@ import (
 
 func TestShowPlan(t *testing.T) {
 	t.Parallel()
-	s := PlanSpec{Batches: 10}
-	p := Progress{
-		Owner: "engine-1", At: noonTime, Batch: 3, Reached: 3, Changed: 33, Counts: Counts{Pending: 17, Succeeded: 31, Failed: 2},
-		Breaches: []Breach{
-			{Number: 1, Reason: ReasonFault, Text: "answered already"},
-			{Number: 2, Reason: ReasonThreshold, Batch: 3, Failed: 2, Size: 10, Tolerated: 1},
+	for _, c := range []struct {
+		name string
+		c    Control
+		p    Progress
+		want string
+	}{
+		{
+			"a plan that an operator and a breach have paused",
+			Control{AnsweredBreach: 1, Paused: &Audit{At: noonTime.Add(time.Minute), Actor: "jane", Reason: "disk\n\"full\"\x00\xff"}},
+			Progress{
+				Owner: "engine-1", At: noonTime, Batch: 3, Reached: 3, Changed: 33, Counts: Counts{Pending: 17, Succeeded: 31, Failed: 2},
+				Breaches: []Breach{
+					{Number: 1, Reason: ReasonFault, Text: "answered already"},
+					{Number: 2, Reason: ReasonThreshold, Batch: 3, Failed: 2, Size: 10, Tolerated: 1},
+				},
+			},
+			`{"batch":3,"batches":10,"agents":{"pending":17,"succeeded":31,"failed":2},"touched":33,"owner":"engine-1",` +
+				`"at":"2026-01-01T12:00:00Z","paused":{"at":"2026-01-01T12:01:00Z","actor":"jane","reason":"disk\n\"full\"` + "\uFFFD\uFFFD" + `"},` +
+				`"breach":"Failure threshold exceeded: 2 of 10 failed in batch 3, tolerates 1"}`,
 		},
+		{
+			"what was never started is canceled, as in Plan",
+			Control{Cancel: &Stop{Audit: Audit{At: noonTime, Actor: "joe"}}, Rollback: &RollbackRef{ID: "plan-2"}},
+			Progress{Counts: Counts{Pending: 4, Succeeded: 1}},
+			`{"batch":0,"batches":10,"agents":{"succeeded":1,"canceled":4},"canceled":{"at":"2026-01-01T12:00:00Z","actor":"joe"},"rollback":"plan-2"}`,
+		},
+	} {
+		require.Equal(t, c.want, string(showPlan(nil, &PlanSpec{Batches: 10}, &c.c, &c.p)), c.name)
 	}
-	c := Control{AnsweredBreach: 1, Paused: &Audit{At: noonTime.Add(time.Minute), Actor: "jane", Reason: "disk\n\"full\"\x00\xff"}}
-	require.Equal(t, `{"batch":3,"batches":10,"agents":{"pending":17,"succeeded":31,"failed":2},"touched":33,"owner":"engine-1",`+
-		`"at":"2026-01-01T12:00:00Z","paused":{"at":"2026-01-01T12:01:00Z","actor":"jane","reason":"disk\n\"full\"`+"\uFFFD\uFFFD"+`"},`+
-		`"breach":"Failure threshold exceeded: 2 of 10 failed in batch 3, tolerates 1"}`, string(showPlan(nil, &s, &c, &p)))
-
-	c = Control{Cancel: &Stop{Audit: Audit{At: noonTime, Actor: "joe"}}, Rollback: &RollbackRef{ID: "plan-2"}}
-	require.Equal(t, `{"batch":0,"batches":10,"agents":{"succeeded":1,"canceled":4},"canceled":{"at":"2026-01-01T12:00:00Z","actor":"joe"},"rollback":"plan-2"}`,
-		string(showPlan(nil, &s, &c, &Progress{Counts: Counts{Pending: 4, Succeeded: 1}})), "what was never started is canceled, as in Plan")
 }
 
 func TestShowBatch(t *testing.T) {

@@ -212,7 +212,7 @@ func (r *referee) pairs() {
 		source := w.row(back.Source)
 		st, src := statusOf(&back.Control, &back.Progress), statusOf(&source.Control, &source.Progress)
 		tied := source.Control.Rollback != nil && source.Control.Rollback.ID == id
-		ok := true
+		var ok bool
 		switch st {
 		case StatusPending:
 			ok = !tied || !source.Control.Rollback.begun()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,8 +35,9 @@ func TestStarvation(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var load, runs sync.WaitGroup
+	var sum atomic.Uint64
 	for range 30 {
-		load.Go(func() { spin(rounds) })
+		load.Go(func() { sum.Add(spin(rounds)) })
 	}
 	for _, e := range engines {
 		runs.Go(func() {
@@ -64,6 +66,7 @@ func TestStarvation(t *testing.T) {
 	}
 	cancel()
 	runs.Wait()
+	require.NotZero(t, sum.Load(), "the load was nothing")
 }
 
 // spin keeps a processor at work.

@@ -53,8 +53,10 @@ func TestStallLongerThanTheLease(t *testing.T) {
 		"nothing": {func(*scene, string) error { return nil }, StatusCompleted},
 		"pause":   {func(s *scene, id string) error { _, err := s.e.Pause(s.ctx, id, Request{}); return err }, StatusPaused},
 		"cancel":  {func(s *scene, id string) error { _, err := s.e.Cancel(s.ctx, id, false, Request{}); return err }, StatusCanceled},
-		"interrupt": {func(s *scene, id string) error { _, err := s.e.Cancel(s.ctx, id, true, Request{}); return err },
-			StatusCanceled},
+		"interrupt": {
+			func(s *scene, id string) error { _, err := s.e.Cancel(s.ctx, id, true, Request{}); return err },
+			StatusCanceled,
+		},
 	}
 	for _, stall := range []time.Duration{2 * time.Second, 7 * time.Second, 8 * time.Second, 9300 * time.Millisecond, 21 * time.Second} { // the lease is 5 s
 		for at := int64(1); at <= 4; at++ {

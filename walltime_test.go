@@ -89,7 +89,7 @@ func timesIn(fn *ast.FuncDecl) (problems []string) {
 		case *ast.BinaryExpr:
 			for _, side := range [][2]ast.Expr{{n.X, n.Y}, {n.Y, n.X}} {
 				compares := n.Op == token.LSS || n.Op == token.GTR || n.Op == token.LEQ || n.Op == token.GEQ
-				if d, known := constant(side[1]); compares && isTook(side[0], took) && (!known || d < leastGuard) {
+				if d, known := constant(side[1]); compares && isTook(side[0], took) && (!known || time.Duration(d) < leastGuard) {
 					problems = append(problems, "compares how long something took")
 				}
 			}
@@ -97,8 +97,8 @@ func timesIn(fn *ast.FuncDecl) (problems []string) {
 			rounds, known := constant(n.X)
 			ast.Inspect(n.Body, func(in ast.Node) bool {
 				if c, ok := in.(*ast.CallExpr); ok && callee(c) == "time.Sleep" && known {
-					if d, known := constant(c.Args[0]); known && rounds*d < leastGuard {
-						problems = append(problems, fmt.Sprintf("looks %d times, each %v: less than %v in all", rounds, d, leastGuard))
+					if d, known := constant(c.Args[0]); known && time.Duration(rounds*d) < leastGuard {
+						problems = append(problems, fmt.Sprintf("looks %d times, each %v: less than %v in all", rounds, time.Duration(d), leastGuard))
 					}
 				}
 				return true
@@ -108,8 +108,8 @@ func timesIn(fn *ast.FuncDecl) (problems []string) {
 			if !guards || at >= len(n.Args) {
 				return true
 			}
-			if d, known := constant(n.Args[at]); known && d < leastGuard {
-				problems = append(problems, fmt.Sprintf("gives up after %v: a guard against hanging is %v or longer", d, leastGuard))
+			if d, known := constant(n.Args[at]); known && time.Duration(d) < leastGuard {
+				problems = append(problems, fmt.Sprintf("gives up after %v: a guard against hanging is %v or longer", time.Duration(d), leastGuard))
 			}
 		}
 		return true
@@ -145,18 +145,18 @@ func callee(c *ast.CallExpr) string {
 	return ""
 }
 
-// constant is the value of an expression such as 20*time.Second.
-func constant(x ast.Expr) (time.Duration, bool) {
+// constant is the value of an expression such as 3 or 20*time.Second, which is in nanoseconds.
+func constant(x ast.Expr) (n int64, ok bool) {
 	switch x := x.(type) {
 	case *ast.BasicLit:
-		n, err := strconv.Atoi(strings.ReplaceAll(x.Value, "_", ""))
-		return time.Duration(n), err == nil
+		n, err := strconv.ParseInt(strings.ReplaceAll(x.Value, "_", ""), 10, 64)
+		return n, err == nil
 	case *ast.SelectorExpr:
 		d, ok := map[string]time.Duration{
 			"Nanosecond": time.Nanosecond, "Microsecond": time.Microsecond, "Millisecond": time.Millisecond,
 			"Second": time.Second, "Minute": time.Minute, "Hour": time.Hour,
 		}[x.Sel.Name]
-		return d, ok
+		return int64(d), ok
 	case *ast.BinaryExpr:
 		a, ok := constant(x.X)
 		b, also := constant(x.Y)

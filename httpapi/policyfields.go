@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"encoding"
 	"reflect"
 	"strings"
 	"time"
@@ -95,7 +94,7 @@ func (d *decoder) member(m *policy.Member) (v reflect.Value, given bool, err err
 		v.SetString(s)
 		given = true
 	case policy.Word:
-		err = d.enum(v.Addr().Interface().(encoding.TextUnmarshaler), m.Allowed, func() { given = true }).read()
+		err = d.enum(policy.EnumOf(v), m.Allowed, func() { given = true }).read()
 	case policy.Wait:
 		err = d.duration(nil, length).read()
 	case policy.Limit:

@@ -26,7 +26,7 @@ var keepCases = cases{
 		for _, status := range []ota.Status{ota.StatusCanceled, ota.StatusCompleted, ota.StatusRolledBack} {
 			e.status("p", status)
 			e.sharing("q"+status.String(), "c", "b", "d")
-			e.claim(c, "q"+status.String(), "", kept("b", "p", "one"))
+			e.claim(c, "q"+status.String(), "", kept("b", "one"))
 		}
 		e.sharing("r", "a", "c")
 		e.claim(c, "r", "", nil) // neither kept nor taken by a failed try
@@ -38,8 +38,8 @@ var keepCases = cases{
 		e.sharing("q", "c", "x", "b")
 		e.keep(c, "p", "one", "a", "b", "c")
 		for plan, want := range map[string][]ota.Conflict{
-			"p": append(append(kept("a", "p", "one"), kept("b", "p", "one")...), kept("c", "p", "one")...),
-			"q": append(kept("c", "p", "one"), kept("b", "p", "one")...),
+			"p": append(append(kept("a", "one"), kept("b", "one")...), kept("c", "one")...),
+			"q": append(kept("c", "one"), kept("b", "one")...),
 		} {
 			got, err := c.Kept(e.ctx, plan)
 			e.ok(rule, err)
@@ -63,7 +63,7 @@ var keepCases = cases{
 		e.same(ruleKeepList, e.kept(c, "q"), 2)
 		e.keep(c, "p", "two")
 		e.same(ruleKeepList, e.kept(c, "q"), 1)
-		e.claim(c, "q", "", kept("b", "p", "one"))
+		e.claim(c, "q", "", kept("b", "one"))
 		for range 2 {
 			e.keep(c, "p", "one")
 		}
@@ -76,7 +76,7 @@ var keepCases = cases{
 		e.keep(c, "p", "never alive", "a")
 		e.same(ruleKeepDead, e.kept(c, "q"), 0)
 		e.keep(c, "p", "one", "a")
-		e.claim(c, "q", "", kept("a", "p", "one"))
+		e.claim(c, "q", "", kept("a", "one"))
 		e.renew(e.leaser(), "one", 0)
 		e.same(ruleKeepDead, e.kept(c, "q"), 0)
 		_, total, err := c.Claim(e.ctx, "q", "")
@@ -91,7 +91,7 @@ var keepCases = cases{
 		e.keep(c, "p", "two", "b")
 		e.renew(e.leaser(), "one", 20*time.Millisecond)
 		e.eventually(e.leaser(), "a lease ends", "two")
-		e.claim(c, "q", "", kept("b", "p", "two"))
+		e.claim(c, "q", "", kept("b", "two"))
 	}},
 	{"AKeptClaimOutlivesPrune", func(e *env) {
 		const rule = "Prune leaves kept claims whose engine is alive"
@@ -107,7 +107,7 @@ var keepCases = cases{
 			e.same(rule, e.kept(c, "q"), 1)
 			e.keep(c, "p", "one", "a") // repeated, though the plan is gone
 		}
-		e.claim(c, "q", "", kept("a", "p", "one"))
+		e.claim(c, "q", "", kept("a", "one"))
 		e.keep(c, "p", "one")
 		e.claim(c, "q", "", nil)
 	}},
@@ -232,8 +232,9 @@ func (e *env) release(c ota.Claimer, plan string, agents ...string) {
 	e.ok(ruleRelease, c.Release(e.ctx, plan, agents))
 }
 
-func kept(agent, plan, engine string) []ota.Conflict {
-	return []ota.Conflict{{Agent: agent, Plan: plan, Engine: engine}}
+// kept is the conflict over an agent that engine keeps for plan p.
+func kept(agent, engine string) []ota.Conflict {
+	return []ota.Conflict{{Agent: agent, Plan: "p", Engine: engine}}
 }
 
 func btoi(b bool) int {

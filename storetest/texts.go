@@ -249,12 +249,12 @@ func writeLiteral(b *strings.Builder, v reflect.Value) {
 			writeLiteral(b, v.Elem())
 		}
 	case reflect.Struct:
-		if t, ok := v.Interface().(time.Time); ok {
+		if t, ok := reflect.TypeAssert[time.Time](v); ok {
 			fmt.Fprint(b, t.UnixNano(), " ")
 			return
 		}
-		for i := range v.NumField() {
-			writeLiteral(b, v.Field(i))
+		for _, f := range v.Fields() {
+			writeLiteral(b, f)
 			b.WriteByte(';')
 		}
 	case reflect.Slice:

@@ -16,14 +16,14 @@ import (
 )
 
 // call calls a method of a client with a given ID wherever it takes one, and returns its error.
-// It reports false for a method that takes no ID.
-func call(ctx context.Context, c *client.Client, m reflect.Method, id string) (error, bool) {
+// takes is false for a method that takes no ID.
+func call(ctx context.Context, c *client.Client, m reflect.Method, id string) (takes bool, err error) {
 	in := []reflect.Value{reflect.ValueOf(c), reflect.ValueOf(ctx)}
 	fixed := m.Type.NumIn()
 	if m.Type.IsVariadic() {
 		fixed--
 	}
-	takes := fixed > 2 && m.Type.In(2).Kind() == reflect.String && m.Name != "Downgrade" // a name
+	takes = fixed > 2 && m.Type.In(2).Kind() == reflect.String && m.Name != "Downgrade" // a name
 	for i := 2; i < fixed; i++ {
 		v := reflect.New(m.Type.In(i)).Elem()
 		if i == 2 && takes {
@@ -38,8 +38,8 @@ func call(ctx context.Context, c *client.Client, m reflect.Method, id string) (e
 			last = v
 		}
 	}
-	err, _ := last.Interface().(error)
-	return err, takes
+	err, _ = reflect.TypeAssert[error](last)
+	return takes, err
 }
 
 // An ID that no plan can have is refused by name, by every method that takes one, and nothing is
@@ -55,7 +55,7 @@ func TestIDsAreChecked(t *testing.T) {
 		}
 		n++
 		for _, id := range []string{"", ".", "..", "a/b", "a b", "ü", "a?b", strings.Repeat("a", 129)} {
-			err, _ := call(t.Context(), c, m, id)
+			_, err := call(t.Context(), c, m, id)
 			fields := ota.FieldErrors(err)
 			if !errors.Is(err, ota.ErrInvalid) || len(fields) != 1 || fields[0].Field == "" || fields[0].Allowed == "" {
 				t.Errorf("%s(%q): got %v", m.Name, id, err)
@@ -101,7 +101,7 @@ func TestForeignAnswers(t *testing.T) {
 					m.Name == "Watch" && row.unavailable {
 					continue // these take a Key or a Spec; a Watch goes on
 				}
-				err, _ := call(t.Context(), c, m, "plan-1")
+				_, err := call(t.Context(), c, m, "plan-1")
 				checkForeign(t, m.Name, err, server.URL+"/wrong/api/v1/lifecycle/", row.status, row.unavailable, row.want)
 			}
 			_, err = c.Create(t.Context(), spec("a"))

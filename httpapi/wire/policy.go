@@ -53,7 +53,7 @@ type Hold struct {
 	Batches []int `json:"batches,omitempty" policy:"1..1073741824"`
 }
 
-// Observe is ota.Observe on the wire. Its Wait and a plan's observeDuration are the same.
+// Soak is ota.Soak on the wire. Its Duration and a plan's observeDuration are the same.
 type Soak struct {
 	Duration Duration `json:"wait"`
 	Stable   Duration `json:"stable"`
@@ -62,7 +62,7 @@ type Soak struct {
 	ToEnd    bool     `json:"toEnd"`
 }
 
-// Retry is ota.Retry on the wire.
+// RetryPolicy is ota.RetryPolicy on the wire.
 type RetryPolicy struct {
 	Max        int      `json:"max" policy:"0..100"`
 	Backoff    Duration `json:"backoff"`

@@ -23,8 +23,12 @@ func TestLayersFindArrowsThatRunUp(t *testing.T) {
 	layers, err := ParseLayers(table)
 	require.NoError(t, err)
 	up := layers.Up([]Arrow{
-		{"high.go", "low.go", "fine"}, {"low.go", "high.go", "b"}, {"low.go", "high.go", "a"}, {"low.go", "high.go", "a"},
-		{"low.go", "store.go", "c"}, {"store.go", "store.go", "same"},
+		{"high.go", "low.go", "fine"},
+		{"low.go", "high.go", "b"},
+		{"low.go", "high.go", "a"},
+		{"low.go", "high.go", "a"},
+		{"low.go", "store.go", "c"},
+		{"store.go", "store.go", "same"},
 	})
 	assert.Equal(t, map[string][]string{"low.go -> high.go": {"a", "b"}, "low.go -> store.go": {"c"}}, up)
 }
@@ -40,7 +44,7 @@ func TestLayersAreReadWhole(t *testing.T) {
 // The package itself is small enough to be a sample.
 func TestArrowsOfThisPackage(t *testing.T) {
 	t.Parallel()
-	p, err := Load(".", "github.com/seed-19b57ce3/ota/internal/house")
+	p, err := Load(t.Context(), ".", "github.com/seed-19b57ce3/ota/internal/house")
 	require.NoError(t, err)
 	arrows := p.Arrows()
 	assert.Contains(t, arrows, Arrow{"layers.go", "package.go", "Package"})

@@ -4,6 +4,7 @@
 package house
 
 import (
+	"context"
 	"fmt"
 	"go/ast"
 	"go/importer"
@@ -28,7 +29,7 @@ type Package struct {
 
 // Load parses and type-checks the package in a folder. Its imports are read from the build cache,
 // so the go command has to be on the PATH.
-func Load(dir, path string) (*Package, error) {
+func Load(ctx context.Context, dir, path string) (*Package, error) {
 	p := &Package{Dir: dir, Fset: token.NewFileSet(), Info: &types.Info{Uses: map[*ast.Ident]types.Object{}}}
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
@@ -44,7 +45,7 @@ func Load(dir, path string) (*Package, error) {
 		}
 		p.Files = append(p.Files, f)
 	}
-	lookup, err := exports(dir)
+	lookup, err := exports(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +55,8 @@ func Load(dir, path string) (*Package, error) {
 }
 
 // exports returns the lookup of the export data of all packages that the one in dir imports.
-func exports(dir string) (func(path string) (io.ReadCloser, error), error) {
-	cmd := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", ".")
+func exports(ctx context.Context, dir string) (func(path string) (io.ReadCloser, error), error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}", ".")
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

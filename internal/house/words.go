@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"go/parser"
 	"go/token"
-	"os"
+	"io/fs"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -26,9 +26,13 @@ type Line struct {
 }
 
 // GoSentences returns the sentences of all comments of a Go file.
-func GoSentences(path string) ([]Sentence, error) {
+func GoSentences(files fs.FS, path string) ([]Sentence, error) {
+	text, err := fs.ReadFile(files, path)
+	if err != nil {
+		return nil, err
+	}
 	fset := token.NewFileSet()
-	f, err := parser.ParseFile(fset, path, nil, parser.ParseComments)
+	f, err := parser.ParseFile(fset, path, text, parser.ParseComments)
 	if err != nil {
 		return nil, err
 	}
@@ -40,8 +44,8 @@ func GoSentences(path string) ([]Sentence, error) {
 }
 
 // MarkdownSentences returns the sentences of a document, without its code and its tables.
-func MarkdownSentences(path string) ([]Sentence, error) {
-	text, err := os.ReadFile(path)
+func MarkdownSentences(files fs.FS, path string) ([]Sentence, error) {
+	text, err := fs.ReadFile(files, path)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +89,7 @@ func sentences(file string, line int, text string) []Sentence {
 		words = nil
 	}
 	for paragraph := range strings.SplitSeq(text, "\n\n") {
-		for _, w := range strings.Fields(paragraph) {
+		for w := range strings.FieldsSeq(paragraph) {
 			words = append(words, w)
 			if strings.ContainsAny(w[len(w)-1:], ".?!:;") {
 				end()
@@ -97,8 +101,8 @@ func sentences(file string, line int, text string) []Sentence {
 }
 
 // LongLines returns the lines of a file that are wider than a number of columns; a tab counts as four.
-func LongLines(path string, columns int) ([]Line, error) {
-	text, err := os.ReadFile(path)
+func LongLines(files fs.FS, path string, columns int) ([]Line, error) {
+	text, err := fs.ReadFile(files, path)
 	if err != nil {
 		return nil, err
 	}

@@ -1,25 +1,21 @@
 package house
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-func write(t *testing.T, name, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-	return path
+func file(name, text string) fstest.MapFS {
+	return fstest.MapFS{name: &fstest.MapFile{Data: []byte(text)}}
 }
 
 func TestSentencesOfAGoFile(t *testing.T) {
 	t.Parallel()
-	all, err := GoSentences(write(t, "a.go", "// Package a is small. It has\n// one comment.\npackage a\n"))
+	all, err := GoSentences(file("a.go", "// Package a is small. It has\n// one comment.\npackage a\n"), "a.go")
 	require.NoError(t, err)
 	require.Len(t, all, 2)
 	assert.Equal(t, "It has one comment.", all[1].Text)
@@ -29,7 +25,7 @@ func TestSentencesOfAGoFile(t *testing.T) {
 func TestSentencesOfADocument(t *testing.T) {
 	t.Parallel()
 	text := "# Title\n\nOne two.\nThree four five.\n\n```\ncode is. not read\n```\n| no | table |\n- an item\n"
-	all, err := MarkdownSentences(write(t, "a.md", text))
+	all, err := MarkdownSentences(file("a.md", text), "a.md")
 	require.NoError(t, err)
 	var got []string
 	for _, s := range all {
@@ -41,8 +37,8 @@ func TestSentencesOfADocument(t *testing.T) {
 
 func TestLongLines(t *testing.T) {
 	t.Parallel()
-	path := write(t, "a.go", "short\n"+strings.Repeat("x", 11)+"\n| "+strings.Repeat("y", 20)+" |\n\t"+strings.Repeat("é", 6)+"\n")
-	all, err := LongLines(path, 9)
+	files := file("a.go", "short\n"+strings.Repeat("x", 11)+"\n| "+strings.Repeat("y", 20)+" |\n\t"+strings.Repeat("é", 6)+"\n")
+	all, err := LongLines(files, "a.go", 9)
 	require.NoError(t, err)
-	assert.Equal(t, []Line{{path, 2, 11}, {path, 4, 10}}, all)
+	assert.Equal(t, []Line{{"a.go", 2, 11}, {"a.go", 4, 10}}, all)
 }

@@ -76,7 +76,7 @@ func read(from, to reflect.Type) []Member {
 
 var (
 	duration = reflect.TypeFor[wire.Duration]()
-	word     = reflect.TypeFor[encoding.TextUnmarshaler]()
+	word     = reflect.TypeFor[Enum]()
 )
 
 // describe sets the kind of a member, and what it may be, by the type and the tag of its row.
@@ -117,12 +117,28 @@ func (m *Member) describe(row reflect.StructField, target reflect.Type) {
 	}
 }
 
+// Enum is a value that is written as a word.
+type Enum interface {
+	fmt.Stringer
+	encoding.TextUnmarshaler
+}
+
+// EnumOf returns v, which a member of kind Word has made, as what reads and writes its word.
+func EnumOf(v reflect.Value) Enum {
+	e, ok := reflect.TypeAssert[Enum](v.Addr())
+	if !ok {
+		panic(fmt.Sprintf("policy: %s has no words", v.Type()))
+	}
+	return e
+}
+
 // words are the texts of an enum's values, from 0 on.
 func words(enum reflect.Type) []string {
 	var all []string
-	for v := reflect.New(enum); ; v.Elem().SetUint(uint64(len(all))) {
-		text := v.Elem().Interface().(fmt.Stringer).String()
-		if v.Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)) != nil {
+	v := reflect.New(enum).Elem()
+	for e := EnumOf(v); ; v.SetUint(uint64(len(all))) {
+		text := e.String()
+		if e.UnmarshalText([]byte(text)) != nil {
 			return all
 		}
 		all = append(all, text)

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -16,19 +17,19 @@ import (
 )
 
 func main() {
-	run := map[string]func() error{"house": layout, "words": words}
+	run := map[string]func(context.Context) error{"house": layout, "words": words}
 	if len(os.Args) != 2 || run[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: go run ./internal/house/cmd house|words")
 		os.Exit(2)
 	}
-	if err := run[os.Args[1]](); err != nil {
+	if err := run[os.Args[1]](context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func layout() error {
-	p, err := house.Load(".", "github.com/seed-19b57ce3/ota")
+func layout(ctx context.Context) error {
+	p, err := house.Load(ctx, ".", "github.com/seed-19b57ce3/ota")
 	if err != nil {
 		return err
 	}
@@ -65,8 +66,9 @@ func layout() error {
 // columns is the width that the style card asks for.
 const columns = 100
 
-func words() error {
-	out, err := exec.Command("git", "ls-files", "*.go", "*.md").Output()
+func words(ctx context.Context) error {
+	files := os.DirFS(".")
+	out, err := exec.CommandContext(ctx, "git", "ls-files", "*.go", "*.md").Output()
 	if err != nil {
 		return err
 	}
@@ -80,12 +82,12 @@ func words() error {
 		if strings.HasSuffix(path, ".md") {
 			read = house.MarkdownSentences
 		}
-		found, err := read(path)
+		found, err := read(files, path)
 		if err != nil {
 			return err
 		}
 		sentences = append(sentences, found...)
-		lines, err := house.LongLines(path, columns)
+		lines, err := house.LongLines(files, path, columns)
 		if err != nil {
 			return err
 		}
@@ -96,8 +98,8 @@ func words() error {
 	for _, s := range house.Longest(sentences, 40) {
 		fmt.Printf("%3d words  %s:%d: %s\n", s.Words, s.File, s.Line, s.Text)
 	}
-	files := slices.SortedFunc(maps.Keys(wide), func(a, b string) int { return wide[b] - wide[a] })
-	for _, path := range files {
+	widest := slices.SortedFunc(maps.Keys(wide), func(a, b string) int { return wide[b] - wide[a] })
+	for _, path := range widest {
 		fmt.Printf("%4d lines of more than %d columns  %s\n", wide[path], columns, path)
 	}
 	return nil

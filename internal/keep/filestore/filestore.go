@@ -10,11 +10,13 @@ package filestore
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -28,7 +30,7 @@ import (
 
 // Store is an open folder.
 type Store struct {
-	dir   string
+	dir   *os.Root
 	mu    sync.RWMutex
 	plans map[string]*plan // by ID
 }
@@ -41,16 +43,20 @@ type plan struct {
 
 // Open reads every plan of the folder, which exists.
 func Open(dir string) (*Store, error) {
-	s := &Store{dir: dir, plans: map[string]*plan{}}
-	drafts, err := filepath.Glob(filepath.Join(dir, "new-*")) // of a Create that did not end
-	for _, name := range drafts {
-		err = errors.Join(err, os.Remove(name))
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("filestore: open: %w", err)
 	}
-	files, globErr := filepath.Glob(filepath.Join(dir, "*.plan"))
+	s := &Store{dir: root, plans: map[string]*plan{}}
+	drafts, err := fs.Glob(root.FS(), "new-*") // of a Create that did not end
+	for _, name := range drafts {
+		err = errors.Join(err, root.Remove(name))
+	}
+	files, globErr := fs.Glob(root.FS(), "*.plan")
 	err = errors.Join(err, globErr)
 	for i := 0; i < len(files) && err == nil; i++ {
 		var p *plan
-		if p, err = read(files[i]); err == nil {
+		if p, err = read(root, files[i]); err == nil {
 			s.plans[p.Plan.ID] = p
 		}
 	}
@@ -67,12 +73,12 @@ func (s *Store) Close() (err error) {
 			err = errors.Join(err, closing)
 		}
 	}
-	return err
+	return errors.Join(err, s.dir.Close())
 }
 
 // read plays a plan's file. A last line without its end was never acknowledged, and is cut off.
-func read(name string) (*plan, error) {
-	text, err := os.ReadFile(name)
+func read(dir *os.Root, name string) (*plan, error) {
+	text, err := dir.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
@@ -94,13 +100,13 @@ func read(name string) (*plan, error) {
 			}
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s, at byte %d: %w", name, p.size, err)
+			return nil, fmt.Errorf("%s, at byte %d: %w", filepath.Join(dir.Name(), name), p.size, err)
 		}
 	}
 	if p.Image == nil {
-		return nil, fmt.Errorf("%s has no whole line", name)
+		return nil, fmt.Errorf("%s has no whole line", filepath.Join(dir.Name(), name))
 	}
-	if p.file, err = os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0); err == nil {
+	if p.file, err = dir.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0); err == nil {
 		err = p.file.Truncate(p.size)
 	}
 	return p, err
@@ -137,16 +143,16 @@ func (s *Store) Create(ctx context.Context, k keep.PlanRow, rows iter.Seq2[keep.
 		return err
 	}
 	p := &plan{Image: image}
-	if p.file, err = os.CreateTemp(s.dir, "new-*"); err != nil {
+	draft := "new-" + rand.Text()
+	if p.file, err = s.dir.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
 		return err
 	}
-	draft := p.file.Name()
 	if err = p.write(image); err == nil {
 		err = s.publish(ctx, p, draft)
 	}
 	if err != nil {
 		_ = p.file.Close() // it may be closed
-		return errors.Join(err, os.Remove(draft))
+		return errors.Join(err, s.dir.Remove(draft))
 	}
 	return syncDir(s.dir)
 }
@@ -163,7 +169,7 @@ func (s *Store) publish(ctx context.Context, p *plan, draft string) error {
 	hash := sha256.Sum256([]byte(p.Plan.ID)) // an ID may be longer than a name of a file
 	err := ctx.Err()
 	if err == nil {
-		err = os.Rename(draft, filepath.Join(s.dir, hex.EncodeToString(hash[:])+".plan"))
+		err = s.dir.Rename(draft, hex.EncodeToString(hash[:])+".plan")
 	}
 	if err == nil {
 		s.plans[p.Plan.ID] = p
@@ -172,8 +178,8 @@ func (s *Store) publish(ctx context.Context, p *plan, draft string) error {
 }
 
 // syncDir makes the names in a folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+func syncDir(dir *os.Root) error {
+	d, err := dir.Open(".")
 	if err != nil {
 		return err
 	}
