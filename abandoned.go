@@ -42,11 +42,17 @@ func instanceName(engine, life string) string {
 	return engine[:min(len(engine), maxText-len(life)-1)] + "#" + life
 }
 
-// add records an abandoned call, and starts renewLoop if the Store keeps agents.
+// add records an abandoned call. Its claim is not renewed yet.
 func (s *abandonedCalls) add(c abandonedCall) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, c)
+}
+
+// startKeeper starts the goroutine that renews the claims of abandoned calls, unless it runs.
+func (s *abandonedCalls) startKeeper() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.store() != nil && s.stop == nil {
 		s.stop = make(chan struct{})
 		go s.renewLoop(s.stop)

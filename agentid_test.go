@@ -149,18 +149,9 @@ func TestReportedVersions(t *testing.T) {
 	}
 }
 
-// A precheck, and a simulation, know the same versions as the engine.
+// A precheck knows the same versions as the engine.
 func TestSameVersionElsewhere(t *testing.T) {
 	same := func(a, b string) bool { return strings.TrimPrefix(a, "v") == b }
 	p, _ := readPrecheck(same, Attempt{ToVersion: "2"}, Precheck{Version: "v2\n"}, nil)
 	require.Equal(t, Precheck{State: PrecheckAtTarget, Version: "2"}, p)
-	spec := Spec{Name: "x", FromVersion: "1", ToVersion: "2", Agents: AgentIDs("a")}
-	fleet := SimFleetFunc(func(Attempt, time.Time) SimCall { return SimCall{Result: Result{Version: "v2"}} })
-	sim, err := Simulate(t.Context(), spec, fleet, SimOptions{SameVersion: same})
-	require.NoError(t, err)
-	require.Equal(t, StatusCompleted, sim.Plan.Status)
-	spec.Agents = AgentIDs("a")
-	sim, err = Simulate(t.Context(), spec, fleet, SimOptions{})
-	require.NoError(t, err)
-	require.Equal(t, 1, sim.Plan.Counts.Failed)
 }

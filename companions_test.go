@@ -13,16 +13,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-19b57ce3/ota/internal/wrap"
 )
 
 // Exported interfaces that are no optional companion of another one.
-var noCompanions = []string{"Executor", "Store", "SimFleet", "Resolver"}
+var noCompanions = []string{"Executor", "Store", "Resolver"}
 
 var companionTables = []reflect.Type{
-	reflect.TypeFor[executorCompanions](), reflect.TypeFor[storeCompanions](), reflect.TypeFor[simCompanions](),
+	reflect.TypeFor[executorCompanions](), reflect.TypeFor[storeCompanions](),
 }
 
 // companionTypes are the interfaces of the tables, by name.
@@ -118,11 +119,8 @@ func cmpSkip(err error) error {
 	return err
 }
 
-// capable has every companion of an Executor and of a SimFleet.
-type capable struct {
-	ExecutorFunc
-	SimFleetFunc
-}
+// capable has every companion of an Executor.
+type capable struct{ ExecutorFunc }
 
 func (capable) Precheck(context.Context, Attempt) (Precheck, error) {
 	return Precheck{State: PrecheckBlocked, Reason: "disk full"}, nil
@@ -131,13 +129,8 @@ func (capable) Precheck(context.Context, Attempt) (Precheck, error) {
 func (capable) Health(context.Context, Attempt) (Health, error)        { return Health{Healthy: true}, nil }
 func (capable) Inspect(context.Context, Attempt) (Inspection, error)   { return Inspection{}, nil }
 func (capable) Gate(context.Context, Plan, Batch) (GateVerdict, error) { return GatePass, nil }
-func (capable) SimulateHealth(Attempt, time.Time) SimHealth            { return SimHealth{} }
-func (capable) SimulatePrecheck(a Attempt, at time.Time) SimPrecheck   { return SimPrecheck{} }
 
-var (
-	plainExecutor = ExecutorFunc(func(context.Context, Attempt) (Result, error) { return Result{}, nil })
-	plainFleet    = SimFleetFunc(func(Attempt, time.Time) SimCall { return SimCall{} })
-)
+var plainExecutor = ExecutorFunc(func(context.Context, Attempt) (Result, error) { return Result{}, nil })
 
 // able makes a value that has one companion and no other.
 func able(t *testing.T, companion string) any {
@@ -189,16 +182,6 @@ func able(t *testing.T, companion string) any {
 			Store
 			Pruner
 		}{plain, store}
-	case "SimProber":
-		return struct {
-			SimFleet
-			SimProber
-		}{plainFleet, can}
-	case "SimPrechecker":
-		return struct {
-			SimFleet
-			SimPrechecker
-		}{plainFleet, can}
 	}
 	t.Fatalf("no value here has %s and nothing else", companion)
 	return nil
@@ -279,14 +262,9 @@ var executorWays = []way[Executor]{
 type (
 	wrappedStore  struct{ Store }
 	embeddedStore struct{ Store }
-	wrappedFleet  struct{ SimFleet }
-	embeddedFleet struct{ SimFleet }
-	silentFleet   struct{ SimFleet }
 )
 
-func (w wrappedStore) Unwrap() Store    { return w.Store }
-func (w wrappedFleet) Unwrap() SimFleet { return w.SimFleet }
-func (w silentFleet) Unwrap() SimFleet  { return nil }
+func (w wrappedStore) Unwrap() Store { return w.Store }
 
 var storeWays = []way[Store]{
 	{"direct", func(x Store) Store { return x }, true, ""},
@@ -296,14 +274,6 @@ var storeWays = []way[Store]{
 	{"embedded", func(x Store) Store { return embeddedStore{x} }, false, "its field Store;"},
 	{"embedded, and wrapped", func(x Store) Store { return wrappedStore{&embeddedStore{x}} }, false, "*ota.embeddedStore"},
 	{"wrapped, and embedded", func(x Store) Store { return embeddedStore{wrappedStore{x}} }, false, "its field Store.Unwrap()"},
-}
-
-var fleetWays = []way[SimFleet]{
-	{"direct", func(x SimFleet) SimFleet { return x }, true, ""},
-	{"wrapped", func(x SimFleet) SimFleet { return wrappedFleet{x} }, true, ""},
-	{"wrapped twice", func(x SimFleet) SimFleet { return wrappedFleet{wrappedFleet{x}} }, true, ""},
-	{"hidden on purpose", func(x SimFleet) SimFleet { return silentFleet{x} }, false, ""},
-	{"embedded", func(x SimFleet) SimFleet { return embeddedFleet{x} }, false, "its field SimFleet;"},
 }
 
 // Every optional interface, behind every kind of wrapper: it counts, was hidden on purpose, or New
@@ -328,15 +298,6 @@ func TestWrappersKeepCompanionsOrAreRefused(t *testing.T) {
 			return &e.with.storeCompanions, nil
 		})
 	}
-	for name := range reflect.TypeFor[simCompanions]().Fields() {
-		eachWay(t, name.Name, fleetWays, func(x SimFleet) (any, error) {
-			s, err := newSimulator(t.Context(), x, SimOptions{})
-			if err != nil {
-				return nil, err
-			}
-			return &s.with, nil
-		})
-	}
 }
 
 func eachWay[W any](t *testing.T, companion string, ways []way[W], find func(W) (table any, err error)) {
@@ -353,7 +314,7 @@ func eachWay[W any](t *testing.T, companion string, ways []way[W], find func(W) 
 				return
 			}
 			require.NoError(t, err)
-			has, _ := named(table)
+			has, _ := wrap.Named(table)
 			var want []string
 			if w.keeps {
 				want = []string{companion}
@@ -384,8 +345,6 @@ func TestNewRefusesWhatIsNilInside(t *testing.T) {
 	require.ErrorContains(t, err, "store (*ota.MemStore) is nil inside")
 	_, err = New(NewMemStore(), plainExecutor, Options{Resolver: ResolverFunc(nil)})
 	require.ErrorContains(t, err, "resolver (ota.ResolverFunc) is nil inside")
-	_, err = Simulate(t.Context(), Spec{}, SimFleetFunc(nil), SimOptions{})
-	require.ErrorContains(t, err, "fleet (ota.SimFleetFunc) is nil inside")
 	_, err = New(NewMemStore(), wrappedExecutor{}, Options{})
 	require.NoError(t, err, "a wrapper that wraps nothing may do without")
 }

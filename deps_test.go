@@ -46,7 +46,7 @@ func TestPackagesLinkNothingElse(t *testing.T) {
 			t.Errorf("%s, of module %s, is linked into users' programs; allowed are %v", pkg, module, linked)
 		}
 	}
-	for _, pkg := range []string{self, self + "/storetest", self + "/otatest", self + "/executortest"} {
+	for _, pkg := range []string{self, self + "/storetest", self + "/otatest", self + "/executortest", self + "/simulate"} {
 		if !found[pkg] {
 			t.Errorf("%s was not looked at", pkg)
 		}
@@ -91,6 +91,18 @@ func TestLeavesNeedTheStandardLibraryOnly(t *testing.T) {
 	for _, pkg := range importsOf(t, ".") {
 		if inner, ok := strings.CutPrefix(pkg, self+"/"); ok && !slices.Contains(leaves, inner) {
 			t.Errorf("the root imports %s, which docs/design.md does not list as a leaf", inner)
+		}
+	}
+}
+
+// A simulation uses what any driver of plans could use: exported names of the root, and its clock.
+func TestSimulateNeedsWhatTheRootExports(t *testing.T) {
+	t.Parallel()
+	const self = "github.com/seed-19b57ce3/ota"
+	allowed := []string{self, self + "/memstore", self + "/internal/wrap", "github.com/benbjohnson/clock"}
+	for _, pkg := range importsOf(t, "./simulate") {
+		if first, _, _ := strings.Cut(pkg, "/"); strings.Contains(first, ".") && !slices.Contains(allowed, pkg) {
+			t.Errorf("simulate imports %s", pkg)
 		}
 	}
 }

@@ -10,7 +10,8 @@
 // Make an [Engine] with [New] and a plan with [Engine.Create], and start the plan with
 // [Engine.Start]. [Engine.RunPlan] drives one plan in the foreground; [Engine.Run] drives all plans
 // of the Store until its context ends. The examples of those methods run as they are, without a
-// fleet. [Simulate] tries a plan before it touches anything. Package otatest has a fleet for tests.
+// fleet. Package simulate tries a plan before it touches anything. A [Stepper] drives a plan
+// inside another engine. Package otatest has a fleet for tests.
 // Packages storetest and executortest check a Store and an Executor of your own. Module sqlstore
 // keeps plans in SQLite or PostgreSQL.
 //

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/seed-19b57ce3/ota/internal/wrap"
 )
 
 // Engine creates plans, applies verbs to them and answers queries about them. It drives plans while
@@ -23,7 +25,8 @@ type Engine struct {
 	foldTurn turn // foldWithoutDriver runs once at a time
 
 	mu      sync.Mutex
-	drivers map[string]*driver // by plan: those that this engine drives now
+	drivers map[string]*driver  // by plan: those that this engine drives now
+	stepped map[string]*Stepper // by plan: those that have it
 }
 
 // New returns an engine. It starts nothing: plans move only while Run or RunPlan is called. The
@@ -48,8 +51,8 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 	if executor != nil {
 		findCompanions(&m, "executor", executor, &e.with.executorCompanions)
 	}
-	if options.Resolver != nil && isNil(options.Resolver) {
-		m.add("resolver", typeName(options.Resolver), "is nil inside", "a value; nil means one task for each agent")
+	if options.Resolver != nil && wrap.IsNil(options.Resolver) {
+		m.add("resolver", wrap.TypeName(options.Resolver), "is nil inside", "a value; nil means one task for each agent")
 	}
 	if err := m.result(); err != nil {
 		return nil, err
@@ -241,11 +244,11 @@ func (e *Engine) commitVerb(ctx context.Context, id string, w *command, f func(*
 
 // logCompanions logs which optional interfaces this engine uses.
 func (e *Engine) logCompanions() {
-	has, lacks := named(&e.with.storeCompanions)
-	attrs := []any{"engine", e.opt.Name, "store", typeName(e.store), "store_has", strings.Join(has, ", "), "store_lacks", strings.Join(lacks, ", ")}
+	has, lacks := wrap.Named(&e.with.storeCompanions)
+	attrs := []any{"engine", e.opt.Name, "store", wrap.TypeName(e.store), "store_has", strings.Join(has, ", "), "store_lacks", strings.Join(lacks, ", ")}
 	if e.exec != nil {
-		has, lacks = named(&e.with.executorCompanions)
-		attrs = append(attrs, "executor", typeName(e.exec), "executor_has", strings.Join(has, ", "), "executor_lacks", strings.Join(lacks, ", "))
+		has, lacks = wrap.Named(&e.with.executorCompanions)
+		attrs = append(attrs, "executor", wrap.TypeName(e.exec), "executor_has", strings.Join(has, ", "), "executor_lacks", strings.Join(lacks, ", "))
 	}
 	e.opt.Logger.InfoContext(context.Background(), "engine is ready", attrs...)
 }
@@ -258,7 +261,10 @@ func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	d.base, d.endBase = context.WithCancelCause(context.WithoutCancel(ctx))
 	d.callsContext, d.endCalls = context.WithCancelCause(d.base)
 	d.pool = newPool(e.exec, &e.clock, d.callsContext, d.wake, e.lease.ok)
-	d.pool.onAbandoned = func(j job) { e.abandoned.add(abandonedCall{id, j.agent, j.ordinal}) }
+	d.pool.onAbandoned = func(j job) {
+		e.abandoned.add(abandonedCall{id, j.agent, j.ordinal})
+		e.abandoned.startKeeper()
+	}
 	d.pool.onReturned = d.lateReturn
 	d.pool.panicked = func(agent string, err error) { e.logPanic(d.base, err, "plan", id, "agent", agent) }
 	d.session.blocked, d.session.callsInFlight = e.abandoned.ofPlan(id), d.pool.calls

@@ -35,7 +35,6 @@ func TestEnums(t *testing.T) {
 		"UnreachableAction": enumTest[UnreachableAction]("fail skip"),
 		"PrecheckState":     enumTest[PrecheckState]("ready at_target blocked away"),
 		"GateVerdict":       enumTest[GateVerdict]("none pass fail inconclusive"),
-		"SimStop":           enumTest[SimStop]("none ended paused waits limit"),
 		"Reason":            testReasons,
 	}
 	for _, name := range marshalers(t) {

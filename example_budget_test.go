@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/simulate"
 )
 
 // At most one node of each rack is down at a time. The plan lists the racks one after the other,
@@ -26,10 +27,10 @@ func ExampleBudget() {
 			}
 		},
 	}
-	fleet := ota.SimFleetFunc(func(a ota.Attempt, _ time.Time) ota.SimCall {
-		return ota.SimCall{Latency: time.Minute, Result: ota.Result{Version: a.ToVersion}}
+	fleet := simulate.FleetFunc(func(a ota.Attempt, _ time.Time) simulate.Call {
+		return simulate.Call{Latency: time.Minute, Result: ota.Result{Version: a.ToVersion}}
 	})
-	sim, err := ota.Simulate(context.Background(), spec, fleet, ota.SimOptions{})
+	sim, err := simulate.Run(context.Background(), spec, fleet, simulate.Options{})
 	check(err)
 	fmt.Println(sim.Plan.Status, "after", sim.Took())
 	// Output:

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/simulate"
 )
 
 // weather is a simulated fleet. Its bad- agents fail, and away- agents do not answer. A call of a
@@ -15,8 +16,8 @@ import (
 // agents take a minute.
 type weather struct{}
 
-func (weather) SimulateCall(a ota.Attempt, _ time.Time) ota.SimCall {
-	call := ota.SimCall{Latency: time.Minute, Result: ota.Result{Version: a.ToVersion}}
+func (weather) SimulateCall(a ota.Attempt, _ time.Time) simulate.Call {
+	call := simulate.Call{Latency: time.Minute, Result: ota.Result{Version: a.ToVersion}}
 	switch kind, _, _ := strings.Cut(a.Agent, "-"); kind {
 	case "bad":
 		call.Err = ota.Permanent(errors.New("disk full"))
@@ -30,16 +31,16 @@ func (weather) SimulateCall(a ota.Attempt, _ time.Time) ota.SimCall {
 	return call
 }
 
-// SimulateHealth implements ota.SimProber: faint- agents are unhealthy for their first five
+// SimulateHealth implements simulate.Prober: faint- agents are unhealthy for their first five
 // minutes.
-func (weather) SimulateHealth(a ota.Attempt, at time.Time) ota.SimHealth {
+func (weather) SimulateHealth(a ota.Attempt, at time.Time) simulate.Health {
 	minute := at.Sub(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
-	return ota.SimHealth{Health: ota.Health{Healthy: !strings.HasPrefix(a.Agent, "faint-") || minute > 6*time.Minute}}
+	return simulate.Health{Health: ota.Health{Healthy: !strings.HasPrefix(a.Agent, "faint-") || minute > 6*time.Minute}}
 }
 
-func weathered(p ota.Policy, agents ...string) *ota.Simulation {
+func weathered(p ota.Policy, agents ...string) *simulate.Result {
 	spec := ota.Spec{Name: "patience", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs(agents...), Shape: ota.Shape{Size: 4}, Policy: p}
-	sim, err := ota.Simulate(context.Background(), spec, weather{}, ota.SimOptions{})
+	sim, err := simulate.Run(context.Background(), spec, weather{}, simulate.Options{})
 	check(err)
 	return sim
 }

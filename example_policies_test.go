@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/simulate"
 )
 
 var (
@@ -54,10 +55,10 @@ func ExamplePolicy() {
 			}
 		}
 	}
-	model := ota.SameAgents(ota.AgentModel{Fails: 0.02, Flaky: 0.03, Latency: ota.Latency{Median: 3 * time.Minute, P99: 15 * time.Minute}})
+	model := simulate.SameAgents(simulate.AgentModel{Fails: 0.02, Flaky: 0.03, Latency: simulate.Latency{Median: 3 * time.Minute, P99: 15 * time.Minute}})
 	for _, spec := range []ota.Spec{careful, standard, push} {
-		options := ota.TrialOptions{Runs: 100, Seed: 1, Sim: ota.SimOptions{Promote: true}}
-		r, err := ota.Trials(context.Background(), spec, model, options)
+		options := simulate.TrialOptions{Runs: 100, Seed: 1, Run: simulate.Options{Promote: true}}
+		r, err := simulate.Trials(context.Background(), spec, model, options)
 		check(err)
 		fmt.Printf("%s: pauses in %.0f %% of runs; %d fail as a rule; the other runs are done after %v\n",
 			spec.Name, 100*r.Breached(), r.Failed().P50, r.Took().P50.Round(time.Minute))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/simulate"
 )
 
 // tills is an Executor that the engine asks before it upgrades an agent.
@@ -74,10 +75,13 @@ func ExampleEngine_Preview() {
 		Shape:  ota.Shape{Size: 2, Canary: 1},
 		Policy: ota.Policy{Concurrency: 1, Soak: ota.Soak{Duration: time.Hour}},
 	}
-	preview, err := engine.Preview(ctx, spec, ota.PreviewOptions{Call: 10 * time.Minute, Precheck: true})
+	preview, err := engine.Preview(ctx, spec, ota.PreviewOptions{Precheck: true})
 	check(err)
-	for _, b := range preview.Batches {
-		fmt.Printf("batch %d: %d agents, tolerates %d, %v to %v\n", b.Index, b.Size, b.Tolerated, b.Begins, b.Ends)
+	schedule, err := simulate.Earliest(ctx, spec, 10*time.Minute, preview.Readiness.At)
+	check(err)
+	for i, b := range preview.Batches {
+		at := schedule.Batches[i]
+		fmt.Printf("batch %d: %d agents, tolerates %d, %v to %v\n", b.Index, b.Size, b.Tolerated, at.Begins, at.Ends)
 	}
 	fmt.Println(preview.Warnings[0])
 	fmt.Println(preview.Readiness)
@@ -98,14 +102,14 @@ func ExamplePolicy_halve() {
 		Shape:  ota.Shape{Size: 4},
 		Policy: ota.Policy{Concurrency: 4, FailureThreshold: &one, Halve: true},
 	}
-	fleet := ota.SimFleetFunc(func(a ota.Attempt, _ time.Time) ota.SimCall {
-		c := ota.SimCall{Latency: time.Minute, Result: ota.Result{Version: a.ToVersion}}
+	fleet := simulate.FleetFunc(func(a ota.Attempt, _ time.Time) simulate.Call {
+		c := simulate.Call{Latency: time.Minute, Result: ota.Result{Version: a.ToVersion}}
 		if strings.HasPrefix(a.Agent, "bad-") {
 			c.Err = fmt.Errorf("out of memory")
 		}
 		return c
 	})
-	sim, err := ota.Simulate(context.Background(), spec, fleet, ota.SimOptions{})
+	sim, err := simulate.Run(context.Background(), spec, fleet, simulate.Options{})
 	check(err)
 	for _, b := range sim.Batches {
 		fmt.Println(b.CompletedAt.Sub(b.StartedAt))

@@ -7,6 +7,7 @@ import (
 	_ "time/tzdata" // for programs on systems without time zones
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/simulate"
 )
 
 // Agents are upgraded in the nights after Friday and Saturday, in Berlin. An upgrade takes up to
@@ -22,11 +23,11 @@ func ExampleWindow() {
 		ids = append(ids, fmt.Sprintf("till-%02d", i))
 	}
 	spec := ota.Spec{Name: "Tills 7.1", ToVersion: "7.1", Agents: ota.AgentIDs(ids...), Policy: policy, Shape: ota.Shape{Size: 30}}
-	fleet := ota.SimFleetFunc(func(a ota.Attempt, at time.Time) ota.SimCall {
-		return ota.SimCall{Latency: 25 * time.Minute, Result: ota.Result{Version: a.ToVersion}}
+	fleet := simulate.FleetFunc(func(a ota.Attempt, at time.Time) simulate.Call {
+		return simulate.Call{Latency: 25 * time.Minute, Result: ota.Result{Version: a.ToVersion}}
 	})
 	monday := time.Date(2024, 3, 25, 9, 0, 0, 0, time.UTC)
-	sim, err := ota.Simulate(context.Background(), spec, fleet, ota.SimOptions{Start: monday})
+	sim, err := simulate.Run(context.Background(), spec, fleet, simulate.Options{Start: monday})
 	check(err)
 
 	fmt.Println("first start:", policy.NextOpen(monday).Format(time.RFC1123))

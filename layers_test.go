@@ -15,9 +15,7 @@ import (
 
 // The pairs of files in which a lower layer uses a higher one, each with its reason. The list only
 // gets shorter.
-var upward = map[string]string{
-	"companions.go -> simulate.go": "Companions knows the optional interfaces of a SimFleet too",
-}
+var upward = map[string]string{}
 
 // TestNoArrowRunsUp holds the files to the table of layers in docs/design.md: a file uses its own
 // layer and those below it.

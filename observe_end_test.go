@@ -104,24 +104,3 @@ func TestHalved(t *testing.T) {
 	v.p.Halved = 60
 	require.Equal(t, 1, v.concurrency())
 }
-
-func TestAgentsOfAGroupFailTogether(t *testing.T) {
-	group := func(a Agent) AgentModel {
-		m := AgentModel{Latency: Latency{Median: time.Second}}
-		if a.ID < "a-010" {
-			m.Group, m.GroupFails = "old boards", 0.25
-		}
-		return m
-	}
-	spec := simSpec(Policy{Concurrency: 20, FailureThreshold: ptr(1.0)}, names("a", 20)...)
-	res, err := Trials(t.Context(), spec, group, TrialOptions{Runs: 400})
-	require.NoError(t, err)
-	together := 0
-	for _, run := range res.Runs {
-		require.Contains(t, []int{0, 10}, run.Failed, "all of them, or none")
-		if run.Failed > 0 {
-			together++
-		}
-	}
-	require.InDelta(t, 100, together, 30)
-}

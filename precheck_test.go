@@ -325,23 +325,3 @@ func TestAPreviewAsks(t *testing.T) {
 		require.Equal(s, 0, p.asked[0].Number)
 	})
 }
-
-// cautious is a simulated fleet with a precheck that takes ten seconds.
-type cautious struct{ SimFleetFunc }
-
-func (cautious) SimulatePrecheck(a Attempt, _ time.Time) SimPrecheck {
-	if a.Agent == "a-001" {
-		return SimPrecheck{Precheck: Precheck{State: PrecheckBlocked}}
-	}
-	return SimPrecheck{Latency: 10 * time.Second}
-}
-
-func TestPrechecksAreSimulated(t *testing.T) {
-	fleet := cautious{func(a Attempt, _ time.Time) SimCall {
-		return SimCall{Latency: time.Minute, Result: Result{Version: a.ToVersion}}
-	}}
-	sim := simulate(t, simSpec(Policy{Concurrency: 1}, names("a", 4)...), fleet, SimOptions{})
-	require.Equal(t, 3*70*time.Second, sim.Took())
-	require.Equal(t, 1, sim.Plan.Counts.Skipped)
-	require.Equal(t, 3, sim.Calls)
-}

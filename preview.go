@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"time"
 )
 
 // Preview is what a plan would be, before it is made.
@@ -22,8 +21,6 @@ type Preview struct {
 	// would refuse such a plan; what these plans have done by then, and what others will have begun, nobody knows yet. It
 	// tells when the next window opens, and, if that was asked for, what a Prechecker says of the agents.
 	Readiness Readiness `json:"readiness"`
-	// Takes is how long the plan takes at least, or 0 when no length of a call was given.
-	Takes time.Duration `json:"takes,omitempty"`
 }
 
 // PreviewBatch is a batch that would be.
@@ -32,40 +29,27 @@ type PreviewBatch struct {
 	Name      string `json:"name,omitempty"`
 	Size      int    `json:"size"`
 	Tolerated int    `json:"tolerated"` // how many of its agents may fail; with ScopePlan it is the plan that counts
-	// Begins and Ends are, from the plan's start on, when the batch begins and when it is closed at the earliest. Both are
-	// 0 when no length of a call was given.
-	Begins time.Duration `json:"begins,omitempty"`
-	Ends   time.Duration `json:"ends,omitempty"`
 }
 
-// PreviewOptions are what a Preview looks at besides the Spec. The zero value asks no agent and tells no times.
+// PreviewOptions are what a Preview looks at besides the Spec. The zero value asks no agent.
 type PreviewOptions struct {
-	// Call, when more than 0, is how long a call of the Executor takes: the plan is then simulated on a fleet where every
-	// call takes that long and succeeds, and held batches are promoted at once, which gives the earliest times. Agents are
-	// held in memory only then. At most ten years.
-	Call time.Duration
-	// Precheck asks the Prechecker about every agent, at most Concurrency at once. It means nothing where the Executor is
-	// none.
+	// Precheck asks the Prechecker about every agent, at most Concurrency at once. It has no effect
+	// where the Executor is none.
 	Precheck bool
 }
 
-// Preview shows what Create would make of a Spec, and writes nothing. It returns the error that Create would return for a
-// Spec that is refused; whether its ID and its request key are free is not looked at. A fleet with failures is for
-// Simulate, and for Trials.
+// Preview shows what Create would make of a Spec, and writes nothing. It returns the error that Create
+// would return for a Spec that is refused; it does not look whether its ID and its request key are
+// free. How long the plan takes, and what failures make of it, package simulate computes.
 //
 // It reads the Store once for each plan under way and every 1,000 agents.
 func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions) (Preview, error) {
 	var m mistakes
 	spec.check(&m)
-	checkDuration(&m, "call", options.Call, maxDuration, durationAllowed)
 	if spec.Agents == nil {
 		return Preview{}, m.result()
 	}
-	spec = Resolved(ctx, spec.trimmed(), e.opt.Resolver)
-	var held []Agent
-	if options.Call > 0 {
-		spec.Agents = keep(spec.Agents, &held)
-	}
+	spec = e.Resolved(ctx, spec.trimmed())
 	d := e.newDraft(spec, &m)
 	r := e.newReadiness(ctx, spec.Policy)
 	if !options.Precheck || m.err != nil {
@@ -89,11 +73,13 @@ func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions)
 			Index: b.Index, Name: b.Name, Size: b.Size, Tolerated: Tolerated(*p.Policy.FailureThreshold, b.Size),
 		})
 	}
-	if options.Call > 0 {
-		spec.Agents = listed(held)
-		err = p.earliest(ctx, spec, options.Call, e.now())
-	}
-	return p, err
+	return p, nil
+}
+
+// Resolved returns spec with the tasks of this engine's Resolver, as Create reads it: for a simulation
+// of the plan. It is the function Resolved with Options.Resolver.
+func (e *Engine) Resolved(ctx context.Context, spec Spec) Spec {
+	return Resolved(ctx, spec, e.opt.Resolver)
 }
 
 // attempts yields an attempt for every agent of a plan that is to be.
@@ -109,50 +95,6 @@ func (d *draft) attempts() iter.Seq2[Attempt, error] {
 				return
 			}
 			if !yield(st.attempt(&cachedRow{AgentRow: &row}, 0), nil) {
-				return
-			}
-		}
-	}
-}
-
-// earliest fills in the times.
-func (p *Preview) earliest(ctx context.Context, spec Spec, call time.Duration, start time.Time) error {
-	fleet := SimFleetFunc(func(a Attempt, _ time.Time) SimCall {
-		return SimCall{Latency: call, Result: Result{Version: a.ToVersion}}
-	})
-	sim, err := Simulate(ctx, spec, fleet, SimOptions{Start: start, MaxTime: maxDuration, Promote: true})
-	if err != nil {
-		return err
-	}
-	for _, b := range sim.Batches {
-		if !b.StartedAt.IsZero() {
-			p.Batches[b.Index].Begins = b.StartedAt.Sub(sim.Start)
-		}
-		if !b.CompletedAt.IsZero() {
-			p.Batches[b.Index].Ends = b.CompletedAt.Sub(sim.Start)
-		}
-	}
-	p.Takes = sim.Took()
-	return nil
-}
-
-// keep yields what it keeps.
-func keep(agents iter.Seq2[Agent, error], into *[]Agent) iter.Seq2[Agent, error] {
-	return func(yield func(Agent, error) bool) {
-		for a, err := range agents {
-			*into = append(*into, a)
-			if !yield(a, err) {
-				return
-			}
-		}
-	}
-}
-
-// listed yields agents that are held.
-func listed(agents []Agent) iter.Seq2[Agent, error] {
-	return func(yield func(Agent, error) bool) {
-		for _, a := range agents {
-			if !yield(a, nil) {
 				return
 			}
 		}

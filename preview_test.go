@@ -14,17 +14,14 @@ func TestAPreviewWritesNothing(t *testing.T) {
 			Name: "x", FromVersion: "1", ToVersion: "2", Agents: AgentIDs(names("a", 25)...), Shape: Shape{Size: 9},
 			Policy: Policy{Concurrency: 3, Soak: Soak{Duration: time.Minute}, Hold: Hold{All: true}},
 		}
-		p, err := s.e.Preview(s.ctx, spec, PreviewOptions{Call: 10 * time.Second})
+		p, err := s.e.Preview(s.ctx, spec, PreviewOptions{})
 		require.NoError(s, err)
 		require.Equal(s, 25, p.Agents)
 		require.Equal(s, DefaultAttemptTimeout, p.Policy.AttemptTimeout)
 		require.Len(s, p.Warnings, 1, "%v", p.Warnings)
 		require.Equal(s, []PreviewBatch{
-			{Index: 0, Size: 9, Begins: 0, Ends: 90 * time.Second},
-			{Index: 1, Size: 9, Begins: 90 * time.Second, Ends: 180 * time.Second},
-			{Index: 2, Size: 7, Begins: 180 * time.Second, Ends: 270 * time.Second},
+			{Index: 0, Size: 9}, {Index: 1, Size: 9}, {Index: 2, Size: 7},
 		}, p.Batches)
-		require.Equal(s, 270*time.Second, p.Takes)
 		require.Equal(s, 25, p.Readiness.ConflictCount)
 		require.Equal(s, Conflict{Agent: "a-000", Plan: busy}, p.Readiness.Conflicts[0])
 		page, err := s.e.store.Plans(s.ctx, PlanQuery{})
@@ -41,7 +38,6 @@ func TestAPreviewOfManyAgents(t *testing.T) {
 		require.NoError(s, err)
 		require.Equal(s, 2500, p.Readiness.ConflictCount)
 		require.Len(s, p.Readiness.Conflicts, 32)
-		require.Zero(s, p.Takes)
 		require.Equal(s, 1, p.Batches[249].Tolerated)
 	})
 }

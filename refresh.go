@@ -10,24 +10,30 @@ import (
 // refresh reads what others have changed: verbs in the Store, reports in the inbox, and agents that
 // other engines block.
 func (d *driver) refresh(ctx context.Context) (in input, err error) {
-	x := d.session
-	if err := x.refresh(ctx); err != nil || x.st == nil {
-		return in, err
-	}
-	if len(x.blockedElsewhere) > 0 {
-		if err := x.readBlockedElsewhere(ctx); err != nil {
-			return in, err
-		}
-	}
-	d.lastMessage = max(d.lastMessage, x.st.p.Inbox)
-	ctx, cancel := context.WithTimeout(ctx, storeLimit)
-	defer cancel()
-	in, last, more, err := d.host.readInbox(ctx, d.id, d.lastMessage)
-	d.lastMessage = max(d.lastMessage, last)
+	in, last, more, err := d.host.refresh(ctx, d.session, d.lastMessage)
+	d.lastMessage = last
 	if more {
 		d.nudged.Store(true)
 	}
 	return in, err
+}
+
+// refresh is that of a driver and of a Stepper. It reads messages after a number, and returns the
+// number of the last one, and whether there may be more.
+func (e *host) refresh(ctx context.Context, x *session, after uint64) (in input, last uint64, more bool, err error) {
+	if err := x.refresh(ctx); err != nil || x.st == nil {
+		return in, after, false, err
+	}
+	if len(x.blockedElsewhere) > 0 {
+		if err := x.readBlockedElsewhere(ctx); err != nil {
+			return in, after, false, err
+		}
+	}
+	after = max(after, x.st.p.Inbox)
+	ctx, cancel := context.WithTimeout(ctx, storeLimit)
+	defer cancel()
+	in, last, more, err = e.readInbox(ctx, x.plan, after)
+	return in, max(after, last), more, err
 }
 
 // minRefresh is the shortest time between two refreshes. The engine's own commits cause nudges too,

@@ -33,9 +33,8 @@ func (f ResolverFunc) Resolve(ctx context.Context, spec Spec, a Agent) ([]TaskSp
 	return f(ctx, spec, a)
 }
 
-// Resolved returns spec with the tasks from a Resolver for its agents that have none. It asks
-// while the agents are read. Create and Preview do this with Options.Resolver; it is for Simulate
-// and Trials, which have no Engine.
+// Resolved returns spec with a Resolver's tasks in those of its agents that have none, found as the agents are read. Create and Preview
+// do this with Options.Resolver; it is for simulations, which have no Resolver. See also Engine.Resolved.
 func Resolved(ctx context.Context, spec Spec, r Resolver) Spec {
 	if r == nil || spec.Agents == nil {
 		return spec

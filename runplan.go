@@ -96,7 +96,7 @@ func (r *foreground) drivePlans(ctx context.Context, row *PlanRow) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	if !r.e.mayOwn(row, owners) {
+	if !r.e.mayOwn(row, owners) || r.e.steps(row.ID) {
 		return false, errOwned(row)
 	}
 	r.driveIfDue(ctx, row, owners)

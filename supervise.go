@@ -167,7 +167,7 @@ func (s *supervisor) driveIfDue(ctx context.Context, row *PlanRow, owners []stri
 	}
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
-	if s.e.drivers[row.ID] != nil {
+	if s.e.drivers[row.ID] != nil || s.e.stepped[row.ID] != nil {
 		return
 	}
 	d := s.e.newDriver(ctx, row)
@@ -290,7 +290,8 @@ func (e *Engine) foldWithoutDriver(ctx context.Context, id string, in input, blo
 	if err != nil {
 		return err
 	}
-	if owner := row.Progress.Owner; !e.mayOwn(&row, owners) || e.with.Leaser == nil && owner != "" && owner != e.opt.Name {
+	owner := row.Progress.Owner
+	if !e.mayOwn(&row, owners) || e.steps(id) || e.with.Leaser == nil && owner != "" && owner != e.opt.Name {
 		return errOwned(&row)
 	}
 	x := e.newSession(id, row.Epoch)

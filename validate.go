@@ -60,6 +60,14 @@ func FieldErrors(err error) []*FieldError {
 		}
 		return out
 	}
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		var out []*FieldError
+		for _, e := range joined.Unwrap() {
+			out = append(out, FieldErrors(e)...)
+		}
+		return out
+	}
 	var one *FieldError
 	if errors.As(err, &one) {
 		return []*FieldError{one}

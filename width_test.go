@@ -33,16 +33,3 @@ func TestRecordWithALargeNumber(t *testing.T) {
 		require.Equal(t, n, uint64(rec.Events[0].Number))
 	}
 }
-
-// The events of a simulation and its rollback plan are in the order of time, however far apart.
-func TestTimelineOfAMonthIsInOrder(t *testing.T) {
-	t.Parallel()
-	s := simSpec(Policy{OnBreach: ActionRollback, FailureThreshold: ptr(0.0), Soak: Soak{Duration: 30 * 24 * time.Hour}}, append(ids("ok", 2), ids("fail", 2)...)...)
-	s.Shape.Size = 2
-	sim := simulate(t, s, simFail, SimOptions{})
-	require.NotNil(t, sim.Rollback)
-	require.Greater(t, sim.Took(), 30*24*time.Hour)
-	for i, e := range sim.Timeline[1:] {
-		require.GreaterOrEqual(t, e.After, sim.Timeline[i].After)
-	}
-}

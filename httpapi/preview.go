@@ -10,6 +10,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/internal/spool"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
+	"github.com/seed-19b57ce3/ota/simulate"
 )
 
 // previewPlan is PreviewPlan: what the same body would make of CreateGraduatedPlan. Nothing is
@@ -30,11 +31,20 @@ func previewPlan(c *call) error {
 	if err := x.settle(); err != nil {
 		return err
 	}
-	p, err := c.h.engine.Preview(c.r.Context(), x.spec, ota.PreviewOptions{Call: one})
+	p, err := c.h.engine.Preview(c.r.Context(), x.spec, ota.PreviewOptions{})
 	if err != nil {
 		return x.explain(err)
 	}
-	return c.json(previewOf(&p, x.spec.Annotations))
+	out := previewOf(&p, x.spec.Annotations)
+	if one != 0 {
+		spec := c.h.engine.Resolved(c.r.Context(), x.spec)
+		s, err := simulate.Earliest(c.r.Context(), spec, one, p.Readiness.At)
+		if err != nil {
+			return x.explain(err)
+		}
+		schedule(&out, s)
+	}
+	return c.json(out)
 }
 
 // length reads a parameter that is a length of time.
@@ -55,7 +65,7 @@ func previewOf(p *ota.Preview, annotations map[string]string) wire.Preview {
 	out := wire.Preview{
 		TotalAgents: p.Agents, FailureThreshold: *p.Policy.FailureThreshold, Concurrency: p.Policy.Concurrency, ObserveDuration: text,
 		Policy: policy.Of(&p.Policy).Policy, Batches: make([]wire.PreviewBatch, len(p.Batches)), Warnings: append([]string{}, p.Warnings...),
-		Conflicts: []wire.Conflict{}, TotalConflicts: p.Readiness.ConflictCount, Duration: wire.Duration(p.Takes),
+		Conflicts: []wire.Conflict{}, TotalConflicts: p.Readiness.ConflictCount,
 	}
 	if warning != "" {
 		out.Warnings = append(slices.Clip(out.Warnings), warning)
@@ -65,10 +75,17 @@ func previewOf(p *ota.Preview, annotations map[string]string) wire.Preview {
 	}
 	for i, b := range p.Batches {
 		out.Batches[i] = wire.PreviewBatch{BatchIndex: b.Index, Name: b.Name, Agents: b.Size, ToleratedFailures: b.Tolerated}
+	}
+	return out
+}
+
+// schedule adds when the plan and its batches begin and end at the earliest.
+func schedule(out *wire.Preview, s *simulate.Schedule) {
+	out.Duration = wire.Duration(s.Takes)
+	for i, b := range s.Batches {
 		if b.Ends > 0 {
 			begins, ends := wire.Duration(b.Begins), wire.Duration(b.Ends)
 			out.Batches[i].BeginsAfter, out.Batches[i].EndsAfter = &begins, &ends
 		}
 	}
-	return out
 }

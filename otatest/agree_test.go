@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/otatest"
+	"github.com/seed-19b57ce3/ota/simulate"
 )
 
 func always() *float64 { t := 1.0; return &t }
@@ -133,7 +134,7 @@ func run(t *testing.T, e *ota.Engine, s ota.Spec) ota.Plan {
 }
 
 // agree compares the simulation with the real run, including the times.
-func agree(t *testing.T, sim *ota.Simulation, simulated []ota.AgentInfo, plan ota.Plan, agents []ota.AgentInfo) {
+func agree(t *testing.T, sim *simulate.Result, simulated []ota.AgentInfo, plan ota.Plan, agents []ota.AgentInfo) {
 	t.Helper()
 	if sim.Plan.Status != plan.Status || sim.Plan.Counts != plan.Counts || !sim.Plan.EndedAt.Equal(plan.EndedAt) {
 		t.Errorf("simulated %s %+v until %v,\nbut really %s %+v until %v", sim.Plan.Status, sim.Plan.Counts, sim.Plan.EndedAt,

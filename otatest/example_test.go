@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/otatest"
+	"github.com/seed-19b57ce3/ota/simulate"
 )
 
 // What would a plan do to a fleet in which a few agents fail? The simulation runs no upgrade and
@@ -90,12 +91,12 @@ func ExampleFleet() {
 func ExampleFleet_Copy() {
 	fleet := otatest.NewFleet(otatest.Options{Latency: time.Minute})
 	fleet.SetVersion("ok-1", "1.3.0")
-	sim, err := ota.Simulate(context.Background(), ota.Spec{
+	sim, err := simulate.Run(context.Background(), ota.Spec{
 		Name: "Kernel update", FromVersion: "1.2.0", ToVersion: "1.3.0",
 		Agents: ota.AgentIDs(otatest.IDs("ok-", 4)...),
 		Shape:  ota.Shape{Size: 2},
 		Policy: ota.Policy{Hold: ota.Hold{All: true}},
-	}, fleet.Copy(), ota.SimOptions{Promote: true})
+	}, fleet.Copy(), simulate.Options{Promote: true})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/simulate"
 )
 
 // effect is the result for one key.
@@ -19,8 +20,8 @@ type effect struct {
 }
 
 // answer returns the agent's answer and its latency; it changes nothing. f.mu is locked.
-func (f *Fleet) answer(a ota.Attempt) ota.SimCall {
-	c := ota.SimCall{Latency: f.latency(a), Result: ota.Result{Version: a.ToVersion}}
+func (f *Fleet) answer(a ota.Attempt) simulate.Call {
+	c := simulate.Call{Latency: f.latency(a), Result: ota.Result{Version: a.ToVersion}}
 	say := func(format string, args ...any) error {
 		return fmt.Errorf("agent %s "+format, append([]any{a.Agent}, args...)...)
 	}
@@ -55,7 +56,7 @@ func (f *Fleet) answer(a ota.Attempt) ota.SimCall {
 }
 
 // install sets the agent's version to the one in its answer. f.mu is locked.
-func (f *Fleet) install(a ota.Attempt, c *ota.SimCall) {
+func (f *Fleet) install(a ota.Attempt, c *simulate.Call) {
 	if was := f.version(a); c.Err == nil {
 		c.Result.Unchanged = was == c.Result.Version
 		f.versions[versionKey(a.Agent, a.Component)] = c.Result.Version
@@ -131,7 +132,7 @@ func (f *Fleet) work(ctx context.Context, a ota.Attempt, e *effect, n int) (ota.
 // errReleased is what a call of a Stuck agent returns after Release.
 var errReleased = errors.New("otatest: was stuck, and was released")
 
-func (f *Fleet) wait(ctx context.Context, c ota.SimCall) error {
+func (f *Fleet) wait(ctx context.Context, c simulate.Call) error {
 	var after <-chan time.Time
 	done, released := ctx.Done(), f.released
 	if c.IgnoresContext {

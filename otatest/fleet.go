@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/simulate"
 )
 
 // Options are the settings of a Fleet. With the zero value it answers at once.
@@ -40,7 +41,7 @@ type Options struct {
 // Calls with the same Attempt.Key, one after the other or at once, have one effect and the same
 // answer.
 //
-// A Fleet is an ota.Executor, ota.Prober and ota.Inspector, and an ota.SimFleet and ota.SimProber.
+// A Fleet is an ota.Executor, ota.Prober and ota.Inspector, and an simulate.Fleet and simulate.Prober.
 // All methods are safe for concurrent use.
 type Fleet struct {
 	opt Options
@@ -55,11 +56,11 @@ type Fleet struct {
 }
 
 var (
-	_ ota.Executor  = (*Fleet)(nil)
-	_ ota.Prober    = (*Fleet)(nil)
-	_ ota.Inspector = (*Fleet)(nil)
-	_ ota.SimFleet  = (*Fleet)(nil)
-	_ ota.SimProber = (*Fleet)(nil)
+	_ ota.Executor    = (*Fleet)(nil)
+	_ ota.Prober      = (*Fleet)(nil)
+	_ ota.Inspector   = (*Fleet)(nil)
+	_ simulate.Fleet  = (*Fleet)(nil)
+	_ simulate.Prober = (*Fleet)(nil)
 )
 
 // NewFleet returns a fleet.

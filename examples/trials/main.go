@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/simulate"
 )
 
 func main() {
@@ -39,7 +40,7 @@ type config struct {
 	runs    int
 	seed    uint64
 	svg     string
-	model   ota.AgentModel
+	model   simulate.AgentModel
 	a, b    side
 	compare bool
 }
@@ -97,7 +98,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if c.compare {
 		sides, names = append(sides, c.b), append(names, "B")
 	}
-	var results []*ota.TrialResult
+	var results []*simulate.TrialResult
 	for i := range sides {
 		r, err := c.try(ctx, &sides[i])
 		if err != nil {
@@ -117,7 +118,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return err
 }
 
-func (c *config) try(ctx context.Context, s *side) (*ota.TrialResult, error) {
+func (c *config) try(ctx context.Context, s *side) (*simulate.TrialResult, error) {
 	s.policy.FailureThreshold = &s.threshold
 	agents := func(yield func(ota.Agent, error) bool) {
 		for i := range c.agents {
@@ -127,7 +128,7 @@ func (c *config) try(ctx context.Context, s *side) (*ota.TrialResult, error) {
 		}
 	}
 	spec := ota.Spec{Name: "trial", ToVersion: "next", Agents: agents, Shape: ota.Shape{Size: s.batch}, Policy: s.policy}
-	return ota.Trials(ctx, spec, ota.SameAgents(c.model), ota.TrialOptions{Runs: c.runs, Seed: c.seed})
+	return simulate.Trials(ctx, spec, simulate.SameAgents(c.model), simulate.TrialOptions{Runs: c.runs, Seed: c.seed})
 }
 
 func (s *side) String() string {
@@ -144,7 +145,7 @@ func (s *side) String() string {
 	return text
 }
 
-func printResult(out io.Writer, name string, s *side, r *ota.TrialResult) {
+func printResult(out io.Writer, name string, s *side, r *simulate.TrialResult) {
 	fmt.Fprintf(out, "%s: %s\n", name, s)
 	fmt.Fprintf(out, "  completes     %5.1f %% of runs\n", 100*r.Completed())
 	fmt.Fprintf(out, "  pauses        %5.1f %% of runs\n", 100*r.Breached())

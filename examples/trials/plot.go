@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/simulate"
 )
 
 // The size of the picture and of its panels, in pixels.
@@ -22,7 +23,7 @@ var colors = []string{"#1f6fb4", "#d9722e"}
 
 // draw returns the picture: on the left how many agents failed, on the right when the plan was
 // done. Both are histograms of the share of all runs, with one colour for each policy.
-func draw(title string, names []string, sides []side, results []*ota.TrialResult) string {
+func draw(title string, names []string, sides []side, results []*simulate.TrialResult) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12" fill="#333">`+"\n",
 		width, height, width, height)

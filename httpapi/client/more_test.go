@@ -14,6 +14,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 	"github.com/seed-19b57ce3/ota/internal/testserver"
 	"github.com/seed-19b57ce3/ota/otatest"
+	"github.com/seed-19b57ce3/ota/simulate"
 )
 
 // What a Client says of an automatic rollback is what that rollback plan has.
@@ -119,18 +120,22 @@ func TestClientPreview(t *testing.T) {
 		Name: "n", FromVersion: "1", ToVersion: "2", ToRelease: "2", Agents: ota.AgentIDs(otatest.IDs("a-", 25)...),
 		Shape: ota.Shape{Canary: 1}, Policy: ota.Policy{Soak: ota.Soak{Duration: time.Minute}},
 	}
-	want, err := e.Preview(t.Context(), spec, ota.PreviewOptions{Call: time.Second})
+	want, err := e.Preview(t.Context(), spec, ota.PreviewOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	times, err := simulate.Earliest(t.Context(), spec, time.Second, want.Readiness.At)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := c.Preview(t.Context(), spec, time.Second)
-	if err != nil || got.TotalAgents != 25 || len(got.Batches) != len(want.Batches) || time.Duration(got.Duration) != want.Takes ||
+	if err != nil || got.TotalAgents != 25 || len(got.Batches) != len(want.Batches) || time.Duration(got.Duration) != times.Takes ||
 		got.ObserveDuration != "1m0s" || len(got.Warnings) != len(want.Warnings) {
 		t.Fatalf("got %+v, %v, want %+v", got, err, want)
 	}
 	for i, b := range want.Batches {
 		if x := got.Batches[i]; x.BatchIndex != i || x.Agents != b.Size || x.ToleratedFailures != b.Tolerated ||
-			time.Duration(*x.BeginsAfter) != b.Begins || time.Duration(*x.EndsAfter) != b.Ends {
+			time.Duration(*x.BeginsAfter) != times.Batches[i].Begins || time.Duration(*x.EndsAfter) != times.Batches[i].Ends {
 			t.Errorf("got %+v, want %+v", x, b)
 		}
 	}

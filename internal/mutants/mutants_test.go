@@ -91,7 +91,7 @@ func TestMutantsFitTheCode(t *testing.T) {
 	}
 }
 
-var testFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+var testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Example)\w+)\(`)
 
 type mutant struct{ name, why, file, test, seeds, old, new string }
 

@@ -1,4 +1,4 @@
-package ota_test
+package simulate_test
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/simulate"
 )
 
 // Is the default policy good enough if one gateway in fifty does not come back, and gateways on
@@ -20,15 +21,15 @@ func ExampleTrials() {
 			}
 		}
 	}
-	model := func(a ota.Agent) ota.AgentModel {
-		m := ota.AgentModel{Fails: 0.02, Latency: ota.Latency{Median: 2 * time.Minute, P99: 10 * time.Minute}}
+	model := func(a ota.Agent) simulate.AgentModel {
+		m := simulate.AgentModel{Fails: 0.02, Latency: simulate.Latency{Median: 2 * time.Minute, P99: 10 * time.Minute}}
 		if a.Labels["power"] == "battery" {
-			m.Latency = ota.Latency{Median: 5 * time.Minute, P99: 20 * time.Minute}
+			m.Latency = simulate.Latency{Median: 5 * time.Minute, P99: 20 * time.Minute}
 		}
 		return m
 	}
 	spec := ota.Spec{Name: "Firmware 7.1", ToVersion: "7.1", Agents: agents}
-	r, err := ota.Trials(context.Background(), spec, model, ota.TrialOptions{Runs: 200, Seed: 1})
+	r, err := simulate.Trials(context.Background(), spec, model, simulate.TrialOptions{Runs: 200, Seed: 1})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,4 +1,4 @@
-package ota_test
+package simulate_test
 
 import (
 	"context"
@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/simulate"
 )
 
 // How long does an upgrade of 10,000 gateways take, if each batch of 500 soaks for two hours? One
 // gateway in fifty does not come back.
-func ExampleSimulate() {
+func ExampleRun() {
 	var ids []string
 	for i := range 10_000 {
 		ids = append(ids, fmt.Sprintf("gateway-%04d", i))
@@ -22,13 +23,13 @@ func ExampleSimulate() {
 		Policy: ota.Policy{Concurrency: 25, Soak: ota.Soak{Duration: 2 * time.Hour}},
 	}
 	n := 0
-	fleet := ota.SimFleetFunc(func(a ota.Attempt, _ time.Time) ota.SimCall {
+	fleet := simulate.FleetFunc(func(a ota.Attempt, _ time.Time) simulate.Call {
 		if n++; n%50 == 0 {
-			return ota.SimCall{Latency: 15 * time.Minute, Err: ota.Permanent(errors.New("did not come back"))}
+			return simulate.Call{Latency: 15 * time.Minute, Err: ota.Permanent(errors.New("did not come back"))}
 		}
-		return ota.SimCall{Latency: 6 * time.Minute, Result: ota.Result{Version: a.ToVersion}}
+		return simulate.Call{Latency: 6 * time.Minute, Result: ota.Result{Version: a.ToVersion}}
 	})
-	sim, err := ota.Simulate(context.Background(), spec, fleet, ota.SimOptions{})
+	sim, err := simulate.Run(context.Background(), spec, fleet, simulate.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,18 +1,19 @@
-package ota
+package wrap
 
 import (
 	"reflect"
 	"strings"
 )
 
-// A wrapper hides the optional interfaces of what it wraps: a struct with an embedded Store has
-// only the methods of Store. A plan would then run without the protection that the wrapped value
-// offers. So New looks into the fields of the wrapper, and refuses one that hides something
-// silently. It cannot see what a function has captured, nor into slices and maps.
+// A wrapper hides the optional interfaces of what it wraps: a struct with an embedded Store has the
+// methods of Store, and no others. A plan would then run without the protection that its writer
+// sees in the wrapped value. So Find looks into the fields of the wrapper, and refuses one that
+// hides something without a word. What a function has captured, and what is in a slice or a map, it
+// cannot see.
 
 // hider searches the fields of a wrapper for companions.
 type hider struct {
-	base  reflect.Type  // Executor, Store or SimFleet
+	base  reflect.Type  // for example Executor
 	table reflect.Value // the companions that were found
 	seen  map[hideout]bool
 	depth int
@@ -24,10 +25,10 @@ type hideout struct {
 	at uintptr
 }
 
-// refuseHidden adds a mistake for each field, of outer and of what it wraps, that has a companion
-// which is missing in table. All fields of a value without an Unwrap method count. If Unwrap
-// returns a value, only embedded fields count; if it returns nil, none does.
-func refuseHidden[W any](m *mistakes, field string, outer W, table any) {
+// refuseHidden reports each field, of outer and of what it wraps, that can do what table lacks. All
+// fields of a value without an Unwrap method count. Where Unwrap returns something only an embedded
+// field does, and none where it returns nil.
+func refuseHidden[W any](mistake Mistake, outer W, table any) {
 	base := reflect.TypeFor[W]()
 	for link := range links(outer) {
 		inner, wraps := unwrap(link)
@@ -36,7 +37,7 @@ func refuseHidden[W any](m *mistakes, field string, outer W, table any) {
 		}
 		h := hider{base: base, table: reflect.ValueOf(table).Elem(), seen: map[hideout]bool{}}
 		h.found = func(path string, held reflect.Type, hides []string) {
-			m.add(field, typeName(link), "hides "+strings.Join(hides, ", ")+" of "+held.String()+" in its field "+path,
+			mistake(TypeName(link), "hides "+strings.Join(hides, ", ")+" of "+held.String()+" in its field "+path,
 				"a method Unwrap() "+base.String()+" that returns what the field holds, or nil to hide it on purpose")
 		}
 		h.look(reflect.ValueOf(link), "", wraps)
