@@ -206,24 +206,3 @@ func (e *Engine) Wait(ctx context.Context, id string) (Plan, error) {
 		}
 	}
 }
-
-// records yields the present records of a plan's log.
-func (e *Engine) records(ctx context.Context, id string, yield func(Record, error) bool) {
-	for after := uint64(0); ; {
-		rows, err := e.store.Log(ctx, id, after, DefaultPage)
-		if err != nil {
-			yield(Record{}, err)
-			return
-		}
-		if len(rows) == 0 {
-			return
-		}
-		for _, row := range rows {
-			rec, err := decodeRecord(id, row)
-			if !yield(rec, err) || err != nil {
-				return
-			}
-			after = row.Revision
-		}
-	}
-}

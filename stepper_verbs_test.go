@@ -3,6 +3,7 @@ package ota
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -313,8 +314,8 @@ func TestPagesAreGivenBackAfterTheirQuestions(t *testing.T) {
 		for _, c := range step.Calls {
 			s.s.Returned(c, s.now, Result{Version: "2"}, nil)
 		}
-		for i := len(step.Questions) - 1; i >= 0; i-- {
-			s.s.AnswerHealth(step.Questions[i], s.now, Health{Healthy: true}, nil)
+		for _, q := range slices.Backward(step.Questions) {
+			s.s.AnswerHealth(q, s.now, Health{Healthy: true}, nil)
 		}
 		if len(step.Calls)+len(step.Questions) == 0 {
 			s.now = step.Wake

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ func (s Stop) String() string {
 	if int(s) < len(stopNames) {
 		return stopNames[s]
 	}
-	return fmt.Sprintf("%d", uint8(s))
+	return strconv.Itoa(int(s))
 }
 
 // MarshalText returns what String returns.

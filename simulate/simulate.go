@@ -124,7 +124,7 @@ func (o Options) check() error {
 
 // checkDuration refuses what ota refuses as a duration: one without a unit, too.
 func checkDuration(field string, d time.Duration, allowed string) error {
-	problem := ""
+	var problem string
 	switch {
 	case d < 0:
 		problem = "is negative"

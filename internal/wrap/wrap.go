@@ -77,8 +77,8 @@ func collect(v, table any) {
 	fields := reflect.ValueOf(table).Elem()
 	for link := range links(v) {
 		r := reflect.ValueOf(link)
-		for i := range fields.NumField() {
-			if f := fields.Field(i); f.IsNil() && r.Type().Implements(f.Type()) {
+		for _, f := range fields.Fields() {
+			if f.IsNil() && r.Type().Implements(f.Type()) {
 				f.Set(r)
 			}
 		}
