@@ -104,7 +104,12 @@ func fillRandomly(v reflect.Value, r *rand.Rand, all bool) {
 		v.SetBool(true)
 	case reflect.Float64:
 		v.SetFloat(r.Float64())
-	case reflect.Int, reflect.Int64:
+	case reflect.Int: // every int of a part fits 32 bits: a plan has at most 1<<30 agents
+		v.SetInt(int64(int32(1+r.Uint32()) >> r.IntN(31)))
+		if v.Int() == 0 {
+			v.SetInt(-1)
+		}
+	case reflect.Int64:
 		v.SetInt(int64(1+r.Uint64()) >> r.IntN(63))
 		if v.Int() == 0 {
 			v.SetInt(-1)
