@@ -64,19 +64,40 @@ func TestShuffle(t *testing.T) {
 	require.True(t, slices.ContainsFunc(one[:10], func(a Agent) bool { return a.ID > "a-010" }))
 }
 
-func TestShuffledPlanIsTheSameTwice(t *testing.T) {
-	inScene(t, func(s *scene) {
-		order := func(seed uint64) (out []string) {
-			p := s.create(Policy{}, Shape{Shuffle: seed}, names("ok", 30)...)
-			page, err := s.e.Agents(s.ctx, p.ID, RowQuery{})
-			require.NoError(s, err)
-			for _, a := range page.Items {
-				out = append(out, a.ID)
+func TestShapes(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		shape  Shape
+		agents int
+		want   []int
+	}{
+		{"ten by default", Shape{}, 25, []int{10, 10, 5}},
+		{"percent of one", Shape{Percent: 5}, 1, []int{1}},
+		{"percent of three", Shape{Percent: 10}, 3, []int{1, 1, 1}},
+		{"percent of four", Shape{Percent: 50}, 4, []int{2, 2}},
+		{"percent of nine, rounded up", Shape{Percent: 25}, 9, []int{3, 3, 3}},
+		{"a hundredth of a percent", Shape{Percent: 0.01}, 3, []int{1, 1, 1}},
+		{"all at once", Shape{Percent: 100}, 9, []int{9}},
+		{"exactly a tenth", Shape{Percent: 10}, 1000, []int{100, 100, 100, 100, 100, 100, 100, 100, 100, 100}},
+		{"canary first", Shape{Canary: 2, Size: 4}, 9, []int{2, 4, 3}},
+		{"canary larger than all", Shape{Canary: 20}, 9, []int{9}},
+		{"growth", Shape{Growth: Growth{First: 1}}, 20, []int{1, 2, 4, 8, 5}},
+		{"growth by half, at least one more", Shape{Growth: Growth{First: 1, Factor: 1.5}}, 13, []int{1, 2, 3, 4, 3}},
+		{"growth with a cap, after a canary", Shape{Canary: 1, Growth: Growth{First: 2, Factor: 3, Max: 7}}, 24, []int{1, 2, 6, 7, 7, 1}},
+		{"constant growth", Shape{Growth: Growth{First: 3, Factor: 1}}, 7, []int{3, 3, 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cut := newCutter(c.shape)
+			cut.agents = c.agents
+			for range c.agents {
+				_, ok := cut.next()
+				require.True(t, ok)
 			}
-			return out
-		}
-		require.Equal(s, order(7), order(7))
-		require.NotEqual(s, order(7), order(8))
-		require.Equal(s, names("ok", 30), order(0))
-	})
+			var got []int
+			for _, b := range cut.rows() {
+				got = append(got, b.Size)
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
 }

@@ -135,7 +135,7 @@ var plainExecutor = ExecutorFunc(func(context.Context, Attempt) (Result, error) 
 // able makes a value that has one companion and no other.
 func able(t *testing.T, companion string) any {
 	t.Helper()
-	can, store := capable{}, NewMemStore()
+	can, store := capable{}, newTestStore()
 	switch plain := (bare{store}); companion {
 	case "Prechecker":
 		return struct {
@@ -282,7 +282,7 @@ func TestWrappersKeepCompanionsOrAreRefused(t *testing.T) {
 	t.Parallel()
 	for name := range reflect.TypeFor[executorCompanions]().Fields() {
 		eachWay(t, name.Name, executorWays, func(x Executor) (any, error) {
-			e, err := New(NewMemStore(), x, Options{})
+			e, err := New(newTestStore(), x, Options{})
 			if err != nil {
 				return nil, err
 			}
@@ -337,15 +337,15 @@ func TestNewRefusesWhatIsNilInside(t *testing.T) {
 		"executor (ota.wrappedExecutor) wraps a ota.ExecutorFunc": wrappedExecutor{ExecutorFunc(nil)},
 		"executor (*ota.loop) wraps itself":                       endless,
 	} {
-		_, err := New(NewMemStore(), x, Options{})
+		_, err := New(newTestStore(), x, Options{})
 		require.ErrorIs(t, err, ErrInvalid)
 		require.ErrorContains(t, err, what)
 	}
-	_, err := New((*MemStore)(nil), plainExecutor, Options{})
-	require.ErrorContains(t, err, "store (*ota.MemStore) is nil inside")
-	_, err = New(NewMemStore(), plainExecutor, Options{Resolver: ResolverFunc(nil)})
+	_, err := New((*testStore)(nil), plainExecutor, Options{})
+	require.ErrorContains(t, err, "store (*ota.testStore) is nil inside")
+	_, err = New(newTestStore(), plainExecutor, Options{Resolver: ResolverFunc(nil)})
 	require.ErrorContains(t, err, "resolver (ota.ResolverFunc) is nil inside")
-	_, err = New(NewMemStore(), wrappedExecutor{}, Options{})
+	_, err = New(newTestStore(), wrappedExecutor{}, Options{})
 	require.NoError(t, err, "a wrapper that wraps nothing may do without")
 }
 
@@ -363,7 +363,7 @@ func TestNewLogsTheCompanions(t *testing.T) {
 		}
 		return a
 	}}))
-	_, err := New(bare{NewMemStore()}, wrappedExecutor{able(t, "Gater").(Executor)}, Options{Name: "one", Logger: log})
+	_, err := New(bare{newTestStore()}, wrappedExecutor{able(t, "Gater").(Executor)}, Options{Name: "one", Logger: log})
 	require.NoError(t, err)
 	require.Equal(t, `level=INFO msg="engine is ready" engine=one store=ota.bare store_has="" store_lacks="Claimer, Leaser, Notifier, Inbox, Pruner"`+
 		` executor=ota.wrappedExecutor executor_has=Gater executor_lacks="Prechecker, Prober, Inspector"`+"\n", b.String())
@@ -378,7 +378,7 @@ func TestWrappersKeepTheProtection(t *testing.T) {
 		calls++
 		return Result{}, nil
 	}}}
-	e, err := New(wrappedStore{NewMemStore()}, x, Options{})
+	e, err := New(wrappedStore{newTestStore()}, x, Options{})
 	require.NoError(t, err)
 	var ids []string
 	for range 2 {

@@ -187,3 +187,22 @@ func TestDecide(t *testing.T) {
 		require.Equal(t, c.want, someView(c.change).decide(), c.name)
 	}
 }
+
+func TestHalved(t *testing.T) {
+	for _, c := range []struct{ before, concurrency, failed, want int }{
+		{0, 8, 0, 0},
+		{0, 8, 1, 1},
+		{2, 8, 3, 3},
+		{3, 8, 3, 3}, // 1 is left
+		{3, 8, 0, 2},
+		{0, 1, 1, 0},
+	} {
+		require.Equal(t, c.want, halved(c.before, c.concurrency, c.failed), "%+v", c)
+	}
+	v := someView(func(v *view) { v.c.Policy.Halve, v.p.Halved, v.p.Open = true, 1, 2 })
+	r := concurrencyLimit(v)
+	require.Equal(t, 0, r.New)
+	require.Equal(t, "2 instead of 4, after batches with failures", r.Text)
+	v.p.Halved = 60
+	require.Equal(t, 1, v.concurrency())
+}

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,8 +20,6 @@ import (
 type scripted struct {
 	latency time.Duration
 	do      func(ctx context.Context, a Attempt) (res Result, handled bool, err error)
-	health  func(a Attempt) (Health, error)
-	inspect func(a Attempt) (Inspection, error)
 
 	mu       sync.Mutex
 	calls    []madeCall
@@ -127,30 +126,31 @@ func nap(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// made returns the calls for one agent, or all of them.
-func (s *scripted) made(agent string) []madeCall {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if agent == "" {
-		return slices.Clone(s.calls)
-	}
-	return slices.DeleteFunc(slices.Clone(s.calls), func(c madeCall) bool { return c.Agent != agent })
+// forgetful is a Store that loses so many acknowledgements of owners' commits.
+type forgetful struct {
+	*testStore
+	ack atomic.Int64
 }
 
-// probed and inspected are scripted with a companion.
-type probed struct{ *scripted }
+func (f *forgetful) Commit(ctx context.Context, c Commit) (uint64, error) {
+	revision, err := f.testStore.Commit(ctx, c)
+	if err == nil && c.Owner && f.ack.Load() > 0 && f.ack.Add(-1) >= 0 {
+		return 0, errors.New("the acknowledgement got lost")
+	}
+	return revision, err
+}
 
-func (p probed) Health(_ context.Context, a Attempt) (Health, error) { return p.health(a) }
+// bare hides a store's companions on purpose.
+type bare struct{ Store }
 
-type inspected struct{ *scripted }
+func (bare) Unwrap() Store { return nil }
 
-func (p inspected) Inspect(_ context.Context, a Attempt) (Inspection, error) { return p.inspect(a) }
-
-// scene is one test in a bubble of its own: a store with a court over it, a fleet, and an engine.
+// scene is one test in a bubble of its own: a store, a fleet, and an engine. The scenarios have a scene whose store checks every
+// commit; this one is for tests that need what is unexported.
 type scene struct {
 	*testing.T
 	ctx   context.Context
-	store *court
+	store *forgetful
 	fleet *scripted
 	e     *Engine
 }
@@ -158,7 +158,7 @@ type scene struct {
 func inScene(t *testing.T, f func(s *scene)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s := &scene{T: t, ctx: t.Context(), store: newCourt(t), fleet: newScripted()}
+		s := &scene{T: t, ctx: t.Context(), store: &forgetful{testStore: newTestStore()}, fleet: newScripted()}
 		s.e = s.engine(s.store, s.fleet, "one")
 		t.Cleanup(s.fleet.free)
 		f(s)
@@ -276,7 +276,17 @@ func (s *scene) agent(id, agent string) AgentInfo {
 	return a
 }
 
-func (s *scene) log(id string) []Record { s.Helper(); return s.store.records(id) }
+func (s *scene) log(id string) []Record {
+	s.Helper()
+	rows, err := s.store.Log(s.ctx, id, 0, 1<<20)
+	require.NoError(s, err)
+	out := make([]Record, len(rows))
+	for i, r := range rows {
+		out[i], err = decodeRecord(id, r)
+		require.NoError(s, err)
+	}
+	return out
+}
 
 // events returns the events of a plan of one kind.
 func (s *scene) events(id string, kind EventKind) (out []Event) {
@@ -291,21 +301,6 @@ func (s *scene) events(id string, kind EventKind) (out []Event) {
 	return out
 }
 
-func (s *scene) explain(id string) Explanation {
-	s.Helper()
-	x, err := s.e.Explain(s.ctx, id)
-	require.NoError(s, err)
-	return x
-}
-
-func (s *scene) reasons(id string) (out []string) {
-	s.Helper()
-	for _, b := range s.explain(id).Blockers {
-		out = append(out, b.Reason.String())
-	}
-	return out
-}
-
 // names returns n IDs with a prefix.
 func names(prefix string, n int) []string {
 	out := make([]string, n)
@@ -316,3 +311,37 @@ func names(prefix string, n int) []string {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+func (s *scene) batch(id string, index int) Batch {
+	s.Helper()
+	for b, err := range s.e.Batches(s.ctx, id, index) {
+		require.NoError(s, err)
+		return b
+	}
+	s.Fatalf("no batch %d", index)
+	return Batch{}
+}
+
+func (s *scene) said(p Plan, err error) Plan {
+	s.Helper()
+	require.NoError(s, err)
+	return p
+}
+
+func listed(agents []Agent) iter.Seq2[Agent, error] {
+	return func(yield func(Agent, error) bool) {
+		for _, a := range agents {
+			if !yield(a, nil) {
+				return
+			}
+		}
+	}
+}
+
+func ids(prefix string, n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("%s-%03d", prefix, i)
+	}
+	return out
+}

@@ -138,3 +138,53 @@ func TestClassify(t *testing.T) {
 		require.NoError(t, f(nil))
 	}
 }
+
+func TestPrecheckSaid(t *testing.T) {
+	a := Attempt{Agent: "a", ToVersion: "2"}
+	for _, c := range []struct {
+		name string
+		said Precheck
+		err  error
+		want PrecheckState
+		then Reason // ReasonNone: it starts
+	}{
+		{"nothing", Precheck{}, nil, PrecheckReady, ReasonNone},
+		{"another version", Precheck{Version: "1"}, nil, PrecheckReady, ReasonNone},
+		{"the target's version", Precheck{Version: "2"}, nil, PrecheckAtTarget, ReasonSucceeded},
+		{"at target", Precheck{State: PrecheckAtTarget}, nil, PrecheckAtTarget, ReasonSucceeded},
+		{"blocked at the target's version", Precheck{State: PrecheckBlocked, Version: "2"}, nil, PrecheckBlocked, ReasonBlocked},
+		{"away", Precheck{State: PrecheckUnreachable}, nil, PrecheckUnreachable, ReasonUnreachable},
+		{"an error", Precheck{State: PrecheckAtTarget}, errors.New("x"), PrecheckUnreachable, ReasonUnreachable},
+		{"throttled", Precheck{}, Throttled(errors.New("x"), time.Minute), PrecheckUnreachable, ReasonThrottled},
+		{"a permanent error says as little", Precheck{}, Permanent(errors.New("x")), PrecheckUnreachable, ReasonUnreachable},
+		{"a state that does not exist", Precheck{State: 9}, nil, PrecheckUnreachable, ReasonUnreachable},
+	} {
+		p, after := readPrecheck(nil, a, c.said, c.err)
+		require.Equal(t, c.want, p.State, c.name)
+		got := p.answer(ask{attempt: a}, after, time.Unix(7, 0))
+		if c.then == ReasonNone {
+			require.Nil(t, got.outcome, c.name)
+			continue
+		}
+		require.Equal(t, c.then, got.outcome.reason, c.name)
+		require.True(t, got.outcome.unchanged, "%s: a question changes nothing", c.name)
+	}
+}
+
+// What a TaskSpec leaves out is its agent's, else its plan's.
+func TestTaskSpecDefaults(t *testing.T) {
+	plan := PlanSpec{FromVersion: "1", FromRelease: "r1", ToVersion: "2", ToRelease: "r2"}
+	for _, c := range []struct {
+		agent AgentSpec
+		want  TaskSpec
+	}{
+		{AgentSpec{}, TaskSpec{FromVersion: "1", FromRelease: "r1", ToVersion: "2", ToRelease: "r2"}},
+		{AgentSpec{Version: "0"}, TaskSpec{FromVersion: "0", FromRelease: "r1", ToVersion: "2", ToRelease: "r2"}},
+		{AgentSpec{Target: "0"}, TaskSpec{FromVersion: "1", FromRelease: "r1", ToVersion: "0", ToRelease: "r2"}},
+		{AgentSpec{Version: "0", Tasks: []TaskSpec{{FromVersion: "7", ToVersion: "8"}}}, TaskSpec{FromVersion: "7", ToVersion: "8"}},
+		{AgentSpec{Tasks: []TaskSpec{{ToRelease: "x"}}}, TaskSpec{FromVersion: "1", FromRelease: "r1", ToVersion: "2", ToRelease: "x"}},
+	} {
+		require.Equal(t, c.want, plan.task(&c.agent, 0))
+		require.Equal(t, c.want.ToVersion, plan.target(&c.agent, 0))
+	}
+}

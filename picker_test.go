@@ -2,11 +2,12 @@ package ota
 
 import (
 	"context"
-	"errors"
-	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/benbjohnson/clock"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-19b57ce3/ota/internal/queue"
@@ -49,71 +50,66 @@ func TestAStaleTimerReleasesNobody(t *testing.T) {
 	require.Equal(t, 1, s.queue.back.Len()+s.queue.slotted())
 }
 
-// An agent that was skipped after its wait was over, but before the plan could start it again, stays as it is.
-func TestSkippedInTheQueue(t *testing.T) {
-	inScene(t, func(s *scene) {
-		s.fleet.do = func(ctx context.Context, a Attempt) (Result, bool, error) { // one call keeps the plan from coming to rest
-			if a.Agent != "ok-1" {
-				return Result{}, false, nil
-			}
-			return Result{}, true, nap(ctx, 10*time.Minute)
-		}
-		id := s.start(Policy{Concurrency: 2, FailureThreshold: ptr(1.0), Retry: RetryPolicy{Max: 1, Backoff: 10 * time.Second}}, Shape{Size: 2}, "fail-0", "ok-1")
-		stop := s.run(s.e)
-		s.after(5 * time.Second)
-		s.said(s.e.Pause(s.ctx, id, Request{}))
-		s.after(time.Minute) // its wait ends meanwhile
-		s.said(s.e.Skip(s.ctx, id, []string{"fail-0"}, Request{}))
-		s.after(time.Second)
-		s.said(s.e.Resume(s.ctx, id, Decision{}, Request{}))
-		s.after(time.Hour)
-		s.status(id, StatusCompleted)
-		require.Len(s, s.fleet.made("fail-0"), 1)
-		require.Equal(s, TaskFailed, s.agent(id, "fail-0").Status)
-		require.NoError(s, stop())
-	})
+// Pages grow with Concurrency, within bounds.
+func TestPageBits(t *testing.T) {
+	for concurrency, want := range map[int]int{0: 256, 1: 256, 64: 256, 65: 512, 128: 512, 129: 1024, 512: 2048, 1_000_000: 4096} {
+		require.Equal(t, want, 1<<pageBitsOf(concurrency), "concurrency %d", concurrency)
+	}
 }
 
-// Repeats come first, then due retries, then those that were away, then the pending ones in their order.
-func TestPickOrder(t *testing.T) {
-	inScene(t, func(s *scene) {
-		s.fleet.do = func(ctx context.Context, a Attempt) (Result, bool, error) {
-			if err := nap(ctx, 10*time.Second); err != nil {
-				return Result{}, true, err
-			}
-			kind, _, _ := strings.Cut(a.Agent, "-")
-			switch {
-			case a.Number > 1 || a.Repeat || kind == "ok":
-				return Result{Version: "2"}, true, nil
-			case kind == "away":
-				return Result{}, true, Throttled(errors.New("later"), 10*time.Second)
-			default:
-				return Result{}, true, errors.New("no")
-			}
-		}
-		id := s.start(Policy{Concurrency: 2, Retry: RetryPolicy{Max: 1, Backoff: 10 * time.Second, MaxBackoff: 10 * time.Second}}, Shape{}, "away-1", "flaky-2", "ok-3", "ok-4", "ok-5", "ok-6")
-		require.Equal(s, StatusCompleted, s.drive(id).Status)
-		var order []string
-		for _, e := range s.events(id, EventTaskStarted) {
-			order = append(order, e.Agent)
-		}
-		require.Equal(s, []string{"away-1", "flaky-2", "ok-3"}, order[:3], "the slot of the one that is away is free, the other's is not")
-		require.Equal(s, "flaky-2", order[3])
-		require.Equal(s, "away-1", order[4])
-		require.Equal(s, []string{"ok-4", "ok-5", "ok-6"}, order[5:])
-	})
+func inRack(ordinal int, rack string) *cachedRow {
+	return &cachedRow{AgentRow: &AgentRow{Ordinal: ordinal, Agent: AgentSpec{Labels: map[string]string{"rack": rack}}}}
 }
 
-// A plan that is larger than a page, and batches that begin within one.
-func TestMoreThanAPage(t *testing.T) {
-	inScene(t, func(s *scene) {
-		s.store.blind = true
-		n := 3*pageSize + 17
-		s.fleet.latency = time.Millisecond
-		id := s.start(Policy{Concurrency: 50, Retry: RetryPolicy{Max: 1}}, Shape{Size: 1000}, append(names("ok", n), names("flaky", 500)...)...)
-		p := s.drive(id)
-		require.Equal(s, StatusCompleted, p.Status)
-		require.Equal(s, n+500, p.Counts.Succeeded)
-		require.LessOrEqual(s, s.fleet.most, 50)
-	})
+// Without a budget no agent waits, and nothing is counted.
+func TestLanesWithoutABudget(t *testing.T) {
+	ls := newLanes(Budget{})
+	ls.count(inRack(0, "a"), 7)
+	require.False(t, ls.wait(inRack(0, "a")))
+	ls = newLanes(Budget{Label: "rack", Max: 1})
+	ls.count(inRack(0, "a"), 1)
+	require.True(t, ls.wait(inRack(1, "a")))
+	require.False(t, ls.wait(inRack(2, "b")))
+}
+
+// A call whose context has ended before it is made is not made: nobody would look for it any more, if it ignored its context.
+func TestACallIsNotMadeOnceItsContextHasEnded(t *testing.T) {
+	for _, c := range []struct {
+		why    error
+		known  bool
+		reason Reason
+	}{
+		{errInterrupted, true, ReasonInterrupted},
+		{errShutdown, false, ReasonNone},
+		{errFencedOff, false, ReasonNone},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var called atomic.Bool
+			exec := ExecutorFunc(func(context.Context, Attempt) (Result, error) {
+				called.Store(true)
+				select {} // it ignores everything
+			})
+			calls, end := context.WithCancelCause(t.Context())
+			p := newPool(exec, &callClock{clock.New()}, calls, func() {}, func(time.Time) bool { return true })
+			end(c.why)
+			p.push([]job{{template: &Attempt{}, agent: "a", number: 1}}, 1, false)
+			synctest.Wait()
+			require.False(t, called.Load())
+			done, resync := p.fetch(nil)
+			require.Equal(t, !c.known, resync, "what is not known is to be read again")
+			require.Len(t, done, btoi(c.known))
+			if c.known {
+				require.Equal(t, c.reason, done[0].reason)
+			}
+			require.Zero(t, p.inFlight())
+			require.Zero(t, p.close())
+		})
+	}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -1,4 +1,4 @@
-package ota
+package ota_test
 
 import (
 	"context"
@@ -7,6 +7,9 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/internal/harness"
 )
 
 // shellFleet is the agents, and all that was done to them.
@@ -33,7 +36,7 @@ type (
 	shellCurious struct{ shellExec }
 )
 
-func (f *shellFleet) executor(process string) Executor {
+func (f *shellFleet) executor(process string) ota.Executor {
 	if f.curious {
 		return shellCurious{shellExec{f, process}}
 	}
@@ -48,7 +51,7 @@ func (f *shellFleet) next(what string) uint64 {
 }
 
 // begin sets down that a call is out, and judges it: it is committed, and no other call of its epoch is out for its agent.
-func (f *shellFleet) begin(process string, a Attempt) (end func()) {
+func (f *shellFleet) begin(process string, a ota.Attempt) (end func()) {
 	key := fmt.Sprintf("%s of %s at epoch %d", a.Agent, a.Plan, a.Epoch)
 	f.mu.Lock()
 	f.out[key]++
@@ -57,8 +60,8 @@ func (f *shellFleet) begin(process string, a Attempt) (end func()) {
 	if twice {
 		f.w.Errorf("%s: %s is called twice at once", process, key)
 	}
-	page, err := f.w.court.MemStore.Agents(context.Background(), a.Plan, RowQuery{IDs: []string{a.Agent}, Limit: 1})
-	if err != nil || len(page.Items) != 1 || int(page.Items[0].State.task(a.Task).Number) < a.Number {
+	page, err := f.w.court.MemStore.Agents(context.Background(), a.Plan, ota.RowQuery{IDs: []string{a.Agent}, Limit: 1})
+	if err != nil || len(page.Items) != 1 || int(harness.TaskAt(&page.Items[0].State, a.Task).Number) < a.Number {
 		f.w.Errorf("%s: %s is called before that is committed: %+v %v", process, key, page.Items, err)
 	}
 	return func() {
@@ -69,7 +72,7 @@ func (f *shellFleet) begin(process string, a Attempt) (end func()) {
 }
 
 // Execute upgrades, fails, panics, and what Executors do.
-func (f shellExec) Execute(ctx context.Context, a Attempt) (Result, error) {
+func (f shellExec) Execute(ctx context.Context, a ota.Attempt) (ota.Result, error) {
 	defer f.begin(f.process, a)()
 	r := f.w.draw("call/"+a.Agent, f.next("call/"+a.Agent))
 	kind := r.IntN(16)
@@ -80,7 +83,7 @@ func (f shellExec) Execute(ctx context.Context, a Attempt) (Result, error) {
 	switch kind {
 	case 11: // until its context ends
 		<-ctx.Done()
-		return Result{}, ctx.Err()
+		return ota.Result{}, ctx.Err()
 	case 12: // it ignores its context
 		time.Sleep(time.Duration(r.Int64N(int64(time.Minute))))
 	case 13: // longer than a lease
@@ -91,20 +94,20 @@ func (f shellExec) Execute(ctx context.Context, a Attempt) (Result, error) {
 		runtime.Goexit()
 	}
 	if err := nap(ctx, wait); err != nil {
-		return Result{}, err
+		return ota.Result{}, err
 	}
 	switch kind {
 	case 7:
-		return Result{}, errors.New("it failed")
+		return ota.Result{}, errors.New("it failed")
 	case 8:
-		return Result{}, Unreachable(errors.New("it is away"))
+		return ota.Result{}, ota.Unreachable(errors.New("it is away"))
 	case 9:
-		return Result{}, Permanent(errors.New("it cannot be done"))
+		return ota.Result{}, ota.Permanent(errors.New("it cannot be done"))
 	}
 	f.mu.Lock()
 	f.done[a.Plan+"/"+a.Agent] = true
 	f.mu.Unlock()
-	return Result{Version: a.ToVersion}, nil
+	return ota.Result{Version: a.ToVersion}, nil
 }
 
 // question is how one is answered: late, wrongly, or never.
@@ -129,18 +132,43 @@ func (f shellExec) question(ctx context.Context, about string) error {
 	return nap(ctx, time.Duration(r.Int64N(int64(2*time.Second))))
 }
 
-func (f shellCurious) Health(ctx context.Context, a Attempt) (Health, error) {
-	return Health{Healthy: true}, f.question(ctx, "health/"+a.Agent)
+func (f shellCurious) Health(ctx context.Context, a ota.Attempt) (ota.Health, error) {
+	return ota.Health{Healthy: true}, f.question(ctx, "health/"+a.Agent)
 }
 
-func (f shellCurious) Precheck(ctx context.Context, a Attempt) (Precheck, error) {
-	return Precheck{}, f.question(ctx, "precheck/"+a.Agent)
+func (f shellCurious) Precheck(ctx context.Context, a ota.Attempt) (ota.Precheck, error) {
+	return ota.Precheck{}, f.question(ctx, "precheck/"+a.Agent)
 }
 
-func (f shellCurious) Inspect(ctx context.Context, a Attempt) (Inspection, error) {
-	return Inspection{}, f.question(ctx, "inspect/"+a.Agent)
+func (f shellCurious) Inspect(ctx context.Context, a ota.Attempt) (ota.Inspection, error) {
+	return ota.Inspection{}, f.question(ctx, "inspect/"+a.Agent)
 }
 
-func (f shellCurious) Gate(ctx context.Context, p Plan, b Batch) (GateVerdict, error) {
-	return GatePass, f.question(ctx, fmt.Sprintf("gate/%s/%d", p.ID, b.Index))
+func (f shellCurious) Gate(ctx context.Context, p ota.Plan, b ota.Batch) (ota.GateVerdict, error) {
+	return ota.GatePass, f.question(ctx, fmt.Sprintf("gate/%s/%d", p.ID, b.Index))
+}
+
+func nap(ctx context.Context, d time.Duration) error {
+	if d <= 0 { // a timer that is due at once, in a bubble and under the race detector, crashes Go 1.26's runtime now and then
+		return ctx.Err()
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// names returns n IDs with a prefix.
+func names(prefix string, n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("%s-%03d", prefix, i)
+	}
+	return out
+}
+
+func upgraded(agent string, number int) ota.OutcomeReport {
+	return ota.OutcomeReport{Agent: agent, Number: number, Reason: ota.ReasonSucceeded, Version: "2"}
 }

@@ -1,22 +1,24 @@
-package ota
+package ota_test
 
 import (
 	"context"
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-19b57ce3/ota"
 )
 
 // rows are all plans, as they are stored.
-func (w *shellWorld) rows() []PlanRow {
-	page, err := w.court.MemStore.Plans(context.Background(), PlanQuery{Limit: 1000})
+func (w *shellWorld) rows() []ota.PlanRow {
+	page, err := w.court.MemStore.Plans(context.Background(), ota.PlanQuery{Limit: 1000})
 	require.NoError(w, err)
 	return page.Items
 }
 
 func (w *shellWorld) allEnded() bool {
 	for _, row := range w.rows() {
-		if st := statusOf(&row.Control, &row.Progress); !st.Ended() && !w.idle(&row) {
+		if st := ota.StatusOf(&row); !st.Ended() && !w.idle(&row) {
 			return false
 		}
 	}
@@ -25,8 +27,8 @@ func (w *shellWorld) allEnded() bool {
 
 // idle reports whether a plan waits for nothing: the rollback plan of a source that went on without it. A source that was frozen for
 // its rollback plan waits for somebody to start that.
-func (w *shellWorld) idle(row *PlanRow) bool {
-	if row.Source == "" || statusOf(&row.Control, &row.Progress) != StatusPending {
+func (w *shellWorld) idle(row *ota.PlanRow) bool {
+	if row.Source == "" || ota.StatusOf(row) != ota.StatusPending {
 		return false
 	}
 	source, err := w.court.MemStore.Plan(context.Background(), row.Source)
@@ -40,51 +42,33 @@ func (w *shellWorld) idle(row *PlanRow) bool {
 func (w *shellWorld) inFlight() {
 	synctest.Wait()
 	for _, row := range w.rows() {
-		page, err := w.court.MemStore.Agents(context.Background(), row.ID, RowQuery{Status: []TaskStatus{TaskRunning}, Limit: 1000})
+		page, err := w.court.MemStore.Agents(context.Background(), row.ID, ota.RowQuery{Status: []ota.TaskStatus{ota.TaskRunning}, Limit: 1000})
 		require.NoError(w, err)
 		if len(page.Items) == 0 {
 			continue
 		}
-		calls := map[callKey]bool{}
+		calls := map[string]bool{}
 		for _, p := range w.procs {
-			if d := p.e.driver(row.ID); d != nil && p.e.instance == row.Progress.Instance {
-				d.onTheirWay(calls)
-			}
+			p.e.CallsOnTheirWay(&row, calls)
 		}
 		for _, a := range page.Items {
-			i := a.State.active()
-			if t := a.State.task(i); t.Status == TaskRunning && !calls[callKey{a.Ordinal, i, t.Number}] {
-				w.Errorf("agent %s of %s is in flight, and no call for it is out: attempt %d, owner %s", a.Agent.ID, row.ID, t.Number, row.Progress.Owner)
+			if key, running := ota.RunningCall(&a); running && !calls[key] {
+				w.Errorf("agent %s of %s is in flight, and no call for it is out: %s, owner %s", a.Agent.ID, row.ID, key, row.Progress.Owner)
 			}
 		}
 	}
-}
-
-// onTheirWay adds every call of a driver, from the commit of its start to that of its outcome.
-func (d *driver) onTheirWay(calls map[callKey]bool) {
-	lost := d.pool.calls(calls)
-	d.pool.mu.Lock()
-	d.pool.lost = d.pool.lost || lost
-	d.pool.mu.Unlock()
-	raise := d.session.raise
-	out := d.session.callsInFlight
-	d.session.callsInFlight = nil
-	for key := range d.session.inFlight() {
-		calls[key] = true
-	}
-	d.session.raise, d.session.callsInFlight = raise, out
 }
 
 // release does what an operator would who wants everything to end.
 func (w *shellWorld) release() {
 	e := w.operator()
 	for _, row := range w.rows() {
-		switch statusOf(&row.Control, &row.Progress) {
-		case StatusPaused, StatusPausing:
-			_, _ = e.Resume(w.ctx, row.ID, Accept(row.Progress.Counts.Bad()), Request{Actor: "ann"})
-		case StatusPending:
+		switch ota.StatusOf(&row) {
+		case ota.StatusPaused, ota.StatusPausing:
+			_, _ = e.Resume(w.ctx, row.ID, ota.Accept(row.Progress.Counts.Bad()), ota.Request{Actor: "ann"})
+		case ota.StatusPending:
 			if !w.idle(&row) {
-				_, _ = e.Start(w.ctx, row.ID, Request{Actor: "ann"})
+				_, _ = e.Start(w.ctx, row.ID, ota.Request{Actor: "ann"})
 			}
 		}
 	}
@@ -94,15 +78,11 @@ func (w *shellWorld) release() {
 func (w *shellWorld) stuck() {
 	e := w.operator()
 	for _, row := range w.rows() {
-		if statusOf(&row.Control, &row.Progress).Ended() {
+		if ota.StatusOf(&row).Ended() {
 			continue
 		}
 		for _, p := range w.procs {
-			if d := p.e.driver(row.ID); d != nil {
-				w.Logf("%s drives %s: fail %d, tending %v, out %d, asked %v, state %v", p.store.name, row.ID, d.storeErrors, d.advancing, d.pool.inFlight(), d.asked, d.session.st != nil)
-			} else {
-				w.Logf("%s (life %s) does not drive %s of %s (life %s)", p.store.name, p.e.instance, row.ID, row.Progress.Owner, row.Progress.Instance)
-			}
+			w.Logf("%s: %s", p.store.name, p.e.DescribeDriver(&row))
 		}
 		x, err := e.Explain(w.ctx, row.ID)
 		w.Errorf("plan %s does not end: %s %+v, %+v %v", row.ID, row.Status, row.Progress.Counts, x, err)
@@ -115,8 +95,8 @@ func (w *shellWorld) effects() {
 		if row.Source != "" {
 			continue
 		}
-		for _, r := range w.court.take(row.ID).agents {
-			if r.State.Status == TaskSucceeded && r.State.Task.Why == ReasonSucceeded && !w.fleet.done[row.ID+"/"+r.Agent.ID] && r.Ordinal >= 3 {
+		for _, r := range w.court.Take(row.ID).Agents {
+			if r.State.Status == ota.TaskSucceeded && r.State.Task.Why == ota.ReasonSucceeded && !w.fleet.done[row.ID+"/"+r.Agent.ID] && r.Ordinal >= 3 {
 				w.Errorf("agent %s of %s has succeeded, and was never upgraded", r.Agent.ID, row.ID)
 			}
 		}
@@ -126,7 +106,7 @@ func (w *shellWorld) effects() {
 // tell prints the logs of all plans.
 func (w *shellWorld) tell() {
 	for _, row := range w.rows() {
-		for _, r := range w.court.records(row.ID) {
+		for _, r := range w.court.Records(row.ID) {
 			w.Logf("%s %s %d %s %+v", row.ID, r.At.Format("04:05.000"), r.Revision, r.Status, r.Events)
 		}
 	}

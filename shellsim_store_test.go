@@ -1,4 +1,4 @@
-package ota
+package ota_test
 
 import (
 	"context"
@@ -9,6 +9,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/internal/harness"
 )
 
 // storeCalls are the calls of a Store that may go wrong.
@@ -38,7 +41,7 @@ type outage struct {
 
 // shaky is the Store as one process sees it. What goes wrong follows from the seed, the process, and the number of the call.
 type shaky struct {
-	*court
+	*harness.CheckedStore
 	w      *shellWorld
 	name   string
 	dead   atomic.Bool
@@ -140,61 +143,61 @@ func call[T any](ctx context.Context, s *shaky, name string, f func(context.Cont
 	return got, nil
 }
 
-func (s *shaky) Commit(ctx context.Context, c Commit) (uint64, error) {
-	return call(ctx, s, "commit", func(ctx context.Context) (uint64, error) { return s.court.Commit(ctx, c) })
+func (s *shaky) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
+	return call(ctx, s, "commit", func(ctx context.Context) (uint64, error) { return s.CheckedStore.Commit(ctx, c) })
 }
 
-func (s *shaky) Plan(ctx context.Context, id string) (PlanRow, error) {
-	return call(ctx, s, "plan", func(ctx context.Context) (PlanRow, error) { return s.court.Plan(ctx, id) })
+func (s *shaky) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
+	return call(ctx, s, "plan", func(ctx context.Context) (ota.PlanRow, error) { return s.CheckedStore.Plan(ctx, id) })
 }
 
-func (s *shaky) Plans(ctx context.Context, q PlanQuery) (Page[PlanRow], error) {
-	return call(ctx, s, "plans", func(ctx context.Context) (Page[PlanRow], error) { return s.court.Plans(ctx, q) })
+func (s *shaky) Plans(ctx context.Context, q ota.PlanQuery) (ota.Page[ota.PlanRow], error) {
+	return call(ctx, s, "plans", func(ctx context.Context) (ota.Page[ota.PlanRow], error) { return s.CheckedStore.Plans(ctx, q) })
 }
 
-func (s *shaky) Batches(ctx context.Context, id string, q RowQuery) (Page[BatchRow], error) {
-	return call(ctx, s, "batches", func(ctx context.Context) (Page[BatchRow], error) { return s.court.Batches(ctx, id, q) })
+func (s *shaky) Batches(ctx context.Context, id string, q ota.RowQuery) (ota.Page[ota.BatchRow], error) {
+	return call(ctx, s, "batches", func(ctx context.Context) (ota.Page[ota.BatchRow], error) { return s.CheckedStore.Batches(ctx, id, q) })
 }
 
-func (s *shaky) Agents(ctx context.Context, id string, q RowQuery) (Page[AgentRow], error) {
-	return call(ctx, s, "agents", func(ctx context.Context) (Page[AgentRow], error) {
+func (s *shaky) Agents(ctx context.Context, id string, q ota.RowQuery) (ota.Page[ota.AgentRow], error) {
+	return call(ctx, s, "agents", func(ctx context.Context) (ota.Page[ota.AgentRow], error) {
 		q.Buffer = nil // the call may end after its caller has used the buffer for something else
-		return s.court.Agents(ctx, id, q)
+		return s.CheckedStore.Agents(ctx, id, q)
 	})
 }
 
 func (s *shaky) Renew(ctx context.Context, engine string, ttl time.Duration) error {
-	return s.do(ctx, "renew", func(ctx context.Context) error { return s.court.Renew(ctx, engine, ttl) })
+	return s.do(ctx, "renew", func(ctx context.Context) error { return s.CheckedStore.Renew(ctx, engine, ttl) })
 }
 
 func (s *shaky) Owners(ctx context.Context) ([]string, error) {
-	return call(ctx, s, "owners", s.court.Owners)
+	return call(ctx, s, "owners", s.CheckedStore.Owners)
 }
 
-func (s *shaky) Claim(ctx context.Context, plan, from string) (found []Conflict, total int, err error) {
+func (s *shaky) Claim(ctx context.Context, plan, from string) (found []ota.Conflict, total int, err error) {
 	err = s.do(ctx, "claim", func(ctx context.Context) (err error) {
-		found, total, err = s.court.Claim(ctx, plan, from)
+		found, total, err = s.CheckedStore.Claim(ctx, plan, from)
 		return err
 	})
 	return found, total, err
 }
 
-func (s *shaky) Post(ctx context.Context, plan string, messages []Message) error {
-	return s.do(ctx, "post", func(ctx context.Context) error { return s.court.Post(ctx, plan, messages) })
+func (s *shaky) Post(ctx context.Context, plan string, messages []ota.Message) error {
+	return s.do(ctx, "post", func(ctx context.Context) error { return s.CheckedStore.Post(ctx, plan, messages) })
 }
 
-func (s *shaky) Read(ctx context.Context, plan string, after uint64, limit int) ([]Message, error) {
-	return call(ctx, s, "read", func(ctx context.Context) ([]Message, error) { return s.court.Read(ctx, plan, after, limit) })
+func (s *shaky) Read(ctx context.Context, plan string, after uint64, limit int) ([]ota.Message, error) {
+	return call(ctx, s, "read", func(ctx context.Context) ([]ota.Message, error) { return s.CheckedStore.Read(ctx, plan, after, limit) })
 }
 
 func (s *shaky) Keep(ctx context.Context, plan, engine string, agents []string) error {
-	return s.do(ctx, "keep", func(ctx context.Context) error { return s.court.Keep(ctx, plan, engine, agents) })
+	return s.do(ctx, "keep", func(ctx context.Context) error { return s.CheckedStore.Keep(ctx, plan, engine, agents) })
 }
 
-func (s *shaky) Kept(ctx context.Context, plan string) ([]Conflict, error) {
-	return call(ctx, s, "kept", func(ctx context.Context) ([]Conflict, error) { return s.court.Kept(ctx, plan) })
+func (s *shaky) Kept(ctx context.Context, plan string) ([]ota.Conflict, error) {
+	return call(ctx, s, "kept", func(ctx context.Context) ([]ota.Conflict, error) { return s.CheckedStore.Kept(ctx, plan) })
 }
 
 func (s *shaky) Release(ctx context.Context, plan string, agents []string) error {
-	return s.do(ctx, "release", func(ctx context.Context) error { return s.court.Release(ctx, plan, agents) })
+	return s.do(ctx, "release", func(ctx context.Context) error { return s.CheckedStore.Release(ctx, plan, agents) })
 }

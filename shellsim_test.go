@@ -1,4 +1,4 @@
-package ota
+package ota_test
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/seed-19b57ce3/ota"
 )
 
 var (
@@ -123,7 +125,7 @@ func (w *shellWorld) verb() {
 		e = w.procs[w.r.IntN(len(w.procs))].e
 	}
 	id := w.plans[w.r.IntN(len(w.plans))]
-	by, kind, agent := Request{Actor: "ann"}, w.r.IntN(10), fmt.Sprintf("%s-a%d", id, w.r.IntN(3))
+	by, kind, agent := ota.Request{Actor: "ann"}, w.r.IntN(10), fmt.Sprintf("%s-a%d", id, w.r.IntN(3))
 	interrupt := w.r.IntN(2) == 0
 	w.pending.Go(func() {
 		ctx, cancel := context.WithTimeout(w.ctx, 2*time.Minute)
@@ -132,19 +134,19 @@ func (w *shellWorld) verb() {
 		case 0, 1:
 			_, _ = e.Pause(ctx, id, by)
 		case 2, 3:
-			_, _ = e.Resume(ctx, id, RetryFailed(), by)
+			_, _ = e.Resume(ctx, id, ota.RetryFailed(), by)
 		case 4:
 			_, _ = e.Skip(ctx, id, []string{agent}, by)
 		case 5:
 			_, _ = e.Cancel(ctx, id, interrupt, by)
 		case 6:
-			_, _ = e.Rollback(ctx, id, RollbackSpec{Interrupt: interrupt}, by)
+			_, _ = e.Rollback(ctx, id, ota.RollbackSpec{Interrupt: interrupt}, by)
 		case 7:
-			_ = e.ReportHealth(ctx, id, []HealthReport{{Agent: agent}})
+			_ = e.ReportHealth(ctx, id, []ota.HealthReport{{Agent: agent}})
 		case 8:
-			_ = e.ReportOutcomes(ctx, id, []OutcomeReport{upgraded(agent, 1)})
+			_ = e.ReportOutcomes(ctx, id, []ota.OutcomeReport{upgraded(agent, 1)})
 		case 9:
-			_, _ = e.Edit(ctx, id, func(p *Policy) { p.AttemptTimeout = 10 * time.Second }, by)
+			_, _ = e.Edit(ctx, id, func(p *ota.Policy) { p.AttemptTimeout = 10 * time.Second }, by)
 		}
 	})
 }

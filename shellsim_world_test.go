@@ -1,4 +1,4 @@
-package ota
+package ota_test
 
 import (
 	"context"
@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/internal/harness"
 )
 
 const (
@@ -25,7 +28,7 @@ type shellWorld struct {
 	*testing.T
 	seed    uint64
 	r       *rand.Rand // of the test's own goroutine
-	court   *court
+	court   *harness.CheckedStore
 	ctx     context.Context
 	wild    int // of a hundred calls of the Store so many go wrong
 	outages []outage
@@ -59,7 +62,7 @@ func (w *shellWorld) busy(call string) {
 type shellProc struct {
 	name  string
 	store *shaky
-	e     *Engine
+	e     *ota.Engine
 	stop  context.CancelFunc
 	done  chan error
 }
@@ -90,24 +93,24 @@ func (w *shellWorld) isCalm() bool {
 }
 
 // wrapped is an Executor of somebody who wraps Executors.
-type wrapped struct{ Executor }
+type wrapped struct{ ota.Executor }
 
-func (x wrapped) Unwrap() Executor { return x.Executor }
+func (x wrapped) Unwrap() ota.Executor { return x.Executor }
 
 // start begins a process. It has its own view of the Store.
 func (w *shellWorld) start(name string) {
 	w.made++
-	s := &shaky{court: w.court, w: w, name: fmt.Sprintf("%s.%d", name, w.made), n: map[string]uint64{}}
+	s := &shaky{CheckedStore: w.court, w: w, name: fmt.Sprintf("%s.%d", name, w.made), n: map[string]uint64{}}
 	exec := w.fleet.executor(s.name)
 	if w.seed%3 == 0 {
 		exec = wrapped{exec}
 	}
 	drain := []time.Duration{-1, time.Second, 20 * time.Second}[w.r.IntN(3)]
-	var store Store = s
+	var store ota.Store = s
 	if w.bare() {
-		store = bare{s}
+		store = harness.Bare{Store: s}
 	}
-	e, err := New(store, exec, Options{Name: name, Lease: shellLease, DrainTimeout: drain, AbandonAfter: 2 * time.Second})
+	e, err := ota.New(store, exec, ota.Options{Name: name, Lease: shellLease, DrainTimeout: drain, AbandonAfter: 2 * time.Second})
 	require.NoError(w, err)
 	ctx, cancel := context.WithCancel(w.ctx)
 	p := &shellProc{name: name, store: s, e: e, stop: cancel, done: make(chan error, 1)}
@@ -142,7 +145,7 @@ func (w *shellWorld) end(i int, dies bool) {
 
 func (w *shellWorld) ended(err error) {
 	if err != nil {
-		require.ErrorIs(w, err, ErrAbandoned)
+		require.ErrorIs(w, err, ota.ErrAbandoned)
 	}
 }
 
@@ -153,7 +156,7 @@ func (w *shellWorld) after(d time.Duration) {
 
 // newShellWorld makes plans and processes.
 func newShellWorld(t *testing.T, seed uint64) *shellWorld {
-	w := &shellWorld{T: t, seed: seed, r: rand.New(rand.NewPCG(seed, 3)), court: newCourt(t), ctx: t.Context(), calm: make(chan struct{})}
+	w := &shellWorld{T: t, seed: seed, r: rand.New(rand.NewPCG(seed, 3)), court: harness.NewCheckedStore(t), ctx: t.Context(), calm: make(chan struct{})}
 	w.wild = []int{0, 2, 10, 30, 60}[w.r.IntN(5)]
 	w.fleet = newShellFleet(w)
 	for i := range 1 + w.r.IntN(2) {
@@ -187,33 +190,33 @@ func newShellWorld(t *testing.T, seed uint64) *shellWorld {
 // create makes a plan and starts it, by way of an engine whose Store is well.
 func (w *shellWorld) create(id string) {
 	threshold := []float64{0, 0.3, 1}[w.r.IntN(3)]
-	p := Policy{
-		Concurrency: 1 + w.r.IntN(4), FailureThreshold: &threshold, OnBreach: []Action{ActionPause, ActionRollback}[w.r.IntN(2)],
-		Retry: RetryPolicy{Max: w.r.IntN(3), Backoff: time.Second}, AttemptTimeout: 20 * time.Second, UnreachableTimeout: time.Minute,
-		Soak: Soak{Duration: time.Duration(w.r.IntN(2)) * 5 * time.Second, Interval: time.Second},
-		Gate: Gate{Interval: 2 * time.Second, MaxErrors: w.r.IntN(5)},
+	p := ota.Policy{
+		Concurrency: 1 + w.r.IntN(4), FailureThreshold: &threshold, OnBreach: []ota.Action{ota.ActionPause, ota.ActionRollback}[w.r.IntN(2)],
+		Retry: ota.RetryPolicy{Max: w.r.IntN(3), Backoff: time.Second}, AttemptTimeout: 20 * time.Second, UnreachableTimeout: time.Minute,
+		Soak: ota.Soak{Duration: time.Duration(w.r.IntN(2)) * 5 * time.Second, Interval: time.Second},
+		Gate: ota.Gate{Interval: 2 * time.Second, MaxErrors: w.r.IntN(5)},
 	}
 	agents := make([]string, 1+w.r.IntN(8))
 	for i := range agents {
 		agents[i] = fmt.Sprintf("%s-a%d", id, i)
 	}
 	e := w.operator()
-	_, err := e.Create(w.ctx, Spec{
-		ID: id, Name: id, FromVersion: "1", ToVersion: "2", Agents: AgentIDs(agents...), Shape: Shape{Size: 1 + w.r.IntN(4)}, Policy: p,
+	_, err := e.Create(w.ctx, ota.Spec{
+		ID: id, Name: id, FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs(agents...), Shape: ota.Shape{Size: 1 + w.r.IntN(4)}, Policy: p,
 	})
 	require.NoError(w, err)
-	_, err = e.Start(w.ctx, id, Request{})
+	_, err = e.Start(w.ctx, id, ota.Request{})
 	require.NoError(w, err)
 	w.plans = append(w.plans, id)
 }
 
 // operator is an engine that drives nothing, in a process of its own.
-func (w *shellWorld) operator() *Engine {
-	var store Store = w.court
+func (w *shellWorld) operator() *ota.Engine {
+	var store ota.Store = w.court
 	if w.bare() {
-		store = bare{store}
+		store = harness.Bare{Store: store}
 	}
-	e, err := New(store, nil, Options{Name: "operator"})
+	e, err := ota.New(store, nil, ota.Options{Name: "operator"})
 	require.NoError(w, err)
 	return e
 }

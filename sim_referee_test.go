@@ -71,13 +71,13 @@ func (r *referee) created(ids ...string) {
 // rows are a plan's agents with their present states. They are good until the next commit.
 func (r *referee) rows(id string) []AgentRow {
 	if r.read[id] == nil {
-		page, err := r.w.store.MemStore.Agents(r.w.ctx, id, RowQuery{Limit: 1 << 20})
+		page, err := r.w.store.testStore.Agents(r.w.ctx, id, RowQuery{Limit: 1 << 20})
 		r.w.must(err)
 		r.read[id] = page.Items
 	}
-	rows, agents := r.read[id], r.w.stored(id).agents
-	for i := range rows {
-		agents.chunks[i/memChunkSize].copyState(&rows[i].State, i%memChunkSize)
+	rows := r.read[id]
+	for i, a := range r.w.stored(id).agents {
+		rows[i].State = copyOfState(a.State)
 	}
 	return rows
 }
@@ -86,7 +86,7 @@ func (r *referee) batches(id string) []BatchRow { return r.w.stored(id).batches 
 
 // rollbackSet checks promise 6: a rollback holds every agent that a call may have changed, and nobody whom nothing was started for.
 func (r *referee) rollbackSet(id string) {
-	row, err := r.w.store.MemStore.Plan(r.w.ctx, id)
+	row, err := r.w.store.testStore.Plan(r.w.ctx, id)
 	r.w.must(err)
 	if row.Source == "" {
 		return
@@ -585,7 +585,7 @@ func (r *referee) ends(p *refPlan, after *PlanRow) {
 func (r *referee) atRest() {
 	r.pairs()
 	for id := range r.plans {
-		row, err := r.w.store.MemStore.Plan(r.w.ctx, id)
+		row, err := r.w.store.testStore.Plan(r.w.ctx, id)
 		r.w.must(err)
 		st := statusOf(&row.Control, &row.Progress)
 		if row.Status != st {
@@ -686,7 +686,7 @@ func (r *referee) rollbackRests(row *PlanRow) bool {
 	if row.Control.Rollback == nil {
 		return false
 	}
-	other, err := r.w.store.MemStore.Plan(r.w.ctx, row.Control.Rollback.ID)
+	other, err := r.w.store.testStore.Plan(r.w.ctx, row.Control.Rollback.ID)
 	r.w.must(err)
 	st := statusOf(&other.Control, &other.Progress)
 	return st == StatusPaused || st == StatusRunning && other.Control.Policy.Hold.All
@@ -694,7 +694,7 @@ func (r *referee) rollbackRests(row *PlanRow) bool {
 
 // logWhole checks promise 8.
 func (r *referee) logWhole(id string, revision uint64) {
-	rows, err := r.w.store.MemStore.Log(r.w.ctx, id, 0, 1<<20)
+	rows, err := r.w.store.testStore.Log(r.w.ctx, id, 0, 1<<20)
 	r.w.must(err)
 	if uint64(len(rows)) != revision {
 		r.fail("plan %s is at revision %d, its log has %d records", id, revision, len(rows))
@@ -708,4 +708,31 @@ func (r *referee) logWhole(id string, revision uint64) {
 		}
 		last = rec.At
 	}
+}
+
+// judgeReleased checks that exactly those agents are released that their plan has not changed and will never call again.
+func judgeReleased(rollback bool, a *AgentRow, wrong func(format string, args ...any)) {
+	s := &a.State
+	skipped := s.Status == TaskSkipped || s.Status == TaskCanceled
+	untouched := s.Flags&AgentChanged == 0 && !rollback
+	switch released := s.Flags&AgentReleased != 0; {
+	case released && (!untouched || !skipped && (s.Status != TaskSucceeded || s.Flags&AgentAtTarget == 0)):
+		wrong("agent %s is released: %+v", a.Agent.ID, a.State)
+	case !released && skipped && untouched:
+		wrong("agent %s is not released: %+v", a.Agent.ID, a.State)
+	}
+}
+
+// fits reports whether an agent with these tasks may have this status.
+func fits(is TaskStatus, tasks []TaskStatus) bool {
+	for _, s := range []TaskStatus{TaskRunning, TaskWaiting, TaskFailed, TaskUnknown} { // one of them is enough
+		if slices.Contains(tasks, s) {
+			return is == s
+		}
+	}
+	if !slices.Contains(tasks, TaskPending) {
+		return is == tasks[len(tasks)-1]
+	}
+	started := slices.ContainsFunc(tasks, func(s TaskStatus) bool { return s != TaskPending })
+	return is == TaskPending || started && is == TaskWaiting // put back, or between two tasks
 }

@@ -58,7 +58,7 @@ func small(e *enumerator, faults int, verbs bool, policy Policy, tasks int) (fai
 	said := !verbs
 	for range 40 {
 		p := w.procs[0]
-		if row, err := w.store.MemStore.Plan(w.ctx, w.plan); err != nil || statusOf(&row.Control, &row.Progress).Ended() {
+		if row, err := w.store.testStore.Plan(w.ctx, w.plan); err != nil || statusOf(&row.Control, &row.Progress).Ended() {
 			break
 		}
 		if !said && e.pick(3) == 2 {

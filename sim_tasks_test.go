@@ -1,6 +1,8 @@
 package ota
 
-import "fmt"
+import (
+	"fmt"
+)
 
 // randomTasks gives the agents of every fourth random plan up to three tasks. It draws from the choices made already, so that
 // the schedules of the other plans stay what they are.

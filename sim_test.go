@@ -30,7 +30,7 @@ var errSimCrash = errors.New("sim: the process dies here")
 
 // faultStore lets commits of owners fail in every way they can, and shows every commit that landed to the referee.
 type faultStore struct {
-	*MemStore
+	*testStore
 	w *world
 }
 
@@ -58,20 +58,20 @@ func (s *faultStore) Commit(ctx context.Context, c Commit) (uint64, error) {
 }
 
 func (s *faultStore) Create(ctx context.Context, p NewPlan, agents iter.Seq2[AgentRow, error]) error {
-	return s.w.verbs.write(func() error { return s.MemStore.Create(ctx, p, agents) })
+	return s.w.verbs.write(func() error { return s.testStore.Create(ctx, p, agents) })
 }
 
 func (s *faultStore) Claim(ctx context.Context, plan, from string) (conflicts []Conflict, total int, err error) {
-	err = s.w.verbs.write(func() error { conflicts, total, err = s.MemStore.Claim(ctx, plan, from); return err })
+	err = s.w.verbs.write(func() error { conflicts, total, err = s.testStore.Claim(ctx, plan, from); return err })
 	return conflicts, total, err
 }
 
 func (s *faultStore) apply(ctx context.Context, c Commit) (uint64, error) {
-	before, err := s.MemStore.Plan(ctx, c.Plan)
+	before, err := s.testStore.Plan(ctx, c.Plan)
 	if err != nil {
 		return 0, err
 	}
-	rev, err := s.MemStore.Commit(ctx, c)
+	rev, err := s.testStore.Commit(ctx, c)
 	if err == nil {
 		s.w.referee.committed(&before, &c, rev)
 	}
@@ -145,7 +145,7 @@ func newWorld(ch chooser, agents, faults, verbs int) *world {
 func worldOf(ch chooser, spec Spec, faults int) *world {
 	w := &world{choose: ch, ctx: context.Background(), clock: &worldClock{t: time.Unix(1_700_000_000, 0).UTC()}, faults: faults, spec: spec}
 	w.behave, w.effects, w.tended = map[string]int{}, map[string]bool{}, map[string]tending{}
-	w.store = &faultStore{MemStore: NewMemStore(), w: w}
+	w.store = &faultStore{testStore: newTestStore(), w: w}
 	w.referee = newReferee(w)
 	e, err := New(w.store, nil, Options{Name: "verbs", Clock: w.clock})
 	w.must(err)
@@ -365,7 +365,7 @@ func (w *world) out(p *process, id string) (bars []blockedAgent) {
 			if !c.left || q == p && c.plan == id {
 				continue
 			}
-			page, err := w.store.MemStore.Agents(w.ctx, id, RowQuery{IDs: []string{c.job.agent}})
+			page, err := w.store.testStore.Agents(w.ctx, id, RowQuery{IDs: []string{c.job.agent}})
 			w.must(err)
 			if len(page.Items) > 0 {
 				bars = append(bars, blockedAgent{ordinal: page.Items[0].Ordinal, agent: c.job.agent, engine: q.name})
@@ -625,7 +625,7 @@ func (w *world) reported(p *process) {
 
 // spec is that of the session's plan.
 func (x *session) spec(w *world) PlanSpec {
-	row, err := w.store.MemStore.Plan(w.ctx, x.plan)
+	row, err := w.store.testStore.Plan(w.ctx, x.plan)
 	w.must(err)
 	return row.Spec
 }
@@ -705,11 +705,9 @@ func (w *world) settle() {
 }
 
 // stored is what the store holds of a plan; it is only looked at.
-func (w *world) stored(id string) *memPlan {
-	for _, p := range w.store.order {
-		if p.id == id {
-			return p
-		}
+func (w *world) stored(id string) *testPlan {
+	if p := w.store.look(id); p != nil {
+		return p
 	}
 	panic("sim: no plan " + id)
 }
@@ -732,7 +730,7 @@ func (w *world) describe() string {
 		p, err := w.engine.Plan(w.ctx, id)
 		w.must(err)
 		fmt.Fprintf(&b, "plan %s %s counts %+v batch %d of %d breaches %v\n", id, p.Status, p.Counts, p.Batch, p.Batches, p.Breaches)
-		rows, err := w.store.MemStore.Log(w.ctx, id, 0, 10000)
+		rows, err := w.store.testStore.Log(w.ctx, id, 0, 10000)
 		w.must(err)
 		for _, row := range rows {
 			rec, err := decodeRecord(id, row)
@@ -749,7 +747,7 @@ func (w *world) describe() string {
 func (w *world) log() []byte {
 	var b bytes.Buffer
 	for _, id := range w.plans() {
-		rows, err := w.store.MemStore.Log(w.ctx, id, 0, 100000)
+		rows, err := w.store.testStore.Log(w.ctx, id, 0, 100000)
 		w.must(err)
 		for _, row := range rows {
 			b.Write(row.Data)

@@ -1,4 +1,4 @@
-package ota
+package ota_test
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-19b57ce3/ota"
 )
 
 // Two engines with the shortest lease share one processor with thirty goroutines that never rest: leases run out all the time, answers of
@@ -22,14 +24,14 @@ func TestStarvation(t *testing.T) {
 	if testing.Short() {
 		rounds = 2
 	}
-	store := NewMemStore()
-	exec := ExecutorFunc(func(_ context.Context, a Attempt) (Result, error) {
+	store := ota.NewMemStore()
+	exec := ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
 		runtime.Gosched()
-		return Result{Version: a.ToVersion}, nil
+		return ota.Result{Version: a.ToVersion}, nil
 	})
-	var engines [2]*Engine
+	var engines [2]*ota.Engine
 	for i := range engines {
-		e, err := New(store, exec, Options{Name: fmt.Sprint("engine-", i), Lease: 100 * time.Millisecond, Poll: 10 * time.Millisecond})
+		e, err := ota.New(store, exec, ota.Options{Name: fmt.Sprint("engine-", i), Lease: 100 * time.Millisecond, Poll: 10 * time.Millisecond})
 		require.NoError(t, err)
 		engines[i] = e
 	}
@@ -41,19 +43,19 @@ func TestStarvation(t *testing.T) {
 	}
 	for _, e := range engines {
 		runs.Go(func() {
-			if err := e.Run(ctx); err != nil && !errors.Is(err, ErrAbandoned) {
+			if err := e.Run(ctx); err != nil && !errors.Is(err, ota.ErrAbandoned) {
 				t.Error(err)
 			}
 		})
 	}
 	var ids []string
 	for i := range 30 {
-		p, err := engines[i%2].Create(ctx, Spec{
-			Name: "starved", FromVersion: "1", ToVersion: "2", Agents: AgentIDs(names(fmt.Sprint("p", i), 10)...),
-			Shape: Shape{Size: 3}, Policy: Policy{Concurrency: 2},
+		p, err := engines[i%2].Create(ctx, ota.Spec{
+			Name: "starved", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs(names(fmt.Sprint("p", i), 10)...),
+			Shape: ota.Shape{Size: 3}, Policy: ota.Policy{Concurrency: 2},
 		})
 		require.NoError(t, err)
-		_, err = engines[i%2].Start(ctx, p.ID, Request{})
+		_, err = engines[i%2].Start(ctx, p.ID, ota.Request{})
 		require.NoError(t, err)
 		ids = append(ids, p.ID)
 	}
@@ -61,7 +63,7 @@ func TestStarvation(t *testing.T) {
 	for _, id := range ids {
 		p, err := engines[0].Wait(ctx, id)
 		require.NoError(t, err)
-		require.Equal(t, StatusCompleted, p.Status)
+		require.Equal(t, ota.StatusCompleted, p.Status)
 		require.Equal(t, 10, p.Counts.Succeeded)
 	}
 	cancel()

@@ -2,6 +2,8 @@ package ota
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
@@ -40,9 +42,12 @@ func TestCleanedTexts(t *testing.T) {
 // faulty is an error of which every method panics.
 type faulty struct{}
 
-func (*faulty) Error() string      { panic("no text") }
-func (*faulty) Unwrap() error      { panic("nothing inside") }
-func (*faulty) Is(error) bool      { panic("no idea") }
+func (*faulty) Error() string { panic("no text") }
+
+func (*faulty) Unwrap() error { panic("nothing inside") }
+
+func (*faulty) Is(error) bool { panic("no idea") }
+
 func (*faulty) As(target any) bool { panic("neither") }
 
 func TestAnErrorWhoseMethodsPanic(t *testing.T) {
@@ -62,4 +67,39 @@ func FuzzClean(f *testing.F) {
 		require.True(t, kit.Storable(string(cleanMessage(text))))
 		require.True(t, kit.Storable(string(cleanVersion(text))))
 	})
+}
+
+// Every character that cannot be seen is refused in an ID, by its code point, wherever it stands; blanks only around one.
+func TestInvisibleCharactersInIDs(t *testing.T) {
+	for r, name := range invisibleNames {
+		for _, id := range []string{"a" + string(r) + "b", string(r) + "a", "a" + string(r)} {
+			problem := idProblem(id)
+			require.Contains(t, problem, fmt.Sprintf("%U (%s)", r, name), "%+q", id)
+		}
+	}
+	seen := 0
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		bare := unicode.IsControl(r) || unicode.IsSpace(r) && r != ' ' || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Variation_Selector)
+		if bare {
+			seen++
+			require.NotEmpty(t, idProblem("a"+string(r)+"b"), "%U", r)
+		}
+		if unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.Sc, unicode.Sm) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) {
+			require.Empty(t, idProblem("a"+string(r)), "%U", r)
+		}
+	}
+	require.Greater(t, seen, 400)
+	for _, id := range []string{" a", "a ", " "} {
+		require.Contains(t, idProblem(id), "(U+0020)")
+	}
+	for _, id := range []string{"a b", "a/b", "naïve", "日本", "🚀", "a\ufffdb", `"a"`} {
+		require.Empty(t, idProblem(id), id)
+	}
+}
+
+// A precheck knows the same versions as the engine.
+func TestSameVersionElsewhere(t *testing.T) {
+	same := func(a, b string) bool { return strings.TrimPrefix(a, "v") == b }
+	p, _ := readPrecheck(same, Attempt{ToVersion: "2"}, Precheck{Version: "v2\n"}, nil)
+	require.Equal(t, Precheck{State: PrecheckAtTarget, Version: "2"}, p)
 }

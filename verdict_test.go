@@ -2,7 +2,6 @@ package ota
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -80,48 +79,4 @@ func TestVerdictStrikesOnce(t *testing.T) {
 	s.thresholdVerdict(s.batches[0], stamp(noon))
 	require.Len(t, s.p.Breaches, 1)
 	require.Equal(t, uint64(2), s.p.Breaches[0].Number)
-}
-
-func TestContinueIsRecordedOnceABatch(t *testing.T) {
-	inScene(t, func(s *scene) {
-		id := s.start(Policy{OnBreach: ActionContinue, FailureThreshold: ptr(0.0)}, Shape{Size: 3}, "fail-1", "fail-2", "ok-3", "ok-4", "fail-5", "fail-6")
-		require.Equal(s, StatusCompleted, s.drive(id).Status)
-		e := s.events(id, EventBreach)
-		require.Len(s, e, 2)
-		require.Equal(s, []int{0, 1}, []int{e[0].Batch, e[1].Batch})
-		s.stays(id, StatusCompleted)
-	})
-}
-
-func TestScopePlan(t *testing.T) {
-	inScene(t, func(s *scene) {
-		id := s.start(Policy{Scope: ScopePlan, FailureThreshold: ptr(0.5), Concurrency: 1}, Shape{Size: 2}, "fail-1", "fail-2", "ok-3", "fail-4", "ok-5", "ok-6")
-		require.Equal(s, StatusCompleted, s.drive(id).Status, "3 of 6")
-	})
-	inScene(t, func(s *scene) {
-		id := s.start(Policy{Scope: ScopePlan, FailureThreshold: ptr(0.5), Concurrency: 1}, Shape{Size: 2}, "fail-1", "fail-2", "ok-3", "fail-4", "ok-5", "fail-6", "ok-7")
-		p := s.drive(id)
-		require.Equal(s, StatusPaused, p.Status, "4 of 7")
-		require.Equal(s, -1, p.Breaches[0].Batch)
-		s.said(s.e.Resume(s.ctx, id, Accept(4), Request{}))
-		require.Equal(s, StatusCompleted, s.drive(id).Status)
-	})
-}
-
-func TestSecondBreachLosesNothing(t *testing.T) {
-	inScene(t, func(s *scene) {
-		id := s.start(Policy{Concurrency: 2, FailureThreshold: ptr(0.0), AttemptTimeout: time.Minute, MaxAbandoned: 1}, Shape{}, "stuck-1", "stuck-2", "ok-3")
-		s.run(s.e)
-		s.after(2 * time.Minute)
-		p := s.plan(id)
-		require.Equal(s, StatusPaused, p.Status)
-		require.Len(s, p.Breaches, 2, "the threshold's, and that of the abandoned")
-		s.said(s.e.Pause(s.ctx, id, Request{}))
-		require.Len(s, s.plan(id).Breaches, 2, "neither overwrites the other")
-		require.NotNil(s, s.plan(id).Paused)
-		s.said(s.e.Resume(s.ctx, id, Accept(2), Request{}))
-		s.fleet.free()
-		s.after(5 * time.Second)
-		s.status(id, StatusCompleted)
-	})
 }

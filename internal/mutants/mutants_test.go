@@ -4,6 +4,7 @@ package mutants
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -30,19 +31,22 @@ func TestMutants(t *testing.T) {
 	for _, m := range all {
 		tests[m.test] = true
 	}
-	binary := filepath.Join(t.TempDir(), "mutants.test")
-	build(t, all, "go", "test", "-c", "-vet=off", "-o", binary)
+	list := overlay(t, all)
+	binaries := map[string]string{}
+	for i, folder := range tested {
+		binaries[folder] = filepath.Join(t.TempDir(), fmt.Sprintf("mutants-%d.test", i))
+		build(t, list, folder, "go", "test", "-c", "-vet=off", "-o", binaries[folder])
+	}
 	t.Run("none", func(t *testing.T) {
 		t.Parallel()
-		out, err := run(t, binary, "", strings.Join(slices.Sorted(maps.Keys(tests)), "|"), "0:300")
+		out, err := run(t, binaries, "", strings.Join(slices.Sorted(maps.Keys(tests)), "|"), "0:300")
 		require.NoError(t, err, "a test fails although no mutant is alive: %s", out)
 	})
 	for _, m := range all {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			out, err := run(t, binary, m.name, m.test, m.seeds)
+			out, err := run(t, binaries, m.name, m.test, m.seeds)
 			require.Error(t, err, "the mutant lives: %s\nnone of %s noticed", m.why, m.test)
-			require.NotContains(t, out, "no tests to run")
 			require.NotContains(t, out, "test timed out", "the mutant hangs its tests; they must notice it, not wait")
 		})
 	}
@@ -52,13 +56,32 @@ func TestMutants(t *testing.T) {
 // a busy machine.
 const hangs = 15 * time.Minute
 
-// run runs the named tests with one active mutant.
-func run(t *testing.T, binary, mutant, tests, seeds string) (out string, err error) {
+// run runs the named tests, in the packages that have any of them, with one active mutant. It
+// returns the first error.
+func run(t *testing.T, binaries map[string]string, mutant, tests, seeds string) (out string, err error) {
+	t.Helper()
+	ran := false
+	for _, folder := range tested {
+		text, failed := runIn(t, folder, binaries[folder], mutant, tests, seeds)
+		if failed == nil && strings.Contains(text, "no tests to run") {
+			continue
+		}
+		ran = true
+		out += text
+		if failed != nil {
+			return out, failed
+		}
+	}
+	require.True(t, ran, "no package has a test %s", tests)
+	return out, nil
+}
+
+func runIn(t *testing.T, folder, binary, mutant, tests, seeds string) (out string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*hangs)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, "-test.run", tests, "-test.count=1", "-test.timeout", hangs.String())
-	cmd.Dir = filepath.Join("..", "..")
+	cmd.Dir = filepath.Join("..", "..", folder)
 	cmd.Env = append(os.Environ(), "OTA_SIM_SEEDS="+seeds, switchName+"="+mutant)
 	b, err := cmd.CombinedOutput()
 	require.NoError(t, ctx.Err(), "the tests were ended by force")
@@ -69,19 +92,20 @@ func run(t *testing.T, binary, mutant, tests, seeds string) (out string, err err
 // build, and that each test that they name is there. It takes seconds, so a change that moves code or
 // renames a test shows at once which mutants it must take along.
 func TestMutantsFitTheCode(t *testing.T) {
-	root := filepath.Join("..", "..")
-	sources, err := filepath.Glob(filepath.Join(root, "*_test.go"))
-	require.NoError(t, err)
 	var names []string
-	for _, path := range sources {
-		text, err := os.ReadFile(path)
+	for _, folder := range tested {
+		sources, err := filepath.Glob(filepath.Join("..", "..", folder, "*_test.go"))
 		require.NoError(t, err)
-		for _, found := range testFunc.FindAllStringSubmatch(string(text), -1) {
-			names = append(names, found[1])
+		for _, path := range sources {
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			for _, found := range testFunc.FindAllStringSubmatch(string(text), -1) {
+				names = append(names, found[1])
+			}
 		}
 	}
 	all := mutants(t)
-	build(t, all, "go", "build")
+	build(t, overlay(t, all), "...", "go", "build")
 	for _, m := range all {
 		for pattern := range strings.SplitSeq(m.test, "|") {
 			runs, err := regexp.Compile(pattern)

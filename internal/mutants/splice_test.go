@@ -29,12 +29,17 @@ var mutant = os.Getenv("` + switchName + `")
 
 const switchName = "OTA_MUTANT"
 
-// build runs a go command that builds the root package with all mutants. The mutants may also be in
-// the packages that it imports.
-func build(t *testing.T, all []mutant, command ...string) {
+// tested are the folders of the packages whose tests kill mutants.
+var tested = []string{".", "internal/scenarios"}
+
+// build runs a go command that builds a tested package with all mutants. The mutants may be in any
+// package of the module that the tests use.
+func build(t *testing.T, overlay, folder string, command ...string) {
 	t.Helper()
-	args := append(command[1:], "-overlay", overlay(t, all), "github.com/seed-19b57ce3/ota")
-	out, err := exec.CommandContext(t.Context(), command[0], args...).CombinedOutput()
+	args := append(command[1:], "-overlay", overlay, "./"+folder)
+	cmd := exec.CommandContext(t.Context(), command[0], args...)
+	cmd.Dir = filepath.Join("..", "..")
+	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "a mutant does not build: %s", out)
 }
 

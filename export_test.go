@@ -1,0 +1,50 @@
+package ota
+
+import "fmt"
+
+// What tests in package ota_test need of the inside. They cannot be in package ota: they use packages that import it.
+
+// StatusOf is the status of a plan by its two halves.
+func StatusOf(row *PlanRow) Status { return statusOf(&row.Control, &row.Progress) }
+
+// RunningCall names the call that a running agent waits for; running is false if it waits for none.
+func RunningCall(a *AgentRow) (key string, running bool) {
+	i := a.State.active()
+	t := a.State.task(i)
+	return fmt.Sprint(callKey{a.Ordinal, i, t.Number}), t.Status == TaskRunning
+}
+
+// CallsOnTheirWay adds every call that the engine has for a plan which it owns, from the commit of its start to the commit of its
+// outcome. All goroutines of the engine must wait.
+func (e *Engine) CallsOnTheirWay(row *PlanRow, names map[string]bool) {
+	d := e.driver(row.ID)
+	if d == nil || e.instance != row.Progress.Instance {
+		return
+	}
+	calls := map[callKey]bool{}
+	lost := d.pool.calls(calls)
+	d.pool.mu.Lock()
+	d.pool.lost = d.pool.lost || lost
+	d.pool.mu.Unlock()
+	raise, out := d.session.raise, d.session.callsInFlight
+	d.session.callsInFlight = nil
+	for key := range d.session.inFlight() {
+		calls[key] = true
+	}
+	d.session.raise, d.session.callsInFlight = raise, out
+	for key := range calls {
+		names[fmt.Sprint(key)] = true
+	}
+}
+
+// DescribeDriver says what the engine does with a plan.
+func (e *Engine) DescribeDriver(row *PlanRow) string {
+	d := e.driver(row.ID)
+	if d == nil {
+		return fmt.Sprintf("instance %s does not drive %s of %s (instance %s)", e.instance, row.ID, row.Progress.Owner, row.Progress.Instance)
+	}
+	return fmt.Sprintf("drives %s: fail %d, advancing %v, out %d, asked %v, state %v", row.ID, d.storeErrors, d.advancing, d.pool.inFlight(), d.asked, d.session.st != nil)
+}
+
+// NewTestStore returns an empty testStore.
+func NewTestStore() Store { return newTestStore() }

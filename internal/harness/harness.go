@@ -1,0 +1,409 @@
+// Package harness has what tests of the engine share that are not in package ota.
+package harness
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// CheckedStore is a Store that checks every commit by what is stored before and after it, and by its log record. It looks at
+// rows and events only. It also stands in for a Store that fails.
+type CheckedStore struct {
+	*ota.MemStore
+	t            *testing.T
+	Blind        bool                                    // for big plans
+	Down         atomic.Bool                             // every method fails
+	LostAcks     atomic.Int64                            // this many acknowledgements of owner's commits get lost
+	BeforeCommit func(context.Context, ota.Commit) error // asked before a commit
+	BeforeRenew  func(ctx context.Context, engine string) error
+
+	mu     sync.Mutex
+	Reader *storeReader
+	plans  map[string]*Snapshot
+	starts map[string]uint64 // by attempt key: the epoch that committed it last
+}
+
+// ErrDown is the error of a CheckedStore that is down.
+var ErrDown = errors.New("the store is down")
+
+// NewCheckedStore returns an empty store. At the end of the test it compares every log with the rows.
+func NewCheckedStore(t *testing.T) *CheckedStore {
+	c := &CheckedStore{MemStore: ota.NewMemStore(), t: t, Reader: newStoreReader(t), plans: map[string]*Snapshot{}, starts: map[string]uint64{}}
+	t.Cleanup(c.close)
+	return c
+}
+
+// Snapshot is all of a plan.
+type Snapshot struct {
+	status  ota.Status
+	row     ota.PlanRow
+	batches []ota.BatchRow
+	Agents  []ota.AgentRow
+}
+
+// Take reads all of a plan.
+func (c *CheckedStore) Take(id string) *Snapshot {
+	ctx := context.Background()
+	s := &Snapshot{}
+	var err error
+	if s.row, err = c.MemStore.Plan(ctx, id); err != nil {
+		c.t.Errorf("checked store: %v", err)
+		return nil
+	}
+	s.status = c.Reader.status(s.row)
+	b, _ := c.MemStore.Batches(ctx, id, ota.RowQuery{Limit: 1 << 20})
+	a, _ := c.MemStore.Agents(ctx, id, ota.RowQuery{Limit: 1 << 20})
+	s.batches, s.Agents = b.Items, a.Items
+	return s
+}
+
+// Commit implements ota.Store.
+func (c *CheckedStore) Commit(ctx context.Context, k ota.Commit) (uint64, error) {
+	if c.Down.Load() {
+		return 0, ErrDown
+	}
+	if c.BeforeCommit != nil {
+		if err := c.BeforeCommit(ctx, k); err != nil {
+			return 0, err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.Blind {
+		return c.MemStore.Commit(ctx, k)
+	}
+	was := c.plans[k.Plan]
+	if was == nil {
+		if was = c.Take(k.Plan); was == nil {
+			return 0, ota.ErrNotFound
+		}
+	}
+	rev, err := c.MemStore.Commit(ctx, k)
+	if err != nil {
+		return rev, err
+	}
+	is := c.Take(k.Plan)
+	c.plans[k.Plan] = is
+	c.judge(k, was, is)
+	if k.Owner && c.LostAcks.Load() > 0 && c.LostAcks.Add(-1) >= 0 {
+		return 0, errors.New("the acknowledgement got lost")
+	}
+	return rev, nil
+}
+
+func (c *CheckedStore) judge(k ota.Commit, was, is *Snapshot) {
+	c.t.Helper()
+	wrong := func(format string, args ...any) {
+		c.t.Helper()
+		c.t.Errorf("checked store: plan %s, revision %d: "+format, append([]any{k.Plan, is.row.Revision}, args...)...)
+	}
+	rec, err := c.Reader.Record(k.Plan, ota.LogRow{Revision: is.row.Revision, Data: k.Log})
+	if err != nil || len(rec.Events) == 0 {
+		wrong("no events: %v", err)
+		return
+	}
+	if is.row.Revision != was.row.Revision+1 {
+		wrong("came after %d", was.row.Revision)
+	}
+	if st := is.status; rec.Status != st && rec.Status != calledAs[st] || rec.Status != k.Status {
+		wrong("is told to be %s, is %s", rec.Status, st)
+	}
+	c.judgeCounts(is, wrong)
+	c.judgeEvents(was, is, rec, wrong)
+	c.judgeStarts(was, is, rec, wrong)
+	c.judgeEnd(was, is, wrong)
+}
+
+// calledAs is what a verb's record calls a status that it cannot be sure of.
+var calledAs = map[ota.Status]ota.Status{ota.StatusPaused: ota.StatusPausing, ota.StatusCanceled: ota.StatusCanceling}
+
+type wrongFunc func(format string, args ...any)
+
+// judgeCounts compares every counter with the rows.
+func (c *CheckedStore) judgeCounts(is *Snapshot, wrong wrongFunc) {
+	type sums struct {
+		agents, tasks            ota.Counts
+		open, touched, unhealthy int
+	}
+	per := make([]sums, len(is.batches))
+	var all sums
+	for i := range is.Agents {
+		a := &is.Agents[i]
+		for _, s := range []*sums{&per[a.Batch], &all} {
+			*countOf(&s.agents, a.State.Status)++
+			for k := range taskCount(&a.State) {
+				*countOf(&s.tasks, TaskAt(&a.State, k).Status)++
+			}
+			for f, n := range map[ota.AgentFlags]*int{
+				ota.AgentOpen: &s.open, ota.AgentChanged: &s.touched, ota.AgentUnhealthy: &s.unhealthy, ota.AgentAtTarget: &s.agents.AtTarget,
+			} {
+				if a.State.Flags&f != 0 {
+					*n++
+				}
+			}
+		}
+	}
+	p := &is.row.Progress
+	if all.agents != p.Counts || all.tasks != p.Tasks || all.open != p.Open || all.touched != p.Changed {
+		wrong("counters %+v, rows %+v", *p, all)
+	}
+	for i, b := range is.batches {
+		s := per[i]
+		if s.agents != b.Counts || s.tasks != b.Tasks || s.open != b.Open || s.touched != b.Changed || s.unhealthy != b.Unhealthy {
+			wrong("batch counters %+v, rows %+v", b, s)
+		}
+	}
+}
+
+// judgeEvents looks for changes without an event, and for commits without a change.
+func (c *CheckedStore) judgeEvents(was, is *Snapshot, rec ota.Record, wrong wrongFunc) {
+	named := map[string]bool{}
+	batches := map[int]bool{}
+	kinds := map[ota.EventKind]bool{}
+	for _, e := range rec.Events {
+		named[e.Agent] = true
+		kinds[e.Kind] = true
+		batches[e.Batch] = true
+	}
+	changed := was.status != is.status || was.row.Epoch != is.row.Epoch || !reflect.DeepEqual(was.row.Control, is.row.Control)
+	for i := range is.Agents {
+		if a, b := &was.Agents[i], &is.Agents[i]; !reflect.DeepEqual(a.State, b.State) {
+			changed = true
+			gaveUp := b.State
+			gaveUp.Rest = slices.Clone(gaveUp.Rest)
+			gaveUp.Flags |= a.State.Flags & ota.AgentOpen // its slot, when an earlier batch is reopened
+			if !named[b.Agent.ID] && !(kinds[ota.EventBatchReopened] && reflect.DeepEqual(a.State, gaveUp)) {
+				wrong("agent %s changed without an event: %+v to %+v by %v", b.Agent.ID, a.State, b.State, rec.Events)
+			}
+			if a.State.Status == ota.TaskSucceeded && b.State.Status != ota.TaskSucceeded && b.State.Status != ota.TaskFailed {
+				wrong("agent %s succeeded, and is %s now", b.Agent.ID, b.State.Status)
+			}
+			if a.State.Flags&ota.AgentChanged != 0 && b.State.Flags&ota.AgentChanged == 0 {
+				wrong("agent %s is not touched any more", b.Agent.ID)
+			}
+			if a.State.Flags&ota.AgentReleased != 0 {
+				wrong("agent %s changed after it was released: %+v to %+v", b.Agent.ID, a.State, b.State)
+			}
+			c.judgeTasks(a, b, wrong)
+			judgeReleased(is.row.Source != "", b, wrong)
+		}
+	}
+	for i := range is.batches {
+		changed = changed || was.batches[i] != is.batches[i]
+		if was.batches[i].Status != is.batches[i].Status {
+			changed = true
+			if !batches[i] {
+				wrong("batch %d changed without an event", i)
+			}
+		}
+	}
+	a, b := was.row.Progress, is.row.Progress
+	a.At, b.At = time.Time{}, time.Time{}
+	if !changed && reflect.DeepEqual(a, b) && !kinds[ota.EventLate] && !kinds[ota.EventStatus] {
+		wrong("nothing was changed by %v", rec.Events)
+	}
+}
+
+// judgeTasks checks what must hold of the tasks of an agent whenever it changes: they are done in order, one at a time.
+func (c *CheckedStore) judgeTasks(was, is *ota.AgentRow, wrong wrongFunc) {
+	touched := false
+	for i := range taskCount(&is.State) {
+		before, after := TaskAt(&was.State, i), TaskAt(&is.State, i)
+		touched = touched || after.Changed
+		if before.Changed && !after.Changed {
+			wrong("task %d of agent %s is not touched any more", i, is.Agent.ID)
+		}
+		if before.Status == ota.TaskSucceeded && after.Status != ota.TaskSucceeded && after.Why != ota.ReasonUnhealthy {
+			wrong("task %d of agent %s succeeded, and is %s now", i, is.Agent.ID, after.Status)
+		}
+		if i > 0 && (!slices.Contains([]ota.TaskStatus{ota.TaskPending, ota.TaskSkipped, ota.TaskCanceled}, after.Status)) {
+			for k := range i {
+				if t := TaskAt(&is.State, k); t.Status != ota.TaskSucceeded && !(t.Status == ota.TaskSkipped && t.Why == ota.ReasonUnchanged) {
+					wrong("task %d of agent %s is %s, while task %d is %s", i, is.Agent.ID, after.Status, k, t.Status)
+				}
+			}
+		}
+	}
+	if touched != (is.State.Flags&ota.AgentChanged != 0) {
+		wrong("agent %s is touched: %t, its tasks say %t", is.Agent.ID, !touched, touched)
+	}
+}
+
+// judgeReleased checks that exactly those agents are released that their plan has not changed and will never call again.
+func judgeReleased(rollback bool, a *ota.AgentRow, wrong wrongFunc) {
+	s := &a.State
+	skipped := s.Status == ota.TaskSkipped || s.Status == ota.TaskCanceled
+	untouched := s.Flags&ota.AgentChanged == 0 && !rollback
+	switch released := s.Flags&ota.AgentReleased != 0; {
+	case released && (!untouched || !skipped && (s.Status != ota.TaskSucceeded || s.Flags&ota.AgentAtTarget == 0)):
+		wrong("agent %s is released: %+v", a.Agent.ID, a.State)
+	case !released && skipped && untouched:
+		wrong("agent %s is not released: %+v", a.Agent.ID, a.State)
+	}
+}
+
+// judgeStarts checks what must hold whenever a task becomes running.
+func (c *CheckedStore) judgeStarts(was, is *Snapshot, rec ota.Record, wrong wrongFunc) {
+	fresh := false
+	for _, e := range rec.Events {
+		if e.Kind != ota.EventTaskStarted && e.Kind != ota.EventTaskRepeated {
+			continue
+		}
+		if st := is.status; st != ota.StatusRunning || was.row.ControlNumber != is.row.ControlNumber {
+			wrong("%s started while the plan is %s", e.Agent, st)
+		}
+		key := ota.Attempt{Plan: rec.Plan, Agent: e.Agent, Task: e.Task, Number: e.Number}.Key()
+		if last, twice := c.starts[key]; twice && last >= is.row.Epoch {
+			wrong("attempt %s was started under epoch %d and again under %d", key, last, is.row.Epoch)
+		}
+		c.starts[key] = is.row.Epoch
+		for _, b := range is.batches[:e.Batch] {
+			if b.Status != ota.BatchCompleted {
+				wrong("%s of batch %d started while batch %d is %s", e.Agent, e.Batch, b.Index, b.Status)
+			}
+		}
+		i := slices.IndexFunc(is.Agents, func(a ota.AgentRow) bool { return a.Agent.ID == e.Agent })
+		if i < 0 || is.Agents[i].State.Status != ota.TaskRunning {
+			wrong("%s started, and does not run", e.Agent)
+		} else if was.Agents[i].State.Flags&ota.AgentOpen == 0 {
+			fresh = true
+		}
+	}
+	if open := is.row.Progress.Open; fresh && open > is.row.Control.Policy.Concurrency {
+		wrong("%d agents are open, %d may be", open, is.row.Control.Policy.Concurrency)
+	}
+}
+
+// judgeEnd checks that an end stays.
+func (c *CheckedStore) judgeEnd(was, is *Snapshot, wrong wrongFunc) {
+	a, b := was.status, is.status
+	if !a.Ended() {
+		return
+	}
+	if b != a && !(b == ota.StatusRollingBack && a != ota.StatusRolledBack) {
+		wrong("was %s and is %s", a, b)
+	}
+	if !reflect.DeepEqual(was.Agents, is.Agents) {
+		wrong("was %s, and its agents changed", a)
+	}
+}
+
+// close replays every log and compares what comes out with the rows.
+func (c *CheckedStore) close() {
+	if c.Blind {
+		return
+	}
+	page, _ := c.MemStore.Plans(context.Background(), ota.PlanQuery{Limit: 1 << 20})
+	for _, row := range page.Items {
+		s := c.Take(row.ID)
+		at := map[string][]ota.TaskStatus{} // by agent
+		for _, a := range s.Agents {
+			at[a.Agent.ID] = make([]ota.TaskStatus, taskCount(&a.State))
+		}
+		for i, r := range c.Records(row.ID) {
+			if r.Revision != uint64(i)+1 {
+				c.t.Errorf("checked store: plan %s: record %d has revision %d", row.ID, i+1, r.Revision)
+			}
+			for _, e := range r.Events {
+				if to, ok := eventLeads[e.Kind]; ok {
+					at[e.Agent][e.Task] = to
+				}
+			}
+		}
+		for _, a := range s.Agents {
+			for i, want := range at[a.Agent.ID] {
+				if is := TaskAt(&a.State, i).Status; is != want {
+					c.t.Errorf("checked store: plan %s: task %d of agent %s is %s, its events say %s", row.ID, i, a.Agent.ID, is, want)
+				}
+			}
+			if !fits(a.State.Status, at[a.Agent.ID]) {
+				c.t.Errorf("checked store: plan %s: agent %s is %s, its tasks are %v", row.ID, a.Agent.ID, a.State.Status, at[a.Agent.ID])
+			}
+		}
+	}
+}
+
+// fits reports whether an agent with these tasks may have this status.
+func fits(is ota.TaskStatus, tasks []ota.TaskStatus) bool {
+	for _, s := range []ota.TaskStatus{ota.TaskRunning, ota.TaskWaiting, ota.TaskFailed, ota.TaskUnknown} { // one of them is enough
+		if slices.Contains(tasks, s) {
+			return is == s
+		}
+	}
+	if !slices.Contains(tasks, ota.TaskPending) {
+		return is == tasks[len(tasks)-1]
+	}
+	started := slices.ContainsFunc(tasks, func(s ota.TaskStatus) bool { return s != ota.TaskPending })
+	return is == ota.TaskPending || started && is == ota.TaskWaiting // put back, or between two tasks
+}
+
+var eventLeads = map[ota.EventKind]ota.TaskStatus{
+	ota.EventTaskStarted: ota.TaskRunning, ota.EventTaskRepeated: ota.TaskRunning, ota.EventTaskSucceeded: ota.TaskSucceeded,
+	ota.EventTaskFailed: ota.TaskFailed, ota.EventTaskSkipped: ota.TaskSkipped, ota.EventTaskCanceled: ota.TaskCanceled,
+	ota.EventTaskUnknown: ota.TaskUnknown, ota.EventTaskWaiting: ota.TaskWaiting, ota.EventTaskRetried: ota.TaskPending,
+}
+
+// Records reads a plan's whole log.
+func (c *CheckedStore) Records(id string) []ota.Record {
+	rows, err := c.MemStore.Log(context.Background(), id, 0, 1<<20)
+	if err != nil {
+		c.t.Errorf("checked store: %v", err)
+	}
+	out := make([]ota.Record, len(rows))
+	for i, r := range rows {
+		if out[i], err = c.Reader.Record(id, r); err != nil {
+			c.t.Errorf("checked store: plan %s, record %d: %v", id, i+1, err)
+		}
+	}
+	return out
+}
+
+// Plan implements ota.Store.
+func (c *CheckedStore) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
+	if c.Down.Load() {
+		return ota.PlanRow{}, ErrDown
+	}
+	return c.MemStore.Plan(ctx, id)
+}
+
+// Plans implements ota.Store.
+func (c *CheckedStore) Plans(ctx context.Context, q ota.PlanQuery) (ota.Page[ota.PlanRow], error) {
+	if c.Down.Load() {
+		return ota.Page[ota.PlanRow]{}, ErrDown
+	}
+	return c.MemStore.Plans(ctx, q)
+}
+
+// Agents implements ota.Store.
+func (c *CheckedStore) Agents(ctx context.Context, id string, q ota.RowQuery) (ota.Page[ota.AgentRow], error) {
+	if c.Down.Load() {
+		return ota.Page[ota.AgentRow]{}, ErrDown
+	}
+	return c.MemStore.Agents(ctx, id, q)
+}
+
+// Renew implements ota.Leaser.
+func (c *CheckedStore) Renew(ctx context.Context, engine string, ttl time.Duration) error {
+	if c.Down.Load() {
+		return ErrDown
+	}
+	if c.BeforeRenew != nil {
+		if err := c.BeforeRenew(ctx, engine); err != nil {
+			return err
+		}
+	}
+	return c.MemStore.Renew(ctx, engine, ttl)
+}
+
+// Bare hides a store's companions on purpose.
+type Bare struct{ ota.Store }
+
+func (Bare) Unwrap() ota.Store { return nil }

@@ -1,5 +1,0 @@
-//go:build race
-
-package ota
-
-const raceEnabled = true
