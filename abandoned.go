@@ -20,6 +20,8 @@ import (
 type abandonedCalls struct {
 	host *host
 	name string // of this instance; no other process has it
+	// the agents with a call out in drivers that may have lost their plan, except those of this plan
+	doubtful func(plan string) []string
 
 	mu    sync.Mutex
 	calls []abandonedCall
@@ -242,11 +244,14 @@ func (x *session) blockElsewhere(ctx context.Context) error {
 }
 
 // blockedElsewhere returns the agents of a plan that must not be called, because a call for them is
-// out. The call belongs to another plan in this process, or to any plan in another process.
+// out. The call belongs to another plan in this process, or to any plan in another process. A call
+// that is not abandoned counts too, if its driver may have lost its plan: the new owner may already
+// have ended the attempt.
 func (e *host) blockedElsewhere(ctx context.Context, plan string) ([]blockedAgent, error) {
-	from := map[string]string{}
-	for _, agent := range e.abandoned.agents(plan, true) {
-		from[agent] = e.opt.Name
+	from := map[string]blockedAgent{}
+	// In this order: a call that is abandoned meanwhile is in one of the two.
+	for _, agent := range slices.Concat(e.abandoned.doubtful(plan), e.abandoned.agents(plan, true)) {
+		from[agent] = blockedAgent{engine: e.opt.Name, foreign: true}
 	}
 	if store := e.abandoned.store(); store != nil {
 		kept, err := store.Kept(ctx, plan)
@@ -255,7 +260,7 @@ func (e *host) blockedElsewhere(ctx context.Context, plan string) ([]blockedAgen
 		}
 		for _, k := range kept {
 			if k.Engine != e.abandoned.name { // this process knows its own calls better
-				from[k.Agent] = k.Engine
+				from[k.Agent] = blockedAgent{engine: k.Engine, foreign: k.Plan != plan || from[k.Agent].foreign}
 			}
 		}
 	}
@@ -267,8 +272,10 @@ func (e *host) blockedElsewhere(ctx context.Context, plan string) ([]blockedAgen
 		}
 		for i := range page.Items {
 			r := &page.Items[i]
-			pending := r.State.Status == TaskPending
-			out = append(out, blockedAgent{ordinal: r.Ordinal, agent: r.Agent.ID, engine: from[r.Agent.ID], pending: pending})
+			b := from[r.Agent.ID]
+			b.ordinal, b.agent = r.Ordinal, r.Agent.ID
+			b.pending = r.State.Status == TaskPending || b.foreign && r.State.Status == TaskWaiting
+			out = append(out, b)
 		}
 	}
 	return out, nil

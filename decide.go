@@ -11,7 +11,7 @@ func (s *state) view(now int64) view {
 		status: s.status(), spec: &s.spec, c: &s.c, p: &s.p, now: now, calls: s.calls,
 		slotted: s.queue.slotted(), inLine: s.queue.lanes.InLine(),
 		prechecking: len(s.queue.checks.of), ready: s.queue.checks.ready.Len(), allProbed: s.probing.rounds > 0,
-		blocked: s.queue.waitingBlocked(), blockedAgents: s.queue.blocked,
+		blocked: s.queue.waitingBlocked() + s.queue.parked(), blockedAgents: s.queue.blocked,
 	}
 	if b := s.current(); b != nil {
 		v.b, v.fresh = &b.BatchRow, s.queue.fresh(b)

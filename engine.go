@@ -60,6 +60,7 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 	e.logCompanions()
 	e.lease.host, e.lease.base = &e.host, e.opt.Clock.Now()
 	e.abandoned.host, e.abandoned.name = &e.host, instanceName(e.opt.Name, e.instance)
+	e.abandoned.doubtful = e.doubtfulCalls
 	return e, nil
 }
 
@@ -258,6 +259,7 @@ func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	id := row.ID
 	d := &driver{host: &e.host, office: e, id: id, ready: make(chan struct{}, 1), done: make(chan struct{}), session: e.newSession(id, row.Epoch)}
 	d.notice = notice{lastBreach: row.Progress.LastBreach, status: row.Status}
+	d.sure.Store(e.lease.lapses.Load())
 	d.base, d.endBase = context.WithCancelCause(context.WithoutCancel(ctx))
 	d.callsContext, d.endCalls = context.WithCancelCause(d.base)
 	d.pool = newPool(e.exec, &e.clock, d.callsContext, d.wake, e.lease.ok)
@@ -280,6 +282,19 @@ func (e *Engine) driver(id string) *driver {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.drivers[id]
+}
+
+// doubtfulCalls lists the agents with a call out in drivers of this engine that may have lost their
+// plan, except the plan itself.
+func (e *Engine) doubtfulCalls(plan string) (agents []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, d := range e.drivers {
+		if id != plan && d.doubtful() {
+			agents = d.pool.agents(agents)
+		}
+	}
+	return agents
 }
 
 // moreDriversThanCPUs reports whether this engine drives more plans than there are processors.

@@ -223,7 +223,7 @@ func abandonedCallNames(bars []blockedAgent) string {
 	var names []string
 	for _, b := range bars {
 		switch {
-		case !b.pending:
+		case !b.pending && b.parked == nil:
 			continue
 		case len(names) == most:
 			return strings.Join(names, ", ") + ", …"

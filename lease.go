@@ -16,6 +16,9 @@ type lease struct {
 	// concurrently.
 	base  time.Time
 	until atomic.Int64 // nanoseconds after base; 0: no lease is needed
+	// How often the lease was renewed only after it had expired. Another engine may have taken plans
+	// meanwhile.
+	lapses atomic.Int64
 
 	mu      sync.Mutex
 	holders int // guarded by mu, like the fields below
@@ -82,6 +85,9 @@ func (l *lease) renew(ctx context.Context, store Leaser) error {
 		return err
 	}
 	// Counted from before the call, and an eighth early: the store's lease can only run out later.
+	if !l.ok(start) {
+		l.lapses.Add(1)
+	}
 	l.until.Store(int64(start.Sub(l.base) + l.host.opt.Lease*7/8))
 	return nil
 }

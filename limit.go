@@ -206,7 +206,7 @@ type view struct {
 	// agents that count as open because they are prechecked, including ready ones
 	prechecking int
 	ready       int // of prechecking: agents that may start
-	// pending agents that must not start yet, because a call for them is out
+	// agents that must not start yet, because a call for them is out
 	blocked       int
 	blockedAgents []blockedAgent // all blocked agents, those of blocked among them
 	wake          int64          // when the next timer is due; 0: none

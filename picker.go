@@ -36,11 +36,11 @@ func (q *queues) blockElsewhere(out []blockedAgent) {
 		return
 	}
 	for i := range q.blocked {
-		q.blocked[i].other = false
+		q.blocked[i].other, q.blocked[i].foreign = false, false
 	}
 	for _, o := range out {
 		b := q.blockOf(o.ordinal, o.agent)
-		b.other, b.engine = true, o.engine
+		b.other, b.engine, b.foreign = true, o.engine, o.foreign
 	}
 	for i := range slices.Backward(q.blocked) {
 		q.lift(i)
@@ -51,11 +51,32 @@ func (q *queues) blockedAt(ordinal int) int {
 	return slices.IndexFunc(q.blocked, func(b blockedAgent) bool { return b.ordinal == ordinal })
 }
 
+// park takes a waiting agent out of its queue if a call of another plan is out for it.
+func (q *queues) park(ordinal int, from *queue.FIFO) (parked bool) {
+	i := q.blockedAt(ordinal)
+	if i < 0 || !q.blocked[i].foreign {
+		return false
+	}
+	q.blocked[i].parked = from
+	return true
+}
+
 // waitingBlocked returns how many agents of the current batch are pending but blocked.
 func (q *queues) waitingBlocked() int {
 	n := 0
 	for _, b := range q.blocked {
 		if b.pending {
+			n++
+		}
+	}
+	return n
+}
+
+// parked returns how many waiting agents are blocked.
+func (q *queues) parked() int {
+	n := 0
+	for _, b := range q.blocked {
+		if b.parked != nil {
 			n++
 		}
 	}
@@ -77,6 +98,10 @@ func (q *queues) unblock(ordinal int) bool {
 // lift removes an entry whose calls have all returned: its agent may be picked again.
 func (q *queues) lift(i int) {
 	b := q.blocked[i]
+	if b.parked != nil && !b.foreign {
+		b.parked.Push(b.ordinal)
+		q.blocked[i].parked = nil
+	}
 	if b.own || b.other {
 		return
 	}
@@ -116,7 +141,7 @@ func (s *state) enterBatch() {
 	q.timers.DeleteFunc(func(t queue.Timer) bool { return t.Kind != timerHealth })
 	*q = queues{blocked: q.blocked, timers: q.timers, orderRows: q.orderRows, moreOrderRows: q.moreOrderRows, lanes: newLanes(s.c.Policy.Budget)}
 	for i := range q.blocked {
-		q.blocked[i].pending = false
+		q.blocked[i].pending, q.blocked[i].parked = false, nil
 	}
 	b := s.current()
 	if b == nil {
@@ -172,7 +197,7 @@ func (s *state) pick(d decision, now int64) need {
 	q, held := &s.queue, d.all-d.ready-d.fresh
 	for _, f := range []*queue.FIFO{&q.repeats, &q.partly, &q.retries} {
 		for held > 0 && f.Len() > 0 {
-			if s.startWaiting(f.Pop(), now) {
+			if o := f.Pop(); !q.park(o, f) && s.startWaiting(o, now) {
 				held--
 			}
 		}
@@ -215,7 +240,7 @@ func (s *state) candidate() (*cachedRow, need) {
 	}
 	for q.back.Len() > 0 {
 		r := s.rows.at(q.back.Pop())
-		if r != nil && r.State.Status == TaskWaiting && !q.lanes.wait(r) {
+		if r != nil && r.State.Status == TaskWaiting && !q.park(r.Ordinal, &q.back) && !q.lanes.wait(r) {
 			return r, need{}
 		}
 	}

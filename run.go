@@ -30,6 +30,9 @@ type driver struct {
 	asks    sync.WaitGroup // goroutines beside the owner
 	// the plan may have changed; set by every goroutine, cleared by the owner
 	nudged atomic.Bool
+	// lease.lapses when this driver last knew that it owned the plan, or -1 when it had lost the plan;
+	// written by the owner
+	sure atomic.Int64
 
 	// All fields below are written and read by the owner only.
 
@@ -127,9 +130,10 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	in := d.lookAround(ctx, now, &m, draining)
 	d.applyMail(ctx, now, in, m.commands)
 	x := d.session
-	began := time.Now()
+	began, lapses := time.Now(), d.host.lease.lapses.Load()
 	wake, again, err = x.turn(ctx, now, in)
 	if x.committed {
+		d.sure.Store(lapses)
 		d.slowCommits = time.Since(began) > slowTurn
 	}
 	for _, inspect := range m.inspections {
@@ -138,6 +142,7 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	d.acknowledge(m.onCommitted, err)
 	switch {
 	case errors.Is(err, ErrFenced), errors.Is(err, ErrNotFound), errors.Is(err, errSchema), errors.Is(err, errAtRest):
+		d.sure.Store(-1)
 		d.end(now, errFencedOff, ReasonNone)
 		return wake, false, err
 	case errors.Is(err, ErrRefused):

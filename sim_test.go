@@ -359,16 +359,17 @@ func (p *process) out(id string, calls map[callKey]bool) (lost bool) {
 }
 
 // out is what the engines keep: the agents of a plan whose abandoned call is out, but for the process's own of this plan.
+// A process also knows its calls for other plans, which it may have lost.
 func (w *world) out(p *process, id string) (bars []blockedAgent) {
 	for _, q := range w.procs {
 		for _, c := range q.calls {
-			if !c.left || q == p && c.plan == id {
+			if q == p && c.plan == id || q != p && !c.left {
 				continue
 			}
 			page, err := w.store.testStore.Agents(w.ctx, id, RowQuery{IDs: []string{c.job.agent}})
 			w.must(err)
 			if len(page.Items) > 0 {
-				bars = append(bars, blockedAgent{ordinal: page.Items[0].Ordinal, agent: c.job.agent, engine: q.name})
+				bars = append(bars, blockedAgent{ordinal: page.Items[0].Ordinal, agent: c.job.agent, engine: q.name, foreign: c.plan != id})
 			}
 		}
 	}

@@ -356,7 +356,10 @@ type blockedAgent struct {
 	own     bool   // this engine made the call for this plan
 	other   bool   // another plan or engine made a call
 	engine  string // that engine
+	foreign bool   // the call is of another plan: a repeat and a retry have to wait for it, too
 	pending bool   // the agent is pending; unblocking it moves queues.next back to it
+	// the agent waits, and was taken out of this queue; unblocking it puts it back
+	parked *queue.FIFO
 }
 
 // checks are the agents of the current batch that are being prechecked, or have passed and wait to

@@ -27,6 +27,12 @@ func (d *driver) drained(now, deadline time.Time) bool {
 	return !d.endedAt.IsZero() && !now.Before(deadline) && d.pool.inFlight() == 0
 }
 
+// doubtful reports whether another engine may have taken the plan since this driver last committed.
+// Any goroutine may call it.
+func (d *driver) doubtful() bool {
+	return d.sure.Load() != d.host.lease.lapses.Load() || !d.host.lease.ok(d.host.opt.Clock.Now())
+}
+
 // stop ends everything that belongs to the driver.
 func (d *driver) stop(err error) error {
 	d.mu.Lock()

@@ -340,6 +340,21 @@ func (p *pool) calls(all map[callKey]bool) (lost bool) {
 	return lost
 }
 
+// agents appends the agents whose calls are queued or out, and not abandoned.
+func (p *pool) agents(all []string) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := p.head; i < len(p.queue); i++ {
+		all = append(all, p.queue[i].agent)
+	}
+	for _, w := range p.workers {
+		if w.busy && !w.abandoned {
+			all = append(all, w.job.agent)
+		}
+	}
+	return all
+}
+
 // returned is how many outcomes wait to be fetched.
 func (p *pool) returned() int {
 	p.mu.Lock()

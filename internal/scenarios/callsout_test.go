@@ -25,6 +25,8 @@ type stuckWorld struct {
 	store   *ota.MemStore
 	release chan struct{}
 
+	abandonAfter time.Duration // of every engine
+
 	mu    sync.Mutex
 	stuck bool
 	fails int            // how many of the next calls for "b" fail
@@ -88,7 +90,7 @@ func (w *stuckWorld) engine(name string) (e *ota.Engine, stop, kill func()) {
 	store := &mortal{MemStore: w.store, w: w}
 	id := new(int)
 	e, err := ota.New(store, ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) { return w.call(fmt.Sprintf("%p", id), a) }),
-		ota.Options{Name: name})
+		ota.Options{Name: name, AbandonAfter: w.abandonAfter})
 	w.NoError(err)
 	ctx, cancel := context.WithCancel(w.t.Context())
 	done := make(chan struct{})
