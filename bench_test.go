@@ -1,4 +1,4 @@
-package ota
+package ota_test
 
 import (
 	"context"
@@ -8,9 +8,12 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
-// BenchmarkRun upgrades a fleet of no-op agents on MemStore, and compares it, in the same run, with bare errgroup over the same no-op.
+// BenchmarkRun upgrades a fleet of no-op agents in memory, and compares it, in the same run, with bare errgroup over the same no-op.
 func BenchmarkRun(b *testing.B) {
 	for _, n := range []int{1_000, 10_000, 100_000, 1_000_000} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
@@ -44,21 +47,48 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
-func benchPlan(b *testing.B, ids []string) (*Engine, string) {
+// BenchmarkCore is what the owner of a plan does for one agent, without goroutines: fold its outcome, decide, commit in
+// memory, hand out the next start. The outcomes come 64 at a time.
+func BenchmarkCore(b *testing.B) {
+	for _, n := range []int{10_000, 1_000_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			ids := make([]string, n)
+			for i := range ids {
+				ids[i] = "agent-" + strconv.Itoa(i)
+			}
+			var spent time.Duration
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				e, id := benchPlan(b, ids)
+				play := e.CoreOf(id)
+				b.StartTimer()
+				began := time.Now()
+				if c, err := play(b.Context()); c.Succeeded != n {
+					b.Fatal(c, err)
+				}
+				spent += time.Since(began)
+			}
+			b.ReportMetric(float64(spent.Nanoseconds())/float64(b.N*n), "ns/task")
+		})
+	}
+}
+
+func benchPlan(b *testing.B, ids []string) (*ota.Engine, string) {
 	b.Helper()
-	noop := ExecutorFunc(func(context.Context, Attempt) (Result, error) { return Result{}, nil })
-	e, err := New(NewMemStore(), noop, Options{})
+	noop := ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) { return ota.Result{}, nil })
+	e, err := ota.New(memstore.New(), noop, ota.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
 	ctx := context.Background()
-	p, err := e.Create(ctx, Spec{
-		Name: "bench", ToVersion: "2", Agents: AgentIDs(ids...), Shape: Shape{Size: 10_000}, Policy: Policy{Concurrency: 64},
+	p, err := e.Create(ctx, ota.Spec{
+		Name: "bench", ToVersion: "2", Agents: ota.AgentIDs(ids...), Shape: ota.Shape{Size: 10_000}, Policy: ota.Policy{Concurrency: 64},
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := e.Start(ctx, p.ID, Request{}); err != nil {
+	if _, err := e.Start(ctx, p.ID, ota.Request{}); err != nil {
 		b.Fatal(err)
 	}
 	return e, p.ID

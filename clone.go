@@ -51,7 +51,8 @@ func (s RollbackSpec) clone() RollbackSpec {
 	return s
 }
 
-func (c Control) clone() Control {
+// Clone returns a copy that shares nothing with c.
+func (c Control) Clone() Control {
 	c.Policy = c.Policy.clone()
 	c.Annotations = maps.Clone(c.Annotations)
 	c.Started = cloneOf(c.Started)
@@ -87,20 +88,11 @@ func (p Progress) clone() Progress {
 	return p
 }
 
-// copyFrom is like clone, but reuses the memory of p. It is part of every commit of an owner, and
-// allocates only to grow.
-func (p *Progress) copyFrom(from *Progress) {
-	kept := p.Breaches[:0]
-	*p = *from
-	p.Breaches = nil
-	if len(from.Breaches) > 0 {
-		p.Breaches = append(kept, from.Breaches...)
-	}
-}
-
-func (r PlanRow) clone() PlanRow {
+// Clone returns a copy that shares nothing with r. A Store that keeps rows in memory returns clones
+// and keeps clones.
+func (r PlanRow) Clone() PlanRow {
 	r.Spec = r.Spec.clone()
-	r.Control = r.Control.clone()
+	r.Control = r.Control.Clone()
 	r.Progress = r.Progress.clone()
 	return r
 }

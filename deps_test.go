@@ -46,7 +46,7 @@ func TestPackagesLinkNothingElse(t *testing.T) {
 			t.Errorf("%s, of module %s, is linked into users' programs; allowed are %v", pkg, module, linked)
 		}
 	}
-	for _, pkg := range []string{self, self + "/storetest", self + "/otatest", self + "/executortest", self + "/simulate"} {
+	for _, pkg := range []string{self, self + "/storetest", self + "/otatest", self + "/executortest", self + "/simulate", self + "/memstore"} {
 		if !found[pkg] {
 			t.Errorf("%s was not looked at", pkg)
 		}
@@ -95,14 +95,24 @@ func TestLeavesNeedTheStandardLibraryOnly(t *testing.T) {
 	}
 }
 
-// A simulation uses what any driver of plans could use: exported names of the root, and its clock.
-func TestSimulateNeedsWhatTheRootExports(t *testing.T) {
+// A simulation uses what any driver of plans could use: exported names of the root, and its clock. The
+// Store in memory uses what any author of a Store could use. So the root imports neither of them: the
+// compiler refuses the cycle.
+func TestPackagesNeedWhatTheRootExports(t *testing.T) {
 	t.Parallel()
 	const self = "github.com/seed-19b57ce3/ota"
-	allowed := []string{self, self + "/memstore", self + "/internal/wrap", "github.com/benbjohnson/clock"}
-	for _, pkg := range importsOf(t, "./simulate") {
-		if first, _, _ := strings.Cut(pkg, "/"); strings.Contains(first, ".") && !slices.Contains(allowed, pkg) {
-			t.Errorf("simulate imports %s", pkg)
+	for folder, allowed := range map[string][]string{
+		"simulate": {self, self + "/memstore", self + "/internal/wrap", "github.com/benbjohnson/clock"},
+		"memstore": {self, self + "/internal/bytesio", self + "/internal/feed"},
+	} {
+		imports := importsOf(t, "./"+folder)
+		for _, pkg := range imports {
+			if first, _, _ := strings.Cut(pkg, "/"); strings.Contains(first, ".") && !slices.Contains(allowed, pkg) {
+				t.Errorf("%s imports %s", folder, pkg)
+			}
+		}
+		if !slices.Contains(imports, self) {
+			t.Errorf("%s does not import the root", folder)
 		}
 	}
 }

@@ -38,7 +38,7 @@ type Engine struct {
 // New also refuses a nil function or pointer. Its errors are FieldErrors.
 func New(store Store, executor Executor, options Options) (*Engine, error) {
 	if store == nil {
-		return nil, &FieldError{Field: "store", Problem: "is missing", Allowed: "for example ota.NewMemStore()"}
+		return nil, &FieldError{Field: "store", Problem: "is missing", Allowed: "for example memstore.New()"}
 	}
 	if err := options.check(); err != nil {
 		return nil, err

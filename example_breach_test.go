@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -13,7 +14,7 @@ import (
 // the failures.
 func ExampleAccept() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{Size: 4}, ota.Policy{Concurrency: 1, FailureThreshold: threshold(0.25)},
 		"ok-1", "fail-1", "fail-2", "ok-2", "ok-3", "ok-4")
@@ -41,7 +42,7 @@ func ExampleAccept() {
 // Raise answers a breach with a higher threshold, which stays for the rest of the plan.
 func ExampleRaise() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1, FailureThreshold: threshold(0)},
 		"ok-1", "fail-1", "ok-2", "fail-2")
@@ -63,7 +64,7 @@ func ExampleRaise() {
 func ExampleRetryFailed() {
 	ctx := context.Background()
 	fleet := otatest.NewFleet(otatest.Options{})
-	engine, err := ota.New(ota.NewMemStore(), fleet, ota.Options{})
+	engine, err := ota.New(memstore.New(), fleet, ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1}, "ok-1", "fail-1", "ok-2")
 	plan, err = engine.RunPlan(ctx, plan.ID)
@@ -86,7 +87,7 @@ func ExampleRetryFailed() {
 func ExampleEngine_FailedSpec() {
 	ctx := context.Background()
 	fleet := otatest.NewFleet(otatest.Options{})
-	engine, err := ota.New(ota.NewMemStore(), fleet, ota.Options{})
+	engine, err := ota.New(memstore.New(), fleet, ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{FailureThreshold: threshold(1)}, "ok-1", "fail-1", "ok-2", "fail-2")
 	plan, err = engine.RunPlan(ctx, plan.ID)
@@ -113,7 +114,7 @@ func ExampleEngine_FailedSpec() {
 // only if all open agents could fail without exceeding that.
 func ExamplePolicy_reserve() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{Size: 20},
 		ota.Policy{Concurrency: 20, FailureThreshold: threshold(0.1), Reserve: true}, otatest.IDs("fail-", 20)...)

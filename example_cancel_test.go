@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // Cancel ends a plan. It waits for calls in flight or, as here, interrupts them. The state of an
@@ -18,7 +19,7 @@ func ExampleEngine_Cancel() {
 		<-ctx.Done()
 		return ota.Result{}, ctx.Err()
 	})
-	engine, err := ota.New(ota.NewMemStore(), executor, ota.Options{})
+	engine, err := ota.New(memstore.New(), executor, ota.Options{})
 	check(err)
 	go func() { check(engine.Run(ctx)) }()
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // installer is an Executor for machines with an idempotent installer: it does not install a version
@@ -58,7 +59,7 @@ func (m *installer) Inspect(_ context.Context, a ota.Attempt) (ota.Inspection, e
 func ExampleExecutor() {
 	ctx := context.Background()
 	machines := &installer{runs: map[string]string{"web-1": "1.2.0", "web-2": "1.3.0", "web-3": "1.2.0"}}
-	engine, err := ota.New(ota.NewMemStore(), machines, ota.Options{})
+	engine, err := ota.New(memstore.New(), machines, ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{}, "web-1", "web-2", "web-3")
 	plan, err = engine.RunPlan(ctx, plan.ID)

@@ -5,13 +5,14 @@ import (
 	"fmt"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
 // Explain lists everything that blocks a plan, and the verb that clears it.
 func ExampleEngine_Explain() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
 	check(err)
 	explain := func(id string) {
 		why, err := engine.Explain(ctx, id)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // errorRates is an Executor that also checks the service's error rate before the next batch begins.
@@ -25,7 +26,7 @@ func (r errorRates) Gate(_ context.Context, _ ota.Plan, b ota.Batch) (ota.GateVe
 // After the canary, and after each further batch, the gate decides whether the next batch may
 // begin.
 func ExampleGater() {
-	engine, _ := ota.New(ota.NewMemStore(), errorRates{perBatch: []float64{0.001, 0.04}}, ota.Options{})
+	engine, _ := ota.New(memstore.New(), errorRates{perBatch: []float64{0.001, 0.04}}, ota.Options{})
 	ctx := context.Background()
 	plan, _ := engine.Create(ctx, ota.Spec{
 		Name:      "gated",

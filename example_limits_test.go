@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // A plan may have several limits at once. The first breach pauses it.
@@ -18,7 +19,7 @@ func Example_limits() {
 		}
 		return ota.Result{Version: a.ToVersion}, nil
 	})
-	engine, _ := ota.New(ota.NewMemStore(), fleet, ota.Options{})
+	engine, _ := ota.New(memstore.New(), fleet, ota.Options{})
 	ctx := context.Background()
 	half := 0.5
 	plan, _ := engine.Create(ctx, ota.Spec{

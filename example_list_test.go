@@ -5,12 +5,13 @@ import (
 	"fmt"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // Plans lists plans by label and status, newest first, in pages.
 func ExampleEngine_Plans() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	engine, err := ota.New(memstore.New(), nil, ota.Options{})
 	check(err)
 	for _, s := range []struct{ id, team string }{{"a", "web"}, {"b", "db"}, {"c", "web"}, {"d", "web"}} {
 		_, err := engine.Create(ctx, ota.Spec{
@@ -31,10 +32,10 @@ func ExampleEngine_Plans() {
 	// d more: true in all: 2
 }
 
-// With a Store that is a Claimer, such as MemStore, an agent is in one active plan at a time.
+// With a Store that is a Claimer, such as memstore.Store, an agent is in one active plan at a time.
 func ExampleClaimError() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	engine, err := ota.New(memstore.New(), nil, ota.Options{})
 	check(err)
 	for _, s := range []struct{ id, agent string }{{"june", "web-1"}, {"july", "web-1"}} {
 		_, err := engine.Create(ctx, ota.Spec{ID: s.id, Name: s.id, ToVersion: "1.3.0", Agents: ota.AgentIDs(s.agent)})
@@ -50,7 +51,7 @@ func ExampleClaimError() {
 // A request key makes Create idempotent. The caller can repeat a request whose answer was lost.
 func ExampleSpec_requestKey() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	engine, err := ota.New(memstore.New(), nil, ota.Options{})
 	check(err)
 	spec := ota.Spec{
 		Name: "June release", ToVersion: "1.3.0", Agents: ota.AgentIDs("web-1"),

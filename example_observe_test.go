@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -15,7 +16,7 @@ func ExampleSoak() {
 	ctx := context.Background()
 	// The sick- agents of this fleet become unhealthy after their upgrade.
 	fleet := otatest.NewFleet(otatest.Options{})
-	engine, err := ota.New(ota.NewMemStore(), fleet, ota.Options{})
+	engine, err := ota.New(memstore.New(), fleet, ota.Options{})
 	check(err)
 	policy := ota.Policy{Soak: ota.Soak{Duration: 50 * time.Millisecond, Interval: 5 * time.Millisecond}}
 	plan := started(ctx, engine, ota.Shape{Size: 3}, policy, "ok-1", "ok-2", "sick-1", "ok-3", "ok-4", "ok-5")
@@ -38,7 +39,7 @@ func ExampleEngine_ReportHealth() {
 	executor := ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
 		return ota.Result{Version: a.ToVersion}, nil
 	})
-	engine, err := ota.New(ota.NewMemStore(), executor, ota.Options{})
+	engine, err := ota.New(memstore.New(), executor, ota.Options{})
 	check(err)
 	go func() { check(engine.Run(ctx)) }()
 

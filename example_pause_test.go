@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // After Pause has returned, nothing starts any more. Calls in flight drain.
@@ -17,7 +18,7 @@ func ExampleEngine_Pause() {
 		<-goOn
 		return ota.Result{Version: a.ToVersion}, nil
 	})
-	engine, err := ota.New(ota.NewMemStore(), executor, ota.Options{})
+	engine, err := ota.New(memstore.New(), executor, ota.Options{})
 	check(err)
 	go func() { check(engine.Run(ctx)) }()
 
@@ -53,7 +54,7 @@ func ExampleEngine_Pause() {
 // A plan refuses a verb that its status forbids. The error lists the verbs that it accepts.
 func ExampleStateError() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	engine, err := ota.New(memstore.New(), nil, ota.Options{})
 	check(err)
 	plan, err := engine.Create(ctx, ota.Spec{ID: "june", Name: "June release", ToVersion: "1.3.0", Agents: ota.AgentIDs("web-1")})
 	check(err)
@@ -67,7 +68,7 @@ func ExampleStateError() {
 // whose answer was lost.
 func ExampleEngine_Edit() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	engine, err := ota.New(memstore.New(), nil, ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1}, "web-1", "web-2")
 	double := func(p *ota.Policy) { p.Concurrency *= 2 }

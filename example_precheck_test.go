@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/simulate"
 )
 
@@ -31,7 +32,7 @@ func (tills) Precheck(_ context.Context, a ota.Attempt) (ota.Precheck, error) {
 // the upgrade.
 func ExamplePrechecker() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), tills{}, ota.Options{})
+	engine, err := ota.New(memstore.New(), tills{}, ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{}, "till-1", "new-2", "sale-3")
 	_, err = engine.RunPlan(ctx, plan.ID)
@@ -50,7 +51,7 @@ func ExamplePrechecker() {
 // Precheck asks about all agents of a plan that have not started. It changes only Plan.Readiness.
 func ExampleEngine_Precheck() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), tills{}, ota.Options{})
+	engine, err := ota.New(memstore.New(), tills{}, ota.Options{})
 	check(err)
 	plan, err := engine.Create(ctx, ota.Spec{Name: "Tills 7.1", ToVersion: "7.1", Agents: ota.AgentIDs("till-1", "new-2", "sale-3")})
 	check(err)
@@ -68,7 +69,7 @@ func ExampleEngine_Precheck() {
 // Preview shows the plan that a Spec would make.
 func ExampleEngine_Preview() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), tills{}, ota.Options{})
+	engine, err := ota.New(memstore.New(), tills{}, ota.Options{})
 	check(err)
 	spec := ota.Spec{
 		Name: "Tills 7.1", ToVersion: "7.1", Agents: ota.AgentIDs("till-1", "till-2", "till-3", "new-4", "sale-5"),

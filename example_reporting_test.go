@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // These agents fetch their orders, and report when they have finished. The call only gives the
 // order; the outcome arrives hours later.
 func ExampleAsync() {
 	inbox := make(chan ota.Attempt, 1) // represents messages to the agent
-	e, _ := ota.New(ota.NewMemStore(), ota.Async(func(_ context.Context, a ota.Attempt) error { inbox <- a; return nil }), ota.Options{})
+	e, _ := ota.New(memstore.New(), ota.Async(func(_ context.Context, a ota.Attempt) error { inbox <- a; return nil }), ota.Options{})
 	ctx := context.Background()
 	p, _ := e.Create(ctx, ota.Spec{ID: "p-1", Name: "x", ToVersion: "2.0", Agents: ota.AgentIDs("gateway-7"), Policy: ota.Policy{AttemptTimeout: 24 * time.Hour}})
 	_, _ = e.Start(ctx, p.ID, ota.Request{})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -14,7 +15,7 @@ import (
 // agent keeps its slot.
 func ExampleRetryPolicy() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
 	check(err)
 	policy := ota.Policy{
 		FailureThreshold: threshold(1),
@@ -52,7 +53,7 @@ func ExamplePermanent() {
 			return ota.Result{Version: a.ToVersion, Unchanged: true}, nil
 		}
 	})
-	engine, err := ota.New(ota.NewMemStore(), executor, ota.Options{})
+	engine, err := ota.New(memstore.New(), executor, ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{FailureThreshold: threshold(1), Retry: ota.RetryPolicy{Max: 9}},
 		"old", "locked", "wrong", "panics", "new")
@@ -77,7 +78,7 @@ func ExampleThrottled() {
 		}
 		return ota.Result{Version: a.ToVersion}, nil
 	})
-	engine, err := ota.New(ota.NewMemStore(), executor, ota.Options{})
+	engine, err := ota.New(memstore.New(), executor, ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{FailureThreshold: threshold(0)}, "till-1")
 	plan, err = engine.RunPlan(ctx, plan.ID)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -13,7 +14,7 @@ import (
 func ExampleEngine_Rollback() {
 	ctx := context.Background()
 	fleet := otatest.NewFleet(otatest.Options{})
-	engine, err := ota.New(ota.NewMemStore(), fleet, ota.Options{})
+	engine, err := ota.New(memstore.New(), fleet, ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1}, "ok-1", "ok-2", "fail-1", "ok-3")
 	plan, err = engine.RunPlan(ctx, plan.ID)
@@ -40,7 +41,7 @@ func ExampleEngine_Rollback() {
 func ExampleAction() {
 	ctx := context.Background()
 	fleet := otatest.NewFleet(otatest.Options{})
-	engine, err := ota.New(ota.NewMemStore(), fleet, ota.Options{})
+	engine, err := ota.New(memstore.New(), fleet, ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1, OnBreach: ota.ActionRollback}, "ok-1", "fail-1", "ok-2")
 	plan, err = engine.RunPlan(ctx, plan.ID)
@@ -56,7 +57,7 @@ func ExampleAction() {
 // change its policy first.
 func ExampleEngine_CreateRollback() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{}, "ok-1", "ok-2")
 	_, err = engine.RunPlan(ctx, plan.ID)

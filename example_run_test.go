@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -15,7 +16,7 @@ func ExampleEngine_RunPlan() {
 		// Upgrade a.Agent to a.ToVersion here, and return the version that it runs now.
 		return ota.Result{Version: a.ToVersion}, nil
 	})
-	engine, err := ota.New(ota.NewMemStore(), executor, ota.Options{})
+	engine, err := ota.New(memstore.New(), executor, ota.Options{})
 	check(err)
 
 	plan, err := engine.Create(ctx, ota.Spec{
@@ -39,7 +40,7 @@ func ExampleEngine_RunPlan() {
 // A service drives all plans of its Store in the background, and answers queries meanwhile.
 func ExampleEngine_Run() {
 	ctx, shutdown := context.WithCancel(context.Background())
-	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
 	check(err)
 	stopped := make(chan error)
 	go func() { stopped <- engine.Run(ctx) }()
@@ -62,7 +63,7 @@ func ExampleEngine_Run() {
 
 // FieldErrors lists all mistakes of a Spec at once.
 func ExampleFieldErrors() {
-	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	engine, err := ota.New(memstore.New(), nil, ota.Options{})
 	check(err)
 	_, err = engine.Create(context.Background(), ota.Spec{
 		ToVersion: "1.3.0",
@@ -82,7 +83,7 @@ func ExampleFieldErrors() {
 // Three named batches: one canary, a few, and the rest.
 func ExampleShape() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	engine, err := ota.New(memstore.New(), nil, ota.Options{})
 	check(err)
 	plan, err := engine.Create(ctx, ota.Spec{
 		Name: "June release", FromVersion: "1.2.0", ToVersion: "1.3.0", Agents: ota.AgentIDs(otatest.IDs("web-", 20)...),

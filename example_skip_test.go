@@ -4,13 +4,14 @@ import (
 	"context"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
 // Skip leaves out agents that have not started.
 func ExampleEngine_Skip() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{}, "web-1", "web-2", "web-3")
 	_, err = engine.Skip(ctx, plan.ID, []string{"web-2"}, ota.Request{Actor: "ann", Reason: "is being repaired"})

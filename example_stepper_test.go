@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // A loop of your own drives a plan: here one call after the other, in virtual time.
 func ExampleStepper() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	engine, err := ota.New(memstore.New(), nil, ota.Options{})
 	check(err)
 	plan, err := engine.Create(ctx, ota.Spec{
 		Name: "Gateways 7.1", FromVersion: "7.0", ToVersion: "7.1", Agents: ota.AgentIDs("g-1", "g-2", "g-3"),

@@ -6,20 +6,21 @@ import (
 	"sync/atomic"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 	"github.com/seed-19b57ce3/ota/storetest"
 )
 
-// countingStore wraps a Store and counts its commits. It embeds *MemStore, so it has all of the
+// countingStore wraps a Store and counts its commits. It embeds *memstore.Store, so it has all of the
 // optional interfaces.
 type countingStore struct {
-	*ota.MemStore
+	*memstore.Store
 	commits atomic.Int64
 }
 
 // Commit implements ota.Store.
 func (s *countingStore) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
-	revision, err := s.MemStore.Commit(ctx, c)
+	revision, err := s.Store.Commit(ctx, c)
 	if err == nil {
 		s.commits.Add(1)
 	}
@@ -33,9 +34,9 @@ func (s *countingStore) Commit(ctx context.Context, c ota.Commit) (uint64, error
 // Outside a test, for example in an operator's tool, use Check.
 func ExampleStore() {
 	ctx := context.Background()
-	fmt.Println(storetest.Check(ctx, func() (ota.Store, error) { return &countingStore{MemStore: ota.NewMemStore()}, nil }))
+	fmt.Println(storetest.Check(ctx, func() (ota.Store, error) { return &countingStore{Store: memstore.New()}, nil }))
 
-	store := &countingStore{MemStore: ota.NewMemStore()}
+	store := &countingStore{Store: memstore.New()}
 	engine, err := ota.New(store, otatest.NewFleet(otatest.Options{}), ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1}, "web-1", "web-2")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -22,7 +23,7 @@ func ExampleResolver() {
 			{Component: component("proxy")}, // from and to the plan's versions
 		}, nil
 	})
-	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{Resolver: resolver})
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{Resolver: resolver})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{}, "gateway-1")
 	_, err = engine.RunPlan(ctx, plan.ID)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -12,7 +13,7 @@ import (
 // later Watch can continue after the last revision seen.
 func ExampleEngine_Watch() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
 	check(err)
 	plan := started(ctx, engine, ota.Shape{Size: 1}, ota.Policy{Concurrency: 1}, "web-1", "web-2")
 	_, err = engine.RunPlan(ctx, plan.ID)

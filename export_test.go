@@ -1,6 +1,10 @@
 package ota
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+	"time"
+)
 
 // What tests in package ota_test need of the inside. They cannot be in package ota: they use packages that import it.
 
@@ -48,3 +52,28 @@ func (e *Engine) DescribeDriver(row *PlanRow) string {
 
 // NewTestStore returns an empty testStore.
 func NewTestStore() Store { return newTestStore() }
+
+// CoreOf returns a function that drives a plan without goroutines: it answers every call at once.
+func (e *Engine) CoreOf(id string) (play func(ctx context.Context) (Counts, error)) {
+	x := newSession(e.store, id, "bench", 0)
+	return func(ctx context.Context) (Counts, error) {
+		now := time.Now()
+		var in input
+		for {
+			_, again, err := x.turn(ctx, now, turnInput{input: in})
+			if err != nil {
+				return Counts{}, err
+			}
+			in.outcomes = in.outcomes[:0]
+			for i := range x.starts {
+				o := x.starts[i].outcome(now)
+				o.reason = ReasonSucceeded
+				in.outcomes = append(in.outcomes, o)
+			}
+			x.starts, x.reportedCalls = x.starts[:0], x.reportedCalls[:0]
+			if len(in.outcomes) == 0 && !again {
+				return x.st.p.Counts, nil
+			}
+		}
+	}
+}

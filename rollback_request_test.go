@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // Rollback said with a request ID does what it does without one.
@@ -21,7 +22,7 @@ func TestRollbackWithRequest(t *testing.T) {
 					}
 					return ota.Result{Version: a.ToVersion}, nil
 				})
-				e, err := ota.New(ota.NewMemStore(), exec, ota.Options{})
+				e, err := ota.New(memstore.New(), exec, ota.Options{})
 				if err != nil {
 					t.Fatal(err)
 				}

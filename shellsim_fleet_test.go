@@ -60,7 +60,7 @@ func (f *shellFleet) begin(process string, a ota.Attempt) (end func()) {
 	if twice {
 		f.w.Errorf("%s: %s is called twice at once", process, key)
 	}
-	page, err := f.w.court.MemStore.Agents(context.Background(), a.Plan, ota.RowQuery{IDs: []string{a.Agent}, Limit: 1})
+	page, err := f.w.court.Store.Agents(context.Background(), a.Plan, ota.RowQuery{IDs: []string{a.Agent}, Limit: 1})
 	if err != nil || len(page.Items) != 1 || int(harness.TaskAt(&page.Items[0].State, a.Task).Number) < a.Number {
 		f.w.Errorf("%s: %s is called before that is committed: %+v %v", process, key, page.Items, err)
 	}

@@ -11,7 +11,7 @@ import (
 
 // rows are all plans, as they are stored.
 func (w *shellWorld) rows() []ota.PlanRow {
-	page, err := w.court.MemStore.Plans(context.Background(), ota.PlanQuery{Limit: 1000})
+	page, err := w.court.Store.Plans(context.Background(), ota.PlanQuery{Limit: 1000})
 	require.NoError(w, err)
 	return page.Items
 }
@@ -31,7 +31,7 @@ func (w *shellWorld) idle(row *ota.PlanRow) bool {
 	if row.Source == "" || ota.StatusOf(row) != ota.StatusPending {
 		return false
 	}
-	source, err := w.court.MemStore.Plan(context.Background(), row.Source)
+	source, err := w.court.Store.Plan(context.Background(), row.Source)
 	require.NoError(w, err)
 	ref := source.Control.Rollback
 	return ref == nil || ref.ID != row.ID || !ref.Done.IsZero()
@@ -42,7 +42,7 @@ func (w *shellWorld) idle(row *ota.PlanRow) bool {
 func (w *shellWorld) inFlight() {
 	synctest.Wait()
 	for _, row := range w.rows() {
-		page, err := w.court.MemStore.Agents(context.Background(), row.ID, ota.RowQuery{Status: []ota.TaskStatus{ota.TaskRunning}, Limit: 1000})
+		page, err := w.court.Store.Agents(context.Background(), row.ID, ota.RowQuery{Status: []ota.TaskStatus{ota.TaskRunning}, Limit: 1000})
 		require.NoError(w, err)
 		if len(page.Items) == 0 {
 			continue

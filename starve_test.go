@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // Two engines with the shortest lease share one processor with thirty goroutines that never rest: leases run out all the time, answers of
@@ -24,7 +25,7 @@ func TestStarvation(t *testing.T) {
 	if testing.Short() {
 		rounds = 2
 	}
-	store := ota.NewMemStore()
+	store := memstore.New()
 	exec := ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
 		runtime.Gosched()
 		return ota.Result{Version: a.ToVersion}, nil

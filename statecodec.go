@@ -134,9 +134,6 @@ func (t *TaskState) append(b []byte, parts byte) ([]byte, error) {
 	return b, nil
 }
 
-// appendText is for keys that nothing stores.
-func appendText(b []byte, s string) []byte { return bytesio.AppendText(b, s) }
-
 // UnmarshalBinary sets s to what AppendBinary wrote into b, and keeps nothing of b. A schema that
 // this version does not know, a truncated form and anything that AppendBinary never writes is an
 // error, and s is left as it was. An empty Rest comes back as nil.

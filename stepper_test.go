@@ -108,7 +108,7 @@ func TestStepperTakesEveryEndOfACall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := stepping(t, NewMemStore(), Answers{}, one("a"))
+			s := stepping(t, newTestStore(), Answers{}, one("a"))
 			call := s.only()
 			require.False(t, s.s.Resting(), "a call is out")
 			c.end(s.s, call, s.now.Add(time.Minute))
@@ -130,8 +130,8 @@ func TestStepperTakesEveryEndOfACall(t *testing.T) {
 // A call of another Stepper, and one whose slot has another call by now, change nothing.
 func TestStepperIgnoresCallsThatAreNotOut(t *testing.T) {
 	t.Parallel()
-	s := stepping(t, NewMemStore(), Answers{}, Spec{Agents: AgentIDs("a", "b"), Policy: Policy{Concurrency: 1}})
-	other := stepping(t, NewMemStore(), Answers{}, one("a"))
+	s := stepping(t, newTestStore(), Answers{}, Spec{Agents: AgentIDs("a", "b"), Policy: Policy{Concurrency: 1}})
+	other := stepping(t, newTestStore(), Answers{}, one("a"))
 	first := s.only()
 	s.s.Returned(Call{}, s.now, Result{}, nil)
 	s.s.Abandoned(Call{}, s.now)
@@ -196,7 +196,7 @@ func TestStepperTakesEveryAnswer(t *testing.T) {
 			t.Parallel()
 			spec := one("a")
 			spec.Policy.Soak = c.soak
-			s := stepping(t, NewMemStore(), c.can, spec)
+			s := stepping(t, newTestStore(), c.can, spec)
 			c.before(s)
 			q := s.asked(kind)
 			require.Empty(t, s.step().Questions, "it is asked once")
@@ -225,7 +225,7 @@ func TestStepperAsksOnlyWhatCanBeAnswered(t *testing.T) {
 	t.Parallel()
 	spec := one("a")
 	spec.Policy.Soak = Soak{Duration: time.Minute}
-	s := stepping(t, NewMemStore(), Answers{}, spec)
+	s := stepping(t, newTestStore(), Answers{}, spec)
 	s.only()
 	s.s = s.e.Stepper(s.id, Answers{})
 	step := s.step()
@@ -241,7 +241,7 @@ func TestStepperAsksOnlyWhatCanBeAnswered(t *testing.T) {
 // the same key and a higher epoch.
 func TestASecondStepperTakesOver(t *testing.T) {
 	t.Parallel()
-	store := NewMemStore()
+	store := newTestStore()
 	s := stepping(t, store, Answers{}, one("a"))
 	first := s.only()
 	e, err := New(store, nil, Options{Name: "two"})
@@ -274,7 +274,7 @@ func TestASecondStepperTakesOver(t *testing.T) {
 // While an engine that is alive drives the plan, no Stepper takes it.
 func TestStepperLeavesAPlanThatIsDriven(t *testing.T) {
 	t.Parallel()
-	store := NewMemStore()
+	store := newTestStore()
 	s := stepping(t, store, Answers{}, one("a"))
 	s.only()
 	require.NoError(t, store.Renew(t.Context(), "one", time.Hour))

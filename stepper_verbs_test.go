@@ -14,7 +14,7 @@ import (
 // What others have done is found by Refresh: a verb, and a report.
 func TestStepperRefresh(t *testing.T) {
 	t.Parallel()
-	s := stepping(t, NewMemStore(), Answers{}, Spec{Agents: AgentIDs("a", "b", "c"), Policy: Policy{Concurrency: 1, FailureThreshold: ptr(1.0)}})
+	s := stepping(t, newTestStore(), Answers{}, Spec{Agents: AgentIDs("a", "b", "c"), Policy: Policy{Concurrency: 1, FailureThreshold: ptr(1.0)}})
 	call := s.only()
 	changed, err := s.s.Refresh(t.Context())
 	require.NoError(t, err)
@@ -58,7 +58,7 @@ func TestStepperRefresh(t *testing.T) {
 // A verb that no Refresh has seen is noticed by the commit.
 func TestStepperStartsNothingAfterAPause(t *testing.T) {
 	t.Parallel()
-	s := stepping(t, NewMemStore(), Answers{}, Spec{Agents: AgentIDs("a", "b"), Policy: Policy{Concurrency: 1}})
+	s := stepping(t, newTestStore(), Answers{}, Spec{Agents: AgentIDs("a", "b"), Policy: Policy{Concurrency: 1}})
 	call := s.only()
 	_, err := s.e.Pause(t.Context(), s.id, Request{})
 	require.NoError(t, err)
@@ -71,7 +71,7 @@ func TestStepperStartsNothingAfterAPause(t *testing.T) {
 func TestStepperRepeatsNothingThatIsOut(t *testing.T) {
 	t.Parallel()
 	spec := Spec{Agents: AgentIDs("a", "b", "c"), Policy: Policy{Concurrency: 2}, Shape: Shape{Size: 3}}
-	s := stepping(t, NewMemStore(), Answers{}, spec)
+	s := stepping(t, newTestStore(), Answers{}, spec)
 	step := s.step()
 	require.Len(t, step.Calls, 2)
 	out := step.Calls[1]
@@ -90,7 +90,7 @@ func TestStepperRepeatsNothingThatIsOut(t *testing.T) {
 // Cancel with Interrupt ends the calls; one that returns because of that is interrupted.
 func TestStepperInterrupts(t *testing.T) {
 	t.Parallel()
-	s := stepping(t, NewMemStore(), Answers{}, one("a", "b", "c"))
+	s := stepping(t, newTestStore(), Answers{}, one("a", "b", "c"))
 	step := s.step()
 	require.Len(t, step.Calls, 3)
 	require.False(t, step.Interrupt)
@@ -122,7 +122,7 @@ func (panics) Is(error) bool { panic("no answer") }
 // An agent whose call was abandoned is not called again before the call has returned.
 func TestStepperLateReturn(t *testing.T) {
 	t.Parallel()
-	s := stepping(t, NewMemStore(), Answers{}, one("a"))
+	s := stepping(t, newTestStore(), Answers{}, one("a"))
 	call := s.only()
 	s.s.Abandoned(call, s.now)
 	s.step()
@@ -146,7 +146,7 @@ func TestStepperRetriesAfterALateReturn(t *testing.T) {
 	t.Parallel()
 	spec := one("a", "b")
 	spec.Policy.Hold, spec.Shape.Size = Hold{All: true}, 1
-	s := stepping(t, NewMemStore(), Answers{}, spec)
+	s := stepping(t, newTestStore(), Answers{}, spec)
 	first := s.s
 	call := s.only()
 	first.Abandoned(call, s.now)
@@ -166,7 +166,7 @@ func TestStepperRetriesAfterALateReturn(t *testing.T) {
 // Drain starts nothing more and keeps the status.
 func TestStepperDrains(t *testing.T) {
 	t.Parallel()
-	s := stepping(t, NewMemStore(), Answers{}, Spec{Agents: AgentIDs("a", "b"), Policy: Policy{Concurrency: 1}})
+	s := stepping(t, newTestStore(), Answers{}, Spec{Agents: AgentIDs("a", "b"), Policy: Policy{Concurrency: 1}})
 	call := s.only()
 	s.s.Drain()
 	s.s.Returned(call, s.now, Result{Version: "2"}, nil)
@@ -181,7 +181,7 @@ func TestStepperHeld(t *testing.T) {
 	t.Parallel()
 	spec := one("a", "b")
 	spec.Policy.Hold, spec.Shape.Size = Hold{All: true}, 1
-	s := stepping(t, NewMemStore(), Answers{}, spec)
+	s := stepping(t, newTestStore(), Answers{}, spec)
 	_, held := s.s.Held()
 	require.False(t, held)
 	s.s.Returned(s.only(), s.now, Result{Version: "2"}, nil)
@@ -202,7 +202,7 @@ func TestStepperHeld(t *testing.T) {
 // A plan that has come to rest is not taken, and a Stepper of it rests.
 func TestStepperOfAPlanAtRest(t *testing.T) {
 	t.Parallel()
-	e, err := New(NewMemStore(), nil, Options{})
+	e, err := New(newTestStore(), nil, Options{})
 	require.NoError(t, err)
 	p, err := e.Create(t.Context(), Spec{Name: "x", ToVersion: "2", Agents: AgentIDs("a")})
 	require.NoError(t, err)
@@ -227,7 +227,7 @@ func TestStepperOfAPlanAtRest(t *testing.T) {
 func TestSteppersRollBack(t *testing.T) {
 	t.Parallel()
 	spec := Spec{Agents: AgentIDs("a", "b", "fail"), Policy: Policy{Concurrency: 3, OnBreach: ActionRollback, FailureThreshold: ptr(0.0)}}
-	s := stepping(t, NewMemStore(), Answers{}, spec)
+	s := stepping(t, newTestStore(), Answers{}, spec)
 	steppers := []*Stepper{s.s}
 	var back []string
 	for range 30 {
@@ -264,7 +264,7 @@ func TestSteppersRollBack(t *testing.T) {
 // A Store that fails, or refuses for good: answers are not lost, and a refusal pauses the plan.
 func TestStepperAfterAnErrorOfTheStore(t *testing.T) {
 	t.Parallel()
-	store := &failingStore{Store: NewMemStore()}
+	store := &failingStore{Store: newTestStore()}
 	s := stepping(t, store, Answers{}, Spec{Agents: AgentIDs("a", "b", "c"), Policy: Policy{Concurrency: 1}})
 	call := s.only()
 	s.s.Returned(call, s.now, Result{Version: "2"}, nil)
@@ -308,7 +308,7 @@ func TestPagesAreGivenBackAfterTheirQuestions(t *testing.T) {
 	t.Parallel()
 	spec := Spec{Agents: AgentIDs(ids("ok", 8*pageSize)...), Policy: Policy{Concurrency: 500, Soak: Soak{Duration: time.Minute}}}
 	spec.Shape.Size = pageSize
-	s := stepping(t, NewMemStore(), Answers{Health: true}, spec)
+	s := stepping(t, newTestStore(), Answers{Health: true}, spec)
 	for !s.s.Resting() {
 		step := s.step()
 		for _, c := range step.Calls {
@@ -328,7 +328,7 @@ func TestPagesAreGivenBackAfterTheirQuestions(t *testing.T) {
 // Until Close the engine drives the plan in no other way.
 func TestStepperHasThePlanUntilItIsClosed(t *testing.T) {
 	t.Parallel()
-	e, err := New(NewMemStore(), plainExecutor, Options{})
+	e, err := New(newTestStore(), plainExecutor, Options{})
 	require.NoError(t, err)
 	p, err := e.Create(t.Context(), Spec{Name: "x", FromVersion: "1", ToVersion: "2", Agents: AgentIDs("a")})
 	require.NoError(t, err)

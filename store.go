@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Store keeps plans. MemStore is the reference implementation; storetest checks an implementation
+// Store keeps plans. Package memstore is the reference implementation; storetest checks an implementation
 // of your own.
 //
 // A plan's state has two halves, each with a number of its own. Control is written by verbs, from

@@ -94,7 +94,7 @@ func (s *testStore) Create(ctx context.Context, n NewPlan, agents iter.Seq2[Agen
 	p.row = PlanRow{
 		ID: n.ID, Source: n.Source, RequestKey: n.RequestKey, Fingerprint: n.Fingerprint, Spec: c.Spec, Control: c.Control,
 		Progress: c.Progress, Status: c.Status, ControlNumber: 1, ProgressNumber: 1, Revision: 1,
-	}.clone()
+	}.Clone()
 	if err := s.publish(ctx, n, p); err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (p *testPlan) refuses(c *Commit) error {
 func (p *testPlan) commit(c *Commit) {
 	row := &p.row
 	if c.NewControl != nil {
-		row.Control = c.NewControl.clone()
+		row.Control = c.NewControl.Clone()
 	}
 	if c.NewControl != nil || c.BumpControl {
 		row.ControlNumber++
@@ -176,7 +176,7 @@ func (p *testPlan) commit(c *Commit) {
 }
 
 func (s *testStore) Plan(ctx context.Context, id string) (row PlanRow, err error) {
-	err = s.with(ctx, id, func(p *testPlan) error { row = p.row.clone(); return nil })
+	err = s.with(ctx, id, func(p *testPlan) error { row = p.row.Clone(); return nil })
 	return row, err
 }
 
@@ -198,7 +198,7 @@ func (s *testStore) Plans(ctx context.Context, q PlanQuery) (Page[PlanRow], erro
 	}
 	found = found[min(q.Offset, len(found)):]
 	for _, p := range cut(found, q.Limit) {
-		page.Items = append(page.Items, p.row.clone())
+		page.Items = append(page.Items, p.row.Clone())
 	}
 	page.More = len(page.Items) < len(found)
 	return page, nil

@@ -10,10 +10,11 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/bench/internal/fleet"
 	"github.com/seed-19b57ce3/ota/bench/internal/place"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 const (
-	sideMemStore = "MemStore"
+	sideMemstore = "memstore"
 	sideSQLite   = "SQLite"
 	sidePostgres = "PostgreSQL"
 )
@@ -33,7 +34,7 @@ func breach(ctx context.Context, t *trial) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{sideMemStore, sideSQLite, sidePostgres} {
+	for _, name := range []string{sideMemstore, sideSQLite, sidePostgres} {
 		t.none("starts after the breach's record, on "+name, "", t.of(side{name, 0}, extra("starts after")))
 		t.figure("in flight when it was recorded, on "+name, "", t.of(side{name, 0}, extra("in flight")), 0, 0)
 	}
@@ -123,8 +124,8 @@ func everyStore(ctx context.Context, t *trial) (s stores, err error) {
 
 // each calls f with a store of each kind.
 func (s stores) each(ctx context.Context, f func(name string, s ota.Store) error) error {
-	if err := f(sideMemStore, ota.NewMemStore()); err != nil {
-		return fmt.Errorf("%s: %w", sideMemStore, err)
+	if err := f(sideMemstore, memstore.New()); err != nil {
+		return fmt.Errorf("%s: %w", sideMemstore, err)
 	}
 	for _, d := range s.databases {
 		if err := through(ctx, d, func(s ota.Store) error { return f(d.Name(), s) }); err != nil {

@@ -6,9 +6,10 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/bench/internal/fleet"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
-// growthAgents drives fleets of growing size on MemStore, in batches of 10,000. It drives a small
+// growthAgents drives fleets of growing size on memstore, in batches of 10,000. It drives a small
 // fleet several times, one after the other, until that is as many agents as the largest fleet has,
 // at most 20 times.
 func growthAgents(ctx context.Context, t *trial) error {
@@ -48,7 +49,7 @@ func (t *trial) takeFleets(ctx context.Context, n, plans int) error {
 	p := fleet.Plan{ID: "plan", Agents: n}
 	for i := range engines {
 		var err error
-		if engines[i], err = fleet.Start(ctx, ota.NewMemStore(), fleet.Noop, p); err != nil {
+		if engines[i], err = fleet.Start(ctx, memstore.New(), fleet.Noop, p); err != nil {
 			return err
 		}
 	}
@@ -65,7 +66,7 @@ func (t *trial) takeFleets(ctx context.Context, n, plans int) error {
 	return err
 }
 
-// growthBatches drives a million agents on MemStore in more and more batches. Concurrency is 64,
+// growthBatches drives a million agents on memstore in more and more batches. Concurrency is 64,
 // but never more than a batch has agents. The other side is errgroups of the same sizes.
 func growthBatches(ctx context.Context, t *trial) error {
 	n := t.size(1_000_000, 20_000)

@@ -4,12 +4,12 @@ import (
 	"context"
 	"runtime"
 
-	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/bench/internal/fleet"
 	"github.com/seed-19b57ce3/ota/bench/internal/meter"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
-// held measures the live heap four times: before a plan is made on MemStore, after it was made and
+// held measures the live heap four times: before a plan is made on memstore, after it was made and
 // started, at its peak while it runs, and after it is done. The difference between the second and
 // the last is the log, because rows do not grow. IDs have 13 bytes.
 func held(ctx context.Context, t *trial) error {
@@ -23,7 +23,7 @@ func held(ctx context.Context, t *trial) error {
 		}
 	}
 	last := side{sideEngine, sizes[len(sizes)-1]}
-	t.figure("MemStore, bytes per agent besides its ID and the log", "B", t.of(last, extra("store")), 100, 0)
+	t.figure("memstore, bytes per agent besides its ID and the log", "B", t.of(last, extra("store")), 100, 0)
 	t.figure("its log, bytes per agent", "B", t.of(last, extra("log")), 64, 0)
 	t.figure("most while it runs, bytes per agent, all of it", "B", t.of(last, extra("peak")), 0, 0)
 	return nil
@@ -33,7 +33,7 @@ func (t *trial) takeHeld(ctx context.Context, n int) error {
 	p := fleet.Plan{ID: "plan", Agents: n}
 	const id = float64(len("plan") + 9)
 	before := meter.Live()
-	s := ota.NewMemStore()
+	s := memstore.New()
 	e, err := fleet.Start(ctx, s, fleet.Noop, p)
 	if err != nil {
 		return err

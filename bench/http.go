@@ -15,6 +15,7 @@ import (
 	"github.com/seed-19b57ce3/ota/bench/internal/meter"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 const (
@@ -27,7 +28,7 @@ const (
 	sidePeak      = "heap"
 )
 
-// overHTTP makes a plan of a million agents on MemStore through the handler, and reads it back. The
+// overHTTP makes a plan of a million agents on memstore through the handler, and reads it back. The
 // other side is encoding/json on the same bytes. The heap is measured separately, with a tenth of
 // the agents and with all of them.
 func overHTTP(ctx context.Context, t *trial) error {
@@ -111,7 +112,7 @@ func (t *trial) roundTrip(ctx context.Context, body []byte, w io.Writer, each fu
 	if each == nil {
 		each = func(_ string, do func() error) error { return do() }
 	}
-	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	e, err := ota.New(memstore.New(), nil, ota.Options{})
 	if err != nil {
 		return err
 	}
@@ -159,7 +160,7 @@ func (a *answer) WriteHeader(status int) { a.status = status }
 // takePeaks records how much the heap grew at most, beyond the plan itself: for reading a plan
 // back, and for reading a creation that is refused at its end, so that no plan is made of it.
 func (t *trial) takePeaks(ctx context.Context, n int) error {
-	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	e, err := ota.New(memstore.New(), nil, ota.Options{})
 	if err != nil {
 		return err
 	}

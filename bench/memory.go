@@ -6,6 +6,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/bench/internal/fleet"
 	"github.com/seed-19b57ce3/ota/bench/internal/peer/errgroups"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // The sides of the measurement in memory.
@@ -15,7 +16,7 @@ const (
 	sideErrgroup = "errgroup"
 )
 
-// inMemory drives a million agents on MemStore, in batches of 10,000, 64 at a time. The other side
+// inMemory drives a million agents on memstore, in batches of 10,000, 64 at a time. The other side
 // is an errgroup of 64 that runs a million no-ops. The engine keeps a deadline and both times of
 // each attempt. The second engine's Executor calls Done of its context, as an Executor that calls
 // something does.
@@ -53,9 +54,9 @@ func (t *trial) takeErrgroups(n, group, limit, x int) error {
 	return err
 }
 
-// takeMemory drives a plan on a MemStore of its own.
+// takeMemory drives a plan on a memstore of its own.
 func (t *trial) takeMemory(ctx context.Context, name string, x ota.Executor, p fleet.Plan, vary int) error {
-	e, err := fleet.Start(ctx, ota.NewMemStore(), x, p)
+	e, err := fleet.Start(ctx, memstore.New(), x, p)
 	if err != nil {
 		return err
 	}

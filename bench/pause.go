@@ -14,6 +14,7 @@ import (
 	"github.com/seed-19b57ce3/ota/bench/internal/fleet"
 	"github.com/seed-19b57ce3/ota/bench/internal/place"
 	"github.com/seed-19b57ce3/ota/bench/internal/record"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/sqlstore"
 )
 
@@ -22,10 +23,10 @@ const (
 	sideThere = "Pause, by another process"
 )
 
-// timedMemStore and timedSQLStore measure the time of every commit of an owner.
+// timedMemory and timedSQLStore measure the time of every commit of an owner.
 type (
-	timedMemStore struct {
-		*ota.MemStore
+	timedMemory struct {
+		*memstore.Store
 		commits *latencies
 	}
 	timedSQLStore struct {
@@ -35,9 +36,9 @@ type (
 )
 
 // Commit measures the time of the commit.
-func (s timedMemStore) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
+func (s timedMemory) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	defer s.commits.since(time.Now(), c.Owner)
-	return s.MemStore.Commit(ctx, c)
+	return s.Store.Commit(ctx, c)
 }
 
 // Commit measures the time of the commit.
@@ -59,11 +60,11 @@ func (l *latencies) since(began time.Time, counts bool) {
 	}
 }
 
-// pauseMemory pauses and resumes a plan under full load on MemStore.
+// pauseMemory pauses and resumes a plan under full load on memstore.
 func pauseMemory(ctx context.Context, t *trial) error {
 	n, times := t.size(1_000_000, 100_000), t.size(120, 5)
 	err := t.each(func() error {
-		s := timedMemStore{ota.NewMemStore(), &latencies{}}
+		s := timedMemory{memstore.New(), &latencies{}}
 		p := fleet.Plan{ID: "plan", Agents: n}
 		return t.takePauses(ctx, s, s.commits, sideHere, p, func(e *ota.Engine) ([]float64, error) { return pauses(ctx, e, p.ID, times, 3*time.Millisecond) })
 	})

@@ -7,6 +7,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/bench/internal/fleet"
 	"github.com/seed-19b57ce3/ota/bench/internal/place"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 const (
@@ -14,7 +15,7 @@ const (
 	sideHundred = "100 plans"
 )
 
-// plansMemory drives a hundred plans at once on one MemStore, compared with one plan of as many
+// plansMemory drives a hundred plans at once on one memstore, compared with one plan of as many
 // agents.
 func plansMemory(ctx context.Context, t *trial) error {
 	n := t.size(3_000, 200)
@@ -23,7 +24,7 @@ func plansMemory(ctx context.Context, t *trial) error {
 			side           string
 			plans, agentsN int
 		}{{sideOne, 1, 100 * n}, {sideHundred, 100, n}} {
-			store := ota.NewMemStore()
+			store := memstore.New()
 			if err := addPlans(ctx, store, s.plans, s.agentsN); err != nil {
 				return err
 			}

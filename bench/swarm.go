@@ -14,7 +14,7 @@ const (
 )
 
 // againstSwarm drives a plan, compared with SwarmKit's updater, 64 at a time. The updater's store
-// is memory; the engine's are MemStore and SQLite.
+// is memory; the engine's are memstore and SQLite.
 func againstSwarm(ctx context.Context, t *trial) error {
 	d, err := place.NewSQLite(ctx, t.folder)
 	if err != nil {

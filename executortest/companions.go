@@ -4,11 +4,12 @@ import (
 	"slices"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 var companionCases = cases{
 	{"NoneIsHidden", func(e *env) {
-		_, err := ota.New(ota.NewMemStore(), e.exec, ota.Options{})
+		_, err := ota.New(memstore.New(), e.exec, ota.Options{})
 		e.ok("an executor that wraps another one hides no companion of it, unless its Unwrap returns nil", err)
 	}},
 	{"AWrapperKeepsThem", func(e *env) {

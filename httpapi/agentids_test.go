@@ -12,12 +12,13 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // An ID means the same agent in every form in which it may be given: blanks around it are dropped, and what cannot be seen is
 // refused by its code point.
 func TestIDsInEveryForm(t *testing.T) {
-	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	e, err := ota.New(memstore.New(), nil, ota.Options{})
 	require.NoError(t, err)
 	h, err := httpapi.New(e, httpapi.Options{Auth: httpapi.Tokens(map[string]string{"T": "op"})})
 	require.NoError(t, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 const componentID = "11111111-2222-4333-8444-555555555555"
@@ -28,7 +29,7 @@ func TestTasksShowTheirComponents(t *testing.T) {
 		}, nil
 	})
 	exec := ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) { return ota.Result{}, nil })
-	e, err := ota.New(ota.NewMemStore(), exec, ota.Options{Resolver: resolver, Poll: 10 * time.Millisecond})
+	e, err := ota.New(memstore.New(), exec, ota.Options{Resolver: resolver, Poll: 10 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

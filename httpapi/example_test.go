@@ -10,11 +10,12 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/client"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // The lifecycle API beside a host's own pages, and a client of it.
 func Example() {
-	engine, err := ota.New(ota.NewMemStore(), ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+	engine, err := ota.New(memstore.New(), ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
 		return ota.Result{Version: a.ToVersion}, nil
 	}), ota.Options{})
 	if err != nil {

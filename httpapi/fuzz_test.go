@@ -10,6 +10,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/script"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // fuzz sends bodies to one path. Whatever they are, the answer is 200 or a refusal that says so.
@@ -22,7 +23,7 @@ func fuzz(f *testing.F, file, method, path string) {
 		f.Add(unescape(list[i].Body), "", false)
 		f.Add(list[i].Body, "application/json", true)
 	}
-	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	e, err := ota.New(memstore.New(), nil, ota.Options{})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func FuzzTarget(f *testing.F) {
 		path, query, _ := strings.Cut(list[i].Target, "?")
 		f.Add(list[i].Method, path, query, "1")
 	}
-	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	e, err := ota.New(memstore.New(), nil, ota.Options{})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/client"
 	"github.com/seed-19b57ce3/ota/internal/testserver"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // sink is an answer that nobody keeps.
@@ -104,7 +105,7 @@ func TestLargePlan(t *testing.T) {
 	}
 	const agents = 200_000
 	const bound = 4 << 20 // the answer alone is 72 MiB
-	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	e, err := ota.New(memstore.New(), nil, ota.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +150,7 @@ func (z *zero) Read(p []byte) (int, error) {
 
 // A Store that fails in the middle of an answer cuts the answer off.
 type failing struct {
-	*ota.MemStore
+	*memstore.Store
 	pages int
 }
 
@@ -157,12 +158,12 @@ func (s *failing) Agents(ctx context.Context, plan string, q ota.RowQuery) (ota.
 	if s.pages--; s.pages < 0 {
 		return ota.Page[ota.AgentRow]{}, context.DeadlineExceeded
 	}
-	return s.MemStore.Agents(ctx, plan, q)
+	return s.Store.Agents(ctx, plan, q)
 }
 
 func TestCutOff(t *testing.T) {
 	for _, pages := range []int{0, 5} {
-		store := &failing{ota.NewMemStore(), 1000}
+		store := &failing{memstore.New(), 1000}
 		e, err := ota.New(store, nil, ota.Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -242,7 +243,7 @@ func BenchmarkSummary(b *testing.B) {
 }
 
 func benchHandler(b *testing.B) (*httpapi.Handler, *ota.Engine) {
-	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	e, err := ota.New(memstore.New(), nil, ota.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/script"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write what the handler answers into testdata")
@@ -68,7 +69,7 @@ func newWorld(t *testing.T) *world {
 
 func newEngine(t *testing.T) *ota.Engine {
 	t.Helper()
-	e, err := ota.New(ota.NewMemStore(), ota.ExecutorFunc(behave), ota.Options{Name: "engine-1"})
+	e, err := ota.New(memstore.New(), ota.ExecutorFunc(behave), ota.Options{Name: "engine-1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +161,7 @@ func (w *world) command(line string) {
 	case "prefix":
 		w.opt.Prefix = words[1]
 	case "prechecker":
-		e, err := ota.New(ota.NewMemStore(), asked{ota.ExecutorFunc(behave)}, ota.Options{Name: "engine-1"})
+		e, err := ota.New(memstore.New(), asked{ota.ExecutorFunc(behave)}, ota.Options{Name: "engine-1"})
 		if err != nil {
 			w.t.Fatal(err)
 		}

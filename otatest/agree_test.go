@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 	"github.com/seed-19b57ce3/ota/simulate"
 )
@@ -96,7 +97,7 @@ func really(t *testing.T, s ota.Spec) (plan ota.Plan, agents []ota.AgentInfo, ve
 	synctest.Test(t, func(t *testing.T) {
 		fleet := otatest.NewFleet(otatest.Options{Latency: 10 * time.Second, Jitter: 0.3, Seed: 7})
 		defer fleet.Release()
-		e, err := ota.New(ota.NewMemStore(), fleet, ota.Options{})
+		e, err := ota.New(memstore.New(), fleet, ota.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

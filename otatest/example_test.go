@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 	"github.com/seed-19b57ce3/ota/simulate"
 )
@@ -58,7 +59,7 @@ func ExampleSimulate() {
 // demand.
 func ExampleFleet() {
 	fleet := otatest.NewFleet(otatest.Options{})
-	engine, err := ota.New(ota.NewMemStore(), fleet, ota.Options{})
+	engine, err := ota.New(memstore.New(), fleet, ota.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return

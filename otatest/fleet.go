@@ -2,7 +2,7 @@
 // their IDs say. A Fleet is an Executor for a real Engine, and also works in a simulation.
 //
 //	fleet := otatest.NewFleet(otatest.Options{Latency: time.Minute})
-//	engine, err := ota.New(ota.NewMemStore(), fleet, ota.Options{})
+//	engine, err := ota.New(memstore.New(), fleet, ota.Options{})
 //	…
 //	Agents: ota.AgentIDs(append(otatest.IDs("ok-", 95), otatest.IDs("fail-", 5)...)...)
 //

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // store is the Store of one simulation. It has one engine, one plan, and the rollback plan of that,
@@ -12,7 +13,7 @@ import (
 type store struct{ ota.Store }
 
 // newStore returns an empty store.
-func newStore() ota.Store { return store{ota.NewMemStore()} }
+func newStore() ota.Store { return store{memstore.New()} }
 
 // Unwrap returns nil: the optional interfaces of the Store inside do not count.
 func (store) Unwrap() ota.Store { return nil }

@@ -8,22 +8,23 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/storetest"
 	"github.com/seed-19b57ce3/ota/storetest/internal/brokenstore"
 )
 
 func TestCheckPassesTheReference(t *testing.T) {
-	err := storetest.Check(t.Context(), func() (ota.Store, error) { return ota.NewMemStore(), nil })
+	err := storetest.Check(t.Context(), func() (ota.Store, error) { return memstore.New(), nil })
 	if err != nil {
 		t.Error(err)
 	}
 }
 
-// TestRunWithEverything also runs the cases that need Options. MemStore cannot be opened again, so
-// a second handle is the store itself: it shows that the cases are right, not that MemStore is
+// TestRunWithEverything also runs the cases that need Options. A memstore.Store cannot be opened again, so
+// a second handle is the store itself: it shows that the cases are right, not that memstore is
 // durable.
 func TestRunWithEverything(t *testing.T) {
-	storetest.Run(t, func(*testing.T) ota.Store { return ota.NewMemStore() }, storetest.Options{
+	storetest.Run(t, func(*testing.T) ota.Store { return memstore.New() }, storetest.Options{
 		TimePrecision: time.Microsecond,
 		Reopen:        func(_ *testing.T, s ota.Store) ota.Store { return s },
 	})
@@ -34,8 +35,8 @@ type wrapped struct{ ota.Store }
 func (w wrapped) Unwrap() ota.Store { return w.Store }
 
 func TestRunThroughAWrapper(t *testing.T) {
-	storetest.Run(t, func(*testing.T) ota.Store { return ota.NewMemStore() }, storetest.Options{
-		Reopen: func(_ *testing.T, s ota.Store) ota.Store { return s.(*ota.MemStore) },
+	storetest.Run(t, func(*testing.T) ota.Store { return memstore.New() }, storetest.Options{
+		Reopen: func(_ *testing.T, s ota.Store) ota.Store { return s.(*memstore.Store) },
 		Wrap:   func(s ota.Store) ota.Store { return &wrapped{wrapped{s}} },
 	})
 }
@@ -43,13 +44,13 @@ func TestRunThroughAWrapper(t *testing.T) {
 type hiding struct{ ota.Store }
 
 func TestWrappersThatHideAreNamed(t *testing.T) {
-	err := storetest.CheckWrapped(t.Context(), ota.NewMemStore(), func(s ota.Store) ota.Store { return hiding{s} })
+	err := storetest.CheckWrapped(t.Context(), memstore.New(), func(s ota.Store) ota.Store { return hiding{s} })
 	for _, want := range []string{"hides ota.Claimer, ota.Leaser", "lost are [Claimer Leaser Notifier Inbox Pruner]"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
-	if err := storetest.CheckWrapped(t.Context(), ota.NewMemStore(), func(s ota.Store) ota.Store { return wrapped{s} }); err != nil {
+	if err := storetest.CheckWrapped(t.Context(), memstore.New(), func(s ota.Store) ota.Store { return wrapped{s} }); err != nil {
 		t.Error(err)
 	}
 }
@@ -60,7 +61,7 @@ type bare struct{ ota.Store }
 func (bare) Unwrap() ota.Store { return nil }
 
 func TestRunSkipsWhatTheStoreDoesNotHave(t *testing.T) {
-	storetest.Run(t, func(*testing.T) ota.Store { return bare{ota.NewMemStore()} }, storetest.Options{})
+	storetest.Run(t, func(*testing.T) ota.Store { return bare{memstore.New()} }, storetest.Options{})
 }
 
 func TestCheckNamesTheBrokenRule(t *testing.T) {

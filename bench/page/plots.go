@@ -46,7 +46,7 @@ func extra(name string) func(record.Sample) float64 {
 // byFleet and byBatches are the engine's lines, one for each kind of store.
 func byFleet(y func(record.Sample) float64) []line {
 	return []line{
-		{"MemStore", "growth-agents", "engine", y},
+		{"memstore", "growth-agents", "engine", y},
 		{"SQLite", "growth-sqlite", "engine", y},
 		{"PostgreSQL", "growth-postgres", "engine", y},
 	}
@@ -54,7 +54,7 @@ func byFleet(y func(record.Sample) float64) []line {
 
 func byBatches(y func(record.Sample) float64) []line {
 	return []line{
-		{"MemStore", "growth-batches", "engine", y},
+		{"memstore", "growth-batches", "engine", y},
 		{"SQLite", "growth-sqlite", "engine, by batches", y},
 		{"PostgreSQL", "growth-postgres", "engine, by batches", y},
 	}
@@ -64,7 +64,7 @@ func pictures() []picture {
 	return []picture{
 		{"time-fleet", "Time per agent", fleetAxis, "microseconds", byFleet(micros)},
 		{"time-batches", "Time per agent", batchAxis, "microseconds", append(byBatches(micros), line{"bare errgroups", "growth-batches", "errgroup", micros})},
-		{"memory-fleet", "Memory held per agent, MemStore", fleetAxis, "bytes", []line{
+		{"memory-fleet", "Memory held per agent, memstore", fleetAxis, "bytes", []line{
 			{"rows and claims, without IDs", "held", "engine", extra("store")},
 			{"the log of a run", "held", "engine", extra("log")},
 			{"most while it runs, with IDs", "held", "engine", extra("peak")},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // serveCommand makes this program the server.
@@ -34,7 +35,7 @@ type stats struct {
 // serve is the server: an engine on a store in memory, the lifecycle API, /bare?n=, which writes n
 // bytes, and /stats. It ends when its standard input ends.
 func serve() error {
-	engine, err := ota.New(ota.NewMemStore(), ota.ExecutorFunc(upgrade), ota.Options{DrainTimeout: -1})
+	engine, err := ota.New(memstore.New(), ota.ExecutorFunc(upgrade), ota.Options{DrainTimeout: -1})
 	if err != nil {
 		return err
 	}

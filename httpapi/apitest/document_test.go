@@ -19,6 +19,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/script"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 func document(t *testing.T) *openapi3.T {
@@ -35,7 +36,7 @@ func document(t *testing.T) *openapi3.T {
 
 func newHandler(t *testing.T, prefix string) (*httpapi.Handler, *ota.Engine) {
 	t.Helper()
-	e, err := ota.New(ota.NewMemStore(), ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+	e, err := ota.New(memstore.New(), ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
 		return ota.Result{Version: a.ToVersion}, nil
 	}), ota.Options{})
 	if err != nil {

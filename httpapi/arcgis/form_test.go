@@ -9,6 +9,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/arcgis"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 const root = "/context/admin/system/upgrades"
@@ -177,7 +178,7 @@ func TestFormat(t *testing.T) {
 
 // The handler coexists with whatever a host has beside it, under a prefix or without one.
 func TestMount(t *testing.T) {
-	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	e, err := ota.New(memstore.New(), nil, ota.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +203,7 @@ func TestMount(t *testing.T) {
 }
 
 func TestNew(t *testing.T) {
-	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	e, err := ota.New(memstore.New(), nil, ota.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

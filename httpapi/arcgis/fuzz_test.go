@@ -11,12 +11,13 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/arcgis"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // deployed is a handler over a deployment with two patches.
 func deployed(tb testing.TB) *arcgis.Handler {
 	tb.Helper()
-	e, err := ota.New(ota.NewMemStore(), ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+	e, err := ota.New(memstore.New(), ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
 		return ota.Result{Version: a.ToVersion}, nil
 	}), ota.Options{})
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/arcgis"
 	"github.com/seed-19b57ce3/ota/internal/testserver"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -30,7 +31,7 @@ func live(t *testing.T, limits httpapi.RequestLimits) (url string, e *ota.Engine
 	t.Helper()
 	site = &organization{}
 	fleet := otatest.NewFleet(otatest.Options{Latency: 5 * time.Millisecond})
-	e, err := ota.New(ota.NewMemStore(), guarded{fleet, site}, ota.Options{DrainTimeout: -1})
+	e, err := ota.New(memstore.New(), guarded{fleet, site}, ota.Options{DrainTimeout: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

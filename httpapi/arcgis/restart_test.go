@@ -12,11 +12,12 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/arcgis"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // mortal is a Store whose process dies at one write: what comes after it never reaches the disk.
 type mortal struct {
-	*ota.MemStore
+	*memstore.Store
 	mu     sync.Mutex
 	left   int  // writes until then; 0: it is dead
 	landed bool // whether the last one lands
@@ -42,7 +43,7 @@ func (m *mortal) write() (happens, heard bool) {
 func (m *mortal) Commit(ctx context.Context, c ota.Commit) (rev uint64, err error) {
 	happens, heard := m.write()
 	if happens {
-		rev, err = m.MemStore.Commit(ctx, c)
+		rev, err = m.Store.Commit(ctx, c)
 	}
 	if !heard {
 		return 0, errDead
@@ -53,7 +54,7 @@ func (m *mortal) Commit(ctx context.Context, c ota.Commit) (rev uint64, err erro
 func (m *mortal) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.AgentRow, error]) (err error) {
 	happens, heard := m.write()
 	if happens {
-		err = m.MemStore.Create(ctx, p, agents)
+		err = m.Store.Create(ctx, p, agents)
 	}
 	if !heard {
 		return errDead
@@ -93,9 +94,9 @@ func killAt(t *testing.T, at int, landed, forgets bool) (died bool) {
 	w.install("pat_2", "1.1", "1.2")
 	w.install("pat_3", "1.2", "1.3")
 	w.stop()
-	disk := w.store.(*ota.MemStore)
+	disk := w.store.(*memstore.Store)
 	dead := make(chan struct{})
-	m := &mortal{MemStore: disk, left: at + 1000, landed: landed, died: func() { close(dead) }}
+	m := &mortal{Store: disk, left: at + 1000, landed: landed, died: func() { close(dead) }}
 	w.store = m
 	w.start()
 	time.Sleep(time.Minute)

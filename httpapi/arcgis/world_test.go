@@ -17,6 +17,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/arcgis"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -102,7 +103,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, store: ota.NewMemStore(), fleet: otatest.NewFleet(otatest.Options{Latency: 2 * time.Second}), site: &organization{}}
+	w := &world{t: t, store: memstore.New(), fleet: otatest.NewFleet(otatest.Options{Latency: 2 * time.Second}), site: &organization{}}
 	w.opt = arcgis.Options{
 		Auth: httpapi.Tokens(map[string]string{"ann-token": "ann", "bob-token": "bob"}), Prefix: "/context/admin", ReadOnly: w.site.set,
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/avi"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -18,7 +19,7 @@ import (
 // spite of failures.
 func Example() {
 	ctx := context.Background()
-	engine, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return

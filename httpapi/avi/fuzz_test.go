@@ -10,11 +10,12 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/avi"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // fuzzed is a handler over an engine with one plan, "p", that nobody drives.
 func fuzzed(f *testing.F) *avi.Handler {
-	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	e, err := ota.New(memstore.New(), nil, ota.Options{})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/avi"
 	"github.com/seed-19b57ce3/ota/internal/testserver"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -78,7 +79,7 @@ func TestSlowBody(t *testing.T) {
 // goes on until the end.
 func TestClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{Latency: time.Minute}), ota.Options{})
+		e, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{Latency: time.Minute}), ota.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

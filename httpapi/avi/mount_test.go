@@ -13,13 +13,14 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/avi"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // The handler coexists with a host's own pages and with the lifecycle API, under a prefix or
 // without one.
 func TestMount(t *testing.T) {
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "page") })
-	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	e, err := ota.New(memstore.New(), nil, ota.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func TestMount(t *testing.T) {
 }
 
 func TestNew(t *testing.T) {
-	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	e, err := ota.New(memstore.New(), nil, ota.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +121,7 @@ func (broken) Plans(context.Context, ota.PlanQuery) (ota.Page[ota.PlanRow], erro
 // A Store that does not answer is 503, which the SDKs try again after, and no error tells more than
 // it must.
 func TestBrokenStore(t *testing.T) {
-	e, err := ota.New(broken{ota.NewMemStore()}, nil, ota.Options{})
+	e, err := ota.New(broken{memstore.New()}, nil, ota.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

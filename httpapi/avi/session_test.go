@@ -13,6 +13,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/avi"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -144,7 +145,7 @@ func value(headers []string, name string) string {
 // A login is good for its time, and for the newest so many; its cookies are Secure under TLS.
 func TestSessionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+		e, err := ota.New(memstore.New(), nil, ota.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,13 +8,14 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/client"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // An agent that was told to upgrade itself, and was given the attempt's key, reports hours later
 // how that ended.
 func ExampleClient_ReportOutcome() {
 	keys := make(chan string, 1) // stands for a message to the agent
-	engine, err := ota.New(ota.NewMemStore(), ota.Async(func(_ context.Context, a ota.Attempt) error {
+	engine, err := ota.New(memstore.New(), ota.Async(func(_ context.Context, a ota.Attempt) error {
 		keys <- a.Key()
 		return nil
 	}), ota.Options{})

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/client"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 	"github.com/seed-19b57ce3/ota/internal/testserver"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // world is a server, its Engine and a client of it.
@@ -32,7 +33,7 @@ type world struct {
 func newWorld(t *testing.T, seen func(*http.Request)) *world {
 	w := &world{t: t, ctx: t.Context(), waiting: make(chan ota.Attempt, 16)}
 	var err error
-	if w.e, err = ota.New(ota.NewMemStore(), agents{w}, ota.Options{DrainTimeout: -1}); err != nil {
+	if w.e, err = ota.New(memstore.New(), agents{w}, ota.Options{DrainTimeout: -1}); err != nil {
 		t.Fatal(err)
 	}
 	testserver.Run(t, w.e.Run)

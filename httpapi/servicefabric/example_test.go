@@ -13,11 +13,12 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/servicefabric"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // An application of five agents is upgraded domain by domain, and rolled back on the way.
 func Example() {
-	engine, err := ota.New(ota.NewMemStore(), ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+	engine, err := ota.New(memstore.New(), ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
 		return ota.Result{Version: a.ToVersion}, nil
 	}), ota.Options{})
 	if err != nil {

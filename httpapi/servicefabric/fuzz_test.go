@@ -10,6 +10,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/servicefabric"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // fuzz sends bodies to one call of an application that is being upgraded, and of one that is not.
@@ -20,7 +21,7 @@ func fuzz(f *testing.F, call string, seeds ...string) {
 		f.Add(s, "", "", false)
 	}
 	f.Fuzz(func(t *testing.T, body, version, timeout string, begun bool) {
-		e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+		e, err := ota.New(memstore.New(), nil, ota.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

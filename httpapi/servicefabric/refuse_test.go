@@ -14,6 +14,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/servicefabric"
 	"github.com/seed-19b57ce3/ota/internal/testserver"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -185,7 +186,7 @@ func TestAccess(t *testing.T) {
 
 // broken is a store that fails, or does not answer.
 type broken struct {
-	*ota.MemStore
+	*memstore.Store
 	silent bool
 }
 
@@ -202,7 +203,7 @@ func (s broken) Plans(ctx context.Context, _ ota.PlanQuery) (ota.Page[ota.PlanRo
 func TestStoreDown(t *testing.T) {
 	t.Parallel()
 	for _, silent := range []bool{false, true} {
-		e, err := ota.New(broken{ota.NewMemStore(), silent}, nil, ota.Options{})
+		e, err := ota.New(broken{memstore.New(), silent}, nil, ota.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,7 +240,7 @@ func TestSlowBody(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	t.Parallel()
-	e, err := ota.New(ota.NewMemStore(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	e, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/servicefabric"
 	"github.com/seed-19b57ce3/ota/internal/testserver"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -311,11 +312,11 @@ func TestAtOnce(t *testing.T) {
 }
 
 // late is a store in which making a plan takes so long that two requests find nothing pending.
-type late struct{ *ota.MemStore }
+type late struct{ *memstore.Store }
 
 func (s late) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.AgentRow, error]) error {
 	time.Sleep(50 * time.Millisecond)
-	return s.MemStore.Create(ctx, p, agents)
+	return s.Store.Create(ctx, p, agents)
 }
 
 // Two different upgrades at the same instant: one begins, and the other one follows it.
@@ -323,7 +324,7 @@ func TestTwoAtOnce(t *testing.T) {
 	t.Parallel()
 	w := &world{t: t, fleet: otatest.NewFleet(otatest.Options{})}
 	var err error
-	if w.engine, err = ota.New(late{ota.NewMemStore()}, w.fleet, ota.Options{DrainTimeout: -1}); err != nil {
+	if w.engine, err = ota.New(late{memstore.New()}, w.fleet, ota.Options{DrainTimeout: -1}); err != nil {
 		t.Fatal(err)
 	}
 	testserver.Run(t, w.engine.Run)
@@ -375,7 +376,7 @@ func TestClaimed(t *testing.T) {
 func TestAttempts(t *testing.T) {
 	t.Parallel()
 	seen := make(chan ota.Attempt, 10)
-	e, err := ota.New(ota.NewMemStore(), ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+	e, err := ota.New(memstore.New(), ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
 		seen <- a
 		return ota.Result{Version: a.ToVersion}, nil
 	}), ota.Options{})

@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // CheckedStore is a Store that checks every commit by what is stored before and after it, and by its log record. It looks at
 // rows and events only. It also stands in for a Store that fails.
 type CheckedStore struct {
-	*ota.MemStore
+	*memstore.Store
 	t            *testing.T
 	Blind        bool                                    // for big plans
 	Down         atomic.Bool                             // every method fails
@@ -36,7 +37,7 @@ var ErrDown = errors.New("the store is down")
 
 // NewCheckedStore returns an empty store. At the end of the test it compares every log with the rows.
 func NewCheckedStore(t *testing.T) *CheckedStore {
-	c := &CheckedStore{MemStore: ota.NewMemStore(), t: t, Reader: newStoreReader(t), plans: map[string]*Snapshot{}, starts: map[string]uint64{}}
+	c := &CheckedStore{Store: memstore.New(), t: t, Reader: newStoreReader(t), plans: map[string]*Snapshot{}, starts: map[string]uint64{}}
 	t.Cleanup(c.close)
 	return c
 }
@@ -54,13 +55,13 @@ func (c *CheckedStore) Take(id string) *Snapshot {
 	ctx := context.Background()
 	s := &Snapshot{}
 	var err error
-	if s.row, err = c.MemStore.Plan(ctx, id); err != nil {
+	if s.row, err = c.Store.Plan(ctx, id); err != nil {
 		c.t.Errorf("checked store: %v", err)
 		return nil
 	}
 	s.status = c.Reader.status(s.row)
-	b, _ := c.MemStore.Batches(ctx, id, ota.RowQuery{Limit: 1 << 20})
-	a, _ := c.MemStore.Agents(ctx, id, ota.RowQuery{Limit: 1 << 20})
+	b, _ := c.Store.Batches(ctx, id, ota.RowQuery{Limit: 1 << 20})
+	a, _ := c.Store.Agents(ctx, id, ota.RowQuery{Limit: 1 << 20})
 	s.batches, s.Agents = b.Items, a.Items
 	return s
 }
@@ -78,7 +79,7 @@ func (c *CheckedStore) Commit(ctx context.Context, k ota.Commit) (uint64, error)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.Blind {
-		return c.MemStore.Commit(ctx, k)
+		return c.Store.Commit(ctx, k)
 	}
 	was := c.plans[k.Plan]
 	if was == nil {
@@ -86,7 +87,7 @@ func (c *CheckedStore) Commit(ctx context.Context, k ota.Commit) (uint64, error)
 			return 0, ota.ErrNotFound
 		}
 	}
-	rev, err := c.MemStore.Commit(ctx, k)
+	rev, err := c.Store.Commit(ctx, k)
 	if err != nil {
 		return rev, err
 	}
@@ -301,7 +302,7 @@ func (c *CheckedStore) close() {
 	if c.Blind {
 		return
 	}
-	page, _ := c.MemStore.Plans(context.Background(), ota.PlanQuery{Limit: 1 << 20})
+	page, _ := c.Store.Plans(context.Background(), ota.PlanQuery{Limit: 1 << 20})
 	for _, row := range page.Items {
 		s := c.Take(row.ID)
 		at := map[string][]ota.TaskStatus{} // by agent
@@ -353,7 +354,7 @@ var eventLeads = map[ota.EventKind]ota.TaskStatus{
 
 // Records reads a plan's whole log.
 func (c *CheckedStore) Records(id string) []ota.Record {
-	rows, err := c.MemStore.Log(context.Background(), id, 0, 1<<20)
+	rows, err := c.Store.Log(context.Background(), id, 0, 1<<20)
 	if err != nil {
 		c.t.Errorf("checked store: %v", err)
 	}
@@ -371,7 +372,7 @@ func (c *CheckedStore) Plan(ctx context.Context, id string) (ota.PlanRow, error)
 	if c.Down.Load() {
 		return ota.PlanRow{}, ErrDown
 	}
-	return c.MemStore.Plan(ctx, id)
+	return c.Store.Plan(ctx, id)
 }
 
 // Plans implements ota.Store.
@@ -379,7 +380,7 @@ func (c *CheckedStore) Plans(ctx context.Context, q ota.PlanQuery) (ota.Page[ota
 	if c.Down.Load() {
 		return ota.Page[ota.PlanRow]{}, ErrDown
 	}
-	return c.MemStore.Plans(ctx, q)
+	return c.Store.Plans(ctx, q)
 }
 
 // Agents implements ota.Store.
@@ -387,7 +388,7 @@ func (c *CheckedStore) Agents(ctx context.Context, id string, q ota.RowQuery) (o
 	if c.Down.Load() {
 		return ota.Page[ota.AgentRow]{}, ErrDown
 	}
-	return c.MemStore.Agents(ctx, id, q)
+	return c.Store.Agents(ctx, id, q)
 }
 
 // Renew implements ota.Leaser.
@@ -400,7 +401,7 @@ func (c *CheckedStore) Renew(ctx context.Context, engine string, ttl time.Durati
 			return err
 		}
 	}
-	return c.MemStore.Renew(ctx, engine, ttl)
+	return c.Store.Renew(ctx, engine, ttl)
 }
 
 // Bare hides a store's companions on purpose.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // A plan that paused is handed back although a call of it ignores its context; its agent takes no other attempt until
@@ -24,7 +25,7 @@ func TestAnAbandonedCallOutlivesItsDriver(t *testing.T) {
 			}
 			return ota.Result{Version: a.ToVersion}, nil
 		})
-		e, err := ota.New(ota.NewMemStore(), exec, ota.Options{})
+		e, err := ota.New(memstore.New(), exec, ota.Options{})
 		require.NoError(t, err)
 		zero := 0.0
 		p, err := e.Create(t.Context(), ota.Spec{

@@ -10,11 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 func TestLookAlikes(t *testing.T) {
 	warned := func(ids ...string) string {
-		e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+		e, err := ota.New(memstore.New(), nil, ota.Options{})
 		require.NoError(t, err)
 		spec := ota.Spec{Name: "x", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs(ids...), Policy: ota.Policy{FailureThreshold: ptr(0.0)}}
 		p, err := e.Create(t.Context(), spec)

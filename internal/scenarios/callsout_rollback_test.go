@@ -210,7 +210,7 @@ func (s unkeeping) Keep(ctx context.Context, plan, engine string, agents []strin
 func TestAPlanEndsOnceItsCallsAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newStuckWorld(t)
-		store := unkeeping{&mortal{MemStore: w.store, w: w}, new(atomic.Bool)}
+		store := unkeeping{&mortal{Store: w.store, w: w}, new(atomic.Bool)}
 		store.refuse.Store(true)
 		e, err := ota.New(store, ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) { return w.call("", a) }), ota.Options{Name: "one"})
 		w.NoError(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // stuckWorld is a fleet whose agent "b" is stuck in the first call that is made for it: the call
@@ -22,7 +23,7 @@ import (
 type stuckWorld struct {
 	*require.Assertions
 	t       *testing.T
-	store   *ota.MemStore
+	store   *memstore.Store
 	release chan struct{}
 
 	abandonAfter time.Duration // of every engine
@@ -41,14 +42,14 @@ type stuckWorld struct {
 
 func newStuckWorld(t *testing.T) *stuckWorld {
 	return &stuckWorld{
-		Assertions: require.New(t), t: t, store: ota.NewMemStore(), release: make(chan struct{}),
+		Assertions: require.New(t), t: t, store: memstore.New(), release: make(chan struct{}),
 		busy: map[string]int{}, runs: map[string]string{"a": "1", "b": "1", "c": "1"}, keys: map[string]string{},
 	}
 }
 
 // mortal is the Store as one engine sees it, until that engine is killed.
 type mortal struct {
-	*ota.MemStore
+	*memstore.Store
 	dead atomic.Bool
 	w    *stuckWorld
 }
@@ -59,21 +60,21 @@ func (m *mortal) Renew(ctx context.Context, engine string, ttl time.Duration) er
 	if m.dead.Load() {
 		return errKilled
 	}
-	return m.MemStore.Renew(ctx, engine, ttl)
+	return m.Store.Renew(ctx, engine, ttl)
 }
 
 func (m *mortal) Keep(ctx context.Context, plan, engine string, agents []string) error {
 	if m.dead.Load() {
 		return errKilled
 	}
-	return m.MemStore.Keep(ctx, plan, engine, agents)
+	return m.Store.Keep(ctx, plan, engine, agents)
 }
 
 func (m *mortal) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	if m.dead.Load() {
 		return 0, errKilled
 	}
-	rev, err := m.MemStore.Commit(ctx, c)
+	rev, err := m.Store.Commit(ctx, c)
 	m.w.mu.Lock()
 	defer m.w.mu.Unlock()
 	if m.w.out && m.w.rival != "" {
@@ -87,7 +88,7 @@ func (m *mortal) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 // engine begins to run an engine, and returns what stops and what kills it; said again, the latter
 // lets its goroutines end.
 func (w *stuckWorld) engine(name string) (e *ota.Engine, stop, kill func()) {
-	store := &mortal{MemStore: w.store, w: w}
+	store := &mortal{Store: w.store, w: w}
 	id := new(int)
 	e, err := ota.New(store, ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) { return w.call(fmt.Sprintf("%p", id), a) }),
 		ota.Options{Name: name, AbandonAfter: w.abandonAfter})

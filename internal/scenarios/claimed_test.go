@@ -9,11 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // refusingStore refuses a row of owners' commits, as one does to which others speak all the time.
 type refusingStore struct {
-	*ota.MemStore
+	*memstore.Store
 	left atomic.Int64
 }
 
@@ -21,13 +22,13 @@ func (s *refusingStore) Commit(ctx context.Context, c ota.Commit) (uint64, error
 	if c.Owner && s.left.Add(-1) >= 0 {
 		return 0, ota.ErrConflict
 	}
-	return s.MemStore.Commit(ctx, c)
+	return s.Store.Commit(ctx, c)
 }
 
 // An owner whose commits are refused more often than a turn tries goes on afterwards.
 func TestRefusedAgainAndAgain(t *testing.T) {
 	for _, n := range []int64{maxRefusals - 1, maxRefusals, maxRefusals + 1, 3 * maxRefusals} {
-		store := &refusingStore{MemStore: ota.NewMemStore()}
+		store := &refusingStore{Store: memstore.New()}
 		e, err := ota.New(store, ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) {
 			store.left.CompareAndSwap(-1, n)
 			time.Sleep(time.Millisecond)

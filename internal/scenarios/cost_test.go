@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // What docs/performance.md promises and no clock is needed for: allocations, commits and bytes, and that none of them grows
@@ -22,7 +23,7 @@ type countingStore struct {
 }
 
 func newCountingStore() *countingStore {
-	return &countingStore{dearStore: dearStore{ota.NewMemStore()}}
+	return &countingStore{dearStore: dearStore{memstore.New()}}
 }
 
 func (s *countingStore) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
@@ -33,13 +34,13 @@ func (s *countingStore) Commit(ctx context.Context, c ota.Commit) (uint64, error
 }
 
 func (s *countingStore) Agents(ctx context.Context, plan string, q ota.RowQuery) (ota.Page[ota.AgentRow], error) {
-	p, err := s.MemStore.Agents(ctx, plan, q)
+	p, err := s.Store.Agents(ctx, plan, q)
 	s.rows.Add(int64(len(p.Items)))
 	return p, err
 }
 
 func (s *countingStore) Batches(ctx context.Context, plan string, q ota.RowQuery) (ota.Page[ota.BatchRow], error) {
-	p, err := s.MemStore.Batches(ctx, plan, q)
+	p, err := s.Store.Batches(ctx, plan, q)
 	s.rows.Add(int64(len(p.Items)))
 	return p, err
 }
@@ -79,10 +80,10 @@ func runCost(t *testing.T, e *ota.Engine, id string, n int) {
 	}
 }
 
-// allocsPerTask drives a plan on MemStore.
+// allocsPerTask drives a plan in memory.
 func allocsPerTask(t *testing.T, n int) float64 {
 	t.Helper()
-	e, id := costPlan(t, ota.NewMemStore(), n)
+	e, id := costPlan(t, memstore.New(), n)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	runCost(t, e, id, n)
@@ -131,7 +132,7 @@ func TestCostOfASmallPlan(t *testing.T) {
 	const n, mostAllocs, mostBytes = 1_000, 280, 240_000
 	allocs, bytes := math.Inf(1), math.Inf(1)
 	for range 5 { // now and then the runtime has something to allocate, too
-		e, id := costPlan(t, ota.NewMemStore(), n)
+		e, id := costPlan(t, memstore.New(), n)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		runCost(t, e, id, n)
@@ -150,11 +151,11 @@ func TestCostOfASmallPlan(t *testing.T) {
 	}
 }
 
-// MemStore holds an agent, with its claim and without its ID, in so many bytes, and its part of the log in so many more.
+// A memstore.Store keeps an agent, with its claim and without its ID, in so many bytes, and its part of the log in so many more.
 func TestBytesPerAgent(t *testing.T) {
 	const n, mostRow, mostLog = 100_000, 100, 64
 	empty := heapInUse()
-	s := ota.NewMemStore()
+	s := memstore.New()
 	e, id := costPlan(t, s, n)
 	started := heapInUse()
 	runCost(t, e, id, n)

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // Whoever calls Create is the actor in the history, whatever CreatedBy claims.
@@ -11,7 +12,7 @@ func TestCreateActor(t *testing.T) {
 	for _, c := range []struct{ createdBy, actor, want string }{
 		{"somebody", "ann", "ann"}, {"somebody", "", "somebody"}, {"", "ann", "ann"},
 	} {
-		e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+		e, err := ota.New(memstore.New(), nil, ota.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // listTakes is how long a list of an askedStore takes.
@@ -16,7 +17,7 @@ const listTakes = 100 * time.Microsecond
 
 // askedStore counts lists of plans, and keeps how many rows were asked for at once.
 type askedStore struct {
-	*ota.MemStore
+	*memstore.Store
 	mu    sync.Mutex
 	lists int
 	page  int
@@ -27,14 +28,14 @@ func (s *askedStore) Plans(ctx context.Context, q ota.PlanQuery) (ota.Page[ota.P
 	s.lists++
 	s.mu.Unlock()
 	time.Sleep(listTakes)
-	return s.MemStore.Plans(ctx, q)
+	return s.Store.Plans(ctx, q)
 }
 
 func (s *askedStore) Agents(ctx context.Context, plan string, q ota.RowQuery) (ota.Page[ota.AgentRow], error) {
 	s.mu.Lock()
 	s.page = max(s.page, q.Limit)
 	s.mu.Unlock()
-	return s.MemStore.Agents(ctx, plan, q)
+	return s.Store.Agents(ctx, plan, q)
 }
 
 // drivePlans makes so many plans and drives them at once to their ends, each with calls that take a little longer than those
@@ -81,7 +82,7 @@ func drivePlans(t *testing.T, s ota.Store, plans, agents, concurrency int) {
 // square.
 func TestPlansAreListedSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &askedStore{MemStore: ota.NewMemStore()}
+		s := &askedStore{Store: memstore.New()}
 		began := time.Now()
 		drivePlans(t, s, 100, 20, 5)
 		took := time.Since(began)
@@ -95,7 +96,7 @@ func TestPlansAreListedSeldom(t *testing.T) {
 func TestPagesGrowWithConcurrency(t *testing.T) {
 	for concurrency, want := range map[int]int{0: 256, 5: 256, 65: 512, 1_000_000: 4096} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &askedStore{MemStore: ota.NewMemStore()}
+			s := &askedStore{Store: memstore.New()}
 			drivePlans(t, s, 2, 1000, concurrency)
 			if s.page != want {
 				t.Errorf("%d rows were read at once at concurrency %d, want %d", s.page, concurrency, want)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // What a person reads for each kind of bad input: the field, what is wrong, what is allowed.
@@ -122,7 +123,7 @@ func TestMillionMistakes(t *testing.T) {
 	if testing.Short() {
 		n = 100_000
 	}
-	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	e, err := ota.New(memstore.New(), nil, ota.Options{})
 	require.NoError(t, err)
 	for name, agents := range map[string]iter.Seq2[ota.Agent, error]{
 		"duplicates": func(yield func(ota.Agent, error) bool) {
@@ -155,7 +156,7 @@ func TestCreateStreams(t *testing.T) {
 	if testing.Short() {
 		n = 100_000
 	}
-	store := ota.NewMemStore()
+	store := memstore.New()
 	e, err := ota.New(store, nil, ota.Options{})
 	require.NoError(t, err)
 	heap := func() uint64 {
@@ -260,8 +261,8 @@ func TestMessagesOfVerbs(t *testing.T) {
 
 func TestMessagesOfOptions(t *testing.T) {
 	_, err := ota.New(nil, nil, ota.Options{})
-	require.EqualError(t, err, "store is missing; allowed: for example ota.NewMemStore()")
-	_, err = ota.New(ota.NewMemStore(), nil, ota.Options{Lease: time.Millisecond, Poll: -1, AbandonAfter: -1, Name: "\n"})
+	require.EqualError(t, err, "store is missing; allowed: for example memstore.New()")
+	_, err = ota.New(memstore.New(), nil, ota.Options{Lease: time.Millisecond, Poll: -1, AbandonAfter: -1, Name: "\n"})
 	require.EqualError(t, err, `ota: invalid: name ("\n") has the control character U+000A; allowed: at most 255 bytes of UTF-8 without control characters
 	lease (1ms) is too short; allowed: 100ms or more; 0 means 5s
 	poll (-1ns) is negative; allowed: 1ms or more; 0 means 1s
@@ -274,7 +275,7 @@ func TestMistakesOfAMapInOrder(t *testing.T) {
 	for i := range 20 {
 		labels[fmt.Sprintf("k%02d", i)] = "\x00"
 	}
-	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	e, err := ota.New(memstore.New(), nil, ota.Options{})
 	require.NoError(t, err)
 	_, err = e.Create(t.Context(), ota.Spec{Name: "n", ToVersion: "2", Agents: ota.AgentIDs("a"), Labels: labels})
 	all := ota.FieldErrors(err)

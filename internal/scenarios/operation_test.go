@@ -279,7 +279,7 @@ func (s *scene) pair(id string) (target, other ota.Plan) {
 
 func (s *scene) ending(id string) ending {
 	target, other := s.pair(id)
-	row, err := s.store.MemStore.Plan(s.ctx, id)
+	row, err := s.store.Store.Plan(s.ctx, id)
 	require.NoError(s, err)
 	out := ending{
 		Target: target.Status.String(), TargetCounts: target.Counts, Concurrency: target.Policy.Concurrency,

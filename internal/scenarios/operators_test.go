@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // logBuffer is a log that is read while others write it.
@@ -68,7 +69,7 @@ func TestTheLogTellsOfBreachesAndPauses(t *testing.T) {
 
 // stuckStore does not answer commits while it is stuck.
 type stuckStore struct {
-	*ota.MemStore
+	*memstore.Store
 	gate chan struct{} // closed when it answers again
 }
 
@@ -80,13 +81,13 @@ func (s *stuckStore) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 			return 0, ctx.Err()
 		}
 	}
-	return s.MemStore.Commit(ctx, c)
+	return s.Store.Commit(ctx, c)
 }
 
 // Explain answers while the owner waits for the Store, and says what it waits for.
 func TestExplainDoesNotWaitForTheStore(t *testing.T) {
 	inScene(t, func(s *scene) {
-		store := &stuckStore{ota.NewMemStore(), make(chan struct{})}
+		store := &stuckStore{memstore.New(), make(chan struct{})}
 		e := s.engine(store, s.fleet, "one")
 		p, err := e.Create(s.ctx, ota.Spec{Name: "x", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs("ok-1", "ok-2"), Policy: ota.Policy{Concurrency: 1}})
 		require.NoError(s, err)

@@ -107,12 +107,12 @@ func TestExplainNobodyDrives(t *testing.T) {
 func TestNewerSchemaIsLeftAlone(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.start(ota.Policy{}, ota.Shape{}, "ok-1")
-		row, err := s.store.MemStore.Plan(s.ctx, id)
+		row, err := s.store.Store.Plan(s.ctx, id)
 		require.NoError(s, err)
 		row.Control.Schema = ota.Schema + 1
-		log, err := s.store.MemStore.Log(s.ctx, id, 0, 1)
+		log, err := s.store.Store.Log(s.ctx, id, 0, 1)
 		require.NoError(s, err)
-		_, err = s.store.MemStore.Commit(s.ctx, ota.Commit{
+		_, err = s.store.Store.Commit(s.ctx, ota.Commit{
 			Plan: id, Control: row.ControlNumber, NewControl: &row.Control, Status: ota.StatusRunning,
 			Log: log[0].Data,
 		})

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // A refusal offers no verb that a rollback forbids, neither to the plan that is rolled back nor to the rollback plan, and
@@ -15,7 +16,7 @@ import (
 func TestRefusalWhileRollingBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := t.Context()
-		e, err := ota.New(ota.NewMemStore(), ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) {
+		e, err := ota.New(memstore.New(), ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) {
 			return ota.Result{}, errors.New("no")
 		}), ota.Options{})
 		if err != nil {

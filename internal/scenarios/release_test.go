@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // releaseExec is an Executor whose agents are told by their IDs.
@@ -48,7 +49,7 @@ func (x releaseExec) Precheck(_ context.Context, a ota.Attempt) (ota.Precheck, e
 }
 
 // freeAgents are the agents of a plan that another plan could have now.
-func freeAgents(t *testing.T, s *ota.MemStore, agents ...string) (free []string) {
+func freeAgents(t *testing.T, s *memstore.Store, agents ...string) (free []string) {
 	t.Helper()
 	for _, agent := range agents {
 		e, err := ota.New(s, nil, ota.Options{})
@@ -89,7 +90,7 @@ func TestWhatIsDoneWithIsFree(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store, x := ota.NewMemStore(), releaseExec{make(chan struct{})}
+				store, x := memstore.New(), releaseExec{make(chan struct{})}
 				e, err := ota.New(store, x, ota.Options{})
 				require.NoError(t, err)
 				ctx, cancel := context.WithCancel(t.Context())
@@ -126,7 +127,7 @@ func TestWhatIsDoneWithIsFree(t *testing.T) {
 // An agent that was canceled while its plan drains is free, and one that waits for a retry fails and is not.
 func TestACanceledAgentIsFreeWhileItsPlanDrains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, x := ota.NewMemStore(), releaseExec{make(chan struct{})}
+		store, x := memstore.New(), releaseExec{make(chan struct{})}
 		e, err := ota.New(store, x, ota.Options{})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -155,7 +156,7 @@ func TestACanceledAgentIsFreeWhileItsPlanDrains(t *testing.T) {
 // A driver that comes to rest releases first what it has collected: nobody else would.
 func TestADriverAtRestHasReleased(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := ota.NewMemStore()
+		store := memstore.New()
 		e, err := ota.New(store, ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
 			if a.Agent == "second" {
 				time.Sleep(releaseEvery / 2)
@@ -185,7 +186,7 @@ func TestADriverAtRestHasReleased(t *testing.T) {
 
 // unreleasing refuses to release agents while it is told to.
 type unreleasing struct {
-	*ota.MemStore
+	*memstore.Store
 	refuse  atomic.Bool
 	refused atomic.Int32
 }
@@ -195,14 +196,14 @@ func (s *unreleasing) Release(ctx context.Context, plan string, agents []string)
 		s.refused.Add(1)
 		return errors.New("the database is away")
 	}
-	return s.MemStore.Release(ctx, plan, agents)
+	return s.Store.Release(ctx, plan, agents)
 }
 
 // A Release that failed is said again. One that a crash has swallowed is made up for by the end of the plan.
 func TestAReleaseThatFailedIsRepeated(t *testing.T) {
 	for _, crash := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			store, x := &unreleasing{MemStore: ota.NewMemStore()}, releaseExec{make(chan struct{})}
+			store, x := &unreleasing{Store: memstore.New()}, releaseExec{make(chan struct{})}
 			store.refuse.Store(true)
 			e, err := ota.New(store, x, ota.Options{Name: "one"})
 			require.NoError(t, err)
@@ -216,7 +217,7 @@ func TestAReleaseThatFailedIsRepeated(t *testing.T) {
 			_, err = e.Start(ctx, p.ID, ota.Request{})
 			require.NoError(t, err)
 			time.Sleep(time.Minute)
-			require.Empty(t, freeAgents(t, store.MemStore, "slow", "there"))
+			require.Empty(t, freeAgents(t, store.Store, "slow", "there"))
 			require.Positive(t, store.refused.Load())
 			require.Less(t, store.refused.Load(), int32(70), "not in a tight loop")
 			if crash {
@@ -229,11 +230,11 @@ func TestAReleaseThatFailedIsRepeated(t *testing.T) {
 			}
 			store.refuse.Store(false)
 			time.Sleep(time.Minute)
-			free := freeAgents(t, store.MemStore, "slow", "there")
+			free := freeAgents(t, store.Store, "slow", "there")
 			require.Equal(t, !crash, slices.Contains(free, "there"))
 			close(x.slow)
 			time.Sleep(time.Minute)
-			require.Equal(t, []string{"slow", "there"}, freeAgents(t, store.MemStore, "slow", "there"))
+			require.Equal(t, []string{"slow", "there"}, freeAgents(t, store.Store, "slow", "there"))
 			cancel()
 			require.NoError(t, <-done)
 		})

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // postman begins attempts by remembering them; agents whose IDs begin with away are not reached.
@@ -179,7 +180,7 @@ func BenchmarkWaiting(b *testing.B) {
 	const n = 100_000
 	for range b.N {
 		begun := make(chan struct{}, n)
-		e, err := ota.New(ota.NewMemStore(), ota.Async(func(context.Context, ota.Attempt) error { begun <- struct{}{}; return nil }), ota.Options{})
+		e, err := ota.New(memstore.New(), ota.Async(func(context.Context, ota.Attempt) error { begun <- struct{}{}; return nil }), ota.Options{})
 		require.NoError(b, err)
 		all := names("agent", n)
 		p, err := e.Create(b.Context(), ota.Spec{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/internal/harness"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 func TestRollbackTakesBack(t *testing.T) {
@@ -283,7 +284,7 @@ func TestRollbackByItself(t *testing.T) {
 
 // struck tells whether a plan, or the source of a rollback plan, has had a breach.
 func (s *scene) struck(id string) bool {
-	row, err := s.store.MemStore.Plan(s.ctx, id)
+	row, err := s.store.Store.Plan(s.ctx, id)
 	return err == nil && (row.Progress.LastBreach > 0 || row.Source != "")
 }
 
@@ -341,13 +342,13 @@ func TestFailedSpec(t *testing.T) {
 
 // overtaken is a Store that lets somebody act as soon as a plan is rolling back, before who said so hears of it.
 type overtaken struct {
-	*ota.MemStore
+	*memstore.Store
 	source string
 	act    func()
 }
 
 func (o *overtaken) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
-	rev, err := o.MemStore.Commit(ctx, c)
+	rev, err := o.Store.Commit(ctx, c)
 	if act := o.act; err == nil && act != nil && c.Plan == o.source && c.NewControl != nil && c.NewControl.Rollback.Started != nil {
 		o.act = nil
 		act()
@@ -357,7 +358,7 @@ func (o *overtaken) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 
 // Whoever drives the source starts its rollback plan too. That it was faster, and has even finished, is no error.
 func TestRollbackThatIsDoneAtOnce(t *testing.T) {
-	store := &overtaken{MemStore: ota.NewMemStore()}
+	store := &overtaken{Store: memstore.New()}
 	fast := func(_ context.Context, a ota.Attempt) (ota.Result, error) {
 		return ota.Result{Version: a.ToVersion}, nil
 	}

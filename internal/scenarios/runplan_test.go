@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // Whoever has driven a rollback plan to its end finds its source rolled back, and its agents free for the next plan.
@@ -20,7 +21,7 @@ func TestRunPlanOfARollbackEndsItsSource(t *testing.T) {
 				}
 				return ota.Result{Version: a.ToVersion}, nil
 			})
-			e, err := ota.New(ota.NewMemStore(), exec, ota.Options{})
+			e, err := ota.New(memstore.New(), exec, ota.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 func ids(prefix string, n int) []string {
@@ -29,7 +30,7 @@ func TestSmoke(t *testing.T) {
 			}
 			return ota.Result{Version: a.ToVersion}, nil
 		})
-		e, err := ota.New(ota.NewMemStore(), exec, ota.Options{})
+		e, err := ota.New(memstore.New(), exec, ota.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

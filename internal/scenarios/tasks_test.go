@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // tasked makes agents with the components that componentTasks tells.
@@ -252,7 +253,7 @@ func TestResolverThatFails(t *testing.T) {
 		"none":  {func() ([]ota.TaskSpec, error) { return nil, nil }, ota.ErrInvalid, "agents[0].tasks are none"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := ota.NewMemStore()
+			store := memstore.New()
 			e, err := ota.New(store, nil, ota.Options{Resolver: ota.ResolverFunc(func(context.Context, ota.Spec, ota.Agent) ([]ota.TaskSpec, error) { return c.resolve() })})
 			require.NoError(t, err)
 			_, err = e.Create(t.Context(), ota.Spec{ID: "p", Name: "n", ToVersion: "2", Agents: ota.AgentIDs("a")})
@@ -292,7 +293,7 @@ func TestTasksThatAreRefused(t *testing.T) {
 		{[]ota.TaskSpec{{ToVersion: long}}, "agents[0].tasks[0].toVersion"},
 		{[]ota.TaskSpec{{ToRelease: long}}, "agents[0].tasks[0].toRelease"},
 	} {
-		e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+		e, err := ota.New(memstore.New(), nil, ota.Options{})
 		require.NoError(t, err)
 		_, err = e.Create(t.Context(), ota.Spec{Name: "n", ToVersion: "2", Agents: listed([]ota.Agent{{ID: "a", Tasks: c.tasks}})})
 		found := ota.FieldErrors(err)
@@ -303,7 +304,7 @@ func TestTasksThatAreRefused(t *testing.T) {
 	same := named("a", "a")
 	same[1].Component.Instance = "2"
 	for _, tasks := range [][]ota.TaskSpec{same, componentTasks(64), {{}}} {
-		e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+		e, err := ota.New(memstore.New(), nil, ota.Options{})
 		require.NoError(t, err)
 		_, err = e.Create(t.Context(), ota.Spec{Name: "n", ToVersion: "2", Agents: listed([]ota.Agent{{ID: "a", Tasks: tasks}})})
 		require.NoError(t, err)
@@ -315,7 +316,7 @@ func TestTooManyNamesOfComponents(t *testing.T) {
 	for i := range agents {
 		agents[i] = ota.Agent{ID: fmt.Sprint(i), Tasks: []ota.TaskSpec{{Component: ota.Component{Name: fmt.Sprint("c", i)}}}}
 	}
-	e, err := ota.New(ota.NewMemStore(), nil, ota.Options{})
+	e, err := ota.New(memstore.New(), nil, ota.Options{})
 	require.NoError(t, err)
 	_, err = e.Create(t.Context(), ota.Spec{Name: "n", ToVersion: "2", Agents: listed(agents)})
 	require.ErrorContains(t, err, "256 at most")

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/client"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/otatest"
 )
 
@@ -23,7 +24,7 @@ import (
 func Engine(t testing.TB, latency time.Duration) (*ota.Engine, *otatest.Fleet) {
 	t.Helper()
 	fleet := otatest.NewFleet(otatest.Options{Latency: latency})
-	e, err := ota.New(ota.NewMemStore(), fleet, ota.Options{DrainTimeout: -1})
+	e, err := ota.New(memstore.New(), fleet, ota.Options{DrainTimeout: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +72,7 @@ func Lifecycle(
 	t testing.TB, x ota.Executor, opt httpapi.Options,
 ) (c *client.Client, e *ota.Engine, url string) {
 	t.Helper()
-	e, err := ota.New(ota.NewMemStore(), x, ota.Options{DrainTimeout: -1})
+	e, err := ota.New(memstore.New(), x, ota.Options{DrainTimeout: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,7 @@ func withoutHost(name string) (string, error) {
 func checkName(name string) error {
 	switch {
 	case name == "" || strings.Contains(name, ":memory:"):
-		return errors.New("want the name of a file; ota.NewMemStore keeps plans in memory")
+		return errors.New("want the name of a file; memstore.New keeps plans in memory")
 	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return errors.New("the name has a control character")
 	case strings.TrimSpace(name) != name:

@@ -115,7 +115,7 @@ func (d *database) Ready(ctx context.Context) error {
 	}
 	switch {
 	case path == "":
-		return errors.New("the database is in memory: a restart would lose it; ota.NewMemStore keeps plans in memory")
+		return errors.New("the database is in memory: a restart would lose it; memstore.New keeps plans in memory")
 	case synchronous < 2:
 		return errors.New("PRAGMA synchronous is below FULL: a power cut would lose commits")
 	case journal == "off" || journal == "memory":

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/sqlstore"
 )
 
@@ -16,7 +17,7 @@ const Usage = "keep the plans in this SQLite `file`, or in PostgreSQL at postgre
 // SQLite file, which it creates if it is missing. The caller closes the Store.
 func Open(ctx context.Context, db string) (store ota.Store, closeStore func() error, err error) {
 	if db == "" {
-		return ota.NewMemStore(), func() error { return nil }, nil
+		return memstore.New(), func() error { return nil }, nil
 	}
 	s, err := sqlstore.Open(ctx, db, sqlstore.Options{})
 	if err != nil {

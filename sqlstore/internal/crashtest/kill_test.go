@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/sqlstore"
 	"github.com/seed-19b57ce3/ota/sqlstore/pgtest"
 )
@@ -179,7 +180,7 @@ func uninterrupted(t *testing.T, s story) history {
 		return h.(history)
 	}
 	f := startFleet(t, 0)
-	e, err := ota.New(ota.NewMemStore(), client{f.address()}, ota.Options{})
+	e, err := ota.New(memstore.New(), client{f.address()}, ota.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

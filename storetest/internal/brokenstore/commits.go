@@ -7,21 +7,22 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // torn writes the agents of a commit before it looks at the numbers.
 type torn struct {
-	*ota.MemStore
+	*memstore.Store
 	mu   sync.Mutex
 	rows map[string]map[int]ota.AgentState
 }
 
 func newTorn() *torn {
-	return &torn{MemStore: ota.NewMemStore(), rows: map[string]map[int]ota.AgentState{}}
+	return &torn{Store: memstore.New(), rows: map[string]map[int]ota.AgentState{}}
 }
 
 func (s *torn) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
-	revision, err := s.MemStore.Commit(ctx, c)
+	revision, err := s.Store.Commit(ctx, c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.rows[c.Plan] == nil {
@@ -38,7 +39,7 @@ func (s *torn) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 }
 
 func (s *torn) Agents(ctx context.Context, plan string, q ota.RowQuery) (ota.Page[ota.AgentRow], error) {
-	page, err := s.MemStore.Agents(ctx, plan, q)
+	page, err := s.Store.Agents(ctx, plan, q)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, row := range page.Items {
@@ -50,18 +51,18 @@ func (s *torn) Agents(ctx context.Context, plan string, q ota.RowQuery) (ota.Pag
 }
 
 // skipping counts revisions by two.
-type skipping struct{ *ota.MemStore }
+type skipping struct{ *memstore.Store }
 
 func (s skipping) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
-	revision, err := s.MemStore.Commit(ctx, c)
+	revision, err := s.Store.Commit(ctx, c)
 	return 2 * revision, err
 }
 
 // forgetful loses every fifth log record.
-type forgetful struct{ *ota.MemStore }
+type forgetful struct{ *memstore.Store }
 
 func (s forgetful) Log(ctx context.Context, plan string, after uint64, limit int) ([]ota.LogRow, error) {
-	rows, err := s.MemStore.Log(ctx, plan, after, limit)
+	rows, err := s.Store.Log(ctx, plan, after, limit)
 	kept := rows[:0]
 	for _, r := range rows {
 		if r.Revision%5 != 0 {
@@ -72,10 +73,10 @@ func (s forgetful) Log(ctx context.Context, plan string, after uint64, limit int
 }
 
 // mangling takes log records for text.
-type mangling struct{ *ota.MemStore }
+type mangling struct{ *memstore.Store }
 
 func (s mangling) Log(ctx context.Context, plan string, after uint64, limit int) ([]ota.LogRow, error) {
-	rows, err := s.MemStore.Log(ctx, plan, after, limit)
+	rows, err := s.Store.Log(ctx, plan, after, limit)
 	for i := range rows {
 		rows[i].Data = []byte(string([]rune(string(rows[i].Data))))
 	}
@@ -84,17 +85,17 @@ func (s mangling) Log(ctx context.Context, plan string, after uint64, limit int)
 
 // keeper keeps the Control half that it was given.
 type keeper struct {
-	*ota.MemStore
+	*memstore.Store
 	mu   sync.Mutex
 	kept map[string]*ota.Control
 }
 
 func newKeeper() *keeper {
-	return &keeper{MemStore: ota.NewMemStore(), kept: map[string]*ota.Control{}}
+	return &keeper{Store: memstore.New(), kept: map[string]*ota.Control{}}
 }
 
 func (s *keeper) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
-	revision, err := s.MemStore.Commit(ctx, c)
+	revision, err := s.Store.Commit(ctx, c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil && c.NewControl != nil {
@@ -104,7 +105,7 @@ func (s *keeper) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 }
 
 func (s *keeper) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
-	p, err := s.MemStore.Plan(ctx, id)
+	p, err := s.Store.Plan(ctx, id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if kept := s.kept[id]; err == nil && kept != nil {
@@ -115,15 +116,15 @@ func (s *keeper) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
 
 // giver gives its own maps and slices away.
 type giver struct {
-	*ota.MemStore
+	*memstore.Store
 	mu   sync.Mutex
 	rows map[string]ota.PlanRow
 }
 
-func newGiver() *giver { return &giver{MemStore: ota.NewMemStore(), rows: map[string]ota.PlanRow{}} }
+func newGiver() *giver { return &giver{Store: memstore.New(), rows: map[string]ota.PlanRow{}} }
 
 func (s *giver) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
-	p, err := s.MemStore.Plan(ctx, id)
+	p, err := s.Store.Plan(ctx, id)
 	if err != nil {
 		return p, err
 	}
@@ -137,17 +138,17 @@ func (s *giver) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
 }
 
 // deaf does not look at the context.
-type deaf struct{ *ota.MemStore }
+type deaf struct{ *memstore.Store }
 
 func (s deaf) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
-	return s.MemStore.Commit(context.WithoutCancel(ctx), c)
+	return s.Store.Commit(context.WithoutCancel(ctx), c)
 }
 
 // local gives times of the place where it runs.
-type local struct{ *ota.MemStore }
+type local struct{ *memstore.Store }
 
 func (s local) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
-	p, err := s.MemStore.Plan(ctx, id)
+	p, err := s.Store.Plan(ctx, id)
 	p.Progress.At = p.Progress.At.In(time.FixedZone("CET", 3600))
 	return p, err
 }

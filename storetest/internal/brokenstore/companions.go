@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 // claiming is a claims table without the reference's care.
 type claiming struct {
-	*ota.MemStore
+	*memstore.Store
 	mu      sync.Mutex
 	holders map[string]string
 	greedy  bool // keeps what it got before a conflict
@@ -19,11 +20,11 @@ type claiming struct {
 }
 
 func newGreedy() *claiming {
-	return &claiming{MemStore: ota.NewMemStore(), holders: map[string]string{}, greedy: true, void: true}
+	return &claiming{Store: memstore.New(), holders: map[string]string{}, greedy: true, void: true}
 }
 
 func newClinging() *claiming {
-	return &claiming{MemStore: ota.NewMemStore(), holders: map[string]string{}}
+	return &claiming{Store: memstore.New(), holders: map[string]string{}}
 }
 
 func (s *claiming) Claim(ctx context.Context, plan, from string) (conflicts []ota.Conflict, total int, err error) {
@@ -58,15 +59,15 @@ func (s *claiming) ended(ctx context.Context, plan string) bool {
 }
 
 // immortal never ends a lease early.
-type immortal struct{ *ota.MemStore }
+type immortal struct{ *memstore.Store }
 
 func (s immortal) Renew(ctx context.Context, engine string, ttl time.Duration) error {
-	return s.MemStore.Renew(ctx, engine, max(ttl, time.Minute))
+	return s.Store.Renew(ctx, engine, max(ttl, time.Minute))
 }
 
 // repeating appends a message although it was posted before.
 type repeating struct {
-	*ota.MemStore
+	*memstore.Store
 	mu sync.Mutex
 	n  int
 }
@@ -79,24 +80,24 @@ func (s *repeating) Post(ctx context.Context, plan string, messages []ota.Messag
 		s.n++
 		renamed[i] = ota.Message{ID: m.ID + "#" + strconv.Itoa(s.n), Body: m.Body}
 	}
-	return s.MemStore.Post(ctx, plan, renamed)
+	return s.Store.Post(ctx, plan, renamed)
 }
 
 // silent tells nobody of commits, and closes no channel.
-type silent struct{ *ota.MemStore }
+type silent struct{ *memstore.Store }
 
 func (silent) Changes(context.Context) (<-chan string, error) { return make(chan string), nil }
 
 // ruthless prunes every plan.
-type ruthless struct{ *ota.MemStore }
+type ruthless struct{ *memstore.Store }
 
 func (s ruthless) Prune(ctx context.Context, _ time.Time) (int, error) {
-	return s.MemStore.Prune(ctx, time.Now().AddDate(100, 0, 0))
+	return s.Store.Prune(ctx, time.Now().AddDate(100, 0, 0))
 }
 
 // careless keeps claims without the reference's care, in one way.
 type careless struct {
-	*ota.MemStore
+	*memstore.Store
 	wrong keeping
 
 	mu   sync.Mutex
@@ -117,7 +118,7 @@ const (
 
 func newCareless(wrong keeping) func() ota.Store {
 	return func() ota.Store {
-		return &careless{MemStore: ota.NewMemStore(), wrong: wrong, kept: map[[2]string][]string{}}
+		return &careless{Store: memstore.New(), wrong: wrong, kept: map[[2]string][]string{}}
 	}
 }
 
@@ -137,14 +138,14 @@ func (s *careless) Keep(ctx context.Context, plan, engine string, agents []strin
 		agents = append(s.kept[by], agents...)
 	}
 	s.kept[by] = agents
-	return s.MemStore.Keep(ctx, plan, engine, agents)
+	return s.Store.Keep(ctx, plan, engine, agents)
 }
 
 func (s *careless) Prune(ctx context.Context, before time.Time) (int, error) {
-	n, err := s.MemStore.Prune(ctx, before)
+	n, err := s.Store.Prune(ctx, before)
 	if s.wrong == keepsUntilPrune {
 		for by := range s.kept {
-			_ = s.MemStore.Keep(ctx, by[0], by[1], nil)
+			_ = s.Store.Keep(ctx, by[0], by[1], nil)
 		}
 	}
 	return n, err
@@ -156,7 +157,7 @@ func (s *careless) Release(ctx context.Context, plan string, agents []string) er
 		return nil
 	case releasesKept:
 		for by := range s.kept {
-			_ = s.MemStore.Keep(ctx, by[0], by[1], nil)
+			_ = s.Store.Keep(ctx, by[0], by[1], nil)
 		}
 	case releasesOthers:
 		page, err := s.Plans(ctx, ota.PlanQuery{})
@@ -164,8 +165,8 @@ func (s *careless) Release(ctx context.Context, plan string, agents []string) er
 			return err
 		}
 		for i := range page.Items {
-			_ = s.MemStore.Release(ctx, page.Items[i].ID, agents)
+			_ = s.Store.Release(ctx, page.Items[i].ID, agents)
 		}
 	}
-	return s.MemStore.Release(ctx, plan, agents)
+	return s.Store.Release(ctx, plan, agents)
 }

@@ -6,18 +6,19 @@ import (
 	"sync"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 type agents = iter.Seq2[ota.AgentRow, error]
 
 // hasty shows a plan as soon as its first agent was read.
 type hasty struct {
-	*ota.MemStore
+	*memstore.Store
 	mu     sync.Mutex
 	making map[string]bool
 }
 
-func newHasty() *hasty { return &hasty{MemStore: ota.NewMemStore(), making: map[string]bool{}} }
+func newHasty() *hasty { return &hasty{Store: memstore.New(), making: map[string]bool{}} }
 
 func (s *hasty) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
 	set := func(now bool) {
@@ -27,11 +28,11 @@ func (s *hasty) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
 	}
 	set(true)
 	defer set(false)
-	return s.MemStore.Create(ctx, p, rows)
+	return s.Store.Create(ctx, p, rows)
 }
 
 func (s *hasty) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
-	p, err := s.MemStore.Plan(ctx, id)
+	p, err := s.Store.Plan(ctx, id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil && s.making[id] {
@@ -42,30 +43,30 @@ func (s *hasty) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
 
 // locking holds one lock for the whole of a Create.
 type locking struct {
-	*ota.MemStore
+	*memstore.Store
 	mu *sync.RWMutex
 }
 
-func newLocking() locking { return locking{ota.NewMemStore(), new(sync.RWMutex)} }
+func newLocking() locking { return locking{memstore.New(), new(sync.RWMutex)} }
 
 func (s locking) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.MemStore.Create(ctx, p, rows)
+	return s.Store.Create(ctx, p, rows)
 }
 
 func (s locking) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.MemStore.Commit(ctx, c)
+	return s.Store.Commit(ctx, c)
 }
 
 // leaving leaves what was read before the agents failed.
-type leaving struct{ *ota.MemStore }
+type leaving struct{ *memstore.Store }
 
 func (s leaving) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
 	var failed error
-	err := s.MemStore.Create(ctx, p, func(yield func(ota.AgentRow, error) bool) {
+	err := s.Store.Create(ctx, p, func(yield func(ota.AgentRow, error) bool) {
 		for row, err := range rows {
 			if err != nil {
 				failed = err
@@ -83,10 +84,10 @@ func (s leaving) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
 }
 
 // merging takes an agent that comes twice for one.
-type merging struct{ *ota.MemStore }
+type merging struct{ *memstore.Store }
 
 func (s merging) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
-	return s.MemStore.Create(ctx, p, func(yield func(ota.AgentRow, error) bool) {
+	return s.Store.Create(ctx, p, func(yield func(ota.AgentRow, error) bool) {
 		seen, n := map[string]bool{}, 0
 		for row, err := range rows {
 			if err == nil && seen[row.Agent.ID] {
@@ -103,9 +104,9 @@ func (s merging) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
 }
 
 // keyless does not look at request keys.
-type keyless struct{ *ota.MemStore }
+type keyless struct{ *memstore.Store }
 
 func (s keyless) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
 	p.RequestKey = ""
-	return s.MemStore.Create(ctx, p, rows)
+	return s.Store.Create(ctx, p, rows)
 }

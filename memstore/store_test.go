@@ -1,4 +1,4 @@
-package ota_test
+package memstore_test
 
 import (
 	"context"
@@ -9,20 +9,21 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 	"github.com/seed-19b57ce3/ota/storetest"
 )
 
 func TestMemStore(t *testing.T) {
-	storetest.Run(t, func(*testing.T) ota.Store { return ota.NewMemStore() }, storetest.Options{})
+	storetest.Run(t, func(*testing.T) ota.Store { return memstore.New() }, storetest.Options{})
 }
 
 func BenchmarkMemStore(b *testing.B) {
-	storetest.Bench(b, func(*testing.B) ota.Store { return ota.NewMemStore() })
+	storetest.Bench(b, func(*testing.B) ota.Store { return memstore.New() })
 }
 
 func TestMemStoreLeasesRunOutOnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := ota.NewMemStore()
+		s := memstore.New()
 		owners := func(want ...string) {
 			t.Helper()
 			got, err := s.Owners(t.Context())
@@ -47,7 +48,7 @@ func TestMemStoreLeasesRunOutOnTime(t *testing.T) {
 // TestMemStoreChangesMerge also proves that a subscription leaves no goroutine: the bubble would not end.
 func TestMemStoreChangesMerge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := ota.NewMemStore()
+		s := memstore.New()
 		create(t, s, 10)
 		ctx, cancel := context.WithCancel(t.Context())
 		changes, err := s.Changes(ctx)
@@ -80,7 +81,7 @@ func TestMemStoreChangesMerge(t *testing.T) {
 }
 
 func TestMemStoreCommitDoesNotAllocatePerRow(t *testing.T) {
-	s := ota.NewMemStore()
+	s := memstore.New()
 	create(t, s, 10_000)
 	c := ota.Commit{
 		Plan: "p", Owner: true, Control: 1, Progress: 1, NewProgress: &ota.Progress{Breaches: make([]ota.Breach, 2)},
@@ -101,7 +102,7 @@ func TestMemStoreCommitDoesNotAllocatePerRow(t *testing.T) {
 }
 
 func TestMemStorePruneAndCommitTogether(t *testing.T) {
-	s := ota.NewMemStore()
+	s := memstore.New()
 	create(t, s, 10)
 	end := ota.Commit{
 		Plan: "p", Control: 1, Status: ota.StatusCanceled, Log: []byte("x"),
@@ -129,7 +130,7 @@ func TestMemStorePruneAndCommitTogether(t *testing.T) {
 }
 
 func TestMemStoreRefusesWhatNoEngineAsks(t *testing.T) {
-	s := ota.NewMemStore()
+	s := memstore.New()
 	agents, _ := million(3, 3)
 	finish := func() (ota.Created, error) { return ota.Created{}, nil }
 	if err := s.Create(t.Context(), ota.NewPlan{ID: "p", Finish: finish}, agents); err == nil {
@@ -142,27 +143,5 @@ func TestMemStoreRefusesWhatNoEngineAsks(t *testing.T) {
 	create(t, s, 3)
 	if _, err := s.Agents(t.Context(), "p", ota.RowQuery{IDs: make([]string, 1001)}); err == nil {
 		t.Error("1,001 IDs at once were accepted")
-	}
-}
-
-func TestPlanRowEndedAt(t *testing.T) {
-	at := func(n int64) time.Time { return time.Unix(n, 0) }
-	canceled := ota.Control{Cancel: &ota.Stop{Audit: ota.Audit{At: at(1)}}}
-	undone := ota.Control{Rollback: &ota.RollbackRef{Done: at(3)}}
-	for _, c := range []struct {
-		name string
-		row  ota.PlanRow
-		want time.Time
-	}{
-		{"running", ota.PlanRow{Status: ota.StatusRunning, Control: canceled, Progress: ota.Progress{EndedAt: at(2)}}, time.Time{}},
-		{"completed", ota.PlanRow{Status: ota.StatusCompleted, Progress: ota.Progress{EndedAt: at(2)}}, at(2)},
-		{"canceled and drained", ota.PlanRow{Status: ota.StatusCanceled, Control: canceled, Progress: ota.Progress{EndedAt: at(2)}}, at(2)},
-		{"canceled while pending", ota.PlanRow{Status: ota.StatusCanceled, Control: canceled}, at(1)},
-		{"rolled back", ota.PlanRow{Status: ota.StatusRolledBack, Control: undone, Progress: ota.Progress{EndedAt: at(2)}}, at(3)},
-		{"ended nobody knows when", ota.PlanRow{Status: ota.StatusCompleted}, time.Time{}},
-	} {
-		if got := c.row.EndedAt(); !got.Equal(c.want) {
-			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
-		}
 	}
 }

@@ -1,4 +1,7 @@
-package ota
+// Package memstore keeps plans in memory, and forgets them with the process. It is for tests, for
+// simulations, and for plans that need not survive a restart. It is the reference implementation of
+// [ota.Store]: package storetest checks every other one against the same rules.
+package memstore
 
 import (
 	"context"
@@ -7,15 +10,15 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/internal/feed"
 )
 
-// MemStore keeps plans in memory, and forgets them with the process: for tests, for simulations, and for fleets whose
-// plans need not survive a restart. It is the reference implementation of Store and has every companion. An agent
-// takes about 90 bytes besides its ID; a commit costs what it changes.
+// Store keeps plans in memory. It has every companion of an [ota.Store]. An agent takes about 90 bytes
+// besides its ID. A commit costs what it changes.
 //
-// Make one with NewMemStore. It is safe for concurrent use.
-type MemStore struct {
+// Make one with New. It is safe for concurrent use.
+type Store struct {
 	mu    sync.RWMutex // guards the three below, and is never held while a plan's lock is waited for
 	plans map[string]*memPlan
 	keys  map[string]*memPlan // by request key
@@ -27,21 +30,21 @@ type MemStore struct {
 }
 
 var (
-	_ Store    = (*MemStore)(nil)
-	_ Leaser   = (*MemStore)(nil)
-	_ Notifier = (*MemStore)(nil)
-	_ Claimer  = (*MemStore)(nil)
-	_ Inbox    = (*MemStore)(nil)
-	_ Pruner   = (*MemStore)(nil)
+	_ ota.Store    = (*Store)(nil)
+	_ ota.Leaser   = (*Store)(nil)
+	_ ota.Notifier = (*Store)(nil)
+	_ ota.Claimer  = (*Store)(nil)
+	_ ota.Inbox    = (*Store)(nil)
+	_ ota.Pruner   = (*Store)(nil)
 )
 
-// NewMemStore returns an empty store.
-func NewMemStore() *MemStore {
-	return &MemStore{plans: map[string]*memPlan{}, keys: map[string]*memPlan{}}
+// New returns an empty store.
+func New() *Store {
+	return &Store{plans: map[string]*memPlan{}, keys: map[string]*memPlan{}}
 }
 
 // find returns a plan that is visible.
-func (s *MemStore) find(ctx context.Context, id string) (*memPlan, error) {
+func (s *Store) find(ctx context.Context, id string) (*memPlan, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -55,7 +58,7 @@ func (s *MemStore) find(ctx context.Context, id string) (*memPlan, error) {
 }
 
 // read finds a plan and calls f while nothing of it changes.
-func (s *MemStore) read(ctx context.Context, id string, f func(p *memPlan)) error {
+func (s *Store) read(ctx context.Context, id string, f func(p *memPlan)) error {
 	p, err := s.find(ctx, id)
 	if err != nil {
 		return err
@@ -70,7 +73,7 @@ func (s *MemStore) read(ctx context.Context, id string, f func(p *memPlan)) erro
 }
 
 // Create implements Store. Nothing is locked while agents are read.
-func (s *MemStore) Create(ctx context.Context, p NewPlan, agents iter.Seq2[AgentRow, error]) error {
+func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.AgentRow, error]) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -101,24 +104,24 @@ func (s *MemStore) Create(ctx context.Context, p NewPlan, agents iter.Seq2[Agent
 		return err
 	}
 	if len(created.Log) == 0 {
-		return fmt.Errorf("%w: plan %q is created without a log record", ErrRefused, p.ID)
+		return fmt.Errorf("%w: plan %q is created without a log record", ota.ErrRefused, p.ID)
 	}
 	return s.publish(ctx, p, newMemPlan(p, created, made))
 }
 
 // taken says whether the ID or the request key is. s.mu is held.
-func (s *MemStore) taken(p NewPlan) error {
+func (s *Store) taken(p ota.NewPlan) error {
 	if s.plans[p.ID] != nil {
-		return fmt.Errorf("%w: plan %q", ErrExists, p.ID)
+		return fmt.Errorf("%w: plan %q", ota.ErrExists, p.ID)
 	}
 	if other := s.keys[p.RequestKey]; other != nil {
-		return fmt.Errorf("%w: request key %q made plan %q", ErrExists, p.RequestKey, other.id)
+		return fmt.Errorf("%w: request key %q made plan %q", ota.ErrExists, p.RequestKey, other.id)
 	}
 	return nil
 }
 
 // publish makes a plan visible, unless another one came first or ctx has ended.
-func (s *MemStore) publish(ctx context.Context, p NewPlan, made *memPlan) error {
+func (s *Store) publish(ctx context.Context, p ota.NewPlan, made *memPlan) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -141,7 +144,7 @@ func (s *MemStore) publish(ctx context.Context, p NewPlan, made *memPlan) error 
 }
 
 // Commit implements Store.
-func (s *MemStore) Commit(ctx context.Context, c Commit) (uint64, error) {
+func (s *Store) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	p, err := s.find(ctx, c.Plan)
 	if err != nil {
 		return 0, err
@@ -155,20 +158,20 @@ func (s *MemStore) Commit(ctx context.Context, c Commit) (uint64, error) {
 }
 
 // Plan implements Store.
-func (s *MemStore) Plan(ctx context.Context, id string) (row PlanRow, err error) {
-	err = s.read(ctx, id, func(p *memPlan) { row = p.row.clone() })
+func (s *Store) Plan(ctx context.Context, id string) (row ota.PlanRow, err error) {
+	err = s.read(ctx, id, func(p *memPlan) { row = p.row.Clone() })
 	return row, err
 }
 
 // Plans implements Store.
-func (s *MemStore) Plans(ctx context.Context, q PlanQuery) (Page[PlanRow], error) {
+func (s *Store) Plans(ctx context.Context, q ota.PlanQuery) (ota.Page[ota.PlanRow], error) {
 	if err := ctx.Err(); err != nil {
-		return Page[PlanRow]{}, err
+		return ota.Page[ota.PlanRow]{}, err
 	}
 	s.mu.RLock()
 	order := slices.Clone(s.order)
 	s.mu.RUnlock()
-	var page Page[PlanRow]
+	var page ota.Page[ota.PlanRow]
 	limit, matched := pageLimit(q.Limit), 0
 	for _, p := range slices.Backward(order) {
 		if !p.matches(&q) {
@@ -180,7 +183,7 @@ func (s *MemStore) Plans(ctx context.Context, q PlanQuery) (Page[PlanRow], error
 			switch {
 			case matched <= q.Offset:
 			case len(page.Items) < limit:
-				page.Items = append(page.Items, p.row.clone())
+				page.Items = append(page.Items, p.row.Clone())
 			default:
 				page.More = true
 			}
@@ -197,9 +200,9 @@ func (s *MemStore) Plans(ctx context.Context, q PlanQuery) (Page[PlanRow], error
 }
 
 // Batches implements Store.
-func (s *MemStore) Batches(ctx context.Context, plan string, q RowQuery) (page Page[BatchRow], err error) {
+func (s *Store) Batches(ctx context.Context, plan string, q ota.RowQuery) (page ota.Page[ota.BatchRow], err error) {
 	err = s.read(ctx, plan, func(p *memPlan) {
-		from, to := q.bounds(len(p.batches))
+		from, to := bounds(&q, len(p.batches))
 		if from >= to {
 			return
 		}
@@ -214,7 +217,7 @@ func (s *MemStore) Batches(ctx context.Context, plan string, q RowQuery) (page P
 }
 
 // Agents implements Store.
-func (s *MemStore) Agents(ctx context.Context, plan string, q RowQuery) (page Page[AgentRow], err error) {
+func (s *Store) Agents(ctx context.Context, plan string, q ota.RowQuery) (page ota.Page[ota.AgentRow], err error) {
 	if len(q.IDs) > maxIDs {
 		return page, fmt.Errorf("ota: %d agents asked for by ID, at most %d are possible", len(q.IDs), maxIDs)
 	}
@@ -226,7 +229,7 @@ func (s *MemStore) Agents(ctx context.Context, plan string, q RowQuery) (page Pa
 const maxIDs = 1000
 
 // Log implements Store.
-func (s *MemStore) Log(ctx context.Context, plan string, after uint64, limit int) (rows []LogRow, err error) {
+func (s *Store) Log(ctx context.Context, plan string, after uint64, limit int) (rows []ota.LogRow, err error) {
 	err = s.read(ctx, plan, func(p *memPlan) { rows = p.log.after(after, pageLimit(limit)) })
 	return rows, err
 }

@@ -1,4 +1,4 @@
-package ota
+package memstore
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 )
 
 // Prune implements Pruner. A plan whose end is not known is kept.
-func (s *MemStore) Prune(ctx context.Context, before time.Time) (int, error) {
+func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}

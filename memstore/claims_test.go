@@ -1,4 +1,4 @@
-package ota
+package memstore
 
 import (
 	"maps"
@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-19b57ce3/ota"
 )
 
 // However often plans claim, end and are pruned, the table of claims says what a map would.
@@ -18,7 +20,7 @@ func TestClaimsAgreeWithAMap(t *testing.T) {
 	for round := range 400 {
 		b := newMemBuilder()
 		for _, i := range draw.Perm(300)[:1+draw.IntN(60)] {
-			require.NoError(t, b.add(&AgentRow{Ordinal: b.count, Agent: AgentSpec{ID: "a" + strconv.Itoa(i)}}))
+			require.NoError(t, b.add(&ota.AgentRow{Ordinal: b.count, Agent: ota.AgentSpec{ID: "a" + strconv.Itoa(i)}}))
 		}
 		agents, err := b.finish()
 		require.NoError(t, err)
@@ -39,7 +41,7 @@ func TestClaimsAgreeWithAMap(t *testing.T) {
 			}
 		}
 		if i := len(plans) - 1; i >= 0 && draw.IntN(2) == 0 {
-			plans[i].row.Status = StatusCanceled
+			plans[i].row.Status = ota.StatusCanceled
 			if draw.IntN(2) == 0 {
 				plans[i].gone = true
 				c.forget(map[*memPlan]bool{plans[i]: true})

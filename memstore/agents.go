@@ -1,4 +1,4 @@
-package ota
+package memstore
 
 import (
 	"fmt"
@@ -7,6 +7,9 @@ import (
 	"slices"
 	"sort"
 	"sync"
+
+	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/internal/bytesio"
 )
 
 // memAgents keeps the agents of one plan in columns: 56 bytes for an agent that has only an ID, besides the ID itself.
@@ -24,19 +27,19 @@ type memAgents struct {
 type memChunk struct {
 	ids      []string
 	states   []memState
-	rest     [][]TaskState       // nil when none of them has more than one task
-	more     []*AgentMore        // nil when none of them has any
+	rest     [][]ota.TaskState   // nil when none of them has more than one task
+	more     []*ota.AgentMore    // nil when none of them has any
 	versions []string            // nil when none of them has one
 	targets  []string            // likewise
 	labels   []map[string]string // nil when none of them has any; equal ones are one map, which nobody changes
-	tasks    [][]TaskSpec        // nil when none of them has any
+	tasks    [][]ota.TaskSpec    // nil when none of them has any
 }
 
 // memState is what every agent's state has.
 type memState struct {
-	task   TaskState
-	status TaskStatus
-	flags  AgentFlags
+	task   ota.TaskState
+	status ota.TaskStatus
+	flags  ota.AgentFlags
 }
 
 // memRun says that the agents from ordinal first on, up to the next run, are in batch.
@@ -48,25 +51,25 @@ func (a *memAgents) id(ordinal int) string {
 	return a.chunks[ordinal/memChunkSize].ids[ordinal%memChunkSize]
 }
 
-func (a *memAgents) status(ordinal int) TaskStatus {
+func (a *memAgents) status(ordinal int) ota.TaskStatus {
 	return a.chunks[ordinal/memChunkSize].states[ordinal%memChunkSize].status
 }
 
 // setState takes in an agent's state, and keeps nothing of it but what is never changed in place.
-func (a *memAgents) setState(ordinal int, s *AgentState) {
+func (a *memAgents) setState(ordinal int, s *ota.AgentState) {
 	a.chunks[ordinal/memChunkSize].setState(ordinal%memChunkSize, s)
 }
 
-func (c *memChunk) setState(i int, s *AgentState) {
+func (c *memChunk) setState(i int, s *ota.AgentState) {
 	c.states[i] = memState{task: s.Task, status: s.Status, flags: s.Flags}
 	if c.more == nil && s.More != nil {
-		c.more = make([]*AgentMore, len(c.states), cap(c.states))
+		c.more = make([]*ota.AgentMore, len(c.states), cap(c.states))
 	}
 	if c.more != nil {
 		c.more[i] = s.More
 	}
 	if c.rest == nil && len(s.Rest) > 0 {
-		c.rest = make([][]TaskState, len(c.states), cap(c.states))
+		c.rest = make([][]ota.TaskState, len(c.states), cap(c.states))
 	}
 	if c.rest != nil {
 		c.rest[i] = append(c.rest[i][:0], s.Rest...)
@@ -74,7 +77,7 @@ func (c *memChunk) setState(i int, s *AgentState) {
 }
 
 // addState makes room for a further agent's state.
-func (c *memChunk) addState(s *AgentState) {
+func (c *memChunk) addState(s *ota.AgentState) {
 	c.states = append(c.states, memState{})
 	if c.more != nil {
 		c.more = append(c.more, nil)
@@ -86,9 +89,9 @@ func (c *memChunk) addState(s *AgentState) {
 }
 
 // copyState copies an agent's state into s.
-func (c *memChunk) copyState(s *AgentState, i int) {
+func (c *memChunk) copyState(s *ota.AgentState, i int) {
 	is := &c.states[i]
-	*s = AgentState{Task: is.task, Status: is.status, Flags: is.flags}
+	*s = ota.AgentState{Task: is.task, Status: is.status, Flags: is.flags}
 	if c.more != nil {
 		s.More = c.more[i]
 	}
@@ -103,9 +106,9 @@ func (a *memAgents) run(ordinal int) int {
 }
 
 // copyRow copies one row, of which the batch is known, into row.
-func (a *memAgents) copyRow(row *AgentRow, ordinal, batch int) {
+func (a *memAgents) copyRow(row *ota.AgentRow, ordinal, batch int) {
 	c, i := &a.chunks[ordinal/memChunkSize], ordinal%memChunkSize
-	*row = AgentRow{Ordinal: ordinal, Batch: batch, Agent: AgentSpec{ID: c.ids[i]}}
+	*row = ota.AgentRow{Ordinal: ordinal, Batch: batch, Agent: ota.AgentSpec{ID: c.ids[i]}}
 	c.copyState(&row.State, i)
 	if c.versions != nil {
 		row.Agent.Version = c.versions[i]
@@ -122,7 +125,7 @@ func (a *memAgents) copyRow(row *AgentRow, ordinal, batch int) {
 }
 
 // span appends copies of the rows from one ordinal to before another.
-func (a *memAgents) span(rows []AgentRow, from, to int) []AgentRow {
+func (a *memAgents) span(rows []ota.AgentRow, from, to int) []ota.AgentRow {
 	if from >= to {
 		return rows
 	}
@@ -139,13 +142,13 @@ func (a *memAgents) span(rows []AgentRow, from, to int) []AgentRow {
 }
 
 // page returns the agents that q selects.
-func (a *memAgents) page(q RowQuery) Page[AgentRow] {
-	from, to := q.bounds(a.count)
+func (a *memAgents) page(q ota.RowQuery) ota.Page[ota.AgentRow] {
+	from, to := bounds(&q, a.count)
 	limit := pageLimit(q.Limit)
-	page := Page[AgentRow]{Items: q.Buffer[:0]}
+	page := ota.Page[ota.AgentRow]{Items: q.Buffer[:0]}
 	if len(q.Status)+len(q.IDs) == 0 && !q.Total {
 		end := min(to, from+limit)
-		return Page[AgentRow]{Items: a.span(page.Items, from, end), More: from < to && end < to}
+		return ota.Page[ota.AgentRow]{Items: a.span(page.Items, from, end), More: from < to && end < to}
 	}
 	take := func(ordinal int) (more bool) {
 		if len(q.Status) > 0 && !slices.Contains(q.Status, a.status(ordinal)) {
@@ -199,9 +202,9 @@ func newMemBuilder() *memBuilder {
 	return &memBuilder{labels: map[string]map[string]string{}}
 }
 
-func (b *memBuilder) add(row *AgentRow) error {
+func (b *memBuilder) add(row *ota.AgentRow) error {
 	if row.Ordinal != b.count {
-		return fmt.Errorf("%w: agent %q has ordinal %d, but is number %d", ErrRefused, row.Agent.ID, row.Ordinal, b.count)
+		return fmt.Errorf("%w: agent %q has ordinal %d, but is number %d", ota.ErrRefused, row.Agent.ID, row.Ordinal, b.count)
 	}
 	if b.count%memChunkSize == 0 {
 		b.chunks = append(b.chunks, newMemChunk(b.count))
@@ -246,11 +249,11 @@ func (b *memBuilder) intern(labels map[string]string) map[string]string {
 	b.key = b.key[:0]
 	if len(labels) == 1 {
 		for k, v := range labels {
-			b.key = appendText(appendText(b.key, k), v)
+			b.key = bytesio.AppendText(bytesio.AppendText(b.key, k), v)
 		}
 	} else {
 		for _, k := range slices.Sorted(maps.Keys(labels)) {
-			b.key = appendText(appendText(b.key, k), labels[k])
+			b.key = bytesio.AppendText(bytesio.AppendText(b.key, k), labels[k])
 		}
 	}
 	kept, ok := b.labels[string(b.key)]
@@ -264,7 +267,7 @@ func (b *memBuilder) intern(labels map[string]string) map[string]string {
 // finish returns the agents without what only building them needed, or a *DuplicateError.
 func (b *memBuilder) finish() (*memAgents, error) {
 	if _, twice, ok := b.indexed(); !ok {
-		return nil, &DuplicateError{Agent: b.id(twice)}
+		return nil, &ota.DuplicateError{Agent: b.id(twice)}
 	}
 	if n := len(b.chunks); n > 0 {
 		last := &b.chunks[n-1]

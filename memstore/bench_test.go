@@ -1,4 +1,4 @@
-package ota_test
+package memstore_test
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/memstore"
 )
 
 func million(n, batch int) (iter.Seq2[ota.AgentRow, error], []ota.BatchRow) {
@@ -29,7 +30,7 @@ func million(n, batch int) (iter.Seq2[ota.AgentRow, error], []ota.BatchRow) {
 func BenchmarkMemStoreCreate(b *testing.B) {
 	const n = 1_000_000
 	for b.Loop() {
-		s := ota.NewMemStore()
+		s := memstore.New()
 		create(b, s, n)
 		b.StopTimer()
 		var m runtime.MemStats
@@ -45,7 +46,7 @@ func BenchmarkMemStoreCreate(b *testing.B) {
 // BenchmarkMemStoreCommit is an owner's commit as the engine makes it: 64 rows, a batch, the progress, a record.
 func BenchmarkMemStoreCommit(b *testing.B) {
 	const n, rows = 1_000_000, 64
-	s := ota.NewMemStore()
+	s := memstore.New()
 	create(b, s, n)
 	c := ota.Commit{
 		Plan: "p", Control: 1, Progress: 1, Owner: true, Status: ota.StatusRunning,
@@ -68,7 +69,7 @@ func BenchmarkMemStoreCommit(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/rows, "ns/row")
 }
 
-func create(b testing.TB, s *ota.MemStore, n int) {
+func create(b testing.TB, s *memstore.Store, n int) {
 	b.Helper()
 	agents, batches := million(n, 10_000)
 	p := ota.NewPlan{ID: "p", Finish: func() (ota.Created, error) {

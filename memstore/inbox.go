@@ -1,12 +1,14 @@
-package ota
+package memstore
 
 import (
 	"context"
 	"slices"
+
+	"github.com/seed-19b57ce3/ota"
 )
 
 // Post implements Inbox.
-func (s *MemStore) Post(ctx context.Context, plan string, messages []Message) error {
+func (s *Store) Post(ctx context.Context, plan string, messages []ota.Message) error {
 	p, err := s.find(ctx, plan)
 	if err != nil {
 		return err
@@ -19,12 +21,12 @@ func (s *MemStore) Post(ctx context.Context, plan string, messages []Message) er
 }
 
 // Read implements Inbox.
-func (s *MemStore) Read(ctx context.Context, plan string, after uint64, limit int) (found []Message, err error) {
+func (s *Store) Read(ctx context.Context, plan string, after uint64, limit int) (found []ota.Message, err error) {
 	err = s.read(ctx, plan, func(p *memPlan) { found = p.messagesAfter(after, pageLimit(limit)) })
 	return found, err
 }
 
-func (p *memPlan) post(messages []Message) error {
+func (p *memPlan) post(messages []ota.Message) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.gone {
@@ -38,7 +40,7 @@ func (p *memPlan) post(messages []Message) error {
 			continue
 		}
 		p.posted[m.ID] = struct{}{}
-		p.messages = append(p.messages, Message{
+		p.messages = append(p.messages, ota.Message{
 			Number: uint64(len(p.messages)) + 1,
 			ID:     m.ID,
 			Body:   slices.Clone(m.Body),
@@ -48,9 +50,9 @@ func (p *memPlan) post(messages []Message) error {
 }
 
 // messagesAfter relies on numbers being places: message n is at n-1.
-func (p *memPlan) messagesAfter(after uint64, limit int) []Message {
+func (p *memPlan) messagesAfter(after uint64, limit int) []ota.Message {
 	if after >= uint64(len(p.messages)) {
-		return []Message{}
+		return []ota.Message{}
 	}
 	found := p.messages[after:]
 	found = slices.Clone(found[:min(limit, len(found))])

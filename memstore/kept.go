@@ -1,9 +1,11 @@
-package ota
+package memstore
 
 import (
 	"context"
 	"errors"
 	"slices"
+
+	"github.com/seed-19b57ce3/ota"
 )
 
 // memKeeper is who keeps an agent: a call that this engine made for this plan has not returned. The
@@ -11,9 +13,9 @@ import (
 type memKeeper struct{ plan, engine string }
 
 // Keep implements Claimer.
-func (s *MemStore) Keep(ctx context.Context, plan, engine string, agents []string) error {
+func (s *Store) Keep(ctx context.Context, plan, engine string, agents []string) error {
 	p, err := s.find(ctx, plan)
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	if err != nil && !errors.Is(err, ota.ErrNotFound) {
 		return err
 	}
 	s.claims.keep(p, memKeeper{plan, engine}, agents)
@@ -62,7 +64,7 @@ func (c *memClaims) keeper(agent, but string, alive *memLeases) (by memKeeper, o
 }
 
 // Kept implements Claimer.
-func (s *MemStore) Kept(ctx context.Context, plan string) ([]Conflict, error) {
+func (s *Store) Kept(ctx context.Context, plan string) ([]ota.Conflict, error) {
 	p, err := s.find(ctx, plan)
 	if err != nil {
 		return nil, err
@@ -70,31 +72,31 @@ func (s *MemStore) Kept(ctx context.Context, plan string) ([]Conflict, error) {
 	return s.claims.keptOf(p, &s.leases), nil
 }
 
-func (c *memClaims) keptOf(p *memPlan, alive *memLeases) []Conflict {
+func (c *memClaims) keptOf(p *memPlan, alive *memLeases) []ota.Conflict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var agents []string
 	for agent := range c.kept {
 		agents = append(agents, agent)
 	}
-	kept := []Conflict{}
+	kept := []ota.Conflict{}
 	if len(agents) == 0 {
 		return kept
 	}
 	for _, ordinal := range p.agents.find(agents) {
 		agent := p.agents.id(ordinal)
 		if by, ok := c.keeper(agent, "", alive); ok {
-			kept = append(kept, Conflict{Agent: agent, Plan: by.plan, Engine: by.engine})
+			kept = append(kept, ota.Conflict{Agent: agent, Plan: by.plan, Engine: by.engine})
 		}
 	}
 	return kept
 }
 
 // Release implements Claimer.
-func (s *MemStore) Release(ctx context.Context, plan string, agents []string) error {
+func (s *Store) Release(ctx context.Context, plan string, agents []string) error {
 	p, err := s.find(ctx, plan)
 	if err != nil {
-		return ignore(err, ErrNotFound)
+		return ignore(err, ota.ErrNotFound)
 	}
 	c := &s.claims
 	c.mu.Lock()

@@ -1,8 +1,10 @@
-package ota
+package memstore
 
 import (
 	"encoding/binary"
 	"sort"
+
+	"github.com/seed-19b57ce3/ota"
 )
 
 // memLog keeps the log of one plan. Records are copied into blocks that never move, so that the longest log costs its
@@ -49,8 +51,8 @@ func (l *memLog) room(revision uint64, need int) *memBlock {
 }
 
 // after returns copies of the records above revision after, at most limit.
-func (l *memLog) after(after uint64, limit int) []LogRow {
-	rows := []LogRow{}
+func (l *memLog) after(after uint64, limit int) []ota.LogRow {
+	rows := []ota.LogRow{}
 	if after == ^uint64(0) {
 		return rows
 	}
@@ -70,7 +72,7 @@ func (l *memLog) after(after uint64, limit int) []LogRow {
 	return rows
 }
 
-func (b *memBlock) record(i int) LogRow {
+func (b *memBlock) record(i int) ota.LogRow {
 	start := uint32(0)
 	if i > 0 {
 		start = b.ends[i-1]
@@ -78,7 +80,7 @@ func (b *memBlock) record(i int) LogRow {
 	data := b.data[start:b.ends[i]]
 	length, n := binary.Uvarint(data)
 	data = data[n:]
-	return LogRow{
+	return ota.LogRow{
 		Revision: b.first + uint64(i),
 		Request:  string(data[:length]),
 		Data:     append([]byte(nil), data[length:]...),

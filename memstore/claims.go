@@ -1,9 +1,11 @@
-package ota
+package memstore
 
 import (
 	"context"
 	"hash/maphash"
 	"sync"
+
+	"github.com/seed-19b57ce3/ota"
 )
 
 // memClaims says which plan holds an agent. A claim of a plan that has ended or was pruned stays in the table until
@@ -66,7 +68,7 @@ func (c *memClaims) rebuild(further int, gone map[*memPlan]bool) {
 const memConflicts = 32
 
 // Claim implements Claimer.
-func (s *MemStore) Claim(ctx context.Context, plan, from string) ([]Conflict, int, error) {
+func (s *Store) Claim(ctx context.Context, plan, from string) ([]ota.Conflict, int, error) {
 	p, err := s.find(ctx, plan)
 	if err != nil {
 		return nil, 0, err
@@ -74,7 +76,7 @@ func (s *MemStore) Claim(ctx context.Context, plan, from string) ([]Conflict, in
 	return s.claims.take(p, from, &s.leases)
 }
 
-func (c *memClaims) take(p *memPlan, from string, alive *memLeases) (conflicts []Conflict, total int, err error) {
+func (c *memClaims) take(p *memPlan, from string, alive *memLeases) (conflicts []ota.Conflict, total int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p.pruned() { // its claims were released, and must not come back
@@ -100,7 +102,7 @@ func (c *memClaims) take(p *memPlan, from string, alive *memLeases) (conflicts [
 			void = holder.id == from || holder.ended()
 			free[holder] = void
 		}
-		conflict := Conflict{Agent: id}
+		conflict := ota.Conflict{Agent: id}
 		if !void && !c.isReleased(holder, int(at.ordinal)) {
 			conflict.Plan = holder.id
 		} else if by, ok := c.keeper(id, p.id, alive); ok && from == "" {

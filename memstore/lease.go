@@ -1,4 +1,4 @@
-package ota
+package memstore
 
 import (
 	"context"
@@ -14,7 +14,7 @@ type memLeases struct {
 }
 
 // Renew implements Leaser.
-func (s *MemStore) Renew(ctx context.Context, engine string, ttl time.Duration) error {
+func (s *Store) Renew(ctx context.Context, engine string, ttl time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (l *memLeases) alive(engine string) bool {
 }
 
 // Owners implements Leaser. The engines come in order of their names.
-func (s *MemStore) Owners(ctx context.Context) ([]string, error) {
+func (s *Store) Owners(ctx context.Context) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
