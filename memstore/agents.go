@@ -12,21 +12,21 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/bytesio"
 )
 
-// memAgents keeps the agents of one plan in columns: 56 bytes for an agent that has only an ID, besides the ID itself.
+// agentTable keeps the agents of one plan in columns: 56 bytes for an agent that has only an ID, besides the ID itself.
 // All but the states is fixed once the plan is made.
-type memAgents struct {
+type agentTable struct {
 	count  int
-	chunks []memChunk
-	runs   []memRun
+	chunks []chunk
+	runs   []run
 
 	indexing sync.Once // the index is built when somebody asks for agents by ID
-	index    memIndex
+	index    index
 }
 
-// memChunk holds memChunkSize agents; the last one fewer.
-type memChunk struct {
+// chunk holds chunkSize agents; the last one fewer.
+type chunk struct {
 	ids      []string
-	states   []memState
+	states   []state
 	rest     [][]ota.TaskState   // nil when none of them has more than one task
 	more     []*ota.AgentMore    // nil when none of them has any
 	versions []string            // nil when none of them has one
@@ -35,33 +35,33 @@ type memChunk struct {
 	tasks    [][]ota.TaskSpec    // nil when none of them has any
 }
 
-// memState is what every agent's state has.
-type memState struct {
+// state is what every agent's state has.
+type state struct {
 	task   ota.TaskState
 	status ota.TaskStatus
 	flags  ota.AgentFlags
 }
 
-// memRun says that the agents from ordinal first on, up to the next run, are in batch.
-type memRun struct{ first, batch int }
+// run says that the agents from ordinal first on, up to the next run, are in batch.
+type run struct{ first, batch int }
 
-const memChunkSize = 4096
+const chunkSize = 4096
 
-func (a *memAgents) id(ordinal int) string {
-	return a.chunks[ordinal/memChunkSize].ids[ordinal%memChunkSize]
+func (a *agentTable) id(ordinal int) string {
+	return a.chunks[ordinal/chunkSize].ids[ordinal%chunkSize]
 }
 
-func (a *memAgents) status(ordinal int) ota.TaskStatus {
-	return a.chunks[ordinal/memChunkSize].states[ordinal%memChunkSize].status
+func (a *agentTable) status(ordinal int) ota.TaskStatus {
+	return a.chunks[ordinal/chunkSize].states[ordinal%chunkSize].status
 }
 
 // setState takes in an agent's state, and keeps nothing of it but what is never changed in place.
-func (a *memAgents) setState(ordinal int, s *ota.AgentState) {
-	a.chunks[ordinal/memChunkSize].setState(ordinal%memChunkSize, s)
+func (a *agentTable) setState(ordinal int, s *ota.AgentState) {
+	a.chunks[ordinal/chunkSize].setState(ordinal%chunkSize, s)
 }
 
-func (c *memChunk) setState(i int, s *ota.AgentState) {
-	c.states[i] = memState{task: s.Task, status: s.Status, flags: s.Flags}
+func (c *chunk) setState(i int, s *ota.AgentState) {
+	c.states[i] = state{task: s.Task, status: s.Status, flags: s.Flags}
 	if c.more == nil && s.More != nil {
 		c.more = make([]*ota.AgentMore, len(c.states), cap(c.states))
 	}
@@ -77,8 +77,8 @@ func (c *memChunk) setState(i int, s *ota.AgentState) {
 }
 
 // addState makes room for a further agent's state.
-func (c *memChunk) addState(s *ota.AgentState) {
-	c.states = append(c.states, memState{})
+func (c *chunk) addState(s *ota.AgentState) {
+	c.states = append(c.states, state{})
 	if c.more != nil {
 		c.more = append(c.more, nil)
 	}
@@ -89,7 +89,7 @@ func (c *memChunk) addState(s *ota.AgentState) {
 }
 
 // copyState copies an agent's state into s.
-func (c *memChunk) copyState(s *ota.AgentState, i int) {
+func (c *chunk) copyState(s *ota.AgentState, i int) {
 	is := &c.states[i]
 	*s = ota.AgentState{Task: is.task, Status: is.status, Flags: is.flags}
 	if c.more != nil {
@@ -101,13 +101,13 @@ func (c *memChunk) copyState(s *ota.AgentState, i int) {
 }
 
 // run is the index of the run that an agent is in.
-func (a *memAgents) run(ordinal int) int {
+func (a *agentTable) run(ordinal int) int {
 	return sort.Search(len(a.runs), func(i int) bool { return a.runs[i].first > ordinal }) - 1
 }
 
 // copyRow copies one row, of which the batch is known, into row.
-func (a *memAgents) copyRow(row *ota.AgentRow, ordinal, batch int) {
-	c, i := &a.chunks[ordinal/memChunkSize], ordinal%memChunkSize
+func (a *agentTable) copyRow(row *ota.AgentRow, ordinal, batch int) {
+	c, i := &a.chunks[ordinal/chunkSize], ordinal%chunkSize
 	*row = ota.AgentRow{Ordinal: ordinal, Batch: batch, Agent: ota.AgentSpec{ID: c.ids[i]}}
 	c.copyState(&row.State, i)
 	if c.versions != nil {
@@ -125,7 +125,7 @@ func (a *memAgents) copyRow(row *ota.AgentRow, ordinal, batch int) {
 }
 
 // span appends copies of the rows from one ordinal to before another.
-func (a *memAgents) span(rows []ota.AgentRow, from, to int) []ota.AgentRow {
+func (a *agentTable) span(rows []ota.AgentRow, from, to int) []ota.AgentRow {
 	if from >= to {
 		return rows
 	}
@@ -142,7 +142,7 @@ func (a *memAgents) span(rows []ota.AgentRow, from, to int) []ota.AgentRow {
 }
 
 // page returns the agents that q selects.
-func (a *memAgents) page(q ota.RowQuery) ota.Page[ota.AgentRow] {
+func (a *agentTable) page(q ota.RowQuery) ota.Page[ota.AgentRow] {
 	from, to := bounds(&q, a.count)
 	limit := pageLimit(q.Limit)
 	page := ota.Page[ota.AgentRow]{Items: q.Buffer[:0]}
@@ -179,7 +179,7 @@ func (a *memAgents) page(q ota.RowQuery) ota.Page[ota.AgentRow] {
 }
 
 // find returns the ordinals of the agents with these IDs, each once, in order.
-func (a *memAgents) find(ids []string) []int {
+func (a *agentTable) find(ids []string) []int {
 	a.indexing.Do(func() { a.index, _, _ = a.indexed() })
 	var found []int
 	for _, id := range ids {
@@ -191,26 +191,26 @@ func (a *memAgents) find(ids []string) []int {
 	return slices.Compact(found)
 }
 
-// memBuilder makes memAgents of the rows of a Create.
-type memBuilder struct {
-	memAgents
+// builder makes agentTable of the rows of a Create.
+type builder struct {
+	agentTable
 	labels map[string]map[string]string // equal labels are kept once
 	key    []byte
 }
 
-func newMemBuilder() *memBuilder {
-	return &memBuilder{labels: map[string]map[string]string{}}
+func newBuilder() *builder {
+	return &builder{labels: map[string]map[string]string{}}
 }
 
-func (b *memBuilder) add(row *ota.AgentRow) error {
+func (b *builder) add(row *ota.AgentRow) error {
 	if row.Ordinal != b.count {
 		return fmt.Errorf("%w: agent %q has ordinal %d, but is number %d", ota.ErrRefused, row.Agent.ID, row.Ordinal, b.count)
 	}
-	if b.count%memChunkSize == 0 {
-		b.chunks = append(b.chunks, newMemChunk(b.count))
+	if b.count%chunkSize == 0 {
+		b.chunks = append(b.chunks, newChunk(b.count))
 	}
 	if n := len(b.runs); n == 0 || b.runs[n-1].batch != row.Batch {
-		b.runs = append(b.runs, memRun{first: b.count, batch: row.Batch})
+		b.runs = append(b.runs, run{first: b.count, batch: row.Batch})
 	}
 	c := &b.chunks[len(b.chunks)-1]
 	c.ids = append(c.ids, row.Agent.ID)
@@ -223,12 +223,12 @@ func (b *memBuilder) add(row *ota.AgentRow) error {
 	return nil
 }
 
-// newMemChunk makes room for a whole chunk, except at the start of a plan, which may be a small one.
-func newMemChunk(count int) memChunk {
+// newChunk makes room for a whole chunk, except at the start of a plan, which may be a small one.
+func newChunk(count int) chunk {
 	if count == 0 {
-		return memChunk{}
+		return chunk{}
 	}
-	return memChunk{ids: make([]string, 0, memChunkSize), states: make([]memState, 0, memChunkSize)}
+	return chunk{ids: make([]string, 0, chunkSize), states: make([]state, 0, chunkSize)}
 }
 
 // addSparse makes column n long, its last value v; it stays nil until there is a value.
@@ -242,7 +242,7 @@ func addSparse[T any](column []T, n int, v T, have bool) []T {
 	return append(column, v)
 }
 
-func (b *memBuilder) intern(labels map[string]string) map[string]string {
+func (b *builder) intern(labels map[string]string) map[string]string {
 	if len(labels) == 0 {
 		return nil
 	}
@@ -265,7 +265,7 @@ func (b *memBuilder) intern(labels map[string]string) map[string]string {
 }
 
 // finish returns the agents without what only building them needed, or a *DuplicateError.
-func (b *memBuilder) finish() (*memAgents, error) {
+func (b *builder) finish() (*agentTable, error) {
 	if _, twice, ok := b.indexed(); !ok {
 		return nil, &ota.DuplicateError{Agent: b.id(twice)}
 	}
@@ -274,24 +274,24 @@ func (b *memBuilder) finish() (*memAgents, error) {
 		last.ids = slices.Clone(last.ids)
 		last.states = slices.Clone(last.states)
 	}
-	return &memAgents{count: b.count, chunks: b.chunks, runs: slices.Clip(b.runs)}, nil
+	return &agentTable{count: b.count, chunks: b.chunks, runs: slices.Clip(b.runs)}, nil
 }
 
-// memIndex finds an ordinal by agent ID: an open hash table that leaves the IDs where they are. A slot is the upper half
+// index finds an ordinal by agent ID: an open hash table that leaves the IDs where they are. A slot is the upper half
 // of the ID's hash and the ordinal+1, so that hardly any ID but the right one is ever looked at; 0 is free.
-type memIndex struct {
+type index struct {
 	seed    maphash.Seed
 	slots   []uint64
 	fetched uint64 // says nothing; without it the compiler would leave out reading ahead
 }
 
-// newMemIndex returns an index with room for n agents.
-func newMemIndex(n int) memIndex {
+// newIndex returns an index with room for n agents.
+func newIndex(n int) index {
 	size := 16
 	for 3*size < 4*n {
 		size *= 2
 	}
-	return memIndex{seed: maphash.MakeSeed(), slots: make([]uint64, size)}
+	return index{seed: maphash.MakeSeed(), slots: make([]uint64, size)}
 }
 
-const memOrdinal = 1<<32 - 1
+const ordinalMask = 1<<32 - 1

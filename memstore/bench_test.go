@@ -26,8 +26,8 @@ func million(n, batch int) (iter.Seq2[ota.AgentRow, error], []ota.BatchRow) {
 	return rows, batches
 }
 
-// BenchmarkMemStoreCreate reports what an agent costs to create and to keep, its ID included.
-func BenchmarkMemStoreCreate(b *testing.B) {
+// BenchmarkCreate reports what an agent costs to create and to keep, its ID included.
+func BenchmarkCreate(b *testing.B) {
 	const n = 1_000_000
 	for b.Loop() {
 		s := memstore.New()
@@ -43,8 +43,8 @@ func BenchmarkMemStoreCreate(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/agent")
 }
 
-// BenchmarkMemStoreCommit is an owner's commit as the engine makes it: 64 rows, a batch, the progress, a record.
-func BenchmarkMemStoreCommit(b *testing.B) {
+// BenchmarkCommit is an owner's commit as the engine makes it: 64 rows, a batch, the progress, a record.
+func BenchmarkCommit(b *testing.B) {
 	const n, rows = 1_000_000, 64
 	s := memstore.New()
 	create(b, s, n)

@@ -8,27 +8,27 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// memClaims says which plan holds an agent. A claim of a plan that has ended or was pruned stays in the table until
+// claimTable says which plan holds an agent. A claim of a plan that has ended or was pruned stays in the table until
 // somebody else wants the agent: it is void, not gone.
-type memClaims struct {
+type claimTable struct {
 	mu    sync.Mutex // held for the whole of a Claim, which makes it all or none
 	seed  maphash.Seed
-	table []memClaim // an open hash table of the agents' IDs, at most 7/8 full
+	table []claim // an open hash table of the agents' IDs, at most 7/8 full
 	used  int
 
-	released map[*memPlan][]uint64  // a bit for each agent that its plan calls no more
-	kept     map[string][]memKeeper // by agent: whose calls have not returned
+	released map[*planEntry][]uint64 // a bit for each agent that its plan calls no more
+	kept     map[string][]keeper     // by agent: whose calls have not returned
 }
 
-// memClaim is a place in the table, 16 bytes: the ID itself is left where it is.
-type memClaim struct {
-	holder  *memPlan // nil: the place is free
-	hash    uint32   // of the ID, so that hardly any ID but the right one is ever looked at
-	ordinal uint32   // of the agent in its holder
+// claim is a place in the table, 16 bytes: the ID itself is left where it is.
+type claim struct {
+	holder  *planEntry // nil: the place is free
+	hash    uint32     // of the ID, so that hardly any ID but the right one is ever looked at
+	ordinal uint32     // of the agent in its holder
 }
 
 // place returns where an agent's claim is, or would be.
-func (c *memClaims) place(id string) (at *memClaim, hash uint32) {
+func (c *claimTable) place(id string) (at *claim, hash uint32) {
 	full := maphash.String(c.seed, id)
 	hash = uint32(full >> 32)
 	for i := int(full) & (len(c.table) - 1); ; i = (i + 1) & (len(c.table) - 1) {
@@ -39,21 +39,21 @@ func (c *memClaims) place(id string) (at *memClaim, hash uint32) {
 	}
 }
 
-func (c *memClaims) put(p *memPlan, ordinal int) {
+func (c *claimTable) put(p *planEntry, ordinal int) {
 	at, hash := c.place(p.agents.id(ordinal))
 	if at.holder == nil {
 		c.used++
 	}
-	*at = memClaim{holder: p, hash: hash, ordinal: uint32(ordinal)}
+	*at = claim{holder: p, hash: hash, ordinal: uint32(ordinal)}
 }
 
 // rebuild makes the table anew, with room for further claims and without those of plans that are gone.
-func (c *memClaims) rebuild(further int, gone map[*memPlan]bool) {
+func (c *claimTable) rebuild(further int, gone map[*planEntry]bool) {
 	old, size := c.table, 16
 	for 7*size < 8*(c.used+further) {
 		size *= 2
 	}
-	c.table, c.used = make([]memClaim, size), 0
+	c.table, c.used = make([]claim, size), 0
 	if len(old) == 0 {
 		c.seed = maphash.MakeSeed()
 	}
@@ -64,8 +64,8 @@ func (c *memClaims) rebuild(further int, gone map[*memPlan]bool) {
 	}
 }
 
-// memConflicts is how many conflicts Claim lists.
-const memConflicts = 32
+// maxConflicts is how many conflicts Claim lists.
+const maxConflicts = 32
 
 // Claim implements Claimer.
 func (s *Store) Claim(ctx context.Context, plan, from string) ([]ota.Conflict, int, error) {
@@ -76,7 +76,7 @@ func (s *Store) Claim(ctx context.Context, plan, from string) ([]ota.Conflict, i
 	return s.claims.take(p, from, &s.leases)
 }
 
-func (c *memClaims) take(p *memPlan, from string, alive *memLeases) (conflicts []ota.Conflict, total int, err error) {
+func (c *claimTable) take(p *planEntry, from string, alive *leases) (conflicts []ota.Conflict, total int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p.pruned() { // its claims were released, and must not come back
@@ -86,7 +86,7 @@ func (c *memClaims) take(p *memPlan, from string, alive *memLeases) (conflicts [
 		c.rebuild(0, nil)
 	}
 	unknown := 0
-	free := map[*memPlan]bool{nil: true, p: true} // whose claims do not count, asked once per plan
+	free := map[*planEntry]bool{nil: true, p: true} // whose claims do not count, asked once per plan
 	for i := range p.agents.count {
 		if c.isReleased(p, i) {
 			continue
@@ -111,7 +111,7 @@ func (c *memClaims) take(p *memPlan, from string, alive *memLeases) (conflicts [
 			continue
 		}
 		total++
-		if total <= memConflicts {
+		if total <= maxConflicts {
 			conflicts = append(conflicts, conflict)
 		}
 	}
@@ -130,7 +130,7 @@ func (c *memClaims) take(p *memPlan, from string, alive *memLeases) (conflicts [
 }
 
 // forget drops the claims of pruned plans, so that they do not keep them in memory. Kept claims stay.
-func (c *memClaims) forget(pruned map[*memPlan]bool) {
+func (c *claimTable) forget(pruned map[*planEntry]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for p := range pruned {
@@ -141,13 +141,13 @@ func (c *memClaims) forget(pruned map[*memPlan]bool) {
 	}
 }
 
-func (p *memPlan) ended() bool {
+func (p *planEntry) ended() bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.gone || p.row.Status.Ended()
 }
 
-func (p *memPlan) pruned() bool {
+func (p *planEntry) pruned() bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.gone

@@ -14,24 +14,24 @@ import (
 // However often plans claim, end and are pruned, the table of claims says what a map would.
 func TestClaimsAgreeWithAMap(t *testing.T) {
 	draw := rand.New(rand.NewPCG(1, 2))
-	var c memClaims
-	var plans []*memPlan
-	holds := map[string]*memPlan{}
+	var c claimTable
+	var plans []*planEntry
+	holds := map[string]*planEntry{}
 	for round := range 400 {
-		b := newMemBuilder()
+		b := newBuilder()
 		for _, i := range draw.Perm(300)[:1+draw.IntN(60)] {
 			require.NoError(t, b.add(&ota.AgentRow{Ordinal: b.count, Agent: ota.AgentSpec{ID: "a" + strconv.Itoa(i)}}))
 		}
 		agents, err := b.finish()
 		require.NoError(t, err)
-		p := &memPlan{id: strconv.Itoa(round), agents: agents}
+		p := &planEntry{id: strconv.Itoa(round), agents: agents}
 		want := 0
 		for i := range p.agents.count {
 			if h := holds[p.agents.id(i)]; h != nil && !h.ended() {
 				want++
 			}
 		}
-		_, total, err := c.take(p, "", &memLeases{})
+		_, total, err := c.take(p, "", &leases{})
 		require.NoError(t, err)
 		require.Equal(t, want, total)
 		if total == 0 {
@@ -44,8 +44,8 @@ func TestClaimsAgreeWithAMap(t *testing.T) {
 			plans[i].row.Status = ota.StatusCanceled
 			if draw.IntN(2) == 0 {
 				plans[i].gone = true
-				c.forget(map[*memPlan]bool{plans[i]: true})
-				maps.DeleteFunc(holds, func(_ string, h *memPlan) bool { return h == plans[i] })
+				c.forget(map[*planEntry]bool{plans[i]: true})
+				maps.DeleteFunc(holds, func(_ string, h *planEntry) bool { return h == plans[i] })
 			}
 			plans = plans[:i]
 		}

@@ -17,7 +17,7 @@ func TestCopiesShareNothing(t *testing.T) {
 	})
 	t.Run("AgentState", func(t *testing.T) {
 		clonetest.Check(t, func(s ota.AgentState) (c ota.AgentState) {
-			var kept memChunk
+			var kept chunk
 			kept.addState(&ota.AgentState{})
 			kept.addState(&s)
 			kept.copyState(&c, 1)
@@ -31,7 +31,7 @@ func TestCopiesShareNothing(t *testing.T) {
 
 func TestNothingOfEmptySlicesIsKept(t *testing.T) {
 	backing := []ota.TaskState{{Number: 7}}
-	var kept memChunk
+	var kept chunk
 	kept.addState(&ota.AgentState{Rest: backing})
 	kept.setState(0, &ota.AgentState{Rest: backing[:0]})
 	kept.setState(0, &ota.AgentState{Rest: []ota.TaskState{{Number: 8}}})

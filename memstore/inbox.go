@@ -22,11 +22,11 @@ func (s *Store) Post(ctx context.Context, plan string, messages []ota.Message) e
 
 // Read implements Inbox.
 func (s *Store) Read(ctx context.Context, plan string, after uint64, limit int) (found []ota.Message, err error) {
-	err = s.read(ctx, plan, func(p *memPlan) { found = p.messagesAfter(after, pageLimit(limit)) })
+	err = s.read(ctx, plan, func(p *planEntry) { found = p.messagesAfter(after, pageLimit(limit)) })
 	return found, err
 }
 
-func (p *memPlan) post(messages []ota.Message) error {
+func (p *planEntry) post(messages []ota.Message) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.gone {
@@ -50,7 +50,7 @@ func (p *memPlan) post(messages []ota.Message) error {
 }
 
 // messagesAfter relies on numbers being places: message n is at n-1.
-func (p *memPlan) messagesAfter(after uint64, limit int) []ota.Message {
+func (p *planEntry) messagesAfter(after uint64, limit int) []ota.Message {
 	if after >= uint64(len(p.messages)) {
 		return []ota.Message{}
 	}

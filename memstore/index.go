@@ -3,29 +3,29 @@ package memstore
 import "hash/maphash"
 
 // place returns where to look first for a hash: from its upper half, which is all that a slot keeps.
-func (x *memIndex) place(hash uint64) int { return int(hash>>32) & (len(x.slots) - 1) }
+func (x *index) place(hash uint64) int { return int(hash>>32) & (len(x.slots) - 1) }
 
 // slot returns where the agent with this ID is, or the free slot where it would be.
-func (x *memIndex) slot(a *memAgents, id string, hash uint64) int {
+func (x *index) slot(a *agentTable, id string, hash uint64) int {
 	at := x.place(hash)
 	for {
 		s := x.slots[at]
-		if s == 0 || s>>32 == hash>>32 && a.id(int(s&memOrdinal)-1) == id {
+		if s == 0 || s>>32 == hash>>32 && a.id(int(s&ordinalMask)-1) == id {
 			return at
 		}
 		at = (at + 1) & (len(x.slots) - 1)
 	}
 }
 
-func (x *memIndex) find(a *memAgents, id string) (ordinal int, ok bool) {
+func (x *index) find(a *agentTable, id string) (ordinal int, ok bool) {
 	s := x.slots[x.slot(a, id, maphash.String(x.seed, id))]
-	return int(s&memOrdinal) - 1, s != 0
+	return int(s&ordinalMask) - 1, s != 0
 }
 
 // indexed returns the index of all agents, or the ordinal of the first whose ID another one before it has. It works in groups, and
 // reads the places of a group before it fills them: the processor waits for all of them together, which takes half as long.
-func (a *memAgents) indexed() (x memIndex, twice int, ok bool) {
-	x = newMemIndex(a.count)
+func (a *agentTable) indexed() (x index, twice int, ok bool) {
+	x = newIndex(a.count)
 	var hashes [32]uint64
 	for from := 0; from < a.count; from += len(hashes) {
 		group := hashes[:min(len(hashes), a.count-from)]
@@ -45,11 +45,11 @@ func (a *memAgents) indexed() (x memIndex, twice int, ok bool) {
 }
 
 // add reports false when an agent with the ordinal's ID, whose hash this is, is in the index already.
-func (x *memIndex) add(a *memAgents, ordinal int, hash uint64) bool {
+func (x *index) add(a *agentTable, ordinal int, hash uint64) bool {
 	at := x.slot(a, a.id(ordinal), hash)
 	if x.slots[at] != 0 {
 		return false
 	}
-	x.slots[at] = hash&^memOrdinal | uint64(ordinal+1)
+	x.slots[at] = hash&^ordinalMask | uint64(ordinal+1)
 	return true
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// memKeeper is who keeps an agent: a call that this engine made for this plan has not returned. The
+// keeper is who keeps an agent: a call that this engine made for this plan has not returned. The
 // plan may be pruned.
-type memKeeper struct{ plan, engine string }
+type keeper struct{ plan, engine string }
 
 // Keep implements Claimer.
 func (s *Store) Keep(ctx context.Context, plan, engine string, agents []string) error {
@@ -18,17 +18,17 @@ func (s *Store) Keep(ctx context.Context, plan, engine string, agents []string) 
 	if err != nil && !errors.Is(err, ota.ErrNotFound) {
 		return err
 	}
-	s.claims.keep(p, memKeeper{plan, engine}, agents)
+	s.claims.keep(p, keeper{plan, engine}, agents)
 	return nil
 }
 
 // keep replaces what by keeps. p is nil when the plan is gone: then nothing is added.
-func (c *memClaims) keep(p *memPlan, by memKeeper, agents []string) {
+func (c *claimTable) keep(p *planEntry, by keeper, agents []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for agent, all := range c.kept {
 		if !slices.Contains(agents, agent) {
-			c.setKeepers(agent, slices.DeleteFunc(all, func(k memKeeper) bool { return k == by }))
+			c.setKeepers(agent, slices.DeleteFunc(all, func(k keeper) bool { return k == by }))
 		}
 	}
 	if p == nil {
@@ -42,25 +42,25 @@ func (c *memClaims) keep(p *memPlan, by memKeeper, agents []string) {
 	}
 }
 
-func (c *memClaims) setKeepers(agent string, all []memKeeper) {
+func (c *claimTable) setKeepers(agent string, all []keeper) {
 	switch {
 	case len(all) == 0:
 		delete(c.kept, agent)
 	case c.kept == nil:
-		c.kept = map[string][]memKeeper{agent: all}
+		c.kept = map[string][]keeper{agent: all}
 	default:
 		c.kept[agent] = all
 	}
 }
 
 // keeper returns a plan other than but, and an engine that is alive, which keep the agent.
-func (c *memClaims) keeper(agent, but string, alive *memLeases) (by memKeeper, ok bool) {
+func (c *claimTable) keeper(agent, but string, alive *leases) (by keeper, ok bool) {
 	for _, k := range c.kept[agent] {
 		if k.plan != but && alive.alive(k.engine) {
 			return k, true
 		}
 	}
-	return memKeeper{}, false
+	return keeper{}, false
 }
 
 // Kept implements Claimer.
@@ -72,7 +72,7 @@ func (s *Store) Kept(ctx context.Context, plan string) ([]ota.Conflict, error) {
 	return s.claims.keptOf(p, &s.leases), nil
 }
 
-func (c *memClaims) keptOf(p *memPlan, alive *memLeases) []ota.Conflict {
+func (c *claimTable) keptOf(p *planEntry, alive *leases) []ota.Conflict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var agents []string
@@ -106,7 +106,7 @@ func (s *Store) Release(ctx context.Context, plan string, agents []string) error
 	}
 	for _, ordinal := range p.agents.find(agents) {
 		if c.released == nil {
-			c.released = map[*memPlan][]uint64{}
+			c.released = map[*planEntry][]uint64{}
 		}
 		if c.released[p] == nil {
 			c.released[p] = make([]uint64, p.agents.count/64+1)
@@ -124,7 +124,7 @@ func ignore(err, what error) error {
 }
 
 // isReleased reports whether a plan calls the agent at this ordinal no more.
-func (c *memClaims) isReleased(p *memPlan, ordinal int) bool {
+func (c *claimTable) isReleased(p *planEntry, ordinal int) bool {
 	bits := c.released[p]
 	return len(bits) > 0 && bits[ordinal/64]&(1<<(ordinal%64)) != 0
 }

@@ -7,26 +7,26 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// memLog keeps the log of one plan. Records are copied into blocks that never move, so that the longest log costs its
+// planLog keeps the log of one plan. Records are copied into blocks that never move, so that the longest log costs its
 // bytes and a few per record, and an append touches nothing but the end of the last block.
-type memLog struct {
-	blocks []*memBlock
+type planLog struct {
+	blocks []*block
 }
 
-// memBlock holds consecutive records, each as the length of its request ID, that ID, and its data.
-type memBlock struct {
+// block holds consecutive records, each as the length of its request ID, that ID, and its data.
+type block struct {
 	first uint64 // revision of its first record
 	ends  []uint32
 	data  []byte
 }
 
 const (
-	memBlockSize  = 256 << 10
-	memFirstBlock = 4 << 10 // a plan that hardly ran should not cost a whole block
+	blockSize      = 256 << 10
+	firstBlockSize = 4 << 10 // a plan that hardly ran should not cost a whole block
 )
 
 // append adds the record of the next revision.
-func (l *memLog) append(revision uint64, request string, data []byte) {
+func (l *planLog) append(revision uint64, request string, data []byte) {
 	need := binary.MaxVarintLen32 + len(request) + len(data)
 	b := l.room(revision, need)
 	b.data = binary.AppendUvarint(b.data, uint64(len(request)))
@@ -36,22 +36,22 @@ func (l *memLog) append(revision uint64, request string, data []byte) {
 }
 
 // room returns the last block, or a new one when that has no room for need bytes more.
-func (l *memLog) room(revision uint64, need int) *memBlock {
-	size := memFirstBlock
+func (l *planLog) room(revision uint64, need int) *block {
+	size := firstBlockSize
 	if n := len(l.blocks); n > 0 {
 		b := l.blocks[n-1]
 		if len(b.data)+need <= cap(b.data) {
 			return b
 		}
-		size = min(2*cap(b.data), memBlockSize)
+		size = min(2*cap(b.data), blockSize)
 	}
-	b := &memBlock{first: revision, data: make([]byte, 0, max(size, need))}
+	b := &block{first: revision, data: make([]byte, 0, max(size, need))}
 	l.blocks = append(l.blocks, b)
 	return b
 }
 
 // after returns copies of the records above revision after, at most limit.
-func (l *memLog) after(after uint64, limit int) []ota.LogRow {
+func (l *planLog) after(after uint64, limit int) []ota.LogRow {
 	rows := []ota.LogRow{}
 	if after == ^uint64(0) {
 		return rows
@@ -72,7 +72,7 @@ func (l *memLog) after(after uint64, limit int) []ota.LogRow {
 	return rows
 }
 
-func (b *memBlock) record(i int) ota.LogRow {
+func (b *block) record(i int) ota.LogRow {
 	start := uint32(0)
 	if i > 0 {
 		start = b.ends[i-1]

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-func TestMemLogAcrossBlocks(t *testing.T) {
-	var l memLog
-	sizes := []int{1, memFirstBlock, memBlockSize - 10, memBlockSize + 10, 1, 2 * memBlockSize, 100}
+func TestLogAcrossBlocks(t *testing.T) {
+	var l planLog
+	sizes := []int{1, firstBlockSize, blockSize - 10, blockSize + 10, 1, 2 * blockSize, 100}
 	const records = 700
 	record := func(i int) (string, []byte) {
 		request := ""

@@ -10,27 +10,27 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// memPlan is one plan of a Store. Its lock is its own, so that plans do not disturb each other. Nobody who holds it
+// planEntry is one plan of a Store. Its lock is its own, so that plans do not disturb each other. Nobody who holds it
 // waits for a lock of the Store.
-type memPlan struct {
+type planEntry struct {
 	id, source, key string // fixed, as are labels and created
 	labels          map[string]string
 	created         time.Time
-	agents          *memAgents // its states are guarded by mu
+	agents          *agentTable // its states are guarded by mu
 
 	mu      sync.RWMutex
 	gone    bool // pruned: whoever still holds the pointer must not find it
 	row     ota.PlanRow
 	batches []ota.BatchRow
-	log     memLog
+	log     planLog
 
 	posted   map[string]struct{} // IDs of messages
 	messages []ota.Message
 }
 
-// newMemPlan puts together what Create was given.
-func newMemPlan(p ota.NewPlan, c ota.Created, agents *memAgents) *memPlan {
-	m := &memPlan{
+// newPlanEntry puts together what Create was given.
+func newPlanEntry(p ota.NewPlan, c ota.Created, agents *agentTable) *planEntry {
+	m := &planEntry{
 		id: p.ID, source: p.Source, key: p.RequestKey, labels: maps.Clone(p.Labels), created: p.CreatedAt,
 		agents:  agents,
 		batches: slices.Clone(c.Batches),
@@ -45,7 +45,7 @@ func newMemPlan(p ota.NewPlan, c ota.Created, agents *memAgents) *memPlan {
 }
 
 // commit applies c, or refuses it and changes nothing.
-func (p *memPlan) commit(c *ota.Commit) (uint64, error) {
+func (p *planEntry) commit(c *ota.Commit) (uint64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.refuse(c); err != nil {
@@ -91,7 +91,7 @@ func copyProgress(p, from *ota.Progress) {
 }
 
 // refuse compares first who commits, then what the commit is based on, then whether it makes sense.
-func (p *memPlan) refuse(c *ota.Commit) error {
+func (p *planEntry) refuse(c *ota.Commit) error {
 	row := &p.row
 	switch {
 	case p.gone:
@@ -123,7 +123,7 @@ func (p *memPlan) refuse(c *ota.Commit) error {
 }
 
 // matches says whether q selects the plan, as far as that is fixed.
-func (p *memPlan) matches(q *ota.PlanQuery) bool {
+func (p *planEntry) matches(q *ota.PlanQuery) bool {
 	if q.Source != "" && p.source != q.Source || q.Key != "" && p.key != q.Key {
 		return false
 	}

@@ -14,7 +14,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 	s.mu.RLock()
 	order := slices.Clone(s.order)
 	s.mu.RUnlock()
-	pruned := map[*memPlan]bool{}
+	pruned := map[*planEntry]bool{}
 	for _, p := range order {
 		if p.retire(before) {
 			pruned[p] = true
@@ -29,12 +29,12 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 			delete(s.keys, p.key)
 		}
 	}
-	s.order = slices.DeleteFunc(s.order, func(p *memPlan) bool { return pruned[p] })
+	s.order = slices.DeleteFunc(s.order, func(p *planEntry) bool { return pruned[p] })
 	return len(pruned), nil
 }
 
 // retire makes the plan unreachable if it ended before the given time.
-func (p *memPlan) retire(before time.Time) bool {
+func (p *planEntry) retire(before time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at := p.row.EndedAt()

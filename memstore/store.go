@@ -20,12 +20,12 @@ import (
 // Make one with New. It is safe for concurrent use.
 type Store struct {
 	mu    sync.RWMutex // guards the three below, and is never held while a plan's lock is waited for
-	plans map[string]*memPlan
-	keys  map[string]*memPlan // by request key
-	order []*memPlan          // oldest first
+	plans map[string]*planEntry
+	keys  map[string]*planEntry // by request key
+	order []*planEntry          // oldest first
 
-	leases memLeases
-	claims memClaims
+	leases leases
+	claims claimTable
 	feed   feed.Feed
 }
 
@@ -40,11 +40,11 @@ var (
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{plans: map[string]*memPlan{}, keys: map[string]*memPlan{}}
+	return &Store{plans: map[string]*planEntry{}, keys: map[string]*planEntry{}}
 }
 
 // find returns a plan that is visible.
-func (s *Store) find(ctx context.Context, id string) (*memPlan, error) {
+func (s *Store) find(ctx context.Context, id string) (*planEntry, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (s *Store) find(ctx context.Context, id string) (*memPlan, error) {
 }
 
 // read finds a plan and calls f while nothing of it changes.
-func (s *Store) read(ctx context.Context, id string, f func(p *memPlan)) error {
+func (s *Store) read(ctx context.Context, id string, f func(p *planEntry)) error {
 	p, err := s.find(ctx, id)
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.
 	if err != nil {
 		return err
 	}
-	b := newMemBuilder()
+	b := newBuilder()
 	for row, err := range agents {
 		if err != nil {
 			return err
@@ -91,7 +91,7 @@ func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.
 		if err := b.add(&row); err != nil {
 			return err
 		}
-		if b.count%memChunkSize == 0 && ctx.Err() != nil {
+		if b.count%chunkSize == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
@@ -106,7 +106,7 @@ func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.
 	if len(created.Log) == 0 {
 		return fmt.Errorf("%w: plan %q is created without a log record", ota.ErrRefused, p.ID)
 	}
-	return s.publish(ctx, p, newMemPlan(p, created, made))
+	return s.publish(ctx, p, newPlanEntry(p, created, made))
 }
 
 // taken says whether the ID or the request key is. s.mu is held.
@@ -121,7 +121,7 @@ func (s *Store) taken(p ota.NewPlan) error {
 }
 
 // publish makes a plan visible, unless another one came first or ctx has ended.
-func (s *Store) publish(ctx context.Context, p ota.NewPlan, made *memPlan) error {
+func (s *Store) publish(ctx context.Context, p ota.NewPlan, made *planEntry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -159,7 +159,7 @@ func (s *Store) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 
 // Plan implements Store.
 func (s *Store) Plan(ctx context.Context, id string) (row ota.PlanRow, err error) {
-	err = s.read(ctx, id, func(p *memPlan) { row = p.row.Clone() })
+	err = s.read(ctx, id, func(p *planEntry) { row = p.row.Clone() })
 	return row, err
 }
 
@@ -201,7 +201,7 @@ func (s *Store) Plans(ctx context.Context, q ota.PlanQuery) (ota.Page[ota.PlanRo
 
 // Batches implements Store.
 func (s *Store) Batches(ctx context.Context, plan string, q ota.RowQuery) (page ota.Page[ota.BatchRow], err error) {
-	err = s.read(ctx, plan, func(p *memPlan) {
+	err = s.read(ctx, plan, func(p *planEntry) {
 		from, to := bounds(&q, len(p.batches))
 		if from >= to {
 			return
@@ -221,7 +221,7 @@ func (s *Store) Agents(ctx context.Context, plan string, q ota.RowQuery) (page o
 	if len(q.IDs) > maxIDs {
 		return page, fmt.Errorf("ota: %d agents asked for by ID, at most %d are possible", len(q.IDs), maxIDs)
 	}
-	err = s.read(ctx, plan, func(p *memPlan) { page = p.agents.page(q) })
+	err = s.read(ctx, plan, func(p *planEntry) { page = p.agents.page(q) })
 	return page, err
 }
 
@@ -230,6 +230,6 @@ const maxIDs = 1000
 
 // Log implements Store.
 func (s *Store) Log(ctx context.Context, plan string, after uint64, limit int) (rows []ota.LogRow, err error) {
-	err = s.read(ctx, plan, func(p *memPlan) { rows = p.log.after(after, pageLimit(limit)) })
+	err = s.read(ctx, plan, func(p *planEntry) { rows = p.log.after(after, pageLimit(limit)) })
 	return rows, err
 }

@@ -21,7 +21,7 @@ func BenchmarkMemStore(b *testing.B) {
 	storetest.Bench(b, func(*testing.B) ota.Store { return memstore.New() })
 }
 
-func TestMemStoreLeasesRunOutOnTime(t *testing.T) {
+func TestLeasesRunOutOnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New()
 		owners := func(want ...string) {
@@ -45,8 +45,8 @@ func TestMemStoreLeasesRunOutOnTime(t *testing.T) {
 	})
 }
 
-// TestMemStoreChangesMerge also proves that a subscription leaves no goroutine: the bubble would not end.
-func TestMemStoreChangesMerge(t *testing.T) {
+// TestChangesMerge also proves that a subscription leaves no goroutine: the bubble would not end.
+func TestChangesMerge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New()
 		create(t, s, 10)
@@ -80,7 +80,7 @@ func TestMemStoreChangesMerge(t *testing.T) {
 	})
 }
 
-func TestMemStoreCommitDoesNotAllocatePerRow(t *testing.T) {
+func TestCommitDoesNotAllocatePerRow(t *testing.T) {
 	s := memstore.New()
 	create(t, s, 10_000)
 	c := ota.Commit{
@@ -101,7 +101,7 @@ func TestMemStoreCommitDoesNotAllocatePerRow(t *testing.T) {
 	}
 }
 
-func TestMemStorePruneAndCommitTogether(t *testing.T) {
+func TestPruneAndCommitTogether(t *testing.T) {
 	s := memstore.New()
 	create(t, s, 10)
 	end := ota.Commit{
@@ -129,7 +129,7 @@ func TestMemStorePruneAndCommitTogether(t *testing.T) {
 	create(t, s, 5)
 }
 
-func TestMemStoreRefusesWhatNoEngineAsks(t *testing.T) {
+func TestRefusesWhatNoEngineAsks(t *testing.T) {
 	s := memstore.New()
 	agents, _ := million(3, 3)
 	finish := func() (ota.Created, error) { return ota.Created{}, nil }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// memLeases says which engines are alive.
-type memLeases struct {
+// leases says which engines are alive.
+type leases struct {
 	mu    sync.Mutex
 	until map[string]time.Time
 }
@@ -33,7 +33,7 @@ func (s *Store) Renew(ctx context.Context, engine string, ttl time.Duration) err
 }
 
 // alive reports whether the lease of an engine has not ended.
-func (l *memLeases) alive(engine string) bool {
+func (l *leases) alive(engine string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return time.Now().Before(l.until[engine])
