@@ -3,6 +3,7 @@ package ota
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -125,4 +126,209 @@ func (o *outcome) tell(res Result, err, ended error, deadline int64) bool {
 		o.reason = ReasonTimeout
 	}
 	return true
+}
+
+// errNoAnswer answers a question that ended its goroutine, or did not return after its context had
+// ended.
+var errNoAnswer = errors.New("ota: the question was not answered")
+
+// askKey names a question. While one is out, the same question is not asked again: its answer
+// serves.
+type askKey struct {
+	kind       askKind
+	ordinal    int
+	task       int
+	number     uint32
+	batch      int
+	finishedAt int64
+}
+
+func (a *ask) key() askKey {
+	return askKey{a.kind, a.ordinal, a.task, a.number, a.batch, nanos(a.finishedAt)}
+}
+
+// ask asks one question, and sends the answer to the owner. There is exactly one answer, whatever
+// the Executor does. asked has the questions whose answer the owner has not fetched; nothing else
+// knows them.
+func (d *driver) ask(a ask) {
+	key := a.key()
+	if d.asked[key] {
+		return
+	}
+	if d.asked == nil {
+		d.asked = map[askKey]bool{}
+	}
+	d.asked[key] = true
+	d.asks.Add(1)
+	parent := d.base
+	if a.kind == askGate {
+		parent = d.callsContext
+	}
+	ctx, cancel := context.WithTimeout(parent, askLimit)
+	var once sync.Once
+	reply := func(put func(*input)) {
+		once.Do(func() {
+			d.post(func(m *mail) { put(&m.input); m.answered = append(m.answered, key) })
+			d.asks.Done()
+		})
+	}
+	late := time.AfterFunc(askLimit+d.host.opt.AbandonAfter, func() { reply(d.answer(ctx, a, errNoAnswer)) })
+	go func() {
+		defer cancel()
+		defer late.Stop()
+		var put func(*input)
+		defer func() {
+			if put == nil { // runtime.Goexit
+				put = d.answer(ctx, a, errNoAnswer)
+			}
+			reply(put)
+		}()
+		put = d.answer(ctx, a, nil)
+	}()
+}
+
+// answer asks the Executor. With an error, that is the answer. It returns a function that adds the
+// answer to the input.
+func (d *driver) answer(ctx context.Context, a ask, err error) (put func(*input)) {
+	switch a.kind {
+	case askProbe:
+		return d.answerProbe(ctx, a, err)
+	case askInspect:
+		return d.answerInspect(ctx, a, err)
+	case askGate:
+		return d.answerGate(ctx, a, err)
+	default:
+		return d.answerPrecheck(ctx, a, err)
+	}
+}
+
+func (d *driver) answerProbe(ctx context.Context, a ask, err error) func(*input) {
+	var health Health
+	if err == nil {
+		prober := d.host.with.Prober
+		health, err = protect(func() (Health, error) { return prober.Health(ctx, a.attempt) })
+	}
+	if err != nil {
+		d.host.logPanic(ctx, err, "plan", d.id, "agent", a.attempt.Agent)
+		d.host.opt.Logger.WarnContext(ctx, "health could not be probed", "plan", d.id, "agent", a.attempt.Agent, "error", err)
+	}
+	reply := health.answer(a, d.host.now(), err)
+	return func(in *input) { in.probes = append(in.probes, reply) }
+}
+
+// answer is an agent's health as input of the core. An error means that the health is unknown.
+func (h Health) answer(a ask, at time.Time, err error) probeAnswer {
+	return probeAnswer{
+		ordinal: a.ordinal, number: a.number, at: at.UnixNano(), known: err == nil, healthy: h.Healthy, reason: cleanMessage(h.Reason),
+	}
+}
+
+func (d *driver) answerInspect(ctx context.Context, a ask, err error) func(*input) {
+	var found Inspection
+	if err == nil {
+		inspector := d.host.with.Inspector
+		found, err = protect(func() (Inspection, error) { return inspector.Inspect(ctx, a.attempt) })
+	}
+	if err != nil {
+		d.host.logPanic(ctx, err, "plan", d.id, "agent", a.attempt.Agent)
+		d.host.opt.Logger.WarnContext(ctx, "attempt could not be inspected", "plan", d.id, "agent", a.attempt.Agent, "error", err)
+		found = Inspection{}
+	}
+	reply := inspectAnswer{ordinal: a.ordinal, task: a.attempt.Task, number: a.number}
+	reply.outcome = found.outcome(a, d.host.now())
+	return func(in *input) { in.inspects = append(in.inspects, reply) }
+}
+
+// outcome is what an inspection says about the attempt. It is nil when the attempt must be called
+// again.
+func (f Inspection) outcome(a ask, now time.Time) *outcome {
+	o := &outcome{
+		ordinal: a.ordinal, agent: a.attempt.Agent, task: a.attempt.Task, number: a.number, at: now.UnixNano(), repeat: true,
+	}
+	switch {
+	case f.State == InspectDone:
+		o.reason, o.version, o.text = ReasonSucceeded, cleanVersion(f.Result.Version), cleanMessage(f.Result.Message)
+	case f.State == InspectFailed && f.Err != nil:
+		x := readError(f.Err)
+		o.reason, o.after, o.unchanged, o.text = x.reason, x.after, x.unchanged, x.text
+	default:
+		return nil
+	}
+	return o
+}
+
+// advanceRollback takes the next step between the two plans of a rollback, in the background, when
+// it is due.
+func (d *driver) advanceRollback(now time.Time) {
+	st := d.session.st
+	other := st.spec.Source
+	if ref := st.c.Rollback; ref != nil {
+		other = ref.ID
+	}
+	if other == "" && !undoing(&st.c, &st.p) || d.advancing || now.Before(d.advanceAt) {
+		return
+	}
+	if d.counterpartChanged == nil && other != "" {
+		d.counterpartChanged, d.stopWatching = d.host.hub.Watch(other)
+	}
+	d.advancing, d.advanceAt = true, now.Add(d.host.opt.Poll)
+	d.asks.Go(func() {
+		var link counterpart
+		// Posted whatever happens: a Resolver may end this goroutine.
+		defer func() { d.post(func(m *mail) { m.counterpart = &link }) }()
+		ctx, cancel := context.WithTimeout(d.base, advanceLimit)
+		defer cancel()
+		var err error
+		if link, err = d.office.advanceRollback(ctx, d.id); err != nil && d.base.Err() == nil {
+			link.refusal = onlyRefused(err)
+			d.host.opt.Logger.Log(d.base, levelOf(err), "rollback cannot continue", "plan", d.id, "error", err)
+		}
+	})
+}
+
+// answerGate asks the Gater.
+func (d *driver) answerGate(ctx context.Context, a ask, err error) func(*input) {
+	reply := gateAnswer{batch: a.batch, finishedAt: a.finishedAt}
+	var verdict GateVerdict
+	if err == nil {
+		verdict, err = protect(func() (GateVerdict, error) { return d.host.gate(ctx, d.id, a.batch) })
+	}
+	if err != nil {
+		d.host.logPanic(ctx, err, "plan", d.id, "batch", a.batch)
+		reply.text = ": " + readError(err).text
+	} else if verdict <= GateInconclusive {
+		reply.verdict = verdict
+	}
+	return func(in *input) { in.gates = append(in.gates, reply) }
+}
+
+// gate asks the Gater about a batch, as it is in the Store.
+func (e *host) gate(ctx context.Context, id string, batch int) (GateVerdict, error) {
+	row, err := e.store.Plan(ctx, id)
+	if err != nil {
+		return GateNone, err
+	}
+	page, err := e.store.Batches(ctx, id, RowQuery{From: batch, To: batch + 1})
+	if err != nil || len(page.Items) == 0 {
+		return GateNone, err
+	}
+	b := batchOf(&page.Items[0], statusOf(&row.Control, &row.Progress), *row.Control.Policy.FailureThreshold)
+	return e.with.Gater.Gate(ctx, planOf(&row), b)
+}
+
+// answerPrecheck asks the Prechecker.
+func (d *driver) answerPrecheck(ctx context.Context, a ask, err error) func(*input) {
+	p, after := readPrecheck(d.host.opt.SameVersion, a.attempt, Precheck{}, err)
+	if err == nil {
+		p, after = d.host.precheck(ctx, d.host.with.Prechecker, a.attempt)
+	}
+	reply := p.answer(a, after, d.host.now())
+	return func(in *input) { in.prechecks = append(in.prechecks, reply) }
+}
+
+// precheck asks the Prechecker about an attempt, and interprets its answer.
+func (e *host) precheck(ctx context.Context, x Prechecker, a Attempt) (p Precheck, after time.Duration) {
+	p, err := protect(func() (Precheck, error) { return x.Precheck(ctx, a) })
+	e.logPanic(ctx, err, "plan", a.Plan, "agent", a.Agent)
+	return readPrecheck(e.opt.SameVersion, a, p, err)
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // CreateRollback creates the plan that takes back the changes of a plan, which is its source. It
@@ -144,4 +146,190 @@ func (e *Engine) ensureRollback(ctx context.Context, source *PlanRow) (PlanRow, 
 	}
 	e.changed(id)
 	return e.store.Plan(ctx, id)
+}
+
+// startRollback starts a rollback plan and makes its source roll back. All checks come first,
+// because nothing takes the rollback back after the commit that sets Started. An older version
+// could store a rollback plan that runs while its source is only frozen. startRollback repairs
+// that.
+func (e *Engine) startRollback(ctx context.Context, row PlanRow, by Request) (Plan, error) {
+	st := statusOf(&row.Control, &row.Progress)
+	if st.Ended() {
+		return planOf(&row), nil
+	}
+	source, err := e.store.Plan(ctx, row.Source)
+	if err != nil {
+		return Plan{}, fmt.Errorf("ota: start rollback plan %s: %w", row.ID, err)
+	}
+	if !source.Control.Rollback.is(row.ID) {
+		return Plan{}, errNotRollbackOf(&row)
+	}
+	if st == StatusPending {
+		if err := e.prepareRollbackStart(ctx, &row, by); err != nil {
+			return e.withdrawRollback(ctx, row, err)
+		}
+	}
+	request := by.ID // like the generation, it belongs to the plan that the caller named
+	by.Generation, by.ID = 0, ""
+	source, err = e.applyRow(ctx, row.Source, VerbRollback, by, func(w *command) error { return w.rollBack(row.ID, request) })
+	if err != nil {
+		return Plan{}, err
+	}
+	if st != StatusPending {
+		return planOf(&row), nil
+	}
+	by.ID = cmp.Or(request, source.Control.Rollback.Request)
+	p, err := e.apply(ctx, row.ID, VerbStart, by, (*command).start)
+	// The driver of the source may have started it meanwhile.
+	if errors.Is(err, ErrState) {
+		return e.Plan(ctx, row.ID)
+	}
+	return p, err
+}
+
+// errNotRollbackOf refuses to start a rollback plan that its source no longer has.
+func errNotRollbackOf(row *PlanRow) error {
+	return &StateError{
+		Plan: row.ID, Verb: VerbStart, Have: statusOf(&row.Control, &row.Progress),
+		Hint: "plan " + row.Source + " no longer has it as its rollback plan",
+	}
+}
+
+// prepareRollbackStart checks that a pending rollback plan may start, and takes the claims of its
+// agents over from the source.
+func (e *Engine) prepareRollbackStart(ctx context.Context, row *PlanRow, by Request) error {
+	w := &command{ctx: ctx, store: e.store, verb: VerbStart, request: by, row: *row, now: e.now(), c: row.Control}
+	if err := w.start(); err != nil {
+		return err
+	}
+	if err := e.checkNotChangedSince(ctx, row); err != nil { // before it claims agents in vain
+		return err
+	}
+	if err := e.claim(ctx, row.ID, row.Source); err != nil {
+		return err
+	}
+	return e.checkNotChangedSince(ctx, row) // no other plan can change them any more
+}
+
+// checkNotChangedSince refuses the start if a later plan has changed agents of the rollback plan
+// since its creation.
+func (e *Engine) checkNotChangedSince(ctx context.Context, row *PlanRow) error {
+	source, err := e.store.Plan(ctx, row.Source)
+	if err != nil {
+		return fmt.Errorf("ota: start rollback plan %s: %w", row.ID, err)
+	}
+	later, err := e.laterPlans(ctx, &source)
+	if err != nil || len(later) == 0 {
+		return err
+	}
+	rb := &rollbackBuilder{e: e, ctx: ctx, source: &source}
+	for q := (RowQuery{Status: []TaskStatus{TaskPending}, Limit: orderChunk}); ; {
+		page, err := e.store.Agents(ctx, row.ID, q)
+		if err != nil {
+			return fmt.Errorf("ota: start rollback plan %s: %w", row.ID, err)
+		}
+		changed, err := rb.findChangedLater(page.Items, later)
+		if err != nil {
+			return fmt.Errorf("ota: start rollback plan %s: %w", row.ID, err)
+		}
+		if len(changed) > 0 {
+			legal := legalNow(&row.Spec, &row.Control, &row.Progress)
+			return &StateError{
+				Plan: row.ID, Verb: VerbStart, Have: statusOf(&row.Control, &row.Progress),
+				Legal: slices.DeleteFunc(legal, func(v Verb) bool { return v == VerbStart }),
+				Hint: fmt.Sprintf("a later plan has changed some of its agents since its creation, for example %s; "+
+					"skip these agents, or cancel this plan and create another one", slices.Sorted(maps.Keys(changed))[0]),
+			}
+		}
+		if !page.More || len(page.Items) == 0 {
+			return nil
+		}
+		q.From = page.Items[len(page.Items)-1].Ordinal + 1
+	}
+}
+
+// withdrawRollback clears Wanted, because the rollback plan may not start. The source stays frozen.
+// If another request has started the rollback meanwhile, that is success.
+func (e *Engine) withdrawRollback(ctx context.Context, row PlanRow, why error) (Plan, error) {
+	if !refusal(why) && !errors.Is(why, ErrClaimed) {
+		return Plan{}, why
+	}
+	by := Request{Actor: "ota", Reason: string(cleanLine(why.Error()))}
+	source, err := e.applyRow(ctx, row.Source, VerbRollback, by, func(w *command) error {
+		ref := w.c.Rollback
+		if !ref.is(row.ID) || ref.Wanted == nil || ref.Started != nil {
+			return nil
+		}
+		frozen := *ref
+		frozen.Wanted = nil
+		w.c.Rollback = &frozen
+		w.event(Event{Kind: EventRollbackOff, Batch: -1})
+		return nil
+	})
+	switch {
+	case err != nil:
+		return Plan{}, err
+	case source.Control.Rollback.is(row.ID) && source.Control.Rollback.Started != nil:
+		return e.Plan(ctx, row.ID)
+	}
+	return Plan{}, why
+}
+
+// detachCanceled detaches a canceled rollback plan from its source, if the process that canceled it
+// died before it did so.
+func (e *Engine) detachCanceled(ctx context.Context, source string) error {
+	row, err := e.store.Plan(ctx, source)
+	if err != nil || row.Control.Rollback == nil {
+		return nil //nolint:nilerr // the next verb reads the plan too, and reports the error
+	}
+	r, err := e.store.Plan(ctx, row.Control.Rollback.ID)
+	if err != nil || statusOf(&r.Control, &r.Progress) != StatusCanceled {
+		return nil //nolint:nilerr // the caller creates it, or does not get that far
+	}
+	return e.detachRollback(ctx, source, r.ID, "rollback plan "+r.ID+" was canceled")
+}
+
+// detachRollback detaches a rollback plan from its source, because it was canceled, would be empty,
+// or was refused by the Store. A source that has not ended claims its agents again, and is paused.
+func (e *Engine) detachRollback(ctx context.Context, source, id, why string) error {
+	if c := e.with.Claimer; c != nil {
+		if p, err := e.store.Plan(ctx, source); err == nil && p.Progress.End == StatusUnknown && p.Control.Cancel == nil {
+			if _, _, err := c.Claim(ctx, source, id); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := e.applyRow(ctx, source, VerbCreateRollback, Request{Actor: "ota", Reason: string(cleanLine(why))}, func(w *command) error {
+		if w.c.Rollback == nil || w.c.Rollback.ID != id {
+			return nil
+		}
+		w.callOff(why)
+		if w.row.Progress.End == StatusUnknown && w.c.Cancel == nil && w.c.Paused == nil {
+			s := w.audit()
+			w.c.Paused = &s
+		}
+		return nil
+	})
+	return err
+}
+
+// cancelPendingRollback cancels the rollback plan of a source that rolls back because of a breach,
+// if that plan has not started. Cancel of the source then ends both.
+func (e *Engine) cancelPendingRollback(ctx context.Context, id string, by Request) error {
+	row, err := e.store.Plan(ctx, id)
+	if err != nil {
+		return fmt.Errorf("ota: cancel plan %s: %w", id, err)
+	}
+	if statusOf(&row.Control, &row.Progress) != StatusRollingBack || !cancelable(&row.Control, &row.Progress) {
+		return nil // Cancel itself reports what is wrong
+	}
+	if by.Generation != 0 && by.Generation != row.ControlNumber || row.Control.Rollback == nil {
+		return nil
+	}
+	by.Generation = 0
+	_, err = e.apply(ctx, row.Control.Rollback.ID, VerbCancel, by, func(w *command) error { return w.cancel(false) })
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
 }
