@@ -1,8 +1,11 @@
 package ota
 
 import (
+	"encoding/binary"
+	"math"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -100,4 +103,82 @@ func TestShapes(t *testing.T) {
 			require.Equal(t, c.want, got)
 		})
 	}
+}
+
+// What depends on the width of an int: .ci/run runs these with GOARCH=386, too.
+
+func TestGrowthEndsAtTheLargestPlan(t *testing.T) {
+	t.Parallel()
+	for _, first := range []int{1 << 10, 1 << 24, maxAgents - 1} {
+		require.Equal(t, maxAgents, Growth{First: first, Factor: 100}.size(5), "from %d", first)
+	}
+}
+
+// A number that does not fit is a damaged record, not a negative length.
+func TestRecordWithALargeNumber(t *testing.T) {
+	t.Parallel()
+	for _, n := range []uint64{math.MaxInt32, 1 << 31, 1 << 40, math.MaxInt64, math.MaxUint64} {
+		data := encodeRecord(time.Unix(0, noon), StatusRunning, Event{Kind: EventCreated, Batch: -1, Number: 1})
+		data = binary.AppendUvarint(data[:len(data)-1], n)
+		rec, err := decodeRecord("p", LogRow{Data: data})
+		if n > math.MaxInt {
+			require.Error(t, err)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, n, uint64(rec.Events[0].Number))
+	}
+}
+
+func TestAPreviewWritesNothing(t *testing.T) {
+	inScene(t, func(s *scene) {
+		busy := s.start(Policy{}, Shape{}, append(names("a", 40), "z")...)
+		spec := Spec{
+			Name: "x", FromVersion: "1", ToVersion: "2", Agents: AgentIDs(names("a", 25)...), Shape: Shape{Size: 9},
+			Policy: Policy{Concurrency: 3, Soak: Soak{Duration: time.Minute}, Hold: Hold{All: true}},
+		}
+		p, err := s.e.Preview(s.ctx, spec, PreviewOptions{})
+		require.NoError(s, err)
+		require.Equal(s, 25, p.Agents)
+		require.Equal(s, DefaultAttemptTimeout, p.Policy.AttemptTimeout)
+		require.Len(s, p.Warnings, 1, "%v", p.Warnings)
+		require.Equal(s, []PreviewBatch{
+			{Index: 0, Size: 9}, {Index: 1, Size: 9}, {Index: 2, Size: 7},
+		}, p.Batches)
+		require.Equal(s, 25, p.Readiness.ConflictCount)
+		require.Equal(s, Conflict{Agent: "a-000", Plan: busy}, p.Readiness.Conflicts[0])
+		page, err := s.e.store.Plans(s.ctx, PlanQuery{})
+		require.NoError(s, err)
+		require.Len(s, page.Items, 1, "nothing was made")
+	})
+}
+
+func TestAPreviewOfManyAgents(t *testing.T) {
+	inScene(t, func(s *scene) {
+		all := ids("a", 2500)
+		s.start(Policy{}, Shape{}, all...)
+		p, err := s.e.Preview(s.ctx, Spec{Name: "x", ToVersion: "2", Agents: AgentIDs(all...)}, PreviewOptions{})
+		require.NoError(s, err)
+		require.Equal(s, 2500, p.Readiness.ConflictCount)
+		require.Len(s, p.Readiness.Conflicts, 32)
+		require.Equal(s, 1, p.Batches[249].Tolerated)
+	})
+}
+
+// A preview refuses what Create refuses, with the same mistakes.
+func TestAPreviewRefusesWhatCreateRefuses(t *testing.T) {
+	inScene(t, func(s *scene) {
+		for _, spec := range []Spec{
+			{},
+			{Name: "x", ToVersion: "2", Agents: AgentIDs()},
+			{Name: "x", ToVersion: "2", Agents: AgentIDs("a", "a", "")},
+			{Name: "x", ToVersion: "2", Agents: AgentIDs("a", "b"), Shape: Shape{Batches: []BatchShape{{Size: 1}}}},
+			{Name: "x", ToVersion: "2", Agents: AgentIDs("a"), Policy: Policy{Concurrency: -1, Hold: Hold{Batches: []int{7}}}},
+		} {
+			_, previewed := s.e.Preview(s.ctx, spec, PreviewOptions{})
+			_, created := s.e.Create(s.ctx, spec)
+			require.NotEmpty(s, FieldErrors(created))
+			require.Equal(s, FieldErrors(created), FieldErrors(previewed))
+		}
+	})
 }

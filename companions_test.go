@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"context"
 	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"reflect"
@@ -16,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-19b57ce3/ota/internal/house"
 	"github.com/seed-19b57ce3/ota/internal/wrap"
 )
 
@@ -46,7 +44,7 @@ func TestEveryOptionalInterfaceIsInATable(t *testing.T) {
 		want = append(want, name)
 	}
 	var got []string
-	eachFile(t, ".", func(path string, f *ast.File) {
+	require.NoError(t, house.EachFile(".", func(path string, f *ast.File) {
 		if filepath.Dir(path) != "." || strings.HasSuffix(path, "_test.go") {
 			return
 		}
@@ -58,7 +56,7 @@ func TestEveryOptionalInterfaceIsInATable(t *testing.T) {
 			}
 			return true
 		})
-	})
+	}))
 	require.ElementsMatch(t, want, got, "an optional interface that is in no table is hidden by every wrapper")
 }
 
@@ -67,7 +65,7 @@ func TestCompanionsAreLookedForInOnePlace(t *testing.T) {
 	t.Parallel()
 	all := companionTypes()
 	files := 0
-	eachFile(t, ".", func(path string, f *ast.File) {
+	require.NoError(t, house.EachFile(".", func(path string, f *ast.File) {
 		files++
 		ast.Inspect(f, func(n ast.Node) bool {
 			var asked []ast.Expr
@@ -89,34 +87,8 @@ func TestCompanionsAreLookedForInOnePlace(t *testing.T) {
 			}
 			return true
 		})
-	})
-	require.Greater(t, files, 200)
-}
-
-// eachFile parses every Go file below a folder.
-func eachFile(t *testing.T, root string, look func(path string, f *ast.File)) {
-	t.Helper()
-	set := token.NewFileSet()
-	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && path != root) {
-			return cmpSkip(err)
-		}
-		if d.IsDir() || !strings.HasSuffix(path, ".go") {
-			return nil
-		}
-		f, err := parser.ParseFile(set, path, nil, parser.SkipObjectResolution)
-		if err == nil {
-			look(path, f)
-		}
-		return err
 	}))
-}
-
-func cmpSkip(err error) error {
-	if err == nil {
-		return fs.SkipDir
-	}
-	return err
+	require.Greater(t, files, 200)
 }
 
 // capable has every companion of an Executor.

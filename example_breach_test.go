@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/memstore"
@@ -125,4 +126,155 @@ func ExamplePolicy_reserve() {
 	// Output:
 	// Failure threshold exceeded: 3 of 20 failed in batch 0, tolerates 2
 	// 17 agents did not start
+}
+
+// The engine retries a failed attempt up to Max times, after a wait that doubles each time. The
+// agent keeps its slot.
+func ExampleRetryPolicy() {
+	ctx := context.Background()
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	check(err)
+	policy := ota.Policy{
+		FailureThreshold: threshold(1),
+		Retry:            ota.RetryPolicy{Max: 2, Backoff: time.Millisecond, MaxBackoff: 10 * time.Millisecond},
+	}
+	plan := started(ctx, engine, ota.Shape{}, policy, "ok-1", "flaky-1", "fail-1")
+	_, err = engine.RunPlan(ctx, plan.ID)
+	check(err)
+	page, err := engine.Agents(ctx, plan.ID, ota.RowQuery{})
+	check(err)
+	for _, a := range page.Items {
+		fmt.Printf("%s %s after %d attempts %q\n", a.ID, a.Status, a.Tasks[0].Attempts, a.Tasks[0].Error)
+	}
+	// Output:
+	// ok-1 succeeded after 1 attempts ""
+	// flaky-1 succeeded after 2 attempts ""
+	// fail-1 failed after 3 attempts "agent fail-1 did not install 1.3.0"
+}
+
+// An Executor marks the kind of a failure. The engine does not retry Permanent and Rejected, under
+// any policy.
+func ExamplePermanent() {
+	ctx := context.Background()
+	executor := ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+		switch a.Agent {
+		case "old":
+			return ota.Result{}, ota.Permanent(errors.New("needs more memory than it has"))
+		case "locked":
+			return ota.Result{}, ota.Rejected(errors.New("its owner has locked it"))
+		case "wrong":
+			return ota.Result{Version: "1.2.9"}, nil
+		case "panics":
+			panic("a bug in the Executor ends only the attempt")
+		default:
+			return ota.Result{Version: a.ToVersion, Unchanged: true}, nil
+		}
+	})
+	engine, err := ota.New(memstore.New(), executor, ota.Options{})
+	check(err)
+	plan := started(ctx, engine, ota.Shape{}, ota.Policy{FailureThreshold: threshold(1), Retry: ota.RetryPolicy{Max: 9}},
+		"old", "locked", "wrong", "panics", "new")
+	plan, err = engine.RunPlan(ctx, plan.ID)
+	check(err)
+	printAgents(ctx, engine, plan.ID)
+	// Output:
+	// old failed permanent
+	// locked failed rejected
+	// wrong failed wrong_version
+	// panics failed panic
+	// new succeeded at_target
+}
+
+// An agent that is unreachable or throttles uses up no retry, and does not fail. It gives its slot
+// back, and the engine asks it again.
+func ExampleThrottled() {
+	ctx := context.Background()
+	executor := ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+		if a.Number < 3 {
+			return ota.Result{}, ota.Throttled(errors.New("is serving customers"), time.Millisecond)
+		}
+		return ota.Result{Version: a.ToVersion}, nil
+	})
+	engine, err := ota.New(memstore.New(), executor, ota.Options{})
+	check(err)
+	plan := started(ctx, engine, ota.Shape{}, ota.Policy{FailureThreshold: threshold(0)}, "till-1")
+	plan, err = engine.RunPlan(ctx, plan.ID)
+	check(err)
+	page, err := engine.Agents(ctx, plan.ID, ota.RowQuery{})
+	check(err)
+	fmt.Println(plan.Status, "after", page.Items[0].Tasks[0].Attempts, "attempts")
+	// Output:
+	// completed after 3 attempts
+}
+
+// A rollback is a plan of its own. It takes exactly the agents that may have been changed back to
+// their previous versions.
+func ExampleEngine_Rollback() {
+	ctx := context.Background()
+	fleet := otatest.NewFleet(otatest.Options{})
+	engine, err := ota.New(memstore.New(), fleet, ota.Options{})
+	check(err)
+	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1}, "ok-1", "ok-2", "fail-1", "ok-3")
+	plan, err = engine.RunPlan(ctx, plan.ID)
+	check(err)
+	fmt.Println(plan.Status, "after", plan.Changed, "of", plan.Agents)
+
+	back, err := engine.Rollback(ctx, plan.ID, ota.RollbackSpec{}, ota.Request{Actor: "ann", Reason: "1.3.0 is bad"})
+	check(err)
+	back, err = engine.RunPlan(ctx, back.ID)
+	check(err)
+	fmt.Println(back.Name, back.Status, back.Agents, "agents")
+	plan, err = engine.Plan(ctx, plan.ID)
+	check(err)
+	fmt.Println(plan.Name, plan.Status)
+	fmt.Println("ok-1 runs", fleet.Version("ok-1"))
+	// Output:
+	// paused after 3 of 4
+	// Rollback of June release completed 3 agents
+	// June release rolled_back
+	// ok-1 runs 1.2.0
+}
+
+// With ActionRollback a breach rolls the plan back automatically.
+func ExampleAction() {
+	ctx := context.Background()
+	fleet := otatest.NewFleet(otatest.Options{})
+	engine, err := ota.New(memstore.New(), fleet, ota.Options{})
+	check(err)
+	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1, OnBreach: ota.ActionRollback}, "ok-1", "fail-1", "ok-2")
+	plan, err = engine.RunPlan(ctx, plan.ID)
+	check(err)
+	fmt.Println(plan.Status)
+	fmt.Println("ok-1 runs", fleet.Version("ok-1"))
+	// Output:
+	// rolled_back
+	// ok-1 runs 1.2.0
+}
+
+// CreateRollback creates a rollback plan without its Start, so that an operator can check it and
+// change its policy first.
+func ExampleEngine_CreateRollback() {
+	ctx := context.Background()
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	check(err)
+	plan := started(ctx, engine, ota.Shape{}, ota.Policy{}, "ok-1", "ok-2")
+	_, err = engine.RunPlan(ctx, plan.ID)
+	check(err)
+
+	back, err := engine.CreateRollback(ctx, plan.ID, ota.RollbackSpec{Name: "Back to 1.2.0"}, ota.Request{Actor: "ann"})
+	check(err)
+	fmt.Println(back.Name, back.Status, back.FromVersion, "to", back.ToVersion)
+	again, err := engine.CreateRollback(ctx, plan.ID, ota.RollbackSpec{}, ota.Request{Actor: "bob"})
+	check(err)
+	fmt.Println("the same:", again.ID == back.ID)
+
+	_, err = engine.Start(ctx, back.ID, ota.Request{Actor: "ann"})
+	check(err)
+	back, err = engine.RunPlan(ctx, back.ID)
+	check(err)
+	fmt.Println(back.Status)
+	// Output:
+	// Back to 1.2.0 pending 1.3.0 to 1.2.0
+	// the same: true
+	// completed
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/memstore"
+	"github.com/seed-19b57ce3/ota/otatest"
 )
 
 // After Pause has returned, nothing starts any more. Calls in flight drain.
@@ -79,4 +80,85 @@ func ExampleEngine_Edit() {
 	fmt.Println(plan.Policy.Concurrency)
 	// Output:
 	// 2
+}
+
+// A held batch begins only after Promote. The plan stays running, and Explain says what it waits
+// for.
+func ExampleEngine_Promote() {
+	ctx, shutdown := context.WithCancel(context.Background())
+	defer shutdown()
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	check(err)
+	go func() { check(engine.Run(ctx)) }()
+
+	shape := ota.Shape{Batches: []ota.BatchShape{{Name: "canary", Size: 1}, {Name: "rest", Size: 3}}}
+	plan := started(ctx, engine, shape, ota.Policy{Hold: ota.Hold{All: true}}, "web-1", "web-2", "web-3", "web-4")
+	for record, err := range engine.Watch(ctx, plan.ID, 0) {
+		check(err)
+		if last := record.Events[len(record.Events)-1]; last.Kind == ota.EventBatchCompleted {
+			break
+		}
+	}
+	why, err := engine.Explain(ctx, plan.ID)
+	check(err)
+	fmt.Println(why.Status)
+	fmt.Println(why.Sentence())
+
+	_, err = engine.Promote(ctx, plan.ID, 1, ota.Request{Actor: "ann", Reason: "the canary is fine"})
+	check(err)
+	plan, err = engine.Wait(ctx, plan.ID)
+	check(err)
+	fmt.Println(plan.Status)
+	// Output:
+	// running
+	// The next batch is held until it is promoted: batch 1; cleared by promote
+	// completed
+}
+
+// Cancel ends a plan. It waits for calls in flight or, as here, interrupts them. The state of an
+// interrupted agent is unknown, and counts as failed. Agents that have not started do not change.
+func ExampleEngine_Cancel() {
+	ctx, shutdown := context.WithCancel(context.Background())
+	defer shutdown()
+	called := make(chan string)
+	executor := ota.ExecutorFunc(func(ctx context.Context, a ota.Attempt) (ota.Result, error) {
+		called <- a.Agent
+		<-ctx.Done()
+		return ota.Result{}, ctx.Err()
+	})
+	engine, err := ota.New(memstore.New(), executor, ota.Options{})
+	check(err)
+	go func() { check(engine.Run(ctx)) }()
+
+	plan := started(ctx, engine, ota.Shape{}, ota.Policy{Concurrency: 1}, "web-1", "web-2")
+	<-called
+	plan, err = engine.Cancel(ctx, plan.ID, true, ota.Request{Actor: "ann"})
+	check(err)
+	fmt.Println(plan.Status)
+	plan, err = engine.Wait(ctx, plan.ID)
+	check(err)
+	fmt.Println(plan.Status)
+	printAgents(ctx, engine, plan.ID)
+	// Output:
+	// canceling
+	// canceled
+	// web-1 unknown interrupted
+	// web-2 canceled none
+}
+
+// Skip leaves out agents that have not started.
+func ExampleEngine_Skip() {
+	ctx := context.Background()
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	check(err)
+	plan := started(ctx, engine, ota.Shape{}, ota.Policy{}, "web-1", "web-2", "web-3")
+	_, err = engine.Skip(ctx, plan.ID, []string{"web-2"}, ota.Request{Actor: "ann", Reason: "is being repaired"})
+	check(err)
+	_, err = engine.RunPlan(ctx, plan.ID)
+	check(err)
+	printAgents(ctx, engine, plan.ID)
+	// Output:
+	// web-1 succeeded succeeded
+	// web-2 skipped operator
+	// web-3 succeeded succeeded
 }

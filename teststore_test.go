@@ -15,7 +15,7 @@ import (
 )
 
 // testStore is a Store with every companion, in maps behind one lock. It is for tests of this package, which cannot import a
-// package that imports it. teststore_run_test.go holds it to storetest.
+// package that imports it. main_test.go holds it to storetest.
 type testStore struct {
 	mu     sync.Mutex
 	plans  map[string]*testPlan

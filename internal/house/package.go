@@ -1,6 +1,6 @@
 // Package house measures how the code of this repository is laid out: which layer a file belongs
 // to, which uses run from a lower layer to a higher one, and how long files and functions are.
-// A test of the root package uses it as a gate; `make house` and `make words` print it.
+// Package internal/repository uses it as a gate; `make house` and `make words` print it.
 package house
 
 import (

@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/benbjohnson/clock"
 	"github.com/stretchr/testify/require"
 )
 
@@ -137,4 +142,116 @@ func playQuestion(s *scene, kind string, executor func(*asked) Executor, first f
 	begun := time.Now()
 	require.NoError(s, stop())
 	require.Less(s, time.Since(begun), 2*time.Minute)
+}
+
+// poolOf returns a pool without an owner, whose calls go on until release is closed, and how many are out.
+func poolOf(t *testing.T) (p *pool, out *atomic.Int32, release chan struct{}) {
+	t.Helper()
+	out, release = new(atomic.Int32), make(chan struct{})
+	exec := ExecutorFunc(func(context.Context, Attempt) (Result, error) {
+		out.Add(1)
+		defer out.Add(-1)
+		<-release // it ignores its context
+		return Result{}, nil
+	})
+	p = newPool(exec, &callClock{clock.New()}, t.Context(), func() {}, func(time.Time) bool { return true })
+	p.onAbandoned, p.onReturned = func(job) {}, func(outcome) {}
+	return p, out, release
+}
+
+func jobs(from, n int) (js []job) {
+	for i := range n {
+		js = append(js, job{template: &Attempt{}, agent: strconv.Itoa(from + i), ordinal: from + i, number: 1})
+	}
+	return js
+}
+
+// Every call that was handed over is made at once, also when all others take their time: a worker that takes a job sees to the
+// next one first.
+func TestCallsAreMadeAtOnce(t *testing.T) {
+	for _, crowded := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p, out, release := poolOf(t)
+			handed := 0
+			for _, n := range []int{1, 10, 53} {
+				p.push(jobs(handed, n), 64, crowded)
+				handed += n
+				synctest.Wait()
+				require.EqualValues(t, handed, out.Load())
+			}
+			close(release)
+			synctest.Wait()
+			done, _ := p.fetch(nil)
+			require.Len(t, done, 64)
+			p.push(jobs(64, 64), 64, crowded) // by workers that wait
+			synctest.Wait()
+			done, _ = p.fetch(nil)
+			require.Len(t, done, 64)
+			require.Zero(t, p.close())
+		})
+	}
+}
+
+// Not more calls are out than there may be workers; one that was left behind gives its place to the next call at once.
+func TestAnAbandonedCallGivesItsPlaceToTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, out, release := poolOf(t)
+		js := jobs(0, 3)
+		js[0].deadline = time.Now().Add(time.Minute).UnixNano()
+		p.push(js, 2, false)
+		synctest.Wait()
+		require.EqualValues(t, 2, out.Load())
+		time.Sleep(2 * time.Minute)
+		p.abandon(time.Now(), time.Time{}, time.Second, ReasonNone)
+		synctest.Wait()
+		require.EqualValues(t, 3, out.Load(), "the first, which is left behind, and two that count")
+		require.Equal(t, 3, p.inFlight(), "an outcome that was not fetched, and two calls")
+		close(release)
+		synctest.Wait()
+		require.Zero(t, p.close())
+	})
+}
+
+// slowProber upgrades all but those whose IDs begin with fail, and takes half a minute to say that an agent is well.
+type slowProber struct{}
+
+func (slowProber) Execute(_ context.Context, a Attempt) (Result, error) {
+	if strings.HasPrefix(a.Agent, "fail") {
+		return Result{}, Permanent(errors.New("no"))
+	}
+	return Result{}, nil
+}
+
+func (slowProber) Health(context.Context, Attempt) (Health, error) {
+	time.Sleep(30 * time.Second)
+	return Health{Healthy: true}, nil
+}
+
+// A paused plan comes to rest although its batch was closed while its agents were being asked.
+func TestARoundEndsWithItsBatch(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.use(slowProber{})
+		p := Policy{Soak: Soak{Duration: 50 * time.Second, Interval: 10 * time.Second}}
+		id := s.start(p, Shape{Size: 3}, "ok-1", "ok-2", "fail-1", "ok-3", "ok-4")
+		rested := make(chan Plan, 1)
+		go func() {
+			plan, err := s.e.RunPlan(s.ctx, id)
+			if err != nil {
+				s.Error(err)
+			}
+			rested <- plan
+		}()
+		s.after(5 * time.Minute)
+		select {
+		case plan := <-rested:
+			require.Equal(s, StatusPaused, plan.Status)
+		default:
+			s.Fatal("the plan is paused and nothing is out, but it is driven on")
+		}
+		require.Equal(s, BatchCompleted, s.batch(id, 0).Status)
+		s.stays(id, StatusPaused)
+		s.said(s.e.Resume(s.ctx, id, Accept(1), Request{}))
+		s.drive(id)
+		s.status(id, StatusCompleted)
+	})
 }

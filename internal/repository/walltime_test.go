@@ -1,4 +1,4 @@
-package ota
+package repository
 
 import (
 	"fmt"
@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-19b57ce3/ota/internal/house"
 )
 
 // leastGuard is the shortest wait after which a test may fail because something hangs.
@@ -34,7 +36,7 @@ func TestNoTestMeasuresTime(t *testing.T) {
 	t.Parallel()
 	unused := maps.Clone(onPurpose)
 	files := 0
-	eachFile(t, ".", func(path string, f *ast.File) {
+	require.NoError(t, house.EachFile(".", func(path string, f *ast.File) {
 		top, _, _ := strings.Cut(filepath.ToSlash(path), "/")
 		suite := strings.HasPrefix(top, "storetest") || strings.HasPrefix(top, "executortest") || strings.Contains(path, "pgtest")
 		if !strings.HasSuffix(path, "_test.go") && !suite || top == "bench" {
@@ -54,7 +56,7 @@ func TestNoTestMeasuresTime(t *testing.T) {
 				delete(unused, where)
 			}
 		}
-	})
+	}))
 	require.Greater(t, files, 150)
 	require.Empty(t, slices.Sorted(maps.Keys(unused)), "these need no exception")
 }

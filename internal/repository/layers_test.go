@@ -1,4 +1,4 @@
-package ota_test
+package repository
 
 import (
 	"maps"
