@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/handler"
@@ -27,6 +28,8 @@ type call struct {
 	id    string // from the path
 	query url.Values
 	sent  bool // the answer has begun
+
+	warnings []string // of the request, for the answer
 }
 
 func (c *call) begin() {
@@ -81,8 +84,8 @@ func (c *call) parseQuery(r *route) error {
 		return newProblem("malformed", "the query cannot be read")
 	}
 	for name, values := range q {
-		if c.h.opt.Strict && !slices.Contains(r.query, name) {
-			return newProblem("malformed", "", wire.Mistake{Pointer: name, Problem: "is no parameter of this operation"})
+		if !slices.Contains(r.query, name) {
+			return noParameter(name, r.query)
 		}
 		for _, v := range values {
 			if bad := textProblem(v); bad != "" {
@@ -92,6 +95,21 @@ func (c *call) parseQuery(r *route) error {
 	}
 	c.query = q
 	return nil
+}
+
+// noParameter refuses a parameter that the operation does not have. Without it, a misspelt filter
+// would answer everything.
+func noParameter(name string, known []string) error {
+	m := wire.Mistake{
+		Pointer: texts.Shorten(name), Problem: "is no parameter of this operation", Allowed: "no parameter",
+	}
+	if len(known) > 0 {
+		m.Allowed = strings.Join(known, ", ")
+	}
+	if near, _ := nearest(name, slices.Values(known)); near != "" {
+		m.Problem += "; did you mean " + near + "?"
+	}
+	return newProblem("malformed", m.Pointer+" "+m.Problem, m)
 }
 
 // number reads an integer parameter.

@@ -100,7 +100,9 @@ func (x *creation) read(d *decoder) error {
 			return d.object(x.undo.fields(d))
 		}},
 	})
-	if err := d.object(known); err != nil {
+	err := d.documented(known)
+	x.c.warnings = d.warnings
+	if err != nil {
 		return err
 	}
 	return x.required()
@@ -122,7 +124,7 @@ func (x *creation) required() error {
 			absent = append(absent, f.name)
 		}
 	}
-	return missing(absent...)
+	return x.d.missing(absent...)
 }
 
 // once refuses agents that are given twice, in two fields.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -19,48 +21,97 @@ type decoder struct {
 	*strictjson.Reader
 	strict   bool
 	mistakes []wire.Mistake
+	warnings []string // members of a documented body that were ignored
 }
 
 // field is what becomes of one member of an object.
 type field struct {
 	read func() error // consumes the value
 	null func()       // the value is null; nil: as if the member were absent
+	bad  bool         // the member is refused wherever it is
 }
 
 // fields are the members an object may have, by name.
 type fields map[string]field
 
-// object reads an object with these members.
+// object reads an object of our own. It refuses a member that it does not know.
 func (d *decoder) object(known fields) error {
 	return d.Object(func(key string) error {
-		f, ok := known[key]
-		if !ok {
-			return d.unknown(key, known)
+		if f, ok := known[key]; ok {
+			return d.member(f)
 		}
-		null, err := d.Null()
-		if err != nil {
-			return err
-		}
-		if !null {
-			return f.read()
-		}
-		if f.null != nil {
-			f.null()
-		}
-		return nil
+		return d.unknown(key, known)
 	})
 }
 
+// documented reads an object of a documented request. It ignores a member that it does not know, as
+// the documented API does, and warns of it. Options.Strict refuses such a member.
+func (d *decoder) documented(known fields) error {
+	return d.Object(func(key string) error {
+		if f, ok := known[key]; ok {
+			return d.member(f)
+		}
+		if near, otherCase := nearest(key, maps.Keys(known)); !d.strict && !otherCase {
+			d.ignored(near)
+			return d.Skip()
+		}
+		return d.unknown(key, known)
+	})
+}
+
+// member reads the value of a member.
+func (d *decoder) member(f field) error {
+	null, err := d.Null()
+	if err != nil {
+		return err
+	}
+	if !null {
+		return f.read()
+	}
+	if f.null != nil {
+		f.null()
+	}
+	return nil
+}
+
+// unknown refuses the present member by name.
 func (d *decoder) unknown(key string, known fields) error {
-	for name := range known {
-		if strings.EqualFold(name, key) {
-			return d.Fail(strictjson.Type, "is in the wrong case: "+name)
+	var allowed []string
+	for name, f := range known {
+		if !f.bad {
+			allowed = append(allowed, name)
 		}
 	}
-	if d.strict {
-		return d.Fail(strictjson.Type, "is no field of this request")
+	slices.Sort(allowed)
+	m := wire.Mistake{Pointer: d.Pointer(), Problem: "is unknown", Allowed: strings.Join(allowed, ", ")}
+	switch near, otherCase := nearest(key, maps.Keys(known)); {
+	case otherCase:
+		m.Problem = "is in the wrong case: " + near
+	case near != "":
+		m.Problem = "is unknown; did you mean " + near + "?"
 	}
-	return d.Skip()
+	return newProblem("malformed", shortPointer(m.Pointer)+" "+m.Problem, m)
+}
+
+// ignored warns that the present member has no effect.
+func (d *decoder) ignored(near string) {
+	const most = 16
+	switch n := len(d.warnings); {
+	case n == most:
+		d.warnings = append(d.warnings, "there are more unknown members, which have no effect either")
+	case n < most:
+		text := shortPointer(d.Pointer()) + " is unknown and has no effect"
+		if near != "" {
+			text += "; did you mean " + near + "?"
+		}
+		d.warnings = append(d.warnings, text)
+	}
+}
+
+// shortPointer is a pointer whose last name came from the client, for a sentence.
+func shortPointer(p string) string {
+	i := strings.LastIndexByte(p, '/')
+	return p[:i+1] + texts.Shorten(p[i+1:])
 }
 
 // refuse notes that the present value is refused.
@@ -80,6 +131,14 @@ func (d *decoder) valid() error {
 		return nil
 	}
 	return newProblem("invalid", fmt.Sprintf("%d values were refused", len(d.mistakes)), d.mistakes...)
+}
+
+// missing is the error for required members that are absent or empty. A value that was refused is
+// not missing.
+func (d *decoder) missing(names ...string) error {
+	return missing(slices.DeleteFunc(names, func(name string) bool {
+		return slices.ContainsFunc(d.mistakes, func(m wire.Mistake) bool { return m.Pointer == "/"+name })
+	})...)
 }
 
 // missing is the error for required fields that are absent or empty.

@@ -6,7 +6,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
 )
 
-const durations = `a duration such as "90s", "1h30m", "PT1H30M" or a number of seconds`
+const durations = `a duration such as "90s", "1h30m", "1d", "2 hours", "PT1H30M", or a number of seconds`
 
 // duration is a field that is a length of time: a Go duration, an ISO 8601 one, or seconds.
 func (d *decoder) duration(words map[string]time.Duration, set func(time.Duration)) field {

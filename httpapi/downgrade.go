@@ -76,7 +76,9 @@ func (x *downgrade) read(d *decoder) error {
 		"labels":      d.pairs(func(m map[string]string) { s.Labels = m }),
 		"annotations": d.pairs(func(m map[string]string) { s.Annotations = m }),
 	})
-	if err := d.object(known); err != nil {
+	err := d.documented(known)
+	x.c.warnings = d.warnings
+	if err != nil {
 		return err
 	}
 	var absent []string
@@ -93,7 +95,7 @@ func (x *downgrade) read(d *decoder) error {
 			absent = append(absent, f.name)
 		}
 	}
-	return missing(absent...)
+	return d.missing(absent...)
 }
 
 func (x *downgrade) components() error {
@@ -103,7 +105,7 @@ func (x *downgrade) components() error {
 			return newProblem("invalid", "", wire.Mistake{Pointer: at, Problem: "is one component too many", Allowed: fmt.Sprintf("at most %d", maxParts)})
 		}
 		var p part
-		if err := x.d.object(fields{
+		if err := x.d.documented(fields{
 			"componentUuid": x.d.text(&p.uuid),
 			"toVersion":     x.d.text(&p.toVersion),
 			"toRelease":     x.d.text(&p.toRelease),

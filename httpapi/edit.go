@@ -26,7 +26,7 @@ func editPlan(c *call) error {
 			known[name] = field{read: func() error {
 				d.refuse("", "cannot be changed", "")
 				return d.Skip()
-			}, null: func() { d.refuse("null", "cannot be changed", "") }}
+			}, null: func() { d.refuse("null", "cannot be changed", "") }, bad: true}
 		}
 		known["reason"] = d.text(&reason)
 		return d.object(known)

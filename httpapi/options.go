@@ -17,8 +17,9 @@ type Options struct {
 	// Prefix comes before every path, for example "/ota". It begins with a slash and does not end
 	// with one. Empty means none. Leave it empty if the host strips its prefix itself.
 	Prefix string
-	// Strict refuses unknown fields and unknown query parameters by name. Otherwise they are
-	// ignored. A known field in the wrong case is always refused.
+	// Strict refuses an unknown member of a documented request by name. Otherwise it has no effect,
+	// and the answer's warnings name it. Always refused are unknown members of all other objects,
+	// unknown query parameters, and a known member in the wrong case.
 	Strict bool
 	// RequireIfMatch refuses every verb without an If-Match header, with 428.
 	RequireIfMatch bool

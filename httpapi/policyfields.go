@@ -52,7 +52,7 @@ func (d *decoder) members(rows []policy.Member, change func(func(reflect.Value))
 						change(func(p reflect.Value) { inner(m.In(p)) })
 					}))
 				}
-				v, given, err := d.member(m)
+				v, given, err := d.policyValue(m)
 				if given {
 					change(func(p reflect.Value) { m.In(p).Set(v) })
 				}
@@ -67,8 +67,8 @@ func (d *decoder) members(rows []policy.Member, change func(func(reflect.Value))
 // limitWords are the texts that a limit may be besides a length of time.
 var limitWords = map[string]time.Duration{"none": ota.NoTimeout}
 
-// member reads one value that is no object. It is given unless it was refused.
-func (d *decoder) member(m *policy.Member) (v reflect.Value, given bool, err error) {
+// policyValue reads one value that is no object. It is given unless it was refused.
+func (d *decoder) policyValue(m *policy.Member) (v reflect.Value, given bool, err error) {
 	v = m.New()
 	number := func(n int64) {
 		v.SetInt(n)
@@ -144,17 +144,20 @@ func (d *decoder) list(m *policy.Member, v reflect.Value) error {
 	})
 }
 
-// observeDuration keeps its text, whatever it is. A duration is how long a batch is observed.
+// observeDuration keeps its text. A duration is how long a batch is observed. A text that looks like
+// a duration and is none is refused; other text has no effect, as in the document's example.
 func (e *policyEdit) observeDuration() error {
 	s, err := e.d.durationText()
 	if err != nil {
 		return err
 	}
-	if len(s) > 255 {
-		e.d.refuse(s, "is too long", "at most 255 bytes")
-		return nil
-	}
 	e.observe, e.reset = &s, false
+	switch _, ok := duration.Parse(s); {
+	case len(s) > 255:
+		e.d.refuse(s, "is too long", "at most 255 bytes")
+	case !ok && duration.Looks(s):
+		e.d.refuse(s, "is no duration", durations)
+	}
 	return nil
 }
 

@@ -25,7 +25,7 @@ var checkNames = []string{checkConnectivity, checkVersion, checkConflict, checkW
 // answers when all have answered. Nothing of the plan changes but the record of what was found.
 func precheckPlan(c *call) error {
 	item := ""
-	d, err := c.body(true, func(d *decoder) error { return d.object(fields{"item": d.text(&item)}) })
+	d, err := c.body(true, func(d *decoder) error { return d.documented(fields{"item": d.text(&item)}) })
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,9 @@ func precheckPlan(c *call) error {
 		return refused(by, err)
 	}
 	c.w.Header().Set("ETag", protocol.ETag(p.Generation))
-	return c.json(precheckOf(p.Readiness, item))
+	out := precheckOf(p.Readiness, item)
+	out.Warnings = d.warnings
+	return c.json(out)
 }
 
 // precheckOf is what was found as a list of checks, or of the one that was asked for.

@@ -36,6 +36,7 @@ func previewPlan(c *call) error {
 		return x.explain(err)
 	}
 	out := previewOf(&p, x.spec.Annotations)
+	out.Warnings = append(slices.Clip(out.Warnings), c.warnings...)
 	if one != 0 {
 		spec := c.h.engine.Resolved(c.r.Context(), x.spec)
 		s, err := simulate.Earliest(c.r.Context(), spec, one, p.Readiness.At)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
@@ -107,7 +108,9 @@ func bare(_ *stream, plan func() error) error { return plan() }
 
 // plan writes a plan: its fields, with the batches streamed in where they belong.
 func (s *stream) plan(ctx context.Context, p *ota.Plan, what shown) error {
-	b, err := json.Marshal(planOf(p))
+	out := planOf(p)
+	out.Warnings = append(slices.Clip(out.Warnings), s.c.warnings...)
+	b, err := json.Marshal(out)
 	if err != nil {
 		panic(err) // our own types always encode
 	}

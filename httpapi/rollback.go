@@ -70,7 +70,7 @@ func createRollback(c *call) error {
 	}
 	var x rollbackRequest
 	d, err := c.body(false, func(d *decoder) error {
-		if err := d.object(x.fields(d)); err != nil {
+		if err := d.documented(x.fields(d)); err != nil {
 			return err
 		}
 		var absent []string
@@ -80,7 +80,7 @@ func createRollback(c *call) error {
 		if x.policy.observe == nil || *x.policy.observe == "" {
 			absent = append(absent, "observeDuration")
 		}
-		return missing(absent...)
+		return d.missing(absent...)
 	})
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func createRollback(c *call) error {
 			return err
 		}
 		s.buf.WriteString(`,"warnings":`)
-		s.value(append(warnings, planOf(&p).Warnings...))
+		s.value(append(append(warnings, d.warnings...), planOf(&p).Warnings...))
 		s.buf.WriteString(`}`)
 		return nil
 	})

@@ -232,8 +232,9 @@ type PreviewBatch struct {
 
 // Precheck is the answer of Precheck.
 type Precheck struct {
-	Allowed bool           `json:"allowed"` // every item has passed
-	Items   []PrecheckItem `json:"items"`
+	Allowed  bool           `json:"allowed"` // every item has passed
+	Items    []PrecheckItem `json:"items"`
+	Warnings []string       `json:"warnings,omitempty"` // unknown members of the request
 }
 
 // PrecheckItem is one check: agent-connectivity, agent-version, agent-conflict, maintenance-window

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Parse reads a Go duration ("1h30m"), an ISO 8601 one ("PT1H30M", weeks to seconds, no months) or
-// whole seconds ("90"). It reports false for any other text, for a negative length and for one
-// beyond 292 years.
+// Parse reads a Go duration ("1h30m"), an ISO 8601 one ("PT1H30M", weeks to seconds, no months),
+// whole seconds ("90"), or numbers with units ("1d", "2 hours"). It reports false for any other
+// text, for a negative length and for one beyond 292 years.
 func Parse(s string) (time.Duration, bool) {
 	if d, ok := ISO(s); ok {
 		return d, true
@@ -21,8 +21,10 @@ func Parse(s string) (time.Duration, bool) {
 		}
 		return time.Duration(n) * time.Second, true
 	}
-	d, err := time.ParseDuration(s)
-	return d, err == nil && d >= 0
+	if d, err := time.ParseDuration(s); err == nil {
+		return d, d >= 0
+	}
+	return spelled(s)
 }
 
 // ISO reads an ISO 8601 duration of weeks, days, hours, minutes and seconds, of which the last may
