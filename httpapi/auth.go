@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
@@ -77,6 +78,21 @@ type Auth struct {
 	// ErrUnavailable if it cannot decide. A caller without read access to a plan gets 404. A nil
 	// function allows every action to every verified caller.
 	Authorize func(ctx context.Context, p Principal, a Access) error
+	// CrossOrigin finds requests that another site made a browser send. Such a request is refused if
+	// it may change something and has no bearer token: a browser adds cookies, client certificates
+	// and passwords by itself, and never a token. Nil trusts no other site.
+	CrossOrigin *http.CrossOriginProtection
+}
+
+var noOtherSite = http.NewCrossOriginProtection()
+
+// CheckOrigin refuses a request that another site made a browser send, as CrossOrigin says. Its
+// error matches ErrForbidden. Clients that are no browsers are never refused.
+func (a Auth) CheckOrigin(r *http.Request) error {
+	if BearerToken(r) != "" || cmp.Or(a.CrossOrigin, noOtherSite).Check(r) == nil {
+		return nil
+	}
+	return protocol.ErrCrossOrigin
 }
 
 // Open accepts every caller, with any credential, as the principal "anonymous". It is for tests,

@@ -46,6 +46,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *call) serve() error {
+	if err := c.h.opt.Auth.CheckOrigin(c.r); err != nil {
+		return err
+	}
 	principal, err := c.h.opt.Auth.Check(c.r.Context(), Credential{Token: BearerToken(c.r), Request: c.r})
 	if err != nil {
 		return err

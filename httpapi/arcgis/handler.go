@@ -56,6 +56,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *call) serve() (any, error) {
+	if esriToken(c.r) == "" && c.h.opt.Auth.CheckOrigin(c.r) != nil {
+		_ = c.chooseFormat()
+		return nil, &refusal{code: http.StatusForbidden, message: "Another site made a browser send this request."}
+	}
 	unread := c.read()
 	if unread != nil && c.ctx.Err() != nil { // the form never came: there is nobody to be verified
 		return nil, unread

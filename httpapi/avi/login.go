@@ -13,8 +13,8 @@ import (
 
 // login is POST /login: a JSON object or a form with username and password, or with a token.
 func (c *call) login() error {
-	if err := crossOrigin.Check(c.r); err != nil {
-		return refuse(http.StatusForbidden, "the request comes from another site")
+	if err := c.h.opt.Auth.CheckOrigin(c.r); err != nil {
+		return errCrossOrigin
 	}
 	credential, err := c.credential()
 	if err != nil {

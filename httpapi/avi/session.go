@@ -97,7 +97,7 @@ const csrfCookie = "csrftoken"
 
 var cookieNames = []string{"avi-sessionid", "sessionid"}
 
-var crossOrigin = http.NewCrossOriginProtection()
+var errCrossOrigin = &refusal{status: http.StatusForbidden, text: "another site made a browser send the request"}
 
 // identify finds out who makes a request: by its Authorization header, by its session, or by
 // whatever else the verifier sees in it. A request that a browser may send on its own, and that
@@ -107,6 +107,9 @@ func (h *Handler) identify(r *http.Request) (httpapi.Principal, error) {
 	if given := r.Header.Get("Authorization"); given != "" {
 		if user, password, ok := r.BasicAuth(); ok {
 			credential.User, credential.Password = user, password
+			if h.opt.Auth.CheckOrigin(r) != nil { // browsers remember passwords
+				return httpapi.Principal{}, errCrossOrigin
+			}
 		} else if credential.Token = httpapi.BearerToken(r); credential.Token == "" && !strings.Contains(given, " ") {
 			credential.Token = given
 		}
@@ -115,8 +118,8 @@ func (h *Handler) identify(r *http.Request) (httpapi.Principal, error) {
 	if s := h.sessions.find(r); s != nil {
 		return s.who, s.prove(r)
 	}
-	if err := crossOrigin.Check(r); err != nil {
-		return httpapi.Principal{}, refuse(http.StatusForbidden, "the request comes from another site")
+	if h.opt.Auth.CheckOrigin(r) != nil {
+		return httpapi.Principal{}, errCrossOrigin
 	}
 	return h.opt.Auth.Check(r.Context(), credential)
 }

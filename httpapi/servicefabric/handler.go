@@ -57,6 +57,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *call) serve() error {
+	if err := c.h.opt.Auth.CheckOrigin(c.r); err != nil {
+		return refuse(codeDenied, "Another site made a browser send this request.")
+	}
 	who, err := c.h.opt.Auth.Check(c.ctx, httpapi.Credential{Token: httpapi.BearerToken(c.r), Request: c.r})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/seed-19b57ce3/ota"
@@ -12,6 +13,9 @@ var (
 	ErrUnauthenticated = errors.New("httpapi: no valid credential")
 	ErrForbidden       = errors.New("httpapi: not allowed")
 	ErrUnavailable     = errors.New("httpapi: unavailable")
+
+	// ErrCrossOrigin is the ErrForbidden of a request that another site made a browser send.
+	ErrCrossOrigin = fmt.Errorf("%w: another site made a browser send the request", ErrForbidden)
 )
 
 // Refusal is one row of the only table from errors to answers. The handler reads it from left to
@@ -25,6 +29,7 @@ type Refusal struct {
 
 var refusals = []Refusal{
 	{ErrUnauthenticated, http.StatusUnauthorized, "unauthenticated", "A valid credential is needed"},
+	{ErrCrossOrigin, http.StatusForbidden, "cross_origin", "Another site made a browser send this"},
 	{ErrForbidden, http.StatusForbidden, "forbidden", "Not allowed"},
 	{ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "Not available now; try again later"},
 	{ota.ErrNotFound, http.StatusNotFound, "not_found", "There is no such thing"},
