@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/benbjohnson/clock"
 	"github.com/google/uuid"
 
 	"github.com/seed-19b57ce3/ota/internal/wrap"
@@ -242,6 +243,9 @@ func (e *Engine) commitVerb(ctx context.Context, id string, w *command, f func(*
 	w.row, w.now = row, e.now()
 	return w.commit(f)
 }
+
+// Clock returns the engine's source of time: Options.Clock, or the real clock.
+func (e *Engine) Clock() clock.Clock { return e.opt.Clock }
 
 // logCompanions logs which optional interfaces this engine uses.
 func (e *Engine) logCompanions() {

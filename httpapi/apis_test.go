@@ -23,7 +23,7 @@ var apis = map[string]struct {
 	"httpapi": {"/api/v1/lifecycle/upgrade-plans", func(e *ota.Engine, l httpapi.RequestLimits) (http.Handler, error) {
 		return httpapi.New(e, httpapi.Options{
 			Auth:   httpapi.Open(),
-			Limits: httpapi.Limits{Body: l.Body, Depth: l.Depth, Slow: l.Slow, Write: l.Write},
+			Limits: httpapi.Limits{Body: l.Body, Depth: l.Depth, Slow: l.Slow, Write: l.Write, Wait: l.Wait},
 		})
 	}},
 	"servicefabric": {"/Applications/x/$/GetUpgradeProgress", func(e *ota.Engine, l httpapi.RequestLimits) (http.Handler, error) {

@@ -21,6 +21,8 @@ func (c *call) decode(limit int64, mayBeEmpty bool, sum hash.Hash, read func(*de
 	if c.r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
+	c.wait.Suspend() // the client has a limit of its own
+	defer c.wait.Again()
 	body := netlimit.NewBody(c.w, c.r, limit, c.h.base.Limits.Slow)
 	defer body.Done()
 	var in io.Reader = body

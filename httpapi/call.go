@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -25,6 +26,8 @@ type call struct {
 	r     *http.Request
 	rc    *http.ResponseController
 	who   Principal
+	wait  *handler.Patience
+	route *route
 	id    string // from the path
 	query url.Values
 	sent  bool // the answer has begun
@@ -35,12 +38,16 @@ type call struct {
 func (c *call) begin() {
 	c.h.base.Begin(c.w, c.r)
 	c.rc = http.NewResponseController(c.w)
+	c.r, c.wait = c.h.base.Wait(c.r)
 }
 
 // extend sets the deadline of the next writes. A connection without deadlines ignores it.
 func (c *call) extend() { netlimit.Extend(c.w, c.h.base.Limits.Write) }
 
-func (c *call) end() { netlimit.Restore(c.w, c.r) }
+func (c *call) end() {
+	c.wait.Done()
+	netlimit.Restore(c.w, c.r)
+}
 
 // refuse answers with the problem that err is. If the answer has begun, it closes the connection,
 // so that the client does not take the answer for a complete one.
@@ -49,6 +56,12 @@ func (c *call) refuse(err error) {
 		c.h.base.CutOff(c.r, err)
 	}
 	p := problemOf(err)
+	if p.Code == "unavailable" && handler.GaveUp(c.r.Context()) {
+		p.Detail = fmt.Sprintf("the store has not answered for %s", c.h.base.Limits.Wait)
+		if c.route != nil && c.route.undone != "" {
+			p.Detail = fmt.Sprintf("%s yet: %s; the request may still take effect, and may be repeated", c.route.undone, p.Detail)
+		}
+	}
 	c.h.base.Refused(c.w, c.r, p.Status, err)
 	c.answer(p.Status, "application/problem+json", p)
 }

@@ -8,6 +8,7 @@ import (
 	"hash"
 	"maps"
 	"strings"
+	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/spool"
@@ -61,6 +62,7 @@ func (x *creation) answer(read func(*decoder) error, create func() (ota.Plan, er
 	if sum != nil {
 		x.spec.Fingerprint = hex.EncodeToString(sum.Sum(nil))
 	}
+	c.wait.For(x.agents.Len(), time.Millisecond)
 	p, err := create()
 	if err != nil {
 		return err

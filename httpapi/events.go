@@ -42,6 +42,7 @@ func watchPlan(c *call) error {
 		return newProblem("too_many_watchers", "")
 	}
 	defer c.h.watchers.Add(-1)
+	c.wait.Suspend()
 	h := c.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")

@@ -58,6 +58,7 @@ func (c *call) serve() error {
 	if err != nil {
 		return err
 	}
+	c.route = route
 	if err := c.parseQuery(route); err != nil {
 		return err
 	}

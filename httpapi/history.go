@@ -89,6 +89,7 @@ func (c *call) collect(p *ota.Plan, q *historyQuery, out *wire.List[wire.History
 		if err != nil {
 			return err
 		}
+		c.wait.Again()
 		for i := range found.Items {
 			a := &found.Items[i]
 			rows.From = a.Ordinal + 1
@@ -186,6 +187,7 @@ func historyLogs(c *call) error {
 		if err != nil {
 			return err
 		}
+		c.wait.Again()
 		for _, e := range rec.Events {
 			if e.Kind == ota.EventStarted {
 				h.Operator = e.Actor

@@ -92,6 +92,7 @@ func (c *call) eachPlan(ctx context.Context, q ota.PlanQuery, f func(*ota.Plan) 
 		if err != nil {
 			return err
 		}
+		c.wait.Again()
 		for i := range found.Items {
 			p := &found.Items[i]
 			err := c.h.opt.Auth.Allow(ctx, c.who, Access{Action: ActionRead, Plan: p})

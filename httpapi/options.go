@@ -45,6 +45,9 @@ type RequestLimits struct {
 	// Write is how long a client may take to accept an answer, or an object of a long one. 0 means
 	// 15 s.
 	Write time.Duration
+	// Wait is how long a request waits for an answer of the Store, by the Engine's clock. Then it is
+	// refused as unavailable. 0 means 30 s.
+	Wait time.Duration
 }
 
 // Limits bound what one request may cost. Zero fields mean the defaults.
@@ -62,6 +65,10 @@ type Limits struct {
 	// Write is how long a client may take to accept 32 KiB of an answer, or one event. Then the
 	// server closes the connection. 0 means 15 s.
 	Write time.Duration
+	// Wait is how long a request waits for an answer of the Store, by the Engine's clock. Then it is
+	// refused with 503. A request that makes a plan may wait 1 ms longer for each agent, a precheck
+	// 1 s. A stream of events waits without limit. 0 means 30 s.
+	Wait time.Duration
 	// Watchers is how many streams of events may be open at once. 0 means 20,000.
 	Watchers int
 	// Heartbeat is the time between two comments in a stream without events. 0 means 15 s.
@@ -101,7 +108,7 @@ func (o Options) check() *setting.Mistakes {
 func New(engine *ota.Engine, options Options) (*Handler, error) {
 	l := options.Limits
 	base, err := handler.New("httpapi", engine, handler.Limits{
-		Body: l.Body, Depth: l.Depth, Slow: l.Slow, Write: l.Write,
+		Body: l.Body, Depth: l.Depth, Slow: l.Slow, Write: l.Write, Wait: l.Wait,
 	}, options.Logger, options.check())
 	if err != nil {
 		return nil, err

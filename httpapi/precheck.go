@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
@@ -39,6 +40,7 @@ func precheckPlan(c *call) error {
 	if err := d.valid(); err != nil {
 		return err
 	}
+	c.wait.For(p.Agents, time.Second) // it takes as long as the agents do
 	if p, err = c.h.engine.Precheck(c.r.Context(), p.ID, by); err != nil {
 		return refused(by, err)
 	}

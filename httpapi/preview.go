@@ -31,6 +31,7 @@ func previewPlan(c *call) error {
 	if err := x.settle(); err != nil {
 		return err
 	}
+	c.wait.For(x.agents.Len(), time.Millisecond)
 	p, err := c.h.engine.Preview(c.r.Context(), x.spec, ota.PreviewOptions{})
 	if err != nil {
 		return x.explain(err)

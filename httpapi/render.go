@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/handler"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
@@ -33,6 +34,7 @@ func (s *stream) room() error {
 		return nil
 	}
 	s.c.extend()
+	s.c.wait.Again()
 	if !s.c.sent {
 		s.c.w.Header().Set("Content-Type", "application/json")
 		s.c.w.WriteHeader(http.StatusOK)
@@ -129,7 +131,7 @@ func (s *stream) plan(ctx context.Context, p *ota.Plan, what shown) error {
 }
 
 func (s *stream) batches(ctx context.Context, p *ota.Plan, tasks bool) error {
-	agents := &cursor{ctx: ctx, engine: s.c.h.engine, plan: p.ID, room: make([]ota.AgentRow, 0, min(p.Agents, page))}
+	agents := &cursor{ctx: ctx, wait: s.c.wait, engine: s.c.h.engine, plan: p.ID, room: make([]ota.AgentRow, 0, min(p.Agents, page))}
 	for b, err := range s.c.h.engine.Batches(ctx, p.ID, 0) {
 		if err != nil {
 			return err
@@ -199,6 +201,7 @@ func (s *stream) comma(i int) {
 // may begin in.
 type cursor struct {
 	ctx    context.Context
+	wait   *handler.Patience
 	engine *ota.Engine
 	plan   string
 	next   int // ordinal of the agent that comes next
@@ -214,6 +217,7 @@ func (x *cursor) each(n int, f func(int, *ota.AgentInfo) error) error {
 			if err != nil {
 				return err
 			}
+			x.wait.Again()
 			if x.have = got.Items; len(x.have) == 0 {
 				return nil
 			}

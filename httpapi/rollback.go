@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/seed-19b57ce3/ota"
 )
@@ -133,6 +134,7 @@ func (c *call) rollback(d *decoder, source string, v ota.Verb, x *rollbackReques
 		return src, nil, err
 	}
 	x.settle(&src.Policy)
+	c.wait.For(src.Agents, time.Millisecond)
 	by.Reason = x.reason
 	p, err := do(c.r.Context(), src.ID, x.spec, by)
 	if errors.Is(err, ota.ErrInvalid) { // the whole body is about the rollback

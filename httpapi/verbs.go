@@ -10,14 +10,15 @@ var verbs = []struct {
 	operation string
 	verb      ota.Verb
 	serve     func(*call) error
+	undone    string // as in a route
 }{
-	{"start", "StartPlan", ota.VerbStart, startPlan},
-	{"pause", "PausePlan", ota.VerbPause, pausePlan},
-	{"resume", "ResumePlan", ota.VerbResume, resumePlan},
-	{"cancel", "CancelPlan", ota.VerbCancel, cancelPlan},
-	{"promote", "PromoteBatch", ota.VerbPromote, promoteBatch},
-	{"skip", "SkipAgents", ota.VerbSkip, skipAgents},
-	{"retry", "RetryAgents", ota.VerbRetry, retryAgents},
+	{"start", "StartPlan", ota.VerbStart, startPlan, "the plan is not started"},
+	{"pause", "PausePlan", ota.VerbPause, pausePlan, "the plan is not paused"},
+	{"resume", "ResumePlan", ota.VerbResume, resumePlan, "the plan is not resumed"},
+	{"cancel", "CancelPlan", ota.VerbCancel, cancelPlan, "the plan is not canceled"},
+	{"promote", "PromoteBatch", ota.VerbPromote, promoteBatch, "the batch is not promoted"},
+	{"skip", "SkipAgents", ota.VerbSkip, skipAgents, "the agents are not skipped"},
+	{"retry", "RetryAgents", ota.VerbRetry, retryAgents, "the agents are not tried again"},
 }
 
 // say reads a verb's body, finds its plan and has do carry it out. more are the body's fields

@@ -49,6 +49,8 @@ func (c *call) body() (string, *refusal) {
 	if !isForm(c.r.Header) {
 		return "", bad("The parameters are to be sent as application/x-www-form-urlencoded.")
 	}
+	c.wait.Suspend() // the client has a limit of its own
+	defer c.wait.Again()
 	in := c.h.base.Body(c.w, c.r)
 	defer in.Done()
 	b, err := io.ReadAll(in)

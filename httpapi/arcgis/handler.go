@@ -39,6 +39,7 @@ type call struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	ctx    context.Context
+	wait   *handler.Patience
 	format string
 	fields map[string]string
 	who    httpapi.Principal
@@ -46,8 +47,10 @@ type call struct {
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{h: h, w: w, r: r, ctx: r.Context()}
 	h.base.Begin(w, r)
+	r, wait := h.base.Wait(r)
+	defer wait.Done()
+	c := &call{h: h, w: w, r: r, ctx: r.Context(), wait: wait}
 	v, err := c.serve()
 	if err != nil {
 		v = c.refuse(err)

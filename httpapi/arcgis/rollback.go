@@ -107,8 +107,10 @@ func final(err error) bool {
 
 // begin makes the first rollback plan. A client that hangs up now does not leave half a job behind.
 func (c *call) begin(t *target) (*job, error) {
-	ctx := context.WithoutCancel(c.ctx)
 	first := &t.undo[0]
+	limit := c.h.base.Limits.Wait + time.Duration(first.Agents)*time.Millisecond
+	ctx, cancel := c.h.base.Clock.WithTimeout(context.WithoutCancel(c.ctx), limit)
+	defer cancel()
 	sources := make([]string, len(t.undo))
 	for i := range t.undo {
 		sources[i] = t.undo[i].ID

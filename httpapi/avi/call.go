@@ -18,6 +18,7 @@ type call struct {
 	h    *Handler
 	w    http.ResponseWriter
 	r    *http.Request
+	wait *handler.Patience
 	who  httpapi.Principal
 	id   string // from the path
 	sent bool   // the answer has begun
@@ -25,10 +26,14 @@ type call struct {
 
 func (c *call) begin() {
 	c.h.base.Begin(c.w, c.r)
+	c.r, c.wait = c.h.base.Wait(c.r)
 	c.w.Header().Set("Content-Type", "application/json")
 }
 
-func (c *call) end() { netlimit.Restore(c.w, c.r) }
+func (c *call) end() {
+	c.wait.Done()
+	netlimit.Restore(c.w, c.r)
+}
 
 // refuse answers with what err is. An answer that has begun already is cut off, so that nobody
 // takes it for a whole one.
@@ -57,6 +62,7 @@ func (c *call) answer(status int, b []byte) {
 // write sends a part of an answer and has it accepted in time.
 func (c *call) write(b []byte) error {
 	c.sent = true
+	c.wait.Again()
 	netlimit.Extend(c.w, c.h.base.Limits.Write)
 	if _, err := c.w.Write(b); err != nil {
 		return err
@@ -69,6 +75,8 @@ func (c *call) write(b []byte) error {
 
 // read reads the body as one JSON value.
 func (c *call) read(value func(*strictjson.Reader) error) error {
+	c.wait.Suspend() // the client has a limit of its own
+	defer c.wait.Again()
 	body := c.h.base.Body(c.w, c.r)
 	defer body.Done()
 	r := c.h.base.JSON(body)
@@ -84,6 +92,8 @@ func (c *call) read(value func(*strictjson.Reader) error) error {
 
 // readAll reads the body as it is.
 func (c *call) readAll() ([]byte, error) {
+	c.wait.Suspend()
+	defer c.wait.Again()
 	body := c.h.base.Body(c.w, c.r)
 	defer body.Done()
 	b, err := io.ReadAll(body)

@@ -43,14 +43,18 @@ type call struct {
 	w   http.ResponseWriter
 	r   *http.Request
 	ctx context.Context // ends with the request, and after its timeout
-	who httpapi.Principal
-	app string // the application's full name
+	// The limit of everything before the client's own timeout is known.
+	wait *handler.Patience
+	who  httpapi.Principal
+	app  string // the application's full name
 }
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{h: h, w: w, r: r, ctx: r.Context()}
 	h.base.Begin(w, r)
+	r, wait := h.base.Wait(r)
+	defer wait.Done()
+	c := &call{h: h, w: w, r: r, ctx: r.Context(), wait: wait}
 	if err := c.serve(); err != nil {
 		c.refuse(err)
 	}
@@ -77,7 +81,8 @@ func (c *call) serve() error {
 	if !versionServed(query["api-version"]) {
 		return refuse(codeInvalid, "api-version is required, and is from 1.0 to %s.", strconv.FormatFloat(runtimeVersion, 'f', 1, 64))
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, timeout(query.Get("timeout")))
+	c.wait.Suspend()
+	ctx, cancel := c.h.base.Clock.WithTimeout(c.ctx, timeout(query.Get("timeout")))
 	defer cancel()
 	c.ctx = ctx
 	return operations[op].serve(c)
@@ -155,7 +160,7 @@ func (c *call) retry(f func() error) error {
 		}
 		select {
 		case <-c.ctx.Done():
-		case <-time.After(time.Millisecond << min(try, 6)):
+		case <-c.h.base.Clock.After(time.Millisecond << min(try, 6)):
 		}
 	}
 }

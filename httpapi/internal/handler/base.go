@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/benbjohnson/clock"
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/setting"
@@ -19,12 +20,14 @@ type Limits struct {
 	Depth int
 	Slow  time.Duration
 	Write time.Duration
+	Wait  time.Duration
 }
 
 // Base is what the handlers of all APIs have in common.
 type Base struct {
 	Limits Limits
 	Logger *slog.Logger
+	Clock  clock.Clock // the Engine's
 }
 
 // New checks what all APIs have in common and fills in its defaults. m has what the settings of one
@@ -41,14 +44,16 @@ func New(
 	m.Negative("limits.depth", int64(limits.Depth))
 	m.Negative("limits.slow", int64(limits.Slow))
 	m.Negative("limits.write", int64(limits.Write))
+	m.Negative("limits.wait", int64(limits.Wait))
 	limits.Body = cmp.Or(limits.Body, 1<<20)
 	limits.Depth = cmp.Or(limits.Depth, 32)
 	limits.Slow = cmp.Or(limits.Slow, 10*time.Second)
 	limits.Write = cmp.Or(limits.Write, 15*time.Second)
+	limits.Wait = cmp.Or(limits.Wait, 30*time.Second)
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return Base{Limits: limits, Logger: logger}, m.In(pkg)
+	return Base{Limits: limits, Logger: logger, Clock: engine.Clock()}, m.In(pkg)
 }
 
 // Begin prepares an answer, before anything is read.
