@@ -211,7 +211,16 @@ func (e *Engine) applyCommand(ctx context.Context, id string, w *command, f func
 	if err == nil {
 		e.changed(id)
 	}
-	return row, err
+	return row, named(err, w.verb, id)
+}
+
+// named gives the error of one field the operation and the plan, as every other error has them.
+func named(err error, v Verb, id string) error {
+	var field *FieldError
+	if errors.As(err, &field) && error(field) == err {
+		return fmt.Errorf("ota: %s plan %s: %w", v, id, err)
+	}
+	return err
 }
 
 // applyWithRetry repeats a command after each conflict, unless its request names a Generation.

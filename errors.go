@@ -6,6 +6,7 @@ import (
 	"path"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 )
 
@@ -98,11 +99,19 @@ type Conflict struct {
 	Engine string `json:",omitempty"`
 }
 
-func (c Conflict) String() string {
-	if c.Engine == "" {
-		return c.Agent + " is in " + c.Plan
+func (c Conflict) String() string { return c.of([]string{c.Agent}) }
+
+// of is the sentence for agents with the same conflict.
+func (c Conflict) of(agents []string) string {
+	names := strings.Join(agents, ", ")
+	switch {
+	case c.Engine != "":
+		return names + ": a call of plan " + c.Plan + " by engine " + c.Engine + " has not returned"
+	case len(agents) > 1:
+		return names + " are in " + c.Plan
+	default:
+		return names + " is in " + c.Plan
 	}
-	return c.Agent + ": a call of plan " + c.Plan + " by engine " + c.Engine + " has not returned"
 }
 
 // ClaimError lists agents of a plan that another plan has claimed, because that plan is active or
@@ -114,15 +123,29 @@ type ClaimError struct {
 }
 
 func (e *ClaimError) Error() string {
-	s := make([]string, 0, 4)
-	for i, c := range e.Conflicts {
-		if i == 3 {
+	var groups [][]string // of agents with the same holder, named by the first
+	var holders []Conflict
+	for _, c := range e.Conflicts {
+		i := slices.IndexFunc(holders, func(h Conflict) bool { return h.Plan == c.Plan && h.Engine == c.Engine })
+		if i < 0 {
+			i = len(holders)
+			holders, groups = append(holders, c), append(groups, nil)
+		}
+		groups[i] = append(groups[i], c.Agent)
+	}
+	const most = 3
+	var s []string
+	for i, agents := range groups {
+		if i == most {
 			s = append(s, "…")
 			break
 		}
-		s = append(s, c.String())
+		if len(agents) > most {
+			agents = append(agents[:most:most], "…")
+		}
+		s = append(s, holders[i].of(agents))
 	}
-	return fmt.Sprintf("ota: plan %s: %d agents belong to another plan: %s", e.Plan, e.Total, strings.Join(s, ", "))
+	return fmt.Sprintf("ota: plan %s: %d agents belong to another plan: %s", e.Plan, e.Total, strings.Join(s, "; "))
 }
 
 // Is makes every ClaimError match ErrClaimed.
