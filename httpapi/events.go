@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
@@ -24,7 +23,7 @@ type watcher struct {
 // and in order. A client that does not keep up is cut off, and goes on from the ID of the last
 // message it has.
 func watchPlan(c *call) error {
-	after, err := c.lastEventID()
+	after, source, err := c.lastEventID()
 	if err != nil {
 		return err
 	}
@@ -34,7 +33,7 @@ func watchPlan(c *call) error {
 	}
 	if after > p.Revision {
 		return newProblem("invalid", "", wire.Mistake{
-			Pointer: "after", Problem: "is beyond the log", Value: strconv.FormatUint(after, 10), Allowed: "at most " + strconv.FormatUint(p.Revision, 10),
+			Pointer: source, Problem: "is beyond the log", Value: strconv.FormatUint(after, 10), Allowed: "at most " + strconv.FormatUint(p.Revision, 10),
 		})
 	}
 	if c.h.watchers.Add(1) > int64(c.h.opt.Limits.Watchers) {
@@ -59,20 +58,21 @@ func watchPlan(c *call) error {
 	return w.follow(p)
 }
 
-// lastEventID is the revision after which the stream begins.
-func (c *call) lastEventID() (uint64, error) {
+// lastEventID is the revision after which the stream begins, and the header or parameter that names
+// it.
+func (c *call) lastEventID() (after uint64, name string, err error) {
 	name, value := "Last-Event-ID", c.r.Header.Get("Last-Event-ID")
 	if value == "" {
 		name, value = "after", c.query.Get("after")
 	}
 	if value == "" {
-		return 0, nil
+		return 0, name, nil
 	}
 	n, err := strconv.ParseUint(value, 10, 64)
 	if err != nil {
-		return 0, newProblem("malformed", "", wire.Mistake{Pointer: name, Problem: "is no event ID", Value: texts.Shorten(value), Allowed: "a whole number"})
+		return 0, name, newProblem("malformed", "", wire.Mistake{Pointer: name, Problem: "is no event ID", Value: texts.Shorten(value), Allowed: "a whole number"})
 	}
-	return n, nil
+	return n, name, nil
 }
 
 // follow sends records until the one that ends the plan, or until the client or the log is gone. It
@@ -84,7 +84,7 @@ func (w *watcher) follow(p ota.Plan) error {
 	}
 	feed, leave := w.c.h.feeds.join(p.ID, p.Revision)
 	defer leave()
-	heartbeat := time.NewTicker(w.c.h.opt.Limits.Heartbeat)
+	heartbeat := w.c.h.base.Clock.Ticker(w.c.h.opt.Limits.Heartbeat)
 	defer heartbeat.Stop()
 	for {
 		frames, behind, upTo, changed, failed := feed.after(w.after)

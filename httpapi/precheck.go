@@ -82,8 +82,16 @@ func versions(r *ota.Readiness) wire.PrecheckItem {
 func conflicts(r *ota.Readiness) wire.PrecheckItem {
 	x := wire.PrecheckItem{Name: checkConflict, Passed: r.ConflictCount == 0, Message: fmt.Sprintf("%d agents belong to other active plans", r.ConflictCount)}
 	if !x.Passed {
+		var plans []string
+		agents := map[string][]string{}
 		for _, c := range r.Conflicts {
-			x.Message += fmt.Sprintf("; %s: %s", c.Agent, c.Plan)
+			if agents[c.Plan] == nil {
+				plans = append(plans, c.Plan)
+			}
+			agents[c.Plan] = append(agents[c.Plan], c.Agent)
+		}
+		for _, plan := range plans {
+			x.Message += fmt.Sprintf("; %s: %s", plan, strings.Join(agents[plan], ", "))
 		}
 		x.Fix = "Wait until those plans have ended, or cancel them."
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -22,21 +23,39 @@ func (c *call) ifMatch(present uint64) (uint64, error) {
 		return 0, nil
 	}
 	for tag := range strings.SplitSeq(strings.Join(lines, ","), ",") {
-		switch strings.TrimSpace(tag) {
-		case "*":
+		switch tag = strings.TrimSpace(tag); {
+		case tag == "*":
 			return 0, nil
-		case protocol.ETag(present):
+		case quoted(tag) == protocol.ETag(present):
 			return present, nil
+		case !entityTag.MatchString(quoted(tag)):
+			return 0, newProblem("malformed", "", wire.Mistake{
+				Pointer: "If-Match", Problem: "is no entity tag", Value: texts.Shorten(tag), Allowed: `the ETag of the plan, such as "2" with its quotes, or *`,
+			})
 		}
 	}
 	return 0, newProblem("precondition_failed", "the plan's ETag is "+protocol.ETag(present))
 }
 
+var (
+	entityTag = regexp.MustCompile(`^(W/)?"[^"\x00-\x20\x7f]*"$`)
+	bareTag   = regexp.MustCompile(`^[0-9]+$`)
+)
+
+// quoted is a tag with its quotes. A shell takes them off a number.
+func quoted(tag string) string {
+	if bareTag.MatchString(tag) {
+		return `"` + tag + `"`
+	}
+	return tag
+}
+
 // olderMatch returns the Control number in the first tag of If-Match, or 0 when it has none.
 func (c *call) olderMatch() uint64 {
 	tag, _, _ := strings.Cut(c.r.Header.Get("If-Match"), ",")
-	control, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(tag), `"`), 10, 64)
-	if err != nil || protocol.ETag(control) != strings.TrimSpace(tag) {
+	tag = quoted(strings.TrimSpace(tag))
+	control, err := strconv.ParseUint(strings.Trim(tag, `"`), 10, 64)
+	if err != nil || protocol.ETag(control) != tag {
 		return 0
 	}
 	return control

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
@@ -29,7 +30,7 @@ func problemOf(err error) *wire.Problem {
 	r := protocol.RefusalOf(err)
 	p := newProblem(r.Code, "")
 	if slices.Contains([]error{ota.ErrNotFound, ota.ErrState, ota.ErrBreach, ota.ErrClaimed, ota.ErrNothing, ota.ErrConflict, ota.ErrExists, ota.ErrInvalid}, r.Err) {
-		p.Detail = strings.TrimPrefix(err.Error(), "ota: ")
+		p.Detail = texts.Plain(err)
 	}
 	var state *ota.StateError
 	if errors.As(err, &state) {

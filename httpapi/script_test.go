@@ -128,6 +128,9 @@ func runScript(t *testing.T, list []script.Exchange) {
 		}
 		got := *x
 		w.exchange(&got)
+		if strings.Contains(got.Reply, "ota: ") {
+			t.Errorf("line %d: the answer names package ota: %s", x.Line, got.Reply)
+		}
 		if *rewrite {
 			*x = got
 			continue

@@ -9,11 +9,12 @@ import (
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 )
 
 // readOnly calls the user's switch. A panic in it is an error, and ends nothing else.
 func (h *Handler) readOnly(ctx context.Context, on bool) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, h.opt.SwitchLimit)
+	ctx, cancel := h.base.Clock.WithTimeout(ctx, h.opt.SwitchLimit)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
@@ -53,18 +54,18 @@ func (r *runner) enter(ctx context.Context, j *job) error {
 	if j.entered != 0 {
 		return nil
 	}
-	return r.h.note(ctx, j, noteEntered, nowMillis())
+	return r.h.note(ctx, j, noteEntered, r.h.nowMillis())
 }
 
 // diagnose asks, before anything is touched, whether every step is possible.
 func (r *runner) diagnose(ctx context.Context, j *job) error {
-	began := nowMillis()
+	began := r.h.nowMillis()
 	for _, id := range j.sources {
 		if _, err := r.h.engine.CanRollback(ctx, id); err != nil {
 			return r.failOn(ctx, j, err)
 		}
 	}
-	return r.h.note(ctx, j, noteChecked, began+" "+nowMillis())
+	return r.h.note(ctx, j, noteChecked, began+" "+r.h.nowMillis())
 }
 
 // next makes the rollback plan of a further step.
@@ -96,7 +97,7 @@ func (r *runner) failOn(ctx context.Context, j *job, err error) error {
 	if !final(err) {
 		return err
 	}
-	return r.fail(ctx, j, codeNotPossible, "The rollback is not possible: "+strings.TrimPrefix(err.Error(), "ota: "))
+	return r.fail(ctx, j, codeNotPossible, "The rollback is not possible: "+texts.Plain(err))
 }
 
 // breached ends the job because a rollback plan has paused itself. That plan stays as it is, for
@@ -123,7 +124,7 @@ func (r *runner) breached(ctx context.Context, j *job, p *ota.Plan) error {
 
 // fail writes down that the job has failed. The organization leaves read-only mode next.
 func (r *runner) fail(ctx context.Context, j *job, code int, text string) error {
-	when, err := strconv.ParseInt(nowMillis(), 10, 64)
+	when, err := strconv.ParseInt(r.h.nowMillis(), 10, 64)
 	if err != nil {
 		return err
 	}
@@ -144,7 +145,7 @@ func (r *runner) leave(ctx context.Context, j *job) error {
 	if err := r.h.readOnly(ctx, false); err != nil {
 		return err
 	}
-	left := nowMillis()
+	left := r.h.nowMillis()
 	r.on = ""
 	for _, p := range j.steps {
 		if p == nil || p.Status != ota.StatusPending {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/seed-19b57ce3/ota"
 )
@@ -71,7 +70,7 @@ func millis(s string) int64 {
 	return n
 }
 
-func nowMillis() string { return strconv.FormatInt(time.Now().UnixMilli(), 10) }
+func (h *Handler) nowMillis() string { return strconv.FormatInt(h.base.Clock.Now().UnixMilli(), 10) }
 
 // done reports whether nothing is left to do.
 func (j *job) done() bool { return j.left != 0 }

@@ -79,7 +79,7 @@ func (c *call) mayUndo(t *target) error {
 		if _, err := c.h.engine.CanRollback(c.ctx, p.ID); err != nil {
 			return refused(err)
 		}
-		now := time.Now()
+		now := c.h.base.Clock.Now()
 		switch open := p.Policy.NextOpen(now); { // the organization must not wait for it in read-only mode
 		case open.IsZero():
 			return bad("No maintenance window is open.", "those of plan "+p.ID+" never are")
@@ -95,7 +95,7 @@ func refused(err error) error {
 	if !final(err) {
 		return err
 	}
-	return bad("The rollback is not possible.", strings.TrimPrefix(err.Error(), "ota: "))
+	return bad("The rollback is not possible.", texts.Plain(err))
 }
 
 // final reports whether the Engine would say the same again.

@@ -44,7 +44,7 @@ type runner struct {
 }
 
 func (r *runner) sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
+	t := r.h.base.Clock.Timer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():

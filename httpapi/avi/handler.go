@@ -16,6 +16,7 @@ type Handler struct {
 	base     handler.Base
 	opt      Options
 	sessions sessions
+	guesses  guesses
 	traces   traces
 }
 

@@ -20,7 +20,7 @@ func (c *call) login() error {
 	if err != nil {
 		return err
 	}
-	who, err := c.h.opt.Auth.Check(c.r.Context(), credential)
+	who, err := c.h.check(c.r, credential)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ type look struct {
 }
 
 func (c *call) look(p *ota.Plan) *look {
-	return &look{c: c, plan: p, kept: keptOf(p), now: time.Now()}
+	return &look{c: c, plan: p, kept: keptOf(p), now: c.h.base.Clock.Now()}
 }
 
 func (l *look) ctx() context.Context { return l.c.r.Context() }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
@@ -61,7 +62,8 @@ func New(engine *ota.Engine, options Options) (*Handler, error) {
 	o := options.withDefaults()
 	return &Handler{
 		engine: engine, base: base, opt: o,
-		sessions: sessions{life: o.SessionLife, most: o.Sessions, open: map[[sha256.Size]byte]*session{}},
+		sessions: sessions{clock: base.Clock, life: o.SessionLife, most: o.Sessions, open: map[[sha256.Size]byte]*session{}},
+		guesses:  guesses{clock: base.Clock, of: map[netip.Prefix]*guesser{}},
 		traces:   traces{of: map[string]trace{}},
 	}, nil
 }

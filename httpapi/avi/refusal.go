@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 )
 
 // refusal is an answer that is no success. Its body is {"error": text}.
@@ -36,7 +36,7 @@ func refusalOf(err error) *refusal {
 		return made
 	}
 	status, _ := httpapi.Status(err)
-	text := strings.TrimPrefix(err.Error(), "ota: ")
+	text := texts.Plain(err)
 	switch status {
 	case http.StatusUnauthorized:
 		text = "Invalid credentials"

@@ -11,14 +11,16 @@ import (
 	"sync"
 	"time"
 
+	"github.com/benbjohnson/clock"
 	"github.com/seed-19b57ce3/ota/httpapi"
 )
 
 // sessions are the logins that are good now. They are in memory only: after a restart every client
 // logs in again, which the SDKs do by themselves.
 type sessions struct {
-	life time.Duration
-	most int
+	clock clock.Clock
+	life  time.Duration
+	most  int
 
 	mu   sync.Mutex
 	open map[[sha256.Size]byte]*session // by the digest of the session's cookie
@@ -36,7 +38,7 @@ func (s *sessions) begin(who httpapi.Principal) (cookie, csrf string) {
 	cookie, csrf = secret(), secret()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := s.clock.Now()
 	s.clean(now)
 	if len(s.open) >= s.most {
 		var oldest [sha256.Size]byte
@@ -58,7 +60,7 @@ func (s *sessions) find(r *http.Request) *session {
 	defer s.mu.Unlock()
 	for _, name := range cookieNames {
 		for _, c := range r.CookiesNamed(name) {
-			if x := s.open[sha256.Sum256([]byte(c.Value))]; x != nil && time.Now().Before(x.ends) {
+			if x := s.open[sha256.Sum256([]byte(c.Value))]; x != nil && s.clock.Now().Before(x.ends) {
 				return x
 			}
 		}
@@ -113,7 +115,7 @@ func (h *Handler) identify(r *http.Request) (httpapi.Principal, error) {
 		} else if credential.Token = httpapi.BearerToken(r); credential.Token == "" && !strings.Contains(given, " ") {
 			credential.Token = given
 		}
-		return h.opt.Auth.Check(r.Context(), credential)
+		return h.check(r, credential)
 	}
 	if s := h.sessions.find(r); s != nil {
 		return s.who, s.prove(r)
@@ -121,7 +123,7 @@ func (h *Handler) identify(r *http.Request) (httpapi.Principal, error) {
 	if h.opt.Auth.CheckOrigin(r) != nil {
 		return httpapi.Principal{}, errCrossOrigin
 	}
-	return h.opt.Auth.Check(r.Context(), credential)
+	return h.check(r, credential)
 }
 
 // prove refuses a request that changes something and has no CSRF token: any site could have made a
@@ -140,7 +142,7 @@ func (s *session) prove(r *http.Request) error {
 // Run drops logins that have ended, every minute, until ctx ends; it returns nil then. A host runs
 // it beside the Engine's Run. Without it nothing is wrong: they are dropped at the next login.
 func (h *Handler) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Minute)
+	tick := h.base.Clock.Ticker(time.Minute)
 	defer tick.Stop()
 	for {
 		select {

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 )
 
 // fabricError is a refusal: what a client gets as {"Error":{"Code":…,"Message":…}}. Clients lose a
@@ -76,9 +76,9 @@ func refusalOf(err error) *fabricError {
 	case errors.As(err, &claim):
 		return refuse(codeInProgress, "%d agents of the application are being upgraded by another plan.", claim.Total)
 	case errors.Is(err, ota.ErrState), errors.Is(err, ota.ErrNothing):
-		return refuse(codeNotUpgrading, "%s", plain(err))
+		return refuse(codeNotUpgrading, "%s", texts.Plain(err))
 	case errors.Is(err, ota.ErrInvalid), errors.Is(err, ota.ErrRefused):
-		return refuse(codeInvalid, "%s", plain(err))
+		return refuse(codeInvalid, "%s", texts.Plain(err))
 	case errors.Is(err, ota.ErrFenced):
 		return refuse(codeNotPrimary, messageTryAgain)
 	case errors.Is(err, errAgain), errors.Is(err, ota.ErrConflict), errors.Is(err, ota.ErrExists), errors.Is(err, ota.ErrBreach):
@@ -107,8 +107,6 @@ func unreadable(err error) error {
 		return refuse(codeInvalid, "The body ended before it was complete.")
 	}
 }
-
-func plain(err error) string { return strings.TrimPrefix(err.Error(), "ota: ") }
 
 // stale turns what a verb says when the plan is no longer what it was into errAgain.
 func stale(err error) error {

@@ -91,7 +91,7 @@ func (c *call) progressOf(u *upgrade) (*progressInfo, error) {
 		info.NextUpgradeDomain = next.Name
 	}
 	info.describe(u)
-	info.clocks(u, ds)
+	info.clocks(u, ds, c.h.base.Clock.Now())
 	return info, c.tell(info, u, ds)
 }
 
@@ -135,8 +135,7 @@ func (info *progressInfo) describe(u *upgrade) {
 }
 
 // clocks tells how long the upgrade, and the domain that is in progress, have taken.
-func (info *progressInfo) clocks(u *upgrade, ds *domains) {
-	now := time.Now()
+func (info *progressInfo) clocks(u *upgrade, ds *domains, now time.Time) {
 	if started := u.plan.StartedAt; !started.IsZero() {
 		until := now
 		if !u.plan.EndedAt.IsZero() && u.plan.Status.Ended() {

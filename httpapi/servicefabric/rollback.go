@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
@@ -85,7 +84,7 @@ func (c *call) interrupt(u *upgrade, set map[string]string, remove []string, why
 	notes := map[string]string{}
 	maps.Copy(notes, set)
 	if !u.goingBack() {
-		f, err := u.failing(c.ctx, h.engine, &ota.Breach{Batch: p.Batch, At: time.Now().UTC()})
+		f, err := u.failing(c.ctx, h.engine, &ota.Breach{Batch: p.Batch, At: h.base.Clock.Now().UTC()})
 		if err != nil {
 			return err
 		}

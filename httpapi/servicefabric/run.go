@@ -20,7 +20,7 @@ func (h *Handler) Run(ctx context.Context) error {
 	waits := map[string]time.Duration{} // of plans of which a step has failed
 	due := map[string]time.Time{}
 	for {
-		now := time.Now()
+		now := h.base.Clock.Now()
 		if looked.IsZero() || now.Sub(looked) >= lookAgain {
 			if err := h.look(ctx); err == nil {
 				looked = now
@@ -49,7 +49,7 @@ func (h *Handler) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(h.opt.Poll):
+		case <-h.base.Clock.After(h.opt.Poll):
 		}
 	}
 }

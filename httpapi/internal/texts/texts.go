@@ -18,6 +18,10 @@ func LegalID(id string) bool {
 	return true
 }
 
+// Plain returns the text of an error of package ota without the name of that package, which means
+// nothing to callers of an HTTP API. Wrapped errors repeat it.
+func Plain(err error) string { return strings.ReplaceAll(err.Error(), "ota: ", "") }
+
 // Shorten returns a value of a request for a refusal: at most 64 bytes of it, as valid UTF-8.
 func Shorten(s string) string {
 	const most = 64
