@@ -251,7 +251,7 @@ func TestMessagesOfVerbs(t *testing.T) {
 		for _, failed := range []int{-1, math.MinInt} {
 			_, err := s.e.Resume(s.ctx, id, ota.Accept(failed), ota.Request{})
 			require.ErrorIs(s, err, ota.ErrInvalid)
-			require.EqualError(s, err, fmt.Sprintf("accept (%d) is negative; allowed: 0 or more: how many agents of the whole plan have failed", failed))
+			require.EqualError(s, err, fmt.Sprintf("ota: resume plan "+id+": accept (%d) is negative; allowed: 0 or more: how many agents of the whole plan have failed", failed))
 		}
 		_, err := s.e.Resume(s.ctx, id, ota.Decision{}, ota.Request{})
 		require.EqualError(s, err, "ota: resume is not possible while plan "+id+" is pending; possible now: start, cancel, skip, edit, annotate")
