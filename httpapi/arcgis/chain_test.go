@@ -1,6 +1,7 @@
 package arcgis_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -93,7 +94,7 @@ func TestOtherMeans(t *testing.T) {
 			t.Fatal(err)
 		}
 		same(t, "versions to go back to", w.targets(), []string{"pat_1"})
-		if r := w.upgrades(); r.Status.State != "no_upgrade" {
+		if r := w.upgrades(); r.Status.State != "failed" || !strings.Contains(r.Status.Messages[len(r.Status.Messages)-1].Message, "rolled_back: plan "+p.ID) {
 			t.Errorf("got %+v", r.Status)
 		}
 	})
@@ -112,7 +113,7 @@ func TestForged(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if r := w.upgrades(); r.Status.State != "no_upgrade" || len(w.site.log()) > 0 {
+		if r := w.upgrades(); r.Status.Messages[0].Code != 9011 || len(w.site.log()) > 0 {
 			t.Errorf("got %+v, calls %v", r.Status, w.site.log())
 		}
 		same(t, "versions to go back to", w.targets(), []string{"pat_1"})
@@ -139,7 +140,7 @@ func TestDeployment(t *testing.T) {
 		w.stop()
 		w.opt.Deployment = "west"
 		w.start()
-		if r := w.upgrades(); r.Status.State != "no_upgrade" {
+		if r := w.upgrades(); r.Status.Messages[0].Code != 9011 {
 			t.Errorf("got %+v", r.Status)
 		}
 		same(t, "versions to go back to", w.targets(), []string{"pat_1"})

@@ -26,7 +26,9 @@ func (c *call) read() *refusal {
 	if c.r.Method == http.MethodPost {
 		format := query["f"]
 		var body string
-		if body, err = c.body(); err == nil {
+		if boundary, ok := multipartBoundary(c.r.Header); ok {
+			c.fields, err = c.parts(boundary)
+		} else if body, err = c.body(); err == nil {
 			c.fields, err = parseForm(body)
 		} else {
 			c.fields = map[string]string{}
@@ -47,24 +49,29 @@ func (c *call) body() (string, *refusal) {
 		return "", nil
 	}
 	if !isForm(c.r.Header) {
-		return "", bad("The parameters are to be sent as application/x-www-form-urlencoded.")
+		return "", bad("The parameters are to be sent as application/x-www-form-urlencoded or multipart/form-data.")
 	}
 	c.wait.Suspend() // the client has a limit of its own
 	defer c.wait.Again()
 	in := c.h.base.Body(c.w, c.r)
 	defer in.Done()
 	b, err := io.ReadAll(in)
-	if err == nil {
-		return string(b), nil
+	if err != nil {
+		return "", c.unreadable(err)
 	}
+	return string(b), nil
+}
+
+// unreadable is the refusal of a form that could not be read to its end.
+func (c *call) unreadable(err error) *refusal {
 	switch status, limit := netlimit.Failure(err); status {
 	case http.StatusRequestEntityTooLarge:
-		return "", bad("The form is larger than " + strconv.FormatInt(limit, 10) + " bytes.")
+		return bad("The form is larger than " + strconv.FormatInt(limit, 10) + " bytes.")
 	case http.StatusRequestTimeout:
 		c.w.Header().Set("Connection", "close")
-		return "", bad("The form came too slowly.")
+		return bad("The form came too slowly.")
 	default:
-		return "", bad("The form ended before it was complete.")
+		return bad("The form ended before it was complete.")
 	}
 }
 

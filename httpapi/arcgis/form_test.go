@@ -151,7 +151,6 @@ func TestOpen(t *testing.T) {
 // The three formats, and what is taken when none is asked for.
 func TestFormat(t *testing.T) {
 	inTime(t, func(t *testing.T, w *world) {
-		w.install("pat_<script>", "1", "2")
 		for _, c := range []struct{ f, accept, contentType, begins string }{
 			{"json", "", "application/json; charset=utf-8", `{"status":{"state":"no_upgrade","code":0,"messages":[]}}`},
 			{"pjson", "text/html", "application/json; charset=utf-8", "{\n  \"status\": {\n    \"state\": \"no_upgrade\",\n    \"code\": 0,"},
@@ -168,6 +167,7 @@ func TestFormat(t *testing.T) {
 				t.Errorf("f=%s, Accept %s: got %v %s", c.f, c.accept, h, rec.Body)
 			}
 		}
+		w.install("pat_<script>", "1", "2")
 		rec := httptest.NewRecorder()
 		w.h.ServeHTTP(rec, form(`f=html&token=ann-token&versionManifest={"id":"pat_<script>"}`))
 		if s := rec.Body.String(); strings.Contains(s, "<script>") || !strings.Contains(s, "pat_&lt;script&gt;") || !strings.Contains(s, "<pre>{\n  &#34;error&#34;") {

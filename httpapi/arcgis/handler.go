@@ -26,8 +26,14 @@ const upgrades = "/system/upgrades"
 
 // Mount registers h on mux, under its prefix, method by method, so that it coexists with every
 // other pattern of the host.
+//
+// With a prefix, it also takes everything else below the prefix, and answers as the API does that
+// nothing is there.
 func Mount(mux *http.ServeMux, h *Handler) {
 	handler.Mount(mux, h, h.Root(), h.Root()+"/")
+	if h.opt.Prefix != "" {
+		handler.Mount(mux, h, h.opt.Prefix+"/")
+	}
 }
 
 // Root is the path below which h serves everything: the prefix, then "/system/upgrades".

@@ -39,7 +39,7 @@ func TestRollback(t *testing.T) {
 			t.Fatalf("got %+v", r)
 		}
 		same(t, "codes at first", r.codes(), []int{2072})
-		if m := r.Status.Messages[0]; m.When != began || m.Message != "Rollback from 10.9.0.506 to 10.9.0.505 begins." {
+		if m := r.Status.Messages[0]; m.When != began || m.Message != "Starting the rollback process from 10.9.0.506 to 10.9.0.505." {
 			t.Errorf("got %+v", m)
 		}
 
@@ -56,8 +56,8 @@ func TestRollback(t *testing.T) {
 		}
 		same(t, "seconds", after, []int64{0, 0, 10, 10, 10, 10, 10, 10, 12, 12, 14, 14, 16, 26, 26, 26, 26, 26, 26})
 		for i, want := range map[int]string{ // last in, first out
-			7: "main core rest APIs", 8: "main core rest APIs: rolled back after 2000 millis (~ 0 minutes)", 9: "monitoring components", 11: "apps",
-			17: "from 10.9.0.506 to 10.9.0.505 is complete, after 00hr:00min:26sec:000millisec", 18: "10.9.0.505, from 10.9.0.506",
+			7: "main core rest APIs", 8: "main core rest APIs has completed in 2000 millis (~ 0 minutes)", 9: "monitoring components", 11: "apps",
+			17: "from 10.9.0.506 to 10.9.0.505 has completed in 00hr:00min:26sec:000millisec", 18: "from 10.9.0.506 to 10.9.0.505 successfully",
 		} {
 			if got := r.Status.Messages[i].Message; !strings.Contains(got, want) {
 				t.Errorf("message %d is %q, want %q", i, got, want)
@@ -98,7 +98,7 @@ func TestClosed(t *testing.T) {
 			}
 		}
 		closed("plan " + upgrade.ID)
-		if r := w.upgrades(); r.Status.State != "no_upgrade" || r.Status.Code != 0 || r.Status.Messages == nil {
+		if r := w.upgrades(); r.Status.State != "in_progress" || r.Status.Code != 1 || r.Status.Messages[0].Code != 9011 {
 			t.Errorf("got %+v", r.Status)
 		}
 		if _, err := w.engine.Wait(t.Context(), upgrade.ID); err != nil {
@@ -160,7 +160,7 @@ func TestSeveralSteps(t *testing.T) {
 		same(t, "codes", r.codes(), []int{
 			2072, 2168, 2165, 2270, 2287, 2288, 2271, 2293, 2177, 2293, 2177, 2293, 2177, 2293, 2177, 2293, 2177, 2166, 2179, 2183, 2263, 2077, 2076,
 		})
-		if m := r.Status.Messages; !strings.Contains(m[0].Message, "from 1.0.4 to 1.0.1") || !strings.Contains(m[22].Message, "1.0.1, from 1.0.4") {
+		if m := r.Status.Messages; !strings.Contains(m[0].Message, "from 1.0.4 to 1.0.1") || !strings.Contains(m[22].Message, "from 1.0.4 to 1.0.1") {
 			t.Errorf("got %+v", m)
 		}
 		for i := 1; i < len(r.Status.Messages); i++ {

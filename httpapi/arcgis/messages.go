@@ -17,7 +17,8 @@ const (
 	stateSuccess, codeSuccess       = "success", 3
 )
 
-// The codes of messages, in the order in which a job sends them.
+// The codes of messages, in the order in which a job sends them. Their texts are those of the
+// document; clients show them and search for them.
 const (
 	codeBegun       = 2072
 	codeLaunched    = 2168
@@ -60,7 +61,7 @@ func (s status) wrap() any {
 	}{s}
 }
 
-// upgrades tells of the newest job.
+// upgrades shows the newest job: a rollback, or the installation of a version.
 func (c *call) upgrades() (any, error) {
 	if err := c.only("GET", "HEAD", "POST"); err != nil {
 		return nil, err
@@ -68,6 +69,12 @@ func (c *call) upgrades() (any, error) {
 	j, err := c.h.newest(c.ctx)
 	if err != nil {
 		return nil, err
+	}
+	if in, err := c.installation(j); err != nil {
+		return nil, err
+	} else if in != nil {
+		s, err := c.h.installed(c.ctx, in)
+		return s.wrap(), err
 	}
 	if j != nil {
 		if ok, err := c.mayRead(&j.head); err != nil {
@@ -107,8 +114,8 @@ func (l *journal) add(code int, when int64, format string, args ...any) {
 func (j *job) opening() journal {
 	var l journal
 	begun := j.head.CreatedAt.UnixMilli()
-	l.add(codeBegun, begun, "Rollback from %s to %s begins.", j.from, j.to)
-	l.add(codeLaunched, begun, "The upgrader is launched.")
+	l.add(codeBegun, begun, "Starting the rollback process from %s to %s.", j.from, j.to)
+	l.add(codeLaunched, begun, "Launching upgrader... ")
 	return l
 }
 
@@ -116,15 +123,15 @@ func (j *job) opening() journal {
 func (h *Handler) log(ctx context.Context, j *job) (journal, error) {
 	l := j.opening()
 	if j.entered != 0 {
-		l.add(codeReadOnly, j.entered, "The system enters read-only mode.")
-		l.add(codePreparing, j.entered, "The rollback is being planned.")
+		l.add(codeReadOnly, j.entered, "System is going into Read-Only mode.")
+		l.add(codePreparing, j.entered, "Preparing an upgrade plan.")
 	}
 	if j.checked[1] != 0 {
-		l.add(codeDiagnosing, j.checked[0], "Pre-diagnostics begin.")
-		l.add(codeDiagnosed, j.checked[1], "Pre-diagnostics are complete.")
+		l.add(codeDiagnosing, j.checked[0], "Pre-diagnostics started.")
+		l.add(codeDiagnosed, j.checked[1], "Pre-diagnostics completed.")
 	}
 	if !j.head.StartedAt.IsZero() {
-		l.add(codeExecuting, j.head.StartedAt.UnixMilli(), "The plan is being carried out.")
+		l.add(codeExecuting, j.head.StartedAt.UnixMilli(), "Executing upgrade plan.")
 	}
 	for _, p := range j.steps {
 		if p == nil || p.StartedAt.IsZero() {
@@ -141,7 +148,7 @@ func (h *Handler) log(ctx context.Context, j *job) (journal, error) {
 		l.add(f.Code, f.When, "%s", f.Message)
 	}
 	if j.left != 0 && j.entered != 0 {
-		l.add(codeWritable, j.left, "The system leaves read-only mode.")
+		l.add(codeWritable, j.left, "System is coming out of Read-Only mode.")
 	}
 	if j.left != 0 && j.failure == nil {
 		l.closing(j)
@@ -156,7 +163,7 @@ func (l *journal) module(p *ota.Plan, b *ota.Batch) {
 		return
 	}
 	name := cmp.Or(b.Name, fmt.Sprintf("batch %d of %d", b.Index+1, p.Batches))
-	l.add(codeModule, began.UnixMilli(), "Module %s: rollback begins.", name)
+	l.add(codeModule, began.UnixMilli(), "Rollback of %s module started.", name)
 	for i := range p.Breaches {
 		if p.Breaches[i].Batch == b.Index {
 			return
@@ -165,7 +172,7 @@ func (l *journal) module(p *ota.Plan, b *ota.Batch) {
 	if b.Status == ota.BatchSoaking || b.Status == ota.BatchCompleted {
 		ended := cmp.Or(b.FinishedAt, b.CompletedAt)
 		took := ended.Sub(began)
-		l.add(codeModuleDone, ended.UnixMilli(), "Module %s: rolled back after %d millis (~ %d minutes).", name, took.Milliseconds(), int(took.Minutes()))
+		l.add(codeModuleDone, ended.UnixMilli(), "The rolling back of %s has completed in %d millis (~ %d minutes).", name, took.Milliseconds(), int(took.Minutes()))
 	}
 }
 
@@ -176,12 +183,12 @@ func (l *journal) closing(j *job) {
 	if last != nil {
 		completed = last.EndedAt.UnixMilli()
 	}
-	l.add(codePost, completed, "Post-upgrade operations begin.")
-	l.add(codePostDone, completed, "Post-upgrade operations are complete.")
-	l.add(codePersisting, completed, "The state of the rollback is being persisted.")
+	l.add(codePost, completed, "Post-upgrade operations started.")
+	l.add(codePostDone, completed, "Post-upgrade operations completed.")
+	l.add(codePersisting, completed, "Persisting rollback state to database.")
 	took := time.Duration(max(0, j.left-j.head.CreatedAt.UnixMilli())) * time.Millisecond
-	l.add(codeCompleted, j.left, "Rollback from %s to %s is complete, after %s.", j.from, j.to, clockText(took))
-	l.add(codeRolledBack, j.left, "The deployment is back at %[2]s, from %[1]s.", j.from, j.to)
+	l.add(codeCompleted, j.left, "The rollback process from %s to %s has completed in %s.", j.from, j.to, clockText(took))
+	l.add(codeRolledBack, j.left, "The ArcGIS Enterprise on Kubernetes has been rolled-back from %s to %s successfully.", j.from, j.to)
 }
 
 // clockText writes a duration as 00hr:06min:45sec:968millisec.

@@ -284,3 +284,19 @@ func same[T comparable](t *testing.T, what string, got, want []T) {
 		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
 }
+
+func (w *world) startPlan(id string) {
+	w.t.Helper()
+	if _, err := w.engine.Start(w.t.Context(), id, ota.Request{}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) wait(id string) {
+	w.t.Helper()
+	if _, err := w.engine.Wait(w.t.Context(), id); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func mountOn(mux *http.ServeMux, h *arcgis.Handler) { arcgis.Mount(mux, h) }
