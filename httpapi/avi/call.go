@@ -46,6 +46,9 @@ func (c *call) refuse(err error) {
 		c.w.Header().Set("Allow", r.allow)
 	}
 	c.h.base.Refused(c.w, c.r, r.status, err)
+	if r.status == http.StatusUnauthorized {
+		c.w.Header().Add("WWW-Authenticate", `Basic realm="ota"`)
+	}
 	b, err := json.Marshal(map[string]string{"error": r.text})
 	if err != nil {
 		panic(err) // a text always encodes

@@ -27,8 +27,10 @@ const collection = "/api/upgradestatusinfo"
 var roots = []string{collection, "/upgradestatusinfo", "/api/cluster/status", "/login", "/logout"}
 
 // Mount registers h on mux, method by method, so that it coexists with every other pattern of the
-// host. It takes /login and /logout too, where the SDKs look for them.
+// host. It takes /login and /logout too, where the SDKs look for them. Below /api/ it takes
+// everything that no other pattern does, and answers as a controller that nothing is there.
 func Mount(mux *http.ServeMux, h *Handler) {
+	handler.Mount(mux, h, h.opt.Prefix+"/api/")
 	for i, root := range roots {
 		handler.Mount(mux, h, h.opt.Prefix+root)
 		if i < 2 {
@@ -99,6 +101,11 @@ func (c *call) serve() error {
 			return err
 		}
 		c.who = who
+	}
+	if rt != nil && !rt.open {
+		if err := c.h.checkVersion(c.r.Header); err != nil {
+			return err
+		}
 	}
 	if rt == nil {
 		return refuse(http.StatusNotFound, "there is nothing at this path")

@@ -1,9 +1,11 @@
 package avi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -37,12 +39,15 @@ func init() { // a field may show others
 		"uuid":           func(l *look) (any, error) { return l.plan.ID, nil },
 		"url":            func(l *look) (any, error) { return l.c.base() + collection + "/" + l.plan.ID, nil },
 		"_last_modified": (*look).modified,
-		"name":           func(l *look) (any, error) { return nameOf(l.plan), nil },
-		"node_type":      func(l *look) (any, error) { return nodeTypeOf(l.plan), nil },
-		"upgrade_ops":    func(l *look) (any, error) { return opsOf(l.plan), nil },
-		"state":          (*look).state,
-		"reason":         func(l *look) (any, error) { return l.reason() },
-		"total_tasks":    func(l *look) (any, error) { return l.plan.Tasks.Total(), nil },
+		"tenant_ref": func(l *look) (any, error) {
+			return l.c.base() + "/api/tenant/" + url.PathEscape(cmp.Or(l.plan.Labels["tenant"], "admin")), nil
+		},
+		"name":        func(l *look) (any, error) { return nameOf(l.plan), nil },
+		"node_type":   func(l *look) (any, error) { return nodeTypeOf(l.plan), nil },
+		"upgrade_ops": func(l *look) (any, error) { return opsOf(l.plan), nil },
+		"state":       (*look).state,
+		"reason":      func(l *look) (any, error) { return l.reason() },
+		"total_tasks": func(l *look) (any, error) { return l.plan.Tasks.Total(), nil },
 		"tasks_completed": func(l *look) (any, error) {
 			return ended(l.plan.Tasks), nil
 		},

@@ -22,8 +22,12 @@ type Options struct {
 	// Prefix comes before every path, for example "/ota". The SDKs know none, so leave it empty for
 	// them.
 	Prefix string
-	// Version is the version of the controller in the answer to a login. Empty means "30.2.1".
+	// Version is the version of the controller: in the answer to a login, and the highest that a
+	// client may ask for with X-Avi-Version. Empty means "30.2.1".
 	Version string
+	// RequireVersion refuses requests without X-Avi-Version, as the document says. Otherwise such a
+	// request means the controller's own version.
+	RequireVersion bool
 	// SessionLife is how long a login is valid, also if the verifier would no longer accept it. 0
 	// means 1 h.
 	SessionLife time.Duration

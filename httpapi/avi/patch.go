@@ -18,26 +18,30 @@ func (p *patch) empty() bool { return len(p.add)+len(p.replace)+len(p.remove) ==
 // readPatch reads a body. Without an operator the fields are a replace.
 func readPatch(r *strictjson.Reader) (*patch, error) {
 	p := &patch{add: map[string]any{}, replace: map[string]any{}, remove: map[string]any{}}
-	operators, bare := false, false
+	operators, bare, removed := false, false, false
 	err := r.Object(func(key string) error {
 		_, isField := document[key]
-		operator := key == "add" || key == "replace" || key == "delete"
+		operator := key == "add" || key == "replace" || key == "delete" || key == "remove"
 		operators, bare = operators || operator, bare || isField
 		switch {
 		case operators && bare:
-			return r.Fail(strictjson.Type, "mixes fields with add, replace or delete")
+			return r.Fail(strictjson.Type, "mixes fields with add, replace, delete or remove")
 		case key == "add":
 			return readFields(r, p.add, readValue)
 		case key == "replace":
 			return readFields(r, p.replace, readValue)
-		case key == "delete":
+		case key == "delete", key == "remove": // Ansible's word for the same
+			if removed {
+				return r.Fail(strictjson.Type, "is delete and remove at once")
+			}
+			removed = true
 			return readFields(r, p.remove, readRemoval)
 		case isField:
 			v, err := readValue(r, key)
 			p.replace[key] = v
 			return err
 		default:
-			return r.Fail(strictjson.Type, "is none of add, replace and delete, and no field of an UpgradeStatusInfo")
+			return r.Fail(strictjson.Type, "is none of add, replace, delete and remove, and no field of an UpgradeStatusInfo")
 		}
 	})
 	if err != nil {

@@ -88,7 +88,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{``, "is empty", 400},
 		{`[]`, "is an array, not an object", 400},
-		{`{"remove":{"name":"x"}}`, "/remove is none of add, replace and delete", 400},
+		{`{"purge":{"name":"x"}}`, "/purge is none of add, replace, delete and remove", 400},
 		{`{"Replace":{}}`, "/Replace is none of", 400},
 		{`{"colour":"red"}`, "/colour is none of", 400},
 		{`{"replace":{"colour":"red"}}`, "/replace/colour is no field", 400},

@@ -131,8 +131,16 @@ type span struct {
 	value time.Duration
 }
 
-// MarshalJSON returns the text.
-func (s span) MarshalJSON() ([]byte, error) { return json.Marshal(s.text) }
+// MarshalJSON writes the length as the real server does, however the client wrote it.
+func (s span) MarshalJSON() ([]byte, error) {
+	if s.value == math.MaxInt64 {
+		return []byte(`"` + longestSpan + `"`), nil
+	}
+	return json.Marshal(spanText(s.value))
+}
+
+// longestSpan is the longest time of the real server: no timeout.
+const longestSpan = "P10675199DT2H48M5.4775807S"
 
 // UnmarshalJSON reads the text that was kept.
 func (s *span) UnmarshalJSON(b []byte) error {
@@ -186,9 +194,13 @@ func parseSpan(s string) (time.Duration, bool) {
 	}
 }
 
-// printSpan writes a length of time as the server does: PT0H2M5.25S, P1DT2H0M0S.
-func printSpan(d time.Duration) string {
-	d = max(d, 0).Truncate(time.Millisecond)
+// printSpan writes a length of time as the server does: PT0H2M5.25S, P1DT2H0M0S. It counts in
+// milliseconds.
+func printSpan(d time.Duration) string { return spanText(d.Truncate(time.Millisecond)) }
+
+// spanText is printSpan in steps of 100 ns, the server's unit.
+func spanText(d time.Duration) string {
+	d = max(d, 0).Truncate(100 * time.Nanosecond)
 	var b strings.Builder
 	b.WriteByte('P')
 	if days := d / (24 * time.Hour); days > 0 {

@@ -78,8 +78,8 @@ func (c *call) serve() error {
 	if err != nil {
 		return refuse(codeInvalid, "The query cannot be read.")
 	}
-	if !versionServed(query["api-version"]) {
-		return refuse(codeInvalid, "api-version is required, and is from 1.0 to %s.", strconv.FormatFloat(runtimeVersion, 'f', 1, 64))
+	if !c.h.versionServed(query["api-version"]) {
+		return refuse(codeInvalid, "api-version is required, and is from 1.0 to %s.", c.h.opt.Runtime)
 	}
 	c.wait.Suspend()
 	ctx, cancel := c.h.base.Clock.WithTimeout(c.ctx, timeout(query.Get("timeout")))
@@ -113,22 +113,23 @@ func route(path string) (name, op string, ok bool) {
 	return scheme + strings.ReplaceAll(strings.Join(parts[2:n-2], "/"), "~", "/"), op, true
 }
 
-// runtimeVersion is the newest version of the API that is known; the calls have been the same since
-// 6.0.
-const runtimeVersion = 7.2
-
 // versionServed reports whether an api-version is one that the real gateway takes: a decimal
-// number, "-preview" or not.
-func versionServed(values []string) bool {
+// number up to the version of the runtime, "-preview" or not.
+func (h *Handler) versionServed(values []string) bool {
 	if len(values) == 0 {
 		return false
 	}
-	v := strings.TrimSuffix(values[0], "-preview")
-	if strings.Trim(v, "0123456789.") != "" {
-		return false
+	n, ok := apiVersion(strings.TrimSuffix(values[0], "-preview"))
+	most, _ := apiVersion(h.opt.Runtime)
+	return ok && n <= most
+}
+
+func apiVersion(s string) (float64, bool) {
+	if strings.Trim(s, "0123456789.") != "" {
+		return 0, false
 	}
-	n, err := strconv.ParseFloat(v, 64)
-	return err == nil && n >= 1 && n <= runtimeVersion
+	n, err := strconv.ParseFloat(s, 64)
+	return n, err == nil && n >= 1
 }
 
 // timeout is how long a call may take: seconds, or one minute when they cannot be read.

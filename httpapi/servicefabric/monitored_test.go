@@ -198,7 +198,7 @@ func TestUpdate(t *testing.T) {
 		w.post("UpdateUpgrade", update(`"RollingUpgradeMode":"Monitored","HealthCheckStableDurationInMilliseconds":"PT1M","FailureAction":"Rollback","ReplicaSetCheckTimeoutInMilliseconds":1500`), "")
 		time.Sleep(15 * time.Second)
 		s := w.progress()
-		if s.RollingUpgradeMode != "Monitored" || s.UpgradeState != "RollingForwardPending" || s.UpgradeDescription.MonitoringPolicy["HealthCheckStableDurationInMilliseconds"] != "PT1M" {
+		if s.RollingUpgradeMode != "Monitored" || s.UpgradeState != "RollingForwardPending" || s.UpgradeDescription.MonitoringPolicy["HealthCheckStableDurationInMilliseconds"] != "PT0H1M0S" {
 			t.Errorf("monitored: %+v", s)
 		}
 		if p := w.plans()[0]; p.Policy.Soak.Stable != time.Minute || p.Policy.OnBreach != ota.ActionRollback || p.Annotations["servicefabric.replicaSetCheckTimeout"] != "2" {

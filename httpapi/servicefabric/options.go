@@ -25,6 +25,9 @@ type Options struct {
 	// Concurrency is the most agents of an upgrade that may be open at once. 0 means all agents of
 	// a domain.
 	Concurrency int
+	// Runtime is the version of the runtime that clients see, for example "9.1": every api-version
+	// from 1.0 up to it is served, as the document says. Empty means "11.3".
+	Runtime string
 	// Limits bound what one request may cost. What is stored of a description must fit 64 KiB.
 	Limits httpapi.RequestLimits
 	// Poll is the time between two checks of upgrades that wait for a rollback. 0 means 250 ms.
@@ -34,6 +37,7 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
+	o.Runtime = cmp.Or(o.Runtime, "11.3")
 	o.Poll = cmp.Or(o.Poll, 250*time.Millisecond)
 	return o
 }
@@ -43,6 +47,9 @@ func (o Options) check() *setting.Mistakes {
 	m.Auth(o.Auth.Verify != nil)
 	if o.Inventory == nil {
 		m.Add("inventory", "", "is missing", "for example servicefabric.Apps")
+	}
+	if _, ok := apiVersion(cmp.Or(o.Runtime, "1.0")); !ok {
+		m.Add("runtime", o.Runtime, "is no version", `1.0 or higher, for example "9.1"`)
 	}
 	m.Negative("concurrency", int64(o.Concurrency))
 	m.Negative("poll", int64(o.Poll))

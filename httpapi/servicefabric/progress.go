@@ -3,6 +3,7 @@ package servicefabric
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
@@ -29,6 +30,10 @@ type progressInfo struct {
 	UpgradeDomainProgressAtFailure      domainProgress
 	UpgradeStatusDetails                string
 }
+
+// takeover is how long an engine may need to take a plan that was just started. The details do not
+// say before that no engine drives it.
+const takeover = 10 * time.Second
 
 type evaluation struct {
 	HealthEvaluation struct {
@@ -188,6 +193,9 @@ func (c *call) tell(info *progressInfo, u *upgrade, ds *domains) (err error) {
 	why, err := e.Explain(c.ctx, at.ID)
 	if err != nil {
 		return err
+	}
+	if young := c.h.base.Clock.Now().Sub(at.StartedAt) < takeover; young {
+		why.Blockers = slices.DeleteFunc(why.Blockers, func(b ota.Blocker) bool { return b.Reason == ota.ReasonNoEngine })
 	}
 	info.UpgradeStatusDetails = why.Sentence()
 	if failed != "" {
