@@ -239,15 +239,15 @@ func TestThresholdVerdict(t *testing.T) {
 		bumps  bool
 	}{
 		{"tolerated", fails(2), "", 0, false},
-		{"exceeded", fails(3), "Failure threshold exceeded: 3 of 10 failed in batch 0, tolerates 2", ActionPause, true},
-		{"unknown ones count", and(fails(2), func(s *state) { s.batches[0].Counts.Unknown = 1 }), "Failure threshold exceeded: 3 of 10 failed in batch 0, tolerates 2", ActionPause, true},
+		{"exceeded", fails(3), "Failure threshold exceeded: 3 of the 10 agents of batch 0 failed, 2 are tolerated", ActionPause, true},
+		{"unknown ones count", and(fails(2), func(s *state) { s.batches[0].Counts.Unknown = 1 }), "Failure threshold exceeded: 3 of the 10 agents of batch 0 failed, 2 are tolerated", ActionPause, true},
 		{"accepted", and(fails(3), func(s *state) { s.batches[0].Accepted = 1 }), "", 0, false},
-		{"accepted, and more", and(fails(4), func(s *state) { s.batches[0].Accepted = 1 }), "Failure threshold exceeded: 4 of 10 failed in batch 0, tolerates 2", ActionPause, true},
+		{"accepted, and more", and(fails(4), func(s *state) { s.batches[0].Accepted = 1 }), "Failure threshold exceeded: 4 of the 10 agents of batch 0 failed, 2 are tolerated", ActionPause, true},
 		{"of the plan, tolerated", and(fails(4), func(s *state) { s.c.Policy.Scope = ScopePlan }), "", 0, false},
-		{"of the plan", and(fails(5), func(s *state) { s.c.Policy.Scope = ScopePlan }), "Failure threshold exceeded: 5 of 20 failed, tolerates 4", ActionPause, true},
-		{"rolls back", and(fails(3), func(s *state) { s.c.Policy.OnBreach = ActionRollback }), "Failure threshold exceeded: 3 of 10 failed in batch 0, tolerates 2", ActionRollback, true},
-		{"rolls back nothing", and(fails(3), func(s *state) { s.c.Policy.OnBreach, s.p.Changed = ActionRollback, 0 }), "Failure threshold exceeded: 3 of 10 failed in batch 0, tolerates 2", ActionPause, true},
-		{"of a rollback never rolls back", and(fails(3), func(s *state) { s.c.Policy.OnBreach, s.spec.Source = ActionRollback, "x" }), "Failure threshold exceeded: 3 of 10 failed in batch 0, tolerates 2", ActionPause, true},
+		{"of the plan", and(fails(5), func(s *state) { s.c.Policy.Scope = ScopePlan }), "Failure threshold exceeded: 5 of the 20 agents of the plan failed, 4 are tolerated", ActionPause, true},
+		{"rolls back", and(fails(3), func(s *state) { s.c.Policy.OnBreach = ActionRollback }), "Failure threshold exceeded: 3 of the 10 agents of batch 0 failed, 2 are tolerated", ActionRollback, true},
+		{"rolls back nothing", and(fails(3), func(s *state) { s.c.Policy.OnBreach, s.p.Changed = ActionRollback, 0 }), "Failure threshold exceeded: 3 of the 10 agents of batch 0 failed, 2 are tolerated", ActionPause, true},
+		{"of a rollback never rolls back", and(fails(3), func(s *state) { s.c.Policy.OnBreach, s.spec.Source = ActionRollback, "x" }), "Failure threshold exceeded: 3 of the 10 agents of batch 0 failed, 2 are tolerated", ActionPause, true},
 		{"continues", and(fails(3), func(s *state) { s.c.Policy.OnBreach = ActionContinue }), "", 0, false},
 	} {
 		s := judging(c.change)

@@ -36,7 +36,7 @@ func ExampleAccept() {
 	fmt.Println(plan.Status, plan.Counts.Succeeded, "succeeded", plan.Counts.Failed, "failed")
 	// Output:
 	// paused
-	// true Failure threshold exceeded: 2 of 4 failed in batch 0, tolerates 1
+	// true Failure threshold exceeded: 2 of the 4 agents of batch 0 failed, 1 is tolerated
 	// completed 4 succeeded 2 failed
 }
 
@@ -56,7 +56,7 @@ func ExampleRaise() {
 	check(err)
 	fmt.Println(plan.Status, *plan.Policy.FailureThreshold)
 	// Output:
-	// paused Failure threshold exceeded: 1 of 4 failed in batch 0, tolerates 0
+	// paused Failure threshold exceeded: 1 of the 4 agents of batch 0 failed, none is tolerated
 	// completed 0.5
 }
 
@@ -124,7 +124,7 @@ func ExamplePolicy_reserve() {
 	fmt.Println(plan.Breaches[0])
 	fmt.Println(plan.Counts.Pending, "agents did not start")
 	// Output:
-	// Failure threshold exceeded: 3 of 20 failed in batch 0, tolerates 2
+	// Failure threshold exceeded: 3 of the 20 agents of batch 0 failed, 2 are tolerated
 	// 17 agents did not start
 }
 

@@ -119,7 +119,7 @@ func ExampleSoak() {
 	check(err)
 	fmt.Println(page.Items[0].ID, page.Items[0].Tasks[0].Reason)
 	// Output:
-	// paused Failure threshold exceeded: 1 of 3 failed in batch 0, tolerates 0
+	// paused Failure threshold exceeded: 1 of the 3 agents of batch 0 failed, none is tolerated
 	// sick-1 unhealthy
 }
 
@@ -153,5 +153,5 @@ func ExampleEngine_ReportHealth() {
 	check(err)
 	fmt.Println(plan.Status, plan.Breaches[0])
 	// Output:
-	// paused Failure threshold exceeded: 1 of 2 failed in batch 0, tolerates 0
+	// paused Failure threshold exceeded: 1 of the 2 agents of batch 0 failed, none is tolerated
 }

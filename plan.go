@@ -187,15 +187,22 @@ type Breach struct {
 }
 
 // String returns one sentence with the numbers, for example
-// "Failure threshold exceeded: 2 of 10 failed in batch 3, tolerates 1".
+// "Failure threshold exceeded: 2 of the 10 agents of batch 3 failed, 1 is tolerated".
 func (b Breach) String() string {
 	s := b.Reason.Sentence()
 	if b.Size > 0 {
-		where := ""
+		of := "the plan"
 		if b.Batch >= 0 {
-			where = " in batch " + strconv.Itoa(b.Batch)
+			of = "batch " + strconv.Itoa(b.Batch)
 		}
-		s += fmt.Sprintf(": %d of %d failed%s, tolerates %d", b.Failed, b.Size, where, b.Tolerated)
+		tolerated := "none is"
+		switch {
+		case b.Tolerated == 1:
+			tolerated = "1 is"
+		case b.Tolerated > 1:
+			tolerated = strconv.Itoa(b.Tolerated) + " are"
+		}
+		s += fmt.Sprintf(": %d of the %d agents of %s failed, %s tolerated", b.Failed, b.Size, of, tolerated)
 	}
 	if b.Text != "" {
 		s += ": " + b.Text

@@ -283,7 +283,7 @@ func TestShowPlan(t *testing.T) {
 			},
 			`{"batch":3,"batches":10,"agents":{"pending":17,"succeeded":31,"failed":2},"touched":33,"owner":"engine-1",` +
 				`"at":"2026-01-01T12:00:00Z","paused":{"at":"2026-01-01T12:01:00Z","actor":"jane","reason":"disk\n\"full\"` + "\uFFFD\uFFFD" + `"},` +
-				`"breach":"Failure threshold exceeded: 2 of 10 failed in batch 3, tolerates 1"}`,
+				`"breach":"Failure threshold exceeded: 2 of the 10 agents of batch 3 failed, 1 is tolerated"}`,
 		},
 		{
 			"what was never started is canceled, as in Plan",

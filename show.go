@@ -15,7 +15,7 @@ import (
 // showPlan appends what a plan's row shows, for example
 //
 //	{"batch":3,"batches":10,"agents":{"pending":17,"succeeded":31,"failed":2},"owner":"engine-1",
-//	"breach":"Failure threshold exceeded: 2 of 10 failed in batch 3, tolerates 1"}
+//	"breach":"Failure threshold exceeded: 2 of the 10 agents of batch 3 failed, 1 is tolerated"}
 //
 // The counts are those of Plan: agents that a canceled plan never started are canceled.
 func showPlan(b []byte, s *PlanSpec, c *Control, p *Progress) []byte {

@@ -44,13 +44,13 @@ func ExampleSimulate() {
 	// +12h40m0s batch_observing batch 1
 	// +24h40m0s batch_completed batch 1
 	// +24h40m0s batch_started batch 2
-	// +25h0m0s breach batch 2 Failure threshold exceeded: 2 of 10 failed in batch 2, tolerates 1
+	// +25h0m0s breach batch 2 Failure threshold exceeded: 2 of the 10 agents of batch 2 failed, 1 is tolerated
 	// +25h0m0s batch_observing batch 2
 	// +25h0m0s plan_status paused
 	// +37h0m0s batch_completed batch 2
 	// paused after 37h0m0s: 28 of 30 agents succeeded, 2 failed, 30 calls
-	//   A breach stands and needs a decision: Failure threshold exceeded: 2 of 10 failed in batch 2, tolerates 1; cleared by resume with accept, raise or retry, or by rollback
-	// It would pause after 25h0m0s: Failure threshold exceeded: 2 of 10 failed in batch 2, tolerates 1.
+	//   A breach stands and needs a decision: Failure threshold exceeded: 2 of the 10 agents of batch 2 failed, 1 is tolerated; cleared by resume with accept, raise or retry, or by rollback
+	// It would pause after 25h0m0s: Failure threshold exceeded: 2 of the 10 agents of batch 2 failed, 1 is tolerated.
 	// fail-1 fails: agent fail-1 did not install 1.3.0
 	// fail-2 fails: agent fail-2 did not install 1.3.0
 }

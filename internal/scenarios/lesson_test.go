@@ -205,7 +205,7 @@ func TestLesson06ResumeNeedsADecision(t *testing.T) {
 			require.ErrorAs(s, err, &breach)
 			require.ErrorIs(s, err, ota.ErrBreach)
 			require.Equal(s, 2, breach.Failed)
-			require.EqualError(s, err, "ota: plan "+id+": Failure threshold exceeded: 2 of 5 failed in batch 0, tolerates 1; "+
+			require.EqualError(s, err, "ota: plan "+id+": Failure threshold exceeded: 2 of the 5 agents of batch 0 failed, 1 is tolerated; "+
 				"2 agents failed so far: resume with Accept(2), a raised limit, or a retry of the failed")
 			require.Equal(s, before, s.plan(id))
 			f(s, id)

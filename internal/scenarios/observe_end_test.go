@@ -28,7 +28,7 @@ func TestObserveToTheEnd(t *testing.T) {
 			}
 			p := s.plan(id)
 			require.Equal(s, ota.StatusPaused, p.Status)
-			require.Equal(s, "Failure threshold exceeded: 1 of 2 failed in batch 0, tolerates 0", p.Breaches[0].String())
+			require.Equal(s, "Failure threshold exceeded: 1 of the 2 agents of batch 0 failed, none is tolerated", p.Breaches[0].String())
 			s.said(s.e.Resume(s.ctx, id, ota.Accept(1), ota.Request{}))
 			s.after(10 * time.Minute)
 			s.status(id, ota.StatusCompleted)
@@ -59,7 +59,7 @@ func TestABatchDoesNotCloseOverAnUnhealthyAgent(t *testing.T) {
 			s.after(10 * time.Minute)
 			p := s.plan(id)
 			require.Equal(s, ota.StatusPaused, p.Status)
-			require.Equal(s, "Failure threshold exceeded: 1 of 2 failed in batch 0, tolerates 0", p.Breaches[0].String())
+			require.Equal(s, "Failure threshold exceeded: 1 of the 2 agents of batch 0 failed, none is tolerated", p.Breaches[0].String())
 			require.Empty(s, s.fleet.made("ok-2"), "nobody of the next batch was started")
 		})
 	}

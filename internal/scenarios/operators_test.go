@@ -48,7 +48,7 @@ func TestTheLogTellsOfBreachesAndPauses(t *testing.T) {
 		for want, level := range map[string]string{
 			`msg="plan is driven by this engine" plan=` + id:                                       "INFO",
 			`msg="plan breached" plan=` + id:                                                       "WARN",
-			`why="Failure threshold exceeded: 1 of 2 failed in batch 0, tolerates 0" action=pause`: "WARN",
+			`why="Failure threshold exceeded: 1 of the 2 agents of batch 0 failed, none is tolerated" action=pause`: "WARN",
 			`msg="plan paused" plan=` + id:                                                         "WARN",
 			`msg="plan status changed" plan=` + id:                                                 "INFO",
 		} {
