@@ -233,21 +233,11 @@ func TestARoundEndsWithItsBatch(t *testing.T) {
 		s.use(slowProber{})
 		p := Policy{Soak: Soak{Duration: 50 * time.Second, Interval: 10 * time.Second}}
 		id := s.start(p, Shape{Size: 3}, "ok-1", "ok-2", "fail-1", "ok-3", "ok-4")
-		rested := make(chan Plan, 1)
-		go func() {
-			plan, err := s.e.RunPlan(s.ctx, id)
-			if err != nil {
-				s.Error(err)
-			}
-			rested <- plan
-		}()
+		stop := s.run(s.e)
 		s.after(5 * time.Minute)
-		select {
-		case plan := <-rested:
-			require.Equal(s, StatusPaused, plan.Status)
-		default:
-			s.Fatal("the plan is paused and nothing is out, but it is driven on")
-		}
+		s.status(id, StatusPaused)
+		require.Nil(s, s.e.driver(id), "the plan is paused and nothing is out, but it is driven on")
+		require.NoError(s, stop())
 		require.Equal(s, BatchCompleted, s.batch(id, 0).Status)
 		s.stays(id, StatusPaused)
 		s.said(s.e.Resume(s.ctx, id, Accept(1), Request{}))

@@ -20,6 +20,9 @@ type driver struct {
 	pool   *pool
 	ready  chan struct{} // signals mail or outcomes; every goroutine writes, the owner reads
 
+	// The driver ends when the plan is paused, whatever may still happen to the plan. Never changes.
+	untilPaused bool
+
 	mu     sync.Mutex    // guards mail and closed
 	mail   mail          // written by every goroutine, taken by the owner
 	closed bool          // written by the owner; mail is refused from then on
@@ -93,9 +96,9 @@ func (d *driver) fetch() mail {
 	return m
 }
 
-// run drives the plan. It returns when the plan has ended, or is paused with nothing to do. It also
-// returns when another engine has taken the plan over (ErrFenced), and when ctx has ended and all
-// calls have drained.
+// run drives the plan. It returns when the plan has ended, or is paused with nothing to do; with
+// untilPaused, when it is paused. It also returns when another engine has taken the plan over
+// (ErrFenced), and when ctx has ended and all calls have drained.
 func (d *driver) run(ctx context.Context) (err error) {
 	defer func() { err = d.stop(err) }()
 	work := context.WithoutCancel(ctx)
@@ -188,8 +191,9 @@ func (d *driver) lookAround(ctx context.Context, now time.Time, m *mail, drainin
 			d.host.opt.Logger.WarnContext(ctx, "plan could not be read", "plan", d.id, "error", err)
 		}
 	}
+	ends := d.untilPaused && x.paused() // only answers to open questions still count
 	in := turnInput{surroundings: surroundings{
-		draining: draining, leaseOut: !d.host.lease.ok(d.host.opt.Clock.Now()), muted: now.Before(d.refusals.until),
+		draining: draining, leaseOut: !d.host.lease.ok(d.host.opt.Clock.Now()), muted: ends || now.Before(d.refusals.until),
 		source: d.counterpart.drained, refusal: d.counterpart.refusal, untouched: d.counterpart.untouched,
 	}}
 	if d.slowCommits {

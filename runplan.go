@@ -3,6 +3,7 @@ package ota
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -10,22 +11,28 @@ import (
 // ended, or ctx ends. It returns the plan. A pending plan is returned at once, without an error;
 // Wait waits for its Start.
 //
+// RunPlan returns when the plan is paused, whatever the plan waited for before: a batch that soaks, a
+// retry, a closed window. Nothing is in flight then, and questions that were open are answered or
+// have timed out. A paused plan is not observed after that, until an engine drives it: only Run
+// observes paused plans.
+//
 // A held batch, a closed window and an unreachable agent are no pause. RunPlan waits until they
 // clear, without a limit of time; Explain shows how they clear.
 //
 // When ctx ends, calls get DrainTimeout to return. RunPlan then returns the plan with the error of
 // the context, or with an *AbandonedError if calls ignore their contexts. It returns ErrFenced if
-// another engine takes the plan over, and ErrConflict if another live engine drives the plan.
+// another engine takes the plan over, and ErrConflict if another live engine drives the plan. It
+// returns the plan with every error, unless the plan cannot be read.
 func (e *Engine) RunPlan(ctx context.Context, id string) (Plan, error) {
 	if e.exec == nil {
 		return Plan{}, &FieldError{Field: "executor", Problem: "is missing", Allowed: "an ota.Executor"}
 	}
+	r := &foreground{supervisor: supervisor{e: e, untilPaused: id, restedAt: map[string]uint64{}}, id: id}
 	release, err := e.lease.acquire(ctx)
 	if err != nil {
-		return Plan{}, err
+		return r.stopped(ctx)
 	}
 	defer release()
-	r := &foreground{supervisor: supervisor{e: e, restedAt: map[string]uint64{}}, id: id}
 	return r.run(ctx)
 }
 
@@ -43,38 +50,51 @@ func (r *foreground) run(ctx context.Context) (Plan, error) {
 	defer r.wg.Wait()
 	defer cancel()
 	for {
-		row, err := r.e.store.Plan(ctx, r.id)
-		if err != nil {
-			return Plan{}, err
-		}
-		if row.newer() {
-			return Plan{}, fmt.Errorf("ota: run plan %s: %w", r.id, errSchema)
-		}
-		driven, err := r.drivePlans(ctx, &row)
-		if err != nil {
-			return Plan{}, err
-		}
-		st := statusOf(&row.Control, &row.Progress)
-		if !driven && (st == StatusPaused || st == StatusPending || st.Ended()) {
-			// Its source ends with it, also if neither has a driver now.
-			if row.Source != "" && st.Ended() {
-				if _, err := r.e.advanceRollback(ctx, row.Source); err != nil {
-					return planOf(&row), err
-				}
-			}
+		row, rests, err := r.look(ctx)
+		switch {
+		case err == nil && rests:
 			cancel()
 			return planOf(&row), r.waitForDrivers()
+		case ctx.Err() != nil:
+			return r.stopped(ctx)
+		case err != nil && row.ID != "":
+			return planOf(&row), err
+		case err != nil:
+			return Plan{}, err
 		}
 		r.wait(ctx)
-		if ctx.Err() != nil {
-			abandoned := r.waitForDrivers()
-			// Read the plan again, with the outcomes of the drain.
-			if now, err := (&limited{store: r.e.store}).plan(context.WithoutCancel(ctx), r.id); err == nil {
-				row = now
-			}
-			return planOf(&row), cmp.Or(abandoned, context.Cause(ctx))
-		}
 	}
+}
+
+// look reads the plan and drives what has to be driven. rests reports that the plan is pending, is
+// paused or has ended, and has no driver.
+func (r *foreground) look(ctx context.Context) (row PlanRow, rests bool, err error) {
+	if row, err = r.e.store.Plan(ctx, r.id); err != nil {
+		return row, false, err
+	}
+	if row.newer() {
+		return row, false, fmt.Errorf("ota: run plan %s: %w", r.id, errSchema)
+	}
+	driven, err := r.drivePlans(ctx, &row)
+	st := statusOf(&row.Control, &row.Progress)
+	if err != nil || driven || st != StatusPaused && st != StatusPending && !st.Ended() {
+		return row, false, err
+	}
+	// Its source ends with it, also if neither has a driver now.
+	if row.Source != "" && st.Ended() {
+		_, err = r.e.advanceRollback(ctx, row.Source)
+	}
+	return row, true, err
+}
+
+// stopped returns the plan, with the outcomes of the drain, and why RunPlan stops: ctx has ended.
+func (r *foreground) stopped(ctx context.Context) (Plan, error) {
+	why := cmp.Or(r.waitForDrivers(), context.Cause(ctx))
+	row, err := (&limited{store: r.e.store}).plan(context.WithoutCancel(ctx), r.id)
+	if err != nil {
+		return Plan{}, errors.Join(why, err)
+	}
+	return planOf(&row), why
 }
 
 // otherPlan reads the other plan of a rollback, or returns ErrNotFound.

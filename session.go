@@ -255,6 +255,9 @@ func (x *session) idle(wake time.Time, awaited bool) bool {
 	return false
 }
 
+// paused reports whether the plan is paused.
+func (x *session) paused() bool { return x.st != nil && x.st.status() == StatusPaused }
+
 // row is the plan as it is stored. It is valid while no change waits for a commit.
 func (x *session) row() PlanRow {
 	st := x.st

@@ -7,7 +7,13 @@ import (
 
 // idle reports whether the plan needs no driver any more.
 func (d *driver) idle(wake time.Time) bool {
-	return d.pool.inFlight() == 0 && d.storeErrors == 0 && d.session.idle(wake, d.advancing)
+	if d.pool.inFlight() > 0 || d.storeErrors > 0 {
+		return false
+	}
+	if d.untilPaused && d.session.paused() {
+		return !d.advancing && len(d.asked) == 0
+	}
+	return d.session.idle(wake, d.advancing)
 }
 
 // allCommitted reports whether all outcomes that came in are committed.

@@ -58,11 +58,12 @@ const scanRest = 9
 
 // supervisor starts a driver for every plan that can move.
 type supervisor struct {
-	e         *Engine
-	wg        sync.WaitGroup
-	abandoned atomic.Int64
-	wake      <-chan struct{}
-	changes   <-chan string
+	e           *Engine
+	untilPaused string // a plan that has a driver only until it is paused; empty: none
+	wg          sync.WaitGroup
+	abandoned   atomic.Int64
+	wake        <-chan struct{}
+	changes     <-chan string
 
 	mu       sync.Mutex
 	restedAt map[string]uint64    // by plan that came to rest: its revision then
@@ -171,6 +172,7 @@ func (s *supervisor) driveIfDue(ctx context.Context, row *PlanRow, owners []stri
 		return
 	}
 	d := s.e.newDriver(ctx, row)
+	d.untilPaused = row.ID == s.untilPaused
 	s.e.drivers[row.ID] = d
 	s.e.opt.Logger.InfoContext(ctx, "plan is driven by this engine", "plan", row.ID, "name", row.Spec.Name, "status", row.Status, "engine", s.e.opt.Name)
 	s.wg.Go(func() { s.drive(ctx, d) })
