@@ -22,17 +22,17 @@ func (s *state) view(now int64) view {
 	return v
 }
 
-// deadline is when the next timeout of the plan or batch expires; 0: none.
-func (v *view) deadline() int64 {
+// nextTimeout is when the next timeout of the plan or batch expires; 0: none.
+func (s *state) nextTimeout(v *view) int64 {
 	if v.status != StatusRunning {
 		return 0
 	}
 	var at int64
-	if !v.p.TimeoutReported {
-		at = nanos(planDeadline(v.c))
+	if !s.p.TimeoutReported {
+		at = nanos(planDeadline(&s.c))
 	}
-	if v.b != nil && !v.b.TimeoutReported {
-		at = earlier(at, nanos(batchDeadline(v.c, v.b)))
+	if b := s.current(); b != nil && !b.TimeoutReported {
+		at = earlier(at, nanos(s.batchDeadline(b)))
 	}
 	return at
 }

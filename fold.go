@@ -59,6 +59,7 @@ func (s *state) applyOutcome(r *cachedRow, o *outcome) {
 	}
 	target := s.spec.target(&r.Agent, o.task)
 	o.version = s.same.as(o.version, target)
+	t.standStill(o.at)
 	was := attemptsBefore{changed: r.is(AgentChanged), taskChanged: r.State.touched(o.task), partly: r.State.partly()}
 	b := s.c.Policy.outcomeTable(o, t, target, was, jitter)
 	t.Why, t.Ended = b.why, o.at
@@ -185,7 +186,11 @@ func (s *state) foldTimers(now int64) need {
 			continue
 		}
 		if tm.Kind == timerHealth {
-			s.unhealthyLongEnough(r, now)
+			if s.asksFirst(r) {
+				s.queue.timers.Push(queue.Timer{At: now + int64(s.probeInterval()), Item: r.Ordinal, Kind: timerHealth})
+			} else {
+				s.unhealthyLongEnough(r, now)
+			}
 			continue
 		}
 		i := r.State.active()

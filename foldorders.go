@@ -37,7 +37,7 @@ func (s *state) foldOrder(o Order, now time.Time) (n need, done bool) {
 	case OrderSkip:
 		return s.foldRows(o, func(r *cachedRow) { s.skip(r, o, now.UnixNano()) })
 	case OrderRetry:
-		n, done = s.foldRows(o, s.retry)
+		n, done = s.foldRows(o, func(r *cachedRow) { s.retry(r, now) })
 		if done && n.kind == needNothing {
 			s.stepBack()
 		}
@@ -135,7 +135,7 @@ func (s *state) skip(r *cachedRow, o Order, now int64) {
 
 // retry resets a failed agent to pending. It queues for a slot like a new one, and its batch runs
 // again.
-func (s *state) retry(r *cachedRow) {
+func (s *state) retry(r *cachedRow, now time.Time) {
 	if !bad(r.State.Status) {
 		return
 	}
@@ -156,6 +156,7 @@ func (s *state) retry(r *cachedRow) {
 	b.Cursor = min(b.Cursor, r.Ordinal)
 	if b.Status == BatchSoaking || b.Status == BatchCompleted {
 		b.Status, b.FinishedAt, b.ClosedAt = BatchRunning, time.Time{}, time.Time{}
+		s.startClock(b, now)
 		s.event(Event{Kind: EventBatchReopened, Batch: b.Index})
 	}
 	s.p.Batch = min(s.p.Batch, b.Index)

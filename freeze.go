@@ -68,11 +68,18 @@ func (w *command) rollBack(id, request string) error {
 
 // callOff cancels a rollback, or the wish for one.
 func (w *command) callOff(why string) {
+	since := pausedSince(&w.c, &w.row.Progress)
 	if ref := w.c.Rollback; ref != nil {
 		w.c.Rollback = nil
 		w.c.Rollbacks++
 		why = ref.ID + ": " + why
 	}
 	w.c.RolledBackBreach = w.row.Progress.LastBreach
+	// The plan stays paused for another reason, which may be younger.
+	until := pausedSince(&w.c, &w.row.Progress)
+	if until.IsZero() {
+		until = w.now
+	}
+	w.c.endPause(since, until)
 	w.event(Event{Kind: EventRollbackOff, Batch: -1, Text: string(cleanMessage(why))})
 }

@@ -16,10 +16,7 @@ func (s *state) probe(now int64) (n need, due int64) {
 	if !s.calls.prober || !s.calls.asks() {
 		return need{}, 0
 	}
-	every := int64(s.c.Policy.Soak.Interval)
-	if every <= 0 {
-		every = int64(DefaultSoakInterval)
-	}
+	every := int64(s.probeInterval())
 	if !pr.active {
 		if due := pr.started + every; pr.started != 0 && now < due {
 			return need{}, due
@@ -47,6 +44,13 @@ func (s *state) probe(now int64) (n need, due int64) {
 		return need{}, pr.started + every
 	}
 	return need{}, 0
+}
+
+func (s *state) probeInterval() time.Duration {
+	if every := s.c.Policy.Soak.Interval; every > 0 {
+		return every
+	}
+	return DefaultSoakInterval
 }
 
 // setProbing counts the agents with an open question about their health.
@@ -188,6 +192,14 @@ func (s *state) setUnhealthySince(r *cachedRow, at int64) {
 		r.State.More = &more
 	}
 	s.dirty(r)
+}
+
+// asksFirst reports whether an unhealthy agent whose grace is over is to be asked once more before
+// it fails. No round of questions was completed since the plan was loaded. So the agent may have
+// recovered while the plan had no engine.
+func (s *state) asksFirst(r *cachedRow) bool {
+	b := s.batch(r.Batch)
+	return s.calls.prober && s.probing.rounds == 0 && b != nil && b.Status == BatchSoaking && r.Batch == s.p.Batch
 }
 
 // unhealthyLongEnough fails an agent that did not recover within Soak.Grace.

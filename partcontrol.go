@@ -44,6 +44,7 @@ func (k *Control) code(c *coder) {
 	}
 	num(c, &k.OrderCount)
 	num(c, &k.PausedFor)
+	num(c, &k.PausedOpen)
 	c.bool(&k.PlanTimeoutAccepted)
 	num(c, &k.BatchTimeoutAccepted)
 	num(c, &k.GateAccepted)

@@ -278,6 +278,7 @@ func (s *state) start(r *cachedRow, now int64) {
 	i := r.State.active()
 	t := r.State.task(i)
 	kind := EventTaskStarted
+	t.standStill(now)
 	if t.Status == TaskWaiting && t.Why == ReasonRepeat {
 		kind = EventTaskRepeated
 	} else {

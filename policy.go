@@ -74,16 +74,18 @@ type Policy struct {
 	AttemptTimeout time.Duration `json:"attemptLimit"`
 
 	// UnreachableTimeout is how long an agent may stay unreachable or throttled, counted from the
-	// first such answer. The next such answer after it is the last one. 1 ms or more, or
-	// NoTimeout; 0 means DefaultUnreachableTimeout.
+	// first such answer. The next such answer after it is the last one. Time in which the plan
+	// cannot try again does not count: a shut window, a pause, no free slot, no engine. 1 ms or
+	// more, or NoTimeout; 0 means DefaultUnreachableTimeout.
 	UnreachableTimeout time.Duration `json:"queueLimit"`
 
 	// OnUnreachable is what happens to an agent that was away until its last answer.
 	OnUnreachable UnreachableAction `json:"onAway"`
 
 	// BatchTimeout and PlanTimeout limit how long a batch and the plan may take from their start.
-	// Time in which the plan is paused does not count. Exceeding a limit is a breach and triggers
-	// OnBreach. 1 ms to ten years; 0 means no limit.
+	// Time in which the plan is paused does not count; for BatchTimeout, neither does time in which
+	// the windows are shut, nor time before Retry made the batch run again. Exceeding a limit is a
+	// breach and triggers OnBreach. 1 ms to ten years; 0 means no limit.
 	BatchTimeout time.Duration `json:"batchLimit,omitempty"`
 	PlanTimeout  time.Duration `json:"planLimit,omitempty"`
 

@@ -73,9 +73,7 @@ func (w *command) resume(d Decision) error {
 	if err := w.answer(d); err != nil {
 		return err
 	}
-	if since := pausedSince(&w.c, &w.row.Progress); !since.IsZero() {
-		w.c.PausedFor += max(0, w.now.Sub(since))
-	}
+	w.c.endPause(pausedSince(&w.c, &w.row.Progress), w.now)
 	w.exact = w.c.AnsweredBreach < w.row.Progress.LastBreach || d.kind == answerAccept
 	w.c.AnsweredBreach, w.c.Paused = w.row.Progress.LastBreach, nil
 	w.event(Event{Kind: EventResumed, Batch: -1, Text: d.String()})
@@ -134,7 +132,7 @@ func (w *command) answer(d Decision) error {
 func (w *command) answerOther(d Decision, b Breach) error {
 	accept := d.kind == answerAccept
 	c := w.c
-	c.PausedFor += max(0, w.now.Sub(pausedSince(&w.row.Control, &w.row.Progress)))
+	c.endPause(pausedSince(&w.row.Control, &w.row.Progress), w.now)
 	switch b.Reason {
 	case ReasonPlanTimeout:
 		if at := planDeadline(&c); at.IsZero() || w.now.Before(at) {

@@ -47,7 +47,8 @@ type BatchRow struct {
 	Accepted  int `json:"accepted,omitempty"`
 	// Canary: the batch must change an agent before another batch begins.
 	Canary bool `json:"canary,omitempty"`
-	// PausedFor is the plan's total pause when the batch started.
+	// PausedFor is what the clock of BatchTimeout has in advance: Control.PausedOpen when that
+	// clock began, less the time since StartedAt in which windows were open.
 	PausedFor time.Duration `json:"pausedFor,omitempty"`
 	// TimeoutReported says that the breach of the batch's timeout was recorded.
 	TimeoutReported bool        `json:"late,omitempty"`
@@ -128,9 +129,11 @@ type TaskState struct {
 
 // TaskMore has the fields that few tasks need.
 type TaskMore struct {
-	Version          string // reported, if it is not the target
-	Error            string // of the last failed attempt, cut to 4 KiB
-	UnreachableSince int64  // since when the agent is away, Unix nanoseconds
+	Version string // reported, if it is not the target
+	Error   string // of the last failed attempt, cut to 4 KiB
+	// UnreachableSince is since when the agent is away, Unix nanoseconds. It moves by the time in
+	// which the plan could not try again.
+	UnreachableSince int64
 }
 
 // active returns the index of an agent's present task: the first that has not ended.

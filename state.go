@@ -37,6 +37,7 @@ type state struct {
 	calls            callsView
 	change           change
 	toJudge          []int // batches whose failures changed, or whose policy was edited
+	batchClock       batchClock
 }
 
 // batch is the row of a batch as its owner works on it.
@@ -62,8 +63,10 @@ type abilities struct {
 type surroundings struct {
 	draining bool // the engine is shutting down
 	leaseOut bool // the lease is about to expire
-	muted    bool // the Store refused a commit a moment ago, and could refuse an answer too
-	source   bool // of a rollback: its source has nothing in flight
+	// No new questions: the Store refused a commit a moment ago and could refuse an answer too, or the
+	// driver is about to end.
+	muted  bool
+	source bool // of a rollback: its source has nothing in flight
 
 	refusal   cleaned       // the Store's refusal that blocks the rollback; empty: none
 	untouched []unconfirmed // of a rollback: unconfirmed tasks that proved unchanged

@@ -64,13 +64,13 @@ func (s *state) decideAll(now time.Time) (need, time.Time) {
 		v = s.view(now.UnixNano())
 		switch d := v.decide(); d.action {
 		case actWait:
-			return need{}, stamp(earlier(d.wake, v.deadline()))
+			return need{}, stamp(earlier(d.wake, s.nextTimeout(&v)))
 		case actAsk:
 			n, due := s.probe(now.UnixNano())
 			if d.gate && n.kind == needNothing && v.status == StatusRunning {
 				due = earlier(due, s.askGate(now))
 			}
-			return n, stamp(earlier(earlier(d.wake, due), v.deadline()))
+			return n, stamp(earlier(earlier(d.wake, due), s.nextTimeout(&v)))
 		default:
 			if n := s.carryOut(d, now); n.kind != needNothing || s.change.again {
 				return n, time.Time{}
@@ -87,9 +87,9 @@ func (s *state) carryOut(d decision, now time.Time) need {
 		s.sweep(now.UnixNano(), orderChunk)
 		s.change.again = true
 	case actOpenBatch:
-		b.Status, b.StartedAt, b.PausedFor = BatchRunning, now, s.c.PausedFor
+		b.Status, b.StartedAt = BatchRunning, now
 		s.p.Reached = max(s.p.Reached, b.Index)
-		s.dirtyBatch(b)
+		s.startClock(b, now)
 		s.event(Event{Kind: EventBatchStarted, Batch: b.Index, Number: b.Size})
 		s.enterBatch()
 	case actStart:
@@ -100,6 +100,9 @@ func (s *state) carryOut(d decision, now time.Time) need {
 		s.closeBatch(b, now)
 	case actNextBatch:
 		s.p.Batch++
+		if b := s.current(); b != nil && (b.Status == BatchRunning || b.Status == BatchSoaking) {
+			s.startClock(b, now) // it waited for an earlier batch that ran again
+		}
 		s.enterBatch()
 	case actComplete:
 		s.p.End = StatusCompleted

@@ -99,6 +99,8 @@ type Control struct {
 	Orders     []Order       `json:"orders,omitempty"`
 	OrderCount uint64        `json:"orderCount,omitempty"` // number of the newest order
 	PausedFor  time.Duration `json:"pausedFor,omitempty"`  // total pause up to the last Resume
+	// PausedOpen is the part of PausedFor in which the plan's windows were open.
+	PausedOpen time.Duration `json:"pausedOpen,omitempty"`
 	// PlanTimeoutAccepted says that Accept removed the plan's timeout.
 	PlanTimeoutAccepted bool `json:"liftedPlan,omitempty"`
 	// BatchTimeoutAccepted is 1 + the index of the batch whose timeout Accept removed; 0 means

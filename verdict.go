@@ -94,31 +94,13 @@ func (s *state) timeVerdicts(now time.Time) {
 	if b == nil {
 		return
 	}
-	if at := batchDeadline(&s.c, &b.BatchRow); at.IsZero() || now.Before(at) {
+	if at := s.batchDeadline(b); at.IsZero() || now.Before(at) {
 		b.TimeoutReported = false
 	} else if !b.TimeoutReported {
 		b.TimeoutReported = true
 		s.dirtyBatch(b)
 		s.recordOrContinue(Breach{Reason: ReasonBatchTimeout, Batch: b.Index, At: now, Action: s.c.Policy.OnBreach, Text: s.c.Policy.BatchTimeout.String()})
 	}
-}
-
-// planDeadline is when the plan's timeout expires. It is zero without a timeout, or when the
-// timeout was accepted.
-func planDeadline(c *Control) time.Time {
-	if c.Policy.PlanTimeout == 0 || c.PlanTimeoutAccepted || c.Started == nil {
-		return time.Time{}
-	}
-	return c.Started.At.Add(c.Policy.PlanTimeout + c.PausedFor)
-}
-
-// batchDeadline is when the batch's timeout expires. It is zero without a timeout, when the timeout
-// was accepted, or when the batch is not open.
-func batchDeadline(c *Control, b *BatchRow) time.Time {
-	if c.Policy.BatchTimeout == 0 || c.BatchTimeoutAccepted > b.Index || b.Status != BatchRunning && b.Status != BatchSoaking {
-		return time.Time{}
-	}
-	return b.StartedAt.Add(c.Policy.BatchTimeout + c.PausedFor - b.PausedFor)
 }
 
 // recordOrContinue records a breach. If the policy's action is to continue, it records only the

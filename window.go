@@ -90,13 +90,80 @@ func nextOpen(windows []Window, t int64) (at int64, ok bool) {
 // next returns the first instant, t or later, at which w lets an agent start, in Unix nanoseconds.
 // ok is false if there is none.
 func (w *Window) next(t int64) (at int64, ok bool) {
+	from, _, ok := w.opening(t)
+	return max(from, t), ok
+}
+
+// opening returns the first stretch of time, at t or later, in which w lets agents start. It may
+// begin before t.
+func (w *Window) opening(t int64) (from, to int64, ok bool) {
 	z, err := calendar.Load(w.Zone)
 	if err != nil {
-		return 0, false
+		return 0, 0, false
 	}
 	usable := w.Length - w.Margin
-	return calendar.Weekly{Days: w.Days, Start: w.Start, Length: usable}.Next(z, t)
+	return calendar.Weekly{Days: w.Days, Start: w.Start, Length: usable}.Opening(z, t)
 }
+
+// firstOpening is opening for all windows together. The stretch may end while another window is
+// open.
+func firstOpening(windows []Window, t int64) (from, to int64, ok bool) {
+	for i := range windows {
+		f, e, opens := windows[i].opening(t)
+		f = max(f, t)
+		if opens && (!ok || f < from || f == from && e > to) {
+			from, to, ok = f, e, true
+		}
+	}
+	return from, to, ok
+}
+
+// openFor returns for how long of the time from since to until the windows let agents start.
+func openFor(windows []Window, since, until time.Time) (open time.Duration) {
+	if !since.Before(until) {
+		return 0
+	}
+	if len(windows) == 0 {
+		return until.Sub(since)
+	}
+	t, end := since.UnixNano(), until.UnixNano()
+	for range maxOpenings {
+		from, to, ok := firstOpening(windows, t)
+		if !ok || from >= end {
+			return open
+		}
+		open += time.Duration(min(to, end) - from)
+		if t = to; t >= end {
+			return open
+		}
+	}
+	return open + time.Duration(end-t)
+}
+
+// openUntil returns the instant at which the windows have let agents start for d since then. It is
+// zero if that never comes.
+func openUntil(windows []Window, since time.Time, d time.Duration) time.Time {
+	if len(windows) == 0 {
+		return since.Add(d)
+	}
+	t := since.UnixNano()
+	for range maxOpenings {
+		from, to, ok := firstOpening(windows, t)
+		switch open := time.Duration(to - from); {
+		case !ok:
+			return time.Time{}
+		case d <= open:
+			return time.Unix(0, from+int64(d)).UTC()
+		default:
+			t, d = to, d-open
+		}
+	}
+	return time.Unix(0, t).UTC().Add(d)
+}
+
+// maxOpenings limits the cost of openFor and openUntil: time beyond so many openings counts as open.
+// It is years with a window a day, and months with as many windows as a policy may have.
+const maxOpenings = 4096
 
 // unknownZones names the zones that this process cannot find. It is empty if there are none.
 func unknownZones(windows []Window) string {

@@ -18,6 +18,13 @@ type Weekly struct {
 
 // Next returns the first instant, t or later, at which w is open in z. ok is false if there is none.
 func (w Weekly) Next(z *Zone, t int64) (at int64, ok bool) {
+	opens, _, ok := w.Opening(z, t)
+	return max(opens, t), ok
+}
+
+// Opening returns the first opening of w in z that is open at t or later: from an instant, which may
+// be before t, to the end. ok is false if there is none.
+func (w Weekly) Opening(z *Zone, t int64) (from, to int64, ok bool) {
 	since := z.Wall(t - int64(w.Length))         // an opening at an earlier wall time is over
 	first := (since - (since%day+day)%day) / day // its day, also before 1970
 	last := t/day + 21                           // by then every day of the week has come, even if one was skipped
@@ -27,10 +34,10 @@ func (w Weekly) Next(z *Zone, t int64) (at int64, ok bool) {
 		}
 		opens := z.First(d*day + int64(w.Start))
 		if opens+int64(w.Length) > t && z.has(d, opens) {
-			return max(opens, t), w.Length > 0
+			return opens, opens + int64(w.Length), w.Length > 0
 		}
 	}
-	return 0, false
+	return 0, 0, false
 }
 
 // weekday returns the day of the week of a day. 1 January 1970 was a Thursday.
