@@ -1,6 +1,9 @@
 package ota
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Clocks measure time for the timeouts of a policy. A clock that bounds work stands still while the
 // plan may not work: while it is paused, while its windows are shut, or while it has no engine.
@@ -79,6 +82,34 @@ func (t *TaskState) standStill(now int64) {
 		return
 	}
 	more := *t.More
-	more.UnreachableSince += now - due
+	more.UnreachableSince = min(more.UnreachableSince+now-due, now)
 	t.More = &more
+}
+
+// deadline is when the newest attempt must end; 0: it has no limit.
+func (t *TaskState) deadline(limit time.Duration) int64 {
+	if limit == NoTimeout || int64(limit) > math.MaxInt64-t.Started {
+		return 0
+	}
+	return t.Started + int64(limit)
+}
+
+// keepDeadline gives a lost attempt that is called again the deadline that it had, so a plan that
+// often loses its engine still ends an attempt that hangs. Time since the call was found lost does not
+// count: the plan could not repeat it.
+//
+// The deadline may have passed while no engine was there to make the call. Then the attempt has its
+// whole time again, since only a call finds out how it ended, but once only. After that the context
+// of the call has ended when the call begins.
+func (s *state) keepDeadline(r *cachedRow, t *TaskState, now int64) {
+	t.Started += max(now-t.Ended, 0)
+	limit := s.c.Policy.AttemptTimeout
+	switch at := t.deadline(limit); {
+	case at == 0, at > now:
+	case r.is(AgentExtended):
+		t.Started = now - int64(limit)
+	default:
+		t.Started = now
+		s.setFlag(r, AgentExtended, true)
+	}
 }

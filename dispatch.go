@@ -87,10 +87,10 @@ func (r *cachedRow) plain() bool {
 
 // deadline is when the call of a running task must end, Unix nanoseconds; 0: it has no limit.
 func (s *state) deadline(t *TaskState) int64 {
-	if limit := s.c.Policy.AttemptTimeout; limit != NoTimeout && t.Status == TaskRunning {
-		return t.Started + int64(limit)
+	if t.Status != TaskRunning {
+		return 0
 	}
-	return 0
+	return t.deadline(s.c.Policy.AttemptTimeout)
 }
 
 // attempt is what the Executor receives for a task.

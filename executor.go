@@ -64,7 +64,7 @@ type Attempt struct {
 	Repeat      bool              // called before a crash; its effect is unknown
 	IsRollback  bool              // the plan is a rollback
 	Epoch       uint64            // of the ownership under which this call is made
-	Deadline    time.Time         // when ctx ends, UTC; zero with NoTimeout
+	Deadline    time.Time         // when ctx ends, UTC; zero with NoTimeout; kept by a repeat
 	Labels      map[string]string // of the agent
 	Annotations map[string]string // of the plan, at the time of the call
 }

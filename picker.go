@@ -280,13 +280,15 @@ func (s *state) start(r *cachedRow, now int64) {
 	kind := EventTaskStarted
 	t.standStill(now)
 	if t.Status == TaskWaiting && t.Why == ReasonRepeat {
+		s.keepDeadline(r, t, now)
 		kind = EventTaskRepeated
 	} else {
 		t.Number++
 	}
-	t.Started, t.Ended = now, 0
+	t.Ended = 0
 	if kind == EventTaskStarted {
-		t.Why = ReasonNone
+		t.Why, t.Started = ReasonNone, now
+		s.setFlag(r, AgentExtended, false)
 	}
 	s.setTask(r, i, TaskRunning)
 	s.setAgent(r, TaskRunning)

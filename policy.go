@@ -69,8 +69,10 @@ type Policy struct {
 	// Retry says how often, and when, a failed attempt is tried again.
 	Retry RetryPolicy `json:"retry,omitzero"`
 
-	// AttemptTimeout limits one call of the Executor. When it passes, the context of the call ends
-	// and the attempt has timed out. 1 ms or more, or NoTimeout; 0 means DefaultAttemptTimeout.
+	// AttemptTimeout limits one attempt. When it passes, the context of the call ends and the attempt
+	// has timed out. A call that repeats the attempt after a crash keeps its deadline. If that passed
+	// while no engine was there, the attempt gets AttemptTimeout again, once. 1 ms or more, or
+	// NoTimeout; 0 means DefaultAttemptTimeout.
 	AttemptTimeout time.Duration `json:"attemptLimit"`
 
 	// UnreachableTimeout is how long an agent may stay unreachable or throttled, counted from the

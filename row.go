@@ -107,6 +107,7 @@ const (
 	AgentAtTarget                         // it succeeded without a change
 	AgentUnhealthy                        // reported unhealthy, not failed yet
 	AgentReleased                         // unchanged and never called again: free for other plans
+	AgentExtended                         // its attempt was called again, with its whole time again
 )
 
 // AgentMore has the fields that few agents need.
@@ -118,11 +119,13 @@ type AgentMore struct {
 // TaskState is the changing part of one task. Times are Unix nanoseconds, UTC; 0 means none.
 type TaskState struct {
 	Status  TaskStatus
-	Why     Reason    // how it ended, or why it waits
-	Tries   uint8     // tries of the retry budget used
-	Changed bool      `json:",omitempty"` // it may have changed the agent
-	Number  uint32    // how often it was started
-	Started int64     // its newest start
+	Why     Reason // how it ended, or why it waits
+	Tries   uint8  // tries of the retry budget used
+	Changed bool   `json:",omitempty"` // it may have changed the agent
+	Number  uint32 // how often it was started
+	// Started is when its newest attempt started. A repeat after a crash moves it by time that does
+	// not count for AttemptTimeout.
+	Started int64
 	Ended   int64     // its end; while it waits, the time when it is due
 	More    *TaskMore // rare fields, or nil; never changed in place
 }

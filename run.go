@@ -223,7 +223,11 @@ func (d *driver) call(now time.Time) {
 		x.reportedCalls = x.reportedCalls[:0]
 	}
 	if len(x.starts) > 0 {
-		if first := x.starts[0].deadline; first != 0 {
+		var first int64
+		for i := range x.starts {
+			first = earlier(first, x.starts[i].deadline)
+		}
+		if first != 0 {
 			d.nextAbandonCheck = soonest(d.nextAbandonCheck, stamp(first).Add(d.host.opt.AbandonAfter))
 		}
 		x.starts = d.pool.push(x.starts, max(x.st.c.Policy.Concurrency, len(x.starts)), d.office.moreDriversThanCPUs())

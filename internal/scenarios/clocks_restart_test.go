@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -145,6 +146,85 @@ func TestAwayOverAShutWindow(t *testing.T) {
 			require.Equal(s, ota.StatusPaused.String(), p.Status.String())
 			days := int(time.Since(began) / (24 * time.Hour))
 			require.InDelta(s, 11, days, 1, "an hour has twelve windows of five minutes")
+		})
+	}
+}
+
+// An engine that restarts often still ends an attempt that hangs: repeats keep its deadline, and the
+// calls of an attempt take at most twice its limit, however long each life and each absence is.
+func TestRepeatsKeepTheDeadline(t *testing.T) {
+	for _, c := range []struct{ up, down time.Duration }{
+		{time.Minute, 0}, {time.Minute, time.Minute}, {20 * time.Minute, 0}, {25 * time.Minute, 5 * time.Minute},
+		{50 * time.Minute, 20 * time.Minute}, // each deadline passes in an absence
+		{59 * time.Minute, 2 * time.Minute}, {45 * time.Minute, 100 * time.Hour}, {2 * time.Hour, 0},
+	} {
+		t.Run(c.up.String()+" up, "+c.down.String()+" down", func(t *testing.T) {
+			inScene(t, func(s *scene) {
+				s.e = s.patient("one")
+				id := s.start(ota.Policy{AttemptTimeout: time.Hour}, ota.Shape{}, "hang-0")
+				var alive time.Duration
+				for began := time.Now(); s.plan(id).Counts.Failed == 0; began = time.Now() {
+					require.Less(s, alive, 2*time.Hour+c.up, "it never ends")
+					stop := s.run(s.e)
+					for s.plan(id).Counts.Failed == 0 && time.Since(began) < c.up {
+						s.after(30 * time.Second)
+					}
+					alive += time.Since(began)
+					require.NoError(s, stop())
+					s.after(c.down)
+					s.e = s.patient("one")
+				}
+				a := s.agent(id, "hang-0")
+				require.Equal(s, ota.ReasonTimeout.String(), a.Tasks[0].Reason.String())
+				require.LessOrEqual(s, alive, 2*time.Hour+time.Minute)
+				var deadlines []time.Time
+				for i, call := range s.fleet.made("hang-0") {
+					require.Equal(s, 1, call.Number, "it is one attempt")
+					require.Equal(s, i > 0, call.Repeat)
+					if !slices.ContainsFunc(deadlines, call.Deadline.Equal) && call.Deadline.After(call.at) {
+						deadlines = append(deadlines, call.Deadline)
+					}
+				}
+				require.LessOrEqual(s, len(deadlines), 2, "only one passed without an engine")
+				if c.up >= time.Hour {
+					require.Len(s, deadlines, 1)
+				}
+			})
+		})
+	}
+}
+
+// Time in which a lost call could not be repeated does not count for its attempt.
+func TestADeadlineWaitsForTheRepeat(t *testing.T) {
+	for _, d := range disturbances[:3] {
+		if d.name == "batch held" {
+			continue // its attempt has not begun
+		}
+		t.Run(d.name, func(t *testing.T) {
+			inScene(t, func(s *scene) {
+				s.e = s.patient("one")
+				policy := ota.Policy{AttemptTimeout: limit}
+				d.policy(&policy)
+				id := s.start(policy, ota.Shape{}, "hang-0")
+				stop := s.run(s.e)
+				s.after(disturbed - time.Minute)
+				require.NoError(s, stop())
+				s.after(2 * time.Minute)
+				end := d.begin(s, id)
+				s.e = s.patient("one")
+				s.run(s.e)
+				s.after(calm - disturbed)
+				if d.name != "window shut" {
+					require.Len(s, s.fleet.made(""), 1)
+				}
+				end()
+				s.after(5 * time.Minute)
+				require.Len(s, s.fleet.made(""), 2)
+				s.after(20 * time.Minute)
+				require.Zero(s, s.plan(id).Counts.Failed)
+				s.after(5 * time.Minute)
+				require.Equal(s, 1, s.plan(id).Counts.Failed)
+			})
 		})
 	}
 }
