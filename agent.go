@@ -60,7 +60,7 @@ type Task struct {
 	Reason        Reason     `json:"reason"`             // how it ended, or why it waits
 	Changed       bool       `json:"touched"`            // may have changed the agent
 	Attempts      int        `json:"attempts"`           // how often it was started
-	StartedAt     time.Time  `json:"startedAt,omitzero"` // most recently
+	StartedAt     time.Time  `json:"startedAt,omitzero"` // its newest attempt
 	EndedAt       time.Time  `json:"endedAt,omitzero"`
 	DueAt         time.Time  `json:"dueAt,omitzero"`    // of its next attempt, while it waits
 	Version       string     `json:"version,omitempty"` // reported, if not the target

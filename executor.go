@@ -80,7 +80,9 @@ type Result struct {
 	// Version is what the agent reports to run now; spaces and line ends around it are dropped.
 	// Empty means that the Executor did not ask: the success then counts without a check of the
 	// version. Any other version than the target is a failure with ReasonWrongVersion, unless
-	// Options.SameVersion says that the two are the same. A version of spaces alone is wrong too.
+	// Options.SameVersion says that the two are the same. The version that the agent had before
+	// the plan means that the attempt had no effect: it may be tried again. A third version is
+	// final. A version of spaces alone is wrong too.
 	Version string
 	// Unchanged says that nothing had to be done: the agent was at the target already, and the
 	// call did not change it.
@@ -285,7 +287,7 @@ type Precheck struct {
 	State PrecheckState `json:"state"`
 	// Version is what the agent runs now; empty means unknown. A rollback brings the agent back to
 	// it, instead of to the version from the Spec. A ready agent that runs the target version is
-	// at the target.
+	// at the target, and an agent at the target that runs another version is ready.
 	Version string `json:"version,omitempty"`
 	// Reason is why the agent is to be skipped, or does not answer, for people; cut to 4 KiB.
 	Reason string `json:"reason,omitempty"`
@@ -300,7 +302,7 @@ type OutcomeReport struct {
 	// ReasonPermanent, ReasonRejected, ReasonUnreachable or ReasonThrottled.
 	Reason Reason `json:"reason"`
 	// Version is what the agent runs now, as in Result. A success with another version than the
-	// target is a failure.
+	// target is a failure, which may be tried again if it is the version before the plan.
 	Version string `json:"version,omitempty"`
 	// Unchanged says that the attempt certainly did not change the agent.
 	Unchanged bool `json:"unchanged,omitempty"`

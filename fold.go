@@ -53,14 +53,15 @@ func (s *state) returned(o *outcome) {
 // applyOutcome carries out the row of the outcome table for one outcome.
 func (s *state) applyOutcome(r *cachedRow, o *outcome) {
 	t := r.State.task(o.task)
-	var jitter uint64
-	if o.reason != ReasonSucceeded {
-		jitter = jitterOf(s.id, r.Agent.ID, o.task, o.number)
-	}
 	target := s.spec.target(&r.Agent, o.task)
 	o.version = s.same.as(o.version, target)
 	t.standStill(o.at)
 	was := attemptsBefore{changed: r.is(AgentChanged), taskChanged: r.State.touched(o.task), partly: r.State.partly()}
+	var jitter uint64
+	if o.reason != ReasonSucceeded || o.wrongVersion(target) {
+		jitter = jitterOf(s.id, r.Agent.ID, o.task, o.number)
+		was.oldVersion = o.wrongVersion(target) && s.hadBefore(r, o.task, o.version)
+	}
 	b := s.c.Policy.outcomeTable(o, t, target, was, jitter)
 	t.Why, t.Ended = b.why, o.at
 	if b.tried {
@@ -89,6 +90,17 @@ func (s *state) applyOutcome(r *cachedRow, o *outcome) {
 		s.taskEvent(EventTaskFailed, r, o.task, b.why, failText(o, b, target))
 		s.endAgent(r, TaskFailed, ReasonAgentFailed, o.at)
 	}
+}
+
+// hadBefore reports whether a task's agent had this version before the plan: by the Spec, or by its
+// precheck.
+func (s *state) hadBefore(r *cachedRow, task int, version cleaned) bool {
+	for _, v := range []string{s.spec.task(&r.Agent, task).FromVersion, r.from(&s.spec, task)} {
+		if v != "" && string(s.same.as(version, v)) == v {
+			return true
+		}
+	}
+	return false
 }
 
 func failText(o *outcome, b transition, target string) string {

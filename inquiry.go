@@ -328,6 +328,8 @@ func readPrecheck(same sameness, a Attempt, p Precheck, err error) (_ Precheck, 
 		return Precheck{State: PrecheckUnreachable, Reason: "the precheck answered with the unknown state " + p.State.String()}, 0
 	case p.State == PrecheckReady && p.Version == a.ToVersion:
 		p.State = PrecheckAtTarget
+	case p.State == PrecheckAtTarget && p.Version != "" && p.Version != a.ToVersion:
+		p.State = PrecheckReady // what it runs counts
 	}
 	return p, 0
 }

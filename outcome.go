@@ -38,6 +38,7 @@ type attemptsBefore struct {
 	changed     bool // the agent may have been changed already
 	taskChanged bool // this task may have changed it already
 	partly      bool // one of its tasks has succeeded
+	oldVersion  bool // the outcome reports the version that the agent had before the plan
 }
 
 // outcomeTable is the table outcome × tries → transition.
@@ -46,7 +47,11 @@ func (p *Policy) outcomeTable(o *outcome, t *TaskState, target string, was attem
 	sure := o.unchanged && !o.repeat
 	switch o.reason {
 	case ReasonSucceeded:
-		if o.version != "" && string(o.version) != target {
+		switch {
+		case !o.wrongVersion(target):
+		case was.oldVersion: // it is not done yet
+			return p.tryAgain(ReasonWrongVersion, o, t, !sure, jitter)
+		default:
 			return transition{status: TaskFailed, why: ReasonWrongVersion, changed: true}
 		}
 		if sure && !was.taskChanged {
@@ -54,11 +59,7 @@ func (p *Policy) outcomeTable(o *outcome, t *TaskState, target string, was attem
 		}
 		return transition{status: TaskSucceeded, why: ReasonSucceeded, changed: true}
 	case ReasonError, ReasonTimeout:
-		if int(t.Tries) < p.Retry.Max {
-			wait := p.Retry.wait(int(t.Tries), jitter)
-			return transition{status: TaskWaiting, why: o.reason, due: o.at + int64(wait), tried: true, changed: !sure}
-		}
-		return transition{status: TaskFailed, why: o.reason, changed: !sure}
+		return p.tryAgain(o.reason, o, t, !sure, jitter)
 	case ReasonUnreachable, ReasonThrottled:
 		was.changed, was.taskChanged = was.changed || o.repeat, was.taskChanged || o.repeat
 		return p.unreachableOutcome(o, t, was, jitter)
@@ -69,6 +70,20 @@ func (p *Policy) outcomeTable(o *outcome, t *TaskState, target string, was attem
 	default: // permanent, rejected, panic, abandoned
 		return transition{status: TaskFailed, why: o.reason, changed: !sure}
 	}
+}
+
+// tryAgain is the part of the table for a failure that another try may mend.
+func (p *Policy) tryAgain(why Reason, o *outcome, t *TaskState, changed bool, jitter uint64) transition {
+	if int(t.Tries) >= p.Retry.Max {
+		return transition{status: TaskFailed, why: why, changed: changed}
+	}
+	wait := p.Retry.wait(int(t.Tries), jitter)
+	return transition{status: TaskWaiting, why: why, due: o.at + int64(wait), tried: true, changed: changed}
+}
+
+// wrongVersion reports whether a success reports another version than the target.
+func (o *outcome) wrongVersion(target string) bool {
+	return o.reason == ReasonSucceeded && o.version != "" && string(o.version) != target
 }
 
 // unreachableOutcome is the part of the table for an agent that does not answer. Only such an
@@ -147,7 +162,7 @@ func (a *AgentState) shows(o *outcome, target string) bool {
 		return false
 	case o.reason != ReasonSucceeded:
 		return t.Why == o.reason
-	case o.version != "" && string(o.version) != target:
+	case o.wrongVersion(target):
 		return t.Why == ReasonWrongVersion && t.More != nil && t.More.Version == string(o.version)
 	default:
 		return t.Status == TaskSucceeded
