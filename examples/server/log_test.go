@@ -29,7 +29,7 @@ func TestLog(t *testing.T) {
 		{"msg=mounted", `api="Service Fabric"`, "at=/Applications"},
 		{"msg=mounted", "api=ArcGIS", "at=/context/admin/system/upgrades"},
 		{"msg=mounted", "api=Avi", "/api/upgradestatusinfo"},
-		{"level=WARN", `msg="plan breached"`, "plan=" + p.ID, `name="at night"`, `why="Failure threshold exceeded: 1 of 2 failed`, "action=pause"},
+		{"level=WARN", `msg="plan breached"`, "plan=" + p.ID, `name="at night"`, `why="Failure threshold exceeded: 1 of the 2 agents of batch 0 failed`, "action=pause"},
 		{"level=WARN", `msg="plan paused"`, "plan=" + p.ID, `name="at night"`, "failed=1"},
 		{"level=INFO", "msg=request", "method=GET", "path=/api/v1/lifecycle/upgrade-plans/" + p.ID, "status=401", "unauthenticated"},
 		{"level=INFO", "msg=request", "path=/context/admin/system/upgrades", "Invalid Token."},

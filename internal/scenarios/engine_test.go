@@ -435,14 +435,14 @@ func TestSkip(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.create(ota.Policy{}, ota.Shape{}, "ok-1").ID
 		_, err := s.e.Skip(s.ctx, id, nil, ota.Request{})
-		require.EqualError(s, err, "agents are missing; allowed: IDs of agents that were not started")
+		require.EqualError(s, err, "ota: skip plan "+id+": agents are missing; allowed: IDs of agents that were not started")
 		_, err = s.e.Skip(s.ctx, id, []string{"nobody"}, ota.Request{})
 		require.ErrorIs(s, err, ota.ErrNotFound)
 		s.said(s.e.Start(s.ctx, id, ota.Request{}))
 		s.run(s.e)
 		s.after(500 * time.Millisecond)
 		_, err = s.e.Skip(s.ctx, id, []string{"ok-1"}, ota.Request{})
-		require.EqualError(s, err, "agents (ok-1) is running; allowed: agents that are pending or waiting")
+		require.EqualError(s, err, "ota: skip plan "+id+": agents (ok-1) is running; allowed: agents that are pending or waiting")
 	})
 }
 

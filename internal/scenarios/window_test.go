@@ -155,7 +155,7 @@ func TestAWindowThatOpensTooLate(t *testing.T) {
 		p := s.create(ota.Policy{PlanTimeout: 12 * time.Hour, Windows: late}, ota.Shape{}, "ok-1")
 		_, err := s.e.Start(s.ctx, p.ID, ota.Request{})
 		require.ErrorIs(s, err, ota.ErrInvalid)
-		require.EqualError(s, err, "windows do not open before the plan's timeout of 12h0m0s expires; allowed: a window that opens earlier, or a longer planLimit")
+		require.EqualError(s, err, "ota: start plan "+p.ID+": windows do not open before the plan's timeout of 12h0m0s expires; allowed: a window that opens earlier, or a longer planLimit")
 		s.stays(p.ID, ota.StatusPending)
 		s.said(s.e.Edit(s.ctx, p.ID, func(p *ota.Policy) { p.PlanTimeout = 26 * time.Hour }, ota.Request{}))
 		s.said(s.e.Start(s.ctx, p.ID, ota.Request{}))
