@@ -28,6 +28,9 @@ func appendTask(b []byte, t *wire.Task) []byte {
 	if t.ActualRelease != "" {
 		b = appendText(append(b, `,"actualRelease":`...), t.ActualRelease)
 	}
+	if t.Error != "" {
+		b = appendText(append(b, `,"error":`...), t.Error)
+	}
 	return append(b, '}')
 }
 

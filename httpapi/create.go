@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"hash"
 	"maps"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/spool"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
@@ -64,10 +66,34 @@ func (x *creation) answer(read func(*decoder) error, create func() (ota.Plan, er
 	}
 	c.wait.For(x.agents.Len(), time.Millisecond)
 	p, err := create()
+	if err == nil && c.h.opt.StartOnCreate {
+		p, err = c.startNew(p)
+	}
 	if err != nil {
 		return err
 	}
 	return c.answerPlan(p, what, bare)
+}
+
+// startNew starts a plan that was just made. A repetition of the request, whose plan was started
+// already, changes nothing.
+func (c *call) startNew(p ota.Plan) (ota.Plan, error) {
+	if p.Status != ota.StatusPending {
+		return p, nil
+	}
+	ctx := c.r.Context()
+	err := c.h.opt.Auth.Allow(ctx, c.who, Access{Action: VerbAction(ota.VerbStart), Plan: &p})
+	if err == nil {
+		var started ota.Plan
+		if started, err = c.h.engine.Start(ctx, p.ID, ota.Request{Actor: c.who.Name}); err == nil {
+			return started, nil
+		}
+	}
+	if status, _ := Status(err); status >= http.StatusInternalServerError {
+		return p, err
+	}
+	c.warnings = append(c.warnings, "the plan was made and not started: "+texts.Plain(err))
+	return p, nil
 }
 
 func (x *creation) read(d *decoder) error {

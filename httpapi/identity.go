@@ -120,7 +120,7 @@ func taskOf(p *ota.Plan, digits string, a *ota.AgentInfo, i int) wire.Task {
 		ComponentUUID: componentUUID, ComponentInstanceUUID: instanceOf(a, c, name),
 		LifecycleTaskUUID: taskDigits("task-", a.Ordinal, i, digits), ComponentName: name, TaskType: "update",
 		Status: statusWord(t.Status), NodeUUID: uuidOf(c.Node, "node:", cmp.Or(c.Node, a.ID)),
-		LCAUUID: uuidOf(c.Owner, "lca:", cmp.Or(c.Owner, a.ID)), AgentID: a.ID, ActualVersion: t.Version,
+		LCAUUID: uuidOf(c.Owner, "lca:", cmp.Or(c.Owner, a.ID)), AgentID: a.ID, ActualVersion: t.Version, Error: t.Error,
 	}
 	if of := cmp.Or(c.ID, name); of != componentName {
 		out.ComponentUUID = uuidOf(c.ID, "component:", of)

@@ -113,7 +113,7 @@ func (c *call) eachPlan(ctx context.Context, q ota.PlanQuery, f func(*ota.Plan) 
 }
 
 func (c *call) answerList(found ota.Page[ota.Plan], q ota.PlanQuery, what shown) error {
-	s := &stream{c: c}
+	s := &stream{c: c, list: true}
 	s.buf.WriteString(`{"items":[`)
 	for i := range found.Items {
 		s.comma(i)

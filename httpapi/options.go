@@ -21,6 +21,11 @@ type Options struct {
 	// and the answer's warnings name it. Always refused are unknown members of all other objects,
 	// unknown query parameters, and a known member in the wrong case.
 	Strict bool
+	// StartOnCreate starts a plan when it is created: by CreateGraduatedPlan, CreateDowngradePlan or
+	// CreateRollbackPlan. The documents have no call that starts a plan, and their examples show it
+	// running. The caller also needs the action of the verb start, or rollback. If the start is
+	// refused, the answer has the pending plan, and a warning with the reason.
+	StartOnCreate bool
 	// RequireIfMatch refuses every verb without an If-Match header, with 428.
 	RequireIfMatch bool
 	// Inventory knows where components are installed, for CreateDowngradePlan. Nil means that its

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/duration"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/policy"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
 
@@ -27,7 +29,8 @@ func planOf(p *ota.Plan) wire.Plan {
 		Status: p.Status, CurrentBatch: p.Batch, CreatedBy: p.CreatedBy, CreatedAt: wire.Time{Time: p.CreatedAt}, StartedAt: wire.Time{Time: p.StartedAt},
 		PausedAt: wire.Time{Time: p.PausedAt}, PauseReason: pauseReason(p), CompletedAt: wire.Time{Time: p.EndedAt}, SourcePlanUUID: p.Source, Error: faults(p),
 		Labels: p.Labels, Annotations: shownAnnotations(p.Annotations), RollbackPlanUUID: p.RollbackPlan, Rollback: templateOf(p.RollbackSpec), TotalAgents: p.Agents,
-		Policy: policy.Of(&p.Policy).Policy, Warnings: p.Warnings,
+		ToleratedFailures: ota.Tolerated(*p.Policy.FailureThreshold, p.Agents),
+		Policy:            policy.Of(&p.Policy).Policy, Warnings: p.Warnings,
 	}
 	if out.Labels == nil {
 		out.Labels = map[string]string{}
@@ -106,6 +109,63 @@ func pauseReason(p *ota.Plan) string {
 		why = append(why, ota.ReasonFrozen.Sentence()+": "+p.RollbackPlan)
 	}
 	return strings.Join(why, "; ")
+}
+
+// failures is what the failed agents of a plan said, and how many said it, as in the document's
+// example: "upgrade failed: timeout". It looks at a page of them.
+func failures(ctx context.Context, e *ota.Engine, p *ota.Plan) (string, error) {
+	if p.Counts.Bad() == 0 {
+		return "", nil
+	}
+	const looked, named = 100, 3
+	found, err := e.Agents(ctx, p.ID, ota.RowQuery{Status: []ota.TaskStatus{ota.TaskFailed, ota.TaskUnknown}, Limit: looked})
+	if err != nil {
+		return "", err
+	}
+	var said []string
+	count := map[string]int{}
+	for i := range found.Items {
+		text := errorOf(&found.Items[i])
+		if count[text]++; count[text] == 1 {
+			said = append(said, text)
+		}
+	}
+	slices.SortStableFunc(said, func(a, b string) int { return count[b] - count[a] })
+	word := "upgrade failed: "
+	if p.Source != "" {
+		word = "rollback failed: "
+	}
+	var parts []string
+	for i, text := range said {
+		if i == named {
+			parts = append(parts, "…")
+			break
+		}
+		agents := "agents"
+		if count[text] == 1 {
+			agents = "agent"
+		}
+		parts = append(parts, fmt.Sprintf("%s (%d %s)", text, count[text], agents))
+	}
+	if found.More {
+		parts = append(parts, fmt.Sprintf("%d agents failed in all", p.Counts.Bad()))
+	}
+	return word + strings.Join(parts, "; "), nil
+}
+
+// errorOf is why an agent has failed: the error of its first task that did, else the reason.
+func errorOf(a *ota.AgentInfo) string {
+	for i := range a.Tasks {
+		t := &a.Tasks[i]
+		if t.Status != ota.TaskFailed && t.Status != ota.TaskUnknown {
+			continue
+		}
+		if t.Error != "" {
+			return texts.Shorten(t.Error)
+		}
+		return t.Reason.Sentence()
+	}
+	return ota.ReasonUnhealthy.Sentence()
 }
 
 // faults is what paused a plan when it was not the number of its failures.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/handler"
@@ -25,6 +26,7 @@ const page = ota.DefaultPage
 type stream struct {
 	c    *call
 	hold bool // send nothing before finish
+	list bool // it has many plans
 	buf  bytes.Buffer
 }
 
@@ -111,6 +113,13 @@ func bare(_ *stream, plan func() error) error { return plan() }
 // plan writes a plan: its fields, with the batches streamed in where they belong.
 func (s *stream) plan(ctx context.Context, p *ota.Plan, what shown) error {
 	out := planOf(p)
+	if !s.list {
+		failed, err := failures(ctx, s.c.h.engine, p)
+		if err != nil {
+			return err
+		}
+		out.Error = strings.Join(slices.DeleteFunc([]string{out.Error, failed}, func(s string) bool { return s == "" }), "; ")
+	}
 	out.Warnings = append(slices.Clip(out.Warnings), s.c.warnings...)
 	b, err := json.Marshal(out)
 	if err != nil {

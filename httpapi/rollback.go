@@ -86,7 +86,11 @@ func createRollback(c *call) error {
 	if err != nil {
 		return err
 	}
-	p, warnings, err := c.rollback(d, x.source, ota.VerbCreateRollback, &x, c.h.engine.CreateRollback)
+	verb, do := ota.VerbCreateRollback, c.h.engine.CreateRollback
+	if c.h.opt.StartOnCreate {
+		verb, do = ota.VerbRollback, c.h.engine.Rollback
+	}
+	p, warnings, err := c.rollback(d, x.source, verb, &x, do)
 	if err != nil {
 		return err
 	}

@@ -124,6 +124,6 @@ func taskInfoOf(p *ota.Plan, a *ota.AgentInfo, i int) wire.TaskInfo {
 	t := &a.Tasks[i]
 	return wire.TaskInfo{
 		Task: taskOf(p, planDigits(p.ID), a, i), BatchIndex: a.Batch, Target: t.Target, Waiting: t.Status == ota.TaskWaiting, Reason: t.Reason,
-		Attempts: t.Attempts, StartedAt: wire.Time{Time: t.StartedAt}, EndedAt: wire.Time{Time: t.EndedAt}, DueAt: wire.Time{Time: t.DueAt}, Error: t.Error,
+		Attempts: t.Attempts, StartedAt: wire.Time{Time: t.StartedAt}, EndedAt: wire.Time{Time: t.EndedAt}, DueAt: wire.Time{Time: t.DueAt},
 	}
 }

@@ -19,6 +19,7 @@ type config struct {
 	open    bool
 	latency time.Duration
 	verbose bool
+	start   bool
 	apps    servicefabric.Apps
 }
 
@@ -32,6 +33,7 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 	fs.StringVar(&c.token, "token", "", "the `token` that callers must send; required, unless -open")
 	fs.BoolVar(&c.open, "open", false, "let everybody in, without a token")
 	fs.DurationVar(&c.latency, "latency", 50*time.Millisecond, "the time that a call of an agent takes")
+	fs.BoolVar(&c.start, "start-on-create", false, "start every plan when it is created")
 	fs.BoolVar(&c.verbose, "v", false, "log every request, not only those that are refused")
 	fs.Var(c.apps, "app", "a Service Fabric application, as `NAME=agent,agent,…` without fabric:/ before the name; may be repeated")
 	if err := fs.Parse(args); err != nil {

@@ -25,7 +25,7 @@ func mount(engine *ota.Engine, c config, log *slog.Logger) (*site, error) {
 		auth = httpapi.Tokens(map[string]string{c.token: "operator"})
 	}
 	mux := http.NewServeMux()
-	lifecycle, err := httpapi.New(engine, httpapi.Options{Auth: auth, Logger: log})
+	lifecycle, err := httpapi.New(engine, httpapi.Options{Auth: auth, Logger: log, StartOnCreate: c.start})
 	if err != nil {
 		return nil, err
 	}

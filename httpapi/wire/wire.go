@@ -34,7 +34,9 @@ type Plan struct {
 	PauseReason      string     `json:"pauseReason,omitempty"`    // while pausing or paused
 	CompletedAt      Time       `json:"completedAt,omitzero"`     // when it ended, with any status
 	SourcePlanUUID   string     `json:"sourcePlanUuid,omitempty"` // of a rollback plan: its source
-	Error            string     `json:"error,omitempty"`          // the fault that paused it
+	// Error says what went wrong: the breach that is no number of failures, and what the failed agents
+	// said, with how many said it. In a list it has the breach only.
+	Error string `json:"error,omitempty"`
 	// ObserveDuration is how long each batch is observed, as the request gave it. Text that is no
 	// duration has no effect.
 	ObserveDuration string `json:"observeDuration,omitempty"`
@@ -44,6 +46,9 @@ type Plan struct {
 	RollbackPlanUUID string            `json:"rollbackPlanUuid,omitempty"` // its rollback plan
 	Rollback         *RollbackTemplate `json:"rollback,omitempty"`         // of its creation
 	TotalAgents      int               `json:"totalAgents"`
+	// ToleratedFailures is how many of all agents may fail, by the failure threshold. With the scope
+	// "batch", the counts of the batches decide instead.
+	ToleratedFailures int `json:"toleratedFailures"`
 	Policy
 	Warnings []string `json:"warnings,omitempty"` // settings that are legal and may be mistakes
 
@@ -98,6 +103,7 @@ type Task struct {
 	RuntimeStatus string `json:"runtimeStatus,omitempty"`
 	ActualVersion string `json:"actualVersion,omitempty"`
 	ActualRelease string `json:"actualRelease,omitempty"`
+	Error         string `json:"error,omitempty"` // of the last failed attempt
 }
 
 // TaskInfo is a task on the wire, in a page of tasks. It has more fields than a Task.
@@ -110,8 +116,7 @@ type TaskInfo struct {
 	Attempts   int        `json:"attempts"`
 	StartedAt  Time       `json:"startedAt,omitzero"` // the last attempt
 	EndedAt    Time       `json:"endedAt,omitzero"`
-	DueAt      Time       `json:"dueAt,omitzero"`  // waiting: when the next attempt is due
-	Error      string     `json:"error,omitempty"` // of the last failed attempt
+	DueAt      Time       `json:"dueAt,omitzero"` // waiting: when the next attempt is due
 }
 
 // Summary counts a plan's agents. CompletedCount, FailedCount and PendingCount add up to
@@ -206,10 +211,11 @@ type OutcomeReport struct {
 
 // Preview is the answer of PreviewPlan: the plan that a Spec would make.
 type Preview struct {
-	TotalAgents      int     `json:"totalAgents"`
-	FailureThreshold float64 `json:"failureThreshold"`
-	Concurrency      int     `json:"concurrency"`
-	ObserveDuration  string  `json:"observeDuration,omitempty"`
+	TotalAgents       int     `json:"totalAgents"`
+	ToleratedFailures int     `json:"toleratedFailures"` // as in a Plan
+	FailureThreshold  float64 `json:"failureThreshold"`
+	Concurrency       int     `json:"concurrency"`
+	ObserveDuration   string  `json:"observeDuration,omitempty"`
 	Policy
 	Batches        []PreviewBatch `json:"batches"`
 	Warnings       []string       `json:"warnings"`
