@@ -12,7 +12,7 @@ import (
 //go:embed openapi.json
 var openAPI []byte
 
-// OpenAPI returns the OpenAPI 3.1 document that describes the API, as JSON.
+// OpenAPI returns the OpenAPI 3.0 document that describes the API, as JSON.
 func OpenAPI() []byte { return bytes.Clone(openAPI) }
 
 // getOpenAPI is GetOpenAPI.

@@ -188,6 +188,9 @@ func (s schemas) options(schema any) []map[string]any {
 		}
 		return s.options(at)
 	}
+	if all, ok := m["allOf"].([]any); ok && len(all) == 1 { // a reference that may be null
+		return s.options(all[0])
+	}
 	choices, ok := m["anyOf"].([]any)
 	if !ok || m["properties"] != nil {
 		return []map[string]any{m}

@@ -142,7 +142,7 @@ func check(router routers.Router, x *script.Exchange) (*routers.Route, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := httptest.NewRequest(method, u.String(), strings.NewReader(x.Body))
+	r := httptest.NewRequest(method, u.String(), strings.NewReader(strict(router, method, u, x.Body)))
 	r.Header.Set("Content-Type", "application/json")
 	if x.Body == "" {
 		r.Header.Del("Content-Type")

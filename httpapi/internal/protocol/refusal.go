@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/seed-19b57ce3/ota"
 )
@@ -54,6 +55,9 @@ var refusals = []Refusal{
 	{ota.ErrInvalid, http.StatusUnsupportedMediaType, "media_type", "The body has to be JSON"},
 	{ErrUnavailable, http.StatusServiceUnavailable, "too_many_watchers", "Too many streams are open"},
 }
+
+// Refusals returns the rows, in order.
+func Refusals() []Refusal { return slices.Clone(refusals) }
 
 // RefusalOf returns the row for an error of the Engine or of Auth. An error that the table does not
 // know, such as that of a Store that does not answer, is "unavailable".
