@@ -20,16 +20,38 @@ import (
 type CheckedStore struct {
 	*memstore.Store
 	t            *testing.T
-	Blind        bool                                    // for big plans
-	Down         atomic.Bool                             // every method fails
-	LostAcks     atomic.Int64                            // this many acknowledgements of owner's commits get lost
-	BeforeCommit func(context.Context, ota.Commit) error // asked before a commit
-	BeforeRenew  func(ctx context.Context, engine string) error
+	Blind        bool             // for big plans
+	Down         atomic.Bool      // every method fails
+	LostAcks     atomic.Int64     // this many acknowledgements of owner's commits get lost
+	BeforeCommit Hook[ota.Commit] // may refuse a commit
+	BeforeRenew  Hook[string]     // may refuse to renew the lease of an engine
 
 	mu     sync.Mutex
 	Reader *storeReader
 	plans  map[string]*Snapshot
 	starts map[string]uint64 // by attempt key: the epoch that committed it last
+}
+
+// Hook is asked before a call of the Store. A test may set it while engines run.
+type Hook[T any] struct {
+	f atomic.Pointer[func(context.Context, T) error]
+}
+
+// Set makes f the hook; nil removes it.
+func (h *Hook[T]) Set(f func(context.Context, T) error) {
+	if f == nil {
+		h.f.Store(nil)
+		return
+	}
+	h.f.Store(&f)
+}
+
+func (h *Hook[T]) ask(ctx context.Context, v T) error {
+	f := h.f.Load()
+	if f == nil {
+		return nil
+	}
+	return (*f)(ctx, v)
 }
 
 // ErrDown is the error of a CheckedStore that is down.
@@ -71,10 +93,8 @@ func (c *CheckedStore) Commit(ctx context.Context, k ota.Commit) (uint64, error)
 	if c.Down.Load() {
 		return 0, ErrDown
 	}
-	if c.BeforeCommit != nil {
-		if err := c.BeforeCommit(ctx, k); err != nil {
-			return 0, err
-		}
+	if err := c.BeforeCommit.ask(ctx, k); err != nil {
+		return 0, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -396,10 +416,8 @@ func (c *CheckedStore) Renew(ctx context.Context, engine string, ttl time.Durati
 	if c.Down.Load() {
 		return ErrDown
 	}
-	if c.BeforeRenew != nil {
-		if err := c.BeforeRenew(ctx, engine); err != nil {
-			return err
-		}
+	if err := c.BeforeRenew.ask(ctx, engine); err != nil {
+		return err
 	}
 	return c.Store.Renew(ctx, engine, ttl)
 }

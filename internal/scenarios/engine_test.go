@@ -102,12 +102,12 @@ func TestAbandonedCalls(t *testing.T) {
 func TestFencedWithAStuckCall(t *testing.T) {
 	inScene(t, func(s *scene) {
 		var mute atomic.Bool
-		s.store.BeforeRenew = func(_ context.Context, engine string) error {
+		s.store.BeforeRenew.Set(func(_ context.Context, engine string) error {
 			if mute.Load() && engine == "one" {
 				return harness.ErrDown
 			}
 			return nil
-		}
+		})
 		id := s.start(ota.Policy{Concurrency: 2}, ota.Shape{}, "stuck-1", "slow-2", "ok-3")
 		s.run(s.e)
 		s.after(time.Second)
@@ -126,12 +126,12 @@ func TestFencedWithAStuckCall(t *testing.T) {
 func TestNothingStartsWithoutALease(t *testing.T) {
 	inScene(t, func(s *scene) {
 		var mute atomic.Bool
-		s.store.BeforeRenew = func(context.Context, string) error {
+		s.store.BeforeRenew.Set(func(context.Context, string) error {
 			if mute.Load() {
 				return harness.ErrDown
 			}
 			return nil
-		}
+		})
 		id := s.start(ota.Policy{Concurrency: 1}, ota.Shape{Size: 100}, names("ok", 100)...)
 		s.run(s.e)
 		s.after(10500 * time.Millisecond)

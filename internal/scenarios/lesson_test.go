@@ -60,12 +60,12 @@ func TestLesson01StartsAfterTheThreshold(t *testing.T) {
 func TestLesson02FailureDelayed(t *testing.T) {
 	inScene(t, func(s *scene) {
 		var slow atomic.Bool
-		s.store.BeforeCommit = func(ctx context.Context, k ota.Commit) error {
+		s.store.BeforeCommit.Set(func(ctx context.Context, k ota.Commit) error {
 			if slow.Load() && k.Owner {
 				return nap(ctx, 10*time.Second) // outcomes pile up meanwhile
 			}
 			return nil
-		}
+		})
 		s.fleet.do = func(ctx context.Context, a ota.Attempt) (ota.Result, bool, error) {
 			slow.Store(true)
 			var at int
@@ -389,7 +389,7 @@ func TestLesson11LeaseLostInTheMiddle(t *testing.T) {
 	for _, hang := range []bool{false, true} {
 		inScene(t, func(s *scene) {
 			var mute atomic.Bool
-			s.store.BeforeRenew = func(ctx context.Context, engine string) error {
+			s.store.BeforeRenew.Set(func(ctx context.Context, engine string) error {
 				if !mute.Load() || engine != "one" {
 					return nil
 				}
@@ -398,7 +398,7 @@ func TestLesson11LeaseLostInTheMiddle(t *testing.T) {
 					return ctx.Err()
 				}
 				return harness.ErrDown
-			}
+			})
 			s.fleet.latency = 3 * time.Second
 			id := s.start(ota.Policy{Concurrency: 2}, ota.Shape{Size: 30}, names("ok", 30)...)
 			s.run(s.e)

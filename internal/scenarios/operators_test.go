@@ -46,11 +46,11 @@ func TestTheLogTellsOfBreachesAndPauses(t *testing.T) {
 		s.after(time.Minute)
 		s.status(id, ota.StatusCompleted)
 		for want, level := range map[string]string{
-			`msg="plan is driven by this engine" plan=` + id:                                       "INFO",
-			`msg="plan breached" plan=` + id:                                                       "WARN",
+			`msg="plan is driven by this engine" plan=` + id: "INFO",
+			`msg="plan breached" plan=` + id:                 "WARN",
 			`why="Failure threshold exceeded: 1 of the 2 agents of batch 0 failed, none is tolerated" action=pause`: "WARN",
-			`msg="plan paused" plan=` + id:                                                         "WARN",
-			`msg="plan status changed" plan=` + id:                                                 "INFO",
+			`msg="plan paused" plan=` + id:         "WARN",
+			`msg="plan status changed" plan=` + id: "INFO",
 		} {
 			var lines []string
 			for line := range strings.Lines(log.String()) {

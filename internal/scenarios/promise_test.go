@@ -199,7 +199,7 @@ func TestPromise4KillAtAnyWrite(t *testing.T) {
 				n := 0
 				ctx, die := context.WithTimeout(s.ctx, time.Hour)
 				dead := false
-				s.store.BeforeCommit = func(c context.Context, k ota.Commit) error {
+				s.store.BeforeCommit.Set(func(c context.Context, k ota.Commit) error {
 					if dead && c.Value(epochKey{}) == nil {
 						return harness.ErrDown
 					}
@@ -210,26 +210,27 @@ func TestPromise4KillAtAnyWrite(t *testing.T) {
 						dead = true
 						die()
 						if landed { // the process dies before it hears of it
-							s.store.BeforeCommit = nil
+							s.store.BeforeCommit.Set(nil)
 							_, err := s.store.Commit(c, k)
 							require.NoError(s, err)
-							s.store.BeforeCommit = func(c context.Context, _ ota.Commit) error {
+							s.store.BeforeCommit.Set(func(c context.Context, _ ota.Commit) error {
 								if dead {
 									return harness.ErrDown
 								}
 								return nil
-							}
+							})
 						}
 						return harness.ErrDown
 					}
 					n++
 					return nil
-				}
+				})
 				id := s.start(policy, ota.Shape{Size: 3}, agents...)
 				first, err := ota.New(s.store, s.fleet, ota.Options{Name: "killed", DrainTimeout: -1})
 				require.NoError(s, err)
 				_ = first.Run(ctx)
-				dead, s.store.BeforeCommit = false, nil
+				dead = false
+				s.store.BeforeCommit.Set(nil)
 				done := s.finished(id)
 				p := s.drive(id)
 				require.Equal(s, ota.StatusCompleted, p.Status)
@@ -272,12 +273,12 @@ func (s *scene) requireNotAgain(id string, done map[string]int) {
 func TestPromise5TwoEnginesOneStore(t *testing.T) {
 	inScene(t, func(s *scene) {
 		var mute atomic.Bool
-		s.store.BeforeRenew = func(_ context.Context, engine string) error {
+		s.store.BeforeRenew.Set(func(_ context.Context, engine string) error {
 			if mute.Load() && engine == "one" {
 				return harness.ErrDown
 			}
 			return nil
-		}
+		})
 		s.fleet.latency = 4 * time.Second
 		id := s.start(ota.Policy{Concurrency: 5}, ota.Shape{Size: 50}, names("ok", 50)...)
 		two := s.engine(s.store, s.fleet, "two")

@@ -134,12 +134,12 @@ func TestCancelOfARollbackThatCannotBeMade(t *testing.T) {
 					store.off.Store(made)
 					s.logged(store, s.fleet)
 					if made { // but it cannot be started
-						s.store.BeforeCommit = func(_ context.Context, c ota.Commit) error {
+						s.store.BeforeCommit.Set(func(_ context.Context, c ota.Commit) error {
 							if hasEvent(s, c, ota.EventRollback) {
 								return harness.ErrDown
 							}
 							return nil
-						}
+						})
 					}
 					id := s.start(ota.Policy{FailureThreshold: ptr(0.0), OnBreach: ota.ActionRollback}, ota.Shape{Size: 1}, "ok-1", "perm-2", "ok-3")
 					stop := s.run(s.e)
@@ -155,7 +155,7 @@ func TestCancelOfARollbackThatCannotBeMade(t *testing.T) {
 					require.Equal(s, ota.StatusCanceled, p.Status)
 					require.Len(s, s.events(id, ota.EventRollbackOff), 1)
 					store.off.Store(true)
-					s.store.BeforeCommit = nil
+					s.store.BeforeCommit.Set(nil)
 					s.run(s.e)
 					s.after(time.Hour)
 					s.status(id, ota.StatusCanceled)
@@ -192,13 +192,13 @@ func TestOwnersCommitIsRefusedForGood(t *testing.T) {
 		t.Run(kind.String(), func(t *testing.T) {
 			inScene(t, func(s *scene) {
 				var refused atomic.Int64
-				s.store.BeforeCommit = func(_ context.Context, c ota.Commit) error {
+				s.store.BeforeCommit.Set(func(_ context.Context, c ota.Commit) error {
 					if c.Owner && hasEvent(s, c, kind) {
 						refused.Add(1)
 						return errNever
 					}
 					return nil
-				}
+				})
 				id := s.refusable(kind)
 				out := s.logged(s.store, brokenCompanions{s.fleet})
 				s.run(s.e)
@@ -215,7 +215,7 @@ func TestOwnersCommitIsRefusedForGood(t *testing.T) {
 				s.said(s.e.Cancel(s.ctx, id, true, ota.Request{}))
 				switch kind {
 				case ota.EventTaskUnknown, ota.EventTaskWaiting, ota.EventCarriedOut: // the way to the end: the Store has to take it some time
-					s.store.BeforeCommit = nil
+					s.store.BeforeCommit.Set(nil)
 				}
 				s.after(time.Minute)
 				s.status(id, ota.StatusCanceled)

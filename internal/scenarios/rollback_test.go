@@ -253,7 +253,7 @@ func TestRollbackByItself(t *testing.T) {
 			inScene(t, func(s *scene) {
 				var mu sync.Mutex
 				n, dead := 0, false
-				s.store.BeforeCommit = func(_ context.Context, k ota.Commit) error {
+				s.store.BeforeCommit.Set(func(_ context.Context, k ota.Commit) error {
 					mu.Lock()
 					defer mu.Unlock()
 					if s.struck(k.Plan) {
@@ -266,14 +266,14 @@ func TestRollbackByItself(t *testing.T) {
 						return harness.ErrDown
 					}
 					return nil
-				}
+				})
 				id := s.start(ota.Policy{OnBreach: ota.ActionRollback, Concurrency: 1}, ota.Shape{Size: 6}, "ok-1", "ok-2", "fail-3", "ok-4", "ok-5", "ok-6")
 				first, err := ota.New(s.store, s.fleet, ota.Options{Name: "killed", DrainTimeout: -1})
 				require.NoError(s, err)
 				stop := s.run(first)
 				s.after(20 * time.Second)
 				_ = stop()
-				s.store.BeforeCommit = nil
+				s.store.BeforeCommit.Set(nil)
 				s.run(s.engine(s.store, s.fleet, "two"))
 				s.after(time.Minute)
 				s.status(id, ota.StatusRolledBack)

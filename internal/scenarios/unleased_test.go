@@ -16,12 +16,12 @@ func TestEnginesWithoutALeaseTakeNothing(t *testing.T) {
 	for _, paused := range []bool{false, true} {
 		inScene(t, func(s *scene) {
 			var down atomic.Bool
-			s.store.BeforeRenew = func(context.Context, string) error {
+			s.store.BeforeRenew.Set(func(context.Context, string) error {
 				if down.Load() {
 					return harness.ErrDown
 				}
 				return nil
-			}
+			})
 			s.fleet.latency = 30 * time.Second
 			id := s.start(ota.Policy{Concurrency: 1}, ota.Shape{}, names("ok", 3)...)
 			s.run(s.engine(s.store, s.fleet, "one"))
