@@ -6,8 +6,8 @@ import "fmt"
 // batch; closers stand before the end of a batch whose agents have ended. To add a barrier, add a
 // function to one of the lists.
 var (
-	openers = []func(*view) (block, bool){promotedBarrier}
-	closers = []func(*view) (block, bool){observedBarrier, probedBarrier, gateBarrier, evidenceBarrier}
+	openers = []func(*view) (block, bool){promotedBarrier, freshBarrier}
+	closers = []func(*view) (block, bool){observedBarrier, answeredBarrier, gateBarrier, evidenceBarrier}
 )
 
 // block is why a barrier does not let the plan pass.
@@ -39,8 +39,29 @@ func observedBarrier(v *view) (block, bool) {
 	return block{Why: ReasonSoaking, Until: until, Text: fmt.Sprintf("batch %d", v.b.Index)}, v.now < until
 }
 
-func probedBarrier(v *view) (block, bool) {
-	return block{Why: ReasonInquiry, Text: "asking the agents of the batch how they are"}, v.calls.prober && !v.allProbed
+// answeredBarrier holds a batch until every agent of it that succeeded has given a healthy answer
+// since. With Soak.Misses Off, a silent agent never fails, so Promote of the next batch goes on
+// without it.
+func answeredBarrier(v *view) (block, bool) {
+	switch {
+	case !v.calls.prober:
+		return block{}, false
+	case !v.allProbed:
+		return block{Why: ReasonInquiry, Text: "asking the agents of the batch how they are"}, true
+	case v.unproven == 0 || v.c.Policy.Soak.Misses == Off && v.c.Promoted > v.b.Index:
+		return block{}, false
+	}
+	x := block{Why: ReasonInquiry, Text: fmt.Sprintf("%d agents of batch %d have not answered since they succeeded: %s", v.unproven, v.b.Index, v.silent)}
+	if v.c.Policy.Soak.Misses == Off && v.b.Index+1 < v.spec.Batches {
+		x.Verb = VerbPromote
+	}
+	return x, true
+}
+
+// freshBarrier holds the next batch until the batch before was asked within the last Soak.Interval.
+// While a batch is held or a plan is paused, rounds go on, so it holds only after a change of owner.
+func freshBarrier(v *view) (block, bool) {
+	return block{Why: ReasonInquiry, Text: "asking the agents of the batch before how they are"}, v.calls.prober && v.stale
 }
 
 func gateBarrier(v *view) (block, bool) {

@@ -227,18 +227,19 @@ func (slowProber) Health(context.Context, Attempt) (Health, error) {
 	return Health{Healthy: true}, nil
 }
 
-// A paused plan comes to rest although its batch was closed while its agents were being asked.
+// A paused plan comes to rest although a batch of it was closed while its agents were being asked.
 func TestARoundEndsWithItsBatch(t *testing.T) {
 	inScene(t, func(s *scene) {
 		s.use(slowProber{})
-		p := Policy{Soak: Soak{Duration: 50 * time.Second, Interval: 10 * time.Second}}
-		id := s.start(p, Shape{Size: 3}, "ok-1", "ok-2", "fail-1", "ok-3", "ok-4")
+		p := Policy{Concurrency: 1, Soak: Soak{Duration: 100 * time.Second, Interval: 10 * time.Second}}
+		id := s.start(p, Shape{Size: 3}, "ok-1", "ok-2", "ok-3", "fail-1", "ok-4", "ok-5")
 		stop := s.run(s.e)
 		s.after(5 * time.Minute)
 		s.status(id, StatusPaused)
+		require.Equal(s, BatchCompleted, s.batch(id, 0).Status)
+		require.Equal(s, BatchRunning, s.batch(id, 1).Status)
 		require.Nil(s, s.e.driver(id), "the plan is paused and nothing is out, but it is driven on")
 		require.NoError(s, stop())
-		require.Equal(s, BatchCompleted, s.batch(id, 0).Status)
 		s.stays(id, StatusPaused)
 		s.said(s.e.Resume(s.ctx, id, Accept(1), Request{}))
 		s.drive(id)

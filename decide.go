@@ -10,11 +10,17 @@ func (s *state) view(now int64) view {
 	v := view{
 		status: s.status(), spec: &s.spec, c: &s.c, p: &s.p, now: now, calls: s.calls,
 		slotted: s.queue.slotted(), inLine: s.queue.lanes.InLine(),
-		prechecking: len(s.queue.checks.of), ready: s.queue.checks.ready.Len(), allProbed: s.probing.rounds > 0,
+		prechecking: len(s.queue.checks.of), ready: s.queue.checks.ready.Len(), stale: s.stale(now),
 		blocked: s.queue.waitingBlocked() + s.queue.parked(), blockedAgents: s.queue.blocked,
 	}
 	if b := s.current(); b != nil {
 		v.b, v.fresh = &b.BatchRow, s.queue.fresh(b)
+	}
+	if pr := &s.probing; v.b != nil && pr.batch == v.b.Index { // else the rounds were about another batch
+		v.allProbed, v.unproven = pr.rounds > 0, pr.unproven
+		if pr.unproven > 0 {
+			v.silent = pr.silentNames()
+		}
 	}
 	if s.queue.timers.Len() > 0 {
 		v.wake = s.queue.timers.First().At
@@ -58,7 +64,8 @@ const (
 	actCloseBatch                    // the batch has soaked and passed every barrier
 	actNextBatch                     // go on to the batch after a closed one
 	actComplete                      // the last batch is closed
-	// ask about the soaking batch: the health of its agents, then its gate.
+	// ask about the soaking batch: the health of its agents, then its gate; or about the batch before
+	// a pending one.
 	actAsk
 )
 
@@ -101,14 +108,23 @@ func allFinished(b *BatchRow) bool { return b.Counts.Pending+b.Counts.Running+b.
 func (v *view) decideOpen() decision {
 	for _, barrier := range openers {
 		if h, holds := barrier(v); holds {
-			return decision{wake: h.Until}
+			return v.watchOn(h.Until)
 		}
 	}
 	all, _, wake := v.admission()
 	if all == 0 {
-		return decision{wake: wake}
+		return v.watchOn(wake)
 	}
 	return decision{action: actOpenBatch}
+}
+
+// watchOn waits, and goes on to ask the agents of the batch before. A paused plan without a soak
+// rests; it asks once more after Resume.
+func (v *view) watchOn(wake int64) decision {
+	if !v.calls.prober || v.b.Index == 0 || v.status != StatusRunning && v.c.Policy.Soak.None() {
+		return decision{wake: wake}
+	}
+	return decision{action: actAsk, wake: wake}
 }
 
 func (v *view) decideStart() decision {

@@ -55,9 +55,7 @@ func (s *state) nextChange() (again bool) {
 // releaseRows frees rows and batches that are not needed any more.
 func (s *state) releaseRows() {
 	done := s.queue.next
-	if s.probing.active {
-		done = min(done, s.probing.next)
-	}
+	done = s.probing.needsFrom(done)
 	s.rows.release(done)
 	if s.probing.active || s.current() == nil {
 		s.rows.sweep(done)

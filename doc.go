@@ -72,7 +72,8 @@
 //	               └──────────Cancel─────────────┴──▶ canceled
 //
 // A batch is completed as soon as it has finished if it changed nothing, or if the policy observes
-// nothing. The current batch is the lowest that is not completed. So a batch whose failures are
+// nothing and the Executor is no [Prober]. With a Prober, every agent that the batch changed has to
+// give a healthy answer after its success; silence is a failure. The current batch is the lowest that is not completed. So a batch whose failures are
 // retried blocks the later ones.
 //
 // A task, and the agent it belongs to:

@@ -123,6 +123,27 @@ func ExampleSoak() {
 	// sick-1 unhealthy
 }
 
+// An agent that succeeds and then answers no question about its health fails, whatever the policy is.
+func ExampleSoak_misses() {
+	ctx := context.Background()
+	// The silent- agents of this fleet answer no question after their upgrade.
+	fleet := otatest.NewFleet(otatest.Options{})
+	engine, err := ota.New(memstore.New(), fleet, ota.Options{})
+	check(err)
+	// An agent may leave one question unanswered, but not two in a row.
+	policy := ota.Policy{Soak: ota.Soak{Interval: 5 * time.Millisecond, Misses: 2}}
+	plan := started(ctx, engine, ota.Shape{Size: 3}, policy, "ok-1", "ok-2", "silent-1", "ok-3", "ok-4", "ok-5")
+	plan, err = engine.RunPlan(ctx, plan.ID)
+	check(err)
+	fmt.Println(plan.Status, plan.Changed)
+	page, err := engine.Agents(ctx, plan.ID, ota.RowQuery{Status: []ota.TaskStatus{ota.TaskFailed}})
+	check(err)
+	fmt.Println(page.Items[0].ID, page.Items[0].Tasks[0].Reason)
+	// Output:
+	// paused 3
+	// silent-1 silent
+}
+
 // A monitoring system can report the health of agents. A report counts while the agent's batch
 // soaks.
 func ExampleEngine_ReportHealth() {

@@ -186,10 +186,12 @@ func ExampleEngine_Watch() {
 	// batch_started 0
 	// task_started web-1
 	// task_succeeded web-1
+	// batch_observing 0
 	// batch_completed 0
 	// batch_started 1
 	// task_started web-2
 	// task_succeeded web-2
+	// batch_observing 1
 	// batch_completed 1
 }
 

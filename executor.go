@@ -189,9 +189,12 @@ func readError(err error) (f failure) {
 // Prober is an Executor that can check whether an agent is healthy. While a batch is observed,
 // each of its agents that succeeded is asked every Soak.Interval, at most Concurrency at once. A
 // round of questions that takes longer delays the next round. Health is a question: it must change
-// nothing. An error, or a panic, means that the health is unknown: it changes nothing, and the
-// agent is asked again in the next round. Health should return soon after ctx ends, which is at
-// the latest 30 seconds after the call.
+// nothing.
+//
+// Silence is a failure. No batch completes before every agent that it changed has given a healthy
+// answer after its success, whatever the policy is. An error, or a panic, is no answer: the agent is
+// asked again in the next round. Soak.Misses of them in a row count as an unhealthy answer. Health
+// should return soon after ctx ends, which is at the latest 30 seconds after the call.
 type Prober interface {
 	Health(ctx context.Context, a Attempt) (Health, error)
 }

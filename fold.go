@@ -199,7 +199,7 @@ func (s *state) foldTimers(now int64) need {
 		}
 		if tm.Kind == timerHealth {
 			if s.asksFirst(r) {
-				s.queue.timers.Push(queue.Timer{At: now + int64(s.probeInterval()), Item: r.Ordinal, Kind: timerHealth})
+				s.queue.timers.Push(queue.Timer{At: now + s.c.Policy.Soak.interval(), Item: r.Ordinal, Kind: timerHealth})
 			} else {
 				s.unhealthyLongEnough(r, now)
 			}

@@ -10,62 +10,6 @@ import (
 // has a time limit, and at most Concurrency are out at once. Its answer is input: it counts when it
 // is committed.
 
-// probe continues a round of health questions. It returns when the next round is due.
-func (s *state) probe(now int64) (n need, due int64) {
-	b, pr := s.current(), &s.probing
-	if !s.calls.prober || !s.calls.asks() {
-		return need{}, 0
-	}
-	every := int64(s.probeInterval())
-	if !pr.active {
-		if due := pr.started + every; pr.started != 0 && now < due {
-			return need{}, due
-		}
-		*pr = probing{rounds: pr.rounds, started: now, active: true, next: b.First, out: pr.out}
-		if s.c.Policy.Soak.ToEnd {
-			pr.next = 0
-		}
-	}
-	for end := b.First + b.Size; pr.next < end && pr.out < s.c.Policy.Concurrency; pr.next++ {
-		r := s.rows.at(pr.next)
-		if r == nil {
-			return need{kind: needPage, from: pr.next}, 0
-		}
-		if r.State.Status == TaskSucceeded && !r.is(AgentReleased) {
-			i := r.State.tasks() - 1
-			s.setProbing(r, true)
-			s.asks = append(s.asks, ask{kind: askProbe, ordinal: r.Ordinal, task: i, number: r.State.task(i).Number})
-		}
-	}
-	if pr.next == b.First+b.Size && pr.out == 0 {
-		pr.active = false
-		pr.rounds++
-		s.change.again = true // the barriers have to be evaluated again
-		return need{}, pr.started + every
-	}
-	return need{}, 0
-}
-
-func (s *state) probeInterval() time.Duration {
-	if every := s.c.Policy.Soak.Interval; every > 0 {
-		return every
-	}
-	return DefaultSoakInterval
-}
-
-// setProbing counts the agents with an open question about their health.
-func (s *state) setProbing(r *cachedRow, on bool) {
-	switch {
-	case r.probing == on:
-		return
-	case on:
-		s.probing.out++
-	default:
-		s.probing.out--
-	}
-	s.rows.setProbing(r, on)
-}
-
 // foldHealth folds health reports and answers of the Prober. It needs the rows of agents that are
 // not in memory.
 func (s *state) foldHealth() need {
@@ -81,7 +25,9 @@ func (s *state) foldHealth() need {
 		if a.number == r.State.task(r.State.tasks()-1).Number { // the agent was not retried since
 			s.setProbing(r, false)
 			if a.known {
-				s.health(r, a.healthy, a.at, a.reason)
+				s.health(r, a.healthy, a.at, ReasonUnhealthy, a.reason)
+			} else {
+				s.missed(r, a.at)
 			}
 		}
 		s.in.probes = s.in.probes[1:]
@@ -99,7 +45,7 @@ func (s *state) foldHealth() need {
 			if s.batch(r.Batch) == nil {
 				return need{kind: needBatch, from: r.Batch}
 			}
-			s.health(r, h.healthy, h.at, h.reason)
+			s.health(r, h.healthy, h.at, ReasonUnhealthy, h.reason)
 		}
 		s.in.health = s.in.health[1:]
 	}
@@ -137,9 +83,9 @@ func (s *state) healthRowsLoaded(ids []string, rows []AgentRow) {
 }
 
 // health folds one report. A report counts once, if its time is between the agent's success and the
-// end of the batch's soak. With Soak.ToEnd, it counts until the plan ends. Otherwise an unhealthy
-// report is only an event.
-func (s *state) health(r *cachedRow, healthy bool, at int64, reason cleaned) {
+// start of the next batch. With Soak.ToEnd, it counts until the plan ends. Otherwise an unhealthy
+// report is only an event. why is the reason of an unhealthy one.
+func (s *state) health(r *cachedRow, healthy bool, at int64, why Reason, reason cleaned) {
 	b := s.batch(r.Batch)
 	switch {
 	case r.State.Status != TaskSucceeded, !canBreach(s.status()):
@@ -148,11 +94,14 @@ func (s *state) health(r *cachedRow, healthy bool, at int64, reason cleaned) {
 	case r.is(AgentReleased): // the plan's claim on the agent has ended
 		s.lateHealth(r.Agent.ID, healthy, reason)
 		return
-	case at < r.State.task(r.State.tasks()-1).Ended, b.Status == BatchCompleted && at > nanos(b.ClosedAt) && !s.c.Policy.Soak.ToEnd:
+	case at < r.State.task(r.State.tasks()-1).Ended, b.Status == BatchCompleted && at > nanos(b.ClosedAt) && !s.c.Policy.Soak.ToEnd && b.Index != s.watched():
 		s.lateHealth(r.Agent.ID, healthy, reason)
 		return
 	}
 	was := r.is(AgentUnhealthy)
+	if why != ReasonSilent {
+		s.heard(r, healthy)
+	}
 	switch {
 	case healthy && !was:
 	case healthy:
@@ -161,14 +110,14 @@ func (s *state) health(r *cachedRow, healthy bool, at int64, reason cleaned) {
 		b.HealthySince = stamp(at)
 		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: ReasonSucceeded, Text: string(reason)})
 	case s.c.Policy.Soak.Grace == 0, b.Status == BatchCompleted:
-		s.failUnhealthy(r, at, reason)
+		s.failUnhealthy(r, at, why, reason)
 	case !was:
 		s.setFlag(r, AgentUnhealthy, true)
 		s.setUnhealthySince(r, at)
 		s.queue.timers.Push(queue.Timer{At: at + int64(s.c.Policy.Soak.Grace), Item: r.Ordinal, Kind: timerHealth})
-		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: ReasonUnhealthy, Text: string(reason)})
+		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: why, Text: string(reason)})
 	case at >= r.State.More.Unhealthy+int64(s.c.Policy.Soak.Grace):
-		s.failUnhealthy(r, at, reason)
+		s.failUnhealthy(r, at, why, reason)
 	}
 }
 
@@ -208,21 +157,26 @@ func (s *state) unhealthyLongEnough(r *cachedRow, now int64) {
 		return
 	}
 	if now >= r.State.More.Unhealthy+int64(s.c.Policy.Soak.Grace) {
-		s.failUnhealthy(r, now, cleanLine("unhealthy for "+s.c.Policy.Soak.Grace.String()))
+		why := ReasonUnhealthy
+		if _, silent := s.probing.silent[r.Ordinal]; silent {
+			why = ReasonSilent
+		}
+		s.failUnhealthy(r, now, why, cleanLine("unhealthy for "+s.c.Policy.Soak.Grace.String()))
 	}
 }
 
 // failUnhealthy fails an agent that had succeeded.
-func (s *state) failUnhealthy(r *cachedRow, at int64, reason cleaned) {
+func (s *state) failUnhealthy(r *cachedRow, at int64, why Reason, reason cleaned) {
 	i := r.State.tasks() - 1
 	t := r.State.task(i)
-	t.Why, t.Ended = ReasonUnhealthy, at
+	s.probing.forget(r.Ordinal)
+	t.Why, t.Ended = why, at
 	t.More = &TaskMore{Error: string(reason)}
 	s.setUnhealthySince(r, 0)
 	s.setFlag(r, AgentUnhealthy, false)
 	s.setFlag(r, AgentAtTarget, false)
 	s.setTask(r, i, TaskFailed)
-	s.taskEvent(EventTaskFailed, r, i, ReasonUnhealthy, string(reason))
+	s.taskEvent(EventTaskFailed, r, i, why, string(reason))
 	s.setAgent(r, TaskFailed)
 	b := s.batch(r.Batch)
 	if b.Unhealthy == 0 {

@@ -211,6 +211,9 @@ type view struct {
 	blockedAgents []blockedAgent // all blocked agents, those of blocked among them
 	wake          int64          // when the next timer is due; 0: none
 	allProbed     bool           // every agent of the batch was asked since the batch finished
+	unproven      int            // of these: agents without a healthy answer since their success
+	silent        string         // the names of some of them
+	stale         bool           // the batch before a pending one was not asked within Soak.Interval
 }
 
 // tolerance returns how many failures are tolerated, and how many count, in the scope of the

@@ -55,6 +55,8 @@ func (o *Soak) code(c *coder) {
 	num(c, &o.Grace)
 	num(c, &o.Interval)
 	c.bool(&o.ToEnd)
+	num(c, &o.Misses)
+	num(c, &o.Sample)
 }
 
 func (r *RetryPolicy) code(c *coder) {

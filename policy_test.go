@@ -78,7 +78,7 @@ func TestPolicyDefaults(t *testing.T) {
 	p := Policy{}.withDefaults()
 	require.Equal(t, Policy{
 		Concurrency: 5, FailureThreshold: ptr(0.1), AttemptTimeout: 30 * time.Minute, UnreachableTimeout: time.Hour, MaxAbandoned: 5,
-		Soak: Soak{Interval: 10 * time.Second}, Gate: Gate{Interval: 30 * time.Second},
+		Soak: Soak{Interval: 10 * time.Second, Misses: 3}, Gate: Gate{Interval: 30 * time.Second},
 	}, p)
 	require.Equal(t, 0.0, *Policy{FailureThreshold: ptr(0.0)}.withDefaults().FailureThreshold, "a threshold of 0 is 0")
 	given := Policy{FailureThreshold: ptr(0.5), Hold: Hold{Batches: []int{1}}}

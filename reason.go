@@ -78,6 +78,7 @@ const (
 	ReasonUnchanged                        // the plan being rolled back never changed this agent
 	ReasonRepeat                           // after an engine restart the same attempt is repeated
 	ReasonBlocked                          // the precheck gave a reason to leave the agent out
+	ReasonSilent                           // it succeeded, and then answered no question about its health
 )
 
 var reasons = map[Reason]struct{ word, sentence string }{
@@ -138,6 +139,7 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonPlanEnded:        {"plan_ended", "The plan ended first"},
 	ReasonUnchanged:        {"untouched", "The plan being rolled back never changed the agent"},
 	ReasonRepeat:           {"repeat", "The engine was restarted; the same attempt is called again"},
+	ReasonSilent:           {"silent", "The agent succeeded and then answered no question about its health"},
 	ReasonBlocked:          {"blocked", "The precheck gave a reason to leave the agent out"},
 }
 

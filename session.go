@@ -255,8 +255,10 @@ func (x *session) idle(wake time.Time, awaited bool) bool {
 	return false
 }
 
-// paused reports whether the plan is paused.
-func (x *session) paused() bool { return x.st != nil && x.st.status() == StatusPaused }
+// paused reports whether the plan is paused, and the last round of health questions has ended.
+func (x *session) paused() bool {
+	return x.st != nil && x.st.status() == StatusPaused && !x.st.probing.active
+}
 
 // row is the plan as it is stored. It is valid while no change waits for a commit.
 func (x *session) row() PlanRow {

@@ -2,6 +2,7 @@ package ota
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -40,6 +41,7 @@ type refTask struct {
 	running bool
 	done    bool // its last attempt succeeded and nobody put it back
 	spared  bool // it was left out of a rollback, since it had changed nothing
+	proven  bool // of the last task: a healthy answer was given since its success
 	number  int
 	epoch   uint64 // of the newest commit of a start
 }
@@ -374,11 +376,11 @@ func (r *referee) events(p *refPlan, before, after *PlanRow, rec *Record, c *Com
 			r.order(p, e)
 			r.start(p, t, before, after, e, c, batches)
 		case EventTaskSucceeded:
-			t.running, t.done = false, true
+			t.running, t.done, t.proven = false, true, false
 		case EventTaskFailed, EventTaskSkipped, EventTaskCanceled, EventTaskUnknown, EventTaskWaiting:
 			t.running = false
 			t.spared = e.Kind == EventTaskSkipped && e.Reason == ReasonUnchanged
-			if e.Kind == EventTaskFailed && e.Reason == ReasonUnhealthy {
+			if e.Kind == EventTaskFailed && (e.Reason == ReasonUnhealthy || e.Reason == ReasonSilent) {
 				t.done = false
 			}
 			if t.done {
@@ -497,14 +499,50 @@ func (r *referee) closing(rec *Record, batches []BatchRow, rows []AgentRow, afte
 			if o := after.Control.Policy.Soak; b.Changed > 0 && b.ClosedAt.Sub(b.FinishedAt) < o.Duration+o.Stable {
 				r.fail("batch %d of %s was observed for %s only", e.Batch, after.ID, b.ClosedAt.Sub(b.FinishedAt))
 			}
-		case e.Kind == EventTaskFailed && e.Reason == ReasonUnhealthy:
+			r.proven(after.ID, e.Batch, rows)
+		case e.Kind == EventTaskFailed && (e.Reason == ReasonUnhealthy || e.Reason == ReasonSilent):
 			for i := range rows {
-				if a := &rows[i]; a.Agent.ID == e.Agent && !after.Control.Policy.Soak.ToEnd && batches[a.Batch].Status == BatchCompleted && a.State.task(e.Task).Ended > batches[a.Batch].ClosedAt.UnixNano() {
-					r.fail("agent %s failed for a report from after its batch had closed", e.Agent)
+				if a := &rows[i]; a.Agent.ID == e.Agent && !after.Control.Policy.Soak.ToEnd && a.State.task(e.Task).Ended > watchedUntil(batches, a.Batch) {
+					r.fail("agent %s failed for a report from after the next batch had begun", e.Agent)
 				}
 			}
 		}
 	}
+}
+
+// watchedUntil is when reports about a batch stop to count: when the next batch has begun, or the
+// last batch has closed.
+func watchedUntil(batches []BatchRow, i int) int64 {
+	switch b := &batches[i]; {
+	case b.Status != BatchCompleted:
+	case i+1 == len(batches):
+		return b.ClosedAt.UnixNano()
+	case batches[i+1].Status != BatchPending:
+		return max(b.ClosedAt.UnixNano(), batches[i+1].StartedAt.UnixNano()) // it may have been reopened since
+	}
+	return math.MaxInt64
+}
+
+// proven checks that every agent of a closed batch that succeeded has given a healthy answer since.
+func (r *referee) proven(id string, batch int, rows []AgentRow) {
+	if r.w.every {
+		return // nobody can ask
+	}
+	for i := range rows {
+		a := &rows[i]
+		if a.Batch != batch || a.State.Status != TaskSucceeded || a.State.Flags&AgentChanged == 0 || a.State.Flags&AgentReleased != 0 {
+			continue
+		}
+		if t := r.plans[id].agents[a.Agent.ID].tasks; !t[len(t)-1].proven {
+			r.fail("batch %d of %s closed, and agent %s has not answered since its success", batch, id, a.Agent.ID)
+		}
+	}
+}
+
+// heard remembers a healthy answer.
+func (r *referee) heard(id, agent string, healthy bool) {
+	t := r.plans[id].agents[agent].tasks
+	t[len(t)-1].proven = healthy || t[len(t)-1].proven
 }
 
 // pauseStays checks that only people end a pause.
@@ -555,7 +593,10 @@ func unhealthyIn(rows []AgentRow, batch int) bool {
 	return slices.ContainsFunc(rows, func(a AgentRow) bool { return a.Batch == batch && turnedUnhealthy(&a.State) })
 }
 
-func turnedUnhealthy(a *AgentState) bool { return a.task(a.tasks()-1).Why == ReasonUnhealthy }
+func turnedUnhealthy(a *AgentState) bool {
+	why := a.task(a.tasks() - 1).Why
+	return why == ReasonUnhealthy || why == ReasonSilent
+}
 
 // ends checks that an end stays.
 func (r *referee) ends(p *refPlan, after *PlanRow) {

@@ -228,7 +228,7 @@ func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
 	ids := make([]string, n)
 	for i := range ids {
 		ids[i] = fmt.Sprintf("a%02d", i)
-		behave[ids[i]] = ch.pick(16)
+		behave[ids[i]] = ch.pick(17)
 	}
 	s.Agents = simAgents(ids)
 	if s.Policy.PlanTimeout == 0 && ch.pick(4) == 0 {
@@ -574,7 +574,12 @@ func (w *world) deliverAsk(p *process) {
 		return
 	}
 	healthy := w.behave[a.ask.attempt.Agent] != 10 || a.ask.attempt.IsRollback
-	reply := Health{Healthy: healthy}.answer(a.ask, w.clock.t, nil)
+	var err error
+	if w.behave[a.ask.attempt.Agent] == 16 && !a.ask.attempt.IsRollback || !w.quiet && w.choose.pick(8) == 0 {
+		err = errors.New("no answer")
+	}
+	reply := Health{Healthy: healthy}.answer(a.ask, w.clock.t, err)
+	w.referee.heard(a.plan, a.ask.attempt.Agent, healthy && err == nil)
 	w.turn(p, a.plan, input{probes: []probeAnswer{reply}})
 }
 
@@ -640,6 +645,11 @@ func (w *world) report(p *process) {
 	}
 	at := w.clock.t.Add(-time.Duration(w.choose.pick(3)) * time.Minute)
 	h := healthReport{agent: fmt.Sprintf("a%02d", w.choose.pick(len(w.behave)+1)), healthy: w.choose.pick(3) == 0, at: at.UnixNano()}
+	for _, a := range w.referee.rows(id) {
+		if a.Agent.ID == h.agent && h.healthy && a.State.task(a.State.tasks()-1).Ended <= h.at {
+			w.referee.heard(id, h.agent, true)
+		}
+	}
 	w.turn(p, id, input{health: []healthReport{h}})
 }
 

@@ -313,15 +313,6 @@ type healthReport struct {
 	ordinal int    // -1: the plan has no such agent
 }
 
-// probing is one round of health questions to the agents of the soaking batch.
-type probing struct {
-	rounds  int   // completed since the batch finished
-	started int64 // when the current or last round began
-	active  bool
-	next    int // ordinal to ask next
-	out     int // open questions
-}
-
 // orderChunk is how many rows of an order one commit carries out.
 const orderChunk = 500
 

@@ -114,13 +114,13 @@ func (s *state) carryOut(d decision, now time.Time) need {
 func (s *state) finishBatch(b *batch, now time.Time) {
 	b.FinishedAt, b.HealthySince = now, now
 	s.dirtyBatch(b)
-	observed := !s.c.Policy.Soak.None() || s.calls.gater
+	observed := !s.c.Policy.Soak.None() || s.calls.gater || s.calls.prober
 	if b.Unhealthy == 0 && (b.Changed > 0 && !observed || b.Changed == 0 && !b.Canary) {
 		s.closeBatch(b, now)
 		return
 	}
 	b.Status = BatchSoaking
-	s.probing = probing{out: s.probing.out}
+	s.probing.beginSoak(b)
 	s.gating = false // an open question is about an earlier soak
 	s.event(Event{Kind: EventBatchSoaking, Batch: b.Index})
 }

@@ -40,18 +40,20 @@ var want = map[string]struct {
 	attempts int // 0: many
 	version  string
 }{
-	"ok":    {ota.TaskSucceeded, ota.ReasonSucceeded, 1, "2.0"},
-	"fail":  {ota.TaskFailed, ota.ReasonError, 3, "1.0"},
-	"flaky": {ota.TaskSucceeded, ota.ReasonSucceeded, 2, "2.0"},
-	"hang":  {ota.TaskFailed, ota.ReasonTimeout, 3, "1.0"},
-	"stuck": {ota.TaskFailed, ota.ReasonAbandoned, 1, "1.0"},
-	"slow":  {ota.TaskSucceeded, ota.ReasonSucceeded, 1, "2.0"},
-	"panic": {ota.TaskFailed, ota.ReasonPanic, 1, "1.0"},
-	"wrong": {ota.TaskFailed, ota.ReasonWrongVersion, 1, "2.0-wrong"},
-	"sick":  {ota.TaskFailed, ota.ReasonUnhealthy, 1, "2.0"},
-	"away":  {ota.TaskFailed, ota.ReasonUnreachable, 0, "1.0"},
-	"busy":  {ota.TaskSucceeded, ota.ReasonSucceeded, 4, "2.0"},
-	"other": {ota.TaskSucceeded, ota.ReasonSucceeded, 1, "2.0"},
+	"ok":     {ota.TaskSucceeded, ota.ReasonSucceeded, 1, "2.0"},
+	"fail":   {ota.TaskFailed, ota.ReasonError, 3, "1.0"},
+	"flaky":  {ota.TaskSucceeded, ota.ReasonSucceeded, 2, "2.0"},
+	"hang":   {ota.TaskFailed, ota.ReasonTimeout, 3, "1.0"},
+	"stuck":  {ota.TaskFailed, ota.ReasonAbandoned, 1, "1.0"},
+	"slow":   {ota.TaskSucceeded, ota.ReasonSucceeded, 1, "2.0"},
+	"panic":  {ota.TaskFailed, ota.ReasonPanic, 1, "1.0"},
+	"wrong":  {ota.TaskFailed, ota.ReasonWrongVersion, 1, "2.0-wrong"},
+	"sick":   {ota.TaskFailed, ota.ReasonUnhealthy, 1, "2.0"},
+	"away":   {ota.TaskFailed, ota.ReasonUnreachable, 0, "1.0"},
+	"busy":   {ota.TaskSucceeded, ota.ReasonSucceeded, 4, "2.0"},
+	"silent": {ota.TaskFailed, ota.ReasonSilent, 1, "2.0"},
+	"late":   {ota.TaskFailed, ota.ReasonUnhealthy, 1, "2.0"},
+	"other":  {ota.TaskSucceeded, ota.ReasonSucceeded, 1, "2.0"},
 }
 
 func TestEachPrefixBehavesAsItSays(t *testing.T) {
@@ -156,7 +158,8 @@ func agree(t *testing.T, sim *simulate.Result, simulated []ota.AgentInfo, plan o
 
 func TestSimulationAndEngineAgreeOnWhatGoesWrong(t *testing.T) {
 	mixed := slices.Concat(otatest.IDs("ok-", 6), otatest.IDs("fail-", 2), otatest.IDs("flaky-", 2), otatest.IDs("busy-", 2),
-		otatest.IDs("sick-", 2), otatest.IDs("away-", 2), otatest.IDs("wrong-", 2), otatest.IDs("slow-", 2))
+		otatest.IDs("sick-", 2), otatest.IDs("away-", 2), otatest.IDs("wrong-", 2), otatest.IDs("slow-", 2),
+		otatest.IDs("silent-", 2), otatest.IDs("late-", 2))
 	for name, change := range map[string]func(*ota.Policy){
 		"pause":          func(p *ota.Policy) {},
 		"continue":       func(p *ota.Policy) { p.OnBreach = ota.ActionContinue },

@@ -55,8 +55,10 @@ func (f *Fleet) answer(a ota.Attempt) simulate.Call {
 	return c
 }
 
-// install sets the agent's version to the one in its answer. f.mu is locked.
-func (f *Fleet) install(a ota.Attempt, c *simulate.Call) {
+// install sets the agent's version to the one in its answer, which it gives at this time. f.mu is
+// locked.
+func (f *Fleet) install(a ota.Attempt, c *simulate.Call, at time.Time) {
+	f.since[a.Agent] = at
 	if was := f.version(a); c.Err == nil {
 		c.Result.Unchanged = was == c.Result.Version
 		f.versions[versionKey(a.Agent, a.Component)] = c.Result.Version
@@ -114,7 +116,7 @@ func (f *Fleet) work(ctx context.Context, a ota.Attempt, e *effect, n int) (ota.
 		return ota.Result{}, err
 	}
 	f.mu.Lock()
-	f.install(a, &c)
+	f.install(a, &c, time.Now())
 	e.known, e.res, e.err = true, c.Result, c.Err
 	var p *ota.PanicError
 	if errors.As(c.Err, &p) {
@@ -180,9 +182,22 @@ func (f *Fleet) Inspect(_ context.Context, a ota.Attempt) (ota.Inspection, error
 
 // Health implements ota.Prober.
 func (f *Fleet) Health(_ context.Context, a ota.Attempt) (ota.Health, error) {
+	return f.healthAt(a, time.Now())
+}
+
+// healthAt is what an agent answers at a time.
+func (f *Fleet) healthAt(a ota.Attempt, at time.Time) (ota.Health, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if b := f.behaviour(a); b == Sick {
+	b := f.behaviour(a)
+	if b == Silent {
+		return ota.Health{}, errors.New("agent " + a.Agent + " does not answer")
+	}
+	after := f.opt.SickAfter
+	if after == 0 {
+		after = DefaultSickAfter
+	}
+	if b == Sick || b == Late && !at.Before(f.since[a.Agent].Add(after)) {
 		return ota.Health{Reason: "agent " + a.Agent + " is sick"}, nil
 	}
 	return ota.Health{Healthy: true}, nil

@@ -31,7 +31,12 @@ type Options struct {
 	Jitter float64
 	// Seed selects the jitter: the same seed, agent and attempt give the same latency.
 	Seed uint64
+	// SickAfter is how long Late agents are healthy after their success. 0 means DefaultSickAfter.
+	SickAfter time.Duration
 }
+
+// DefaultSickAfter is the default of Options.SickAfter.
+const DefaultSickAfter = time.Minute
 
 // Fleet is a fleet of agents that exist in memory only. It has every agent that a plan names.
 // Before its first upgrade, an agent runs the from-version of the plan that asks. The agent's ID
@@ -50,6 +55,7 @@ type Fleet struct {
 	set      map[string]Behaviour // by agent
 	back     map[string]Behaviour // by agent, in rollback plans
 	versions map[string]string    // by agent, or by key of its component
+	since    map[string]time.Time // by agent: when it was last upgraded
 	effects  map[string]*effect   // by key
 	calls    []Call
 	released chan struct{} // closed by Release
@@ -66,7 +72,7 @@ var (
 // NewFleet returns a fleet.
 func NewFleet(options Options) *Fleet {
 	return &Fleet{
-		opt: options, set: map[string]Behaviour{}, back: map[string]Behaviour{}, versions: map[string]string{},
+		opt: options, set: map[string]Behaviour{}, back: map[string]Behaviour{}, versions: map[string]string{}, since: map[string]time.Time{},
 		effects: map[string]*effect{}, released: make(chan struct{}),
 	}
 }
@@ -77,7 +83,7 @@ func (f *Fleet) Copy() *Fleet {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := NewFleet(f.opt)
-	c.set, c.back, c.versions = maps.Clone(f.set), maps.Clone(f.back), maps.Clone(f.versions)
+	c.set, c.back, c.versions, c.since = maps.Clone(f.set), maps.Clone(f.back), maps.Clone(f.versions), maps.Clone(f.since)
 	return c
 }
 

@@ -25,13 +25,13 @@ func (f *Fleet) SimulateCall(a ota.Attempt, at time.Time) simulate.Call {
 	c := f.answer(a)
 	cut := c.Latency == ota.NoTimeout || !a.Deadline.IsZero() && at.Add(c.Latency).After(a.Deadline)
 	if !cut || c.IgnoresContext && c.Latency != ota.NoTimeout {
-		f.install(a, &c)
+		f.install(a, &c, at.Add(c.Latency))
 	}
 	return c
 }
 
 // SimulateHealth implements simulate.Prober: it returns what Health answers, at once.
-func (f *Fleet) SimulateHealth(a ota.Attempt, _ time.Time) simulate.Health {
-	h, err := f.Health(context.Background(), a)
+func (f *Fleet) SimulateHealth(a ota.Attempt, at time.Time) simulate.Health {
+	h, err := f.healthAt(a, at)
 	return simulate.Health{Health: h, Err: err}
 }

@@ -60,6 +60,8 @@ type Soak struct {
 	Grace    Duration `json:"retry"`
 	Interval Duration `json:"probe"`
 	ToEnd    bool     `json:"toEnd"`
+	Misses   int      `json:"misses" policy:"-1..1000"`
+	Sample   int      `json:"sample" policy:"0..1000000"`
 }
 
 // RetryPolicy is ota.RetryPolicy on the wire.

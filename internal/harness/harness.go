@@ -242,7 +242,7 @@ func (c *CheckedStore) judgeTasks(was, is *ota.AgentRow, wrong wrongFunc) {
 		if before.Changed && !after.Changed {
 			wrong("task %d of agent %s is not touched any more", i, is.Agent.ID)
 		}
-		if before.Status == ota.TaskSucceeded && after.Status != ota.TaskSucceeded && after.Why != ota.ReasonUnhealthy {
+		if before.Status == ota.TaskSucceeded && after.Status != ota.TaskSucceeded && after.Why != ota.ReasonUnhealthy && after.Why != ota.ReasonSilent {
 			wrong("task %d of agent %s succeeded, and is %s now", i, is.Agent.ID, after.Status)
 		}
 		if i > 0 && (!slices.Contains([]ota.TaskStatus{ota.TaskPending, ota.TaskSkipped, ota.TaskCanceled}, after.Status)) {
