@@ -83,6 +83,8 @@ func disagreement(r ota.AgentInfo, now, before answer) []string {
 	switch {
 	case !r.Changed && now != before:
 		return []string{fmt.Sprintf("%s is on record as not touched, but runs %s in another process", r.ID, now)}
+	case r.AtTarget && now.Version == target: // it ran the target before its first attempt
+		return nil
 	case !r.Changed && now.Version != r.Version:
 		return []string{fmt.Sprintf("%s is on record as not touched at %s, but runs %s", r.ID, r.Version, now)}
 	case !r.Changed, r.Status == ota.TaskSucceeded && now.Version == target:

@@ -37,6 +37,20 @@ func TestDisagreement(t *testing.T) {
 	}
 }
 
+// An attempt may be interrupted before it installs anything. Its agent is taken back all the same, and
+// is found at the target: the earlier version.
+func TestAgreementAtTheTarget(t *testing.T) {
+	r := ota.AgentInfo{ID: "a", Version: "2", Status: ota.TaskSucceeded, AtTarget: true, Tasks: []ota.Task{{Target: "1"}}}
+	same := answer{"a", identity{Version: "1", PID: 7}}
+	if got := disagreement(r, same, same); len(got) > 0 {
+		t.Errorf("disagreements %q", got)
+	}
+	other := answer{"a", identity{Version: "3", PID: 7}}
+	if got := disagreement(r, other, other); len(got) == 0 {
+		t.Error("an agent that runs a third version agrees")
+	}
+}
+
 // Whatever the fleet's size, there are enough old machines for some batch to fail.
 func TestDealOld(t *testing.T) {
 	for agents := 1; agents <= 60; agents++ {
