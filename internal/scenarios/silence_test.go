@@ -218,7 +218,7 @@ func TestAHeldPlanIsWatched(t *testing.T) {
 		h.mu.Unlock()
 		s.after(11 * time.Second)
 		s.status(id, ota.StatusPaused)
-		require.Equal(s, "Failure threshold exceeded: 1 of 1 failed in batch 0, tolerates 0", s.plan(id).Breaches[0].String())
+		require.Equal(s, "Failure threshold exceeded: 1 of the 1 agents of batch 0 failed, none is tolerated", s.plan(id).Breaches[0].String())
 		require.Equal(s, 1, s.plan(id).Changed)
 	})
 }
