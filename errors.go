@@ -33,7 +33,8 @@ var (
 	ErrBreach = errors.New("ota: a breach is open")
 	// ErrClaimed means that agents belong to another plan; see ClaimError.
 	ErrClaimed = errors.New("ota: agents belong to another plan")
-	// ErrNothing means that there is nothing to roll back.
+	// ErrNothing means that there is nothing to roll back. Its text has the reason: the plan has
+	// changed no agent, no earlier version is known, or a later plan has changed the agents.
 	ErrNothing = errors.New("ota: nothing to roll back")
 	// ErrAbandoned means that calls of the Executor had not returned when Run or RunPlan returned;
 	// see AbandonedError.

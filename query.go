@@ -3,6 +3,7 @@ package ota
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 )
@@ -192,17 +193,36 @@ func (e *Engine) waitChange(ctx context.Context, changed <-chan struct{}) bool {
 }
 
 // Wait returns when a plan is paused or has ended, or when ctx ends. It also waits for a plan that
-// has not started. Any engine may drive the plan.
+// has not started. Any engine may drive the plan. For a rollback plan that has ended, Wait waits for
+// its source too: then their agents are free for other plans.
 func (e *Engine) Wait(ctx context.Context, id string) (Plan, error) {
 	changed, stop := e.hub.Watch(id)
 	defer stop()
 	for {
 		p, err := e.Plan(ctx, id)
-		if err != nil || p.Status == StatusPaused || p.Status.Ended() {
+		switch {
+		case err != nil, p.Status == StatusPaused:
 			return p, err
+		case p.Status.Ended():
+			return p, e.endSource(ctx, &p)
 		}
 		if !e.waitChange(ctx, changed) {
 			return p, context.Cause(ctx)
 		}
 	}
+}
+
+// endSource ends the source of a rollback plan that has ended, if no engine has done it yet.
+func (e *Engine) endSource(ctx context.Context, p *Plan) error {
+	if p.Source == "" {
+		return nil
+	}
+	row, err := e.store.Plan(ctx, p.Source)
+	if errors.Is(err, ErrNotFound) { // it was pruned
+		return nil
+	}
+	if ref := row.Control.Rollback; err != nil || ref == nil || ref.ID != p.ID || !ref.Done.IsZero() {
+		return err
+	}
+	return e.advanceSource(ctx, &row)
 }

@@ -60,7 +60,7 @@ func (e *Engine) CanRollback(ctx context.Context, id string) (agents int, err er
 		if err := w.freeze(RollbackSpec{}, true); err != nil {
 			return 0, err
 		}
-		if row.Spec.FromVersion == "" { // otherwise every agent has a version to go back to
+		if row.Spec.FromVersion == "" { // otherwise the plan is built at once
 			if err := e.checkPreviousVersions(ctx, &row); err != nil {
 				return 0, err
 			}
@@ -69,19 +69,12 @@ func (e *Engine) CanRollback(ctx context.Context, id string) (agents int, err er
 	return row.Progress.Changed + row.Progress.Counts.Running, nil
 }
 
-// checkPreviousVersions returns ErrNothing if no agent of a plan has a version to go back to.
+// checkPreviousVersions returns ErrNothing, with the reason, if a rollback would have no agent.
 func (e *Engine) checkPreviousVersions(ctx context.Context, source *PlanRow) error {
 	for _, err := range (&rollbackBuilder{e: e, ctx: ctx, source: source}).rows() {
-		if errors.Is(err, ErrNothing) {
-			return errNoPreviousVersion(source.ID)
-		}
 		return err
 	}
 	return nil
-}
-
-func errNoPreviousVersion(plan string) error {
-	return fmt.Errorf("%w: no agent of plan %s has a version to go back to", ErrNothing, plan)
 }
 
 // createRollback freezes the source and creates the rollback plan: two commits, each idempotent.
@@ -111,7 +104,10 @@ func (e *Engine) createRollback(ctx context.Context, id string, spec RollbackSpe
 func (e *Engine) formerRollback(ctx context.Context, source *PlanRow, id string) (PlanRow, error) {
 	row, err := e.store.Plan(ctx, cmp.Or(id, rollbackID(source.ID, source.Control.Rollbacks-1)))
 	if errors.Is(err, ErrNotFound) {
-		return PlanRow{}, errNoPreviousVersion(source.ID)
+		if err := e.checkPreviousVersions(ctx, source); err != nil {
+			return PlanRow{}, err
+		}
+		return PlanRow{}, fmt.Errorf("%w: plan %s, when this was requested first", ErrNothing, source.ID)
 	}
 	return row, err
 }
@@ -132,10 +128,7 @@ func (e *Engine) ensureRollback(ctx context.Context, source *PlanRow) (PlanRow, 
 	}
 	err = e.store.Create(ctx, np, rb.rows())
 	if errors.Is(err, ErrNothing) {
-		if err := e.detachRollback(ctx, source.ID, id, "nothing to roll back"); err != nil {
-			return PlanRow{}, err
-		}
-		return PlanRow{}, errNoPreviousVersion(source.ID)
+		return PlanRow{}, cmp.Or(e.detachRollback(ctx, source.ID, id, "nothing to roll back: "+rb.whyNothing()), err)
 	}
 	if err != nil && !errors.Is(err, ErrExists) {
 		err = fmt.Errorf("ota: create rollback of plan %s: %w", source.ID, err)

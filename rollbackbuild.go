@@ -54,7 +54,7 @@ func (rb *rollbackBuilder) rows() iter.Seq2[AgentRow, error] {
 			}
 		}
 		if rb.total == 0 {
-			yield(AgentRow{}, ErrNothing)
+			yield(AgentRow{}, rb.nothing())
 		}
 	}
 }
@@ -232,6 +232,34 @@ func (rb *rollbackBuilder) omit(list *[]string, id string) {
 	if len(*list) < maxNamed {
 		*list = append(*list, id)
 	}
+}
+
+// nothing returns ErrNothing with the reason.
+func (rb *rollbackBuilder) nothing() error {
+	return fmt.Errorf("%w: plan %s: %s", ErrNothing, rb.source.ID, rb.whyNothing())
+}
+
+// whyNothing returns why every agent was omitted.
+func (rb *rollbackBuilder) whyNothing() string {
+	var why []string
+	if len(rb.noVersion) > 0 {
+		why = append(why, fmt.Sprintf("no version to go back to is known of %s", someOf(rb.noVersion)))
+	}
+	if len(rb.changedLater) > 0 {
+		why = append(why, fmt.Sprintf("a later plan has changed %s", someOf(rb.changedLater)))
+	}
+	if why == nil {
+		why = append(why, "it has changed no agent")
+	}
+	return strings.Join(why, "; ")
+}
+
+// someOf names the first of some agents.
+func someOf(ids []string) string {
+	if n := len(ids); n > 3 {
+		return strings.Join(ids[:3], ", ") + " and others"
+	}
+	return strings.Join(ids, ", ")
 }
 
 // findChangedLater returns those of the agents that a later plan may have changed.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 )
 
 // advanceRollback takes the steps that are due between the two plans of a rollback. id is either
@@ -97,12 +98,13 @@ func (e *Engine) rollBackAfterBreach(ctx context.Context, row *PlanRow) error {
 	if !errors.Is(err, ErrNothing) {
 		return err
 	}
+	why := string(cleanMessage(strings.TrimPrefix(err.Error(), "ota: ")))
 	_, err = e.applyRow(ctx, row.ID, VerbRollback, by, func(w *command) error {
 		if w.c.RolledBackBreach >= w.row.Progress.LastBreach {
 			return nil
 		}
 		w.c.RolledBackBreach = w.row.Progress.LastBreach
-		w.event(Event{Kind: EventRollbackOff, Batch: -1, Text: "nothing to roll back"})
+		w.event(Event{Kind: EventRollbackOff, Batch: -1, Text: why})
 		return nil
 	})
 	return err
