@@ -331,16 +331,26 @@ func (s *Stepper) Blockers() []Blocker {
 	return v.explain()
 }
 
-// Held returns the index of the next batch, and true, while the plan runs and that batch waits for
-// Promote.
+// Held returns the index of the next batch, and true, while the plan runs and only Promote of that
+// batch lets it begin: the batch is held, or the canary before it changed no agent.
 func (s *Stepper) Held() (batch int, held bool) {
 	if s.session == nil || s.session.st == nil {
 		return 0, false
 	}
 	v := s.session.st.view(s.now.UnixNano())
-	if v.status != StatusRunning || v.b == nil || v.b.Status != BatchPending {
+	if v.status != StatusRunning || v.b == nil {
 		return 0, false
 	}
-	_, held = promotedBarrier(&v)
-	return v.b.Index, held
+	switch v.b.Status {
+	case BatchPending:
+		_, held = promotedBarrier(&v)
+		return v.b.Index, held
+	case BatchSoaking:
+		for _, barrier := range closers {
+			if h, holds := barrier(&v); holds {
+				return v.b.Index + 1, h.Verb == VerbPromote
+			}
+		}
+	}
+	return v.b.Index, false
 }

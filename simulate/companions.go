@@ -12,6 +12,7 @@ import (
 type companions struct {
 	Prober     Prober
 	Prechecker Prechecker
+	Gater      Gater
 }
 
 // Companions returns the names of the optional interfaces that a Fleet has by itself or by what it

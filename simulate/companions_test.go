@@ -50,6 +50,8 @@ type capable struct{ FleetFunc }
 func (capable) SimulateHealth(ota.Attempt, time.Time) Health     { return Health{} }
 func (capable) SimulatePrecheck(ota.Attempt, time.Time) Precheck { return Precheck{} }
 
+func (capable) SimulateGate(ota.Plan, ota.Batch, time.Time) Gate { return Gate{} }
+
 var plainFleet = FleetFunc(func(ota.Attempt, time.Time) Call { return Call{} })
 
 // able has one companion and no other.
@@ -65,6 +67,11 @@ func able(t *testing.T, companion string) Fleet {
 		return struct {
 			Fleet
 			Prechecker
+		}{plainFleet, capable{}}
+	case "Gater":
+		return struct {
+			Fleet
+			Gater
 		}{plainFleet, capable{}}
 	}
 	t.Fatalf("no fleet here has %s and nothing else", companion)

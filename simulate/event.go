@@ -3,6 +3,7 @@ package simulate
 import (
 	"container/heap"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
@@ -34,6 +35,7 @@ type question struct {
 	ota.Question
 	health   ota.Health
 	precheck ota.Precheck
+	verdict  ota.GateVerdict
 	err      error
 }
 
@@ -65,14 +67,21 @@ func (s *simulator) call(p *plan, c ota.Call) {
 	}
 }
 
-// ask asks the fleet about an agent, and queues the answer.
-func (s *simulator) ask(p *plan, q ota.Question) {
+// ask asks the fleet about an agent or a batch, and queues the answer.
+func (s *simulator) ask(p *plan, q ota.Question) error {
 	x := question{Question: q}
 	var latency time.Duration
-	if q.Kind == ota.QuestionPrecheck {
+	switch q.Kind {
+	case ota.QuestionPrecheck:
 		c := s.with.Prechecker.SimulatePrecheck(q.Attempt(), s.clock.now)
 		latency, x.precheck, x.err = c.Latency, c.Precheck, c.Err
-	} else {
+	case ota.QuestionGate:
+		g, err := s.gate(p, q.Batch())
+		if err != nil {
+			return err
+		}
+		latency, x.verdict, x.err = g.Latency, g.Verdict, g.Err
+	default:
 		h := s.with.Prober.SimulateHealth(q.Attempt(), s.clock.now)
 		latency, x.health, x.err = h.Latency, h.Health, h.Err
 	}
@@ -81,6 +90,22 @@ func (s *simulator) ask(p *plan, q ota.Question) {
 		at, x.err = q.Deadline, context.DeadlineExceeded
 	}
 	s.send(event{at: at, plan: p, kind: eventAnswered, question: x})
+	return nil
+}
+
+// gate asks the fleet about a batch.
+func (s *simulator) gate(p *plan, batch int) (Gate, error) {
+	plan, err := p.stepper.Plan(s.ctx)
+	if err != nil {
+		return Gate{}, err
+	}
+	for b, err := range s.engine.Batches(s.ctx, p.id, batch) {
+		if err != nil {
+			return Gate{}, err
+		}
+		return s.with.Gater.SimulateGate(plan, b, s.clock.now), nil
+	}
+	return Gate{}, fmt.Errorf("simulate: plan %s has no batch %d", p.id, batch)
 }
 
 // send queues an event. It uses those again that were delivered.
@@ -123,9 +148,12 @@ func (s *simulator) deliver() {
 }
 
 func (q *question) deliver(s *ota.Stepper, at time.Time) {
-	if q.Kind == ota.QuestionPrecheck {
+	switch q.Kind {
+	case ota.QuestionPrecheck:
 		s.AnswerPrecheck(q.Question, at, q.precheck, q.err)
-	} else {
+	case ota.QuestionGate:
+		s.AnswerGate(q.Question, q.verdict, q.err)
+	default:
 		s.AnswerHealth(q.Question, at, q.health, q.err)
 	}
 }

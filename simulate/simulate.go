@@ -18,7 +18,7 @@ import (
 )
 
 // Fleet is a fleet that exists only in a simulation. Package otatest has one whose agents behave as
-// their IDs say. Its optional interfaces are Prober and Prechecker. A wrapper of a Fleet has a
+// their IDs say. Its optional interfaces are Prober, Prechecker and Gater. A wrapper of a Fleet has a
 // method Unwrap() simulate.Fleet, for the same reason as a wrapper of an ota.Executor.
 type Fleet interface {
 	// SimulateCall returns how a call of the Executor for a, made at the given virtual time, would
@@ -78,6 +78,22 @@ type Precheck struct {
 	Err      error // the agent is unreachable
 }
 
+// Gater is a Fleet that decides whether a batch was good enough for the next one to begin, as an
+// ota.Gater does.
+type Gater interface {
+	// SimulateGate returns the answer to a question about batch b of plan p, asked at the given
+	// virtual time.
+	SimulateGate(p ota.Plan, b ota.Batch, at time.Time) Gate
+}
+
+// Gate is the answer of a Gater.
+type Gate struct {
+	// Latency is the time from the question to its answer. Beyond 30 s there is no answer.
+	Latency time.Duration
+	Verdict ota.GateVerdict
+	Err     error // there is no verdict
+}
+
 // Options are the settings of a simulation. The zero value runs a plan until it pauses, ends, or
 // waits for something that does not come by itself.
 type Options struct {
@@ -88,7 +104,8 @@ type Options struct {
 	MaxTime time.Duration
 	// AbandonAfter is the same as in ota.Options. 0 means 5 s.
 	AbandonAfter time.Duration
-	// Promote promotes each batch that is held, at the moment when nothing else holds it.
+	// Promote promotes each batch that waits for it, at the moment when nothing else holds it: a
+	// batch that is held, and one after a canary that changed no agent.
 	Promote bool
 	// Accept accepts the failures each time a breach has paused the plan, and goes on: to see
 	// everything that would go wrong, not only the first. A fault is not accepted. A rollback plan

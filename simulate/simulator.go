@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -73,7 +74,7 @@ func (s *simulator) begin(spec ota.Spec) error {
 }
 
 func (s *simulator) add(id string) {
-	can := ota.Answers{Health: s.with.Prober != nil, Precheck: s.with.Prechecker != nil}
+	can := ota.Answers{Health: s.with.Prober != nil, Precheck: s.with.Prechecker != nil, Gate: s.with.Gater != nil}
 	s.plans = append(s.plans, &plan{id: id, stepper: s.engine.Stepper(id, can), due: true})
 }
 
@@ -147,7 +148,9 @@ func (s *simulator) step(p *plan) error {
 		s.call(p, c)
 	}
 	for _, q := range step.Questions {
-		s.ask(p, q)
+		if err := s.ask(p, q); err != nil {
+			return err
+		}
 	}
 	if step.Committed {
 		return s.counterpart()
@@ -166,13 +169,16 @@ func (s *simulator) rest() (Stop, error) {
 		}
 	}
 	p := s.plans[0]
-	if !p.stepper.Resting() {
+	needsPerson := s.needsPerson(p)
+	if !needsPerson && !p.stepper.Resting() {
 		return 0, nil
 	}
 	st, err := p.stepper.Plan(s.ctx)
 	switch {
 	case err != nil:
 		return 0, err
+	case st.Status == ota.StatusRunning:
+		return StopWaits, nil
 	case st.Status.Ended():
 		return StopEnded, nil
 	case p.late > 0: // their return changes the plan's log
@@ -187,6 +193,16 @@ func (s *simulator) rest() (Stop, error) {
 		return 0, err
 	}
 	return 0, s.refresh(p)
+}
+
+// needsPerson reports whether only a person can make the plan go on: each blocker needs a verb. A plan
+// whose agents are probed is never at rest by itself.
+func (s *simulator) needsPerson(p *plan) bool {
+	if s.with.Prober == nil {
+		return false
+	}
+	blockers := p.stepper.Blockers()
+	return len(blockers) > 0 && !slices.ContainsFunc(blockers, func(b ota.Blocker) bool { return b.Verb == 0 })
 }
 
 // promote promotes what nothing else holds.
