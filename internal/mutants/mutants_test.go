@@ -117,7 +117,10 @@ func TestMutantsFitTheCode(t *testing.T) {
 
 var testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Example)\w+)\(`)
 
-type mutant struct{ name, why, file, test, seeds, old, new string }
+type mutant struct {
+	name, why, file, test, seeds, old, new string
+	place                                  int // offset of old in the file; 0: old is there once
+}
 
 // mutants reads them all.
 func mutants(t *testing.T) (all []mutant) {

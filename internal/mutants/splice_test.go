@@ -93,8 +93,11 @@ func splice(t *testing.T, source string, list []mutant) string {
 	turns := map[int]string{} // the statements to insert where a function's body begins, by offset
 	var twins strings.Builder
 	for _, m := range list {
-		require.Equal(t, 1, strings.Count(source, m.old), "%s: the place to change must be in %s once", m.name, m.file)
-		place := strings.Index(source, m.old)
+		place := m.place
+		if place == 0 {
+			require.Equal(t, 1, strings.Count(source, m.old), "%s: the place to change must be in %s once", m.name, m.file)
+			place = strings.Index(source, m.old)
+		}
 		i := slices.IndexFunc(file.Decls, func(d ast.Decl) bool {
 			f, ok := d.(*ast.FuncDecl)
 			return ok && at(f.Body.Lbrace) < place && place+len(m.old) <= at(f.Body.Rbrace)
@@ -102,7 +105,7 @@ func splice(t *testing.T, source string, list []mutant) string {
 		require.GreaterOrEqual(t, i, 0, "%s: the place to change must be in the body of one function of %s", m.name, m.file)
 		f := file.Decls[i].(*ast.FuncDecl)
 		twin := f.Name.Name + "_" + strings.ReplaceAll(m.name, "-", "_")
-		body := strings.Replace(source[at(f.Body.Lbrace):at(f.Body.End())], m.old, m.new, 1)
+		body := source[at(f.Body.Lbrace):place] + m.new + source[place+len(m.old):at(f.Body.End())]
 		turns[at(f.Body.Lbrace)+1] += turn(f, m.name, twin)
 		fmt.Fprintf(&twins, "\n%s %s\n", head(t, fset, f, twin), body)
 	}
