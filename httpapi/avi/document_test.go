@@ -1,6 +1,7 @@
 package avi
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -58,5 +59,28 @@ func TestDocument(t *testing.T) {
 		if _, ok := document[name]; !ok {
 			t.Errorf("%s is shown, and not in the document", name)
 		}
+	}
+}
+
+// openapi.json has every field of the document, and no other.
+func TestFieldsInOpenAPI(t *testing.T) {
+	var doc struct {
+		Components struct {
+			Schemas struct {
+				UpgradeStatusInfo struct{ Properties map[string]any }
+			}
+		}
+	}
+	if err := json.Unmarshal(openAPI, &doc); err != nil {
+		t.Fatal(err)
+	}
+	have := doc.Components.Schemas.UpgradeStatusInfo.Properties
+	for name := range document {
+		if have[name] == nil {
+			t.Errorf("openapi.json has no %s", name)
+		}
+	}
+	if len(have) != len(document) {
+		t.Errorf("openapi.json has %d fields, want %d", len(have), len(document))
 	}
 }

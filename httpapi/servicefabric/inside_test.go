@@ -1,6 +1,7 @@
 package servicefabric
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"strings"
@@ -70,5 +71,23 @@ func TestSameDescription(t *testing.T) {
 		if one.same(other) {
 			t.Errorf("%s is %s", one.canonical(), other.canonical())
 		}
+	}
+}
+
+// openapi.json has every operation, with its method.
+func TestOperationsInOpenAPI(t *testing.T) {
+	var doc struct {
+		Paths map[string]map[string]any
+	}
+	if err := json.Unmarshal(openAPI, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for name, op := range operations {
+		if doc.Paths["/Applications/{applicationId}/$/"+name][strings.ToLower(op.method)] == nil {
+			t.Errorf("openapi.json has no %s %s", op.method, name)
+		}
+	}
+	if len(doc.Paths) != len(operations) {
+		t.Errorf("openapi.json has %d paths, want %d", len(doc.Paths), len(operations))
 	}
 }
