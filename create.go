@@ -130,7 +130,7 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 			if !ok || d.mistakes.err != nil {
 				continue // the plan is refused; the loop goes on to find more mistakes
 			}
-			row := newRow(n-1, batch, AgentSpec{ID: a.ID, Version: trimVersion(a.Version), Labels: cloneMap(a.Labels), Tasks: keptTasks(a.Tasks)})
+			row := newRow(n-1, batch, AgentSpec{ID: a.ID, Version: trimVersion(a.Version), Labels: cloneMap(a.Labels), Tasks: keptTasks(withRelease(a.Tasks, a.Release))})
 			if further := len(row.State.Rest); further > 0 {
 				d.extraTasks[batch] += further
 			}
@@ -246,6 +246,11 @@ func (d *draft) check(i int, a Agent) {
 	if a.Version != "" {
 		if problem := versionProblem(a.Version); problem != "" {
 			d.mistakes.agent(fmt.Sprintf("agents[%d].version", i), strconv.Quote(shorten(a.Version)), problem, textAllowed(maxText))
+		}
+	}
+	if a.Release != "" {
+		if problem := versionProblem(a.Release); problem != "" {
+			d.mistakes.agent(fmt.Sprintf("agents[%d].release", i), strconv.Quote(shorten(a.Release)), problem, textAllowed(maxText))
 		}
 	}
 	if len(a.Labels) > 0 {

@@ -27,6 +27,9 @@ type rollbackBuilder struct {
 	inCall   map[string]bool // agents for which a call is out
 	deferred []AgentRow      // their rows in the source: they come last
 	gated    bool            // a gate was asked about a batch of the source
+
+	release   string // to which the first agents go back, if they agree
+	noRelease int    // agents without a release to go back to
 }
 
 // rows yields the rows of the rollback plan, or ErrNothing if there are none.
@@ -184,6 +187,9 @@ func (rb *rollbackBuilder) makeRows(b BatchRow, found []AgentRow, later []string
 		b.Tasks.Pending += row.State.tasks()
 		out = append(out, row)
 		rb.total++
+	}
+	if err := rb.findReleases(out); err != nil {
+		return nil, err
 	}
 	b.Size += len(out)
 	b.Counts.Pending = b.Size
@@ -344,6 +350,9 @@ func (rb *rollbackBuilder) finish(warnings []string) (Created, error) {
 	if n := rb.omitted - len(rb.noVersion) - len(rb.changedLater); n > 0 {
 		warnings = append(warnings, fmt.Sprintf("%d more agents were omitted", n))
 	}
+	if rb.noRelease > 0 && src.ToRelease != "" {
+		warnings = append(warnings, fmt.Sprintf("%d of %d agents have no known release to go back to", rb.noRelease, rb.total))
+	}
 	if rb.e.with.Gater != nil || rb.gated {
 		warnings = append(warnings, gatedRollback)
 	}
@@ -351,7 +360,7 @@ func (rb *rollbackBuilder) finish(warnings []string) (Created, error) {
 	by := rb.source.Control.Rollback.Frozen
 	return created(PlanSpec{
 		Schema: Schema, Name: cmp.Or(spec.Name, string(cleanLine("Rollback of "+src.Name))), FromVersion: src.ToVersion, FromRelease: src.ToRelease,
-		ToVersion: src.FromVersion, ToRelease: src.FromRelease, CreatedBy: by.Actor, CreatedAt: now, Labels: rb.labels(),
+		ToVersion: src.FromVersion, ToRelease: cmp.Or(src.FromRelease, rb.release), CreatedBy: by.Actor, CreatedAt: now, Labels: rb.labels(),
 		Agents: rb.total, Batches: len(rb.batches), Source: rb.source.ID, Unconfirmed: rb.unconfirmed, Warnings: warnings,
 		Components: slices.Clone(src.Components),
 	}, c, rb.batches, by.Actor, now), nil

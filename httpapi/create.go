@@ -194,6 +194,7 @@ func (x *creation) agentRecords() error {
 		if err := x.d.object(fields{
 			"id":      x.d.text(&a.ID),
 			"version": x.d.text(&a.Version),
+			"release": x.d.text(&a.Release),
 			"labels":  x.d.pairs(func(m map[string]string) { a.Labels = m }),
 		}); err != nil {
 			return err
@@ -232,6 +233,9 @@ func (x *creation) batches() error {
 
 func (x *creation) create() (ota.Plan, error) {
 	if err := x.settle(); err != nil {
+		return ota.Plan{}, err
+	}
+	if err := x.noteRelease(); err != nil {
 		return ota.Plan{}, err
 	}
 	p, err := x.c.h.engine.Create(x.c.r.Context(), x.spec)

@@ -24,7 +24,7 @@ const (
 // planOf is a plan on the wire, without its batches.
 func planOf(p *ota.Plan) wire.Plan {
 	out := wire.Plan{
-		ID: p.ID, Name: p.Name, FromVersion: p.FromVersion, ToVersion: p.ToVersion, FromRelease: p.FromRelease,
+		ID: p.ID, Name: p.Name, FromVersion: p.FromVersion, ToVersion: p.ToVersion, FromRelease: fromRelease(p),
 		ToRelease: p.ToRelease, Batches: []wire.Batch{}, FailureThreshold: *p.Policy.FailureThreshold, Concurrency: p.Policy.Concurrency,
 		Status: p.Status, CurrentBatch: p.Batch, CreatedBy: p.CreatedBy, CreatedAt: wire.Time{Time: p.CreatedAt}, StartedAt: wire.Time{Time: p.StartedAt},
 		PausedAt: wire.Time{Time: p.PausedAt}, PauseReason: pauseReason(p), CompletedAt: wire.Time{Time: p.EndedAt}, SourcePlanUUID: p.Source, Error: faults(p),

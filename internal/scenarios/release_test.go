@@ -1,13 +1,10 @@
-package scenarios
+package scenarios_test
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"sync/atomic"
+	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,264 +12,131 @@ import (
 	"github.com/seed-19b57ce3/ota/memstore"
 )
 
-// releaseExec is an Executor whose agents are told by their IDs.
-type releaseExec struct{ slow chan struct{} }
-
-func (x releaseExec) Execute(ctx context.Context, a ota.Attempt) (ota.Result, error) {
-	switch a.Agent {
-	case "fails":
-		return ota.Result{}, ota.Permanent(errors.New("no"))
-	case "untouched":
-		return ota.Result{}, ota.Permanent(ota.Unchanged(errors.New("no")))
-	case "there":
-		return ota.Result{Version: a.ToVersion, Unchanged: true}, nil
-	case "away", "gone":
-		return ota.Result{}, ota.Unreachable(errors.New("away"))
-	case "slow":
-		select {
-		case <-x.slow:
-		case <-ctx.Done():
-			return ota.Result{}, ctx.Err()
-		}
-	}
-	return ota.Result{Version: a.ToVersion}, nil
+// releaseWorld runs plans to their ends.
+type releaseWorld struct {
+	*testing.T
+	e *ota.Engine
 }
 
-func (x releaseExec) Precheck(_ context.Context, a ota.Attempt) (ota.Precheck, error) {
-	switch a.Agent {
-	case "blocked":
-		return ota.Precheck{State: ota.PrecheckBlocked}, nil
-	case "target":
-		return ota.Precheck{State: ota.PrecheckAtTarget}, nil
-	}
-	return ota.Precheck{}, nil
-}
-
-// freeAgents are the agents of a plan that another plan could have now.
-func freeAgents(t *testing.T, s *memstore.Store, agents ...string) (free []string) {
+func newReleaseWorld(t *testing.T) *releaseWorld {
 	t.Helper()
-	for _, agent := range agents {
-		e, err := ota.New(s, nil, ota.Options{})
-		require.NoError(t, err)
-		p, err := e.Create(t.Context(), ota.Spec{Name: "rival", ToVersion: "3", Agents: ota.AgentIDs(agent)})
-		require.NoError(t, err)
-		_, total, err := s.Claim(t.Context(), p.ID, "")
-		require.NoError(t, err)
-		if total == 0 {
-			free = append(free, agent)
-		}
-		_, err = e.Cancel(t.Context(), p.ID, false, ota.Request{})
-		require.NoError(t, err)
-	}
-	return free
+	e, err := ota.New(memstore.New(), ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+		return ota.Result{Version: a.ToVersion}, nil
+	}), ota.Options{})
+	require.NoError(t, err)
+	return &releaseWorld{t, e}
 }
 
-// TestWhatIsDoneWithIsFree takes every way in which a plan can be done with an agent while it goes on with another one.
-func TestWhatIsDoneWithIsFree(t *testing.T) {
-	all := []string{"slow", "fails", "untouched", "there", "blocked", "target", "done", "gone", "away", "later"}
-	for _, c := range []struct {
-		name    string
-		observe ota.Soak
-		end     func(e *ota.Engine, id string) error
-		free    []string
-	}{
-		{"running", ota.Soak{}, func(*ota.Engine, string) error { return nil }, []string{"there", "blocked", "target", "gone", "away"}},
-		{"watched", ota.Soak{Duration: time.Hour}, func(*ota.Engine, string) error { return nil }, []string{"blocked", "gone", "away"}},
-		{"a skip", ota.Soak{}, func(e *ota.Engine, id string) error {
-			_, err := e.Skip(context.Background(), id, []string{"later"}, ota.Request{})
-			return err
-		}, []string{"there", "blocked", "target", "gone", "away", "later"}},
-		{"paused, then a skip", ota.Soak{Duration: time.Hour}, func(e *ota.Engine, id string) error {
-			_, err := e.Pause(context.Background(), id, ota.Request{})
-			_, skip := e.Skip(context.Background(), id, []string{"later"}, ota.Request{})
-			return errors.Join(err, skip)
-		}, []string{"blocked", "gone", "away", "later"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				store, x := memstore.New(), releaseExec{make(chan struct{})}
-				e, err := ota.New(store, x, ota.Options{})
-				require.NoError(t, err)
-				ctx, cancel := context.WithCancel(t.Context())
-				done := make(chan error)
-				go func() { done <- e.Run(ctx) }()
-				whole := 1.0
-				p, err := e.Create(ctx, ota.Spec{
-					Name: "x", ToVersion: "2", Agents: ota.AgentIDs(all...), Shape: ota.Shape{Size: len(all) - 1},
-					Policy: ota.Policy{
-						FailureThreshold: &whole, Concurrency: 20, AttemptTimeout: ota.NoTimeout, Soak: c.observe,
-						UnreachableTimeout: time.Minute, OnUnreachable: ota.UnreachableSkipped,
-					},
-				})
-				require.NoError(t, err)
-				_, err = e.Start(ctx, p.ID, ota.Request{})
-				require.NoError(t, err)
-				time.Sleep(10 * time.Minute)
-				require.NoError(t, c.end(e, p.ID))
-				time.Sleep(3 * time.Second)
-				require.Equal(t, c.free, freeAgents(t, store, all...))
-				close(x.slow)
-				time.Sleep(24 * time.Hour)
-				_, err = e.Cancel(ctx, p.ID, true, ota.Request{})
-				require.True(t, err == nil || errors.Is(err, ota.ErrState), "%v", err)
-				time.Sleep(time.Minute)
-				require.Equal(t, all, freeAgents(t, store, all...), "the plan has ended")
-				cancel()
-				require.NoError(t, <-done)
-			})
-		})
+// plan makes a plan and runs it to its end.
+func (w *releaseWorld) plan(from, to, release string, change func(*ota.Spec), agents ...string) string {
+	w.Helper()
+	spec := ota.Spec{Name: "to " + to, FromVersion: from, ToVersion: to, ToRelease: release, Agents: ota.AgentIDs(agents...)}
+	if change != nil {
+		change(&spec)
 	}
+	p, err := w.e.Create(w.Context(), spec)
+	require.NoError(w, err)
+	w.run(p.ID)
+	return p.ID
 }
 
-// An agent that was canceled while its plan drains is free, and one that waits for a retry fails and is not.
-func TestACanceledAgentIsFreeWhileItsPlanDrains(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store, x := memstore.New(), releaseExec{make(chan struct{})}
-		e, err := ota.New(store, x, ota.Options{})
-		require.NoError(t, err)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- e.Run(ctx) }()
-		p, err := e.Create(ctx, ota.Spec{
-			Name: "x", ToVersion: "2", Agents: ota.AgentIDs("slow", "away"), Policy: ota.Policy{Concurrency: 2, AttemptTimeout: ota.NoTimeout},
-		})
-		require.NoError(t, err)
-		_, err = e.Start(ctx, p.ID, ota.Request{})
-		require.NoError(t, err)
-		time.Sleep(time.Minute)
-		require.Empty(t, freeAgents(t, store, "slow", "away"))
-		p, err = e.Cancel(ctx, p.ID, false, ota.Request{})
-		require.NoError(t, err)
-		require.Equal(t, ota.StatusCanceling, p.Status)
-		time.Sleep(3 * time.Second)
-		require.Equal(t, []string{"away"}, freeAgents(t, store, "slow", "away"))
-		close(x.slow)
-		time.Sleep(time.Minute)
-		cancel()
-		require.NoError(t, <-done)
+func (w *releaseWorld) run(id string) {
+	w.Helper()
+	_, err := w.e.Start(w.Context(), id, ota.Request{})
+	require.NoError(w, err)
+	p, err := w.e.RunPlan(w.Context(), id)
+	require.NoError(w, err)
+	require.Equal(w, ota.StatusCompleted, p.Status)
+}
+
+// back makes the rollback of a plan and returns the target release of each agent, and the plan.
+func (w *releaseWorld) back(id string) (map[string]string, ota.Plan) {
+	w.Helper()
+	p, err := w.e.CreateRollback(w.Context(), id, ota.RollbackSpec{}, ota.Request{})
+	require.NoError(w, err)
+	page, err := w.e.Agents(w.Context(), p.ID, ota.RowQuery{})
+	require.NoError(w, err)
+	releases := map[string]string{}
+	for i := range page.Items {
+		releases[page.Items[i].ID] = page.Items[i].Tasks[0].TargetRelease
+	}
+	return releases, p
+}
+
+func unknownReleases(p ota.Plan) bool {
+	return slices.ContainsFunc(p.Warnings, func(w string) bool { return strings.Contains(w, "no known release to go back to") })
+}
+
+// A rollback targets the release that each agent had: what the Spec says of the agent, else what it
+// says of the plan, else that of the newest completed plan that brought the agent to its version.
+func TestReleaseToGoBackTo(t *testing.T) {
+	t.Parallel()
+	t.Run("of an earlier plan", func(t *testing.T) {
+		w := newReleaseWorld(t)
+		w.plan("1.1", "1.2", "214", nil, "a", "b")
+		w.plan("1.2", "1.2", "215", nil, "a", "b") // a newer release of the same version
+		w.plan("1.1", "1.1", "999", nil, "a")      // another version
+		id := w.plan("1.2", "1.3", "221", nil, "a", "b")
+		releases, p := w.back(id)
+		require.Equal(t, map[string]string{"a": "215", "b": "215"}, releases)
+		require.Equal(t, []string{"221", "215"}, []string{p.FromRelease, p.ToRelease})
+		require.False(t, unknownReleases(p), p.Warnings)
 	})
-}
-
-// A driver that comes to rest releases first what it has collected: nobody else would.
-func TestADriverAtRestHasReleased(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := memstore.New()
-		e, err := ota.New(store, ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
-			if a.Agent == "second" {
-				time.Sleep(releaseEvery / 2)
+	t.Run("of the agent", func(t *testing.T) {
+		w := newReleaseWorld(t)
+		w.plan("1.1", "1.2", "214", nil, "a", "b", "c")
+		id := w.plan("1.2", "1.3", "221", func(s *ota.Spec) {
+			s.Agents = func(yield func(ota.Agent, error) bool) {
+				_ = yield(ota.Agent{ID: "a", Release: "200"}, nil) && yield(ota.Agent{ID: "b", Release: " 201 "}, nil) && yield(ota.Agent{ID: "c"}, nil)
 			}
-			return ota.Result{Version: a.ToVersion, Unchanged: true}, nil
-		}), ota.Options{})
-		require.NoError(t, err)
-		p, err := e.Create(t.Context(), ota.Spec{
-			Name: "x", ToVersion: "2", Agents: ota.AgentIDs("first", "second", "third"), Policy: ota.Policy{Concurrency: 1},
 		})
+		releases, p := w.back(id)
+		require.Equal(t, map[string]string{"a": "200", "b": "201", "c": "214"}, releases)
+		require.Empty(t, p.ToRelease, "they do not agree")
+	})
+	t.Run("of the plan", func(t *testing.T) {
+		w := newReleaseWorld(t)
+		w.plan("1.1", "1.2", "214", nil, "a")
+		id := w.plan("1.2", "1.3", "221", func(s *ota.Spec) { s.FromRelease = "210" }, "a")
+		releases, p := w.back(id)
+		require.Equal(t, map[string]string{"a": "210"}, releases)
+		require.Equal(t, "210", p.ToRelease)
+	})
+	t.Run("unknown", func(t *testing.T) {
+		w := newReleaseWorld(t)
+		w.plan("1.1", "1.2", "214", nil, "a")
+		id := w.plan("1.2", "1.3", "221", nil, "a", "new")
+		releases, p := w.back(id)
+		require.Equal(t, map[string]string{"a": "214", "new": ""}, releases)
+		require.Empty(t, p.ToRelease)
+		require.True(t, unknownReleases(p), p.Warnings)
+	})
+	t.Run("of a rollback", func(t *testing.T) {
+		w := newReleaseWorld(t)
+		w.plan("1.1", "1.2", "214", nil, "a")
+		undone := w.plan("1.2", "1.3", "221", nil, "a")
+		_, p := w.back(undone)
+		_, err := w.e.Rollback(t.Context(), undone, ota.RollbackSpec{}, ota.Request{})
 		require.NoError(t, err)
-		_, err = e.Start(t.Context(), p.ID, ota.Request{})
+		_, err = w.e.RunPlan(t.Context(), p.ID)
 		require.NoError(t, err)
-		done := make(chan error)
-		go func() {
-			_, err := e.RunPlan(t.Context(), p.ID)
-			done <- err
-		}()
-		time.Sleep(releaseEvery / 4)
-		require.Equal(t, []string{"first"}, freeAgents(t, store, "first", "second", "third"))
-		_, err = e.Pause(t.Context(), p.ID, ota.Request{})
+		found, err := w.e.Releases(t.Context(), "1.2", []string{"a", "b"})
 		require.NoError(t, err)
-		require.NoError(t, <-done)
-		require.Equal(t, []string{"first", "second"}, freeAgents(t, store, "first", "second", "third"))
+		require.Equal(t, map[string]string{"a": "214"}, found)
+		id := w.plan("1.2", "1.4", "230", nil, "a")
+		releases, _ := w.back(id)
+		require.Equal(t, map[string]string{"a": "214"}, releases)
 	})
 }
 
-// unreleasing refuses to release agents while it is told to.
-type unreleasing struct {
-	*memstore.Store
-	refuse  atomic.Bool
-	refused atomic.Int32
-}
-
-func (s *unreleasing) Release(ctx context.Context, plan string, agents []string) error {
-	if s.refuse.Load() {
-		s.refused.Add(1)
-		return errors.New("the database is away")
+// A release that breaks the rules is refused by its name.
+func TestReleaseOfAnAgentIsChecked(t *testing.T) {
+	t.Parallel()
+	w := newReleaseWorld(t)
+	for _, bad := range []string{"a\nb", strings.Repeat("x", 256)} {
+		_, err := w.e.Create(t.Context(), ota.Spec{Name: "n", FromVersion: "1", ToVersion: "2", Agents: func(yield func(ota.Agent, error) bool) {
+			yield(ota.Agent{ID: "a", Release: bad}, nil)
+		}})
+		require.ErrorContains(t, err, "agents[0].release")
 	}
-	return s.Store.Release(ctx, plan, agents)
-}
-
-// A Release that failed is said again. One that a crash has swallowed is made up for by the end of the plan.
-func TestAReleaseThatFailedIsRepeated(t *testing.T) {
-	for _, crash := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			store, x := &unreleasing{Store: memstore.New()}, releaseExec{make(chan struct{})}
-			store.refuse.Store(true)
-			e, err := ota.New(store, x, ota.Options{Name: "one"})
-			require.NoError(t, err)
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan error)
-			go func() { done <- e.Run(ctx) }()
-			p, err := e.Create(ctx, ota.Spec{
-				Name: "x", ToVersion: "2", Agents: ota.AgentIDs("slow", "there"), Policy: ota.Policy{Concurrency: 2, AttemptTimeout: ota.NoTimeout},
-			})
-			require.NoError(t, err)
-			_, err = e.Start(ctx, p.ID, ota.Request{})
-			require.NoError(t, err)
-			time.Sleep(time.Minute)
-			require.Empty(t, freeAgents(t, store.Store, "slow", "there"))
-			require.Positive(t, store.refused.Load())
-			require.Less(t, store.refused.Load(), int32(70), "not in a tight loop")
-			if crash {
-				cancel()
-				require.NoError(t, <-done)
-				e, err = ota.New(store, x, ota.Options{Name: "one"})
-				require.NoError(t, err)
-				ctx, cancel = context.WithCancel(t.Context())
-				go func() { done <- e.Run(ctx) }()
-			}
-			store.refuse.Store(false)
-			time.Sleep(time.Minute)
-			free := freeAgents(t, store.Store, "slow", "there")
-			require.Equal(t, !crash, slices.Contains(free, "there"))
-			close(x.slow)
-			time.Sleep(time.Minute)
-			require.Equal(t, []string{"slow", "there"}, freeAgents(t, store.Store, "slow", "there"))
-			cancel()
-			require.NoError(t, <-done)
-		})
-	}
-}
-
-// A released agent is no more of its plan: what is reported of its health changes nothing, or it would have to be retried.
-func TestHealthOfAReleasedAgentIsLate(t *testing.T) {
-	inScene(t, func(s *scene) {
-		s.use(releaseExec{make(chan struct{})})
-		stop := s.run(s.e)
-		id := s.start(ota.Policy{Concurrency: 2}, ota.Shape{}, "slow", "there")
-		s.after(time.Minute)
-		require.NoError(s, s.e.ReportHealth(s.ctx, id, []ota.HealthReport{{Agent: "there", Reason: "sick"}}))
-		s.after(time.Minute)
-		require.Equal(s, ota.TaskSucceeded, s.agent(id, "there").Status)
-		require.NotEmpty(s, s.events(id, ota.EventLate))
-		_ = stop()
-	})
-}
-
-// A plan whose rollback was canceled claims its agents again, but for those that it has released.
-func TestAPlanDoesNotClaimAgainWhatItReleased(t *testing.T) {
-	inScene(t, func(s *scene) {
-		s.use(releaseExec{make(chan struct{})})
-		stop := s.run(s.e)
-		id := s.start(ota.Policy{Concurrency: 3}, ota.Shape{}, "slow", "there", "done")
-		s.after(time.Minute)
-		next := s.start(ota.Policy{}, ota.Shape{}, "there")
-		s.after(time.Minute)
-		s.said(s.e.Pause(s.ctx, id, ota.Request{}))
-		back := s.said(s.e.CreateRollback(s.ctx, id, ota.RollbackSpec{}, ota.Request{}))
-		s.said(s.e.Cancel(s.ctx, back.ID, false, ota.Request{}))
-		other := s.start(ota.Policy{}, ota.Shape{}, "there")
-		s.after(time.Minute)
-		s.said(s.e.Resume(s.ctx, id, ota.Decision{}, ota.Request{}))
-		s.status(next, ota.StatusCompleted)
-		s.status(other, ota.StatusCompleted)
-		_ = stop()
-	})
 }

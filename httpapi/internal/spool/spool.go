@@ -34,7 +34,7 @@ func (s *Spool) Len() int { return s.n }
 
 // Add appends an agent.
 func (s *Spool) Add(a ota.Agent) error {
-	b := appendText(appendText(s.room(), a.ID), a.Version)
+	b := appendText(appendText(appendText(s.room(), a.ID), a.Version), a.Release)
 	b = binary.AppendUvarint(b, uint64(len(a.Labels)))
 	for k, v := range a.Labels {
 		b = appendText(appendText(b, k), v)
@@ -44,7 +44,7 @@ func (s *Spool) Add(a ota.Agent) error {
 
 // AddID appends an agent of which nothing but the ID is known. It keeps nothing of id.
 func (s *Spool) AddID(id []byte) error {
-	return s.keep(append(appendText(s.room(), id), 0, 0)) // no version, no labels
+	return s.keep(append(appendText(s.room(), id), 0, 0, 0)) // no version, no release, no labels
 }
 
 // room is where the next agent is appended.
@@ -154,6 +154,9 @@ func cutAgent(text string) (a ota.Agent, rest string, ok bool) {
 		return a, text, false
 	}
 	if a.Version, rest, ok = cutText(rest); !ok {
+		return a, text, false
+	}
+	if a.Release, rest, ok = cutText(rest); !ok {
 		return a, text, false
 	}
 	n, rest, ok := cutNumber(rest)
