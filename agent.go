@@ -16,9 +16,9 @@ type Agent struct {
 	// Version is what the agent runs before the plan, if known. Empty means the plan's
 	// FromVersion. At most 255 bytes.
 	Version string
-	// Release is the release that the agent runs before the plan, if known: a rollback brings it
-	// back to that. Empty means the plan's FromRelease. If that is empty too, a rollback goes back to
-	// the release that Engine.Releases finds. At most 255 bytes.
+	// Release is what the agent runs before the plan, if known, and what a rollback brings it back
+	// to. Empty means the plan's FromRelease. If that is empty too, a rollback uses the release that
+	// a Prechecker reported, else the one that Engine.Releases finds. At most 255 bytes.
 	Release string
 	// Labels are the agent's, for example its zone. An Executor sees them in the Attempt.
 	Labels map[string]string

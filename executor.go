@@ -292,6 +292,9 @@ type Precheck struct {
 	// it, instead of to the version from the Spec. A ready agent that runs the target version is
 	// at the target, and an agent at the target that runs another version is ready.
 	Version string `json:"version,omitempty"`
+	// Release is the release that the agent runs now; empty means unknown. A rollback brings the agent
+	// back to it, unless the Spec says another one.
+	Release string `json:"release,omitempty"`
 	// Reason is why the agent is to be skipped, or does not answer, for people; cut to 4 KiB.
 	Reason string `json:"reason,omitempty"`
 }

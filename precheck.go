@@ -27,17 +27,20 @@ func (s *state) precheck(r *cachedRow) {
 	s.asks = append(s.asks, ask{kind: askPrecheck, ordinal: r.Ordinal})
 }
 
-// checked removes the agent from the prechecks, because it starts or ended, and returns the version
-// that its precheck found.
-func (s *state) checked(r *cachedRow) (version cleaned) {
+// precheckFound is what a precheck found out about an agent. Empty means unknown.
+type precheckFound struct{ version, release cleaned }
+
+// checked removes the agent from the prechecks, because it starts or ended, and returns what its
+// precheck found.
+func (s *state) checked(r *cachedRow) precheckFound {
 	c := s.queue.checks.of[r.Ordinal]
 	if c == nil {
-		return ""
+		return precheckFound{}
 	}
 	delete(s.queue.checks.of, r.Ordinal)
 	s.queue.passed.Remove(r.Ordinal)
 	s.queue.lanes.count(r, -1)
-	return c.version
+	return c.found
 }
 
 // foldPrechecks folds the answers of the Prechecker. An answer to a question from before the state
@@ -64,7 +67,7 @@ func (s *state) prechecked(r *cachedRow, c *check, a *precheckAnswer) {
 	case a.outcome == nil, s.status() != StatusRunning:
 		// An outcome has no effect while the plan is paused. The agent is asked again before it
 		// starts.
-		c.at, c.version, c.expired = a.at, a.version, a.outcome != nil
+		c.at, c.found, c.expired = a.at, a.found, a.outcome != nil
 		s.queue.checks.ready.Push(r.Ordinal)
 	default:
 		s.checked(r)
@@ -102,16 +105,24 @@ func (s *state) startChecked(n int, now int64) need {
 	return need{}
 }
 
-// keepPrevious records the version that a precheck found, if it differs from the known one.
-func (s *state) keepPrevious(r *cachedRow, version cleaned) {
-	if version == "" || string(version) == s.previous(r) {
+// keepPrevious records the version and the release that a precheck found, if they differ from the
+// known ones.
+func (s *state) keepPrevious(r *cachedRow, found precheckFound) {
+	version := found.version != "" && string(found.version) != s.previous(r)
+	release := found.release != "" && string(found.release) != s.spec.task(&r.Agent, 0).FromRelease
+	if !version && !release {
 		return
 	}
 	more := AgentMore{}
 	if r.State.More != nil {
 		more = *r.State.More
 	}
-	more.Previous = string(version)
+	if version {
+		more.Previous = string(found.version)
+	}
+	if release {
+		more.Release = string(found.release)
+	}
 	r.State.More = &more
 	s.dirty(r)
 }

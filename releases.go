@@ -98,6 +98,15 @@ func withRelease(tasks []TaskSpec, release string) []TaskSpec {
 	return tasks
 }
 
+// reported is the release that a precheck found, where it counts: where the Spec has none, or where
+// the agent ran another version than the Spec says. It is empty otherwise.
+func (r *AgentRow) reported(s *PlanSpec) string {
+	if m := r.State.More; m != nil && (m.Previous != "" || s.task(&r.Agent, 0).FromRelease == "") {
+		return m.Release
+	}
+	return ""
+}
+
 // agreeing is how many agents decide about the release of a plan.
 const agreeing = 1000
 

@@ -210,6 +210,9 @@ func (rb *rollbackBuilder) reverse(r *AgentRow) (spec AgentSpec, ok bool) {
 		if spec.Target == "" {
 			rb.omit(&rb.noVersion, r.Agent.ID)
 		}
+		if release := r.reported(src); release != "" {
+			spec.Tasks = []TaskSpec{{ToRelease: release}}
+		}
 		return spec, spec.Target != ""
 	}
 	for i, task := range slices.Backward(r.Agent.Tasks) {
@@ -222,6 +225,9 @@ func (rb *rollbackBuilder) reverse(r *AgentRow) (spec AgentSpec, ok bool) {
 		}
 		if len(r.Agent.Tasks) == 1 && spec.Target != "" && task.FromVersion == "" {
 			back.ToVersion = spec.Target // the version that the agent has reported
+		}
+		if len(r.Agent.Tasks) == 1 {
+			back.ToRelease = cmp.Or(r.reported(src), back.ToRelease)
 		}
 		if back.ToVersion == "" {
 			rb.omit(&rb.noVersion, strings.TrimSuffix(r.Agent.ID+" "+t.Component.Name, " "))

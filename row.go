@@ -114,6 +114,7 @@ const (
 type AgentMore struct {
 	Previous  string // version before its first start, from a precheck
 	Unhealthy int64  // since when it is unhealthy, Unix nanoseconds
+	Release   string // release before its first start, from a precheck
 }
 
 // TaskState is the changing part of one task. Times are Unix nanoseconds, UTC; 0 means none.

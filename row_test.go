@@ -85,6 +85,10 @@ var codecCases = []struct {
 		},
 	},
 	{
+		"with a release, and further tasks",
+		AgentState{Rest: []TaskState{{Number: 1}}, More: &AgentMore{Previous: "v7", Unhealthy: 5, Release: "215"}},
+	},
+	{
 		"between two tasks, of which the first changed it",
 		AgentState{
 			Status: TaskWaiting, Flags: AgentChanged | AgentOpen,
@@ -149,7 +153,9 @@ func TestAgentStateRefusals(t *testing.T) {
 	for name, b := range map[string]string{
 		"nothing":                         "",
 		"schema 0":                        "000000000000",
-		"another schema":                  "020000000000",
+		"another schema":                  "030000000000",
+		"schema 2 without a release":      "020000000000",
+		"schema 2 with an empty release":  "02000040000000" + "00" + "00",
 		"an unknown status":               "010800000000",
 		"an unknown status of a task":     "010000000800",
 		"unknown parts of a task":         "01000080000001400000",

@@ -188,6 +188,7 @@ type describedState struct {
 	Unhealthy      bool            `json:"unhealthy,omitempty"`
 	UnhealthySince time.Time       `json:"unhealthySince,omitzero"`
 	Previous       string          `json:"previous,omitempty"`
+	Release        string          `json:"previousRelease,omitempty"`
 	Flags          AgentFlags      `json:"flags,omitempty"` // those that this version does not know
 	Tasks          []describedTask `json:"tasks"`
 }
@@ -213,7 +214,7 @@ func describeState(s *AgentState) describedState {
 		Tasks: []describedTask{describeTask(&s.Task)},
 	}
 	if s.More != nil {
-		out.Previous, out.UnhealthySince = s.More.Previous, stamp(s.More.Unhealthy)
+		out.Previous, out.Release, out.UnhealthySince = s.More.Previous, s.More.Release, stamp(s.More.Unhealthy)
 	}
 	for i := range s.Rest {
 		out.Tasks = append(out.Tasks, describeTask(&s.Rest[i]))

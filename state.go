@@ -366,7 +366,7 @@ type checks struct {
 type check struct {
 	at      int64 // when it was answered; 0: the question is out
 	expired bool  // the answer does not count any more
-	version cleaned
+	found   precheckFound
 }
 
 // precheckAnswer is the answer of a Prechecker: what happens to the agent. Without an outcome the
@@ -374,7 +374,7 @@ type check struct {
 type precheckAnswer struct {
 	ordinal int
 	at      int64
-	version cleaned
+	found   precheckFound
 	outcome *outcome
 }
 

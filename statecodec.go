@@ -8,11 +8,12 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/bytesio"
 )
 
-// The stored form of an AgentState, schema 1. A field in brackets is present only when its bit in
+// The stored form of an AgentState. Schema 2 has the release; schema 1, for a state without one, does
+// not. A field in brackets is present only when its bit in
 // parts is set. Numbers are varints, texts have their length in front, and started is eight bytes,
 // little endian:
 //
-//	state: schema status flags parts fields [previous unhealthy] [count of further tasks, tasks]
+//	state: schema status flags parts fields [previous unhealthy release] [count of further tasks, tasks]
 //	task:  parts fields
 //	fields: status reason [tries] [number] [started] [ended] [version error away]
 //
@@ -33,6 +34,17 @@ const (
 	stateMore
 	stateRest
 )
+
+// stateSchema is the newest schema of a state.
+const stateSchema = 2
+
+// schema is the lowest schema that can express the state.
+func (s *AgentState) schema() byte {
+	if s.More != nil && s.More.Release != "" {
+		return stateSchema
+	}
+	return 1
+}
 
 // taskParts are the bits that a further task may have.
 const taskParts = stateMore - 1
@@ -58,7 +70,7 @@ func (s *AgentState) AppendBinary(b []byte) ([]byte, error) {
 	if len(s.Rest) > 0 {
 		parts |= stateRest
 	}
-	out, err := s.Task.append(append(b, Schema, byte(s.Status), byte(s.Flags), parts), parts)
+	out, err := s.Task.append(append(b, s.schema(), byte(s.Status), byte(s.Flags), parts), parts)
 	if err == nil && parts&(stateMore|stateRest) != 0 {
 		out, err = s.appendRare(out)
 	}
@@ -73,6 +85,9 @@ func (s *AgentState) appendRare(b []byte) (_ []byte, err error) {
 	if s.More != nil {
 		b = bytesio.AppendText(b, s.More.Previous)
 		b = bytesio.AppendVarint(b, s.More.Unhealthy)
+		if s.More.Release != "" {
+			b = bytesio.AppendText(b, s.More.Release)
+		}
 	}
 	if len(s.Rest) > 0 {
 		b = binary.AppendUvarint(b, uint64(len(s.Rest)))
@@ -138,8 +153,8 @@ func (t *TaskState) append(b []byte, parts byte) ([]byte, error) {
 // this version does not know, a truncated form and anything that AppendBinary never writes is an
 // error, and s is left as it was. An empty Rest comes back as nil.
 func (s *AgentState) UnmarshalBinary(b []byte) error {
-	if len(b) > 0 && b[0] > Schema {
-		return fmt.Errorf("ota: an agent's state was %w: it has schema %d, this version reads 1 to %d", errSchema, b[0], Schema)
+	if len(b) > 0 && b[0] > stateSchema {
+		return fmt.Errorf("ota: an agent's state was %w: it has schema %d, this version reads 1 to %d", errSchema, b[0], stateSchema)
 	}
 	if len(b) < minState || b[0] == 0 || b[1] > byte(TaskUnknown) {
 		return errBadState
@@ -148,9 +163,9 @@ func (s *AgentState) UnmarshalBinary(b []byte) error {
 	parts, d := b[3], stateReader{bytesio.NewReader(b[4:])}
 	d.task(&out.Task, parts)
 	if parts&(stateMore|stateRest) != 0 {
-		d.rare(&out, parts)
+		d.rare(&out, parts, b[0])
 	}
-	if d.Bad() || d.Len() > 0 {
+	if d.Bad() || d.Len() > 0 || b[0] != out.schema() {
 		return errBadState
 	}
 	*s = out
@@ -190,9 +205,12 @@ func (d *stateReader) task(t *TaskState, parts byte) {
 }
 
 // rare reads what few agents have.
-func (d *stateReader) rare(s *AgentState, parts byte) {
+func (d *stateReader) rare(s *AgentState, parts, schema byte) {
 	if parts&stateMore != 0 {
 		s.More = &AgentMore{Previous: d.Text(), Unhealthy: d.Varint()}
+		if schema == stateSchema {
+			s.More.Release = d.Text()
+		}
 	}
 	if parts&stateRest != 0 {
 		n := d.Uvarint(uint64(d.Len() / minTask))

@@ -129,6 +129,50 @@ func TestReleaseToGoBackTo(t *testing.T) {
 	})
 }
 
+// found is a Prechecker that knows versions and releases.
+type found struct {
+	ota.Executor
+	agents map[string]ota.Precheck
+}
+
+func (f found) Precheck(_ context.Context, a ota.Attempt) (ota.Precheck, error) {
+	return f.agents[a.Agent], nil
+}
+
+// A release that a precheck reports counts where the Spec has none, or where the agent ran another
+// version than the Spec says.
+func TestReleaseOfAPrecheck(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		release string // of the plan
+		want    map[string]string
+	}{
+		"the plan has none": {"", map[string]string{"same": "215", "other": "199", "none": "", "own": "200"}},
+		"the plan has one":  {"210", map[string]string{"same": "210", "other": "199", "none": "210", "own": "200"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newReleaseWorld(t)
+			e, err := ota.New(memstore.New(), found{ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+				return ota.Result{Version: a.ToVersion}, nil
+			}), map[string]ota.Precheck{
+				"same": {Version: "1.2", Release: " 215 "}, "other": {Version: "1.1", Release: "199"}, "none": {Version: "1.2"},
+				"own": {Version: "1.2", Release: "299"},
+			}}, ota.Options{})
+			require.NoError(t, err)
+			w.e = e
+			id := w.plan("1.2", "1.3", "221", func(s *ota.Spec) {
+				s.FromRelease = c.release
+				s.Agents = func(yield func(ota.Agent, error) bool) {
+					_ = yield(ota.Agent{ID: "same"}, nil) && yield(ota.Agent{ID: "other"}, nil) && yield(ota.Agent{ID: "none"}, nil) &&
+						yield(ota.Agent{ID: "own", Release: "200"}, nil)
+				}
+			})
+			releases, _ := w.back(id)
+			require.Equal(t, c.want, releases)
+		})
+	}
+}
+
 // A release that breaks the rules is refused by its name.
 func TestReleaseOfAnAgentIsChecked(t *testing.T) {
 	t.Parallel()
