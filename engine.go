@@ -216,8 +216,7 @@ func (e *Engine) applyCommand(ctx context.Context, id string, w *command, f func
 
 // named gives the error of one field the operation and the plan, as every other error has them.
 func named(err error, v Verb, id string) error {
-	var field *FieldError
-	if errors.As(err, &field) && error(field) == err {
+	if _, ok := err.(*FieldError); ok { //nolint:errorlint // one that is wrapped has both already
 		return fmt.Errorf("ota: %s plan %s: %w", v, id, err)
 	}
 	return err

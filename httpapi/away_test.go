@@ -26,7 +26,7 @@ type absent struct {
 	writes bool // writes are away
 }
 
-func (s *absent) go_(reads, writes bool) {
+func (s *absent) leave(reads, writes bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads, s.writes = reads, writes
@@ -203,7 +203,7 @@ func TestEveryRequestWithoutAStore(t *testing.T) {
 			t.Run(r.Operation, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newAwayWorld(t, x.state)
-					w.store.go_(reads, true)
+					w.store.leave(reads, true)
 					got, took := w.send(r.Method, target, x.body)
 					most := 30*time.Second + x.more
 					if got.Code != http.StatusServiceUnavailable || took < 30*time.Second || took > most || got.Header().Get("Retry-After") == "" {
@@ -212,7 +212,7 @@ func TestEveryRequestWithoutAStore(t *testing.T) {
 					if !strings.Contains(got.Body.String(), x.undone) || !strings.Contains(got.Body.String(), "the store has not answered for 30s") {
 						t.Errorf("reads away: %v: got %s", reads, got.Body)
 					}
-					w.store.go_(false, false)
+					w.store.leave(false, false)
 					if !changes {
 						return
 					}
@@ -233,12 +233,12 @@ func TestPauseOfADrivenPlanWithoutAStore(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- w.e.Run(ctx) }()
 		time.Sleep(500 * time.Millisecond) // a call is out
-		w.store.go_(true, true)
+		w.store.leave(true, true)
 		got, took := w.send("POST", "/api/v1/lifecycle/upgrade-plans/p/pause", "")
 		if got.Code != http.StatusServiceUnavailable || took != 30*time.Second || !strings.Contains(got.Body.String(), "the plan is not paused yet") {
 			t.Errorf("got %d after %v: %s", got.Code, took, got.Body)
 		}
-		w.store.go_(false, false)
+		w.store.leave(false, false)
 		time.Sleep(time.Minute) // the owner gives up its own call, and loads the plan again
 		if got, _ = w.send("POST", "/api/v1/lifecycle/upgrade-plans/p/pause", ""); got.Code != http.StatusOK {
 			t.Errorf("then got %d %s", got.Code, got.Body)

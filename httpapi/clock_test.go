@@ -28,7 +28,7 @@ func TestNoWallClock(t *testing.T) {
 		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return nil
 		}
-		b, err := os.ReadFile(path) //nolint:gosec // a file of this package
+		b, err := os.ReadFile(path)
 		for i, line := range strings.Split(string(b), "\n") {
 			if found := wallClock.FindString(line); found != "" {
 				t.Errorf("%s:%d: %s does not go by the Engine's clock", path, i+1, found)

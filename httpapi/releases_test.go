@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ func TestReleasesOfDocumentedRequests(t *testing.T) {
 	send := func(path, body string) map[string]any {
 		t.Helper()
 		rec := httptest.NewRecorder()
-		h.ServeHTTP(rec, httptest.NewRequest("POST", "/api/v1/lifecycle"+path, strings.NewReader(body)))
+		h.ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "/api/v1/lifecycle"+path, strings.NewReader(body)))
 		var v map[string]any
 		if err := json.Unmarshal(rec.Body.Bytes(), &v); err != nil || rec.Code != 200 {
 			t.Fatalf("%s: %d %s", path, rec.Code, rec.Body)

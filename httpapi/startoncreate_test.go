@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -29,7 +30,7 @@ func TestStartOnCreate(t *testing.T) {
 	}
 	send := func(who, key, path, body string) (string, string, []any) {
 		t.Helper()
-		r := httptest.NewRequest("POST", "/api/v1/lifecycle"+path, strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodPost, "/api/v1/lifecycle"+path, strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer "+who+"-token")
 		if key != "" {
 			r.Header.Set("Idempotency-Key", key)

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -59,14 +60,10 @@ func (s schemas) propertiesOf(schema any) map[string]any {
 	for _, o := range s.options(schema) {
 		parts, _ := o["allOf"].([]any)
 		for _, part := range parts {
-			for k, v := range s.propertiesOf(part) {
-				all[k] = v
-			}
+			maps.Copy(all, s.propertiesOf(part))
 		}
 		own, _ := o["properties"].(map[string]any)
-		for k, v := range own {
-			all[k] = v
-		}
+		maps.Copy(all, own)
 	}
 	return all
 }
@@ -190,9 +187,7 @@ func TestMisspeltMembersAreWarnedOf(t *testing.T) {
 		for name := range s.propertiesOf(bodies[operation]) {
 			misspelt := name[:2] + name[3:]
 			body := map[string]any{misspelt: "1"}
-			for k, v := range good[operation] {
-				body[k] = v
-			}
+			maps.Copy(body, good[operation])
 			target := r.Pattern
 			if operation == "CreateRollbackPlan" {
 				h = rolledWorld(t)

@@ -46,17 +46,17 @@ func newGuesser(t *testing.T) *guesser {
 // ways are the requests that try a password.
 var ways = map[string]func(password string) *http.Request{
 	"login": func(password string) *http.Request {
-		r := httptest.NewRequest("POST", "/login", strings.NewReader(`{"username":"ann","password":"`+password+`"}`))
+		r := httptest.NewRequest(http.MethodPost, "/login", strings.NewReader(`{"username":"ann","password":"`+password+`"}`))
 		r.Header.Set("Content-Type", "application/json")
 		return r
 	},
 	"form": func(password string) *http.Request {
-		r := httptest.NewRequest("POST", "/login", strings.NewReader("username=ann&password="+password))
+		r := httptest.NewRequest(http.MethodPost, "/login", strings.NewReader("username=ann&password="+password))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		return r
 	},
 	"basic": func(password string) *http.Request {
-		r := httptest.NewRequest("GET", root, http.NoBody)
+		r := httptest.NewRequest(http.MethodGet, root, http.NoBody)
 		r.SetBasicAuth("ann", password)
 		return r
 	},

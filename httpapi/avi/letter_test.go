@@ -55,9 +55,18 @@ func TestVersionHeader(t *testing.T) {
 		version string
 		status  int
 	}{
-		{false, "", 200}, {true, "", 400},
-		{true, "30.2.1", 200}, {false, "17.1.2", 200}, {false, "30.2", 200}, {false, "22.1.3-2p1", 200}, {false, "30.2.1.0", 200},
-		{false, "30.2.2", 400}, {false, "31.1.1", 400}, {false, "x", 400}, {false, "1.2.3.4.5", 400}, {false, "-1.2", 400},
+		{false, "", 200},
+		{true, "", 400},
+		{true, "30.2.1", 200},
+		{false, "17.1.2", 200},
+		{false, "30.2", 200},
+		{false, "22.1.3-2p1", 200},
+		{false, "30.2.1.0", 200},
+		{false, "30.2.2", 400},
+		{false, "31.1.1", 400},
+		{false, "x", 400},
+		{false, "1.2.3.4.5", 400},
+		{false, "-1.2", 400},
 	} {
 		h, err := avi.New(e, avi.Options{Auth: httpapi.Open(), RequireVersion: c.strict})
 		if err != nil {
@@ -98,11 +107,11 @@ func TestChallenge(t *testing.T) {
 	avi.Mount(mux, h)
 	for _, path := range []string{root, root + "/x", "/api/nothing", "/api/upgrade"} {
 		rec := httptest.NewRecorder()
-		mux.ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
+		mux.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
 		if got := strings.Join(rec.Header().Values("WWW-Authenticate"), ", "); rec.Code != 401 || got != `Bearer realm="ota", Basic realm="ota"` {
 			t.Errorf("%s: %d %s", path, rec.Code, got)
 		}
-		r := httptest.NewRequest("GET", path, nil)
+		r := httptest.NewRequest(http.MethodGet, path, nil)
 		r.SetBasicAuth("admin", "ann-token")
 		rec = httptest.NewRecorder()
 		if mux.ServeHTTP(rec, r); path != root && (rec.Code != 404 || !strings.HasPrefix(rec.Body.String(), `{"error":`)) {
