@@ -127,7 +127,7 @@ func newAwayWorld(t *testing.T, state string) *awayWorld {
 	must(err)
 	switch state {
 	case "held": // at rest before its second batch
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		_, err = w.e.RunPlan(ctx, "p")
 		if err != nil && ctx.Err() == nil {
