@@ -206,7 +206,8 @@ func (s *abandonedCalls) syncLater(plan string) {
 
 // keepAbandoned makes the Store keep the agents whose calls this step abandons, before a commit
 // could free them for others.
-func (x *session) keepAbandoned(ctx context.Context) error {
+func (x *session) keepAbandoned(ctx context.Context, now time.Time) error {
+	x.endGivenUp(now)
 	if !x.st.change.abandoned || x.syncAbandoned == nil {
 		return nil
 	}
@@ -300,46 +301,6 @@ func (d *driver) lateReturn(o outcome) {
 	if err := d.office.foldWithoutDriver(ctx, d.id, input{outcomes: []outcome{o}}, []blockedAgent{{ordinal: o.ordinal, agent: o.agent, own: true}}); err != nil {
 		d.host.opt.Logger.WarnContext(ctx, "outcome of an abandoned call could not be recorded", "plan", d.id, "agent", o.agent, "error", err)
 	}
-}
-
-// abandon abandons the calls whose context ended more than after ago. ended is when all contexts
-// were ended at once, zero if they were not. It returns when to check again. All calls of a plan
-// have the same time limit, and a later call ends later. So nothing is due between two checks.
-func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason) (again time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, w := range p.workers {
-		if !w.busy || w.abandoned {
-			continue
-		}
-		end, why := stamp(earlier(w.job.deadline, w.endedAt)), ReasonAbandoned
-		if w.calls.Err() != nil && (end.IsZero() || ended.Before(end)) {
-			end, why = ended, reason
-		}
-		if end.IsZero() {
-			continue
-		}
-		end = end.Add(after)
-		if now.Before(end) {
-			if again.IsZero() || end.Before(again) {
-				again = end
-			}
-			continue
-		}
-		w.abandoned = true
-		p.awaited--
-		p.abandoned++
-		p.onAbandoned(w.job)
-		p.liveWorkers--
-		if why == ReasonNone {
-			p.lost = true
-			continue
-		}
-		p.done = append(p.done, w.job.abandoned(now, why))
-		p.notifyOwner()
-	}
-	p.wakeOne()
-	return again
 }
 
 // release ends claims on agents that the plan is done with. Their commit came first. A crash in

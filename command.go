@@ -242,7 +242,7 @@ func (w *command) order(kind OrderKind, agents []string, batches []int) {
 }
 
 func orderText(kind OrderKind, agents []string) string {
-	word := map[OrderKind]string{OrderRetry: "retry", OrderSkip: "skip", OrderAccept: "accept"}[kind]
+	word := map[OrderKind]string{OrderRetry: "retry", OrderSkip: "skip", OrderAccept: "accept", OrderGiveUp: "give up"}[kind]
 	switch n := len(agents); {
 	case kind == OrderAccept:
 		return word
@@ -280,6 +280,36 @@ func (w *command) skip(agents []string) error {
 		return err
 	}
 	w.order(OrderSkip, agents, nil)
+	return nil
+}
+
+// giveUp orders the end of the attempts that are out for agents. Repeating it changes nothing.
+func (w *command) giveUp(agents []string) error {
+	if err := w.legal(); err != nil {
+		return err
+	}
+	const allowed = "agents that are running"
+	if len(agents) == 0 {
+		return &FieldError{Field: "agents", Problem: "are missing", Allowed: "IDs of " + allowed}
+	}
+	some := false
+	err := w.eachAgent(agents, func(id string, s AgentState) error {
+		t := s.task(s.active())
+		switch {
+		case s.attemptOpen(s.active(), t.Number):
+			some = true
+		case s.Status == TaskUnknown:
+		case s.Status == TaskWaiting:
+			return &FieldError{Field: "agents", Value: id, Problem: "is waiting", Allowed: allowed + "; skip ends one that is waiting"}
+		default:
+			return &FieldError{Field: "agents", Value: id, Problem: "is " + s.Status.String(), Allowed: allowed}
+		}
+		return nil
+	})
+	if err != nil || !some {
+		return err
+	}
+	w.order(OrderGiveUp, agents, nil)
 	return nil
 }
 

@@ -36,8 +36,8 @@
 //	Breach     a recorded rule violation, for example too many failures; it stays open until
 //	           Resume resolves it, even if the cause goes away
 //	Soak       the time in which a batch is observed after its upgrade
-//	Verb       a command to a plan: Start, Pause, Resume, Cancel, Promote, Skip, Retry, Edit,
-//	           Annotate, CreateRollback, Rollback
+//	Verb       a command to a plan: Start, Pause, Resume, Cancel, Promote, Skip, Retry, GiveUp,
+//	           Edit, Annotate, CreateRollback, Rollback
 //	Owner      the engine that drives a plan; each new owner has an epoch, one higher than the last
 //	Reason     the one word that says why
 //

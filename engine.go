@@ -163,6 +163,19 @@ func (e *Engine) Skip(ctx context.Context, id string, agents []string, by Reques
 	return e.apply(ctx, id, VerbSkip, by, func(w *command) error { return w.skip(agents) })
 }
 
+// GiveUp ends the attempts that are out for these agents, without waiting for them. The contexts of
+// their calls end. The agents become unknown, which counts as failed, and count as changed. A call
+// that does not return blocks nothing but its agent: the agent stays claimed, and takes no other
+// attempt, until the call has returned. What it then returns is only an event in the log
+// ([EventLate]).
+//
+// The plan's owner carries this out within its Options.Poll. An attempt that has ended by then keeps
+// its outcome. GiveUp returns a *FieldError for an agent that is not running. A running agent is also
+// one whose call was lost and is to be repeated.
+func (e *Engine) GiveUp(ctx context.Context, id string, agents []string, by Request) (Plan, error) {
+	return e.apply(ctx, id, VerbGiveUp, by, func(w *command) error { return w.giveUp(agents) })
+}
+
 // Retry makes failed agents pending again, also those whose failure was accepted. With no agents
 // named it means every failed agent. Their batches run and soak again.
 func (e *Engine) Retry(ctx context.Context, id string, agents []string, by Request) (Plan, error) {
@@ -282,6 +295,7 @@ func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
 	d.pool.onReturned = d.lateReturn
 	d.pool.panicked = func(agent string, err error) { e.logPanic(d.base, err, "plan", id, "agent", agent) }
 	d.session.blocked, d.session.callsInFlight = e.abandoned.ofPlan(id), d.pool.calls
+	d.session.giveUpCalls = d.giveUp
 	d.session.abilities.prober = e.with.Prober != nil
 	d.session.abilities.prechecker = e.with.Prechecker != nil
 	d.session.abilities.inspector = e.with.Inspector != nil

@@ -33,7 +33,10 @@ func (s *state) foldOutcome(o *outcome) {
 		return
 	}
 	t := r.State.task(o.task)
-	if t.Number != o.number || t.Status != TaskRunning && !(t.Status == TaskWaiting && t.Why == ReasonRepeat) {
+	if !r.State.attemptOpen(o.task, o.number) {
+		if t.Number == o.number && t.Status == TaskUnknown && t.Why == ReasonOperator && !o.abandoned {
+			s.lateReport(o) // it was given up when this outcome was on its way
+		}
 		return
 	}
 	s.applyOutcome(r, o)

@@ -26,6 +26,10 @@ func (s *state) foldOrders(now time.Time) need {
 		}
 		s.p.LastOrder, s.p.OrderCursor = o.Number, 0
 		s.event(Event{Kind: EventCarriedOut, Batch: -1, Number: int(o.Number), Actor: o.By.Actor})
+		if o.Number < s.c.OrderCount { // the next one reads rows that this one has changed
+			s.change.again = true
+			return need{}
+		}
 	}
 	return need{}
 }
@@ -36,6 +40,8 @@ func (s *state) foldOrder(o Order, now time.Time) (n need, done bool) {
 		return s.foldAccept(o)
 	case OrderSkip:
 		return s.foldRows(o, func(r *cachedRow) { s.skip(r, o, now.UnixNano()) })
+	case OrderGiveUp:
+		return s.foldRows(o, func(r *cachedRow) { s.giveUp(r, o, now.UnixNano()) })
 	case OrderRetry:
 		n, done = s.foldRows(o, func(r *cachedRow) { s.retry(r, now) })
 		if done && n.kind == needNothing {
@@ -131,6 +137,31 @@ func (s *state) skip(r *cachedRow, o Order, now int64) {
 		s.taskEvent(EventTaskFailed, r, i, t.Why, lastError(t))
 		s.endAgent(r, TaskFailed, ReasonAgentFailed, now)
 	}
+}
+
+// giveUp ends the attempt that is out for one agent, if there is one. The agent is blocked at once,
+// so that a retry in the same step does not start it beside the call. The shell ends the call before
+// the commit, and unblocks the agent if there was no call.
+func (s *state) giveUp(r *cachedRow, o Order, now int64) {
+	i := r.State.active()
+	t := r.State.task(i)
+	if !r.State.attemptOpen(i, t.Number) {
+		return
+	}
+	s.queue.withdraw(r.Ordinal)
+	r.inspecting = false
+	s.change.givenUp = append(s.change.givenUp, givenUp{callKey{r.Ordinal, i, t.Number}, s.queue.blockedAt(r.Ordinal) >= 0})
+	s.queue.block(r.Ordinal, r.Agent.ID)
+	s.change.abandoned = true
+	s.markChanged(r, i)
+	t.Why, t.Ended = ReasonOperator, now
+	s.p.ConsecutiveFailures++
+	s.setTask(r, i, TaskUnknown)
+	s.event(Event{
+		Kind: EventTaskUnknown, Batch: r.Batch, Agent: r.Agent.ID, Task: i, Reason: ReasonOperator,
+		Actor: o.By.Actor, Text: o.By.Reason,
+	})
+	s.endAgent(r, TaskUnknown, ReasonAgentFailed, now)
 }
 
 // retry resets a failed agent to pending. It queues for a slot like a new one, and its batch runs

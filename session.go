@@ -46,7 +46,10 @@ type session struct {
 	// an outcome, or it is lost. lost reports that a call was lost since the last time. Nil: the
 	// shell makes no calls. Only the shell knows which calls are out.
 	callsInFlight func(calls map[callKey]bool) (lost bool)
-	refusal       cleaned // why the Store refused the last commit for good; empty: it did not
+	// giveUpCalls ends calls and abandons them at once. It returns those that have not returned. Nil:
+	// the shell makes no calls.
+	giveUpCalls func(calls []callKey, now time.Time) (out []callKey)
+	refusal     cleaned // why the Store refused the last commit for good; empty: it did not
 
 	revision      uint64     // the newest seen
 	unacked       input      // not yet acknowledged by a commit
@@ -87,7 +90,7 @@ func (x *session) turn(ctx context.Context, now time.Time, in turnInput) (wake t
 		}
 		wake, err = x.step(ctx, now, in.surroundings)
 		if err == nil {
-			err = x.keepAbandoned(ctx)
+			err = x.keepAbandoned(ctx, now)
 		}
 		if err == nil {
 			again, err = x.commit(ctx, now)

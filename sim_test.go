@@ -342,6 +342,7 @@ func (w *world) session(p *process, id string) *session {
 		x.abilities.prober = !w.every
 		x.abilities.gater, x.abilities.prechecker = w.gated, w.checked
 		x.callsInFlight = func(calls map[callKey]bool) bool { return p.out(id, calls) }
+		x.giveUpCalls = func(calls []callKey, _ time.Time) []callKey { return p.giveUp(id, calls) }
 		x.readBlocked = func(context.Context, string) ([]blockedAgent, error) { return w.out(p, id), nil }
 		p.plans[id] = x
 	}
@@ -356,6 +357,17 @@ func (p *process) out(id string, calls map[callKey]bool) (lost bool) {
 		}
 	}
 	return false
+}
+
+// giveUp abandons calls of a plan at once, as a pool does, and returns those that are out.
+func (p *process) giveUp(id string, calls []callKey) (out []callKey) {
+	for i := range p.calls {
+		if c := &p.calls[i]; c.plan == id && slices.Contains(calls, c.job.key()) {
+			c.left = true
+			out = append(out, c.job.key())
+		}
+	}
+	return out
 }
 
 // out is what the engines keep: the agents of a plan whose abandoned call is out, but for the process's own of this plan.

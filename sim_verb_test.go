@@ -128,7 +128,7 @@ func (w *world) newRequest(id string) request {
 		return func(by Request) (Plan, error) { return e.Edit(ctx, id, change, by) }
 	}
 	q.say = func(Request) (Plan, error) { return Plan{}, ErrNothing }
-	switch w.choose.pick(15) {
+	switch w.choose.pick(16) {
 	case 0, 1:
 		q.say = func(by Request) (Plan, error) { return e.Start(ctx, id, by) }
 	case 2, 3:
@@ -169,6 +169,9 @@ func (w *world) newRequest(id string) request {
 	case 14:
 		b := Budget{Label: "rack", Max: 1 + w.choose.pick(3)}
 		q.say = edit(func(p *Policy) { p.Budget = b })
+	case 15:
+		agents := []string{fmt.Sprintf("a%02d", w.choose.pick(len(w.behave)))}
+		q.say = func(by Request) (Plan, error) { return e.GiveUp(ctx, id, agents, by) }
 	}
 	return q
 }

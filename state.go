@@ -120,8 +120,15 @@ type change struct {
 	bump          bool // raise the control number: there is a new breach, or the plan has ended
 	again         bool // step has more to do at once
 
-	abandoned bool     // the change records abandoned calls
-	released  []string // agents whose claims end after this commit
+	abandoned bool      // the change records abandoned calls
+	givenUp   []givenUp // attempts that an operator has given up
+	released  []string  // agents whose claims end after this commit
+}
+
+// givenUp is an attempt that an operator has given up. Its call may be out.
+type givenUp struct {
+	call    callKey
+	blocked bool // an earlier call for the agent is out
 }
 
 // started is an attempt whose call is made after the commit.

@@ -65,7 +65,8 @@ type Stepper struct {
 	inbox       uint64    // the last message that was read
 	kept        time.Time // when the claims of abandoned calls were last renewed
 
-	calls     []Call // reused
+	givenUp   []callKey // calls of the step that were given up
+	calls     []Call    // reused
 	ended     []Call
 	questions []Question
 }
@@ -91,8 +92,8 @@ type Step struct {
 	// Calls are to be made now, each once. Each ends with Returned, or with Abandoned if it ignores
 	// the end of its context.
 	Calls []Call
-	// Ended are calls of earlier steps that need not go on: their outcome was reported. End their
-	// contexts. Each still ends with Returned or Abandoned.
+	// Ended are calls of earlier steps that need not go on: their outcome was reported, or an operator
+	// has given them up. End their contexts. Each still ends with Returned or Abandoned.
 	Ended []Call
 	// Interrupt says that every call that is out should end: the plan is canceled or rolled back,
 	// with Interrupt. End their contexts.
@@ -173,6 +174,7 @@ func (s *Stepper) begin(ctx context.Context) error {
 	x := s.e.newSession(s.id, row.Epoch)
 	x.abilities = abilities{prober: s.can.Health, prechecker: s.can.Precheck, inspector: s.can.Inspect, gater: s.can.Gate}
 	x.blocked, x.callsInFlight = s.e.abandoned.ofPlan(s.id), s.callsOut
+	x.giveUpCalls = s.giveUp
 	s.session = x
 	return nil
 }

@@ -74,20 +74,38 @@ func (s *Stepper) handOut() []Call {
 	return s.calls
 }
 
-// endedCalls lists the calls that are out and whose outcome was reported.
+// endedCalls lists the calls that need not go on: their outcome was reported, or they were given up.
 func (s *Stepper) endedCalls() []Call {
 	x := s.session
 	s.ended = s.ended[:0]
-	if len(x.reportedCalls) == 0 {
+	if len(x.reportedCalls)+len(s.givenUp) == 0 {
 		return nil
 	}
 	for i := range s.slots {
-		if c := &s.slots[i]; c.out() && slices.Contains(x.reportedCalls, c.job.key()) {
+		c := &s.slots[i]
+		if c.out() && slices.Contains(x.reportedCalls, c.job.key()) || c.number != 0 && slices.Contains(s.givenUp, c.job.key()) {
 			s.ended = append(s.ended, Call{job: c.job, slot: i, number: c.number})
 		}
 	}
-	x.reportedCalls = x.reportedCalls[:0]
+	x.reportedCalls, s.givenUp = x.reportedCalls[:0], s.givenUp[:0]
 	return s.ended
+}
+
+// giveUp is that of a pool: it abandons these calls, and returns those that have not returned.
+func (s *Stepper) giveUp(calls []callKey, _ time.Time) (out []callKey) {
+	for i := range s.slots {
+		c := &s.slots[i]
+		if c.number == 0 || !slices.Contains(calls, c.job.key()) {
+			continue
+		}
+		out = append(out, c.job.key())
+		if !c.abandoned {
+			c.abandoned = true
+			s.e.abandoned.add(abandonedCall{plan: s.id, agent: c.job.agent, ordinal: c.job.ordinal})
+			s.givenUp = append(s.givenUp, c.job.key())
+		}
+	}
+	return out
 }
 
 // out reports whether the plan waits for the call.

@@ -18,11 +18,12 @@ const (
 	VerbAnnotate
 	VerbCreateRollback
 	VerbRollback
+	VerbGiveUp
 )
 
 var verbs = enum[Verb]{"verb", []string{
 	"none", "start", "pause", "resume", "cancel", "promote", "skip", "retry", "edit", "annotate",
-	"create_rollback", "rollback",
+	"create_rollback", "rollback", "give_up",
 }}
 
 // transitions is the published table: which verb is legal in which status, and the status that
@@ -48,6 +49,7 @@ var transitions = map[Status]map[Verb][]Status{
 		VerbAnnotate:       {StatusRunning},
 		VerbCreateRollback: {StatusPaused, StatusPausing},
 		VerbRollback:       {StatusRollingBack},
+		VerbGiveUp:         {StatusRunning},
 	},
 	StatusPausing: {
 		VerbResume:         {StatusRunning},
@@ -59,6 +61,7 @@ var transitions = map[Status]map[Verb][]Status{
 		VerbAnnotate:       {StatusPausing},
 		VerbCreateRollback: {StatusPausing},
 		VerbRollback:       {StatusRollingBack},
+		VerbGiveUp:         {StatusPausing},
 	},
 	StatusPaused: {
 		VerbResume:         {StatusRunning},
@@ -70,12 +73,14 @@ var transitions = map[Status]map[Verb][]Status{
 		VerbAnnotate:       {StatusPaused},
 		VerbCreateRollback: {StatusPaused},
 		VerbRollback:       {StatusRollingBack},
+		VerbGiveUp:         {StatusPaused},
 	},
 	StatusCanceling: {
 		VerbCancel:         {StatusCanceling},
 		VerbAnnotate:       {StatusCanceling},
 		VerbCreateRollback: {StatusCanceling},
 		VerbRollback:       {StatusRollingBack},
+		VerbGiveUp:         {StatusCanceling},
 	},
 	StatusCanceled: {
 		VerbAnnotate:       {StatusCanceled},
@@ -90,6 +95,7 @@ var transitions = map[Status]map[Verb][]Status{
 	StatusRollingBack: {
 		VerbCancel:   {StatusCanceled, StatusCanceling},
 		VerbAnnotate: {StatusRollingBack},
+		VerbGiveUp:   {StatusRollingBack},
 	},
 	StatusRolledBack: {
 		VerbAnnotate: {StatusRolledBack},

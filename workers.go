@@ -40,6 +40,7 @@ type pool struct {
 	ownerWoken  bool      // the owner was woken for done
 	awaited     int       // calls that are out and not abandoned
 	abandoned   int       // abandoned calls that have not returned
+	returning   int       // of abandoned: those given up a moment ago
 	// busy workers by the ordinal of their job; nil until an outcome is reported
 	byRow map[int]*worker
 	// a call was not made, or its answer is unusable; the owner clears it
@@ -59,6 +60,7 @@ type worker struct {
 	abandoned    bool // its call was abandoned
 	// When the outcome of its call was reported and its context ended, Unix nanoseconds; 0: not.
 	endedAt int64
+	givenUp bool     // it was given up a moment ago, and may be about to return
 	late    *outcome // what the abandoned call answered in the end
 }
 
@@ -234,6 +236,10 @@ func (p *pool) callReturned(w *worker, o *outcome, have bool) bool {
 	switch {
 	case w.abandoned:
 		p.abandoned--
+		if w.givenUp {
+			w.givenUp = false
+			p.returning--
+		}
 		late := *o // a copy, so that only this rare case allocates
 		if !have {
 			late = w.job.outcome(p.clock.Now())
@@ -362,12 +368,12 @@ func (p *pool) returned() int {
 	return len(p.done)
 }
 
-// inFlight is how many calls the owner waits for: queued, out, or with an outcome that was not
-// fetched.
+// inFlight is how many calls the owner waits for: queued, out, given up a moment ago, or with an
+// outcome that was not fetched.
 func (p *pool) inFlight() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.queue) - p.head + len(p.done) + p.awaited
+	return len(p.queue) - p.head + len(p.done) + p.awaited + p.returning
 }
 
 // close ends the workers once the queue is empty, and waits for them. If calls are abandoned, it

@@ -133,6 +133,19 @@ func newAwayWorld(t *testing.T, state string) *awayWorld {
 		if err != nil && ctx.Err() == nil {
 			must(err)
 		}
+	case "in flight": // an engine was stopped during its first call
+		hangs := ota.ExecutorFunc(func(ctx context.Context, _ ota.Attempt) (ota.Result, error) {
+			<-ctx.Done()
+			return ota.Result{}, ctx.Err()
+		})
+		gone, err := ota.New(w.store.Store, hangs, ota.Options{Name: "engine-1", DrainTimeout: -1})
+		must(err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = gone.RunPlan(ctx, "p")
+		if err != nil && ctx.Err() == nil {
+			must(err)
+		}
 	case "paused":
 		_, err = w.e.Pause(t.Context(), "p", ota.Request{})
 		must(err)
@@ -171,6 +184,7 @@ var away = map[string]struct {
 	"PromoteBatch":       {"held", `{}`, "the batch is not promoted", 0},
 	"SkipAgents":         {"pending", `{"agentIds":"ok-2"}`, "the agents are not skipped", 0},
 	"RetryAgents":        {"held", `{}`, "the agents are not tried again", 0},
+	"GiveUpAgents":       {"in flight", `{"agentIds":"fail-1"}`, "the attempts are not given up", 0},
 	"Precheck":           {"pending", `{}`, "the result of the precheck is not stored", 2 * time.Second},
 	"ReportHealth":       {"held", `[{"agentId":"ok-2","healthy":true}]`, "the reports are not accepted", 0},
 	"ReportOutcomes":     {"running", `[{"agentId":"ok-2","number":1,"outcome":"succeeded"}]`, "the reports are not accepted", 0},

@@ -19,6 +19,7 @@ var verbs = []struct {
 	{"promote", "PromoteBatch", ota.VerbPromote, promoteBatch, "the batch is not promoted"},
 	{"skip", "SkipAgents", ota.VerbSkip, skipAgents, "the agents are not skipped"},
 	{"retry", "RetryAgents", ota.VerbRetry, retryAgents, "the agents are not tried again"},
+	{"give-up", "GiveUpAgents", ota.VerbGiveUp, giveUpAgents, "the attempts are not given up"},
 }
 
 // say reads a verb's body, finds its plan and has do carry it out. more are the body's fields
@@ -164,3 +165,5 @@ func (c *call) nextBatch(p ota.Plan) (int, error) {
 func skipAgents(c *call) error { return c.agents(ota.VerbSkip, true, c.h.engine.Skip) }
 
 func retryAgents(c *call) error { return c.agents(ota.VerbRetry, false, c.h.engine.Retry) }
+
+func giveUpAgents(c *call) error { return c.agents(ota.VerbGiveUp, true, c.h.engine.GiveUp) }

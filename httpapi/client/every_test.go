@@ -162,6 +162,14 @@ var methods = map[string]func(*world){
 			w.ok(err)
 		}
 	},
+	"GiveUp": func(w *world) {
+		id := w.busy("wait-1")
+		p, err := w.c.GiveUp(w.ctx, id, []string{"wait-1"}, by)
+		w.did(p, err, id, ota.EventOrdered)
+		if got := w.until(id, ota.EventTaskUnknown); got.Agent != "wait-1" || got.Reason != ota.ReasonOperator {
+			w.t.Errorf("got %+v", got)
+		}
+	},
 	"Edit": func(w *world) {
 		id := w.create(ota.Policy{Concurrency: 9}, "ok-1")
 		p, err := w.c.Edit(w.ctx, id, map[string]any{"concurrency": 3}, by)

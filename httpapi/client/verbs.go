@@ -70,6 +70,13 @@ func (c *Client) Skip(
 	return c.verb(ctx, id, "skip", by, map[string]any{"agentIds": append([]string{}, agents...)})
 }
 
+// GiveUp is Engine.GiveUp.
+func (c *Client) GiveUp(
+	ctx context.Context, id string, agents []string, by ota.Request,
+) (wire.Plan, error) {
+	return c.verb(ctx, id, "give-up", by, map[string]any{"agentIds": append([]string{}, agents...)})
+}
+
 // Retry is Engine.Retry. No agents mean all that failed.
 func (c *Client) Retry(
 	ctx context.Context, id string, agents []string, by ota.Request,

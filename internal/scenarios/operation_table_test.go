@@ -59,6 +59,9 @@ func operations() []operation {
 		{"Skip", "", func(ctx context.Context, e *ota.Engine, p ota.Plan, by ota.Request) (ota.Plan, error) {
 			return e.Skip(ctx, p.ID, []string{"ok-4"}, by)
 		}},
+		{"GiveUp", "", func(ctx context.Context, e *ota.Engine, p ota.Plan, by ota.Request) (ota.Plan, error) {
+			return e.GiveUp(ctx, p.ID, []string{"slow-2"}, by)
+		}},
 		{"Retry", "", func(ctx context.Context, e *ota.Engine, p ota.Plan, by ota.Request) (ota.Plan, error) {
 			return e.Retry(ctx, p.ID, nil, by)
 		}},

@@ -60,6 +60,18 @@ func putInto() map[ota.Status]func(*scene) string {
 	}
 }
 
+// pausedWithLostCall puts a plan to paused while an attempt waits for its repeat, since its process has ended.
+func pausedWithLostCall(s *scene) string {
+	id := s.start(ota.Policy{FailureThreshold: ptr(1.0)}, ota.Shape{Size: 2}, "hang-2", "ok-3", "ok-4")
+	stop := s.run(s.engineOf(s.store, s.fleet, ota.Options{Name: "one", DrainTimeout: -1}))
+	s.after(2 * time.Second)
+	require.NoError(s, stop())
+	s.said(s.e.Pause(s.ctx, id, ota.Request{}))
+	s.run(s.e)
+	s.after(2 * time.Second)
+	return id
+}
+
 func (s *scene) in(st ota.Status) string { return putInto()[st](s) }
 
 func pauseIt(s *scene, id string) (ota.Plan, error) { return s.e.Pause(s.ctx, id, ota.Request{}) }
@@ -109,6 +121,9 @@ var say = map[ota.Verb]func(s *scene, id string) (ota.Plan, error){
 	ota.VerbRollback: func(s *scene, id string) (ota.Plan, error) {
 		return s.e.Rollback(s.ctx, id, ota.RollbackSpec{}, ota.Request{})
 	},
+	ota.VerbGiveUp: func(s *scene, id string) (ota.Plan, error) {
+		return s.e.GiveUp(s.ctx, id, []string{"hang-2"}, ota.Request{})
+	},
 }
 
 // fulfilled are the wishes that are fulfilled already: success, and nothing is written.
@@ -124,9 +139,12 @@ var fulfilled = map[ota.Status][]ota.Verb{
 func TestTransitions(t *testing.T) {
 	require.Len(t, putInto(), len(designed))
 	require.Len(t, designed, int(ota.StatusCompleted))
-	require.Len(t, say, int(ota.VerbRollback))
+	require.Len(t, say, int(ota.VerbGiveUp))
 	for status, put := range putInto() {
 		for verb, f := range say {
+			if status == ota.StatusPaused && verb == ota.VerbGiveUp {
+				put = pausedWithLostCall
+			}
 			t.Run(status.String()+"/"+verb.String(), func(t *testing.T) {
 				inScene(t, func(s *scene) {
 					id := put(s)
@@ -139,6 +157,9 @@ func TestTransitions(t *testing.T) {
 					if status == ota.StatusRollingBack { // its rollback plan was started, so that is what may be canceled
 						legal = legal && verb != ota.VerbCancel
 						all = slices.DeleteFunc(all, func(v ota.Verb) bool { return v == ota.VerbCancel })
+					}
+					if before.InFlight() == 0 { // no attempt is out
+						all = slices.DeleteFunc(all, func(v ota.Verb) bool { return v == ota.VerbGiveUp })
 					}
 					switch {
 					case legal:
@@ -193,6 +214,7 @@ var designed = map[ota.Status][]struct {
 		{ota.VerbAnnotate, []ota.Status{ota.StatusRunning}},
 		{ota.VerbCreateRollback, []ota.Status{ota.StatusPaused, ota.StatusPausing}},
 		{ota.VerbRollback, []ota.Status{ota.StatusRollingBack}},
+		{ota.VerbGiveUp, []ota.Status{ota.StatusRunning}},
 	},
 	ota.StatusPausing: {
 		{ota.VerbResume, []ota.Status{ota.StatusRunning}},
@@ -204,6 +226,7 @@ var designed = map[ota.Status][]struct {
 		{ota.VerbAnnotate, []ota.Status{ota.StatusPausing}},
 		{ota.VerbCreateRollback, []ota.Status{ota.StatusPausing}},
 		{ota.VerbRollback, []ota.Status{ota.StatusRollingBack}},
+		{ota.VerbGiveUp, []ota.Status{ota.StatusPausing}},
 	},
 	ota.StatusPaused: {
 		{ota.VerbResume, []ota.Status{ota.StatusRunning}},
@@ -215,12 +238,14 @@ var designed = map[ota.Status][]struct {
 		{ota.VerbAnnotate, []ota.Status{ota.StatusPaused}},
 		{ota.VerbCreateRollback, []ota.Status{ota.StatusPaused}},
 		{ota.VerbRollback, []ota.Status{ota.StatusRollingBack}},
+		{ota.VerbGiveUp, []ota.Status{ota.StatusPaused}},
 	},
 	ota.StatusCanceling: {
 		{ota.VerbCancel, []ota.Status{ota.StatusCanceling}},
 		{ota.VerbAnnotate, []ota.Status{ota.StatusCanceling}},
 		{ota.VerbCreateRollback, []ota.Status{ota.StatusCanceling}},
 		{ota.VerbRollback, []ota.Status{ota.StatusRollingBack}},
+		{ota.VerbGiveUp, []ota.Status{ota.StatusCanceling}},
 	},
 	ota.StatusCanceled: {
 		{ota.VerbAnnotate, []ota.Status{ota.StatusCanceled}},
@@ -235,6 +260,7 @@ var designed = map[ota.Status][]struct {
 	ota.StatusRollingBack: {
 		{ota.VerbCancel, []ota.Status{ota.StatusCanceled, ota.StatusCanceling}},
 		{ota.VerbAnnotate, []ota.Status{ota.StatusRollingBack}},
+		{ota.VerbGiveUp, []ota.Status{ota.StatusRollingBack}},
 	},
 	ota.StatusRolledBack: {
 		{ota.VerbAnnotate, []ota.Status{ota.StatusRolledBack}},
