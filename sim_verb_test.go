@@ -171,6 +171,9 @@ func (w *world) newRequest(id string) request {
 		q.say = edit(func(p *Policy) { p.Budget = b })
 	case 15:
 		agents := []string{fmt.Sprintf("a%02d", w.choose.pick(len(w.behave)))}
+		if calls := w.procs[0].calls; len(calls) > 0 { // most agents have none
+			agents[0] = calls[w.choose.pick(len(calls))].job.agent
+		}
 		q.say = func(by Request) (Plan, error) { return e.GiveUp(ctx, id, agents, by) }
 	}
 	return q
