@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // Request names the actor of a verb, the reason, and a condition. The zero value is an anonymous
@@ -48,6 +50,7 @@ type command struct {
 	// The verb returns the status of its commit, not that of the plan as it was read.
 	weaker bool
 	events []Event
+	notes  []string // warnings about this verb, part of its answer only
 }
 
 // prepare returns the commit that applies a verb. ok is false if the plan is already as wished, or
@@ -60,7 +63,7 @@ func (w *command) prepare(apply func(*command) error) (c Commit, ok bool, err er
 	if err := w.request.checkGeneration(&w.row); err != nil {
 		return Commit{}, false, err
 	}
-	w.exact, w.weaker, w.events = false, false, nil
+	w.exact, w.weaker, w.events, w.notes = false, false, nil, nil
 	if err := apply(w); err != nil || len(w.events) == 0 && w.request.ID == "" {
 		return Commit{}, false, err
 	}
@@ -107,10 +110,12 @@ func (w *command) committed(c Commit, revision uint64) {
 
 // plan is the answer: row as the verb has found or made it.
 func (w *command) plan(row *PlanRow) Plan {
-	if w.weaker {
-		return planAs(row, row.Status)
+	p := planAs(row, row.Status)
+	if !w.weaker {
+		p = planOf(row)
 	}
-	return planOf(row)
+	p.Warnings = append(slices.Clip(p.Warnings), w.notes...)
+	return p
 }
 
 func (w *command) status() Status { return statusOf(&w.row.Control, &w.row.Progress) }
@@ -130,6 +135,7 @@ func (w *command) event(e Event) {
 // refuse is the error for a verb that the current status forbids.
 func (w *command) refuse(hint string) error {
 	legal := legalNow(&w.row.Spec, &w.row.Control, &w.row.Progress)
+	legal = slices.DeleteFunc(legal, func(v Verb) bool { return v == w.verb })
 	return &StateError{Plan: w.row.ID, Verb: w.verb, Have: w.status(), Legal: legal, Hint: hint}
 }
 
@@ -227,6 +233,11 @@ func (w *command) promote(batch int) error {
 	}
 	if batch != next {
 		return w.refuse(fmt.Sprintf("batch %d was named, batch %d is the next", batch, next))
+	}
+	if n := openAgents(&w.row.Progress); n > 0 && !w.c.Policy.Hold.holds(next) {
+		return w.refuse(fmt.Sprintf("batch %d is not held, and begins once batch %d has passed; %s not ended; "+
+			"give_up ends the attempt of one that is running, skip ends one that is waiting",
+			next, next-1, plural.Count(n, "agent")+" "+plural.Verb(n, "has", "have")))
 	}
 	w.c.Promoted = batch
 	w.event(Event{Kind: EventPromoted, Batch: batch})

@@ -61,6 +61,7 @@ func (w *command) edit(change func(*Policy)) error {
 	if err := w.renewWarnings(); err != nil {
 		return err
 	}
+	w.notes = editNotes(&w.row.Control.Policy, &next, &w.row)
 	w.event(Event{Kind: EventEdited, Batch: -1, Text: fmt.Sprintf(`{"before":%s,"after":%s}`, before, after)})
 	return nil
 }

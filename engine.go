@@ -152,7 +152,9 @@ func (e *Engine) Cancel(ctx context.Context, id string, interrupt bool, by Reque
 	return p, err
 }
 
-// Promote lets a held batch begin. batch is the index of the next batch that has not begun.
+// Promote lets a held batch begin. batch is the index of the next batch that has not begun. A batch
+// may be promoted before its turn comes. While agents of the batch before it have not ended, a batch
+// that is not held is refused with a *StateError: it would begin no earlier.
 func (e *Engine) Promote(ctx context.Context, id string, batch int, by Request) (Plan, error) {
 	return e.apply(ctx, id, VerbPromote, by, func(w *command) error { return w.promote(batch) })
 }
@@ -185,6 +187,10 @@ func (e *Engine) Retry(ctx context.Context, id string, agents []string, by Reque
 // Edit changes the policy of a plan that has not ended: change gets the present policy and alters
 // it. The new policy applies from the next decision on, and the engine judges the plan by it at
 // once. An open breach stays open until Resume.
+//
+// An edit ends no call, and changes nothing that has happened. The returned plan's Warnings also
+// name what this edit does not affect, for example that a new AttemptTimeout does not apply to
+// attempts in flight. These are in the answer only.
 func (e *Engine) Edit(ctx context.Context, id string, change func(*Policy), by Request) (Plan, error) {
 	return e.apply(ctx, id, VerbEdit, by, func(w *command) error { return w.edit(change) })
 }

@@ -245,13 +245,14 @@ func legalNow(s *PlanSpec, c *Control, p *Progress) []Verb {
 		case VerbCancel:
 			return c.Cancel != nil && c.Cancel.Interrupt || !cancelable(c, p)
 		case VerbPromote:
-			return frozen || next >= s.Batches || c.Promoted >= next
+			useless := openAgents(p) > 0 && !c.Policy.Hold.holds(next)
+			return frozen || next >= s.Batches || c.Promoted >= next || useless
 		case VerbSkip:
 			return p.Counts.Pending+p.Counts.Waiting == 0
 		case VerbRetry:
 			return frozen || p.Counts.Bad() == 0
 		case VerbGiveUp:
-			return p.Counts.Running+p.Counts.Waiting == 0
+			return openAgents(p) == 0
 		case VerbCreateRollback:
 			return s.Source != "" || frozen || !touched
 		case VerbRollback:
@@ -261,6 +262,9 @@ func legalNow(s *PlanSpec, c *Control, p *Progress) []Verb {
 		}
 	})
 }
+
+// openAgents returns how many agents are running or waiting.
+func openAgents(p *Progress) int { return p.Counts.Running + p.Counts.Waiting }
 
 // cancelable reports whether Cancel is legal in a status that lists it. A plan that rolls back may
 // be canceled until its rollback plan was started. After that, only the rollback plan can be

@@ -164,6 +164,7 @@ var methods = map[string]func(*world){
 	},
 	"GiveUp": func(w *world) {
 		id := w.busy("wait-1")
+		w.until(id, ota.EventTaskStarted)
 		p, err := w.c.GiveUp(w.ctx, id, []string{"wait-1"}, by)
 		w.did(p, err, id, ota.EventOrdered)
 		if got := w.until(id, ota.EventTaskUnknown); got.Agent != "wait-1" || got.Reason != ota.ReasonOperator {
@@ -176,6 +177,12 @@ var methods = map[string]func(*world){
 		w.did(p, err, id, ota.EventEdited)
 		if got := w.stored(id).Policy.Concurrency; got != 3 {
 			w.t.Errorf("the concurrency is %d", got)
+		}
+		id = w.busy("wait-1")
+		w.until(id, ota.EventTaskStarted)
+		p, err = w.c.Edit(w.ctx, id, map[string]any{"attemptLimit": "1m"}, by)
+		if w.ok(err); !strings.Contains(strings.Join(p.Warnings, "\n"), "1 call in flight keeps the old limit") {
+			w.t.Errorf("the answer has the warnings %q", p.Warnings)
 		}
 	},
 	"CreateRollback": func(w *world) {

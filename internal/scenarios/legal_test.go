@@ -81,6 +81,12 @@ func (s *scene) sayAny(v ota.Verb, id string) (ota.Plan, error) {
 		return s.e.Promote(s.ctx, id, p.Batch+1, ota.Request{})
 	case ota.VerbResume:
 		return s.e.Resume(s.ctx, id, ota.Accept(p.Counts.Bad()), ota.Request{})
+	case ota.VerbGiveUp:
+		for name, a := range s.agents(id) {
+			if a.Status == ota.TaskRunning {
+				return s.e.GiveUp(s.ctx, id, []string{name}, ota.Request{})
+			}
+		}
 	case ota.VerbSkip:
 		for name, a := range s.agents(id) {
 			if a.Status == ota.TaskPending || a.Status == ota.TaskWaiting {

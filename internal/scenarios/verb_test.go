@@ -19,7 +19,7 @@ func putInto() map[ota.Status]func(*scene) string {
 	return map[ota.Status]func(*scene) string{
 		ota.StatusPending: func(s *scene) string { return s.create(ota.Policy{}, ota.Shape{Size: 2}, "ok-1", "ok-2", "ok-3").ID },
 		ota.StatusRunning: func(s *scene) string {
-			id := s.start(ota.Policy{FailureThreshold: ptr(1.0), Concurrency: 2}, ota.Shape{Size: 2}, "fail-1", "hang-2", "ok-3", "ok-4")
+			id := s.start(ota.Policy{FailureThreshold: ptr(1.0), Concurrency: 2, Hold: ota.Hold{All: true}}, ota.Shape{Size: 2}, "fail-1", "hang-2", "ok-3", "ok-4")
 			s.run(s.e)
 			s.after(2 * time.Second)
 			return id
@@ -142,6 +142,7 @@ func TestTransitions(t *testing.T) {
 	require.Len(t, say, int(ota.VerbGiveUp))
 	for status, put := range putInto() {
 		for verb, f := range say {
+			put := put
 			if status == ota.StatusPaused && verb == ota.VerbGiveUp {
 				put = pausedWithLostCall
 			}
