@@ -31,6 +31,11 @@ func (ls *lanes) wait(r *cachedRow) bool {
 	return ls.budget.Label != "" && ls.Wait(r.Agent.Labels[ls.budget.Label], r.Ordinal)
 }
 
+// full reports whether no agent of the same lane may take a slot.
+func (ls *lanes) full(r *cachedRow) bool {
+	return ls.budget.Label != "" && ls.Full(r.Agent.Labels[ls.budget.Label])
+}
+
 // budgetLimit reports the budget only if it blocks every agent that needs a slot. The lanes decide
 // for each agent.
 func budgetLimit(v *view) allowance {

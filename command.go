@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/seed-19b57ce3/ota/internal/plural"
@@ -110,9 +109,9 @@ func (w *command) committed(c Commit, revision uint64) {
 
 // plan is the answer: row as the verb has found or made it.
 func (w *command) plan(row *PlanRow) Plan {
-	p := planAs(row, row.Status)
-	if !w.weaker {
-		p = planOf(row)
+	p := planOf(row)
+	if w.weaker {
+		p = planAs(row, row.Status)
 	}
 	p.Warnings = append(slices.Clip(p.Warnings), w.notes...)
 	return p
@@ -241,133 +240,6 @@ func (w *command) promote(batch int) error {
 	}
 	w.c.Promoted = batch
 	w.event(Event{Kind: EventPromoted, Batch: batch})
-	return nil
-}
-
-// order adds an order for the owner.
-func (w *command) order(kind OrderKind, agents []string, batches []int) {
-	w.c.OrderCount++
-	w.c.Orders = slices.DeleteFunc(slices.Clone(w.c.Orders), func(o Order) bool { return o.Number <= w.row.Progress.LastOrder })
-	w.c.Orders = append(w.c.Orders, Order{Number: w.c.OrderCount, Kind: kind, Agents: agents, Batches: batches, By: w.audit()})
-	w.event(Event{Kind: EventOrdered, Batch: -1, Number: int(w.c.OrderCount), Text: orderText(kind, agents)})
-}
-
-func orderText(kind OrderKind, agents []string) string {
-	word := map[OrderKind]string{OrderRetry: "retry", OrderSkip: "skip", OrderAccept: "accept", OrderGiveUp: "give up"}[kind]
-	switch n := len(agents); {
-	case kind == OrderAccept:
-		return word
-	case n == 0:
-		return word + " all failed agents"
-	case n > 8:
-		return fmt.Sprintf("%s %d agents: %s, …", word, n, strings.Join(agents[:8], ", "))
-	default:
-		return word + " " + strings.Join(agents, ", ")
-	}
-}
-
-func (w *command) skip(agents []string) error {
-	if err := w.legal(); err != nil {
-		return err
-	}
-	if len(agents) == 0 {
-		return &FieldError{Field: "agents", Problem: "are missing", Allowed: "IDs of agents that were not started"}
-	}
-	some := false
-	err := w.eachAgent(agents, func(id string, s AgentState) error {
-		switch {
-		case s.Status == TaskPending, s.Status == TaskWaiting:
-			some = true
-		case s.Status == TaskSkipped:
-		default:
-			return &FieldError{
-				Field: "agents", Value: id, Problem: "is " + s.Status.String(),
-				Allowed: "agents that are pending or waiting",
-			}
-		}
-		return nil
-	})
-	if err != nil || !some {
-		return err
-	}
-	w.order(OrderSkip, agents, nil)
-	return nil
-}
-
-// giveUp orders the end of the attempts that are out for agents. Repeating it changes nothing.
-func (w *command) giveUp(agents []string) error {
-	if err := w.legal(); err != nil {
-		return err
-	}
-	const allowed = "agents that are running"
-	if len(agents) == 0 {
-		return &FieldError{Field: "agents", Problem: "are missing", Allowed: "IDs of " + allowed}
-	}
-	some := false
-	err := w.eachAgent(agents, func(id string, s AgentState) error {
-		t := s.task(s.active())
-		switch {
-		case s.attemptOpen(s.active(), t.Number):
-			some = true
-		case s.Status == TaskUnknown:
-		case s.Status == TaskWaiting:
-			return &FieldError{Field: "agents", Value: id, Problem: "is waiting", Allowed: allowed + "; skip ends one that is waiting"}
-		default:
-			return &FieldError{Field: "agents", Value: id, Problem: "is " + s.Status.String(), Allowed: allowed}
-		}
-		return nil
-	})
-	if err != nil || !some {
-		return err
-	}
-	w.order(OrderGiveUp, agents, nil)
-	return nil
-}
-
-func (w *command) retry(agents []string) error {
-	if err := w.legal(); err != nil {
-		return err
-	}
-	if w.frozen() {
-		return w.refuse("a rollback plan exists")
-	}
-	if len(agents) == 0 && w.row.Progress.Counts.Bad() == 0 {
-		return w.refuse("no agent has failed")
-	}
-	err := w.eachAgent(agents, func(id string, s AgentState) error {
-		if bad(s.Status) {
-			return nil
-		}
-		return &FieldError{Field: "agents", Value: id, Problem: "is " + s.Status.String(), Allowed: "agents that failed"}
-	})
-	if err != nil {
-		return err
-	}
-	w.order(OrderRetry, agents, nil)
-	return nil
-}
-
-// eachAgent calls f for these agents as they are now. An unknown ID is ErrNotFound.
-func (w *command) eachAgent(ids []string, f func(string, AgentState) error) error {
-	for chunk := range slices.Chunk(ids, orderChunk) {
-		page, err := w.store.Agents(w.ctx, w.row.ID, RowQuery{IDs: chunk, Limit: len(chunk)})
-		if err != nil {
-			return err
-		}
-		found := make(map[string]AgentState, len(page.Items))
-		for _, r := range page.Items {
-			found[r.Agent.ID] = r.State
-		}
-		for _, id := range chunk {
-			s, ok := found[id]
-			if !ok {
-				return fmt.Errorf("%w: plan %s has no agent %q", ErrNotFound, w.row.ID, shorten(id))
-			}
-			if err := f(id, s); err != nil {
-				return err
-			}
-		}
-	}
 	return nil
 }
 

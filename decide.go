@@ -11,7 +11,7 @@ func (s *state) view(now int64) view {
 		status: s.status(), spec: &s.spec, c: &s.c, p: &s.p, now: now, calls: s.calls,
 		slotted: s.queue.slotted(), inLine: s.queue.lanes.InLine(),
 		prechecking: len(s.queue.checks.of), ready: s.queue.checks.ready.Len(), stale: s.stale(now),
-		blocked: s.queue.waitingBlocked() + s.queue.parked(), blockedAgents: s.queue.blocked,
+		blocked: s.queue.waitingBlocked() + s.queue.parked(), blockedAgents: s.queue.blocked, urgent: s.urgent(), urgents: s.urgents,
 	}
 	if b := s.current(); b != nil {
 		v.b, v.fresh = &b.BatchRow, s.queue.fresh(b)
@@ -60,6 +60,7 @@ const (
 	actSweep                         // the plan ends: end the agents that wait
 	actOpenBatch                     // open the current batch
 	actStart                         // start agents
+	actStartUrgent                   // start urgent agents
 	actFinishBatch                   // all agents of the batch have ended: soak it, or close it
 	actCloseBatch                    // the batch has soaked and passed every barrier
 	actNextBatch                     // go on to the batch after a closed one
@@ -87,6 +88,19 @@ func (v *view) decide() decision {
 		}
 		return decision{}
 	}
+	urgent := v.decideUrgent()
+	if urgent.action != actWait {
+		return urgent
+	}
+	d := v.decideBatch()
+	if v.urgents > 0 && v.status == StatusRunning && (d.action == actWait || d.action == actAsk) {
+		d.wake = earlier(d.wake, earlier(urgent.wake, v.wake))
+	}
+	return d
+}
+
+// decideBatch returns what to do next with the current batch.
+func (v *view) decideBatch() decision {
 	switch v.b.Status {
 	case BatchPending:
 		return v.decideOpen()
@@ -111,7 +125,7 @@ func (v *view) decideOpen() decision {
 			return v.watchOn(h.Until)
 		}
 	}
-	all, _, wake := v.admission()
+	all, _, wake := v.admission(limits)
 	if all == 0 {
 		return v.watchOn(wake)
 	}
@@ -128,7 +142,7 @@ func (v *view) watchOn(wake int64) decision {
 }
 
 func (v *view) decideStart() decision {
-	all, fresh, wake := v.admission()
+	all, fresh, wake := v.admission(limits)
 	slotted := min(all, v.slotted)
 	fresh = min(fresh, all-slotted)
 	ready := min(fresh, v.ready)
@@ -139,9 +153,9 @@ func (v *view) decideStart() decision {
 	return decision{wake: earlier(wake, v.wake)}
 }
 
-// admission asks every limit. It returns how many agents of any kind may start, how many that need
+// admission asks these limits. It returns how many agents of any kind may start, how many that need
 // a slot, and when the answer may change.
-func (v *view) admission() (all, fresh int, wake int64) {
+func (v *view) admission(limits []func(*view) allowance) (all, fresh int, wake int64) {
 	all, fresh = math.MaxInt32, math.MaxInt32
 	for _, limit := range limits {
 		r := limit(v)

@@ -94,7 +94,7 @@ func TestLimits(t *testing.T) {
 		{"reserve, all open", func(v *view) { v.c.Policy.Reserve, v.p.Open, v.b.Open = true, 3, 3 }, -1, 0, ReasonReserve},
 	} {
 		v := someView(c.change)
-		all, fresh, _ := v.admission()
+		all, fresh, _ := v.admission(limits)
 		if c.all < 0 {
 			require.Greater(t, all, 1<<20, c.name)
 		} else {

@@ -36,8 +36,8 @@
 //	Breach     a recorded rule violation, for example too many failures; it stays open until
 //	           Resume resolves it, even if the cause goes away
 //	Soak       the time in which a batch is observed after its upgrade
-//	Verb       a command to a plan: Start, Pause, Resume, Cancel, Promote, Skip, Retry, GiveUp,
-//	           Edit, Annotate, CreateRollback, Rollback
+//	Verb       a command to a plan: Start, Pause, Resume, Cancel, Promote, Skip, Retry, Now,
+//	           GiveUp, Edit, Annotate, CreateRollback, Rollback
 //	Owner      the engine that drives a plan; each new owner has an epoch, one higher than the last
 //	Reason     the one word that says why
 //
@@ -90,7 +90,8 @@
 // # What is promised
 //
 //  1. At most Policy.Concurrency agents are open at once. No agent of a batch starts before every
-//     earlier batch has finished, was observed, and passed. Lowering Concurrency ends no call.
+//     earlier batch has finished, was observed, and passed, unless an operator asked for that agent
+//     with [Engine.Now]. Lowering Concurrency ends no call.
 //  2. After the commit that records a breach, nothing starts until an operator decides. Failures
 //     during upgrade are outcomes of attempts, never of a timer. So at most M + C agents of a batch
 //     fail during upgrade between two decisions: M are tolerated, C are open. With Policy.Reserve

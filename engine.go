@@ -165,6 +165,17 @@ func (e *Engine) Skip(ctx context.Context, id string, agents []string, by Reques
 	return e.apply(ctx, id, VerbSkip, by, func(w *command) error { return w.skip(agents) })
 }
 
+// Now makes these agents start next, although no window is open, their batch is held, or its turn has
+// not come. A further try of such an agent starts in the same way. At most 100 agents, which are
+// pending or waiting.
+//
+// Every other limit applies: a pause, an open breach, Concurrency, Reserve, Rate and Budget. A
+// Prechecker is asked first. The agents stay in their batch: their failures count there, and they soak
+// with it. The log names the actor. Repeating Now changes nothing.
+func (e *Engine) Now(ctx context.Context, id string, agents []string, by Request) (Plan, error) {
+	return e.apply(ctx, id, VerbNow, by, func(w *command) error { return w.urgent(agents) })
+}
+
 // GiveUp ends the attempts that are out for these agents, without waiting for them. The contexts of
 // their calls end. The agents become unknown, which counts as failed, and count as changed. A call
 // that does not return blocks nothing but its agent: the agent stays claimed, and takes no other

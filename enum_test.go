@@ -22,7 +22,7 @@ func TestEnums(t *testing.T) {
 		"BatchStatus": enumTest[BatchStatus]("pending running observing completed canceled"),
 		"TaskStatus":  enumTest[TaskStatus]("pending running waiting succeeded failed skipped canceled unknown"),
 		"Verb": enumTest[Verb]("none start pause resume cancel promote skip retry edit annotate " +
-			"create_rollback rollback give_up"),
+			"create_rollback rollback give_up now"),
 		"EventKind": enumTest[EventKind]("none plan_created plan_started plan_paused plan_resumed plan_canceled " +
 			"batch_promoted plan_edited plan_annotated order_given order_carried_out " +
 			"plan_frozen rollback_started rollback_completed rollback_off plan_status " +

@@ -138,7 +138,8 @@ func (s *state) wait(r *cachedRow, task int, b transition) {
 	t := r.State.task(task)
 	t.Ended = b.due
 	s.setAgent(r, TaskWaiting)
-	s.setFlag(r, AgentOpen, !b.freeSlot && r.Batch == s.p.Batch)
+	s.setFlag(r, AgentOpen, !b.freeSlot && s.isTurn(r))
+	s.queue.dropUrgent(r.Ordinal)
 	s.queue.timers.Push(queue.Timer{At: b.due, Item: r.Ordinal, Kind: timerAttempt})
 	e := Event{Kind: EventTaskWaiting, Batch: r.Batch, Agent: r.Agent.ID, Task: task, Reason: b.why, Until: stamp(b.due)}
 	if t.More != nil {
@@ -152,7 +153,7 @@ func (s *state) wait(r *cachedRow, task int, b transition) {
 func (s *state) nextTask(r *cachedRow, task int) {
 	if task+1 < r.State.tasks() {
 		s.setAgent(r, TaskWaiting)
-		s.setFlag(r, AgentOpen, r.Batch == s.p.Batch)
+		s.setFlag(r, AgentOpen, s.isTurn(r))
 		s.requeue(r)
 		return
 	}
@@ -209,7 +210,7 @@ func (s *state) foldTimers(now int64) need {
 			continue
 		}
 		i := r.State.active()
-		if t := r.State.task(i); t.Status == TaskWaiting && t.Ended == tm.At && r.Batch == s.p.Batch {
+		if t := r.State.task(i); t.Status == TaskWaiting && t.Ended == tm.At && s.isTurn(r) {
 			s.queue.release(r)
 		}
 	}
@@ -228,7 +229,7 @@ func (s *state) recovered(r *cachedRow, now int64) {
 	s.setTask(r, i, TaskWaiting)
 	s.setAgent(r, TaskWaiting)
 	s.markChanged(r, i)
-	s.setFlag(r, AgentOpen, r.Batch == s.p.Batch)
+	s.setFlag(r, AgentOpen, s.isTurn(r))
 	t.Why, t.Ended = ReasonRepeat, now
 	s.taskEvent(EventTaskWaiting, r, i, ReasonRepeat, "")
 }
@@ -271,7 +272,7 @@ func (s *state) sweep(now int64, most int) {
 		switch {
 		case t.Status == TaskPending: // an earlier task of this agent has succeeded
 			s.endAgent(r, TaskCanceled, ReasonPlanEnded, now)
-		case t.Why != ReasonRepeat && t.More != nil && t.More.UnreachableSince != 0 && !r.is(AgentChanged):
+		case t.Why != ReasonRepeat && (t.Why == ReasonOperator || t.More != nil && t.More.UnreachableSince != 0 && !r.is(AgentChanged)):
 			t.Why = ReasonPlanEnded
 			s.setTask(r, i, TaskCanceled)
 			s.taskEvent(EventTaskCanceled, r, i, ReasonPlanEnded, "")

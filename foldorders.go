@@ -40,6 +40,8 @@ func (s *state) foldOrder(o Order, now time.Time) (n need, done bool) {
 		return s.foldAccept(o)
 	case OrderSkip:
 		return s.foldRows(o, func(r *cachedRow) { s.skip(r, o, now.UnixNano()) })
+	case OrderNow:
+		return s.foldRows(o, func(r *cachedRow) { s.makeUrgent(r, o, now.UnixNano()) })
 	case OrderGiveUp:
 		return s.foldRows(o, func(r *cachedRow) { s.giveUp(r, o, now.UnixNano()) })
 	case OrderRetry:
@@ -118,6 +120,7 @@ func (s *state) skip(r *cachedRow, o Order, now int64) {
 	t := r.State.task(i)
 	switch {
 	case t.Status == TaskPending, // also between two tasks
+		t.Status == TaskWaiting && t.Why == ReasonOperator,
 		t.Status == TaskWaiting && t.More != nil && t.More.UnreachableSince != 0 && !r.is(AgentChanged):
 		for k := range r.State.tasks() {
 			if t := r.State.task(k); !t.Status.Finished() {
@@ -137,6 +140,12 @@ func (s *state) skip(r *cachedRow, o Order, now int64) {
 		s.taskEvent(EventTaskFailed, r, i, t.Why, lastError(t))
 		s.endAgent(r, TaskFailed, ReasonAgentFailed, now)
 	}
+}
+
+// givenUp is an attempt that an operator has given up. Its call may be out.
+type givenUp struct {
+	call    callKey
+	blocked bool // an earlier call for the agent is out
 }
 
 // giveUp ends the attempt that is out for one agent, if there is one. The agent is blocked at once,
@@ -197,7 +206,7 @@ func (s *state) retry(r *cachedRow, now time.Time) {
 // they cannot continue before this batch has closed, and it may need every slot.
 func (s *state) stepBack() {
 	s.rows.busyRows(func(r *cachedRow) {
-		if r.State.Status == TaskWaiting && r.Batch > s.p.Batch {
+		if r.State.Status == TaskWaiting && r.Batch > s.p.Batch && !r.is(AgentUrgent) {
 			s.setFlag(r, AgentOpen, false)
 		}
 	})
@@ -305,6 +314,7 @@ func (q *queues) withdraw(ordinal int) {
 		f.Remove(ordinal)
 	}
 	q.lanes.Remove(ordinal)
+	q.dropUrgent(ordinal)
 }
 
 // outcomeMessage is an OutcomeReport as a message in an Inbox.

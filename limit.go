@@ -209,6 +209,8 @@ type view struct {
 	// agents that must not start yet, because a call for them is out
 	blocked       int
 	blockedAgents []blockedAgent // all blocked agents, those of blocked among them
+	urgents       int            // urgent agents
+	urgent        urgentCounts   // those that are due
 	wake          int64          // when the next timer is due; 0: none
 	allProbed     bool           // every agent of the batch was asked since the batch finished
 	unproven      int            // of these: agents without a healthy answer since their success

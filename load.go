@@ -87,10 +87,14 @@ func (x *session) loadBusy(ctx context.Context, st *state, calls map[callKey]boo
 	if st.p.Batch >= st.spec.Batches {
 		return nil
 	}
-	end := max(st.p.Reached, st.p.Batch) + 1
-	last := 0
-	for from := st.p.Batch; from < end; {
-		page, err := x.store.batches(ctx, x.plan, RowQuery{From: from, To: end})
+	last, busy := 0, 0
+	// Batches that have not begun follow if they have urgent agents.
+	for from := st.p.Batch; from < st.spec.Batches && (from <= st.p.Reached || from == st.p.Batch || busy < openAgents(&st.p)); {
+		to := st.p.Reached + 1
+		if from >= to {
+			to = from + 64
+		}
+		page, err := x.store.batches(ctx, x.plan, RowQuery{From: from, To: min(to, st.spec.Batches)})
 		if err != nil {
 			return err
 		}
@@ -99,8 +103,10 @@ func (x *session) loadBusy(ctx context.Context, st *state, calls map[callKey]boo
 		}
 		for i := range page.Items {
 			b := page.Items[i]
-			last, from = b.First+b.Size, b.Index+1
-			if b.Status != BatchCompleted || b.Index == st.p.Batch {
+			from, busy = b.Index+1, busy+b.Counts.Running+b.Counts.Waiting
+			last = b.First + b.Size
+			begun := b.Index <= st.p.Reached || b.Counts.Running+b.Counts.Waiting > 0
+			if b.Status != BatchCompleted && begun || b.Index == st.p.Batch {
 				st.batches[b.Index] = &batch{BatchRow: b}
 				st.judgeLater(st.batches[b.Index])
 			}
@@ -134,6 +140,9 @@ func (x *session) loadRows(ctx context.Context, st *state, calls map[callKey]boo
 				continue
 			}
 			r := st.rows.add(row)
+			if r.is(AgentUrgent) {
+				st.urgents++
+			}
 			if i := r.State.active(); !calls[callKey{r.Ordinal, i, r.State.task(i).Number}] {
 				st.recovered(r, now.UnixNano())
 			}

@@ -10,9 +10,12 @@ import (
 
 // release queues a waiting agent whose timer has expired.
 func (q *queues) release(r *cachedRow) {
-	if r.is(AgentOpen) {
+	switch {
+	case r.is(AgentUrgent):
+		q.urgent = append(q.urgent, r.Ordinal)
+	case r.is(AgentOpen):
 		q.retries.Push(r.Ordinal)
-	} else {
+	default:
 		q.back.Push(r.Ordinal)
 	}
 }
@@ -163,6 +166,10 @@ func (s *state) requeue(r *cachedRow) {
 	here := r.Batch == s.p.Batch
 	switch {
 	case r.State.Status != TaskWaiting:
+	case r.is(AgentUrgent):
+		if !r.inspecting {
+			s.requeueUrgent(r)
+		}
 	case t.Status == TaskPending:
 		switch {
 		case here && r.is(AgentOpen):
@@ -183,6 +190,8 @@ func (s *state) requeue(r *cachedRow) {
 // requeueRepeat queues an attempt that was lost in a crash.
 func (s *state) requeueRepeat(r *cachedRow) {
 	switch {
+	case r.is(AgentUrgent):
+		s.queue.urgent = append(s.queue.urgent, r.Ordinal)
 	case r.Batch != s.p.Batch:
 	case r.is(AgentOpen):
 		s.queue.repeats.Push(r.Ordinal)

@@ -68,7 +68,9 @@ func (s *state) prechecked(r *cachedRow, c *check, a *precheckAnswer) {
 		// An outcome has no effect while the plan is paused. The agent is asked again before it
 		// starts.
 		c.at, c.found, c.expired = a.at, a.found, a.outcome != nil
-		s.queue.checks.ready.Push(r.Ordinal)
+		if !r.is(AgentUrgent) {
+			s.queue.checks.ready.Push(r.Ordinal)
+		}
 	default:
 		s.checked(r)
 		s.applyOutcome(r, a.outcome)
@@ -92,17 +94,26 @@ func (s *state) startChecked(n int, now int64) need {
 			return need{kind: needPage, from: o}
 		}
 		q.ready.Pop()
-		switch c := q.of[o]; {
+		switch {
 		case !startable(r):
 			s.checked(r)
-		case c.expired || now-c.at > int64(precheckHolds):
-			c.at, c.expired = 0, false
-			s.asks = append(s.asks, ask{kind: askPrecheck, ordinal: o})
-		default:
+		case q.of[o] == nil, r.is(AgentUrgent): // it was made urgent, and is queued there
+		case !s.checkExpired(o, now):
 			s.start(r, now)
 		}
 	}
 	return need{}
+}
+
+// checkExpired reports whether the answer of a precheck does not count any more, and asks again then.
+func (s *state) checkExpired(ordinal int, now int64) bool {
+	c := s.queue.checks.of[ordinal]
+	expired := c.expired || now-c.at > int64(precheckHolds)
+	if expired {
+		c.at, c.expired = 0, false
+		s.asks = append(s.asks, ask{kind: askPrecheck, ordinal: ordinal})
+	}
+	return expired
 }
 
 // keepPrevious records the version and the release that a precheck found, if they differ from the

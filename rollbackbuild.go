@@ -44,7 +44,12 @@ func (rb *rollbackBuilder) rows() iter.Seq2[AgentRow, error] {
 			yield(AgentRow{}, err)
 			return
 		}
-		for _, i := range append(rb.order(), deferredBatch) {
+		order, err := rb.order()
+		if err != nil {
+			yield(AgentRow{}, err)
+			return
+		}
+		for _, i := range append(order, deferredBatch) {
 			agents, err := rb.batch(i, later)
 			if err != nil {
 				yield(AgentRow{}, err)
@@ -62,17 +67,33 @@ func (rb *rollbackBuilder) rows() iter.Seq2[AgentRow, error] {
 	}
 }
 
-// order lists the batches of the source in the order of the rollback.
-func (rb *rollbackBuilder) order() []int {
+// order lists the batches of the source in the order of the rollback: the current one, those that
+// have not begun but have urgent agents, then those before.
+func (rb *rollbackBuilder) order() ([]int, error) {
 	p := &rb.source.Progress
 	current := min(p.Batch, rb.source.Spec.Batches-1)
 	order := []int{current}
+	for from := p.Reached + 1; from < rb.source.Spec.Batches; {
+		page, err := rb.e.store.Batches(rb.ctx, rb.source.ID, RowQuery{From: from})
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range page.Items {
+			from = b.Index + 1
+			if b.Changed+b.Counts.Running > 0 && b.Index != current {
+				order = append(order, b.Index)
+			}
+		}
+		if len(page.Items) == 0 {
+			break
+		}
+	}
 	for i := p.Reached; i >= 0; i-- {
 		if i != current {
 			order = append(order, i)
 		}
 	}
-	return order
+	return order, nil
 }
 
 // deferredBatch stands for the agents that come last, of all batches of the source.

@@ -108,6 +108,7 @@ const (
 	AgentUnhealthy                        // reported unhealthy, not failed yet
 	AgentReleased                         // unchanged and never called again: free for other plans
 	AgentExtended                         // its attempt was called again, with its whole time again
+	AgentUrgent                           // starts next, by Now
 )
 
 // AgentMore has the fields that few agents need.

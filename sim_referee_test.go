@@ -28,6 +28,7 @@ type refPlan struct {
 	open     map[string]bool      // who held a slot at the last commit
 	checks   map[string]time.Time // when an agent last said that it is ready
 	halved   int                  // how often Concurrency is halved
+	urgent   map[string]bool      // agents that a person has asked for
 	loose    bool                 // limits were edited: the bound on failures is not checked
 }
 
@@ -60,7 +61,7 @@ func (r *referee) created(ids ...string) {
 		if r.plans[id] != nil {
 			continue
 		}
-		p := &refPlan{id: id, open: map[string]bool{}, checks: map[string]time.Time{}, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}}
+		p := &refPlan{id: id, urgent: map[string]bool{}, open: map[string]bool{}, checks: map[string]time.Time{}, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}}
 		for _, row := range r.rows(id) {
 			p.agents[row.Agent.ID] = &refAgent{tasks: make([]refTask, row.State.tasks())}
 			p.batchOf[row.Agent.ID] = row.Batch
@@ -166,7 +167,7 @@ func (r *referee) windows(p *refPlan, pol Policy, rec *Record) {
 	w := pol.Windows[0]
 	since := (rec.At.Sub(rec.At.Truncate(time.Hour)) - w.Start%time.Hour + time.Hour) % time.Hour
 	for _, e := range rec.Events {
-		if (e.Kind == EventTaskStarted || e.Kind == EventTaskRepeated) && since >= simOpen-w.Margin {
+		if (e.Kind == EventTaskStarted || e.Kind == EventTaskRepeated) && !p.urgent[e.Agent] && since >= simOpen-w.Margin {
 			r.fail("agent %s of %s was started at %s, outside of every window", e.Agent, p.id, rec.At.Format(time.TimeOnly))
 		}
 	}
@@ -261,6 +262,7 @@ func (r *referee) committed(before *PlanRow, c *Commit, rev uint64) {
 	rows, batches := r.rows(c.Plan), r.batches(c.Plan)
 	r.counters(after, rows, batches)
 	r.verbs(p, before, after, &rec)
+	p.asked(c)
 	r.events(p, before, after, &rec, c, batches)
 	r.verdicts(before, after, rows, batches)
 	r.closing(&rec, batches, rows, after)
@@ -275,6 +277,7 @@ func (r *referee) committed(before *PlanRow, c *Commit, rev uint64) {
 	r.pauseStays(before, after, c)
 	r.together(after)
 	p.slots(rows)
+	p.served(rows)
 }
 
 // counters checks promise 3.
@@ -404,6 +407,27 @@ func (r *referee) order(p *refPlan, e Event) {
 	}
 }
 
+// asked notes who may pass windows, holds and the order: agents of a Now.
+func (p *refPlan) asked(c *Commit) {
+	if c.NewControl == nil {
+		return
+	}
+	for _, o := range c.NewControl.Orders {
+		for _, agent := range o.Agents {
+			p.urgent[agent] = p.urgent[agent] || o.Kind == OrderNow
+		}
+	}
+}
+
+// served ends that once they have ended.
+func (p *refPlan) served(rows []AgentRow) {
+	for i := range rows {
+		if rows[i].State.Status.Finished() {
+			delete(p.urgent, rows[i].Agent.ID)
+		}
+	}
+}
+
 func (r *referee) start(p *refPlan, a *refTask, before, after *PlanRow, e Event, c *Commit, batches []BatchRow) {
 	switch {
 	case !c.Owner:
@@ -422,11 +446,11 @@ func (r *referee) start(p *refPlan, a *refTask, before, after *PlanRow, e Event,
 		r.fail("agent %s was started twice", e.Agent)
 	}
 	for i := range e.Batch {
-		if b := &batches[i]; b.Status != BatchCompleted {
+		if b := &batches[i]; b.Status != BatchCompleted && !p.urgent[e.Agent] {
 			r.fail("agent %s of batch %d was started while batch %d is %s", e.Agent, e.Batch, i, b.Status)
 		}
 	}
-	if pol := before.Control.Policy; pol.Hold.All && e.Batch > before.Control.Promoted && e.Batch > 0 {
+	if pol := before.Control.Policy; pol.Hold.All && e.Batch > before.Control.Promoted && e.Batch > 0 && !p.urgent[e.Agent] {
 		r.fail("agent %s of batch %d was started, promoted is %d", e.Agent, e.Batch, before.Control.Promoted)
 	}
 	if before.Source != "" {

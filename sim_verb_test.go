@@ -128,7 +128,7 @@ func (w *world) newRequest(id string) request {
 		return func(by Request) (Plan, error) { return e.Edit(ctx, id, change, by) }
 	}
 	q.say = func(Request) (Plan, error) { return Plan{}, ErrNothing }
-	switch w.choose.pick(16) {
+	switch w.choose.pick(17) {
 	case 0, 1:
 		q.say = func(by Request) (Plan, error) { return e.Start(ctx, id, by) }
 	case 2, 3:
@@ -175,6 +175,9 @@ func (w *world) newRequest(id string) request {
 			agents[0] = calls[w.choose.pick(len(calls))].job.agent
 		}
 		q.say = func(by Request) (Plan, error) { return e.GiveUp(ctx, id, agents, by) }
+	case 16:
+		agents := []string{fmt.Sprintf("a%02d", w.choose.pick(len(w.behave)))}
+		q.say = func(by Request) (Plan, error) { return e.Now(ctx, id, agents, by) }
 	}
 	return q
 }

@@ -36,6 +36,7 @@ type state struct {
 	asks             []ask // dispatch fills in their attempts and sends them
 	calls            callsView
 	change           change
+	urgents          int   // urgent agents
 	toJudge          []int // batches whose failures changed, or whose policy was edited
 	batchClock       batchClock
 }
@@ -125,12 +126,6 @@ type change struct {
 	released  []string  // agents whose claims end after this commit
 }
 
-// givenUp is an attempt that an operator has given up. Its call may be out.
-type givenUp struct {
-	call    callKey
-	blocked bool // an earlier call for the agent is out
-}
-
 // started is an attempt whose call is made after the commit.
 type started struct {
 	ordinal int
@@ -211,6 +206,7 @@ func (s *state) setAgent(r *cachedRow, to TaskStatus) {
 	s.dirtyBatch(b)
 	if to.Finished() || to == TaskPending {
 		s.setFlag(r, AgentOpen, false)
+		s.setFlag(r, AgentUrgent, false)
 	}
 }
 
@@ -248,6 +244,8 @@ func (s *state) setFlag(r *cachedRow, f AgentFlags, on bool) {
 		s.p.Counts.AtTarget += by
 	case AgentUnhealthy:
 		b.Unhealthy += by
+	case AgentUrgent:
+		s.urgents += by
 	}
 	s.dirty(r)
 	s.dirtyBatch(b)
@@ -338,6 +336,7 @@ type queues struct {
 	lanes         lanes          // of agents that need a slot
 	checks        checks         // of agents that are prechecked
 	blocked       []blockedAgent // agents whose abandoned call has not returned
+	urgent        []int          // urgent agents that are due, of all batches
 	inspect       queue.FIFO     // lost attempts to ask the Inspector about
 	timers        queue.Timers   // of waiting agents of all batches
 	orderRows     []*cachedRow   // loaded for an order; nil: not loaded

@@ -94,6 +94,8 @@ func (s *state) carryOut(d decision, now time.Time) need {
 		s.enterBatch()
 	case actStart:
 		return s.pick(d, now.UnixNano())
+	case actStartUrgent:
+		s.startUrgent(d, now.UnixNano())
 	case actFinishBatch:
 		s.finishBatch(b, now)
 	case actCloseBatch:

@@ -154,7 +154,7 @@ type PastRequest struct {
 type Order struct {
 	Number uint64    `json:"number"`
 	Kind   OrderKind `json:"kind"`
-	// Agents are those of retry, skip and give up. For retry, empty means all failed ones.
+	// Agents are those of retry, skip, give up and now. For retry, empty means all failed ones.
 	Agents []string `json:"agents,omitempty"`
 	// Batches, of accept, are the breached batches; -1 is the plan.
 	Batches []int `json:"batches,omitempty"`
@@ -170,6 +170,7 @@ const (
 	OrderSkip                        // skip agents that were not started
 	OrderAccept                      // accept the failures of the breached batches
 	OrderGiveUp                      // end the attempts that are out for agents
+	OrderNow                         // start agents next, past windows, holds and order
 )
 
 // Progress is the half of a plan's state with what happened. Only the plan's owner writes it.
@@ -249,6 +250,8 @@ func legalNow(s *PlanSpec, c *Control, p *Progress) []Verb {
 			return frozen || next >= s.Batches || c.Promoted >= next || useless
 		case VerbSkip:
 			return p.Counts.Pending+p.Counts.Waiting == 0
+		case VerbNow:
+			return frozen || p.Counts.Pending+p.Counts.Waiting == 0
 		case VerbRetry:
 			return frozen || p.Counts.Bad() == 0
 		case VerbGiveUp:

@@ -19,11 +19,12 @@ const (
 	VerbCreateRollback
 	VerbRollback
 	VerbGiveUp
+	VerbNow
 )
 
 var verbs = enum[Verb]{"verb", []string{
 	"none", "start", "pause", "resume", "cancel", "promote", "skip", "retry", "edit", "annotate",
-	"create_rollback", "rollback", "give_up",
+	"create_rollback", "rollback", "give_up", "now",
 }}
 
 // transitions is the published table: which verb is legal in which status, and the status that
@@ -38,6 +39,7 @@ var transitions = map[Status]map[Verb][]Status{
 		VerbSkip:     {StatusPending},
 		VerbPromote:  {StatusPending},
 		VerbAnnotate: {StatusPending},
+		VerbNow:      {StatusPending},
 	},
 	StatusRunning: {
 		VerbPause:          {StatusPaused, StatusPausing},
@@ -50,6 +52,7 @@ var transitions = map[Status]map[Verb][]Status{
 		VerbCreateRollback: {StatusPaused, StatusPausing},
 		VerbRollback:       {StatusRollingBack},
 		VerbGiveUp:         {StatusRunning},
+		VerbNow:            {StatusRunning},
 	},
 	StatusPausing: {
 		VerbResume:         {StatusRunning},
@@ -62,6 +65,7 @@ var transitions = map[Status]map[Verb][]Status{
 		VerbCreateRollback: {StatusPausing},
 		VerbRollback:       {StatusRollingBack},
 		VerbGiveUp:         {StatusPausing},
+		VerbNow:            {StatusPausing},
 	},
 	StatusPaused: {
 		VerbResume:         {StatusRunning},
@@ -74,6 +78,7 @@ var transitions = map[Status]map[Verb][]Status{
 		VerbCreateRollback: {StatusPaused},
 		VerbRollback:       {StatusRollingBack},
 		VerbGiveUp:         {StatusPaused},
+		VerbNow:            {StatusPaused},
 	},
 	StatusCanceling: {
 		VerbCancel:         {StatusCanceling},

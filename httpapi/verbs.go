@@ -19,6 +19,7 @@ var verbs = []struct {
 	{"promote", "PromoteBatch", ota.VerbPromote, promoteBatch, "the batch is not promoted"},
 	{"skip", "SkipAgents", ota.VerbSkip, skipAgents, "the agents are not skipped"},
 	{"retry", "RetryAgents", ota.VerbRetry, retryAgents, "the agents are not tried again"},
+	{"now", "StartAgentsNow", ota.VerbNow, startAgentsNow, "the agents do not start next"},
 	{"give-up", "GiveUpAgents", ota.VerbGiveUp, giveUpAgents, "the attempts are not given up"},
 }
 
@@ -167,3 +168,5 @@ func skipAgents(c *call) error { return c.agents(ota.VerbSkip, true, c.h.engine.
 func retryAgents(c *call) error { return c.agents(ota.VerbRetry, false, c.h.engine.Retry) }
 
 func giveUpAgents(c *call) error { return c.agents(ota.VerbGiveUp, true, c.h.engine.GiveUp) }
+
+func startAgentsNow(c *call) error { return c.agents(ota.VerbNow, true, c.h.engine.Now) }

@@ -162,6 +162,19 @@ var methods = map[string]func(*world){
 			w.ok(err)
 		}
 	},
+	"Now": func(w *world) {
+		id := w.create(ota.Policy{Hold: ota.Hold{All: true}}, w.new("ok"), w.new("ok"))
+		_, err := w.e.Start(w.ctx, id, ota.Request{})
+		w.ok(err)
+		agents, err := w.e.Agents(w.ctx, id, ota.RowQuery{})
+		w.ok(err)
+		last := agents.Items[len(agents.Items)-1].ID
+		p, err := w.c.Now(w.ctx, id, []string{last}, by)
+		w.did(p, err, id, ota.EventOrdered)
+		if got := w.until(id, ota.EventTaskWaiting); got.Agent != last || got.Reason != ota.ReasonOperator {
+			w.t.Errorf("got %+v", got)
+		}
+	},
 	"GiveUp": func(w *world) {
 		id := w.busy("wait-1")
 		w.until(id, ota.EventTaskStarted)

@@ -70,6 +70,13 @@ func (c *Client) Skip(
 	return c.verb(ctx, id, "skip", by, map[string]any{"agentIds": append([]string{}, agents...)})
 }
 
+// Now is Engine.Now.
+func (c *Client) Now(
+	ctx context.Context, id string, agents []string, by ota.Request,
+) (wire.Plan, error) {
+	return c.verb(ctx, id, "now", by, map[string]any{"agentIds": append([]string{}, agents...)})
+}
+
 // GiveUp is Engine.GiveUp.
 func (c *Client) GiveUp(
 	ctx context.Context, id string, agents []string, by ota.Request,

@@ -286,12 +286,13 @@ func (c *CheckedStore) judgeStarts(was, is *Snapshot, rec ota.Record, wrong wron
 			wrong("attempt %s was started under epoch %d and again under %d", key, last, is.row.Epoch)
 		}
 		c.starts[key] = is.row.Epoch
+		i := slices.IndexFunc(is.Agents, func(a ota.AgentRow) bool { return a.Agent.ID == e.Agent })
 		for _, b := range is.batches[:e.Batch] {
-			if b.Status != ota.BatchCompleted {
+			urgent := i >= 0 && is.Agents[i].State.Flags&ota.AgentUrgent != 0
+			if b.Status != ota.BatchCompleted && !urgent {
 				wrong("%s of batch %d started while batch %d is %s", e.Agent, e.Batch, b.Index, b.Status)
 			}
 		}
-		i := slices.IndexFunc(is.Agents, func(a ota.AgentRow) bool { return a.Agent.ID == e.Agent })
 		if i < 0 || is.Agents[i].State.Status != ota.TaskRunning {
 			wrong("%s started, and does not run", e.Agent)
 		} else if was.Agents[i].State.Flags&ota.AgentOpen == 0 {

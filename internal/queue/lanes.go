@@ -61,6 +61,12 @@ func (ls *Lanes) Wait(key string, item int) bool {
 	return true
 }
 
+// Full reports whether a lane has no free slot.
+func (ls *Lanes) Full(key string) bool {
+	l := ls.of[key]
+	return l != nil && l.taken >= ls.slots
+}
+
 // InLine returns the number of items in all lines.
 func (ls *Lanes) InLine() int { return ls.inLine }
 

@@ -87,6 +87,12 @@ func (s *scene) sayAny(v ota.Verb, id string) (ota.Plan, error) {
 				return s.e.GiveUp(s.ctx, id, []string{name}, ota.Request{})
 			}
 		}
+	case ota.VerbNow:
+		for name, a := range s.agents(id) {
+			if a.Status == ota.TaskPending || a.Status == ota.TaskWaiting {
+				return s.e.Now(s.ctx, id, []string{name}, ota.Request{})
+			}
+		}
 	case ota.VerbSkip:
 		for name, a := range s.agents(id) {
 			if a.Status == ota.TaskPending || a.Status == ota.TaskWaiting {

@@ -62,6 +62,9 @@ func operations() []operation {
 		{"GiveUp", "", func(ctx context.Context, e *ota.Engine, p ota.Plan, by ota.Request) (ota.Plan, error) {
 			return e.GiveUp(ctx, p.ID, []string{"slow-2"}, by)
 		}},
+		{"Now", "", func(ctx context.Context, e *ota.Engine, p ota.Plan, by ota.Request) (ota.Plan, error) {
+			return e.Now(ctx, p.ID, []string{"ok-4"}, by)
+		}},
 		{"Retry", "", func(ctx context.Context, e *ota.Engine, p ota.Plan, by ota.Request) (ota.Plan, error) {
 			return e.Retry(ctx, p.ID, nil, by)
 		}},

@@ -124,6 +124,9 @@ var say = map[ota.Verb]func(s *scene, id string) (ota.Plan, error){
 	ota.VerbGiveUp: func(s *scene, id string) (ota.Plan, error) {
 		return s.e.GiveUp(s.ctx, id, []string{"hang-2"}, ota.Request{})
 	},
+	ota.VerbNow: func(s *scene, id string) (ota.Plan, error) {
+		return s.e.Now(s.ctx, id, []string{"ok-3"}, ota.Request{})
+	},
 }
 
 // fulfilled are the wishes that are fulfilled already: success, and nothing is written.
@@ -139,7 +142,7 @@ var fulfilled = map[ota.Status][]ota.Verb{
 func TestTransitions(t *testing.T) {
 	require.Len(t, putInto(), len(designed))
 	require.Len(t, designed, int(ota.StatusCompleted))
-	require.Len(t, say, int(ota.VerbGiveUp))
+	require.Len(t, say, int(ota.VerbNow))
 	for status, put := range putInto() {
 		for verb, f := range say {
 			put := put
@@ -204,6 +207,7 @@ var designed = map[ota.Status][]struct {
 		{ota.VerbSkip, []ota.Status{ota.StatusPending}},
 		{ota.VerbEdit, []ota.Status{ota.StatusPending}},
 		{ota.VerbAnnotate, []ota.Status{ota.StatusPending}},
+		{ota.VerbNow, []ota.Status{ota.StatusPending}},
 	},
 	ota.StatusRunning: {
 		{ota.VerbPause, []ota.Status{ota.StatusPaused, ota.StatusPausing}},
@@ -216,6 +220,7 @@ var designed = map[ota.Status][]struct {
 		{ota.VerbCreateRollback, []ota.Status{ota.StatusPaused, ota.StatusPausing}},
 		{ota.VerbRollback, []ota.Status{ota.StatusRollingBack}},
 		{ota.VerbGiveUp, []ota.Status{ota.StatusRunning}},
+		{ota.VerbNow, []ota.Status{ota.StatusRunning}},
 	},
 	ota.StatusPausing: {
 		{ota.VerbResume, []ota.Status{ota.StatusRunning}},
@@ -228,6 +233,7 @@ var designed = map[ota.Status][]struct {
 		{ota.VerbCreateRollback, []ota.Status{ota.StatusPausing}},
 		{ota.VerbRollback, []ota.Status{ota.StatusRollingBack}},
 		{ota.VerbGiveUp, []ota.Status{ota.StatusPausing}},
+		{ota.VerbNow, []ota.Status{ota.StatusPausing}},
 	},
 	ota.StatusPaused: {
 		{ota.VerbResume, []ota.Status{ota.StatusRunning}},
@@ -240,6 +246,7 @@ var designed = map[ota.Status][]struct {
 		{ota.VerbCreateRollback, []ota.Status{ota.StatusPaused}},
 		{ota.VerbRollback, []ota.Status{ota.StatusRollingBack}},
 		{ota.VerbGiveUp, []ota.Status{ota.StatusPaused}},
+		{ota.VerbNow, []ota.Status{ota.StatusPaused}},
 	},
 	ota.StatusCanceling: {
 		{ota.VerbCancel, []ota.Status{ota.StatusCanceling}},
