@@ -111,6 +111,29 @@ func ExampleEngine_FailedSpec() {
 	// Failed of June release completed 2 succeeded
 }
 
+// RemainingSpec makes a new plan of everything that a canceled plan has not done.
+func ExampleEngine_RemainingSpec() {
+	ctx := context.Background()
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	check(err)
+	plan := started(ctx, engine, ota.Shape{Size: 1}, ota.Policy{FailureThreshold: threshold(0)}, "ok-1", "fail-1", "ok-2", "ok-3")
+	_, err = engine.RunPlan(ctx, plan.ID) // the failure pauses it
+	check(err)
+	_, err = engine.Cancel(ctx, plan.ID, false, ota.Request{Actor: "ann"})
+	check(err)
+	spec, err := engine.RemainingSpec(ctx, plan.ID, false)
+	check(err)
+	next, err := engine.Create(ctx, spec)
+	check(err)
+	fmt.Println(next.Name)
+	printAgents(ctx, engine, next.ID)
+	// Output:
+	// Rest of June release
+	// fail-1 pending none
+	// ok-2 pending none
+	// ok-3 pending none
+}
+
 // With Reserve at most one agent more than tolerated can fail, for any Concurrency. An agent starts
 // only if all open agents could fail without exceeding that.
 func ExamplePolicy_reserve() {

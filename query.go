@@ -1,7 +1,6 @@
 package ota
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -108,31 +107,66 @@ func storedStatuses(ask []TaskStatus) []TaskStatus {
 }
 
 // FailedSpec returns a Spec for a new plan of those agents of a plan that failed. It has the
-// versions, tasks and policy of that plan. Use it when the plan has ended, which is too late for
-// Retry.
+// source's versions, labels and present policy; change what should differ. Create refuses it while
+// the source, which claims these agents, has not ended. RemainingSpec also has agents that were not
+// tried.
 func (e *Engine) FailedSpec(ctx context.Context, id string) (Spec, error) {
 	p, err := e.Plan(ctx, id)
 	if err != nil {
 		return Spec{}, err
 	}
+	return e.restOf(ctx, p, "Failed of ", []TaskStatus{TaskFailed, TaskUnknown}, failedAgents), nil
+}
+
+// RemainingSpec returns a Spec for a new plan of those agents of a plan that it has not brought to the
+// target: agents that failed, that were canceled, and, with skipped, that were skipped. Of a plan that
+// was rolled back, it also has the agents that were taken back. While the plan has not ended, its
+// pending agents are still to come, and the Spec has only agents that failed, or were skipped.
+//
+// The Spec has the source's order, versions, labels and present policy; each agent has its labels,
+// its tasks, and the version that it ran before the source. Create refuses a Spec without agents.
+func (e *Engine) RemainingSpec(ctx context.Context, id string, skipped bool) (Spec, error) {
+	p, err := e.Plan(ctx, id)
+	if err != nil {
+		return Spec{}, err
+	}
+	status := []TaskStatus{TaskFailed, TaskUnknown}
+	if p.Status.Ended() { // pending agents of a plan that has ended are canceled
+		status = append(status, TaskPending, TaskCanceled)
+	}
+	if skipped {
+		status = append(status, TaskSkipped)
+	}
+	if p.Status == StatusRolledBack {
+		status = append(status, TaskSucceeded)
+	}
+	return e.restOf(ctx, p, "Rest of ", status, remainingAgents), nil
+}
+
+func failedAgents(*AgentRow) bool { return true }
+
+// remainingAgents leaves out agents that were at the target before the plan was rolled back.
+func remainingAgents(r *AgentRow) bool {
+	return r.State.Status != TaskSucceeded || r.State.Flags&AgentChanged != 0
+}
+
+// restOf is a Spec of those agents of a plan with one of these statuses that keep accepts.
+func (e *Engine) restOf(ctx context.Context, p Plan, prefix string, status []TaskStatus, keep func(*AgentRow) bool) Spec {
 	return Spec{
-		Name: string(cleanLine("Failed of " + p.Name)), FromVersion: p.FromVersion, FromRelease: p.FromRelease,
+		Name: string(cleanLine(prefix + p.Name)), FromVersion: p.FromVersion, FromRelease: p.FromRelease,
 		ToVersion: p.ToVersion, ToRelease: p.ToRelease, Labels: p.Labels, Policy: p.Policy,
 		Agents: func(yield func(Agent, error) bool) {
-			q := RowQuery{Status: []TaskStatus{TaskFailed, TaskUnknown}}
-			for {
-				page, err := e.store.Agents(ctx, id, q)
+			spec := PlanSpec{FromVersion: p.FromVersion}
+			for q := (RowQuery{Status: status}); ; {
+				page, err := e.store.Agents(ctx, p.ID, q)
 				if err != nil {
-					yield(Agent{}, fmt.Errorf("ota: agents of plan %s: %w", id, err))
+					yield(Agent{}, fmt.Errorf("ota: agents of plan %s: %w", p.ID, err))
 					return
 				}
-				for _, r := range page.Items {
+				for i := range page.Items {
+					r := &page.Items[i]
 					q.From = r.Ordinal + 1
-					a := Agent{ID: r.Agent.ID, Version: cmp.Or(r.Agent.Version, p.FromVersion), Labels: r.Agent.Labels, Tasks: r.Agent.Tasks}
-					if a.Tasks == nil && r.Agent.Target != "" {
-						a.Tasks = []TaskSpec{{ToVersion: r.Agent.Target, ToRelease: p.ToRelease}}
-					}
-					if !yield(a, nil) {
+					if keep(r) && !yield(r.again(&spec, p.ToRelease), nil) {
 						return
 					}
 				}
@@ -141,7 +175,16 @@ func (e *Engine) FailedSpec(ctx context.Context, id string) (Spec, error) {
 				}
 			}
 		},
-	}, nil
+	}
+}
+
+// again is the agent for another plan to the same target.
+func (r *AgentRow) again(s *PlanSpec, release string) Agent {
+	a := Agent{ID: r.Agent.ID, Version: r.previous(s), Labels: r.Agent.Labels, Tasks: r.Agent.Tasks}
+	if a.Tasks == nil && r.Agent.Target != "" {
+		a.Tasks = []TaskSpec{{ToVersion: r.Agent.Target, ToRelease: release}}
+	}
+	return a
 }
 
 // Watch yields the records of a plan's log above after, and then each new one. It yields each
