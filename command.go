@@ -29,8 +29,21 @@ func (b Request) checkGeneration(row *PlanRow) error {
 	if b.Generation == 0 || b.Generation == row.ControlNumber {
 		return nil
 	}
-	return fmt.Errorf("%w: plan %s has generation %d, not %d", ErrConflict, row.ID, row.ControlNumber, b.Generation)
+	return &generationError{plan: row.ID, is: row.ControlNumber, wanted: b.Generation}
 }
+
+// generationError is the conflict that a request has asked for. The engine repeats a verb after every
+// other conflict.
+type generationError struct {
+	plan       string
+	is, wanted uint64
+}
+
+func (e *generationError) Error() string {
+	return fmt.Sprintf("%v: plan %s has generation %d, not %d", ErrConflict, e.plan, e.is, e.wanted)
+}
+
+func (e *generationError) Is(target error) bool { return target == ErrConflict }
 
 // command is a verb that is being applied to a plan: the plan as it was read, and as it will be.
 type command struct {

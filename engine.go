@@ -252,14 +252,16 @@ func named(err error, v Verb, id string) error {
 	return err
 }
 
-// applyWithRetry repeats a command after each conflict, unless its request names a Generation.
+// applyWithRetry repeats a command after each conflict, except that with the generation that its
+// request names.
 func (e *Engine) applyWithRetry(ctx context.Context, id string, w *command, f func(*command) error) (PlanRow, error) {
 	for try := 0; ; try++ {
 		row, handled, err := e.throughOwner(ctx, id, w, f)
 		if !handled {
 			row, err = e.commitVerb(ctx, id, w, f)
 		}
-		if err == nil || w.request.Generation != 0 || !errors.Is(err, ErrConflict) {
+		var asked *generationError
+		if err == nil || errors.As(err, &asked) || !errors.Is(err, ErrConflict) {
 			return row, err
 		}
 		w.inexact = true

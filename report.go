@@ -260,7 +260,8 @@ func (e *Engine) reportToOwner(ctx context.Context, id string, in input) (done b
 	}
 	select {
 	case err := <-reply:
-		return err != errStopped, err //nolint:errorlint // it is never wrapped
+		// A driver that has lost the plan has not committed the reports. Its successor may.
+		return !errors.Is(err, errStopped) && !errors.Is(err, ErrFenced), err
 	case <-ctx.Done():
 		return true, context.Cause(ctx)
 	}

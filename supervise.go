@@ -284,6 +284,20 @@ func (e *Engine) foldWithoutDriver(ctx context.Context, id string, in input, blo
 	defer e.foldTurn.give()
 	ctx, cancel := context.WithTimeout(ctx, storeLimit) // the next one waits for foldTurn
 	defer cancel()
+	for try := 0; ; try++ {
+		err := e.foldOnce(ctx, id, in, blocked)
+		if !errors.Is(err, ErrFenced) {
+			return err
+		}
+		// Another engine has done the same at the same time. It may own the plan now, or not.
+		if err := e.sleep(ctx, backoff(try, time.Millisecond, 100*time.Millisecond)); err != nil {
+			return err
+		}
+	}
+}
+
+// foldOnce is foldWithoutDriver, once. It returns ErrFenced if another engine took the plan meanwhile.
+func (e *Engine) foldOnce(ctx context.Context, id string, in input, blocked []blockedAgent) error {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
 		return err
