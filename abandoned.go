@@ -200,7 +200,7 @@ func (s *abandonedCalls) syncLater(plan string) {
 	ctx, cancel := context.WithTimeout(context.Background(), max(s.host.opt.Lease/3, time.Second))
 	defer cancel()
 	if err := s.sync(ctx, plan); err != nil {
-		s.host.opt.Logger.WarnContext(ctx, "claims for abandoned calls could not be stored", "plan", plan, "error", err)
+		s.host.opt.Logger.WarnContext(ctx, "claims for abandoned calls could not be stored", "plan", plan, "error", withoutPlan(err, plan))
 	}
 }
 

@@ -281,7 +281,7 @@ func (d *driver) advanceRollback(now time.Time) {
 		var err error
 		if link, err = d.office.advanceRollback(ctx, d.id); err != nil && d.base.Err() == nil {
 			link.refusal = onlyRefused(err)
-			d.host.opt.Logger.Log(d.base, levelOf(err), "rollback cannot continue", "plan", d.id, "error", err)
+			d.host.opt.Logger.Log(d.base, levelOf(err), "rollback cannot continue", "plan", d.id, "error", withoutPlan(err, d.id))
 		}
 	})
 }

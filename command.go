@@ -61,6 +61,7 @@ type command struct {
 	inexact bool    // an exact commit was refused once; do not depend on Progress
 	// The verb returns the status of its commit, not that of the plan as it was read.
 	weaker bool
+	wrote  bool // it has changed the plan
 	events []Event
 	notes  []string // warnings about this verb, part of its answer only
 }
@@ -118,6 +119,7 @@ func inFlightStatus(s Status) Status {
 func (w *command) committed(c Commit, revision uint64) {
 	w.row.Control, w.row.Status, w.row.Revision = w.c, c.Status, revision
 	w.row.ControlNumber++
+	w.wrote = true
 }
 
 // plan is the answer: row as the verb has found or made it.

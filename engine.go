@@ -241,6 +241,9 @@ func (e *Engine) applyCommand(ctx context.Context, id string, w *command, f func
 	if err == nil {
 		e.changed(id)
 	}
+	if w.wrote {
+		e.logVerb(w)
+	}
 	return row, named(err, w.verb, id)
 }
 

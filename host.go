@@ -27,6 +27,8 @@ type host struct {
 	hub       feed.Hub  // wakes those who wait for a plan
 	lease     lease
 	abandoned abandonedCalls
+
+	storeErrors storeErrors
 }
 
 // office is what a driver asks of the engine that started it.
@@ -256,35 +258,4 @@ func (l *lease) ok(now time.Time) bool {
 func errOwned(row *PlanRow) error {
 	return fmt.Errorf("%w: engine %s drives plan %s, or has died and its lease has not expired yet; "+
 		"Run waits for that, and an engine with the same Options.Name continues at once", ErrConflict, row.Progress.Owner, row.ID)
-}
-
-// notice logs what an operator must know of a plan: its breaches and its changes of status. The
-// engine that drives the plan logs each once. Only the owner's goroutine uses it.
-type notice struct {
-	lastBreach uint64 // number of the newest breach that was logged or existed before
-	status     Status // the status that was logged last
-}
-
-// log logs what is new.
-func (n *notice) log(ctx context.Context, log *slog.Logger, st *state) {
-	was := *n
-	*n = notice{lastBreach: st.p.LastBreach, status: st.loggedStatus}
-	if was == *n {
-		return
-	}
-	log = log.With("plan", st.id, "name", st.spec.Name)
-	for i := range st.p.Breaches {
-		if b := &st.p.Breaches[i]; b.Number > was.lastBreach {
-			log.WarnContext(ctx, "plan breached", "why", b.String(), "action", b.Action)
-		}
-	}
-	c := &st.p.Counts
-	log = log.With("batch", st.p.Batch, "succeeded", c.Succeeded, "failed", c.Bad(), "pending", c.Pending)
-	switch st.loggedStatus {
-	case was.status:
-	case StatusPaused:
-		log.WarnContext(ctx, "plan paused", "was", was.status)
-	default:
-		log.InfoContext(ctx, "plan status changed", "was", was.status, "is", st.loggedStatus)
-	}
 }

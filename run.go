@@ -151,10 +151,10 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	case errors.Is(err, ErrRefused):
 		return d.refused(ctx, now, err), false, nil
 	case err != nil:
-		d.host.opt.Logger.WarnContext(ctx, "store does not answer", "plan", d.id, "error", err)
+		d.host.storeFailed(ctx, "turn", d.id, err)
 		return d.retryLater(now), false, nil
 	}
-	d.storeAnswered(now)
+	d.storeAnswered(ctx, now)
 	if x.committed {
 		x.committed = false
 		d.host.hub.TellPlan(d.id)
@@ -162,7 +162,7 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	if x.st == nil { // every commit lost to another writer: look around before the next try
 		return wake, again, nil
 	}
-	d.notice.log(ctx, d.host.opt.Logger, x.st)
+	d.notice.log(ctx, d.host.opt.Logger, x.st, now)
 	d.call(now)
 	d.abandon(now)
 	d.release(now, false)
@@ -188,7 +188,7 @@ func (d *driver) lookAround(ctx context.Context, now time.Time, m *mail, drainin
 		reports, err := d.refresh(ctx)
 		x.addInput(reports)
 		if err != nil {
-			d.host.opt.Logger.WarnContext(ctx, "plan could not be read", "plan", d.id, "error", err)
+			d.host.storeFailed(ctx, "refresh", d.id, err)
 		}
 	}
 	ends := d.untilPaused && x.paused() // only answers to open questions still count

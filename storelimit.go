@@ -135,7 +135,7 @@ func (d *driver) refused(ctx context.Context, now time.Time, err error) (wake ti
 	r := &d.refusals
 	if why := d.session.refusal; why != r.logged {
 		r.logged = why
-		d.host.opt.Logger.ErrorContext(ctx, "store refused a write for good", "plan", d.id, "error", err)
+		d.host.opt.Logger.ErrorContext(ctx, "store refused a write for good", "plan", d.id, "error", withoutPlan(err, d.id))
 	}
 	r.consecutive++
 	d.session.giveUp(err)
@@ -155,8 +155,11 @@ func (d *driver) retryLater(now time.Time) time.Time {
 }
 
 // storeAnswered resets the counters of failures.
-func (d *driver) storeAnswered(now time.Time) {
-	d.storeErrors = 0
+func (d *driver) storeAnswered(ctx context.Context, now time.Time) {
+	if d.storeErrors > 0 {
+		d.storeErrors = 0
+		d.host.storeWorks(ctx)
+	}
 	if r := &d.refusals; r.consecutive > 0 && now.Sub(r.until) > refusalMemory {
 		*r = refusals{}
 	}

@@ -33,7 +33,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		began := e.now()
 		if err := s.scan(ctx); err != nil && ctx.Err() == nil {
-			e.opt.Logger.WarnContext(ctx, "plans could not be listed", "error", err)
+			e.storeFailed(ctx, "list plans", "", err)
 		}
 		// Its error means that ctx has ended.
 		_ = e.sleep(ctx, min(scanRest*e.now().Sub(began), e.opt.Poll))
@@ -202,7 +202,7 @@ func (s *supervisor) advanceFrozen(ctx context.Context, row *PlanRow) {
 		return
 	}
 	if err := s.e.advanceSource(ctx, row); err != nil && ctx.Err() == nil {
-		s.e.opt.Logger.WarnContext(ctx, "rollback cannot continue", "plan", row.ID, "error", err)
+		s.e.opt.Logger.WarnContext(ctx, "rollback cannot continue", "plan", row.ID, "error", withoutPlan(err, row.ID))
 	}
 }
 
@@ -218,7 +218,7 @@ func (s *supervisor) drive(ctx context.Context, d *driver) {
 	case errors.Is(err, ErrFenced):
 		s.e.opt.Logger.InfoContext(ctx, "another engine drives the plan", "plan", d.id)
 	case err != nil && ctx.Err() == nil:
-		s.e.opt.Logger.WarnContext(ctx, "engine stopped driving the plan", "plan", d.id, "error", err)
+		s.e.opt.Logger.WarnContext(ctx, "engine stopped driving the plan", "plan", d.id, "error", withoutPlan(err, d.id))
 	}
 	if errors.Is(err, ErrFenced) {
 		s.planTaken(ctx, d.id)

@@ -16,15 +16,15 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/harness"
 )
 
-// disturbed is a Store in which something happens before its nth commit.
-type disturbed struct {
+// interposed is a Store in which something happens before its nth commit.
+type interposed struct {
 	*harness.CheckedStore
 	mu    sync.Mutex
 	after int
 	do    func(c ota.Commit) error
 }
 
-func (d *disturbed) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
+func (d *interposed) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	d.mu.Lock()
 	d.after--
 	do := d.do
@@ -40,9 +40,9 @@ func (d *disturbed) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	return d.CheckedStore.Commit(ctx, c)
 }
 
-// disturbances are what may happen between the read and the commit of a method: another engine takes the plan, somebody changes it, the
+// interpositions are what may happen between the read and the commit of a method: another engine takes the plan, somebody changes it, the
 // Store refuses a commit.
-var disturbances = map[string]func(s *scene, two *ota.Engine, plan string) error{
+var interpositions = map[string]func(s *scene, two *ota.Engine, plan string) error{
 	"another engine takes the plan": func(s *scene, two *ota.Engine, plan string) error {
 		return two.ReportHealth(s.ctx, plan, []ota.HealthReport{{Agent: "ok-1"}})
 	},
@@ -93,7 +93,7 @@ func TestConflictsDoNotLeak(t *testing.T) {
 		require.True(t, known || slices.Contains(readers, m.Name), "Engine.%s is in no table", m.Name)
 	}
 	for name, call := range calls {
-		for what, disturb := range disturbances {
+		for what, disturb := range interpositions {
 			t.Run(name+"/"+what, func(t *testing.T) {
 				for at := 1; at <= 4; at++ {
 					if !leaks(t, name, call, what, disturb, at) {
@@ -114,7 +114,7 @@ func leaks(t *testing.T, name string, call func(*scene, *ota.Engine, string) err
 		s.after(2 * time.Second)
 		require.NoError(s, stop()) // one agent was in flight, and no engine drives the plan
 		s.after(time.Minute)
-		store := &disturbed{CheckedStore: s.store}
+		store := &interposed{CheckedStore: s.store}
 		one, two := s.engine(store, s.fleet, "one"), s.engine(s.store, s.fleet, "two")
 		store.after, store.do = at, func(c ota.Commit) error { was = true; return disturb(s, two, c.Plan) }
 		err := call(s, one, id)
