@@ -97,6 +97,18 @@ func (s *abandonedCalls) agents(plan string, other bool) []string {
 	return out
 }
 
+// planOf returns a plan with an abandoned call for the agent, or "".
+func (s *abandonedCalls) planOf(agent string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.calls {
+		if c.agent == agent {
+			return c.plan
+		}
+	}
+	return ""
+}
+
 // keepingStore is a Store that can keep an agent for an engine instance.
 type keepingStore struct {
 	Claimer

@@ -24,6 +24,15 @@ type Request struct {
 	Generation uint64
 }
 
+// check checks the texts of the request.
+func (b Request) check() error {
+	var m mistakes
+	checkText(&m, "by.actor", b.Actor, maxText)
+	checkText(&m, "by.reason", b.Reason, maxText)
+	checkText(&m, "by.request", b.ID, maxText)
+	return m.result()
+}
+
 // checkGeneration compares the request's generation with that of the plan.
 func (b Request) checkGeneration(row *PlanRow) error {
 	if b.Generation == 0 || b.Generation == row.ControlNumber {

@@ -42,7 +42,9 @@ func (w *command) edit(change func(*Policy)) error {
 		return &FieldError{Field: "change", Problem: "is missing", Allowed: "a function that changes the policy"}
 	}
 	next := w.c.Policy.withDefaults()
-	change(&next)
+	if err := apart(func() { change(&next) }); err != nil {
+		return err
+	}
 	var m mistakes
 	next.check(&m, w.row.Spec.Batches)
 	if err := m.result(); err != nil {
@@ -64,6 +66,28 @@ func (w *command) edit(change func(*Policy)) error {
 	w.notes = editNotes(&w.row.Control.Policy, &next, &w.row)
 	w.event(Event{Kind: EventEdited, Batch: -1, Text: fmt.Sprintf(`{"before":%s,"after":%s}`, before, after)})
 	return nil
+}
+
+// apart runs a function of the caller in a goroutine of its own, and waits for it. The verb may run in
+// the goroutine of the plan's owner, which must survive a panic and runtime.Goexit.
+func apart(f func()) error {
+	ended := make(chan error, 1)
+	go func() {
+		returned := false
+		defer func() {
+			switch p := recover(); {
+			case p != nil:
+				ended <- fmt.Errorf("ota: the function of Edit panicked: %w", newPanicError(p))
+			case !returned:
+				ended <- &FieldError{Field: "change", Problem: "ended its goroutine", Allowed: "a function that returns"}
+			default:
+				ended <- nil
+			}
+		}()
+		f()
+		returned = true
+	}()
+	return <-ended
 }
 
 // renewWarnings computes the warnings about the new policy. After a change of the budget's label,

@@ -28,6 +28,7 @@ type Engine struct {
 	mu      sync.Mutex
 	drivers map[string]*driver  // by plan: those that this engine drives now
 	stepped map[string]*Stepper // by plan: those that have it
+	rested  map[string]uint64   // by plan that came to rest: its revision then
 }
 
 // New returns an engine. It starts nothing: plans move only while Run or RunPlan is called. The
@@ -83,11 +84,25 @@ func (e *Engine) Start(ctx context.Context, id string, by Request) (Plan, error)
 		return e.startRollback(ctx, row, by)
 	}
 	if statusOf(&row.Control, &row.Progress) == StatusPending {
+		if err := e.wouldRefuse(ctx, row, VerbStart, by, (*command).start); err != nil {
+			return Plan{}, err
+		}
 		if err := e.claim(ctx, id, ""); err != nil {
 			return Plan{}, err
 		}
 	}
 	return e.apply(ctx, id, VerbStart, by, (*command).start)
+}
+
+// wouldRefuse returns the error with which a verb refuses the plan as it is. A verb that is refused
+// must not claim agents first: other plans could not start with them.
+func (e *Engine) wouldRefuse(ctx context.Context, row PlanRow, verb Verb, by Request, f func(*command) error) error {
+	if err := by.check(); err != nil {
+		return err
+	}
+	w := &command{ctx: ctx, store: e.store, verb: verb, recordAs: verb, request: by, row: row, now: e.now()}
+	_, _, err := w.prepare(f)
+	return err
 }
 
 // claim claims the agents of plan id. from is the plan whose claims it takes over, or empty.
@@ -128,12 +143,16 @@ func (e *Engine) Resume(ctx context.Context, id string, d Decision, by Request) 
 		return Plan{}, fmt.Errorf("ota: resume plan %s: %w", id, err)
 	}
 	// An earlier rollback plan had taken the claims over.
+	resume := func(w *command) error { return w.resume(d) }
 	if row.Control.Rollbacks > 0 && row.Control.Rollback == nil {
+		if err := e.wouldRefuse(ctx, row, VerbResume, by, resume); err != nil {
+			return Plan{}, err
+		}
 		if err := e.claim(ctx, id, ""); err != nil {
 			return Plan{}, err
 		}
 	}
-	return e.apply(ctx, id, VerbResume, by, func(w *command) error { return w.resume(d) })
+	return e.apply(ctx, id, VerbResume, by, resume)
 }
 
 // Cancel ends a plan for good. Calls in flight drain; with interrupt, their contexts end. Agents
@@ -230,11 +249,7 @@ func (e *Engine) applyRow(ctx context.Context, id string, verb Verb, by Request,
 // applyCommand checks the request of a command, applies the command, and wakes those who wait for
 // the plan.
 func (e *Engine) applyCommand(ctx context.Context, id string, w *command, f func(*command) error) (PlanRow, error) {
-	var m mistakes
-	checkText(&m, "by.actor", w.request.Actor, maxText)
-	checkText(&m, "by.reason", w.request.Reason, maxText)
-	checkText(&m, "by.request", w.request.ID, maxText)
-	if err := m.result(); err != nil {
+	if err := w.request.check(); err != nil {
 		return PlanRow{}, err
 	}
 	row, err := e.applyWithRetry(ctx, id, w, f)

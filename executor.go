@@ -79,8 +79,8 @@ func (a Attempt) Key() string {
 type Result struct {
 	// Version is what the agent reports to run now; spaces and line ends around it are dropped.
 	// Empty means that the Executor did not ask: the success then counts without a check of the
-	// version. Any other version than the target is a failure with ReasonWrongVersion, unless
-	// Options.SameVersion says that the two are the same. The version that the agent had before
+	// version, and the engine logs a warning once for each plan. Any other version than the target
+	// is a failure with ReasonWrongVersion, unless Options.SameVersion says that the two are the same. The version that the agent had before
 	// the plan means that the attempt had no effect: it may be tried again. A third version is
 	// final. A version of spaces alone is wrong too.
 	Version string

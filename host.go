@@ -103,9 +103,10 @@ type Options struct {
 	// more; 0 means 1 s.
 	Poll time.Duration
 	// DrainTimeout is how long calls may continue after the context of Run or RunPlan has ended.
-	// Then the contexts of the calls end too. 1 ms or more; 0 means 20 s; a negative value ends
-	// them at once. The engine does not wait longer than AbandonAfter for a call whose context has
-	// ended.
+	// Nothing starts in that time, and each outcome is recorded. Then the contexts of the calls end
+	// too, and the next owner repeats these attempts under the same Key. 1 ms or more; 0 means 20 s;
+	// a negative value ends the contexts at once. The engine does not wait longer than AbandonAfter
+	// for a call whose context has ended. Give it less time than your platform gives the process.
 	DrainTimeout time.Duration
 	// AbandonAfter is how long a call may continue after its context has ended, before it is
 	// abandoned. 1 ms or more; 0 means 5 s.

@@ -134,6 +134,11 @@ func (c *conflictSearch) begin(ctx context.Context) error {
 }
 
 func (c *conflictSearch) add(ctx context.Context, id string) error {
+	if len(c.but) == 0 { // a plan that is to be: the Store cannot say which of its agents it keeps
+		if plan := c.engine.abandoned.planOf(id); plan != "" && !slices.Contains(c.plans, plan) {
+			c.count(Conflict{Agent: id, Plan: plan, Engine: c.engine.abandoned.name})
+		}
+	}
 	if len(c.plans) == 0 {
 		return nil
 	}

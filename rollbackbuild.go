@@ -383,7 +383,7 @@ func (rb *rollbackBuilder) finish(warnings []string) (Created, error) {
 	if rb.e.with.Gater != nil || rb.gated {
 		warnings = append(warnings, gatedRollback)
 	}
-	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations), Warnings: slowRollback(&p, &rb.source.Control.Policy)}
+	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations), Warnings: append(policyWarnings(p, rb.batches, rb.total, 0), slowRollback(&p, &rb.source.Control.Policy)...)}
 	by := rb.source.Control.Rollback.Frozen
 	return created(PlanSpec{
 		Schema: Schema, Name: cmp.Or(spec.Name, string(cleanLine("Rollback of "+src.Name))), FromVersion: src.ToVersion, FromRelease: src.ToRelease,

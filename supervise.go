@@ -189,7 +189,7 @@ func (s *supervisor) canDrive(row *PlanRow) bool {
 	if p := &row.Progress; p.Owner == s.e.opt.Name && p.Instance != s.e.instance && s.e.now().Before(s.clashes[row.ID].until) {
 		return false
 	}
-	if s.restedAt[row.ID] == row.Revision || row.newer() {
+	if s.restedAt[row.ID] == row.Revision || row.newer() || s.e.restsAt(row) {
 		return false
 	}
 	return row.canMove()
@@ -228,7 +228,29 @@ func (s *supervisor) drive(ctx context.Context, d *driver) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.restedAt[d.id] = d.session.revision
+		if err == nil && ctx.Err() == nil {
+			s.e.rest(d.id, d.session.revision)
+		}
 	}
+}
+
+// rest records that a plan has come to rest. Each Run and RunPlan of the engine knows it then: two
+// would otherwise wake the plan for each other without end, because a driver that begins commits.
+func (e *Engine) rest(id string, revision uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.rested == nil {
+		e.rested = map[string]uint64{}
+	}
+	e.rested[id] = revision
+}
+
+// restsAt reports whether the plan has not changed since it came to rest.
+func (e *Engine) restsAt(row *PlanRow) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	at, ok := e.rested[row.ID]
+	return ok && at == row.Revision
 }
 
 // planTaken records that another process has taken a plan.

@@ -50,6 +50,23 @@ var companionCases = cases{
 		}
 		e.unmoved("Precheck is a question: it changes nothing", a, before, a.FromVersion)
 	}},
+	{"GateChangesNothing", func(e *env) {
+		g, ok := ota.As[ota.Gater](e.exec)
+		if !ok {
+			e.skip("the executor is no ota.Gater")
+		}
+		a := e.attempt("plan", 0)
+		e.upgrade(ruleUpgrade, a)
+		before := e.effects(a.Agent)
+		p := ota.Plan{ID: a.Plan, Status: ota.StatusRunning, ToVersion: a.ToVersion, Agents: 1, Batches: 2}
+		b := ota.Batch{Status: ota.BatchSoaking, Size: 1, Counts: ota.Counts{Succeeded: 1}}
+		for range 3 {
+			verdict, err := g.Gate(e.ctx, p, b)
+			e.that("Gate returns one of its verdicts, or an error", err != nil || verdict > ota.GateNone && verdict <= ota.GateInconclusive,
+				"got %v", verdict)
+		}
+		e.unmoved("Gate is a question: it changes nothing", a, before, a.ToVersion)
+	}},
 	{"InspectChangesNothing", func(e *env) {
 		x := e.inspector()
 		a := e.attempt("plan", 0)

@@ -93,14 +93,14 @@ func TestWrappersThatHideAreNamed(t *testing.T) {
 	through := machines
 	through.Wrap = func(x ota.Executor) ota.Executor { return hiding{x} }
 	err := executortest.Check(t.Context(), func() (ota.Executor, error) { return brokenexecutor.Good(), nil }, through)
-	for _, want := range []string{"hides ota.Prechecker, ota.Prober, ota.Inspector of *brokenexecutor.Machines", "lost are [Prechecker Prober Inspector]"} {
+	for _, want := range []string{"hides ota.Prechecker, ota.Prober, ota.Inspector, ota.Gater of *brokenexecutor.Machines", "lost are [Prechecker Prober Inspector Gater]"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
 	through.Wrap = func(x ota.Executor) ota.Executor { return ota.ExecutorFunc(x.Execute) }
 	err = executortest.Check(t.Context(), func() (ota.Executor, error) { return brokenexecutor.Good(), nil }, through)
-	if err == nil || !strings.Contains(err.Error(), "lost are [Prechecker Prober Inspector]") {
+	if err == nil || !strings.Contains(err.Error(), "lost are [Prechecker Prober Inspector Gater]") {
 		t.Errorf("a function that captured an executor: got %v", err)
 	}
 }

@@ -332,7 +332,7 @@ func TestLesson09SilentExecutor(t *testing.T) {
 		var left *ota.AbandonedError
 		require.ErrorAs(s, stop(), &left, "the leak is reported")
 		require.Equal(s, 1, left.Calls)
-		require.EqualError(s, left, "ota: 1 calls of the executor ignore their contexts and were abandoned")
+		require.EqualError(s, left, "ota: 1 call of the executor ignores the end of its context and was abandoned")
 		s.fleet.free()
 		synctest.Wait()
 		require.Equal(s, ota.TaskFailed, s.agent(id, "stuck-1").Status, "the late result is ignored")
@@ -442,7 +442,7 @@ func TestLesson12RollbackHalfDone(t *testing.T) {
 		again := s.said(s.e.CreateRollback(s.ctx, plan.ID, ota.RollbackSpec{}, ota.Request{}))
 		require.Equal(s, back, again)
 		require.Equal(s, rollbackID(plan.ID, 0), back.ID)
-		require.Equal(s, []string{"agents omitted because they have no known version to go back to: [ok-2]"}, back.Warnings)
+		require.Contains(s, back.Warnings, "agents omitted because they have no known version to go back to: [ok-2]")
 		var ids []string
 		for id := range s.agents(back.ID) {
 			ids = append(ids, id)
@@ -467,7 +467,7 @@ func TestLesson13TwoPlansOneAgent(t *testing.T) {
 		require.ErrorAs(s, err, &claimed)
 		require.ErrorIs(s, err, ota.ErrClaimed)
 		require.Equal(s, []ota.Conflict{{Agent: "ok-2", Plan: first}}, claimed.Conflicts)
-		require.EqualError(s, err, "ota: plan "+second+": 1 agents belong to another plan: ok-2 is in "+first)
+		require.EqualError(s, err, "ota: plan "+second+": 1 agent belongs to another plan: ok-2 is in "+first)
 		s.status(second, ota.StatusPending)
 		require.Len(s, s.log(second), 1, "nothing was written")
 		s.said(s.e.Cancel(s.ctx, first, false, ota.Request{}))

@@ -298,7 +298,7 @@ func TestRollbackLeavesLaterPlansAlone(t *testing.T) {
 		s.drive(p.ID)
 		back := s.said(s.e.CreateRollback(s.ctx, first, ota.RollbackSpec{}, ota.Request{}))
 		require.Equal(s, 2, back.Agents)
-		require.Equal(s, []string{"agents omitted because they were changed by a later plan: [ok-2]"}, back.Warnings)
+		require.Contains(s, back.Warnings, "agents omitted because they were changed by a later plan: [ok-2]")
 	})
 }
 

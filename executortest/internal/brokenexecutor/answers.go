@@ -87,6 +87,21 @@ func (m *Machines) Precheck(_ context.Context, a ota.Attempt) (ota.Precheck, err
 	return ota.Precheck{Version: a.FromVersion}, nil
 }
 
+// Gate implements ota.Gater.
+func (m *Machines) Gate(context.Context, ota.Plan, ota.Batch) (ota.GateVerdict, error) {
+	m.mu.Lock()
+	for agent := range m.versions {
+		if m.reverts {
+			m.versions[agent] = "1.0.0"
+		}
+	}
+	m.mu.Unlock()
+	if m.mute {
+		return ota.GateNone, nil
+	}
+	return ota.GatePass, nil
+}
+
 // Inspect implements ota.Inspector.
 func (m *Machines) Inspect(_ context.Context, a ota.Attempt) (ota.Inspection, error) {
 	if m.meddles {

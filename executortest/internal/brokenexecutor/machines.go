@@ -45,6 +45,8 @@ type faults struct {
 	gloomy     bool // Health says no
 	eager      bool // Precheck installs
 	content    bool // Precheck says that everything is at the target
+	reverts    bool // Gate reinstalls the old version
+	mute       bool // Gate returns no verdict
 	meddles    bool // Inspect installs
 	makesUp    bool // Inspect says Done of everything
 	pessimist  bool // Inspect says Failed of everything

@@ -38,6 +38,8 @@ var Variants = []Variant{
 	broken("HealthIsAlwaysBad", "an agent that was upgraded and is well is healthy", faults{gloomy: true}),
 	broken("PrecheckInstalls", "Precheck is a question: it changes nothing", faults{eager: true}),
 	broken("PrecheckIsContent", "an agent that can be upgraded is ready", faults{content: true}),
+	broken("GateReverts", "Gate is a question: it changes nothing", faults{reverts: true}),
+	broken("GateIsMute", "Gate returns one of its verdicts, or an error", faults{mute: true}),
 	broken("InspectInstalls", "Inspect is a question: it changes nothing", faults{meddles: true}),
 	broken("InspectMakesUpASuccess", "of an attempt that was never made Inspect does not say Done", faults{makesUp: true}),
 	broken("InspectMakesUpAFailure", "of an attempt that succeeded, Inspect says Done, or Unknown", faults{pessimist: true}),
