@@ -1,6 +1,10 @@
 package ota
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
+)
 
 // A barrier answers whether the plan may go on to the next batch. Openers stand before a pending
 // batch; closers stand before the end of a batch whose agents have ended. To add a barrier, add a
@@ -32,7 +36,7 @@ func promotedBarrier(v *view) (block, bool) {
 func observedBarrier(v *view) (block, bool) {
 	o := v.c.Policy.Soak
 	if v.b.Unhealthy > 0 {
-		return block{Why: ReasonSoaking, Text: fmt.Sprintf("%d agents of batch %d are unhealthy", v.b.Unhealthy, v.b.Index)}, true
+		return block{Why: ReasonSoaking, Text: fmt.Sprintf("%s of batch %d %s unhealthy", plural.Count(v.b.Unhealthy, "agent"), v.b.Index, plural.Verb(v.b.Unhealthy, "is", "are"))}, true
 	}
 	waited := nanos(v.b.FinishedAt) + int64(o.Duration)
 	until := max(nanos(v.b.HealthySince), waited) + int64(o.Stable)

@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"github.com/seed-19b57ce3/ota/internal/queue"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // lookAhead is how many agents may wait in lines. The search for pending agents stops there, so that
@@ -44,6 +46,6 @@ func budgetLimit(v *view) allowance {
 	}
 	r := slots(0, ReasonBudget)
 	b := v.c.Policy.Budget
-	r.Text = strconv.Itoa(v.inLine) + " agents wait for others with the same " + b.Label + ", of which " + strconv.Itoa(b.Max) + " may be open"
+	r.Text = plural.Count(v.inLine, "agent") + " " + plural.Verb(v.inLine, "waits", "wait") + " for others with the same " + b.Label + ", of which " + strconv.Itoa(b.Max) + " may be open"
 	return r
 }

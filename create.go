@@ -16,6 +16,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/seed-19b57ce3/ota/internal/hashset"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // Create makes a pending plan. Nothing starts before Start.
@@ -295,7 +297,7 @@ func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 	spec.Warnings = append(spec.Warnings, specWarnings(s, d.cut.total)...)
 	spec.Warnings = append(spec.Warnings, d.alike.warnings()...)
 	if d.noVersion > 0 && !d.hasPrechecker {
-		spec.Warnings = append(spec.Warnings, fmt.Sprintf("%d of %d agents have no version to go back to: a rollback leaves them out", d.noVersion, d.cut.total))
+		spec.Warnings = append(spec.Warnings, fmt.Sprintf("%d of %s %s no version to go back to: a rollback leaves them out", d.noVersion, plural.Count(d.cut.total, "agent"), plural.Verb(d.noVersion, "has", "have")))
 	}
 	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), RollbackSpec: s.Rollback}
 	if p.Budget.Label != "" {
@@ -359,7 +361,7 @@ func created(spec PlanSpec, c Control, batches []BatchRow, actor string, now tim
 	}
 	e := Event{
 		Kind: EventCreated, Batch: -1, Number: spec.Agents, Actor: actor,
-		Text: fmt.Sprintf("%d agents in %d batches", spec.Agents, spec.Batches),
+		Text: plural.Count(spec.Agents, "agent") + " in " + plural.Count(spec.Batches, "batch"),
 	}
 	return Created{
 		Spec: spec, Control: c, Progress: Progress{Schema: Schema, Counts: Counts{Pending: spec.Agents}, Tasks: tasks}, Status: StatusPending,

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // The sentinels. Each error of this package matches at most one of them with errors.Is, through all
@@ -84,7 +86,7 @@ func (e *BreachError) Error() string {
 	if e.Breach.Reason != ReasonThreshold {
 		with = decisions[e.Breach.Reason]
 	}
-	return fmt.Sprintf("ota: plan %s: %s; %d agents failed so far: resume %s", e.Plan, e.Breach, e.Failed, with)
+	return fmt.Sprintf("ota: plan %s: %s; %s failed so far: resume %s", e.Plan, e.Breach, plural.Count(e.Failed, "agent"), with)
 }
 
 // Is makes every BreachError match ErrBreach.
@@ -146,7 +148,7 @@ func (e *ClaimError) Error() string {
 		}
 		s = append(s, holders[i].of(agents))
 	}
-	return fmt.Sprintf("ota: plan %s: %d agents belong to another plan: %s", e.Plan, e.Total, strings.Join(s, "; "))
+	return fmt.Sprintf("ota: plan %s: %s %s to another plan: %s", e.Plan, plural.Count(e.Total, "agent"), plural.Verb(e.Total, "belongs", "belong"), strings.Join(s, "; "))
 }
 
 // Is makes every ClaimError match ErrClaimed.
@@ -172,7 +174,7 @@ type AbandonedError struct {
 }
 
 func (e *AbandonedError) Error() string {
-	return fmt.Sprintf("ota: %d calls of the executor ignore their contexts and were abandoned", e.Calls)
+	return fmt.Sprintf("ota: %s of the executor %s the end of its context and %s abandoned", plural.Count(e.Calls, "call"), plural.Verb(e.Calls, "ignores", "ignore"), plural.Verb(e.Calls, "was", "were"))
 }
 
 // Is makes every AbandonedError match ErrAbandoned.

@@ -90,7 +90,7 @@ func ExampleEngine_Preview() {
 	// batch 0: 1 agents, tolerates 0, 0s to 1h10m0s
 	// batch 1: 2 agents, tolerates 0, 1h10m0s to 2h30m0s
 	// batch 2: 2 agents, tolerates 0, 2h30m0s to 3h50m0s
-	// failureThreshold 0.1 tolerates 0 of 1 agents in batch 0: the first failure there is a breach
+	// failureThreshold 0.1 tolerates 0 of 1 agent in batch 0: the first failure there is a breach
 	// 5 asked: 3 ready, 1 at the target, 1 blocked, 0 away; 0 conflicts
 }
 

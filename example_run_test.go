@@ -99,7 +99,7 @@ func ExampleShape() {
 	// 0 canary: 1 agents, tolerates 0
 	// 1 few: 4 agents, tolerates 0
 	// 2 rest: 15 agents, tolerates 1
-	// failureThreshold 0.1 tolerates 0 of 1 agents in batch 0: the first failure there is a breach
+	// failureThreshold 0.1 tolerates 0 of 1 agent in batch 0: the first failure there is a breach
 }
 
 // Plans lists plans by label and status, newest first, in pages.
@@ -139,7 +139,7 @@ func ExampleClaimError() {
 	}
 	// Output:
 	// june <nil>
-	// july ota: plan july: 1 agents belong to another plan: web-1 is in june
+	// july ota: plan july: 1 agent belongs to another plan: web-1 is in june
 }
 
 // A request key makes Create idempotent. The caller can repeat a request whose answer was lost.

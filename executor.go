@@ -80,9 +80,9 @@ type Result struct {
 	// Version is what the agent reports to run now; spaces and line ends around it are dropped.
 	// Empty means that the Executor did not ask: the success then counts without a check of the
 	// version, and the engine logs a warning once for each plan. Any other version than the target
-	// is a failure with ReasonWrongVersion, unless Options.SameVersion says that the two are the same. The version that the agent had before
-	// the plan means that the attempt had no effect: it may be tried again. A third version is
-	// final. A version of spaces alone is wrong too.
+	// is a failure with ReasonWrongVersion, unless Options.SameVersion says that the two are the
+	// same. The version that the agent had before the plan means that the attempt had no effect: it
+	// may be tried again. A third version is final. A version of spaces alone is wrong too.
 	Version string
 	// Unchanged says that nothing had to be done: the agent was at the target already, and the
 	// call did not change it.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // Explanation is the present work of a plan and, if it makes no progress, every reason for that.
@@ -182,11 +184,11 @@ func (v *view) explain() []Blocker {
 		v.explainBatch(add)
 	}
 	if n := v.p.Counts.Running; n > 0 {
-		add(ReasonInFlight, 0, 0, fmt.Sprintf("%d agents", n))
+		add(ReasonInFlight, 0, 0, plural.Count(n, "agent"))
 	}
 	// Only the process that drives the plan knows more.
 	if len(out) == 0 && v.b != nil && v.b.Status == BatchRunning {
-		add(ReasonUnfinished, 0, 0, fmt.Sprintf("%d agents of batch %d are pending", v.b.Counts.Pending, v.b.Index))
+		add(ReasonUnfinished, 0, 0, fmt.Sprintf("%s of batch %d %s pending", plural.Count(v.b.Counts.Pending, "agent"), v.b.Index, plural.Verb(v.b.Counts.Pending, "is", "are")))
 	}
 	return out
 }
@@ -201,13 +203,13 @@ func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
 	default:
 		list = nil
 		if v.blocked > 0 {
-			add(ReasonAbandonedCall, 0, 0, fmt.Sprintf("%d agents of batch %d: %s", v.blocked, v.b.Index, abandonedCallNames(v.blockedAgents)))
+			add(ReasonAbandonedCall, 0, 0, fmt.Sprintf("%s of batch %d: %s", plural.Count(v.blocked, "agent"), v.b.Index, abandonedCallNames(v.blockedAgents)))
 		}
 		if n := v.prechecking - v.ready; n > 0 {
-			add(ReasonInquiry, 0, 0, fmt.Sprintf("prechecking %d agents of batch %d", n, v.b.Index))
+			add(ReasonInquiry, 0, 0, fmt.Sprintf("prechecking %s of batch %d", plural.Count(n, "agent"), v.b.Index))
 		}
 		if n := v.b.Counts.Waiting; n > 0 {
-			add(ReasonBackoff, v.wake, 0, fmt.Sprintf("%d agents of batch %d wait for their next attempt", n, v.b.Index))
+			add(ReasonBackoff, v.wake, 0, fmt.Sprintf("%s of batch %d %s for the next attempt", plural.Count(n, "agent"), v.b.Index, plural.Verb(n, "waits", "wait")))
 		}
 	}
 	for _, barrier := range list {

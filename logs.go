@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // notice logs what an operator must know of a plan: its breaches, its changes of status, and when it
@@ -58,12 +61,12 @@ func (n *notice) log(ctx context.Context, log *slog.Logger, st *state, now time.
 
 // logWaits logs that a plan has begun to wait, or waits no more.
 func (n *notice) logWaits(ctx context.Context, log *slog.Logger, st *state, now time.Time) {
-	b, since := waitsFor(st, now)
-	if w := n.waits; b.Reason != w.why || b.Reason == ReasonInFlight && !since.Equal(w.since) {
+	r, since := waitsFor(st, now)
+	if w := n.waits; r.Why != w.why || r.Why == ReasonInFlight && !since.Equal(w.since) {
 		if w.logged {
 			log.InfoContext(ctx, "plan waits no more", "plan", st.id, "name", st.spec.Name, "reason", w.why, "since", w.since)
 		}
-		n.waits = waiting{why: b.Reason, since: since}
+		n.waits = waiting{why: r.Why, since: since}
 	}
 	w, limit := &n.waits, waitLogged
 	switch w.why {
@@ -76,47 +79,77 @@ func (n *notice) logWaits(ctx context.Context, log *slog.Logger, st *state, now 
 		return
 	}
 	w.logged = true
-	about := []any{"plan", st.id, "name", st.spec.Name, "reason", w.why, "since", w.since, "why", b.Reason.Sentence()}
-	if b.Text != "" {
-		about = append(about, "text", b.Text)
+	about := []any{"plan", st.id, "name", st.spec.Name, "reason", w.why, "since", w.since, "why", r.Why.Sentence()}
+	if r.Text != "" {
+		about = append(about, "text", r.Text)
 	}
-	if !b.Until.IsZero() {
-		about = append(about, "until", b.Until)
+	if r.Until != 0 {
+		about = append(about, "until", stamp(r.Until))
 	}
-	if b.Verb != 0 {
-		about = append(about, "verb", b.Verb)
+	if r.Verb != 0 {
+		about = append(about, "verb", r.Verb)
 	}
 	log.InfoContext(ctx, "plan waits", about...)
 }
 
 // waitReasons are the reasons for which a plan may wait long, the first one first.
 var waitReasons = []Reason{
-	ReasonFrozen, ReasonSource, ReasonWindow, ReasonHeld, ReasonEvidence, ReasonGate, ReasonAbandonedCall, ReasonInquiry,
+	ReasonFrozen, ReasonSource, ReasonWindow, ReasonHeld, ReasonEvidence, ReasonGate, ReasonAbandonedCall,
 	ReasonBudget, ReasonReserve, ReasonBackoff, ReasonRate,
 }
 
-// waitsFor returns what a plan waits for, and since when. The zero Blocker means that it goes on, or
+// waitsFor returns what a plan waits for, and since when. The zero allowance means that it goes on, or
 // that its status says why it does not.
-func waitsFor(st *state, now time.Time) (b Blocker, since time.Time) {
+func waitsFor(st *state, now time.Time) (r allowance, since time.Time) {
 	status := st.status()
 	switch {
 	case status == StatusPending, status.Ended():
-		return b, now
+		return r, now
 	case st.p.Counts.Running > 0:
-		return Blocker{Reason: ReasonInFlight, Text: "no call has returned since"}, st.p.At
+		return allowance{Why: ReasonInFlight, Text: "no call has returned since"}, st.p.At
 	case status == StatusRollingBack, status == StatusPaused && st.c.Rollback == nil:
-		return b, now
+		return r, now
 	}
 	v := st.view(now.UnixNano())
-	all := v.explain()
+	all := v.blockers()
 	for _, why := range waitReasons {
-		for _, b := range all {
-			if b.Reason == why {
-				return b, now
-			}
+		if i := slices.IndexFunc(all, func(r allowance) bool { return r.Why == why }); i >= 0 {
+			return all[i], now
 		}
 	}
-	return Blocker{}, now
+	return r, now
+}
+
+// blockers lists the limits and barriers that block the plan, and what its agents wait for.
+func (v *view) blockers() (all []allowance) {
+	for _, limit := range limits {
+		if r := limit(v); r.All == 0 || r.New == 0 {
+			all = append(all, r)
+		}
+	}
+	if v.b == nil {
+		return all
+	}
+	var barriers []func(*view) (block, bool)
+	switch v.b.Status {
+	case BatchPending:
+		barriers = openers
+	case BatchSoaking:
+		barriers = closers
+	case BatchRunning:
+		if v.blocked > 0 {
+			all = append(all, allowance{Why: ReasonAbandonedCall, Text: plural.Count(v.blocked, "agent")})
+		}
+		if n := v.b.Counts.Waiting; n > 0 {
+			all = append(all, allowance{Why: ReasonBackoff, Until: v.wake, Text: plural.Count(n, "agent")})
+		}
+	}
+	for _, barrier := range barriers {
+		if h, holds := barrier(v); holds {
+			all = append(all, allowance{Why: h.Why, Until: h.Until, Verb: h.Verb, Text: h.Text})
+		}
+	}
+	return all
 }
 
 // storeErrors logs errors of the Store: each once a minute, because everything that an engine does meets
@@ -180,6 +213,16 @@ func (h *host) storeWorks(ctx context.Context) {
 	s.mu.Unlock()
 	if !since.IsZero() {
 		h.opt.Logger.InfoContext(ctx, "store answers again", "since", since)
+	}
+}
+
+// warnUnchecked logs the first success of which the Executor has not reported the version.
+func (d *driver) warnUnchecked(outcomes []outcome) {
+	for i := 0; i < len(outcomes) && !d.unchecked; i++ {
+		if o := &outcomes[i]; o.reason == ReasonSucceeded && o.version == "" {
+			d.unchecked = true
+			d.host.opt.Logger.WarnContext(d.base, "success counts without a check of the version", "plan", d.id, "agent", o.agent)
+		}
 	}
 }
 

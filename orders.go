@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // Verbs that change agents. Each adds an order to Control, and the plan's owner carries it out.
@@ -25,7 +27,7 @@ func orderText(kind OrderKind, agents []string) string {
 	case n == 0:
 		return word + " all failed agents"
 	case n > 8:
-		return fmt.Sprintf("%s %d agents: %s, …", word, n, strings.Join(agents[:8], ", "))
+		return fmt.Sprintf("%s %s: %s, …", word, plural.Count(n, "agent"), strings.Join(agents[:8], ", "))
 	default:
 		return word + " " + strings.Join(agents, ", ")
 	}

@@ -60,6 +60,7 @@ type driver struct {
 	timer            *clock.Timer
 	spareOutcomes    []outcome
 	notice           notice
+	unchecked        bool          // a success without a version was logged
 	slowCommits      bool          // the last commit was slow, so filling commits pays
 	onCommitted      []func(error) // acknowledgements that wait for a commit
 	storeErrors      int           // consecutive ones
@@ -87,6 +88,7 @@ func (d *driver) fetch() mail {
 	done, lost := d.pool.fetch(d.spareOutcomes)
 	d.spareOutcomes = append(done, m.input.outcomes...)
 	m.input.outcomes = d.spareOutcomes
+	d.warnUnchecked(m.input.outcomes)
 	d.session.addInput(m.input) // at once: these outcomes are recorded nowhere else
 	// After a lost call, the session loads again to find out which calls are out. During a
 	// shutdown, the next engine does that.

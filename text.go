@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed-19b57ce3/ota/internal/hashset"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // A text enters a plan in one of two ways. A text that a caller gives, in a Spec or with a verb,
@@ -190,13 +192,13 @@ func (l *lookAlikes) foldRunes(id string) bool {
 // warnings returns the warnings about the IDs.
 func (l *lookAlikes) warnings() (w []string) {
 	if l.twins > 0 {
-		w = append(w, fmt.Sprintf("%d agents have an ID that differs from another one only in capitals, dashes or quotes, for example %q", l.twins, l.twin))
+		w = append(w, fmt.Sprintf("%s an ID that differs from another one only in capitals, dashes or quotes, for example %q", plural.Have(l.twins, "agent"), l.twin))
 	}
 	if l.quoted > 0 {
-		w = append(w, fmt.Sprintf("%d agents have an ID in quotes", l.quoted))
+		w = append(w, plural.Have(l.quoted, "agent")+" an ID in quotes")
 	}
 	if l.marked > 0 {
-		w = append(w, fmt.Sprintf("%d agents have an ID with a combining mark: with the composed letter it would be another agent", l.marked))
+		w = append(w, plural.Have(l.marked, "agent")+" an ID with a combining mark: with the composed letter it would be another agent")
 	}
 	return w
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // A verdict answers whether something has gone wrong. It runs after all input was folded, and
@@ -124,7 +126,7 @@ func (s *state) gateVerdict(b *batch, now time.Time) {
 	case b.Inconclusive > g.MaxInconclusive:
 		br.Reason, br.Text = ReasonGateUndecided, fmt.Sprintf("%d inconclusive answers, %d are allowed", b.Inconclusive, g.MaxInconclusive)
 	case b.GateErrors > g.MaxErrors:
-		br.Reason, br.Text = ReasonGateUndecided, fmt.Sprintf("%d errors, %d are allowed", b.GateErrors, g.MaxErrors)
+		br.Reason, br.Text = ReasonGateUndecided, fmt.Sprintf("%s, %d allowed", plural.Count(b.GateErrors, "error"), g.MaxErrors)
 	default:
 		return
 	}
@@ -200,7 +202,7 @@ func (s *state) recordBreach(br Breach) {
 }
 
 func tooManyText(n, most int) string {
-	return fmt.Sprintf("%d calls have not returned, %d are allowed", n, most)
+	return fmt.Sprintf("%s not returned, %d allowed", plural.Have(n, "call"), most)
 }
 
 // pruneBreaches drops breaches that were answered.

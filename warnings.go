@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // policyWarnings returns warnings about legal but surprising settings. bare is how many agents lack
@@ -12,7 +14,7 @@ import (
 func policyWarnings(p Policy, batches []BatchRow, agents, bare int) []string {
 	w := append(toleranceWarning(p, batches, agents), timeWarnings(p)...)
 	if bare > 0 {
-		w = append(w, fmt.Sprintf("%d of %d agents have no label %s: the budget counts them as agents of one value", bare, agents, p.Budget.Label))
+		w = append(w, fmt.Sprintf("%d of %s %s no label %s: the budget counts them as agents of one value", bare, plural.Count(agents, "agent"), plural.Verb(bare, "has", "have"), p.Budget.Label))
 	}
 	return w
 }
@@ -47,9 +49,9 @@ func specWarnings(s Spec, agents int) (w []string) {
 	}
 	switch n := s.Shape.Canary; {
 	case n > agents:
-		w = append(w, fmt.Sprintf("the canary of %d agents is larger than the plan of %d: it is the only batch", n, agents))
+		w = append(w, fmt.Sprintf("the canary of %s is larger than the plan of %d: it is the only batch", plural.Count(n, "agent"), agents))
 	case n > 0 && 2*n > agents:
-		w = append(w, fmt.Sprintf("the canary of %d agents is larger than the rest of %d", n, agents-n))
+		w = append(w, fmt.Sprintf("the canary of %s is larger than the rest of %d", plural.Count(n, "agent"), agents-n))
 	}
 	return w
 }
@@ -66,13 +68,13 @@ func toleranceWarning(p Policy, batches []BatchRow, agents int) []string {
 	}
 	if p.Scope == ScopePlan {
 		if Tolerated(threshold, agents) == 0 {
-			return []string{fmt.Sprintf("failureThreshold %g tolerates 0 of %d agents: the first failure is a breach", threshold, agents)}
+			return []string{fmt.Sprintf("failureThreshold %g tolerates 0 of %s: the first failure is a breach", threshold, plural.Count(agents, "agent"))}
 		}
 		return nil
 	}
 	for _, b := range batches {
 		if Tolerated(threshold, b.Size) == 0 {
-			return []string{fmt.Sprintf("failureThreshold %g tolerates 0 of %d agents in batch %d: the first failure there is a breach", threshold, b.Size, b.Index)}
+			return []string{fmt.Sprintf("failureThreshold %g tolerates 0 of %s in batch %d: the first failure there is a breach", threshold, plural.Count(b.Size, "agent"), b.Index)}
 		}
 	}
 	return nil

@@ -2,13 +2,14 @@ package httpapi
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // What a record's status may be, as statuses of tasks.
@@ -124,7 +125,7 @@ func (c *call) bounded(p *ota.Plan, q *historyQuery) error {
 	}
 	return newProblem("invalid", "", wire.Mistake{
 		Pointer: "component", Problem: "is in too many plans", Value: texts.Shorten(q.component),
-		Allowed: fmt.Sprintf("with planId; or, without one, plans with at most %d agents together", most),
+		Allowed: "with planId; or, without one, plans with at most " + plural.Count(most, "agent") + " together",
 	})
 }
 

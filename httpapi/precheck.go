@@ -9,6 +9,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // The checks of a precheck.
@@ -80,7 +82,7 @@ func versions(r *ota.Readiness) wire.PrecheckItem {
 }
 
 func conflicts(r *ota.Readiness) wire.PrecheckItem {
-	x := wire.PrecheckItem{Name: checkConflict, Passed: r.ConflictCount == 0, Message: fmt.Sprintf("%d agents belong to other active plans", r.ConflictCount)}
+	x := wire.PrecheckItem{Name: checkConflict, Passed: r.ConflictCount == 0, Message: plural.Count(r.ConflictCount, "agent") + " " + plural.Verb(r.ConflictCount, "belongs", "belong") + " to other active plans"}
 	if !x.Passed {
 		var plans []string
 		agents := map[string][]string{}
@@ -126,7 +128,7 @@ func asked(r *ota.Readiness, n int, what string) string {
 	if r.Asked == 0 {
 		return "no agent was asked: none is left, or there is nobody to ask"
 	}
-	return fmt.Sprintf("%d of %d agents %s", n, r.Asked, what)
+	return fmt.Sprintf("%d of %s %s", n, plural.Count(r.Asked, "agent"), what)
 }
 
 // found names the agents that were found in a state, as far as they are known.

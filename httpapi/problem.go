@@ -11,6 +11,8 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // newProblem is a refusal that the handler itself makes.
@@ -39,7 +41,7 @@ func problemOf(err error) *wire.Problem {
 	var breach *ota.BreachError
 	if errors.As(err, &breach) {
 		p.PlanID, p.Breach, p.Failed = breach.Plan, &breach.Breach, &breach.Failed
-		p.Detail = fmt.Sprintf("plan %s: %s; %d agents failed so far", breach.Plan, breach.Breach, breach.Failed)
+		p.Detail = fmt.Sprintf("plan %s: %s; %s failed so far", breach.Plan, breach.Breach, plural.Count(breach.Failed, "agent"))
 		p.Hint = decisions(breach)
 	}
 	var claim *ota.ClaimError

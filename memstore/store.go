@@ -219,7 +219,7 @@ func (s *Store) Batches(ctx context.Context, plan string, q ota.RowQuery) (page 
 // Agents implements Store.
 func (s *Store) Agents(ctx context.Context, plan string, q ota.RowQuery) (page ota.Page[ota.AgentRow], err error) {
 	if len(q.IDs) > maxIDs {
-		return page, fmt.Errorf("ota: %d agents asked for by ID, at most %d are possible", len(q.IDs), maxIDs)
+		return page, fmt.Errorf("ota: %d IDs of agents in one read, at most %d are possible", len(q.IDs), maxIDs)
 	}
 	err = s.read(ctx, plan, func(p *planEntry) { page = p.agents.page(q) })
 	return page, err

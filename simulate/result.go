@@ -182,7 +182,7 @@ func (r *Result) String() string {
 		}
 		fmt.Fprintf(&b, "%s\n", e)
 	}
-	fmt.Fprintf(&b, "%s after %v: %d of %d agents succeeded, %d failed, %d calls\n",
+	fmt.Fprintf(&b, "%s after %v: %d of %d succeeded, %d failed, calls: %d\n",
 		r.Plan.Status, r.Took().Round(time.Millisecond), r.Plan.Counts.Succeeded, r.Plan.Agents, r.Plan.Counts.Bad(), r.Calls)
 	for _, x := range r.Blockers {
 		fmt.Fprintf(&b, "  %s\n", x)

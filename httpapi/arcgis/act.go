@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // readOnly calls the user's switch. A panic in it is an error, and ends nothing else.
@@ -117,7 +118,7 @@ func (r *runner) breached(ctx context.Context, j *job, p *ota.Plan) error {
 	}
 	text := fmt.Sprintf("Rollback plan %s is paused. %s.", p.ID, p.Breaches[0])
 	if len(ids) > 0 {
-		text += fmt.Sprintf(" %d agents failed: %s.", p.Counts.Bad(), strings.Join(ids, ", "))
+		text += fmt.Sprintf(" %s failed: %s.", plural.Count(p.Counts.Bad(), "agent"), strings.Join(ids, ", "))
 	}
 	return r.fail(ctx, j, codeFailed, text)
 }

@@ -86,7 +86,7 @@ func TestBreach(t *testing.T) {
 			t.Fatal(page, err)
 		}
 		back := page.Items[0]
-		if !strings.Contains(text, back.ID) || !strings.Contains(text, "1 agents failed: ok-apps") {
+		if !strings.Contains(text, back.ID) || !strings.Contains(text, "1 agent failed: ok-apps") {
 			t.Errorf("got %q", text)
 		}
 		if w.site.on() || w.fleet.Version("ok-core") != "1.2" {

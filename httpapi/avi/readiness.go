@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/seed-19b57ce3/ota"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // The states of a check.
@@ -35,12 +37,12 @@ func (l *look) readiness() (any, error) {
 
 // reachable tells who does not answer. They are asked again.
 func reachable(r *ota.Readiness) any {
-	return checkOf(r, "CHECK_REACHABLE", fmt.Sprintf("%d of %d agents do not answer", r.Unreachable, r.Asked), r.Unreachable == 0, checkWarning, named(r, ota.PrecheckUnreachable))
+	return checkOf(r, "CHECK_REACHABLE", fmt.Sprintf("%d of %s %s not answer", r.Unreachable, plural.Count(r.Asked, "agent"), plural.Verb(r.Unreachable, "does", "do")), r.Unreachable == 0, checkWarning, named(r, ota.PrecheckUnreachable))
 }
 
 // fit tells who is left out.
 func fit(r *ota.Readiness) any {
-	return checkOf(r, "CHECK_AGENTS", fmt.Sprintf("%d of %d agents are to be left out", r.Blocked, r.Asked), r.Blocked == 0, checkFailed, named(r, ota.PrecheckBlocked))
+	return checkOf(r, "CHECK_AGENTS", fmt.Sprintf("%d of %s %s to be left out", r.Blocked, plural.Count(r.Asked, "agent"), plural.Verb(r.Blocked, "is", "are")), r.Blocked == 0, checkFailed, named(r, ota.PrecheckBlocked))
 }
 
 // unclaimed tells which agents other plans hold.
@@ -49,7 +51,7 @@ func unclaimed(r *ota.Readiness) any {
 	for _, c := range r.Conflicts {
 		names = append(names, c.Agent+": "+c.Plan)
 	}
-	return checkOf(r, "CHECK_CONFLICTS", fmt.Sprintf("%d agents belong to other active plans", r.ConflictCount), r.ConflictCount == 0, checkFailed, names)
+	return checkOf(r, "CHECK_CONFLICTS", plural.Count(r.ConflictCount, "agent")+" "+plural.Verb(r.ConflictCount, "belongs", "belong")+" to other active plans", r.ConflictCount == 0, checkFailed, names)
 }
 
 // open tells whether a maintenance window is open.

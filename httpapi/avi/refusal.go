@@ -10,6 +10,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // refusal is an answer that is no success. Its body is {"error": text}.
@@ -51,7 +52,7 @@ func refusalOf(err error) *refusal {
 	}
 	var breach *ota.BreachError
 	if errors.As(err, &breach) {
-		text = fmt.Sprintf("%s; %d agents failed so far, and trying them again is no answer to that: send skip_suspended true to go on without them", breach.Breach, breach.Failed)
+		text = fmt.Sprintf("%s; %s failed so far, and another try is no answer to that: send skip_suspended true to go on without them", breach.Breach, plural.Count(breach.Failed, "agent"))
 	}
 	return &refusal{status: status, text: text}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/internal/netlimit"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/strictjson"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // fabricError is a refusal: what a client gets as {"Error":{"Code":…,"Message":…}}. Clients lose a
@@ -74,7 +75,7 @@ func refusalOf(err error) *fabricError {
 	case errors.Is(err, ota.ErrNotFound):
 		return refuse(codeNotFound, messageNotFound)
 	case errors.As(err, &claim):
-		return refuse(codeInProgress, "%d agents of the application are being upgraded by another plan.", claim.Total)
+		return refuse(codeInProgress, "%s of the application %s being upgraded by another plan.", plural.Count(claim.Total, "agent"), plural.Verb(claim.Total, "is", "are"))
 	case errors.Is(err, ota.ErrState), errors.Is(err, ota.ErrNothing):
 		return refuse(codeNotUpgrading, "%s", texts.Plain(err))
 	case errors.Is(err, ota.ErrInvalid), errors.Is(err, ota.ErrRefused):

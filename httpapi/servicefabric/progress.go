@@ -8,6 +8,8 @@ import (
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // progressInfo is an ApplicationUpgradeProgressInfo.
@@ -182,7 +184,7 @@ func (c *call) tell(info *progressInfo, u *upgrade, ds *domains) (err error) {
 		var x evaluation
 		h := &x.HealthEvaluation
 		h.Kind, h.AggregatedHealthState, h.UnhealthyEvaluations = "DeployedApplications", "Error", []evaluation{}
-		h.Description = fmt.Sprintf("%d of %d agents unhealthy; failed: %s", u.plan.Counts.Bad(), u.plan.Agents, failed)
+		h.Description = fmt.Sprintf("%d of %s unhealthy; failed: %s", u.plan.Counts.Bad(), plural.Count(u.plan.Agents, "agent"), failed)
 		h.MaxPercentUnhealthyDeployedApplications, h.TotalCount = int64(100*u.kept.Description.threshold()), u.plan.Agents
 		info.UnhealthyEvaluations = append(info.UnhealthyEvaluations, x)
 	}

@@ -39,3 +39,6 @@ func Verb(n int, one, many string) string {
 
 // Are is Count with the verb: "1 agent is", "2 agents are".
 func Are(n int, noun string) string { return Count(n, noun) + " " + Verb(n, "is", "are") }
+
+// Have is Count with the verb: "1 agent has", "2 agents have".
+func Have(n int, noun string) string { return Count(n, noun) + " " + Verb(n, "has", "have") }

@@ -36,12 +36,12 @@ func TestLookAlikes(t *testing.T) {
 		{"Ärger", "ärger"},
 		{"K1", "\u212a1"},
 	} {
-		require.Contains(t, warned(append([]string{"other", "Other-2"}, twins...)...), "1 agents have an ID that differs from another one only in")
+		require.Contains(t, warned(append([]string{"other", "Other-2"}, twins...)...), "1 agent has an ID that differs from another one only in")
 		require.Contains(t, warned(twins...), fmt.Sprintf("for example %q", twins[1]))
 	}
 	require.Empty(t, warned("node-1", "node-2", "NODE-3", "Straße", "é"))
 	require.Contains(t, warned(`"a"`, "'b'", `c"`), "2 agents have an ID in quotes")
-	require.Contains(t, warned("e\u0301", "é"), "1 agents have an ID with a combining mark")
+	require.Contains(t, warned("e\u0301", "é"), "1 agent has an ID with a combining mark")
 }
 
 func TestVersionsAreTrimmed(t *testing.T) {

@@ -36,7 +36,7 @@ func TestALostPlansCallIsOut(t *testing.T) {
 				w.Equal("one", p.Owner)
 				x, err := one.Explain(t.Context(), r.ID)
 				w.NoError(err)
-				w.Contains(fmt.Sprint(x), "takes no other attempt: 1 agents of batch 0: b (engine one)")
+				w.Contains(fmt.Sprint(x), "takes no other attempt: 1 agent of batch 0: b (engine one)")
 				w.Equal(later > 0, p.Counts.Waiting == 1, "%+v: it keeps its slot", p.Counts)
 				close(w.release)
 				time.Sleep(time.Minute)

@@ -61,7 +61,7 @@ func TestAbandonedCalls(t *testing.T) {
 			p := s.plan(id)
 			require.Equal(s, ota.StatusPaused, p.Status)
 			require.Equal(s, ota.ReasonTooManyAbandoned, p.Breaches[0].Reason)
-			require.Equal(s, "Too many calls were abandoned: 3 calls have not returned, 2 are allowed", p.Breaches[0].String())
+			require.Equal(s, "Too many calls were abandoned: 3 calls have not returned, 2 allowed", p.Breaches[0].String())
 			s.fleet.free()
 			s.after(time.Second)
 			require.Len(s, s.events(id, ota.EventLate), 3)
@@ -337,7 +337,7 @@ func TestObserveStableAndRetry(t *testing.T) {
 			s.after(2 * time.Minute)
 			report(s, id, false)
 			require.True(s, s.agent(id, "ok-1").Unhealthy)
-			require.Contains(s, s.explain(id).Sentence(), "1 agents of batch 0 are unhealthy")
+			require.Contains(s, s.explain(id).Sentence(), "1 agent of batch 0 is unhealthy")
 			s.after(50 * time.Second)
 			report(s, id, true)
 			_, err := s.e.Wait(s.ctx, id)
@@ -526,7 +526,7 @@ func TestQueueLimit(t *testing.T) {
 			for s.agent(id, "away-1").Status == ota.TaskRunning { // it is being asked at this very moment
 				s.after(time.Second)
 			}
-			require.Contains(s, s.explain(id).Sentence(), "1 agents of batch 0 wait for their next attempt")
+			require.Contains(s, s.explain(id).Sentence(), "1 agent of batch 0 waits for the next attempt")
 			s.said(s.e.Pause(s.ctx, id, ota.Request{}))
 			s.after(8 * time.Hour)
 			require.Equal(s, ota.TaskWaiting, s.agent(id, "away-1").Status, "a pause fails nobody")

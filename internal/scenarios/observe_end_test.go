@@ -49,7 +49,7 @@ func TestABatchDoesNotCloseOverAnUnhealthyAgent(t *testing.T) {
 			require.NoError(s, s.e.ReportHealth(s.ctx, id, []ota.HealthReport{{Agent: "ok-0"}}))
 			s.after(20 * time.Second)
 			require.Equal(s, 0, s.plan(id).Batch, "the last agent of the batch has ended, and one is unhealthy")
-			require.Contains(s, s.explain(id).Sentence(), "1 agents of batch 0 are unhealthy")
+			require.Contains(s, s.explain(id).Sentence(), "1 agent of batch 0 is unhealthy")
 			if recovers {
 				require.NoError(s, s.e.ReportHealth(s.ctx, id, []ota.HealthReport{{Agent: "ok-0", Healthy: true}}))
 				s.after(10 * time.Minute)

@@ -145,7 +145,7 @@ func TestAPlanWithoutAWayBack(t *testing.T) {
 		}
 		p, err = s.e.Create(s.ctx, spec)
 		require.NoError(s, err)
-		require.Contains(s, p.Warnings, "1 of 2 agents have no version to go back to: a rollback leaves them out")
+		require.Contains(s, p.Warnings, "1 of 2 agents has no version to go back to: a rollback leaves them out")
 	})
 }
 

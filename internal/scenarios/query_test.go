@@ -97,7 +97,7 @@ func TestExplainNobodyDrives(t *testing.T) {
 		stop := s.run(s.e)
 		s.after(500 * time.Millisecond)
 		require.Equal(s, []string{"in_flight"}, s.reasons(id))
-		require.Equal(s, "Calls that were made have not returned: 1 agents", s.explain(id).Sentence())
+		require.Equal(s, "Calls that were made have not returned: 1 agent", s.explain(id).Sentence())
 		_ = stop()
 		s.stays(id, ota.StatusCompleted)
 		require.Equal(s, "The plan has ended: completed", s.explain(id).Sentence())
