@@ -276,10 +276,10 @@ func (rb *rollbackBuilder) nothing() error {
 func (rb *rollbackBuilder) whyNothing() string {
 	var why []string
 	if len(rb.noVersion) > 0 {
-		why = append(why, fmt.Sprintf("no version to go back to is known of %s", someOf(rb.noVersion)))
+		why = append(why, "no version to go back to is known of "+someOf(rb.noVersion))
 	}
 	if len(rb.changedLater) > 0 {
-		why = append(why, fmt.Sprintf("a later plan has changed %s", someOf(rb.changedLater)))
+		why = append(why, "a later plan has changed "+someOf(rb.changedLater))
 	}
 	if why == nil {
 		why = append(why, "it has changed no agent")

@@ -154,9 +154,14 @@ func TestAwayOverAShutWindow(t *testing.T) {
 // calls of an attempt take at most twice its limit, however long each life and each absence is.
 func TestRepeatsKeepTheDeadline(t *testing.T) {
 	for _, c := range []struct{ up, down time.Duration }{
-		{time.Minute, 0}, {time.Minute, time.Minute}, {20 * time.Minute, 0}, {25 * time.Minute, 5 * time.Minute},
+		{time.Minute, 0},
+		{time.Minute, time.Minute},
+		{20 * time.Minute, 0},
+		{25 * time.Minute, 5 * time.Minute},
 		{50 * time.Minute, 20 * time.Minute}, // each deadline passes in an absence
-		{59 * time.Minute, 2 * time.Minute}, {45 * time.Minute, 100 * time.Hour}, {2 * time.Hour, 0},
+		{59 * time.Minute, 2 * time.Minute},
+		{45 * time.Minute, 100 * time.Hour},
+		{2 * time.Hour, 0},
 	} {
 		t.Run(c.up.String()+" up, "+c.down.String()+" down", func(t *testing.T) {
 			inScene(t, func(s *scene) {

@@ -75,8 +75,14 @@ func TestResumeAnswersWhatItHasSeen(t *testing.T) {
 // A rate is reached, and not only never exceeded.
 func TestARateIsReached(t *testing.T) {
 	for _, rate := range []ota.Rate{
-		{Starts: 6}, {Starts: 7, Per: time.Hour}, {Starts: 600}, {Starts: 1100}, {Starts: 1200},
-		{Starts: 100, Per: time.Second}, {Starts: 300, Per: time.Second}, {Starts: 1, Per: time.Millisecond},
+		{Starts: 6},
+		{Starts: 7, Per: time.Hour},
+		{Starts: 600},
+		{Starts: 1100},
+		{Starts: 1200},
+		{Starts: 100, Per: time.Second},
+		{Starts: 300, Per: time.Second},
+		{Starts: 1, Per: time.Millisecond},
 	} {
 		t.Run(fmt.Sprintf("%d in %v", rate.Starts, rate.Per), func(t *testing.T) {
 			inScene(t, func(s *scene) {

@@ -158,7 +158,7 @@ func TestTheVersionBeforeMeansNotDone(t *testing.T) {
 
 // An agent that a Prechecker calls at the target is upgraded if it runs another version.
 func TestAtTheTargetWithAnotherVersion(t *testing.T) {
-	for version, calls := range map[string]int{"": 0, "2": 0, " 2": 0, "1": 1, "3": 1} {
+	for version, calls := range map[string]int{"": 0, "2": 0, "2\n": 0, "1": 1, "3": 1} {
 		inScene(t, func(s *scene) {
 			s.use(asking{s.fleet, func(context.Context, ota.Attempt) (ota.Precheck, error) {
 				return ota.Precheck{State: ota.PrecheckAtTarget, Version: version}, nil
