@@ -55,19 +55,7 @@ func (s seen) plan(v any) {
 // document is about, in the life of one plan.
 func TestLiterals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, err := ota.New(memstore.New(), ota.ExecutorFunc(func(ctx context.Context, a ota.Attempt) (ota.Result, error) {
-			select {
-			case <-time.After(time.Minute):
-			case <-ctx.Done():
-			}
-			if a.Agent == "fail" && !a.IsRollback {
-				return ota.Result{}, errors.New("timeout")
-			}
-			return ota.Result{Version: a.ToVersion}, nil
-		}), ota.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		e := minuteEngine(t)
 		h, err := httpapi.New(e, httpapi.Options{Auth: httpapi.Open()})
 		if err != nil {
 			t.Fatal(err)
@@ -125,6 +113,25 @@ func TestLiterals(t *testing.T) {
 		// A rollback of this plan does not fail, and its tasks are rollbacks.
 		compare(t, "rollback", rollback, "plan error", "value of taskType update", "value of pauseReason Failure threshold exceeded", "value of error upgrade failed: ")
 	})
+}
+
+// minuteEngine upgrades an agent in a minute. The agent "fail" fails.
+func minuteEngine(t *testing.T) *ota.Engine {
+	t.Helper()
+	e, err := ota.New(memstore.New(), ota.ExecutorFunc(func(ctx context.Context, a ota.Attempt) (ota.Result, error) {
+		select {
+		case <-time.After(time.Minute):
+		case <-ctx.Done():
+		}
+		if a.Agent == "fail" && !a.IsRollback {
+			return ota.Result{}, errors.New("timeout")
+		}
+		return ota.Result{Version: a.ToVersion}, nil
+	}), ota.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
 
 // compare checks that everything in the table was sent, but for what this plan does not have.

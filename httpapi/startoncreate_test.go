@@ -30,24 +30,7 @@ func TestStartOnCreate(t *testing.T) {
 	}
 	send := func(who, key, path, body string) (string, string, []any) {
 		t.Helper()
-		r := httptest.NewRequest(http.MethodPost, "/api/v1/lifecycle"+path, strings.NewReader(body))
-		r.Header.Set("Authorization", "Bearer "+who+"-token")
-		if key != "" {
-			r.Header.Set("Idempotency-Key", key)
-		}
-		rec := httptest.NewRecorder()
-		h.ServeHTTP(rec, r)
-		var v map[string]any
-		if err := json.Unmarshal(rec.Body.Bytes(), &v); err != nil || rec.Code != 200 {
-			t.Fatalf("%s: %d %s", path, rec.Code, rec.Body)
-		}
-		warnings, _ := v["warnings"].([]any)
-		if p, ok := v["plan"].(map[string]any); ok {
-			v = p
-		}
-		id, _ := v["id"].(string)
-		status, _ := v["status"].(string)
-		return id, status, warnings
+		return sendCreation(t, h, who, key, path, body)
 	}
 	create := func(agent string) string {
 		return `{"name":"n","fromVersion":"1","toVersion":"2","toRelease":"2","agentIds":"` + agent + `","failureThreshold":0.5}`
@@ -87,4 +70,27 @@ func TestStartOnCreate(t *testing.T) {
 	if _, status, _ := send("ann", "", "/plans/rollback", `{"sourcePlanUuid":"`+done+`","observeDuration":"value"}`); status != "running" {
 		t.Errorf("rollback: %s", status)
 	}
+}
+
+// sendCreation sends a request that makes a plan, and returns its ID, its status and the warnings.
+func sendCreation(t *testing.T, h http.Handler, who, key, path, body string) (string, string, []any) {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "/api/v1/lifecycle"+path, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+who+"-token")
+	if key != "" {
+		r.Header.Set("Idempotency-Key", key)
+	}
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	var v map[string]any
+	if err := json.Unmarshal(rec.Body.Bytes(), &v); err != nil || rec.Code != 200 {
+		t.Fatalf("%s: %d %s", path, rec.Code, rec.Body)
+	}
+	warnings, _ := v["warnings"].([]any)
+	if p, ok := v["plan"].(map[string]any); ok {
+		v = p
+	}
+	id, _ := v["id"].(string)
+	status, _ := v["status"].(string)
+	return id, status, warnings
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi"
@@ -193,48 +194,55 @@ func TestDialectExchanges(t *testing.T) {
 			}
 		}
 		for i, request := range d.requests {
-			method, rest, _ := strings.Cut(request, " ")
-			target, body, _ := strings.Cut(rest, " ")
-			make := func() *http.Request {
-				r := httptest.NewRequest(method, target, strings.NewReader(body))
-				r.Header.Set("Authorization", "Bearer ann-token")
-				switch {
-				case strings.HasPrefix(body, "{"):
-					r.Header.Set("Content-Type", "application/json")
-				case body != "":
-					r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-				}
-				return r
-			}
-			r := make()
-			route, params, err := router.FindRoute(r)
-			if err != nil {
-				t.Errorf("%s: %s: %v", name, request, err)
-				continue
-			}
-			delete(open, route.Operation.OperationID)
-			input := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: &openapi3filter.Options{
-				AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true,
-			}}
-			if err := openapi3filter.ValidateRequest(context.Background(), input); err != nil {
-				t.Errorf("%s: %s: %v", name, request, err)
-			}
-			rec := httptest.NewRecorder()
-			h.ServeHTTP(rec, make())
-			if (rec.Code != http.StatusOK) != (i >= len(d.requests)-d.refused) {
-				t.Errorf("%s: %s: got %d %s", name, request, rec.Code, rec.Body)
-			}
-			if rec.Code == http.StatusOK && rec.Body.Len() == 0 {
-				continue
-			}
-			if err := openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
-				RequestValidationInput: input, Status: rec.Code, Header: rec.Header(), Body: io.NopCloser(rec.Body), Options: input.Options,
-			}); err != nil {
-				t.Errorf("%s: %s: %v", name, request, err)
-			}
+			delete(open, exchange(t, h, router, name, request, i >= len(d.requests)-d.refused))
 		}
 		if len(open) > 0 {
 			t.Errorf("%s: no request for %v", name, open)
 		}
 	}
+}
+
+// exchange sends a request, compares it and the answer with the document, and returns the ID of the
+// operation.
+func exchange(t *testing.T, h http.Handler, router routers.Router, name, request string, refused bool) string {
+	t.Helper()
+	method, rest, _ := strings.Cut(request, " ")
+	target, body, _ := strings.Cut(rest, " ")
+	newRequest := func() *http.Request {
+		r := httptest.NewRequest(method, target, strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer ann-token")
+		switch {
+		case strings.HasPrefix(body, "{"):
+			r.Header.Set("Content-Type", "application/json")
+		case body != "":
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		return r
+	}
+	r := newRequest()
+	route, params, err := router.FindRoute(r)
+	if err != nil {
+		t.Errorf("%s: %s: %v", name, request, err)
+		return ""
+	}
+	input := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: &openapi3filter.Options{
+		AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true,
+	}}
+	if err := openapi3filter.ValidateRequest(context.Background(), input); err != nil {
+		t.Errorf("%s: %s: %v", name, request, err)
+	}
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, newRequest())
+	if (rec.Code != http.StatusOK) != refused {
+		t.Errorf("%s: %s: got %d %s", name, request, rec.Code, rec.Body)
+	}
+	if rec.Code == http.StatusOK && rec.Body.Len() == 0 {
+		return route.Operation.OperationID
+	}
+	if err := openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: input, Status: rec.Code, Header: rec.Header(), Body: io.NopCloser(rec.Body), Options: input.Options,
+	}); err != nil {
+		t.Errorf("%s: %s: %v", name, request, err)
+	}
+	return route.Operation.OperationID
 }
