@@ -194,8 +194,11 @@ func TestPatch(t *testing.T) {
 	}
 	_, err = cl.UpgradeStatusInfo.Patch(id, map[string]any{"progress": 7}, "replace")
 	refused(t, err, 400, "progress cannot be set")
-	_, err = cl.UpgradeStatusInfo.Patch(id, map[string]any{"name": "x"}, "remove")
-	refused(t, err, 400, "/remove is none of add, replace and delete")
+	if o, err = cl.UpgradeStatusInfo.Patch(id, map[string]any{"name": "x"}, "remove"); err != nil {
+		t.Errorf("remove: got %+v, %v", o, err)
+	}
+	_, err = cl.UpgradeStatusInfo.Patch(id, map[string]any{"name": "x"}, "purge")
+	refused(t, err, 400, "/purge is none of add, replace, delete and remove")
 	// The example body of the vendor's document: an empty object.
 	answer, err := cl.AviSession.RestRequest(http.MethodPatch, "api/upgradestatusinfo/"+id, map[string]any{}, "", nil)
 	if err != nil || answer.StatusCode != http.StatusOK {
