@@ -55,7 +55,7 @@ func answeredBarrier(v *view) (block, bool) {
 	case v.unproven == 0 || v.c.Policy.Soak.Misses == Off && v.c.Promoted > v.b.Index:
 		return block{}, false
 	}
-	x := block{Why: ReasonInquiry, Text: fmt.Sprintf("%d agents of batch %d have not answered since they succeeded: %s", v.unproven, v.b.Index, v.silent)}
+	x := block{Why: ReasonInquiry, Text: fmt.Sprintf("no healthy answer since the success of %s: %s", plural.Count(v.unproven, fmt.Sprintf("agent/of batch %d", v.b.Index)), v.silent)}
 	if v.c.Policy.Soak.Misses == Off && v.b.Index+1 < v.spec.Batches {
 		x.Verb = VerbPromote
 	}

@@ -98,11 +98,11 @@ func (e *Engine) Start(ctx context.Context, id string, by Request) (Plan, error)
 // must not claim agents first: other plans could not start with them.
 func (e *Engine) wouldRefuse(ctx context.Context, row PlanRow, verb Verb, by Request, f func(*command) error) error {
 	if err := by.check(); err != nil {
-		return err
+		return named(err, verb, row.ID)
 	}
 	w := &command{ctx: ctx, store: e.store, verb: verb, recordAs: verb, request: by, row: row, now: e.now()}
 	_, _, err := w.prepare(f)
-	return err
+	return named(err, verb, row.ID)
 }
 
 // claim claims the agents of plan id. from is the plan whose claims it takes over, or empty.

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // Spec is what a user asks for. Create turns it into a Plan.
@@ -202,7 +204,7 @@ func (b Breach) String() string {
 		case b.Tolerated > 1:
 			tolerated = strconv.Itoa(b.Tolerated) + " are"
 		}
-		s += fmt.Sprintf(": %d of the %d agents of %s failed, %s tolerated", b.Failed, b.Size, of, tolerated)
+		s += fmt.Sprintf(": %d of the %s of %s failed, %s tolerated", b.Failed, plural.Count(b.Size, "agent"), of, tolerated)
 	}
 	if b.Text != "" {
 		s += ": " + b.Text

@@ -1,10 +1,11 @@
 package ota
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // A round of health questions asks every agent of the soaking batch that succeeded. With Soak.ToEnd
@@ -266,7 +267,7 @@ func (s *state) missed(r *cachedRow, at int64) {
 	if most := s.c.Policy.Soak.misses(); most > 0 && x.misses >= most {
 		x.misses = 0
 		pr.silent[r.Ordinal] = x
-		s.health(r, false, at, ReasonSilent, cleanLine(fmt.Sprintf("%d questions in a row were not answered", most)))
+		s.health(r, false, at, ReasonSilent, cleanLine("no answer to "+plural.Count(most, "question/in a row")))
 	}
 }
 

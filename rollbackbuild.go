@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // rollbackBuilder builds a rollback plan from the batches of its source. It takes the current batch
@@ -378,7 +380,7 @@ func (rb *rollbackBuilder) finish(warnings []string) (Created, error) {
 		warnings = append(warnings, fmt.Sprintf("%d more agents were omitted", n))
 	}
 	if rb.noRelease > 0 && src.ToRelease != "" {
-		warnings = append(warnings, fmt.Sprintf("%d of %d agents have no known release to go back to", rb.noRelease, rb.total))
+		warnings = append(warnings, fmt.Sprintf("no release to go back to is known of %s, of %d", plural.Count(rb.noRelease, "agent"), rb.total))
 	}
 	if rb.e.with.Gater != nil || rb.gated {
 		warnings = append(warnings, gatedRollback)

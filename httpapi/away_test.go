@@ -127,12 +127,7 @@ func newAwayWorld(t *testing.T, state string) *awayWorld {
 	must(err)
 	switch state {
 	case "held": // at rest before its second batch
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		_, err = w.e.RunPlan(ctx, "p")
-		if err != nil && ctx.Err() == nil {
-			must(err)
-		}
+		must(runFor(t, w.e, 5*time.Second))
 	case "in flight": // an engine was stopped during its first call
 		hangs := ota.ExecutorFunc(func(ctx context.Context, _ ota.Attempt) (ota.Result, error) {
 			<-ctx.Done()
@@ -140,12 +135,7 @@ func newAwayWorld(t *testing.T, state string) *awayWorld {
 		})
 		gone, err := ota.New(w.store.Store, hangs, ota.Options{Name: "engine-1", DrainTimeout: -1})
 		must(err)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		_, err = gone.RunPlan(ctx, "p")
-		if err != nil && ctx.Err() == nil {
-			must(err)
-		}
+		must(runFor(t, gone, time.Second))
 	case "paused":
 		_, err = w.e.Pause(t.Context(), "p", ota.Request{})
 		must(err)
@@ -154,6 +144,17 @@ func newAwayWorld(t *testing.T, state string) *awayWorld {
 		must(err)
 	}
 	return w
+}
+
+// runFor drives the plan "p" for so long, in virtual time.
+func runFor(t *testing.T, e *ota.Engine, d time.Duration) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	if _, err := e.RunPlan(ctx, "p"); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
 }
 
 // send returns the answer, and how long it took.

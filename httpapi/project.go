@@ -12,6 +12,7 @@ import (
 	"github.com/seed-19b57ce3/ota/httpapi/internal/policy"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // observeKey is the annotation that keeps the text of observeDuration as it was given. Keys with
@@ -148,7 +149,7 @@ func failures(ctx context.Context, e *ota.Engine, p *ota.Plan) (string, error) {
 		parts = append(parts, fmt.Sprintf("%s (%d %s)", text, count[text], agents))
 	}
 	if found.More {
-		parts = append(parts, fmt.Sprintf("%d agents failed in all", p.Counts.Bad()))
+		parts = append(parts, plural.Count(p.Counts.Bad(), "agent")+" failed in all")
 	}
 	return word + strings.Join(parts, "; "), nil
 }

@@ -51,7 +51,7 @@ func TestStartOnCreate(t *testing.T) {
 	if again, status, _ := send("ann", "k1", "/upgrade-plans", create("ok-1")); again != id || status != "paused" {
 		t.Errorf("repeated: %s %s", again, status)
 	}
-	for who, want := range map[string]string{"ann": "belong to another plan", "eve": "not allowed"} {
+	for who, want := range map[string]string{"ann": "belongs to another plan", "eve": "not allowed"} {
 		_, status, warnings := send(who, "", "/upgrade-plans", create("ok-1"))
 		found := false
 		for _, w := range warnings {

@@ -64,7 +64,7 @@ func (w *releaseWorld) back(id string) (map[string]string, ota.Plan) {
 }
 
 func unknownReleases(p ota.Plan) bool {
-	return slices.ContainsFunc(p.Warnings, func(w string) bool { return strings.Contains(w, "no known release to go back to") })
+	return slices.ContainsFunc(p.Warnings, func(w string) bool { return strings.Contains(w, "no release to go back to is known") })
 }
 
 // A rollback targets the release that each agent had: what the Spec says of the agent, else what it

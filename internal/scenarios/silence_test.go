@@ -71,7 +71,7 @@ func TestSilenceIsAFailure(t *testing.T) {
 				a := s.agent(id, "ok-000").Tasks[0]
 				require.Equal(s, ota.ReasonSilent, a.Reason)
 				if c.policy.Soak.Grace == 0 {
-					require.Equal(s, "3 questions in a row were not answered", a.Error)
+					require.Equal(s, "no answer to 3 questions in a row", a.Error)
 				}
 				s.stays(id, ota.StatusPaused)
 			})
@@ -157,7 +157,7 @@ func TestSilentAgentsAreWaitedFor(t *testing.T) {
 		id := s.start(ota.Policy{Soak: ota.Soak{Misses: ota.Off}}, ota.Shape{Size: 7}, names("ok", 9)...)
 		s.run(s.e)
 		s.after(24 * time.Hour)
-		require.Equal(s, "A question has not been answered yet: 5 agents of batch 0 have not answered since they succeeded: ok-000, ok-001, ok-002, …; cleared by promote",
+		require.Equal(s, "A question has not been answered yet: no healthy answer since the success of 5 agents of batch 0: ok-000, ok-001, ok-002, …; cleared by promote",
 			s.explain(id).Sentence())
 		require.Equal(s, ota.VerbPromote, s.explain(id).Blockers[0].Verb)
 		require.Zero(s, s.plan(id).Batch)
@@ -218,7 +218,7 @@ func TestAHeldPlanIsWatched(t *testing.T) {
 		h.mu.Unlock()
 		s.after(11 * time.Second)
 		s.status(id, ota.StatusPaused)
-		require.Equal(s, "Failure threshold exceeded: 1 of the 1 agents of batch 0 failed, none is tolerated", s.plan(id).Breaches[0].String())
+		require.Equal(s, "Failure threshold exceeded: 1 of the 1 agent of batch 0 failed, none is tolerated", s.plan(id).Breaches[0].String())
 		require.Equal(s, 1, s.plan(id).Changed)
 	})
 }
