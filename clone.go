@@ -94,5 +94,6 @@ func (r PlanRow) Clone() PlanRow {
 	r.Spec = r.Spec.clone()
 	r.Control = r.Control.Clone()
 	r.Progress = r.Progress.clone()
+	r.Head.Show = slices.Clone(r.Head.Show)
 	return r
 }

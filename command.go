@@ -106,9 +106,11 @@ func (w *command) prepare(apply func(*command) error) (c Commit, ok bool, err er
 		w.exact, w.weaker = false, true
 		status = inFlightStatus(status)
 	}
+	v := headView(&w.row.Spec, &w.c, &w.row.Progress, status, w.now)
+	head := v.headAfter(&w.row.Head, nil)
 	return Commit{
 		Plan: w.row.ID, Request: w.request.ID, Control: w.row.ControlNumber, Progress: w.row.ProgressNumber,
-		Exact: w.exact, NewControl: &w.c, Status: status, Log: encodeRecord(w.now, status, w.events...),
+		Exact: w.exact, NewControl: &w.c, Status: status, Head: &head, Log: encodeRecord(w.now, status, w.events...),
 	}, true, nil
 }
 
@@ -126,7 +128,7 @@ func inFlightStatus(s Status) Status {
 
 // committed updates the plan after the commit.
 func (w *command) committed(c Commit, revision uint64) {
-	w.row.Control, w.row.Status, w.row.Revision = w.c, c.Status, revision
+	w.row.Control, w.row.Status, w.row.Head, w.row.Revision = w.c, c.Status, *c.Head, revision
 	w.row.ControlNumber++
 	w.wrote = true
 }

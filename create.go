@@ -363,8 +363,10 @@ func created(spec PlanSpec, c Control, batches []BatchRow, actor string, now tim
 		Kind: EventCreated, Batch: -1, Number: spec.Agents, Actor: actor,
 		Text: plural.Count(spec.Agents, "agent") + " in " + plural.Count(spec.Batches, "batch"),
 	}
+	p := Progress{Schema: Schema, Counts: Counts{Pending: spec.Agents}, Tasks: tasks}
+	v := headView(&spec, &c, &p, StatusPending, now)
 	return Created{
-		Spec: spec, Control: c, Progress: Progress{Schema: Schema, Counts: Counts{Pending: spec.Agents}, Tasks: tasks}, Status: StatusPending,
+		Spec: spec, Control: c, Progress: p, Status: StatusPending, Head: v.headAfter(&Head{}, nil),
 		Batches: batches, Log: encodeRecord(now, StatusPending, e),
 	}
 }

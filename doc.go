@@ -141,7 +141,7 @@
 // These types are the contract between the engine and a [Store]; users of an existing Store may
 // skip them. An author may implement Store, [Leaser], [Notifier], [Claimer], [Inbox] and [Pruner].
 // The engine writes [NewPlan], [Created] and [Commit]. A Store keeps and returns [PlanRow],
-// [PlanSpec], [Control], [Progress], [BatchRow], [AgentRow], [AgentSpec], [AgentState],
+// [PlanSpec], [Control], [Progress], [Head], [BatchRow], [AgentRow], [AgentSpec], [AgentState],
 // [AgentFlags], [AgentMore], [TaskState], [TaskMore], [LogRow], [Message], and, in Control,
 // [Order], [OrderKind], [PastRequest], [RollbackRef] and [Stop]. Callers of the Engine use only
 // [PlanQuery], [RowQuery] and [Page] of these, and Prune of a [Pruner] for cleaning up.

@@ -54,6 +54,15 @@ func (s Status) MarshalText() ([]byte, error) { return statuses.marshal(s) }
 // UnmarshalText accepts what String returns for a constant, and refuses everything else.
 func (s *Status) UnmarshalText(b []byte) error { return statuses.unmarshal(b, s) }
 
+// String returns "none", "partial" or "all".
+func (c Coverage) String() string { return coverages.word(c) }
+
+// MarshalText returns what String returns.
+func (c Coverage) MarshalText() ([]byte, error) { return coverages.marshal(c) }
+
+// UnmarshalText accepts what String returns for a constant, and refuses everything else.
+func (c *Coverage) UnmarshalText(b []byte) error { return coverages.unmarshal(b, c) }
+
 // String returns the status as it is written on the wire, for example "observing".
 func (s BatchStatus) String() string { return batchStatuses.word(s) }
 

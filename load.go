@@ -58,7 +58,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	}
 	x.loaded, x.epoch = true, row.Epoch
 	st := &state{
-		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, loggedStatus: row.Status, over: row.over(),
+		id: row.ID, spec: row.Spec, c: row.Control, p: row.Progress, loggedStatus: row.Status, head: row.Head, over: row.over(),
 		controlNumber: row.ControlNumber, progressNumber: row.ProgressNumber, epoch: row.Epoch,
 		batches: map[int]*batch{}, calls: callsView{abilities: x.abilities}, same: x.same,
 	}

@@ -60,6 +60,7 @@ type session struct {
 	released      []string   // agents whose claims end
 	agents        []AgentRow // buffer of commit
 	batches       []BatchRow // buffer of commit
+	head          Head       // buffer of commit
 }
 
 // newSession begins a session that may take over the plan at this epoch, and at no later one.
@@ -198,22 +199,14 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 		return x.finishStep(), nil
 	}
 	st.p.At = now
+	v := st.view(now.UnixNano())
+	x.head = v.headAfter(&st.head, x.head.Show[:0])
 	c := Commit{
 		Plan: x.plan, Owner: true, Raise: x.raise, BumpControl: st.change.bump,
 		Control: st.controlNumber, Progress: st.progressNumber, Epoch: st.epoch,
-		NewProgress: &st.p, Status: st.loggedStatus, Log: st.change.log.finish(now, st.loggedStatus),
+		NewProgress: &st.p, Status: st.loggedStatus, Head: &x.head, Log: st.change.log.finish(now, st.loggedStatus),
 	}
-	n := len(st.change.agents)
-	x.agents, x.batches = slices.Grow(x.agents[:0], n)[:n], x.batches[:0]
-	for i, o := range st.change.agents { // in place: copies half as much as whole rows
-		x.invalidate(o)
-		r, row := st.rows.at(o), &x.agents[i]
-		row.Ordinal, row.Batch, row.State = o, r.Batch, r.State
-	}
-	for _, i := range st.change.batches {
-		x.batches = append(x.batches, st.batches[i].BatchRow)
-	}
-	c.Agents, c.Batches = x.agents, x.batches
+	x.addRows(&c)
 	rev, err := x.store.commit(ctx, c)
 	if err != nil {
 		return false, fmt.Errorf("ota: commit plan %s: %w", x.plan, err)
@@ -226,8 +219,26 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 		st.epoch++
 		x.raise, x.epoch = false, st.epoch
 	}
+	st.head = x.head
+	st.head.Show = nil // the buffer of commit
 	x.committed, x.revision = true, rev
 	return x.finishStep(), nil
+}
+
+// addRows adds the rows that the step has changed to a commit.
+func (x *session) addRows(c *Commit) {
+	st := x.st
+	n := len(st.change.agents)
+	x.agents, x.batches = slices.Grow(x.agents[:0], n)[:n], x.batches[:0]
+	for i, o := range st.change.agents { // in place: copies half as much as whole rows
+		x.invalidate(o)
+		r, row := st.rows.at(o), &x.agents[i]
+		row.Ordinal, row.Batch, row.State = o, r.Batch, r.State
+	}
+	for _, i := range st.change.batches {
+		x.batches = append(x.batches, st.batches[i].BatchRow)
+	}
+	c.Agents, c.Batches = x.agents, x.batches
 }
 
 // finishStep runs after a commit, or after a step that changed nothing. It reports whether the core
@@ -269,6 +280,7 @@ func (x *session) row() PlanRow {
 	return PlanRow{
 		ID: st.id, Source: st.spec.Source, Spec: st.spec, Control: st.c, Progress: st.p,
 		ControlNumber: st.controlNumber, ProgressNumber: st.progressNumber, Epoch: st.epoch, Revision: x.revision, Status: st.loggedStatus,
+		Head: st.head,
 	}
 }
 
@@ -280,6 +292,7 @@ func (x *session) adopt(row *PlanRow) {
 		return
 	}
 	st.c, st.controlNumber, st.loggedStatus, st.over = row.Control, row.ControlNumber, row.Status, row.over()
+	st.head = row.Head
 	for _, i := range sortedKeys(st.batches) {
 		st.judgeLater(st.batches[i])
 	}

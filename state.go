@@ -17,6 +17,7 @@ type state struct {
 	c            Control
 	p            Progress
 	loggedStatus Status // status in the newest log record
+	head         Head   // of the plan's newest commit
 	over         bool   // the plan had ended when it was loaded, so its control number is final
 	same         sameness
 

@@ -34,6 +34,18 @@ func (s Status) Ended() bool {
 // has not ended.
 func (s Status) Active() bool { return s > StatusPending && !s.Ended() }
 
+// Coverage says how many agents of a plan are at its target. The numbers are stored.
+type Coverage uint8
+
+// The coverages.
+const (
+	CoverageNone    Coverage = iota // none of its agents
+	CoveragePartial                 // some of them
+	CoverageAll                     // all of them
+)
+
+var coverages = enum[Coverage]{"coverage", []string{"none", "partial", "all"}}
+
 // BatchStatus is the status of a batch.
 type BatchStatus uint8
 

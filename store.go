@@ -147,8 +147,8 @@ type Message struct {
 // Pruner is a Store that can delete ended plans. The engine never calls it: only your program
 // does.
 type Pruner interface {
-	// Prune deletes the plans that ended before the given time, by PlanRow.EndedAt, with their
-	// agents, log, claims and messages. It returns how many.
+	// Prune deletes the plans with a Head.Ended before the given time, with their agents, log,
+	// claims and messages. It returns how many.
 	Prune(ctx context.Context, before time.Time) (plans int, err error)
 }
 
@@ -171,6 +171,7 @@ type Created struct {
 	Control  Control
 	Progress Progress
 	Status   Status
+	Head     Head
 	Batches  []BatchRow
 	Log      []byte // record 1
 }
@@ -206,6 +207,8 @@ type Commit struct {
 	NewProgress *Progress
 	// Status is the plan's status after this commit, for Plans to select by.
 	Status Status
+	// Head replaces the stored Head; nil leaves it.
+	Head *Head
 	// Batches replace the rows of their Index.
 	Batches []BatchRow
 	// Agents replace the State of the rows of their Ordinal; the Agent part is ignored.
@@ -228,22 +231,23 @@ type PlanRow struct {
 	Epoch          uint64
 	Revision       uint64
 	Status         Status // as the last commit wrote it
+	Head           Head   // as the last commit with a Head wrote it
 }
 
-// EndedAt returns when the plan ended, and the zero time while it has not. It is the time at which
-// its rollback plan completed, or else at which its owner recorded the end. For a plan that no
-// engine ever drove, it is the time of its Cancel.
-func (r PlanRow) EndedAt() time.Time {
-	switch c, p := r.Control, r.Progress; {
-	case !r.Status.Ended():
-		return time.Time{}
-	case r.Status == StatusRolledBack && c.Rollback != nil && !c.Rollback.Done.IsZero():
-		return c.Rollback.Done
-	case p.EndedAt.IsZero() && c.Cancel != nil:
-		return c.Cancel.At
-	default:
-		return p.EndedAt
-	}
+// Head is what lists select by and show. The core computes it for every commit that may change it.
+// A verb computes it from the plan as the verb has read it, which may be a commit of the owner ago.
+// A Store shows it to people as it is, with words for the numbers.
+type Head struct {
+	Status   Status
+	Hold     Reason    // what holds the plan, as of its last commit; ReasonNone for nothing
+	Since    time.Time // since when; zero when Hold is ReasonNone
+	Person   bool      // the plan waits for a person: a verb would let it go on
+	Ended    time.Time // when the plan ended, for Prune; zero while it has not ended
+	Owner    string    // the engine that drove the plan last; empty before the first one
+	Coverage Coverage  // how much of the fleet is at the target
+	// Show is a JSON object for people: counts, batch, owner, breach; or empty. The library never
+	// reads it.
+	Show []byte
 }
 
 // newer reports whether the plan was written by a newer version of this library.

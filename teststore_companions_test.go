@@ -160,7 +160,7 @@ func (s *testStore) Prune(ctx context.Context, before time.Time) (plans int, err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.order = slices.DeleteFunc(s.order, func(p *testPlan) bool {
-		at := p.row.EndedAt()
+		at := p.row.Head.Ended
 		old := !at.IsZero() && at.Before(before)
 		if old {
 			plans++

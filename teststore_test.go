@@ -93,7 +93,7 @@ func (s *testStore) Create(ctx context.Context, n NewPlan, agents iter.Seq2[Agen
 	p.log = []LogRow{{Revision: 1, Data: slices.Clone(c.Log)}}
 	p.row = PlanRow{
 		ID: n.ID, Source: n.Source, RequestKey: n.RequestKey, Fingerprint: n.Fingerprint, Spec: c.Spec, Control: c.Control,
-		Progress: c.Progress, Status: c.Status, ControlNumber: 1, ProgressNumber: 1, Revision: 1,
+		Progress: c.Progress, Status: c.Status, Head: c.Head, ControlNumber: 1, ProgressNumber: 1, Revision: 1,
 	}.Clone()
 	if err := s.publish(ctx, n, p); err != nil {
 		return err
@@ -165,6 +165,10 @@ func (p *testPlan) commit(c *Commit) {
 		row.Epoch++
 	}
 	row.Status = cmp.Or(c.Status, row.Status)
+	if c.Head != nil {
+		row.Head = *c.Head
+		row.Head.Show = slices.Clone(c.Head.Show)
+	}
 	for i := range c.Batches {
 		p.batches[c.Batches[i].Index] = c.Batches[i]
 	}

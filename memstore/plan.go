@@ -37,7 +37,7 @@ func newPlanEntry(p ota.NewPlan, c ota.Created, agents *agentTable) *planEntry {
 	}
 	m.row = ota.PlanRow{
 		ID: p.ID, Source: p.Source, RequestKey: p.RequestKey, Fingerprint: p.Fingerprint,
-		Spec: c.Spec, Control: c.Control, Progress: c.Progress, Status: c.Status,
+		Spec: c.Spec, Control: c.Control, Progress: c.Progress, Status: c.Status, Head: c.Head,
 		ControlNumber: 1, ProgressNumber: 1, Revision: 1,
 	}.Clone()
 	m.log.append(1, "", c.Log)
@@ -67,6 +67,13 @@ func (p *planEntry) commit(c *ota.Commit) (uint64, error) {
 	}
 	if c.Status != ota.StatusUnknown {
 		row.Status = c.Status
+	}
+	if c.Head != nil {
+		kept := row.Head.Show[:0]
+		row.Head = *c.Head
+		if row.Head.Show = nil; len(c.Head.Show) > 0 {
+			row.Head.Show = append(kept, c.Head.Show...)
+		}
 	}
 	for i := range c.Batches {
 		p.batches[c.Batches[i].Index] = c.Batches[i]

@@ -37,7 +37,7 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 func (p *planEntry) retire(before time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	at := p.row.EndedAt()
+	at := p.row.Head.Ended
 	if p.gone || at.IsZero() || !at.Before(before) {
 		return false
 	}

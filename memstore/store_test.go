@@ -106,7 +106,7 @@ func TestPruneAndCommitTogether(t *testing.T) {
 	create(t, s, 10)
 	end := ota.Commit{
 		Plan: "p", Control: 1, Status: ota.StatusCanceled, Log: []byte("x"),
-		NewControl: &ota.Control{Cancel: &ota.Stop{Audit: ota.Audit{At: time.Unix(1, 0)}}},
+		NewControl: &ota.Control{Cancel: &ota.Stop{Audit: ota.Audit{At: time.Unix(1, 0)}}}, Head: &ota.Head{Ended: time.Unix(1, 0)},
 	}
 	if _, err := s.Commit(t.Context(), end); err != nil {
 		t.Fatal(err)

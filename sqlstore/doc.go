@@ -27,13 +27,13 @@
 // Read them freely; write to them only through this package. Every name begins with
 // [Options.TablePrefix], ota_ by default.
 //
-//	ota_plans          one row per plan: its listed fields, status, numbers, and Progress as JSON
+//	ota_plans          one row per plan: its listed fields, its Head, numbers, and Progress as JSON
 //	ota_plan_specs     the part of a plan that never changes, as JSON
 //	ota_plan_controls  its Control, as JSON
 //	ota_plan_labels    its labels
 //	ota_batches        one row per batch, with its counters
 //	ota_agents         one row per agent: the part that never changes
-//	ota_states         the states of 32 agents per row: statuses, and tasks in a compact form
+//	ota_states         the states of 32 agents per row: statuses, reasons, and tasks in a compact form
 //	ota_log            one record per commit
 //	ota_claims         the plan that has claimed an agent
 //	ota_kept           agents whose calls have not returned, by plan and engine
@@ -41,10 +41,11 @@
 //	ota_leases         the end of each engine's lease
 //	ota_inbox          reports on their way to a plan's owner
 //	ota_drafts         plans that are being created or deleted
+//	ota_words          the words of statuses and reasons; opening a Store brings them up to date
 //	ota_migrations     the migrations that were applied
 //
 // The views ota_plan_list, ota_batch_list, ota_agent_list, ota_event_list and ota_claim_list show
-// the same with plan IDs, statuses in words and times as times.
+// the same with plan IDs, statuses and reasons in words, and times as times.
 //
 // # Migrations
 //

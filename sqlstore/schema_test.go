@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -204,25 +206,56 @@ func TestDeadDraftsAreSwept(t *testing.T) {
 	})
 }
 
-// The views answer in words.
+// The views answer in words about what the engine writes: a paused plan, why, since when, and who.
 func TestViews(t *testing.T) {
 	both(t, func(t *testing.T, p place) {
 		s := p.open(t)
-		sqltest.Create(t, s, "p", 3)
-		c := sqltest.OwnerCommit(t, s, "p", 1, 1)
-		c.Status, c.NewProgress.EndedAt = ota.StatusCompleted, sqltest.Created
-		if _, err := s.Commit(t.Context(), c); err != nil {
+		e, err := ota.New(s, ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+			if a.Agent == "a-2" {
+				return ota.Result{}, ota.Permanent(errors.New("no space left"))
+			}
+			return ota.Result{Version: a.ToVersion}, nil
+		}), ota.Options{Name: "engine-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{"breached", "paused", "ended"} {
+			spec := ota.Spec{ID: id, Name: "name of " + id, ToVersion: "2", Shape: ota.Shape{Size: 2}, Agents: func(yield func(ota.Agent, error) bool) {
+				for i := range 4 {
+					if id == "ended" && i > 1 || !yield(ota.Agent{ID: fmt.Sprint("a-", i), Labels: map[string]string{"of": id}}, nil) {
+						return
+					}
+				}
+			}}
+			if _, err := e.Create(t.Context(), spec); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := e.Start(t.Context(), "breached", ota.Request{Actor: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := e.RunPlan(t.Context(), "breached"); err != nil || p.Status != ota.StatusPaused {
+			t.Fatal(p.Status, err)
+		}
+		_, err = e.Cancel(t.Context(), "paused", false, ota.Request{Actor: "bob", Reason: "not today"})
+		if err != nil {
 			t.Fatal(err)
 		}
 		for query, want := range map[string]string{
-			`SELECT name || ' ' || status || ' ' || (ended_at IS NOT NULL) FROM ota_plan_list`: "name of p completed",
-			`SELECT plan || ' ' || status FROM ota_batch_list`:                                 "p pending",
-			`SELECT agent || ' ' || status FROM ota_agent_list WHERE ordinal = 1`:              "agent-0000001 running",
-			`SELECT plan || ' ' || record FROM ota_event_list WHERE revision = 2`:              "p started some",
-			`SELECT 'claims ' || count(*) FROM ota_claim_list`:                                 "claims 0",
+			`SELECT name || ' ' || status || ' ' || hold || ' ' || why || ' ' || (since IS NOT NULL) || ' ' || needs_person || ' ' || owner || ' ' || coverage
+				FROM ota_plan_list WHERE id = 'breached'`: "name of breached paused breached A breach stands and needs a decision 1 1 engine-1 partial",
+			`SELECT show->>'breach' FROM ota_plan_list WHERE id = 'breached'`:                                                            "Failure threshold exceeded",
+			`SELECT status || ' ' || (ended_at IS NOT NULL) || ' ' || (why IS NULL) FROM ota_plan_list WHERE id = 'paused'`:              "canceled 1 1",
+			`SELECT show->'canceled'->>'actor' FROM ota_plan_list WHERE id = 'paused'`:                                                   "bob",
+			`SELECT why || ' ' || needs_person FROM ota_plan_list WHERE id = 'ended'`:                                                    "The plan has not been started 1",
+			`SELECT plan || ' ' || status || ' ' || failed FROM ota_batch_list WHERE plan = 'breached' AND batch = 1`:                    "breached completed 1",
+			`SELECT agent || ' ' || status || ' ' || reason || ' ' || why FROM ota_agent_list WHERE plan = 'breached' AND agent = 'a-2'`: "a-2 failed permanent The executor",
+			`SELECT agent || ' ' || status || ' ' || (reason IS NULL) FROM ota_agent_list WHERE plan = 'ended' AND ordinal = 0`:          "a-0 pending 1",
+			`SELECT plan || ' ' || revision || ' ' || (bytes > 0) FROM ota_event_list WHERE plan = 'breached' AND revision = 2`:          "breached 2 1",
+			`SELECT 'claims ' || count(*) FROM ota_claim_list`:                                                                           "claims 4",
 		} {
 			var have string
-			if _, err := sqlcore.One(t.Context(), sqlcore.DatabaseOf(s), query, nil, &have); err != nil || len(have) < len(want) || have[:len(want)] != want {
+			if _, err := sqlcore.One(t.Context(), sqlcore.DatabaseOf(s), query, nil, &have); err != nil || !strings.HasPrefix(strings.ReplaceAll(have, " true", " 1"), want) {
 				t.Errorf("%s: %q, %v, want %q", query, have, err, want)
 			}
 		}

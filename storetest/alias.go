@@ -28,6 +28,7 @@ var aliasCases = cases{
 			}
 		}
 		scribble(p.created.Log)
+		scribble(p.created.Head.Show)
 		e.same(ruleKeeps, e.everything("p"), before)
 		e.same(ruleKeeps, e.listed(ota.PlanQuery{Labels: map[string]string{"app": "p"}}), []string{"p"})
 	}},

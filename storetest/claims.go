@@ -146,6 +146,6 @@ func (e *env) claim(c ota.Claimer, plan, from string, want []ota.Conflict) {
 
 func (e *env) status(id string, s ota.Status) {
 	c := e.verb(id)
-	c.Status = s
+	c.Status, c.Head = s, &ota.Head{Status: s}
 	e.commit(c)
 }

@@ -11,6 +11,7 @@ const (
 	ruleControl  = "a commit whose Control is not the stored number is ErrConflict"
 	ruleProgress = "an owner's commit whose Progress is not the stored number is ErrConflict"
 	ruleExact    = "an exact verb whose Progress is not the stored number is ErrConflict"
+	ruleHead     = "Head is what the last commit with one wrote"
 	ruleRows     = "a commit with a row that the plan does not have is ErrRefused"
 )
 
@@ -125,6 +126,23 @@ var commitCases = cases{
 		e.commit(e.verb("p"))
 		e.same("a commit without a Status leaves it", e.plan("p").Status, ota.StatusPaused)
 	}},
+	{"AHeadIsKeptAsAWhole", func(e *env) {
+		e.made("p")
+		c := e.verb("p")
+		c.Head = &ota.Head{
+			Status: ota.StatusCompleted, Hold: ota.ReasonBlocked, Since: e.now(1), Person: true, Ended: e.now(2), Owner: "engine",
+			Coverage: ota.CoverageAll, Show: []byte(`{"breach": "\"ü\" 1 of 2"}`),
+		}
+		c.Status = c.Head.Status
+		e.commit(c)
+		e.same(ruleHead, e.plan("p").Head, c.Head)
+		e.commit(e.verb("p"))
+		e.same("a commit without a Head leaves it", e.plan("p").Head, c.Head)
+		c = e.verb("p")
+		c.Status, c.Head = ota.StatusPaused, &ota.Head{Status: ota.StatusPaused}
+		e.commit(c)
+		e.same(ruleHead, e.plan("p").Head, c.Head)
+	}},
 	{"ARowThatIsNotThereIsRefused", func(e *env) {
 		e.made("p")
 		for _, n := range []int{-1, 6, math.MaxInt} {
@@ -212,6 +230,7 @@ func (e *env) changing(n int) ota.Commit {
 		EndedAt: e.now(n), End: ota.StatusCanceled, Reached: 1,
 	}
 	c.Status = ota.StatusPausing
+	c.Head = &ota.Head{Status: c.Status, Hold: ota.ReasonBreached, Since: e.now(n), Owner: "engine", Coverage: ota.CoveragePartial}
 	c.Batches = []ota.BatchRow{{
 		Index: 2, Name: "batch 4", First: 4, Size: 2, Status: ota.BatchRunning, Cursor: 5, Open: 1,
 		Counts: ota.Counts{Waiting: 1, Pending: 1}, Tasks: ota.Counts{Waiting: 1, Pending: 3}, StartedAt: e.now(n), FinishedAt: e.now(n), HealthySince: e.now(n),
@@ -234,6 +253,9 @@ func (x *everything) apply(c ota.Commit) {
 		x.Plan.ProgressNumber++
 	}
 	x.Plan.Status = c.Status
+	if c.Head != nil {
+		x.Plan.Head = *c.Head
+	}
 	for _, b := range c.Batches {
 		x.Batches[b.Index] = b
 	}

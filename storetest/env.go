@@ -103,7 +103,10 @@ func (e *env) sample(id string, agents, size int) *sample {
 			},
 			Progress: ota.Progress{Schema: ota.Schema, Counts: ota.Counts{Pending: agents}, Reached: 1},
 			Status:   ota.StatusPending,
-			Log:      []byte("record 1 of " + id),
+			Head: ota.Head{
+				Status: ota.StatusPending, Hold: ota.ReasonPending, Since: e.now(0), Person: true, Show: []byte(`{"batch":0, "agents":{}}`),
+			},
+			Log: []byte("record 1 of " + id),
 		},
 	}
 	for i := range agents {
@@ -169,7 +172,7 @@ func (p *sample) row() ota.PlanRow {
 	return ota.PlanRow{
 		ID: p.plan.ID, Source: p.plan.Source, RequestKey: p.plan.RequestKey, Fingerprint: p.plan.Fingerprint,
 		Spec: p.created.Spec, Control: p.created.Control, Progress: p.created.Progress, Status: p.created.Status,
-		ControlNumber: 1, ProgressNumber: 1, Revision: 1,
+		Head: p.created.Head, ControlNumber: 1, ProgressNumber: 1, Revision: 1,
 	}
 }
 

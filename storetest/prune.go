@@ -81,13 +81,13 @@ func (e *env) endings() {
 		e.made(id)
 		c := e.verb(id)
 		c.NewControl = &ota.Control{Schema: ota.Schema, Cancel: &ota.Stop{Audit: ota.Audit{At: e.now(n)}}}
-		c.Status = ota.StatusCanceled
+		c.Status, c.Head = ota.StatusCanceled, &ota.Head{Status: ota.StatusCanceled, Ended: e.now(n)}
 		e.commit(c)
 		id = fmt.Sprint("back-", n)
 		e.made(id)
 		c = e.verb(id)
 		c.NewControl = &ota.Control{Schema: ota.Schema, Rollback: &ota.RollbackRef{ID: "r", Done: e.now(n)}}
-		c.Status = ota.StatusRolledBack
+		c.Status, c.Head = ota.StatusRolledBack, &ota.Head{Status: ota.StatusRolledBack, Ended: e.now(n)}
 		e.commit(c)
 	}
 	e.made("running")
@@ -102,6 +102,6 @@ func (e *env) endings() {
 func (e *env) end(id string, s ota.Status, at int) {
 	c := e.owner(id)
 	c.NewProgress = &ota.Progress{Schema: ota.Schema, EndedAt: e.now(at), End: s}
-	c.Status = s
+	c.Status, c.Head = s, &ota.Head{Status: s, Ended: e.now(at)}
 	e.commit(c)
 }

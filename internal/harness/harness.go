@@ -137,6 +137,7 @@ func (c *CheckedStore) judge(k ota.Commit, was, is *Snapshot) {
 	if st := is.status; rec.Status != st && rec.Status != calledAs[st] || rec.Status != k.Status {
 		wrong("is told to be %s, is %s", rec.Status, st)
 	}
+	judgeHead(k, is, wrong)
 	c.judgeCounts(is, wrong)
 	c.judgeEvents(was, is, rec, wrong)
 	c.judgeStarts(was, is, rec, wrong)

@@ -166,8 +166,9 @@ func (t *commitText) agents(rows []ota.AgentRow) error {
 // postgresStates takes each state of a block from the given ones, or leaves it. It does not update,
 // and so does not count, a block that has too few states.
 const postgresStates = `,
-%[1]s AS (UPDATE ota_states AS r SET (statuses, states) = (
-		SELECT string_agg(CAST(get_byte(coalesce(u.new, u.old), 1) AS text), ''), array_agg(coalesce(u.new, u.old))
+%[1]s AS (UPDATE ota_states AS r SET (statuses, reasons, states) = (
+		SELECT string_agg(CAST(get_byte(coalesce(u.new, u.old), 1) AS text), ''),
+			string_agg(encode(substring(coalesce(u.new, u.old) FROM 6 FOR 1), 'hex'), ''), array_agg(coalesce(u.new, u.old))
 		FROM unnest(r.states, ($%[4]d::bytea[])[(width_bucket(r.block, $%[2]d::int[]) - 1) * %[7]d + 1 :
 			(width_bucket(r.block, $%[2]d::int[]) - 1) * %[7]d + cardinality(r.states)]) AS u (old, new))
 	FROM p

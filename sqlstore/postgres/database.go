@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -157,8 +158,8 @@ func (d *database) InsertAgents(ctx context.Context, tx sqlcore.Querier, number 
 }
 
 func (d *database) InsertStates(ctx context.Context, tx sqlcore.Querier, number int64, blocks []sqlcore.BlockRecord) error {
-	return d.copy(ctx, tx, "states", []string{"plan", "block", "statuses", "states"}, len(blocks), func(i int) []any {
-		return []any{number, blocks[i].Block, blocks[i].Statuses, blocks[i].States}
+	return d.copy(ctx, tx, "states", []string{"plan", "block", "statuses", "reasons", "states"}, len(blocks), func(i int) []any {
+		return []any{number, blocks[i].Block, blocks[i].Statuses, blocks[i].Reasons, blocks[i].States}
 	})
 }
 
@@ -170,6 +171,20 @@ func (d *database) copy(ctx context.Context, tx sqlcore.Querier, name string, co
 	}
 	_, err := tx.(pgRun).q.(pgx.Tx).CopyFrom(ctx, table, columns, pgx.CopyFromSlice(rows, func(i int) ([]any, error) { return row(i), nil }))
 	return err
+}
+
+func (d *database) StateOf() string {
+	return `s.states[a.ordinal % ` + strconv.Itoa(sqlcore.BlockSize) + ` + 1]`
+}
+
+func (d *database) StateInto() (dest []any, state func(int) ([]byte, error)) {
+	var b []byte
+	return []any{&b}, func(int) ([]byte, error) {
+		if b == nil {
+			return nil, sqlcore.ErrBlock
+		}
+		return b, nil
+	}
 }
 
 func (d *database) StateColumns() string { return "block, states" }
@@ -234,10 +249,14 @@ func postgresDialect(o Options) *sqlcore.Dialect {
 	}
 	return &sqlcore.Dialect{
 		Table: table, Prefix: o.TablePrefix, Marks: "$",
-		Now:   `(CAST(extract(epoch FROM clock_timestamp()) * 1000000000 AS bigint))`,
-		Texts: `(SELECT unnest(CAST(%s AS text[])))`,
-		Among: `= ANY (CAST(%s AS int[]))`,
-		Keep:  `FOR KEY SHARE`,
+		Now:     `(CAST(extract(epoch FROM clock_timestamp()) * 1000000000 AS bigint))`,
+		Texts:   `(SELECT unnest(CAST(%s AS text[])))`,
+		List:    `unnest(CAST(%s AS text[])) AS want (value)`,
+		Numbers: `unnest(CAST(%s AS int[])) AS want (value)`,
+		// Without statistics the planner takes reading all rows of a plan for cheaper than looking up
+		// each. The limit leaves it only the lookup.
+		One:  `CROSS JOIN LATERAL (SELECT * FROM %[1]s AS %[2]s WHERE %[3]s LIMIT 1) AS %[2]s`,
+		Keep: `FOR KEY SHARE`,
 	}
 }
 

@@ -48,7 +48,7 @@ const (
 	sqliteLog     = `INSERT INTO ota_log (plan, revision, request, data) VALUES ($1, $2, $3, $4)`
 	sqliteControl = `UPDATE ota_plan_controls SET control = $2 WHERE plan = $1`
 	sqliteRead    = `SELECT sizes, states FROM ota_states WHERE plan = $1 AND block = $2`
-	sqliteWrite   = `UPDATE ota_states SET statuses = $3, sizes = $4, states = $5 WHERE plan = $1 AND block = $2`
+	sqliteWrite   = `UPDATE ota_states SET statuses = $3, reasons = $4, sizes = $5, states = $6 WHERE plan = $1 AND block = $2`
 )
 
 // sqliteBatch has the columns of a batch as its parameters, and the plan as the first.
@@ -106,7 +106,7 @@ func (t *sqliteTx) commitBlock(ctx context.Context, number int64, c *sqlcore.Blo
 		}
 	}
 	newSizes, newAll := pack(states)
-	return t.hot(ctx, sqliteWrite, []any{number, c.Block, sqlcore.StatusesOf(states), newSizes, newAll})
+	return t.hot(ctx, sqliteWrite, []any{number, c.Block, sqlcore.StatusesOf(states), sqlcore.ReasonsOf(states), newSizes, newAll})
 }
 
 // hot runs a statement that stays prepared, and must change one row.

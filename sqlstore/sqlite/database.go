@@ -279,8 +279,10 @@ func isBusy(err error) bool {
 func sqliteDialect(o Options) *sqlcore.Dialect {
 	return &sqlcore.Dialect{
 		Table: o.TablePrefix, Prefix: o.TablePrefix, Marks: "?",
-		Now:   `(CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000000)`,
-		Texts: `(SELECT value FROM json_each(%s))`,
-		Among: `IN (SELECT value FROM json_each(%s))`,
+		Now:     `(CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000000)`,
+		Texts:   `(SELECT value FROM json_each(%s))`,
+		List:    `json_each(%s) AS want`,
+		Numbers: `json_each(%s) AS want`,
+		One:     `CROSS JOIN %[1]s AS %[2]s ON %[3]s`, // a CROSS JOIN fixes the order of the tables
 	}
 }

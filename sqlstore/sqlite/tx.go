@@ -69,9 +69,22 @@ func (d *database) InsertStates(ctx context.Context, tx sqlcore.Querier, number 
 	args := make([][]any, len(blocks))
 	for i, b := range blocks {
 		sizes, states := pack(b.States)
-		args[i] = []any{number, b.Block, b.Statuses, sizes, states}
+		args[i] = []any{number, b.Block, b.Statuses, b.Reasons, sizes, states}
 	}
-	return tx.ExecMany(ctx, `INSERT INTO ota_states (plan, block, statuses, sizes, states) VALUES ($1, $2, $3, $4, $5)`, args)
+	return tx.ExecMany(ctx, `INSERT INTO ota_states (plan, block, statuses, reasons, sizes, states) VALUES ($1, $2, $3, $4, $5, $6)`, args)
+}
+
+func (d *database) StateOf() string { return "s.sizes, s.states" }
+
+func (d *database) StateInto() (dest []any, state func(int) ([]byte, error)) {
+	var sizes, all []byte
+	return []any{&sizes, &all}, func(ordinal int) ([]byte, error) {
+		states, err := unpack(sizes, all)
+		if err != nil || ordinal%sqlcore.BlockSize >= len(states) {
+			return nil, sqlcore.ErrBlock
+		}
+		return states[ordinal%sqlcore.BlockSize], nil
+	}
 }
 
 func (d *database) StateColumns() string { return "block, sizes, states" }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/seed-19b57ce3/ota"
@@ -50,17 +51,29 @@ func (s *Store) agentsBetween(ctx context.Context, plan string, q ota.RowQuery) 
 // agentsNamed reads agents by their IDs.
 func (s *Store) agentsNamed(ctx context.Context, plan string, q ota.RowQuery) (page ota.Page[ota.AgentRow], err error) {
 	from, to := bounds(q)
-	where := ofPlan + ` AND ordinal >= $2 AND ordinal < $3 AND id IN {texts $4}`
-	page.Items, err = s.agentRows(ctx, where, []any{plan, from, to, s.db.TextSet(q.IDs)}, maxIDs)
+	ids := slices.Compact(slices.Sorted(slices.Values(q.IDs)))
+	query := `SELECT ` + prefixed("a.", AgentColumns) + `, ` + s.db.StateOf() + ` FROM {list $2}
+		{one ota_agents a: a.plan = (SELECT number FROM ota_plans WHERE id = $1) AND a.id = want.value}
+		{one ota_states s: s.plan = a.plan AND s.block = a.ordinal / ` + strconv.Itoa(BlockSize) + `}`
+	err = s.db.Query(ctx, query, []any{plan, s.db.TextSet(ids)}, func(scan ScanFunc) error {
+		dest, state := s.db.StateInto()
+		a, err := scanAgent(func(agent ...any) error { return scan(append(agent, dest...)...) })
+		if err != nil || a.Ordinal < from || a.Ordinal >= to {
+			return err
+		}
+		b, err := state(a.Ordinal)
+		if err == nil {
+			err = a.State.UnmarshalBinary(b)
+		}
+		if len(q.Status) == 0 || slices.Contains(q.Status, a.State.Status) {
+			page.Items = append(page.Items, a)
+		}
+		return err
+	})
 	if err != nil {
 		return page, err
 	}
-	if err := s.readStates(ctx, plan, page.Items); err != nil {
-		return page, err
-	}
-	if len(q.Status) > 0 {
-		page.Items = slices.DeleteFunc(page.Items, func(a ota.AgentRow) bool { return !slices.Contains(q.Status, a.State.Status) })
-	}
+	slices.SortFunc(page.Items, func(a, b ota.AgentRow) int { return a.Ordinal - b.Ordinal })
 	if q.Total {
 		page.Total = len(page.Items)
 	}
@@ -130,12 +143,20 @@ func (s *Store) count(ctx context.Context, where string, args []any, either []ot
 	return n, err
 }
 
+// prefixed returns a list of columns with the name of their table.
+func prefixed(table, columns string) string {
+	return table + strings.ReplaceAll(columns, ", ", ", "+table)
+}
+
 // AgentColumns are the columns of ota_agents after plan.
 const AgentColumns = `ordinal, batch, id, version, target, labels, tasks`
 
 // agentRows reads the part of agents that never changes.
 func (s *Store) agentRows(ctx context.Context, where string, args []any, limit int) (rows []ota.AgentRow, err error) {
-	query := fmt.Sprintf(`SELECT %s FROM ota_agents%s ORDER BY ordinal LIMIT %d`, AgentColumns, where, limit)
+	return s.readRows(ctx, fmt.Sprintf(`SELECT %s FROM ota_agents%s ORDER BY ordinal LIMIT %d`, AgentColumns, where, limit), args)
+}
+
+func (s *Store) readRows(ctx context.Context, query string, args []any) (rows []ota.AgentRow, err error) {
 	err = s.db.Query(ctx, query, args, func(scan ScanFunc) error {
 		row, err := scanAgent(scan)
 		rows = append(rows, row)
@@ -153,7 +174,9 @@ func (s *Store) readAgents(ctx context.Context, plan string, rows []ota.AgentRow
 	for i := range rows {
 		ordinals[i] = rows[i].Ordinal
 	}
-	have, err := s.agentRows(ctx, ofPlan+` AND ordinal {among $2}`, []any{plan, s.db.NumberSet(ordinals)}, len(rows))
+	have, err := s.readRows(ctx, `SELECT `+prefixed("a.", AgentColumns)+` FROM {numbers $2}
+		{one ota_agents a: a.plan = (SELECT number FROM ota_plans WHERE id = $1) AND a.ordinal = want.value} ORDER BY a.ordinal`,
+		[]any{plan, s.db.NumberSet(ordinals)})
 	if err != nil {
 		return err
 	}
@@ -177,7 +200,8 @@ func (s *Store) readStates(ctx context.Context, plan string, rows []ota.AgentRow
 			blocks = append(blocks, b)
 		}
 	}
-	query := `SELECT ` + s.db.StateColumns() + ` FROM ota_states` + ofPlan + ` AND block {among $2} ORDER BY block`
+	query := `SELECT ` + s.db.StateColumns() + ` FROM {numbers $2}
+		{one ota_states s: s.plan = (SELECT number FROM ota_plans WHERE id = $1) AND s.block = want.value} ORDER BY block`
 	left := rows
 	err := s.db.Query(ctx, query, []any{plan, s.db.NumberSet(blocks)}, func(scan ScanFunc) error {
 		block, states, err := s.db.ScanStates(scan)

@@ -45,6 +45,7 @@ func BlockChanges(rows []ota.AgentRow) ([]BlockChange, error) {
 type BlockRecord struct {
 	Block    int
 	Statuses string
+	Reasons  string
 	States   [][]byte
 }
 
@@ -56,7 +57,7 @@ func blocksOf(rows []AgentRecord) (blocks []BlockRecord) {
 		for i := range b.States {
 			b.States[i] = rows[i].State
 		}
-		b.Statuses = StatusesOf(b.States)
+		b.Statuses, b.Reasons = StatusesOf(b.States), ReasonsOf(b.States)
 		blocks, rows = append(blocks, b), rows[n:]
 	}
 	return blocks

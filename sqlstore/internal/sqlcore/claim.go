@@ -22,8 +22,8 @@ WHERE a.plan = $1 AND p.number <> $1 AND p.id <> $2 AND p.status NOT IN ` + Ende
 UNION ALL
 SELECT a.ordinal, a.id, k.plan, k.engine FROM ota_kept k
 	JOIN ota_leases l ON l.engine = k.engine
-	JOIN ota_agents a ON a.id = k.agent
-WHERE a.plan = $1 AND l.until > {now} AND k.plan <> $3 AND CAST($2 AS text) = ''` + notReleased + `
+	{one ota_agents a: a.plan = $1 AND a.id = k.agent}
+WHERE l.until > {now} AND k.plan <> $3 AND CAST($2 AS text) = ''` + notReleased + `
 ) AS taken`
 
 // notReleased leaves out the agents that plan $1 has released.
@@ -100,7 +100,8 @@ func (s *Store) Release(ctx context.Context, plan string, agents []string) error
 			return err
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO ota_released (plan, agent)
-			SELECT plan, id FROM ota_agents WHERE plan = $1 AND id IN {texts $2} ON CONFLICT DO NOTHING`, number, s.db.TextSet(agents))
+			SELECT a.plan, a.id FROM {list $2} {one ota_agents a: a.plan = $1 AND a.id = want.value}
+			WHERE true ON CONFLICT DO NOTHING`, number, s.db.TextSet(agents))
 		if err != nil {
 			return err
 		}

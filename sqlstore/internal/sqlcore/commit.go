@@ -53,6 +53,11 @@ func Mistake(c *ota.Commit) error {
 			return err
 		}
 	}
+	if c.Head != nil {
+		if err := keeps(c.Head.Owner, string(c.Head.Show)); err != nil {
+			return err
+		}
+	}
 	return keeps(c.Plan, c.Request)
 }
 
@@ -99,11 +104,17 @@ func Refusal(ctx context.Context, q Querier, c *ota.Commit) error {
 const PlanUpdate = `UPDATE ota_plans SET
 	revision = revision + 1,
 	control_number = control_number + CAST($2 AS bigint),
-	progress_number = progress_number + CAST($10 AS bigint),
+	progress_number = progress_number + CAST($6 AS bigint),
 	epoch = epoch + CAST($4 AS bigint),
 	status = coalesce($5, status),
-	ended_at = CASE CAST($11 AS bigint) WHEN 0 THEN ended_at ELSE $6 END,
-	progress = coalesce($3, progress)
+	progress = coalesce($3, progress),
+	hold = CASE CAST($10 AS bigint) WHEN 0 THEN hold ELSE $11 END,
+	since = CASE CAST($10 AS bigint) WHEN 0 THEN since ELSE $12 END,
+	person = CASE CAST($10 AS bigint) WHEN 0 THEN person ELSE $13 END,
+	ended_at = CASE CAST($10 AS bigint) WHEN 0 THEN ended_at ELSE $14 END,
+	owner = CASE CAST($10 AS bigint) WHEN 0 THEN owner ELSE $15 END,
+	coverage = CASE CAST($10 AS bigint) WHEN 0 THEN coverage ELSE $16 END,
+	show = CASE CAST($10 AS bigint) WHEN 0 THEN show ELSE $17 END
 WHERE id = $1 AND control_number = $7
 	AND progress_number = coalesce($8, progress_number)
 	AND epoch = coalesce($9, epoch)
@@ -111,8 +122,7 @@ RETURNING number, revision`
 
 // PlanArgs are the arguments of PlanUpdate for a commit.
 func PlanArgs(c *ota.Commit) ([]any, error) {
-	var progress, status, ended, at, epoch any
-	knows := false
+	var progress, status, at, epoch any
 	if c.NewProgress != nil {
 		text, err := Encode(c.NewProgress)
 		if err != nil {
@@ -122,7 +132,6 @@ func PlanArgs(c *ota.Commit) ([]any, error) {
 	}
 	if c.Status != ota.StatusUnknown {
 		status = int64(c.Status)
-		ended, knows = endedAt(c)
 	}
 	if c.Owner || c.Exact {
 		at = int64(c.Progress)
@@ -130,26 +139,46 @@ func PlanArgs(c *ota.Commit) ([]any, error) {
 	if c.Owner {
 		epoch = int64(c.Epoch)
 	}
-	return []any{
-		c.Plan, asInt(c.NewControl != nil || c.BumpControl), progress, asInt(c.Raise), status, ended,
-		int64(c.Control), at, epoch, asInt(c.NewProgress != nil), asInt(knows),
-	}, nil
+	head := ota.Head{}
+	if c.Head != nil {
+		head = *c.Head
+	}
+	args := []any{
+		c.Plan, asInt(c.NewControl != nil || c.BumpControl), progress, asInt(c.Raise), status, asInt(c.NewProgress != nil),
+		int64(c.Control), at, epoch, asInt(c.Head != nil),
+	}
+	return append(args, headValues(&head)...), nil
 }
 
-// endedAt is when the plan ended, for people to read, and whether the commit has that time.
-func endedAt(c *ota.Commit) (at any, knows bool) {
-	if !c.Status.Ended() {
-		return nil, true
+// headColumns are the columns of ota_plans that have a Head, in the order of headValues and
+// headScan.
+const headColumns = `hold, since, person, ended_at, owner, coverage, show`
+
+func headValues(h *ota.Head) []any {
+	var show any
+	if len(h.Show) > 0 {
+		show = string(h.Show)
 	}
-	row := ota.PlanRow{Status: c.Status}
-	if c.NewControl != nil {
-		row.Control = *c.NewControl
+	return []any{int64(h.Hold), nanos(h.Since), asInt(h.Person), nanos(h.Ended), h.Owner, int64(h.Coverage), show}
+}
+
+// headScan has room for the columns of a Head.
+type headScan struct {
+	hold, person, coverage int64
+	since, ended           *int64
+	owner                  string
+	show                   []byte
+}
+
+func (r *headScan) dest() []any {
+	return []any{&r.hold, &r.since, &r.person, &r.ended, &r.owner, &r.coverage, &r.show}
+}
+
+func (r *headScan) head(status ota.Status) ota.Head {
+	return ota.Head{
+		Status: status, Hold: ota.Reason(r.hold), Since: fromNanos(r.since), Person: r.person != 0,
+		Ended: fromNanos(r.ended), Owner: r.owner, Coverage: ota.Coverage(r.coverage), Show: r.show,
 	}
-	if c.NewProgress != nil {
-		row.Progress = *c.NewProgress
-	}
-	at = nanos(row.EndedAt())
-	return at, at != nil && (c.NewControl != nil || c.Status == ota.StatusCompleted)
 }
 
 func asInt(b bool) int64 {

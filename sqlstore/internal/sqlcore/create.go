@@ -195,7 +195,7 @@ func (d *draft) duplicate(ctx context.Context, rows []AgentRecord) error {
 		ids[i] = rows[i].ID
 	}
 	seen := map[string]bool{}
-	err := d.store.db.Query(ctx, `SELECT id FROM ota_agents WHERE plan = $1 AND id IN {texts $2}`,
+	err := d.store.db.Query(ctx, `SELECT a.id FROM {list $2} {one ota_agents a: a.plan = $1 AND a.id = want.value}`,
 		[]any{d.number, d.store.db.TextSet(ids)}, func(scan ScanFunc) error {
 			var id string
 			err := scan(&id)

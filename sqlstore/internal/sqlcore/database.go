@@ -38,6 +38,10 @@ type Database interface {
 	// its agents.
 	StateColumns() string
 	ScanStates(scan ScanFunc) (block int, states [][]byte, err error)
+	// StateOf are the columns from which the state of agent a in the block s is read: into dest.
+	// Then state returns it.
+	StateOf() string
+	StateInto() (dest []any, state func(ordinal int) ([]byte, error))
 	// Grown is called after a plan of so many agents was made. Its failure does not matter.
 	Grown(ctx context.Context, agents int)
 	// Migrations has the text of each version of the tables.
@@ -58,8 +62,8 @@ type Database interface {
 	Never(err error) bool
 	// Missing reports whether err means that a table does not exist.
 	Missing(err error) bool
-	// TextSet turns strings into the parameter of {texts $1}, without those that no row can have.
-	// NumberSet turns numbers into the parameter of {among $1}.
+	// TextSet turns strings into the parameter of {texts $1} and {list $1}, without those that no
+	// row can have. NumberSet turns numbers into the parameter of {numbers $1}.
 	TextSet(values []string) any
 	NumberSet(values []int) any
 	// Chunk is how many rows one transaction of a long work inserts or deletes. It is a multiple of

@@ -26,8 +26,8 @@ func (s *Store) Keep(ctx context.Context, plan, engine string, agents []string) 
 			return err
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO ota_kept (agent, plan, engine)
-			SELECT id, CAST($2 AS text), CAST($3 AS text) FROM ota_agents WHERE plan = $1 AND id IN {texts $4}
-			ON CONFLICT DO NOTHING`, number, plan, engine, s.db.TextSet(agents))
+			SELECT a.id, CAST($2 AS text), CAST($3 AS text) FROM {list $4} {one ota_agents a: a.plan = $1 AND a.id = want.value}
+			WHERE true ON CONFLICT DO NOTHING`, number, plan, engine, s.db.TextSet(agents))
 		return err
 	})
 	return wrap(ctx, "keep agents of", plan, err)
@@ -39,8 +39,8 @@ func (s *Store) Kept(ctx context.Context, plan string) (list []ota.Conflict, err
 	if err == nil {
 		list, err = readConflicts(ctx, s.db, `SELECT a.id, k.plan, k.engine FROM ota_kept k
 			JOIN ota_leases l ON l.engine = k.engine
-			JOIN ota_agents a ON a.id = k.agent
-		WHERE a.plan = $1 AND l.until > {now} ORDER BY a.ordinal, k.plan, k.engine`, number)
+			{one ota_agents a: a.plan = $1 AND a.id = k.agent}
+		WHERE l.until > {now} ORDER BY a.ordinal, k.plan, k.engine`, number)
 	}
 	return list, wrap(ctx, "read the kept agents of", plan, err)
 }

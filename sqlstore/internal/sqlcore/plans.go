@@ -10,7 +10,7 @@ import (
 )
 
 const selectPlan = `SELECT p.id, p.source, p.request_key, p.fingerprint, s.spec, c.control, p.progress,
-	p.control_number, p.progress_number, p.epoch, p.revision, p.status
+	p.control_number, p.progress_number, p.epoch, p.revision, p.status, ` + headColumns + `
 FROM ota_plans p JOIN ota_plan_specs s ON s.plan = p.number JOIN ota_plan_controls c ON c.plan = p.number`
 
 // EndedStatuses is the set of statuses for which ota.Status.Ended is true.
@@ -20,8 +20,11 @@ func scanPlan(scan ScanFunc) (p ota.PlanRow, err error) {
 	var key *string
 	var spec, control, progress []byte
 	var status int64
-	err = scan(&p.ID, &p.Source, &key, &p.Fingerprint, &spec, &control, &progress,
-		&p.ControlNumber, &p.ProgressNumber, &p.Epoch, &p.Revision, &status)
+	var head headScan
+	err = scan(append([]any{
+		&p.ID, &p.Source, &key, &p.Fingerprint, &spec, &control, &progress,
+		&p.ControlNumber, &p.ProgressNumber, &p.Epoch, &p.Revision, &status,
+	}, head.dest()...)...)
 	if err != nil {
 		return p, err
 	}
@@ -29,6 +32,7 @@ func scanPlan(scan ScanFunc) (p ota.PlanRow, err error) {
 		p.RequestKey = *key
 	}
 	p.Status = ota.Status(status)
+	p.Head = head.head(p.Status)
 	if err := decode(spec, &p.Spec); err != nil {
 		return p, err
 	}

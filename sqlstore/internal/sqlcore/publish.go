@@ -18,8 +18,8 @@ var insertBatch = func() string {
 
 const (
 	insertPlan = `INSERT INTO ota_plans (number, id, name, from_version, to_version, created_by, source, request_key,
-		fingerprint, created_at, ended_at, agents, batches, status, revision, control_number, progress_number, epoch, progress)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL, $11, $12, $13, 1, 1, 1, 0, $14)`
+		fingerprint, created_at, agents, batches, status, revision, control_number, progress_number, epoch, progress, ` + headColumns + `)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1, 1, 1, 0, $14, $15, $16, $17, $18, $19, $20, $21)`
 	insertSpec    = `INSERT INTO ota_plan_specs (plan, spec) VALUES ($1, $2)`
 	insertControl = `INSERT INTO ota_plan_controls (plan, control) VALUES ($1, $2)`
 	insertLabel   = `INSERT INTO ota_plan_labels (plan, name, value) VALUES ($1, $2, $3)`
@@ -84,8 +84,8 @@ func (d *draft) planValues(c ota.Created) ([]any, error) {
 		return nil, err
 	}
 	p := &d.plan
-	return []any{
+	return append([]any{
 		d.number, p.ID, c.Spec.Name, c.Spec.FromVersion, c.Spec.ToVersion, c.Spec.CreatedBy, p.Source, key(*p),
 		p.Fingerprint, p.CreatedAt.UnixNano(), d.agents, len(c.Batches), int64(c.Status), progress,
-	}, nil
+	}, headValues(&c.Head)...), nil
 }

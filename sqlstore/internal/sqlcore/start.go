@@ -30,6 +30,9 @@ func (s *Store) start(ctx context.Context, mode MigrateMode) error {
 				return err
 			}
 		}
+		if err := s.writeWords(ctx); err != nil {
+			return err
+		}
 		return s.sweepDead(ctx, hour)
 	case MigrateCheck:
 		return s.Validate(ctx)

@@ -17,6 +17,9 @@ type Store struct {
 // DatabaseOf returns the database behind a Store, for tests.
 func DatabaseOf(s *Store) Database { return s.db }
 
+// StoreOn returns a Store on a database that is ready, for tests.
+func StoreOn(db Database) *Store { return &Store{db: db} }
+
 var (
 	_ ota.Store    = (*Store)(nil)
 	_ ota.Leaser   = (*Store)(nil)

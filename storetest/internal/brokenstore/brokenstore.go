@@ -56,6 +56,17 @@ var Variants = []Variant{
 			c.Status = ota.StatusPending
 		}
 	})},
+	{"head cleared", "a commit without a Head leaves it", commits(func(c *ota.Commit, p ota.PlanRow) {
+		if c.Head == nil {
+			c.Head = &ota.Head{Status: p.Head.Status}
+		}
+	})},
+	{"head merged", "Head is what the last commit with one wrote", commits(func(c *ota.Commit, p ota.PlanRow) {
+		if c.Head != nil && c.Head.Since.IsZero() {
+			h := *c.Head
+			h.Since, c.Head = p.Head.Since, &h
+		}
+	})},
 	{"request lost", "a log record keeps its request", commits(func(c *ota.Commit, _ ota.PlanRow) { c.Request = "" })},
 	{"rows out of range dropped", "a row that the plan does not have", commits(func(c *ota.Commit, p ota.PlanRow) {
 		for i := 0; i < len(c.Agents); i++ {

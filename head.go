@@ -1,0 +1,153 @@
+package ota
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// The core computes a plan's Head for each commit: what lists select by and show, without a look
+// into the parts of the plan.
+
+// headAfter returns the Head of a plan after a commit. v is the plan after it, and before is the
+// Head before it. The Show is appended to show.
+func (v *view) headAfter(before *Head, show []byte) Head {
+	h := Head{Status: v.status, Ended: endedAt(v.status, v.c, v.p), Owner: v.p.Owner, Coverage: v.coverage()}
+	h.Hold, h.Person = v.hold(before)
+	if h.Hold != ReasonNone {
+		h.Since = v.holdSince(h.Hold)
+		if h.Since.IsZero() {
+			if h.Since = stamp(v.now); h.Hold == before.Hold {
+				h.Since = before.Since
+			}
+		}
+	}
+	h.Show = showPlan(show, v.spec, v.c, v.p)
+	return h
+}
+
+// endedAt returns when a plan ended, and the zero time while it has not. It is the time at which
+// its rollback plan completed, or else at which its owner recorded the end. For a plan that no
+// engine ever drove, it is the time of its Cancel.
+func endedAt(st Status, c *Control, p *Progress) time.Time {
+	switch {
+	case !st.Ended():
+		return time.Time{}
+	case st == StatusRolledBack && c.Rollback != nil && !c.Rollback.Done.IsZero():
+		return c.Rollback.Done
+	case p.EndedAt.IsZero() && c.Cancel != nil:
+		return c.Cancel.At
+	default:
+		return p.EndedAt
+	}
+}
+
+func (v *view) coverage() Coverage {
+	switch n := v.p.Counts.Succeeded; {
+	case n == 0:
+		return CoverageNone
+	case n < v.spec.Agents:
+		return CoveragePartial
+	default:
+		return CoverageAll
+	}
+}
+
+// passing are the reasons of limits that a Head does not name. They belong to a plan that is at work,
+// or pass within moments.
+var passing = []Reason{
+	ReasonOrders, ReasonConcurrency, ReasonReserve, ReasonDraining, ReasonLease, ReasonRate, ReasonBudget,
+}
+
+// ofBatch are the reasons that only the row of the current batch shows.
+var ofBatch = []Reason{ReasonSource, ReasonSoaking, ReasonGate, ReasonEvidence, ReasonAbandonedCall, ReasonBackoff}
+
+// hold returns what holds the plan, and whether it waits for a person: a verb would clear it. A
+// plan with calls in flight is at work, and nothing holds it, unless it is to stop.
+func (v *view) hold(before *Head) (why Reason, person bool) {
+	switch {
+	case v.status == StatusPending:
+		return ReasonPending, true
+	case v.status == StatusCanceling:
+		return ReasonCanceling, false
+	case v.status == StatusRollingBack:
+		return ReasonRollingBack, false
+	case v.status.Ended(), v.status == StatusRunning && v.p.Counts.Running > 0:
+		return ReasonNone, false
+	}
+	legal := legalNow(v.spec, v.c, v.p)
+	add := func(reason Reason, verb Verb) {
+		why = cmp.Or(why, reason)
+		person = person || verb != 0 && slices.Contains(legal, verb)
+	}
+	if v.calls.refusal != "" {
+		add(ReasonStore, VerbCancel)
+	}
+	for _, limit := range limits {
+		if r := limit(v); (r.All == 0 || r.New == 0) && !slices.Contains(passing, r.Why) {
+			add(r.Why, r.Verb)
+		}
+	}
+	if v.b != nil {
+		v.holdOfBatch(add)
+	} else if why == ReasonNone && slices.Contains(ofBatch, before.Hold) {
+		return before.Hold, before.Person // a verb does not read the batch, and changes none
+	}
+	return why, person
+}
+
+// holdOfBatch adds what holds the current batch.
+func (v *view) holdOfBatch(add func(Reason, Verb)) {
+	var list []func(*view) (block, bool)
+	switch v.b.Status {
+	case BatchPending:
+		list = openers
+	case BatchSoaking:
+		list = closers
+	default:
+		if v.blocked > 0 {
+			add(ReasonAbandonedCall, 0)
+		}
+		if v.b.Counts.Waiting > 0 {
+			add(ReasonBackoff, 0)
+		}
+	}
+	for _, barrier := range list {
+		if b, holds := barrier(v); holds && b.Why != ReasonInquiry {
+			add(b.Why, b.Verb)
+		}
+	}
+}
+
+// holdSince returns since when a reason holds the plan, if the plan's two halves say so.
+func (v *view) holdSince(why Reason) time.Time {
+	c := v.c
+	switch {
+	case why == ReasonPending:
+		return v.spec.CreatedAt
+	case why == ReasonPaused && c.Paused != nil:
+		return c.Paused.At
+	case why == ReasonBreached && standing(c, v.p) != nil:
+		return standing(c, v.p).At
+	case why == ReasonCanceling && c.Cancel != nil:
+		return c.Cancel.At
+	case why == ReasonFrozen && c.Rollback != nil:
+		return c.Rollback.Frozen.At
+	case why == ReasonRollingBack && c.Rollback != nil && c.Rollback.Wanted != nil:
+		return c.Rollback.Wanted.At
+	default:
+		return time.Time{}
+	}
+}
+
+// headView is the view of a plan whose rows were not read. A batch that has not begun needs no row.
+func headView(s *PlanSpec, c *Control, p *Progress, st Status, now time.Time) view {
+	v := view{
+		status: st, spec: s, c: c, p: p, now: now.UnixNano(), allProbed: true,
+		calls: callsView{surroundings: surroundings{source: true}},
+	}
+	if p.Batch > p.Reached && p.Batch < s.Batches {
+		v.b = &BatchRow{Index: p.Batch, Status: BatchPending}
+	}
+	return v
+}

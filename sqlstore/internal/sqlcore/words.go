@@ -1,0 +1,88 @@
+package sqlcore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/seed-19b57ce3/ota"
+)
+
+// word is a row of ota_words: what a number means, for people who read the views.
+type word struct {
+	kind     string
+	code     int
+	word     string
+	sentence string // of a reason
+}
+
+// words returns the words of all numbers that the views show.
+func words() (list []word) {
+	add := func(kind string, text func(code uint8) string) {
+		for code := 0; code < 256; code++ {
+			s := text(uint8(code))
+			if s == fmt.Sprint(code) || s == fmt.Sprintf("reason_%d", code) { // no constant has it
+				continue
+			}
+			w := word{kind: kind, code: code, word: s}
+			if kind == "reason" {
+				w.sentence = ota.Reason(code).Sentence()
+			}
+			list = append(list, w)
+		}
+	}
+	add("status", func(c uint8) string { return ota.Status(c).String() })
+	add("batch status", func(c uint8) string { return ota.BatchStatus(c).String() })
+	add("task status", func(c uint8) string { return ota.TaskStatus(c).String() })
+	add("coverage", func(c uint8) string { return ota.Coverage(c).String() })
+	add("reason", func(c uint8) string { return ota.Reason(c).String() })
+	return list
+}
+
+// writeWords brings ota_words up to date. It writes nothing if the table has all of them. Words that
+// only a newer version of the library has stay.
+func (s *Store) writeWords(ctx context.Context) error {
+	have := map[word]bool{}
+	err := s.db.Query(ctx, `SELECT kind, code, word, sentence FROM ota_words`, nil, func(scan ScanFunc) error {
+		var w word
+		err := scan(&w.kind, &w.code, &w.word, &w.sentence)
+		have[w] = true
+		return err
+	})
+	var missing [][]any
+	for _, w := range words() {
+		if !have[w] {
+			missing = append(missing, []any{w.kind, w.code, hexOf(uint8(w.code)), w.word, w.sentence})
+		}
+	}
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return s.db.Update(ctx, func(tx Querier) error {
+		if err := s.db.Lock(ctx, tx, "words", 0); err != nil {
+			return err
+		}
+		return tx.ExecMany(ctx, `INSERT INTO ota_words (kind, code, hex, word, sentence) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (kind, code) DO UPDATE SET word = excluded.word, sentence = excluded.sentence`, missing)
+	})
+}
+
+// hexOf returns two digits.
+func hexOf(code uint8) string {
+	const digits = "0123456789abcdef"
+	return string([]byte{digits[code>>4], digits[code&15]})
+}
+
+// ReasonsOf returns two hexadecimal digits for each state: its sixth byte, or 0.
+func ReasonsOf(states [][]byte) string {
+	var b strings.Builder
+	b.Grow(2 * len(states))
+	for _, s := range states {
+		why := uint8(0)
+		if len(s) > 5 {
+			why = s[5]
+		}
+		b.WriteString(hexOf(why))
+	}
+	return b.String()
+}
