@@ -101,11 +101,11 @@ func Reads() []Read {
 			return err
 		}},
 		{"Log after a revision", map[string]string{"log": "revision"}, func(ctx context.Context, s *sqlcore.Store) error {
-			_, err := s.Log(ctx, "p", 100, 256)
+			_, err := s.Log(ctx, "p", 290, 256)
 			return err
 		}},
 		{"Read after a message", map[string]string{"inbox": "number"}, func(ctx context.Context, s *sqlcore.Store) error {
-			_, err := s.Read(ctx, "p", 1_500, 256)
+			_, err := s.Read(ctx, "p", 2_900, 256)
 			return err
 		}},
 		{"Plan", nil, func(ctx context.Context, s *sqlcore.Store) error { _, err := s.Plan(ctx, "p"); return err }},
@@ -154,7 +154,9 @@ func FillForReads(t *testing.T, s *sqlcore.Store) {
 	}
 	var messages []ota.Message
 	for range 300 {
-		if _, err := s.Commit(ctx, OwnerCommit(t, s, "p", 0, 0)); err != nil {
+		c := OwnerCommit(t, s, "p", 0, 0)
+		c.Log = make([]byte, 1_900)
+		if _, err := s.Commit(ctx, c); err != nil {
 			t.Fatal(err)
 		}
 	}
