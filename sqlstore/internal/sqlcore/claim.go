@@ -105,8 +105,11 @@ func (s *Store) Release(ctx context.Context, plan string, agents []string) error
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `DELETE FROM ota_claims WHERE plan = $1 AND agent IN {texts $2}`, number, s.db.TextSet(agents))
-		return err
+		gone := make([][]any, 0, len(agents)) // one statement for each: the planner has no other way than the index
+		for _, id := range KeepableOf(agents) {
+			gone = append(gone, []any{number, id})
+		}
+		return tx.ExecMany(ctx, `DELETE FROM ota_claims WHERE plan = $1 AND agent = $2`, gone)
 	})
 	if errors.Is(err, ota.ErrNotFound) {
 		return nil

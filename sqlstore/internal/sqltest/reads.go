@@ -57,6 +57,14 @@ func (t recordedTx) Query(ctx context.Context, query string, args []any, row fun
 	return t.Querier.Query(ctx, query, args, row)
 }
 
+// ExecMany remembers the first run.
+func (t recordedTx) ExecMany(ctx context.Context, query string, args [][]any) error {
+	if len(args) > 0 {
+		t.r.Statements = append(t.r.Statements, Statement{query, args[0]})
+	}
+	return t.Querier.ExecMany(ctx, query, args)
+}
+
 func (t recordedTx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	t.r.Statements = append(t.r.Statements, Statement{query, args})
 	return t.Querier.Exec(ctx, query, args...)
