@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"errors"
 	"reflect"
 	"testing"
 	"time"
@@ -106,7 +107,8 @@ func TestRefusalDoesNotOfferItsVerb(t *testing.T) {
 			t.Run(name+"/"+verb.String(), func(t *testing.T) {
 				inScene(t, func(s *scene) {
 					_, err := f(s, put(s))
-					if state, ok := err.(*ota.StateError); ok {
+					var state *ota.StateError
+					if errors.As(err, &state) {
 						require.NotContains(s, state.Legal, state.Verb)
 					}
 				})

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -73,9 +74,7 @@ var readers = []string{
 // an ErrConflict that it has not asked for.
 func TestConflictsDoNotLeak(t *testing.T) {
 	calls := map[string]func(*scene, *ota.Engine, string) error{}
-	for name, f := range reporters {
-		calls[name] = f
-	}
+	maps.Copy(calls, reporters)
 	for _, op := range operations() {
 		calls[op.name()] = func(s *scene, e *ota.Engine, id string) error {
 			p := s.plan(id)

@@ -35,7 +35,7 @@ func TestEditsFunctionCannotHarmTheOwner(t *testing.T) {
 	for name, change := range map[string]func(*ota.Policy){
 		"panics":              func(*ota.Policy) { panic("mine") },
 		"ends its goroutine":  func(*ota.Policy) { runtime.Goexit() },
-		"panics with nothing": func(*ota.Policy) { var p *ota.Policy; p.Concurrency = 1 },
+		"panics by mistake":   func(p *ota.Policy) { p.Hold.Batches[p.Concurrency+100] = 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inScene(t, func(s *scene) {

@@ -96,7 +96,8 @@ func TestRemainingSpecIsTaken(t *testing.T) {
 			spec, err := s.e.RemainingSpec(s.ctx, p.ID, false)
 			require.NoError(s, err)
 			var got []ota.Agent
-			for a := range spec.Agents {
+			for a, err := range spec.Agents {
+				require.NoError(s, err)
 				got = append(got, a)
 			}
 			require.True(s, slices.EqualFunc(got, agents, func(a, b ota.Agent) bool { return a.ID == b.ID }))
