@@ -33,9 +33,9 @@ func TestARefusedStartClaimsNothing(t *testing.T) {
 // The function of Edit belongs to the caller: its panic is an error for the caller, and the plan's owner goes on.
 func TestEditsFunctionCannotHarmTheOwner(t *testing.T) {
 	for name, change := range map[string]func(*ota.Policy){
-		"panics":              func(*ota.Policy) { panic("mine") },
-		"ends its goroutine":  func(*ota.Policy) { runtime.Goexit() },
-		"panics by mistake":   func(p *ota.Policy) { p.Hold.Batches[p.Concurrency+100] = 1 },
+		"panics":             func(*ota.Policy) { panic("mine") },
+		"ends its goroutine": func(*ota.Policy) { runtime.Goexit() },
+		"panics by mistake":  func(p *ota.Policy) { p.Hold.Batches[p.Concurrency+100] = 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inScene(t, func(s *scene) {
