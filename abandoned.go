@@ -279,7 +279,7 @@ func (e *host) blockedElsewhere(ctx context.Context, plan string) ([]blockedAgen
 	}
 	var out []blockedAgent
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(from)), orderChunk) {
-		page, err := e.store.Agents(ctx, plan, RowQuery{IDs: ids, Limit: len(ids)})
+		page, err := e.store.Agents(ctx, plan, rowQuery{IDs: ids, Limit: len(ids)})
 		if err != nil {
 			return nil, err
 		}

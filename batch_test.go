@@ -118,7 +118,7 @@ func TestGrowthEndsAtTheLargestPlan(t *testing.T) {
 func TestRecordWithALargeNumber(t *testing.T) {
 	t.Parallel()
 	for _, n := range []uint64{math.MaxInt32, 1 << 31, 1 << 40, math.MaxInt64, math.MaxUint64} {
-		data := encodeRecord(time.Unix(0, noon), StatusRunning, Event{Kind: EventCreated, Batch: -1, Number: 1})
+		data, _ := encodeRecord(time.Unix(0, noon), StatusRunning, "", Event{Kind: EventCreated, Batch: -1, Number: 1})
 		data = binary.AppendUvarint(data[:len(data)-1], n)
 		rec, err := decodeRecord("p", LogRow{Data: data})
 		if n > math.MaxInt {

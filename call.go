@@ -308,7 +308,7 @@ func (e *host) gate(ctx context.Context, id string, batch int) (GateVerdict, err
 	if err != nil {
 		return GateNone, err
 	}
-	page, err := e.store.Batches(ctx, id, RowQuery{From: batch, To: batch + 1})
+	page, err := e.store.Batches(ctx, id, rowQuery{From: batch, To: batch + 1})
 	if err != nil || len(page.Items) == 0 {
 		return GateNone, err
 	}

@@ -11,7 +11,7 @@ import (
 
 // planDeadline is when the plan's timeout expires. It is zero without a timeout, or when the
 // timeout was accepted. Pauses stop its clock; windows do not.
-func planDeadline(c *Control) time.Time {
+func planDeadline(c *planControl) time.Time {
 	if c.Policy.PlanTimeout == 0 || c.PlanTimeoutAccepted || c.Started == nil {
 		return time.Time{}
 	}
@@ -20,7 +20,7 @@ func planDeadline(c *Control) time.Time {
 
 // batchDeadline is when the batch's timeout expires. It is zero without a timeout, when the timeout
 // was accepted, or when the batch is not open. Pauses and shut windows stop its clock.
-func batchDeadline(c *Control, b *BatchRow) time.Time {
+func batchDeadline(c *planControl, b *batchRow) time.Time {
 	if c.Policy.BatchTimeout == 0 || c.BatchTimeoutAccepted > b.Index || b.Status != BatchRunning && b.Status != BatchSoaking {
 		return time.Time{}
 	}
@@ -39,11 +39,11 @@ type batchClock struct {
 // batchDeadline returns batchDeadline of an open batch.
 func (s *state) batchDeadline(b *batch) time.Time {
 	if len(s.c.Policy.Windows) == 0 || s.c.Policy.BatchTimeout == 0 {
-		return batchDeadline(&s.c, &b.BatchRow)
+		return batchDeadline(&s.c, &b.batchRow)
 	}
 	k := batchClock{batch: b.Index, pausedFor: b.PausedFor, status: b.Status, control: s.controlNumber}
 	if k.at = s.batchClock.at; s.batchClock != k {
-		k.at = batchDeadline(&s.c, &b.BatchRow)
+		k.at = batchDeadline(&s.c, &b.batchRow)
 		s.batchClock = k
 	}
 	return k.at
@@ -61,7 +61,7 @@ func (s *state) startClock(b *batch, now time.Time) {
 }
 
 // endPause stops the clocks of the plan and its batches for the time of a pause.
-func (c *Control) endPause(since, until time.Time) {
+func (c *planControl) endPause(since, until time.Time) {
 	if since.IsZero() || !since.Before(until) {
 		return
 	}
@@ -73,7 +73,7 @@ func (c *Control) endPause(since, until time.Time) {
 // could not be made: the windows were shut, the plan was paused, it had no slot, or no engine. So
 // only waits between attempts, and attempts, count for UnreachableTimeout. Of an attempt whose call
 // was lost, nothing counts.
-func (t *TaskState) standStill(now int64) {
+func (t *taskState) standStill(now int64) {
 	due := t.Ended
 	if t.Why == ReasonRepeat {
 		due = t.Started
@@ -87,7 +87,7 @@ func (t *TaskState) standStill(now int64) {
 }
 
 // deadline is when the newest attempt must end; 0: it has no limit.
-func (t *TaskState) deadline(limit time.Duration) int64 {
+func (t *taskState) deadline(limit time.Duration) int64 {
 	if limit == NoTimeout || int64(limit) > math.MaxInt64-t.Started {
 		return 0
 	}
@@ -101,15 +101,15 @@ func (t *TaskState) deadline(limit time.Duration) int64 {
 // The deadline may have passed while no engine was there to make the call. Then the attempt has its
 // whole time again, since only a call finds out how it ended, but once only. After that the context
 // of the call has ended when the call begins.
-func (s *state) keepDeadline(r *cachedRow, t *TaskState, now int64) {
+func (s *state) keepDeadline(r *cachedRow, t *taskState, now int64) {
 	t.Started += max(now-t.Ended, 0)
 	limit := s.c.Policy.AttemptTimeout
 	switch at := t.deadline(limit); {
 	case at == 0, at > now:
-	case r.is(AgentExtended):
+	case r.is(agentExtended):
 		t.Started = now - int64(limit)
 	default:
 		t.Started = now
-		s.setFlag(r, AgentExtended, true)
+		s.setFlag(r, agentExtended, true)
 	}
 }

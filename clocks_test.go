@@ -61,18 +61,18 @@ func TestOpenTimeAtTheEdges(t *testing.T) {
 
 func TestStandStill(t *testing.T) {
 	for name, c := range map[string]struct {
-		task TaskState
+		task taskState
 		want int64
 	}{
-		"due":                {TaskState{Status: TaskWaiting, Why: ReasonUnreachable, Ended: 50}, 10 + 50},
-		"not due yet":        {TaskState{Status: TaskWaiting, Why: ReasonUnreachable, Ended: 150}, 10},
-		"its call was lost":  {TaskState{Status: TaskWaiting, Why: ReasonRepeat, Started: 30, Ended: 90}, 10 + 70},
-		"its call is out":    {TaskState{Status: TaskRunning, Started: 30}, 10},
-		"waits for a retry":  {TaskState{Status: TaskWaiting, Why: ReasonError, Ended: 50}, 0},
-		"its call was first": {TaskState{Status: TaskWaiting, Why: ReasonRepeat, Started: 30}, 0},
+		"due":                {taskState{Status: TaskWaiting, Why: ReasonUnreachable, Ended: 50}, 10 + 50},
+		"not due yet":        {taskState{Status: TaskWaiting, Why: ReasonUnreachable, Ended: 150}, 10},
+		"its call was lost":  {taskState{Status: TaskWaiting, Why: ReasonRepeat, Started: 30, Ended: 90}, 10 + 70},
+		"its call is out":    {taskState{Status: TaskRunning, Started: 30}, 10},
+		"waits for a retry":  {taskState{Status: TaskWaiting, Why: ReasonError, Ended: 50}, 0},
+		"its call was first": {taskState{Status: TaskWaiting, Why: ReasonRepeat, Started: 30}, 0},
 	} {
 		if c.want != 0 {
-			c.task.More = &TaskMore{UnreachableSince: 10}
+			c.task.More = &taskMore{UnreachableSince: 10}
 		}
 		before := c.task.More
 		c.task.standStill(100)

@@ -34,7 +34,7 @@ func (b Request) check() error {
 }
 
 // checkGeneration compares the request's generation with that of the plan.
-func (b Request) checkGeneration(row *PlanRow) error {
+func (b Request) checkGeneration(row *planRow) error {
 	if b.Generation == 0 || b.Generation == row.ControlNumber {
 		return nil
 	}
@@ -57,17 +57,17 @@ func (e *generationError) Is(target error) bool { return target == ErrConflict }
 // command is a verb that is being applied to a plan: the plan as it was read, and as it will be.
 type command struct {
 	ctx     context.Context
-	store   Store
+	store   rowStore
 	verb    Verb
 	request Request
 	// The verb under which the request's ID is recorded: verb, or zero for Precheck.
 	recordAs Verb
-	row      PlanRow
+	row      planRow
 	now      time.Time
 
-	c       Control // the new half
-	exact   bool    // the result depends on Progress, so the commit compares its number
-	inexact bool    // an exact commit was refused once; do not depend on Progress
+	c       planControl // the new half
+	exact   bool        // the result depends on Progress, so the commit compares its number
+	inexact bool        // an exact commit was refused once; do not depend on Progress
 	// The verb returns the status of its commit, not that of the plan as it was read.
 	weaker bool
 	wrote  bool // it has changed the plan
@@ -77,17 +77,17 @@ type command struct {
 
 // prepare returns the commit that applies a verb. ok is false if the plan is already as wished, or
 // the request was carried out before.
-func (w *command) prepare(apply func(*command) error) (c Commit, ok bool, err error) {
+func (w *command) prepare(apply func(*command) error) (c planCommit, ok bool, err error) {
 	w.c = w.row.Control
 	if _, ok := w.c.known(w.request.ID, w.recordAs); ok {
-		return Commit{}, false, nil
+		return planCommit{}, false, nil
 	}
 	if err := w.request.checkGeneration(&w.row); err != nil {
-		return Commit{}, false, err
+		return planCommit{}, false, err
 	}
 	w.exact, w.weaker, w.events, w.notes = false, false, nil, nil
 	if err := apply(w); err != nil || len(w.events) == 0 && w.request.ID == "" {
-		return Commit{}, false, err
+		return planCommit{}, false, err
 	}
 	// An ID is recorded even if the verb changes nothing. A repetition may find another state, and
 	// must change nothing then either.
@@ -95,7 +95,7 @@ func (w *command) prepare(apply func(*command) error) (c Commit, ok bool, err er
 		w.event(Event{Kind: EventFulfilled, Batch: -1, Text: w.verb.String()})
 	}
 	if id := w.request.ID; id != "" {
-		r := PastRequest{ID: id, Verb: w.recordAs}
+		r := pastRequest{ID: id, Verb: w.recordAs}
 		if ref := w.c.Rollback; ref != nil && (w.recordAs == VerbRollback || w.recordAs == VerbCreateRollback) {
 			r.Plan = ref.ID
 		}
@@ -108,10 +108,12 @@ func (w *command) prepare(apply func(*command) error) (c Commit, ok bool, err er
 	}
 	v := headView(&w.row.Spec, &w.c, &w.row.Progress, status, w.now)
 	head := v.headAfter(&w.row.Head, nil)
-	return Commit{
-		Plan: w.row.ID, Request: w.request.ID, Control: w.row.ControlNumber, Progress: w.row.ProgressNumber,
-		Exact: w.exact, NewControl: &w.c, Status: status, Head: &head, Log: encodeRecord(w.now, status, w.events...),
-	}, true, nil
+	c = planCommit{
+		Plan: w.row.ID, Control: w.row.ControlNumber, Progress: w.row.ProgressNumber,
+		Exact: w.exact, NewControl: &w.c, Head: &head, At: w.now,
+	}
+	c.Log, c.Notable = encodeRecord(w.now, status, w.request.ID, w.events...)
+	return c, true, nil
 }
 
 // inFlightStatus is the status to write when a call may be in flight by now.
@@ -127,14 +129,14 @@ func inFlightStatus(s Status) Status {
 }
 
 // committed updates the plan after the commit.
-func (w *command) committed(c Commit, revision uint64) {
-	w.row.Control, w.row.Status, w.row.Head, w.row.Revision = w.c, c.Status, *c.Head, revision
+func (w *command) committed(c planCommit, revision uint64) {
+	w.row.Control, w.row.Status, w.row.Head, w.row.Revision = w.c, c.Head.Status, *c.Head, revision
 	w.row.ControlNumber++
 	w.wrote = true
 }
 
 // plan is the answer: row as the verb has found or made it.
-func (w *command) plan(row *PlanRow) Plan {
+func (w *command) plan(row *planRow) Plan {
 	p := planOf(row)
 	if w.weaker {
 		p = planAs(row, row.Status)
@@ -232,7 +234,7 @@ func (w *command) cancel(interrupt bool) error {
 			return w.refuse("its calls are already being interrupted")
 		}
 	}
-	w.c.Cancel = &Stop{Audit: w.audit(), Interrupt: interrupt}
+	w.c.Cancel = &planStop{Audit: w.audit(), Interrupt: interrupt}
 	w.exact = w.row.Progress.Counts.Running+w.row.Progress.Counts.Waiting == 0
 	e := Event{Kind: EventCanceled, Batch: -1, Number: w.row.Progress.Counts.Running}
 	if interrupt {
@@ -270,14 +272,14 @@ func (w *command) promote(batch int) error {
 }
 
 // commit prepares and commits once.
-func (w *command) commit(f func(*command) error) (PlanRow, error) {
+func (w *command) commit(f func(*command) error) (planRow, error) {
 	c, ok, err := w.prepare(f)
 	if err != nil || !ok {
 		return w.row, err
 	}
 	rev, err := w.store.Commit(w.ctx, c)
 	if err != nil {
-		return PlanRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, w.row.ID, err)
+		return planRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, w.row.ID, err)
 	}
 	w.committed(c, rev)
 	return w.row, nil

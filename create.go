@@ -42,10 +42,10 @@ func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
 	now := e.now()
 	spec = spec.trimmed()
 	d := e.newDraft(Resolved(ctx, spec, e.opt.Resolver), &m)
-	np := NewPlan{
+	np := newPlan{
 		ID: spec.ID, RequestKey: spec.RequestKey, Fingerprint: spec.Fingerprint,
-		Labels: cloneMap(spec.Labels), CreatedAt: now,
-		Finish: func() (Created, error) { return d.finish(e.warnings(), now) },
+		Labels: cloneMap(spec.Labels), Index: slices.Clone(spec.Index), CreatedAt: now,
+		Finish: func() (createdPlan, error) { return d.finish(e.warnings(), now) },
 	}
 	err := e.store.Create(ctx, np, d.rows())
 	if errors.Is(err, ErrExists) && spec.RequestKey != "" {
@@ -112,12 +112,12 @@ func (e *Engine) newDraft(spec Spec, m *mistakes) *draft {
 }
 
 // rows yields the agents as rows. If it ends without an error, the agents have no mistakes.
-func (d *draft) rows() iter.Seq2[AgentRow, error] {
-	return func(yield func(AgentRow, error) bool) {
+func (d *draft) rows() iter.Seq2[agentRow, error] {
+	return func(yield func(agentRow, error) bool) {
 		n := 0
 		for a, err := range d.inGroups(d.agents()) {
 			if err != nil {
-				yield(AgentRow{}, fmt.Errorf("agents[%d]: %w", n, err))
+				yield(agentRow{}, fmt.Errorf("agents[%d]: %w", n, err))
 				return
 			}
 			n++
@@ -132,7 +132,7 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 			if !ok || d.mistakes.err != nil {
 				continue // the plan is refused; the loop goes on to find more mistakes
 			}
-			row := newRow(n-1, batch, AgentSpec{ID: a.ID, Version: trimVersion(a.Version), Labels: cloneMap(a.Labels), Tasks: keptTasks(withRelease(a.Tasks, a.Release))})
+			row := newRow(n-1, batch, agentSpec{ID: a.ID, Version: trimVersion(a.Version), Labels: cloneMap(a.Labels), Tasks: keptTasks(withRelease(a.Tasks, a.Release))})
 			if further := len(row.State.Rest); further > 0 {
 				d.extraTasks[batch] += further
 			}
@@ -142,7 +142,7 @@ func (d *draft) rows() iter.Seq2[AgentRow, error] {
 		}
 		d.checkAll(n)
 		if err := d.mistakes.result(); err != nil {
-			yield(AgentRow{}, err)
+			yield(agentRow{}, err)
 		}
 	}
 }
@@ -282,13 +282,13 @@ func (d *draft) checkLabels(i int, labels map[string]string) {
 }
 
 // finish returns the parts of the plan that depend on its agents.
-func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
+func (d *draft) finish(warnings []string, now time.Time) (createdPlan, error) {
 	s, p := d.spec, d.spec.Policy.withDefaults()
 	batches := d.cut.rows()
 	for i, n := range d.extraTasks {
 		batches[i].Tasks.Pending += n
 	}
-	spec := PlanSpec{
+	spec := planSpec{
 		Schema: Schema, Name: s.Name, FromVersion: s.FromVersion, FromRelease: s.FromRelease,
 		ToVersion: s.ToVersion, ToRelease: s.ToRelease, CreatedBy: s.CreatedBy, CreatedAt: now,
 		Labels: cloneMap(s.Labels), Agents: d.cut.total, Batches: len(batches), Warnings: warnings,
@@ -299,7 +299,7 @@ func (d *draft) finish(warnings []string, now time.Time) (Created, error) {
 	if d.noVersion > 0 && !d.hasPrechecker {
 		spec.Warnings = append(spec.Warnings, fmt.Sprintf("%d of %s %s no version to go back to: a rollback leaves them out", d.noVersion, plural.Count(d.cut.total, "agent"), plural.Verb(d.noVersion, "has", "have")))
 	}
-	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), RollbackSpec: s.Rollback}
+	c := planControl{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), RollbackSpec: s.Rollback}
 	if p.Budget.Label != "" {
 		c.Unlabeled = d.unlabeled
 	}
@@ -354,7 +354,7 @@ func (d *draft) checkTasks(i int, tasks []TaskSpec) {
 }
 
 // created returns the first state of a plan.
-func created(spec PlanSpec, c Control, batches []BatchRow, actor string, now time.Time) Created {
+func created(spec planSpec, c planControl, batches []batchRow, actor string, now time.Time) createdPlan {
 	tasks := Counts{}
 	for i := range batches {
 		tasks.Pending += batches[i].Tasks.Pending
@@ -363,10 +363,8 @@ func created(spec PlanSpec, c Control, batches []BatchRow, actor string, now tim
 		Kind: EventCreated, Batch: -1, Number: spec.Agents, Actor: actor,
 		Text: plural.Count(spec.Agents, "agent") + " in " + plural.Count(spec.Batches, "batch"),
 	}
-	p := Progress{Schema: Schema, Counts: Counts{Pending: spec.Agents}, Tasks: tasks}
+	p := planProgress{Schema: Schema, Counts: Counts{Pending: spec.Agents}, Tasks: tasks}
 	v := headView(&spec, &c, &p, StatusPending, now)
-	return Created{
-		Spec: spec, Control: c, Progress: p, Status: StatusPending, Head: v.headAfter(&Head{}, nil),
-		Batches: batches, Log: encodeRecord(now, StatusPending, e),
-	}
+	log, _ := encodeRecord(now, StatusPending, "", e)
+	return createdPlan{Spec: spec, Control: c, Progress: p, Head: v.headAfter(&Head{}, nil), Batches: batches, Log: log}
 }

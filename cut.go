@@ -71,14 +71,14 @@ func (c *cutter) check(m *mistakes) {
 }
 
 // rows returns the batches.
-func (c *cutter) rows() []BatchRow {
-	rows := make([]BatchRow, len(c.first))
+func (c *cutter) rows() []batchRow {
+	rows := make([]batchRow, len(c.first))
 	for i, first := range c.first {
 		end := c.total
 		if i+1 < len(c.first) {
 			end = c.first[i+1]
 		}
-		rows[i] = BatchRow{Index: i, First: first, Size: end - first, Cursor: first}
+		rows[i] = batchRow{Index: i, First: first, Size: end - first, Cursor: first}
 		rows[i].Counts.Pending = end - first
 		rows[i].Tasks.Pending = end - first
 		rows[i].Canary = i == 0 && c.shape.Canary > 0

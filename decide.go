@@ -14,7 +14,7 @@ func (s *state) view(now int64) view {
 		blocked: s.queue.waitingBlocked() + s.queue.parked(), blockedAgents: s.queue.blocked, urgent: s.urgent(), urgents: s.urgents,
 	}
 	if b := s.current(); b != nil {
-		v.b, v.fresh = &b.BatchRow, s.queue.fresh(b)
+		v.b, v.fresh = &b.batchRow, s.queue.fresh(b)
 	}
 	if pr := &s.probing; v.b != nil && pr.batch == v.b.Index { // else the rounds were about another batch
 		v.allProbed, v.unproven = pr.rounds > 0, pr.unproven
@@ -117,7 +117,7 @@ func (v *view) decideBatch() decision {
 }
 
 // allFinished reports whether every agent of a batch has ended.
-func allFinished(b *BatchRow) bool { return b.Counts.Pending+b.Counts.Running+b.Counts.Waiting == 0 }
+func allFinished(b *batchRow) bool { return b.Counts.Pending+b.Counts.Running+b.Counts.Waiting == 0 }
 
 func (v *view) decideOpen() decision {
 	for _, barrier := range openers {

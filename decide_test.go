@@ -8,38 +8,38 @@ import (
 )
 
 func TestStatusOf(t *testing.T) {
-	on, stop := &Audit{}, &Stop{}
+	on, stop := &Audit{}, &planStop{}
 	breach := []Breach{{Number: 1, Reason: ReasonThreshold}}
 	undo := []Breach{{Number: 1, Reason: ReasonThreshold, Action: ActionRollback}}
 	done := time.Unix(1, 0)
 	for _, c := range []struct {
 		name string
-		c    Control
-		p    Progress
+		c    planControl
+		p    planProgress
 		want Status
 	}{
-		{"made", Control{}, Progress{}, StatusPending},
-		{"started", Control{Started: on}, Progress{}, StatusRunning},
-		{"paused in flight", Control{Started: on, Paused: on}, Progress{Counts: Counts{Running: 1}}, StatusPausing},
-		{"paused", Control{Started: on, Paused: on}, Progress{Counts: Counts{Waiting: 3}}, StatusPaused},
-		{"breach in flight", Control{Started: on}, Progress{Counts: Counts{Running: 1}, Breaches: breach}, StatusPausing},
-		{"breach", Control{Started: on}, Progress{Breaches: breach}, StatusPaused},
-		{"breach answered", Control{Started: on, AnsweredBreach: 1}, Progress{Breaches: breach}, StatusRunning},
-		{"breach answered, and a pause", Control{Started: on, AnsweredBreach: 1, Paused: on}, Progress{Breaches: breach}, StatusPaused},
-		{"frozen", Control{Started: on, Rollback: &RollbackRef{}}, Progress{}, StatusPaused},
-		{"frozen in flight", Control{Started: on, Rollback: &RollbackRef{}}, Progress{Counts: Counts{Running: 1}}, StatusPausing},
-		{"canceled while pending", Control{Cancel: stop}, Progress{}, StatusCanceled},
-		{"canceling, waiting", Control{Started: on, Cancel: stop}, Progress{Counts: Counts{Waiting: 1}}, StatusCanceling},
-		{"canceling, in flight, paused, breached", Control{Started: on, Cancel: stop, Paused: on}, Progress{Counts: Counts{Running: 1}, Breaches: breach}, StatusCanceling},
-		{"canceled", Control{Started: on, Cancel: stop, Paused: on}, Progress{Breaches: breach}, StatusCanceled},
-		{"completed", Control{Started: on}, Progress{End: StatusCompleted}, StatusCompleted},
-		{"completed before it was paused", Control{Started: on, Paused: on}, Progress{End: StatusCompleted}, StatusCompleted},
-		{"completed and frozen", Control{Started: on, Rollback: &RollbackRef{}}, Progress{End: StatusCompleted}, StatusCompleted},
-		{"wants a rollback", Control{Started: on}, Progress{Breaches: undo, Counts: Counts{Running: 2}}, StatusRollingBack},
-		{"had its rollback", Control{Started: on, RolledBackBreach: 1}, Progress{Breaches: undo}, StatusPaused},
-		{"rolls back", Control{Started: on, Rollback: &RollbackRef{Started: stop}}, Progress{End: StatusCompleted}, StatusRollingBack},
-		{"rolls back, canceled", Control{Started: on, Cancel: stop, Rollback: &RollbackRef{Started: stop}}, Progress{}, StatusRollingBack},
-		{"rolled back", Control{Started: on, Cancel: stop, Rollback: &RollbackRef{Started: stop, Done: done}}, Progress{End: StatusCompleted}, StatusRolledBack},
+		{"made", planControl{}, planProgress{}, StatusPending},
+		{"started", planControl{Started: on}, planProgress{}, StatusRunning},
+		{"paused in flight", planControl{Started: on, Paused: on}, planProgress{Counts: Counts{Running: 1}}, StatusPausing},
+		{"paused", planControl{Started: on, Paused: on}, planProgress{Counts: Counts{Waiting: 3}}, StatusPaused},
+		{"breach in flight", planControl{Started: on}, planProgress{Counts: Counts{Running: 1}, Breaches: breach}, StatusPausing},
+		{"breach", planControl{Started: on}, planProgress{Breaches: breach}, StatusPaused},
+		{"breach answered", planControl{Started: on, AnsweredBreach: 1}, planProgress{Breaches: breach}, StatusRunning},
+		{"breach answered, and a pause", planControl{Started: on, AnsweredBreach: 1, Paused: on}, planProgress{Breaches: breach}, StatusPaused},
+		{"frozen", planControl{Started: on, Rollback: &rollbackRef{}}, planProgress{}, StatusPaused},
+		{"frozen in flight", planControl{Started: on, Rollback: &rollbackRef{}}, planProgress{Counts: Counts{Running: 1}}, StatusPausing},
+		{"canceled while pending", planControl{Cancel: stop}, planProgress{}, StatusCanceled},
+		{"canceling, waiting", planControl{Started: on, Cancel: stop}, planProgress{Counts: Counts{Waiting: 1}}, StatusCanceling},
+		{"canceling, in flight, paused, breached", planControl{Started: on, Cancel: stop, Paused: on}, planProgress{Counts: Counts{Running: 1}, Breaches: breach}, StatusCanceling},
+		{"canceled", planControl{Started: on, Cancel: stop, Paused: on}, planProgress{Breaches: breach}, StatusCanceled},
+		{"completed", planControl{Started: on}, planProgress{End: StatusCompleted}, StatusCompleted},
+		{"completed before it was paused", planControl{Started: on, Paused: on}, planProgress{End: StatusCompleted}, StatusCompleted},
+		{"completed and frozen", planControl{Started: on, Rollback: &rollbackRef{}}, planProgress{End: StatusCompleted}, StatusCompleted},
+		{"wants a rollback", planControl{Started: on}, planProgress{Breaches: undo, Counts: Counts{Running: 2}}, StatusRollingBack},
+		{"had its rollback", planControl{Started: on, RolledBackBreach: 1}, planProgress{Breaches: undo}, StatusPaused},
+		{"rolls back", planControl{Started: on, Rollback: &rollbackRef{Started: stop}}, planProgress{End: StatusCompleted}, StatusRollingBack},
+		{"rolls back, canceled", planControl{Started: on, Cancel: stop, Rollback: &rollbackRef{Started: stop}}, planProgress{}, StatusRollingBack},
+		{"rolled back", planControl{Started: on, Cancel: stop, Rollback: &rollbackRef{Started: stop, Done: done}}, planProgress{End: StatusCompleted}, StatusRolledBack},
 	} {
 		require.Equal(t, c.want.String(), statusOf(&c.c, &c.p).String(), c.name)
 	}
@@ -49,9 +49,9 @@ func TestStatusOf(t *testing.T) {
 func someView(change func(*view)) *view {
 	p := Policy{Concurrency: 4, FailureThreshold: ptr(0.2)}.withDefaults()
 	v := &view{
-		status: StatusRunning, spec: &PlanSpec{Agents: 20, Batches: 2}, now: noon, fresh: 10,
-		c: &Control{Started: &Audit{}, Policy: p}, p: &Progress{Counts: Counts{Pending: 20}},
-		b: &BatchRow{Size: 10, Status: BatchRunning, Counts: Counts{Pending: 10}},
+		status: StatusRunning, spec: &planSpec{Agents: 20, Batches: 2}, now: noon, fresh: 10,
+		c: &planControl{Started: &Audit{}, Policy: p}, p: &planProgress{Counts: Counts{Pending: 20}},
+		b: &batchRow{Size: 10, Status: BatchRunning, Counts: Counts{Pending: 10}},
 	}
 	change(v)
 	return v
@@ -73,9 +73,9 @@ func TestLimits(t *testing.T) {
 		{"paused", func(v *view) { v.c.Paused = &Audit{At: at} }, 0, 0, ReasonPaused},
 		{"breached", func(v *view) { v.p.Breaches = []Breach{{Number: 1}} }, 0, 0, ReasonBreached},
 		{"answered", func(v *view) { v.p.Breaches, v.c.AnsweredBreach = []Breach{{Number: 1}}, 1 }, -1, 4, ReasonNone},
-		{"canceled", func(v *view) { v.c.Cancel = &Stop{} }, 0, 0, ReasonCanceling},
-		{"frozen", func(v *view) { v.c.Rollback = &RollbackRef{} }, 0, 0, ReasonFrozen},
-		{"rolling back", func(v *view) { v.c.Rollback = &RollbackRef{Started: &Stop{}} }, 0, 0, ReasonRollingBack},
+		{"canceled", func(v *view) { v.c.Cancel = &planStop{} }, 0, 0, ReasonCanceling},
+		{"frozen", func(v *view) { v.c.Rollback = &rollbackRef{} }, 0, 0, ReasonFrozen},
+		{"rolling back", func(v *view) { v.c.Rollback = &rollbackRef{Started: &planStop{}} }, 0, 0, ReasonRollingBack},
 		{"order", func(v *view) { v.c.OrderCount = 1 }, 0, 0, ReasonOrders},
 		{"order done", func(v *view) { v.c.OrderCount, v.p.LastOrder = 1, 1 }, -1, 4, ReasonNone},
 		{"draining", func(v *view) { v.calls.draining = true }, 0, 0, ReasonDraining},
@@ -210,11 +210,11 @@ func TestHalved(t *testing.T) {
 // judging is the state of a plan that runs its batch 0 of two.
 func judging(change func(*state)) *state {
 	s := &state{
-		spec: PlanSpec{Agents: 20, Batches: 2}, batches: map[int]*batch{},
-		c: Control{Started: &Audit{}, Policy: Policy{FailureThreshold: ptr(0.2)}.withDefaults()},
+		spec: planSpec{Agents: 20, Batches: 2}, batches: map[int]*batch{},
+		c: planControl{Started: &Audit{}, Policy: Policy{FailureThreshold: ptr(0.2)}.withDefaults()},
 	}
 	s.p.Counts = Counts{Pending: 20}
-	s.batches[0] = &batch{BatchRow: BatchRow{Index: 0, Size: 10, Status: BatchRunning, Counts: Counts{Pending: 10}}}
+	s.batches[0] = &batch{batchRow: batchRow{Index: 0, Size: 10, Status: BatchRunning, Counts: Counts{Pending: 10}}}
 	s.change.step = 1
 	change(s)
 	return s

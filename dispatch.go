@@ -84,7 +84,7 @@ func (r *cachedRow) plain() bool {
 }
 
 // deadline is when the call of a running task must end, Unix nanoseconds; 0: it has no limit.
-func (s *state) deadline(t *TaskState) int64 {
+func (s *state) deadline(t *taskState) int64 {
 	if t.Status != TaskRunning {
 		return 0
 	}

@@ -140,11 +140,12 @@
 //
 // These types are the contract between the engine and a [Store]; users of an existing Store may
 // skip them. An author may implement Store, [Leaser], [Notifier], [Claimer], [Inbox] and [Pruner].
-// The engine writes [NewPlan], [Created] and [Commit]. A Store keeps and returns [PlanRow],
-// [PlanSpec], [Control], [Progress], [Head], [BatchRow], [AgentRow], [AgentSpec], [AgentState],
-// [AgentFlags], [AgentMore], [TaskState], [TaskMore], [LogRow], [Message], and, in Control,
-// [Order], [OrderKind], [PastRequest], [RollbackRef] and [Stop]. Callers of the Engine use only
-// [PlanQuery], [RowQuery] and [Page] of these, and Prune of a [Pruner] for cleaning up.
+// A Store keeps a [PlanRow] with its [Names], [Head], [Numbers] and [Parts], the [Row]s of each [Kind],
+// and a log of [LogRow]s. It applies a [Commit], and answers a [PlanQuery], a [RowQuery] and a
+// [LogQuery] with a [Page]. [Sort], [Label] and [Message] belong to them. [Describe] shows bytes as
+// JSON. [Image] is one plan in memory, for a Store that has no better way; docs/store.md has an
+// example. Callers of the Engine use only PlanQuery, [AgentQuery] and Page of these, and Prune of a
+// Pruner for cleaning up.
 //
 // # For authors of wrappers
 //

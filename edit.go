@@ -97,9 +97,9 @@ func (w *command) renewWarnings() error {
 	if w.c.Policy.Budget.Label != w.row.Control.Policy.Budget.Label {
 		w.c.Unlabeled = 0
 	}
-	var batches []BatchRow
+	var batches []batchRow
 	for from := 0; w.c.Policy.Scope == ScopeBatch; {
-		page, err := w.store.Batches(w.ctx, w.row.ID, RowQuery{From: from})
+		page, err := w.store.Batches(w.ctx, w.row.ID, rowQuery{From: from})
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 
 // editNotes say what an edit does not affect: attempts, batches and breaches from before it. They
 // are part of the answer of Edit only, as warnings.
-func editNotes(before, after *Policy, row *PlanRow) (notes []string) {
+func editNotes(before, after *Policy, row *planRow) (notes []string) {
 	p, c := &row.Progress, &row.Control
 	changed := func(a, b any) bool { return !reflect.DeepEqual(a, b) }
 	add := func(applies bool, format string, args ...any) {

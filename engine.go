@@ -45,7 +45,7 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	e := &Engine{host: host{store: store, exec: executor, opt: options.withDefaults(), instance: uuid.NewString()[:8]}}
+	e := &Engine{host: host{store: rowStore{store}, exec: executor, opt: options.withDefaults(), instance: uuid.NewString()[:8]}}
 	e.clock = callClock{e.opt.Clock}
 	e.foldTurn, e.abandoned.storing, e.drivers = newTurn(), newTurn(), map[string]*driver{}
 	var m mistakes
@@ -96,7 +96,7 @@ func (e *Engine) Start(ctx context.Context, id string, by Request) (Plan, error)
 
 // wouldRefuse returns the error with which a verb refuses the plan as it is. A verb that is refused
 // must not claim agents first: other plans could not start with them.
-func (e *Engine) wouldRefuse(ctx context.Context, row PlanRow, verb Verb, by Request, f func(*command) error) error {
+func (e *Engine) wouldRefuse(ctx context.Context, row planRow, verb Verb, by Request, f func(*command) error) error {
 	if err := by.check(); err != nil {
 		return named(err, verb, row.ID)
 	}
@@ -242,15 +242,15 @@ func (e *Engine) apply(ctx context.Context, id string, verb Verb, by Request, f 
 }
 
 // applyRow is apply, and returns the stored row.
-func (e *Engine) applyRow(ctx context.Context, id string, verb Verb, by Request, f func(*command) error) (PlanRow, error) {
+func (e *Engine) applyRow(ctx context.Context, id string, verb Verb, by Request, f func(*command) error) (planRow, error) {
 	return e.applyCommand(ctx, id, &command{ctx: ctx, store: e.store, verb: verb, recordAs: verb, request: by}, f)
 }
 
 // applyCommand checks the request of a command, applies the command, and wakes those who wait for
 // the plan.
-func (e *Engine) applyCommand(ctx context.Context, id string, w *command, f func(*command) error) (PlanRow, error) {
+func (e *Engine) applyCommand(ctx context.Context, id string, w *command, f func(*command) error) (planRow, error) {
 	if err := w.request.check(); err != nil {
-		return PlanRow{}, err
+		return planRow{}, err
 	}
 	row, err := e.applyWithRetry(ctx, id, w, f)
 	if err == nil {
@@ -272,7 +272,7 @@ func named(err error, v Verb, id string) error {
 
 // applyWithRetry repeats a command after each conflict, except that with the generation that its
 // request names.
-func (e *Engine) applyWithRetry(ctx context.Context, id string, w *command, f func(*command) error) (PlanRow, error) {
+func (e *Engine) applyWithRetry(ctx context.Context, id string, w *command, f func(*command) error) (planRow, error) {
 	for try := 0; ; try++ {
 		row, handled, err := e.throughOwner(ctx, id, w, f)
 		if !handled {
@@ -284,19 +284,16 @@ func (e *Engine) applyWithRetry(ctx context.Context, id string, w *command, f fu
 		}
 		w.inexact = true
 		if err := e.sleep(ctx, backoff(try, time.Millisecond, 100*time.Millisecond)); err != nil {
-			return PlanRow{}, err
+			return planRow{}, err
 		}
 	}
 }
 
 // commitVerb tries once to apply a verb in the Store.
-func (e *Engine) commitVerb(ctx context.Context, id string, w *command, f func(*command) error) (PlanRow, error) {
+func (e *Engine) commitVerb(ctx context.Context, id string, w *command, f func(*command) error) (planRow, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
-		return PlanRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, id, err)
-	}
-	if row.newer() {
-		return PlanRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, id, errSchema)
+		return planRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, id, err)
 	}
 	w.row, w.now = row, e.now()
 	return w.commit(f)
@@ -308,7 +305,7 @@ func (e *Engine) Clock() clock.Clock { return e.opt.Clock }
 // logCompanions logs which optional interfaces this engine uses.
 func (e *Engine) logCompanions() {
 	has, lacks := wrap.Named(&e.with.storeCompanions)
-	attrs := []any{"engine", e.opt.Name, "store", wrap.TypeName(e.store), "store_has", strings.Join(has, ", "), "store_lacks", strings.Join(lacks, ", ")}
+	attrs := []any{"engine", e.opt.Name, "store", wrap.TypeName(e.store.store), "store_has", strings.Join(has, ", "), "store_lacks", strings.Join(lacks, ", ")}
 	if e.exec != nil {
 		has, lacks = wrap.Named(&e.with.executorCompanions)
 		attrs = append(attrs, "executor", wrap.TypeName(e.exec), "executor_has", strings.Join(has, ", "), "executor_lacks", strings.Join(lacks, ", "))
@@ -317,7 +314,7 @@ func (e *Engine) logCompanions() {
 }
 
 // newDriver makes the driver of a plan. It starts nothing.
-func (e *Engine) newDriver(ctx context.Context, row *PlanRow) *driver {
+func (e *Engine) newDriver(ctx context.Context, row *planRow) *driver {
 	id := row.ID
 	d := &driver{host: &e.host, office: e, id: id, ready: make(chan struct{}, 1), done: make(chan struct{}), session: e.newSession(id, row.Epoch)}
 	d.notice = notice{lastBreach: row.Progress.LastBreach, status: row.Status}
@@ -369,7 +366,7 @@ func (e *Engine) moreDriversThanCPUs() bool {
 
 // throughOwner applies a verb through the driver of this process. handled is false if there is
 // none.
-func (e *Engine) throughOwner(ctx context.Context, id string, w *command, f func(*command) error) (row PlanRow, handled bool, err error) {
+func (e *Engine) throughOwner(ctx context.Context, id string, w *command, f func(*command) error) (row planRow, handled bool, err error) {
 	d := e.driver(id)
 	if d == nil {
 		return row, false, nil
@@ -397,7 +394,7 @@ func (e *Engine) owners(ctx context.Context) ([]string, error) {
 
 // mayOwn reports whether this engine may drive the plan: it owns the plan already, the plan has no
 // owner, or its owner is not alive.
-func (e *Engine) mayOwn(row *PlanRow, owners []string) bool {
+func (e *Engine) mayOwn(row *planRow, owners []string) bool {
 	owner := row.Progress.Owner
 	return owner == "" || owner == e.opt.Name || !slices.Contains(owners, owner)
 }

@@ -164,7 +164,7 @@ func ExampleRetryPolicy() {
 	plan := started(ctx, engine, ota.Shape{}, policy, "ok-1", "flaky-1", "fail-1")
 	_, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
-	page, err := engine.Agents(ctx, plan.ID, ota.RowQuery{})
+	page, err := engine.Agents(ctx, plan.ID, ota.AgentQuery{})
 	check(err)
 	for _, a := range page.Items {
 		fmt.Printf("%s %s after %d attempts %q\n", a.ID, a.Status, a.Tasks[0].Attempts, a.Tasks[0].Error)
@@ -223,7 +223,7 @@ func ExampleThrottled() {
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{FailureThreshold: threshold(0)}, "till-1")
 	plan, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
-	page, err := engine.Agents(ctx, plan.ID, ota.RowQuery{})
+	page, err := engine.Agents(ctx, plan.ID, ota.AgentQuery{})
 	check(err)
 	fmt.Println(plan.Status, "after", page.Items[0].Tasks[0].Attempts, "attempts")
 	// Output:

@@ -115,7 +115,7 @@ func ExampleSoak() {
 	plan, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
 	fmt.Println(plan.Status, plan.Breaches[0])
-	page, err := engine.Agents(ctx, plan.ID, ota.RowQuery{Status: []ota.TaskStatus{ota.TaskFailed}})
+	page, err := engine.Agents(ctx, plan.ID, ota.AgentQuery{Status: []ota.TaskStatus{ota.TaskFailed}})
 	check(err)
 	fmt.Println(page.Items[0].ID, page.Items[0].Tasks[0].Reason)
 	// Output:
@@ -136,7 +136,7 @@ func ExampleSoak_misses() {
 	plan, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
 	fmt.Println(plan.Status, plan.Changed)
-	page, err := engine.Agents(ctx, plan.ID, ota.RowQuery{Status: []ota.TaskStatus{ota.TaskFailed}})
+	page, err := engine.Agents(ctx, plan.ID, ota.AgentQuery{Status: []ota.TaskStatus{ota.TaskFailed}})
 	check(err)
 	fmt.Println(page.Items[0].ID, page.Items[0].Tasks[0].Reason)
 	// Output:

@@ -37,7 +37,7 @@ func ExamplePrechecker() {
 	plan := started(ctx, engine, ota.Shape{}, ota.Policy{}, "till-1", "new-2", "sale-3")
 	_, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
-	page, err := engine.Agents(ctx, plan.ID, ota.RowQuery{})
+	page, err := engine.Agents(ctx, plan.ID, ota.AgentQuery{})
 	check(err)
 	for _, a := range page.Items {
 		fmt.Println(a.ID, a.Status, a.Tasks[0].Reason, a.Version)

@@ -254,7 +254,7 @@ func ExampleResolver() {
 	_, err = engine.RunPlan(ctx, plan.ID)
 	check(err)
 	show := func(id string) {
-		page, err := engine.Agents(ctx, id, ota.RowQuery{})
+		page, err := engine.Agents(ctx, id, ota.AgentQuery{})
 		check(err)
 		for _, t := range page.Items[0].Tasks {
 			fmt.Println(t.Component.Name, t.From, "to", t.Target, t.Status)

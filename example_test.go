@@ -36,7 +36,7 @@ func threshold(f float64) *float64 { return &f }
 
 // printAgents prints the agents of a plan.
 func printAgents(ctx context.Context, e *ota.Engine, plan string) {
-	page, err := e.Agents(ctx, plan, ota.RowQuery{})
+	page, err := e.Agents(ctx, plan, ota.AgentQuery{})
 	check(err)
 	for a := range slices.Values(page.Items) {
 		fmt.Println(a.ID, a.Status, a.Tasks[0].Reason)

@@ -38,18 +38,22 @@ func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 	if ok {
 		return x, nil
 	}
-	row, err := e.store.Plan(ctx, id)
+	row, err := e.store.listed(ctx, id)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("ota: explain plan %s: %w", id, err)
 	}
-	if row.newer() {
-		return Explanation{Plan: id, Status: row.Status, Blockers: []Blocker{{Reason: ReasonSchema}}}, nil
+	if row.unreadable != nil {
+		b := Blocker{Reason: ReasonDamaged, Text: row.unreadable.Error()}
+		if row.newer() {
+			b = Blocker{Reason: ReasonSchema}
+		}
+		return Explanation{Plan: id, Status: row.Status, Blockers: []Blocker{b}}, nil
 	}
 	v := view{
 		status: statusOf(&row.Control, &row.Progress), spec: &row.Spec, c: &row.Control, p: &row.Progress,
 		now: e.now().UnixNano(), allProbed: true, calls: callsView{surroundings: surroundings{source: true}},
 	}
-	page, err := e.store.Batches(ctx, id, RowQuery{From: row.Progress.Batch, To: row.Progress.Batch + 1})
+	page, err := e.store.Batches(ctx, id, rowQuery{From: row.Progress.Batch, To: row.Progress.Batch + 1})
 	if err != nil {
 		return Explanation{}, fmt.Errorf("ota: explain plan %s: %w", id, err)
 	}
@@ -74,7 +78,7 @@ func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 
 // ownerProblem returns the blocker of a plan whose driver of this process waits for the Store, or
 // that no engine drives although one should.
-func (e *Engine) ownerProblem(ctx context.Context, row *PlanRow, st Status, trouble string) (Blocker, bool) {
+func (e *Engine) ownerProblem(ctx context.Context, row *planRow, st Status, trouble string) (Blocker, bool) {
 	if trouble != "" {
 		return Blocker{Reason: ReasonStore, Text: trouble + "; the rest is the last stored state"}, true
 	}
@@ -124,7 +128,7 @@ func (e *Engine) askOwner(ctx context.Context, id string) (x Explanation, ok boo
 }
 
 // noEngine returns the blocker of a plan that no live engine drives although one should.
-func (e *Engine) noEngine(ctx context.Context, row *PlanRow, st Status) (Blocker, bool) {
+func (e *Engine) noEngine(ctx context.Context, row *planRow, st Status) (Blocker, bool) {
 	if st == StatusPending || st == StatusPaused || st.Ended() {
 		return Blocker{}, false
 	}
@@ -140,7 +144,7 @@ func (e *Engine) noEngine(ctx context.Context, row *PlanRow, st Status) (Blocker
 }
 
 // lastWriter names the engine that committed last, and when.
-func lastWriter(row *PlanRow) string {
+func lastWriter(row *planRow) string {
 	return fmt.Sprintf("engine %s wrote last, at %s", row.Progress.Owner, row.Progress.At.Format(time.RFC3339))
 }
 

@@ -9,10 +9,35 @@ import (
 // What tests in package ota_test need of the inside. They cannot be in package ota: they use packages that import it.
 
 // StatusOf is the status of a plan by its two halves.
-func StatusOf(row *PlanRow) Status { return statusOf(&row.Control, &row.Progress) }
+func StatusOf(row *PlanRow) Status {
+	r := readPlan(row)
+	return statusOf(&r.Control, &r.Progress)
+}
+
+// CountsOf counts the agents of a plan.
+func CountsOf(row *PlanRow) Counts { return readPlan(row).Progress.Counts }
+
+// Follows reports whether a plan has a rollback plan with this ID that has not completed.
+func Follows(source *PlanRow, id string) bool {
+	r := readPlan(source)
+	return r.Control.Rollback != nil && r.Control.Rollback.ID == id && r.Control.Rollback.Done.IsZero()
+}
+
+// AttemptNumber is how often a task of an agent was started.
+func AttemptNumber(row *Row, task int) int {
+	var a agentRow
+	if err := a.read(row); err != nil {
+		panic(err)
+	}
+	return int(a.State.task(task).Number)
+}
 
 // RunningCall names the call that a running agent waits for; running is false if it waits for none.
-func RunningCall(a *AgentRow) (key string, running bool) {
+func RunningCall(row *Row) (key string, running bool) {
+	var a agentRow
+	if err := a.read(row); err != nil {
+		panic(err)
+	}
 	i := a.State.active()
 	t := a.State.task(i)
 	return fmt.Sprint(callKey{a.Ordinal, i, t.Number}), t.Status == TaskRunning
@@ -20,7 +45,8 @@ func RunningCall(a *AgentRow) (key string, running bool) {
 
 // CallsOnTheirWay adds every call that the engine has for a plan which it owns, from the commit of its start to the commit of its
 // outcome. All goroutines of the engine must wait.
-func (e *Engine) CallsOnTheirWay(row *PlanRow, names map[string]bool) {
+func (e *Engine) CallsOnTheirWay(stored *PlanRow, names map[string]bool) {
+	row := readPlan(stored)
 	d := e.driver(row.ID)
 	if d == nil || e.instance != row.Progress.Instance {
 		return
@@ -42,7 +68,8 @@ func (e *Engine) CallsOnTheirWay(row *PlanRow, names map[string]bool) {
 }
 
 // DescribeDriver says what the engine does with a plan.
-func (e *Engine) DescribeDriver(row *PlanRow) string {
+func (e *Engine) DescribeDriver(stored *PlanRow) string {
+	row := readPlan(stored)
 	d := e.driver(row.ID)
 	if d == nil {
 		return fmt.Sprintf("instance %s does not drive %s of %s (instance %s)", e.instance, row.ID, row.Progress.Owner, row.Progress.Instance)

@@ -59,7 +59,7 @@ func (s *state) applyOutcome(r *cachedRow, o *outcome) {
 	target := s.spec.target(&r.Agent, o.task)
 	o.version = s.same.as(o.version, target)
 	t.standStill(o.at)
-	was := attemptsBefore{changed: r.is(AgentChanged), taskChanged: r.State.touched(o.task), partly: r.State.partly()}
+	was := attemptsBefore{changed: r.is(agentChanged), taskChanged: r.State.touched(o.task), partly: r.State.partly()}
 	var jitter uint64
 	if o.reason != ReasonSucceeded || o.wrongVersion(target) {
 		jitter = jitterOf(s.id, r.Agent.ID, o.task, o.number)
@@ -114,13 +114,13 @@ func failText(o *outcome, b transition, target string) string {
 }
 
 // keepMore records what few tasks have: an error, another version, the start of an absence.
-func (s *state) keepMore(t *TaskState, o *outcome, b transition, target string) {
+func (s *state) keepMore(t *taskState, o *outcome, b transition, target string) {
 	old := t.More
 	t.More = nil
 	if b.status == TaskSucceeded {
 		return
 	}
-	more := &TaskMore{Error: failText(o, b, target)}
+	more := &taskMore{Error: failText(o, b, target)}
 	if string(o.version) != target {
 		more.Version = string(o.version)
 	}
@@ -138,7 +138,7 @@ func (s *state) wait(r *cachedRow, task int, b transition) {
 	t := r.State.task(task)
 	t.Ended = b.due
 	s.setAgent(r, TaskWaiting)
-	s.setFlag(r, AgentOpen, !b.freeSlot && s.isTurn(r))
+	s.setFlag(r, agentOpen, !b.freeSlot && s.isTurn(r))
 	s.queue.dropUrgent(r.Ordinal)
 	s.queue.timers.Push(queue.Timer{At: b.due, Item: r.Ordinal, Kind: timerAttempt})
 	e := Event{Kind: EventTaskWaiting, Batch: r.Batch, Agent: r.Agent.ID, Task: task, Reason: b.why, Until: stamp(b.due)}
@@ -153,14 +153,14 @@ func (s *state) wait(r *cachedRow, task int, b transition) {
 func (s *state) nextTask(r *cachedRow, task int) {
 	if task+1 < r.State.tasks() {
 		s.setAgent(r, TaskWaiting)
-		s.setFlag(r, AgentOpen, s.isTurn(r))
+		s.setFlag(r, agentOpen, s.isTurn(r))
 		s.requeue(r)
 		return
 	}
 	s.p.ConsecutiveFailures = 0
 	s.setAgent(r, TaskSucceeded)
-	if !r.is(AgentChanged) {
-		s.setFlag(r, AgentAtTarget, true)
+	if !r.is(agentChanged) {
+		s.setFlag(r, agentAtTarget, true)
 		// Without a soak, nothing can find the agent unhealthy, so no retry needs the claim.
 		if s.c.Policy.Soak.None() {
 			s.releaseClaim(r)
@@ -229,7 +229,7 @@ func (s *state) recovered(r *cachedRow, now int64) {
 	s.setTask(r, i, TaskWaiting)
 	s.setAgent(r, TaskWaiting)
 	s.markChanged(r, i)
-	s.setFlag(r, AgentOpen, s.isTurn(r))
+	s.setFlag(r, agentOpen, s.isTurn(r))
 	t.Why, t.Ended = ReasonRepeat, now
 	s.taskEvent(EventTaskWaiting, r, i, ReasonRepeat, "")
 }
@@ -272,7 +272,7 @@ func (s *state) sweep(now int64, most int) {
 		switch {
 		case t.Status == TaskPending: // an earlier task of this agent has succeeded
 			s.endAgent(r, TaskCanceled, ReasonPlanEnded, now)
-		case t.Why != ReasonRepeat && (t.Why == ReasonOperator || t.More != nil && t.More.UnreachableSince != 0 && !r.is(AgentChanged)):
+		case t.Why != ReasonRepeat && (t.Why == ReasonOperator || t.More != nil && t.More.UnreachableSince != 0 && !r.is(agentChanged)):
 			t.Why = ReasonPlanEnded
 			s.setTask(r, i, TaskCanceled)
 			s.taskEvent(EventTaskCanceled, r, i, ReasonPlanEnded, "")
@@ -289,7 +289,7 @@ func (s *state) sweep(now int64, most int) {
 	})
 }
 
-func lastError(t *TaskState) string {
+func lastError(t *taskState) string {
 	if t.More == nil {
 		return ""
 	}

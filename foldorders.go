@@ -34,17 +34,17 @@ func (s *state) foldOrders(now time.Time) need {
 	return need{}
 }
 
-func (s *state) foldOrder(o Order, now time.Time) (n need, done bool) {
+func (s *state) foldOrder(o planOrder, now time.Time) (n need, done bool) {
 	switch o.Kind {
-	case OrderAccept:
+	case orderAccept:
 		return s.foldAccept(o)
-	case OrderSkip:
+	case orderSkip:
 		return s.foldRows(o, func(r *cachedRow) { s.skip(r, o, now.UnixNano()) })
-	case OrderNow:
+	case orderNow:
 		return s.foldRows(o, func(r *cachedRow) { s.makeUrgent(r, o, now.UnixNano()) })
-	case OrderGiveUp:
+	case orderGiveUp:
 		return s.foldRows(o, func(r *cachedRow) { s.giveUp(r, o, now.UnixNano()) })
-	case OrderRetry:
+	case orderRetry:
 		n, done = s.foldRows(o, func(r *cachedRow) { s.retry(r, now) })
 		if done && n.kind == needNothing {
 			s.stepBack()
@@ -56,7 +56,7 @@ func (s *state) foldOrder(o Order, now time.Time) (n need, done bool) {
 }
 
 // foldAccept accepts the failures so far: of these batches, or of the plan for index -1.
-func (s *state) foldAccept(o Order) (need, bool) {
+func (s *state) foldAccept(o planOrder) (need, bool) {
 	for _, i := range o.Batches {
 		if i < 0 {
 			s.p.Accepted = s.p.Counts.Bad()
@@ -73,7 +73,7 @@ func (s *state) foldAccept(o Order) (need, bool) {
 }
 
 // foldRows carries an order out on the rows that the shell has loaded, chunk by chunk.
-func (s *state) foldRows(o Order, f func(*cachedRow)) (n need, done bool) {
+func (s *state) foldRows(o planOrder, f func(*cachedRow)) (n need, done bool) {
 	if s.queue.orderRows == nil {
 		return s.wantOrderRows(o), false
 	}
@@ -97,7 +97,7 @@ func (s *state) foldRows(o Order, f func(*cachedRow)) (n need, done bool) {
 }
 
 // wantOrderRows is the need for the next chunk of an order's rows.
-func (s *state) wantOrderRows(o Order) need {
+func (s *state) wantOrderRows(o planOrder) need {
 	if len(o.Agents) == 0 {
 		return need{kind: needFailed, from: s.p.OrderCursor, status: []TaskStatus{TaskFailed, TaskUnknown}}
 	}
@@ -105,7 +105,7 @@ func (s *state) wantOrderRows(o Order) need {
 }
 
 // orderRowsLoaded adds the rows of wantOrderRows. more means that the order has further rows.
-func (s *state) orderRowsLoaded(rows []AgentRow, more bool) {
+func (s *state) orderRowsLoaded(rows []agentRow, more bool) {
 	s.queue.orderRows = make([]*cachedRow, len(rows))
 	for i := range rows {
 		s.queue.orderRows[i] = s.rows.add(rows[i])
@@ -115,13 +115,13 @@ func (s *state) orderRowsLoaded(rows []AgentRow, more bool) {
 
 // skip carries out a Skip of one agent. An unchanged agent is skipped; one that waits for a retry
 // fails.
-func (s *state) skip(r *cachedRow, o Order, now int64) {
+func (s *state) skip(r *cachedRow, o planOrder, now int64) {
 	i := r.State.active()
 	t := r.State.task(i)
 	switch {
 	case t.Status == TaskPending, // also between two tasks
 		t.Status == TaskWaiting && t.Why == ReasonOperator,
-		t.Status == TaskWaiting && t.More != nil && t.More.UnreachableSince != 0 && !r.is(AgentChanged):
+		t.Status == TaskWaiting && t.More != nil && t.More.UnreachableSince != 0 && !r.is(agentChanged):
 		for k := range r.State.tasks() {
 			if t := r.State.task(k); !t.Status.Finished() {
 				t.Why, t.Ended = ReasonOperator, now
@@ -151,7 +151,7 @@ type givenUp struct {
 // giveUp ends the attempt that is out for one agent, if there is one. The agent is blocked at once,
 // so that a retry in the same step does not start it beside the call. The shell ends the call before
 // the commit, and unblocks the agent if there was no call.
-func (s *state) giveUp(r *cachedRow, o Order, now int64) {
+func (s *state) giveUp(r *cachedRow, o planOrder, now int64) {
 	i := r.State.active()
 	t := r.State.task(i)
 	if !r.State.attemptOpen(i, t.Number) {
@@ -185,11 +185,11 @@ func (s *state) retry(r *cachedRow, now time.Time) {
 		if !bad(t.Status) && !(t.Status == TaskSkipped && t.Why == ReasonAgentFailed) {
 			continue
 		}
-		*t = TaskState{Status: t.Status, Number: t.Number, Changed: t.Changed}
+		*t = taskState{Status: t.Status, Number: t.Number, Changed: t.Changed}
 		s.setTask(r, i, TaskPending)
 		s.taskEvent(EventTaskRetried, r, i, ReasonNone, "")
 	}
-	s.setFlag(r, AgentUnhealthy, false)
+	s.setFlag(r, agentUnhealthy, false)
 	s.setAgent(r, TaskPending)
 	b.Accepted = min(b.Accepted, b.Counts.Bad())
 	s.p.Accepted = min(s.p.Accepted, s.p.Counts.Bad())
@@ -206,8 +206,8 @@ func (s *state) retry(r *cachedRow, now time.Time) {
 // they cannot continue before this batch has closed, and it may need every slot.
 func (s *state) stepBack() {
 	s.rows.busyRows(func(r *cachedRow) {
-		if r.State.Status == TaskWaiting && r.Batch > s.p.Batch && !r.is(AgentUrgent) {
-			s.setFlag(r, AgentOpen, false)
+		if r.State.Status == TaskWaiting && r.Batch > s.p.Batch && !r.is(agentUrgent) {
+			s.setFlag(r, agentOpen, false)
 		}
 	})
 	s.enterBatch()
@@ -256,7 +256,7 @@ func (s *state) wantReports() need {
 }
 
 // reportRowsLoaded adds the rows of wantReports. An ID without a row is unknown to the plan.
-func (s *state) reportRowsLoaded(ids []string, rows []AgentRow) {
+func (s *state) reportRowsLoaded(ids []string, rows []agentRow) {
 	ordinals := make(map[string]int, len(ids))
 	for _, id := range ids {
 		ordinals[id] = -1
@@ -290,13 +290,13 @@ func (s *state) foldReport(r *cachedRow, o *outcome) {
 	if t.Status == TaskWaiting {
 		s.queue.withdraw(o.ordinal)
 	}
-	slot := r.is(AgentOpen)
+	slot := r.is(agentOpen)
 	r.inspecting = false
 	s.applyOutcome(r, o)
 	// It had no slot before, and a report does not give it one.
-	if !slot && r.is(AgentOpen) {
+	if !slot && r.is(agentOpen) {
 		s.queue.withdraw(o.ordinal)
-		s.setFlag(r, AgentOpen, false)
+		s.setFlag(r, agentOpen, false)
 		s.requeue(r)
 	}
 	s.change.reportedCalls = append(s.change.reportedCalls, o.key())

@@ -35,7 +35,7 @@ func (w *command) freeze(spec RollbackSpec, start bool) error {
 		if p := &w.row.Progress; p.Changed+p.Counts.Running == 0 {
 			return fmt.Errorf("%w: plan %s has changed no agent", ErrNothing, w.row.ID)
 		}
-		ref = &RollbackRef{ID: rollbackID(w.row.ID, w.c.Rollbacks), Spec: spec, Frozen: w.audit()}
+		ref = &rollbackRef{ID: rollbackID(w.row.ID, w.c.Rollbacks), Spec: spec, Frozen: w.audit()}
 	}
 	next := *ref
 	if start {
@@ -58,7 +58,7 @@ func (w *command) rollBack(id, request string) error {
 		return nil
 	}
 	started := *ref
-	started.Started = &Stop{Audit: w.audit(), Interrupt: ref.Spec.Interrupt}
+	started.Started = &planStop{Audit: w.audit(), Interrupt: ref.Spec.Interrupt}
 	started.Request = request
 	w.c.RolledBackBreach = w.row.Progress.LastBreach
 	w.c.Rollback = &started

@@ -134,7 +134,7 @@ type forgetful struct {
 
 func (f *forgetful) Commit(ctx context.Context, c Commit) (uint64, error) {
 	revision, err := f.testStore.Commit(ctx, c)
-	if err == nil && c.Owner && f.ack.Load() > 0 && f.ack.Add(-1) >= 0 {
+	if err == nil && c.If.Epoch != 0 && f.ack.Load() > 0 && f.ack.Add(-1) >= 0 {
 		return 0, errors.New("the acknowledgement got lost")
 	}
 	return revision, err
@@ -256,7 +256,7 @@ func (s *scene) stays(id string, want Status) {
 func (s *scene) agents(id string) map[string]AgentInfo {
 	s.Helper()
 	out := map[string]AgentInfo{}
-	for q := (RowQuery{}); ; {
+	for q := (AgentQuery{}); ; {
 		page, err := s.e.Agents(s.ctx, id, q)
 		require.NoError(s, err)
 		for _, a := range page.Items {
@@ -278,7 +278,7 @@ func (s *scene) agent(id, agent string) AgentInfo {
 
 func (s *scene) log(id string) []Record {
 	s.Helper()
-	rows, err := s.store.Log(s.ctx, id, 0, 1<<20)
+	rows, err := s.store.rows().Log(s.ctx, id, 0, 1<<20)
 	require.NoError(s, err)
 	out := make([]Record, len(rows))
 	for i, r := range rows {

@@ -29,7 +29,7 @@ func (v *view) headAfter(before *Head, show []byte) Head {
 // endedAt returns when a plan ended, and the zero time while it has not. It is the time at which
 // its rollback plan completed, or else at which its owner recorded the end. For a plan that no
 // engine ever drove, it is the time of its Cancel.
-func endedAt(st Status, c *Control, p *Progress) time.Time {
+func endedAt(st Status, c *planControl, p *planProgress) time.Time {
 	switch {
 	case !st.Ended():
 		return time.Time{}
@@ -141,13 +141,13 @@ func (v *view) holdSince(why Reason) time.Time {
 }
 
 // headView is the view of a plan whose rows were not read. A batch that has not begun needs no row.
-func headView(s *PlanSpec, c *Control, p *Progress, st Status, now time.Time) view {
+func headView(s *planSpec, c *planControl, p *planProgress, st Status, now time.Time) view {
 	v := view{
 		status: st, spec: s, c: c, p: p, now: now.UnixNano(), allProbed: true,
 		calls: callsView{surroundings: surroundings{source: true}},
 	}
 	if p.Batch > p.Reached && p.Batch < s.Batches {
-		v.b = &BatchRow{Index: p.Batch, Status: BatchPending}
+		v.b = &batchRow{Index: p.Batch, Status: BatchPending}
 	}
 	return v
 }

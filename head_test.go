@@ -10,20 +10,20 @@ import (
 func TestEndedAt(t *testing.T) {
 	t.Parallel()
 	at := func(n int64) time.Time { return time.Unix(n, 0) }
-	canceled := Control{Cancel: &Stop{Audit: Audit{At: at(1)}}}
-	rolledBack := Control{Rollback: &RollbackRef{Done: at(3)}}
+	canceled := planControl{Cancel: &planStop{Audit: Audit{At: at(1)}}}
+	rolledBack := planControl{Rollback: &rollbackRef{Done: at(3)}}
 	for name, test := range map[string]struct {
 		status Status
-		c      Control
-		p      Progress
+		c      planControl
+		p      planProgress
 		want   time.Time
 	}{
-		"running":                {StatusRunning, canceled, Progress{EndedAt: at(2)}, time.Time{}},
-		"completed":              {StatusCompleted, Control{}, Progress{EndedAt: at(2)}, at(2)},
-		"canceled and drained":   {StatusCanceled, canceled, Progress{EndedAt: at(2)}, at(2)},
-		"canceled while pending": {StatusCanceled, canceled, Progress{}, at(1)},
-		"rolled back":            {StatusRolledBack, rolledBack, Progress{EndedAt: at(2)}, at(3)},
-		"ended at no known time": {StatusCompleted, Control{}, Progress{}, time.Time{}},
+		"running":                {StatusRunning, canceled, planProgress{EndedAt: at(2)}, time.Time{}},
+		"completed":              {StatusCompleted, planControl{}, planProgress{EndedAt: at(2)}, at(2)},
+		"canceled and drained":   {StatusCanceled, canceled, planProgress{EndedAt: at(2)}, at(2)},
+		"canceled while pending": {StatusCanceled, canceled, planProgress{}, at(1)},
+		"rolled back":            {StatusRolledBack, rolledBack, planProgress{EndedAt: at(2)}, at(3)},
+		"ended at no known time": {StatusCompleted, planControl{}, planProgress{}, time.Time{}},
 	} {
 		require.Equal(t, test.want, endedAt(test.status, &test.c, &test.p), name)
 	}
@@ -37,91 +37,91 @@ func TestHeadSaysWhatHolds(t *testing.T) {
 	now, threshold := at(9), 0.0
 	audit := func(n int) *Audit { return &Audit{At: at(n), Actor: "ann"} }
 	shut := Policy{Windows: []Window{{Start: 23 * time.Hour, Length: time.Hour}}}
-	started := func(change func(*Control)) Control {
-		c := Control{Started: audit(1)}
+	started := func(change func(*planControl)) planControl {
+		c := planControl{Started: audit(1)}
 		if change != nil {
 			change(&c)
 		}
 		return c
 	}
-	breach := Progress{Breaches: []Breach{{Number: 1, Reason: ReasonThreshold, At: at(4)}}, LastBreach: 1, Changed: 1}
+	breach := planProgress{Breaches: []Breach{{Number: 1, Reason: ReasonThreshold, At: at(4)}}, LastBreach: 1, Changed: 1}
 	tests := map[string]struct {
-		c      Control
-		p      Progress
-		b      *BatchRow // nil: as for a verb
+		c      planControl
+		p      planProgress
+		b      *batchRow // nil: as for a verb
 		can    abilities
 		before Head
 		want   Head // of its fields Hold, Since and Person
 	}{
 		"pending":  {want: Head{Hold: ReasonPending, Since: at(0), Person: true}},
-		"at work":  {c: started(nil), p: Progress{Counts: Counts{Running: 1}}},
-		"starting": {c: started(nil), b: &BatchRow{Status: BatchRunning}},
+		"at work":  {c: started(nil), p: planProgress{Counts: Counts{Running: 1}}},
+		"starting": {c: started(nil), b: &batchRow{Status: BatchRunning}},
 		"paused": {
-			c:    started(func(c *Control) { c.Paused = audit(3) }),
+			c:    started(func(c *planControl) { c.Paused = audit(3) }),
 			want: Head{Hold: ReasonPaused, Since: at(3), Person: true},
 		},
 		"pausing": {
-			c: started(func(c *Control) { c.Paused = audit(3) }), p: Progress{Counts: Counts{Running: 2}},
+			c: started(func(c *planControl) { c.Paused = audit(3) }), p: planProgress{Counts: Counts{Running: 2}},
 			want: Head{Hold: ReasonPaused, Since: at(3), Person: true},
 		},
 		"breached": {c: started(nil), p: breach, want: Head{Hold: ReasonBreached, Since: at(4), Person: true}},
 		"canceling": {
-			c:    started(func(c *Control) { c.Cancel = &Stop{Audit: *audit(5)} }),
-			p:    Progress{Counts: Counts{Running: 1}},
+			c:    started(func(c *planControl) { c.Cancel = &planStop{Audit: *audit(5)} }),
+			p:    planProgress{Counts: Counts{Running: 1}},
 			want: Head{Hold: ReasonCanceling, Since: at(5)},
 		},
-		"canceled": {c: started(func(c *Control) { c.Cancel = &Stop{Audit: *audit(5)} })},
+		"canceled": {c: started(func(c *planControl) { c.Cancel = &planStop{Audit: *audit(5)} })},
 		"frozen": {
-			c:    started(func(c *Control) { c.Rollback = &RollbackRef{ID: "r", Frozen: *audit(6)} }),
-			p:    Progress{Changed: 1},
+			c:    started(func(c *planControl) { c.Rollback = &rollbackRef{ID: "r", Frozen: *audit(6)} }),
+			p:    planProgress{Changed: 1},
 			want: Head{Hold: ReasonFrozen, Since: at(6), Person: true},
 		},
 		"rolling back": {
-			c:    started(func(c *Control) { c.Rollback = &RollbackRef{ID: "r", Frozen: *audit(6), Wanted: audit(7)} }),
+			c:    started(func(c *planControl) { c.Rollback = &rollbackRef{ID: "r", Frozen: *audit(6), Wanted: audit(7)} }),
 			want: Head{Hold: ReasonRollingBack, Since: at(7)},
 		},
 		"held, to a verb": {
-			c:    started(func(c *Control) { c.Policy.Hold.Batches = []int{1} }),
-			p:    Progress{Batch: 1},
+			c:    started(func(c *planControl) { c.Policy.Hold.Batches = []int{1} }),
+			p:    planProgress{Batch: 1},
 			want: Head{Hold: ReasonHeld, Since: at(9), Person: true},
 		},
 		"held before": {
-			c: started(func(c *Control) { c.Policy.Hold.Batches = []int{1} }),
-			p: Progress{Batch: 1}, b: &BatchRow{Index: 1}, before: Head{Hold: ReasonHeld, Since: at(8)},
+			c: started(func(c *planControl) { c.Policy.Hold.Batches = []int{1} }),
+			p: planProgress{Batch: 1}, b: &batchRow{Index: 1}, before: Head{Hold: ReasonHeld, Since: at(8)},
 			want: Head{Hold: ReasonHeld, Since: at(8), Person: true},
 		},
 		"promoted": {
-			c: started(func(c *Control) { c.Policy.Hold.Batches, c.Promoted = []int{1}, 1 }),
-			p: Progress{Batch: 1}, before: Head{Hold: ReasonHeld, Since: at(8), Person: true},
+			c: started(func(c *planControl) { c.Policy.Hold.Batches, c.Promoted = []int{1}, 1 }),
+			p: planProgress{Batch: 1}, before: Head{Hold: ReasonHeld, Since: at(8), Person: true},
 		},
 		"soaking": {
-			c: started(func(c *Control) { c.Policy.Soak.Duration = time.Hour }), b: &BatchRow{Status: BatchSoaking, FinishedAt: now},
+			c: started(func(c *planControl) { c.Policy.Soak.Duration = time.Hour }), b: &batchRow{Status: BatchSoaking, FinishedAt: now},
 			want: Head{Hold: ReasonSoaking, Since: at(9)},
 		},
 		"soaking, to a verb": {
-			c: started(func(c *Control) { c.Policy.Soak.Duration = time.Hour }), before: Head{Hold: ReasonSoaking, Since: at(8)},
+			c: started(func(c *planControl) { c.Policy.Soak.Duration = time.Hour }), before: Head{Hold: ReasonSoaking, Since: at(8)},
 			want: Head{Hold: ReasonSoaking, Since: at(8)},
 		},
 		"gate": {
-			c: started(nil), b: &BatchRow{Status: BatchSoaking, Changed: 1}, can: abilities{gater: true},
+			c: started(nil), b: &batchRow{Status: BatchSoaking, Changed: 1}, can: abilities{gater: true},
 			want: Head{Hold: ReasonGate, Since: at(9)},
 		},
 		"evidence": {
-			c: started(nil), b: &BatchRow{Status: BatchSoaking, Canary: true},
+			c: started(nil), b: &batchRow{Status: BatchSoaking, Canary: true},
 			want: Head{Hold: ReasonEvidence, Since: at(9), Person: true},
 		},
 		"retries": {
-			c: started(nil), p: Progress{Counts: Counts{Waiting: 1}, Open: 1}, b: &BatchRow{Status: BatchRunning, Counts: Counts{Waiting: 1}},
+			c: started(nil), p: planProgress{Counts: Counts{Waiting: 1}, Open: 1}, b: &batchRow{Status: BatchRunning, Counts: Counts{Waiting: 1}},
 			want: Head{Hold: ReasonBackoff, Since: at(9)},
 		},
 		"windows": {
-			c: started(func(c *Control) { c.Policy = shut }), b: &BatchRow{Status: BatchRunning},
+			c: started(func(c *planControl) { c.Policy = shut }), b: &batchRow{Status: BatchRunning},
 			want: Head{Hold: ReasonWindow, Since: at(9)},
 		},
-		"completed": {c: started(nil), p: Progress{End: StatusCompleted, EndedAt: at(8)}, want: Head{Ended: at(8)}},
+		"completed": {c: started(nil), p: planProgress{End: StatusCompleted, EndedAt: at(8)}, want: Head{Ended: at(8)}},
 	}
 	for name, test := range tests {
-		spec := PlanSpec{CreatedAt: at(0), Batches: 3, Agents: 9}
+		spec := planSpec{CreatedAt: at(0), Batches: 3, Agents: 9}
 		test.c.Policy.FailureThreshold, test.c.Policy.Concurrency = &threshold, 1
 		st := statusOf(&test.c, &test.p)
 		v := headView(&spec, &test.c, &test.p, st, now)
@@ -141,7 +141,7 @@ func TestHeadSaysWhatHolds(t *testing.T) {
 func TestCoverageOfAPlan(t *testing.T) {
 	t.Parallel()
 	for succeeded, want := range []Coverage{CoverageNone, CoveragePartial, CoveragePartial, CoverageAll} {
-		v := headView(&PlanSpec{Agents: 3}, &Control{}, &Progress{Counts: Counts{Succeeded: succeeded}}, StatusRunning, time.Now())
+		v := headView(&planSpec{Agents: 3}, &planControl{}, &planProgress{Counts: Counts{Succeeded: succeeded}}, StatusRunning, time.Now())
 		require.Equal(t, want, v.coverage())
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 // host is everything that the driver of a plan needs of the engine.
 type host struct {
-	store     Store
+	store     rowStore
 	exec      Executor
 	with      companions
 	opt       Options
@@ -256,7 +256,7 @@ func (l *lease) ok(now time.Time) bool {
 	return until == 0 || int64(now.Sub(l.base)) < until
 }
 
-func errOwned(row *PlanRow) error {
+func errOwned(row *planRow) error {
 	return fmt.Errorf("%w: engine %s drives plan %s, or has died and its lease has not expired yet; "+
 		"Run waits for that, and an engine with the same Options.Name continues at once", ErrConflict, row.Progress.Owner, row.ID)
 }

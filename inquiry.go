@@ -64,7 +64,7 @@ func (s *state) wantHealth() need {
 }
 
 // healthRowsLoaded adds the rows of wantHealth. An ID without a row is unknown to the plan.
-func (s *state) healthRowsLoaded(ids []string, rows []AgentRow) {
+func (s *state) healthRowsLoaded(ids []string, rows []agentRow) {
 	ordinals := make(map[string]int, len(rows))
 	for _, row := range rows {
 		s.rows.add(row)
@@ -91,28 +91,28 @@ func (s *state) health(r *cachedRow, healthy bool, at int64, why Reason, reason 
 	case r.State.Status != TaskSucceeded, !canBreach(s.status()):
 		s.lateHealth(r.Agent.ID, healthy, reason)
 		return
-	case r.is(AgentReleased): // the plan's claim on the agent has ended
+	case r.is(agentReleased): // the plan's claim on the agent has ended
 		s.lateHealth(r.Agent.ID, healthy, reason)
 		return
 	case at < r.State.task(r.State.tasks()-1).Ended, b.Status == BatchCompleted && at > nanos(b.ClosedAt) && !s.c.Policy.Soak.ToEnd && b.Index != s.watched():
 		s.lateHealth(r.Agent.ID, healthy, reason)
 		return
 	}
-	was := r.is(AgentUnhealthy)
+	was := r.is(agentUnhealthy)
 	if why != ReasonSilent {
 		s.heard(r, healthy)
 	}
 	switch {
 	case healthy && !was:
 	case healthy:
-		s.setFlag(r, AgentUnhealthy, false)
+		s.setFlag(r, agentUnhealthy, false)
 		s.setUnhealthySince(r, 0)
 		b.HealthySince = stamp(at)
 		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: ReasonSucceeded, Text: string(reason)})
 	case s.c.Policy.Soak.Grace == 0, b.Status == BatchCompleted:
 		s.failUnhealthy(r, at, why, reason)
 	case !was:
-		s.setFlag(r, AgentUnhealthy, true)
+		s.setFlag(r, agentUnhealthy, true)
 		s.setUnhealthySince(r, at)
 		s.queue.timers.Push(queue.Timer{At: at + int64(s.c.Policy.Soak.Grace), Item: r.Ordinal, Kind: timerHealth})
 		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: why, Text: string(reason)})
@@ -131,13 +131,13 @@ func (s *state) lateHealth(agent string, healthy bool, reason cleaned) {
 
 // setUnhealthySince records since when an agent is unhealthy; 0: it is not.
 func (s *state) setUnhealthySince(r *cachedRow, at int64) {
-	more := AgentMore{}
+	more := agentMore{}
 	if r.State.More != nil {
 		more = *r.State.More
 	}
 	more.Unhealthy = at
 	r.State.More = nil
-	if more != (AgentMore{}) {
+	if more != (agentMore{}) {
 		r.State.More = &more
 	}
 	s.dirty(r)
@@ -153,7 +153,7 @@ func (s *state) asksFirst(r *cachedRow) bool {
 
 // unhealthyLongEnough fails an agent that did not recover within Soak.Grace.
 func (s *state) unhealthyLongEnough(r *cachedRow, now int64) {
-	if !r.is(AgentUnhealthy) || r.State.More == nil || !canBreach(s.status()) {
+	if !r.is(agentUnhealthy) || r.State.More == nil || !canBreach(s.status()) {
 		return
 	}
 	if now >= r.State.More.Unhealthy+int64(s.c.Policy.Soak.Grace) {
@@ -171,10 +171,10 @@ func (s *state) failUnhealthy(r *cachedRow, at int64, why Reason, reason cleaned
 	t := r.State.task(i)
 	s.probing.forget(r.Ordinal)
 	t.Why, t.Ended = why, at
-	t.More = &TaskMore{Error: string(reason)}
+	t.More = &taskMore{Error: string(reason)}
 	s.setUnhealthySince(r, 0)
-	s.setFlag(r, AgentUnhealthy, false)
-	s.setFlag(r, AgentAtTarget, false)
+	s.setFlag(r, agentUnhealthy, false)
+	s.setFlag(r, agentAtTarget, false)
 	s.setTask(r, i, TaskFailed)
 	s.taskEvent(EventTaskFailed, r, i, why, string(reason))
 	s.setAgent(r, TaskFailed)

@@ -193,10 +193,10 @@ func rateLimit(v *view) allowance {
 // decision.
 type view struct {
 	status  Status
-	spec    *PlanSpec
-	c       *Control
-	p       *Progress
-	b       *BatchRow // the current batch; nil when all are closed
+	spec    *planSpec
+	c       *planControl
+	p       *planProgress
+	b       *batchRow // the current batch; nil when all are closed
 	now     int64
 	calls   callsView
 	slotted int // queued agents that hold a slot

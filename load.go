@@ -46,9 +46,6 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, err)
 	}
-	if row.newer() {
-		return fmt.Errorf("ota: load plan %s: %w", x.plan, errSchema)
-	}
 	if row.Epoch != x.epoch && (!x.raise || row.Progress.Owner != x.owner) {
 		return fmt.Errorf("ota: load plan %s: %w", x.plan, ErrFenced)
 	}
@@ -94,7 +91,7 @@ func (x *session) loadBusy(ctx context.Context, st *state, calls map[callKey]boo
 		if from >= to {
 			to = from + 64
 		}
-		page, err := x.store.batches(ctx, x.plan, RowQuery{From: from, To: min(to, st.spec.Batches)})
+		page, err := x.store.batches(ctx, x.plan, rowQuery{From: from, To: min(to, st.spec.Batches)})
 		if err != nil {
 			return err
 		}
@@ -107,7 +104,7 @@ func (x *session) loadBusy(ctx context.Context, st *state, calls map[callKey]boo
 			last = b.First + b.Size
 			begun := b.Index <= st.p.Reached || b.Counts.Running+b.Counts.Waiting > 0
 			if b.Status != BatchCompleted && begun || b.Index == st.p.Batch {
-				st.batches[b.Index] = &batch{BatchRow: b}
+				st.batches[b.Index] = &batch{batchRow: b}
 				st.judgeLater(st.batches[b.Index])
 			}
 		}
@@ -118,7 +115,7 @@ func (x *session) loadBusy(ctx context.Context, st *state, calls map[callKey]boo
 // loadRows reads the busy agents of a range, and marks those without a call for a repeat. If agents
 // are unhealthy, it restores their timers.
 func (x *session) loadRows(ctx context.Context, st *state, calls map[callKey]bool, now time.Time, from, to int) error {
-	q := RowQuery{From: from, To: to, Status: []TaskStatus{TaskRunning, TaskWaiting}}
+	q := rowQuery{From: from, To: to, Status: []TaskStatus{TaskRunning, TaskWaiting}}
 	for _, b := range st.batches {
 		if b.Unhealthy > 0 {
 			q.Status = append(q.Status, TaskSucceeded)
@@ -134,13 +131,13 @@ func (x *session) loadRows(ctx context.Context, st *state, calls map[callKey]boo
 			row := page.Items[i]
 			q.From = row.Ordinal + 1
 			if row.State.Status == TaskSucceeded {
-				if m := row.State.More; row.State.Flags&AgentUnhealthy != 0 && m != nil {
+				if m := row.State.More; row.State.Flags&agentUnhealthy != 0 && m != nil {
 					st.queue.timers.Push(queue.Timer{At: m.Unhealthy + int64(st.c.Policy.Soak.Grace), Item: row.Ordinal, Kind: timerHealth})
 				}
 				continue
 			}
 			r := st.rows.add(row)
-			if r.is(AgentUrgent) {
+			if r.is(agentUrgent) {
 				st.urgents++
 			}
 			if i := r.State.active(); !calls[callKey{r.Ordinal, i, r.State.task(i).Number}] {
@@ -159,13 +156,13 @@ func (x *session) loadRows(ctx context.Context, st *state, calls map[callKey]boo
 // Only a commit of the owner can make the page stale, and the owner then drops it (invalidate).
 type prefetch struct {
 	from, to int
-	rows     []AgentRow // written in the background, until done is closed
+	rows     []agentRow // written in the background, until done is closed
 	err      error
 	done     chan struct{} // closed when rows and err are there
 }
 
 // page returns a range of rows: the prefetched page if it has this range, or else from the Store.
-func (x *session) page(ctx context.Context, from, to int) ([]AgentRow, error) {
+func (x *session) page(ctx context.Context, from, to int) ([]agentRow, error) {
 	if a := x.prefetch; a != nil && a.from == from && a.to == to {
 		x.prefetch = nil
 		<-a.done
@@ -176,8 +173,8 @@ func (x *session) page(ctx context.Context, from, to int) ([]AgentRow, error) {
 	return x.readPage(ctx, from, to, x.st.rows.buffer())
 }
 
-func (x *session) readPage(ctx context.Context, from, to int, buffer []AgentRow) ([]AgentRow, error) {
-	page, err := x.store.agents(ctx, x.plan, RowQuery{From: from, To: to, Limit: to - from, Buffer: buffer})
+func (x *session) readPage(ctx context.Context, from, to int, buffer []agentRow) ([]agentRow, error) {
+	page, err := x.store.agents(ctx, x.plan, rowQuery{From: from, To: to, Limit: to - from, Buffer: buffer})
 	return page.Items, err
 }
 

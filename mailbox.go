@@ -28,7 +28,7 @@ type commandMail struct {
 
 // answer is what the owner replies to a commandMail.
 type answer struct {
-	row PlanRow
+	row planRow
 	err error
 }
 
@@ -69,7 +69,7 @@ func (d *driver) applyMail(ctx context.Context, now time.Time, in turnInput, all
 // apply applies a verb to the plan in memory; the commit compares the numbers. If nothing was
 // committed, the plan in the Store may be newer, so apply reads it and tries once more. This holds
 // for a verb that changes nothing too: the Store decides what it answers.
-func (x *session) apply(ctx context.Context, now time.Time, in turnInput, w *command, f func(*command) error) (PlanRow, error) {
+func (x *session) apply(ctx context.Context, now time.Time, in turnInput, w *command, f func(*command) error) (planRow, error) {
 	for read := false; ; read = true {
 		var err error
 		if read {
@@ -79,10 +79,10 @@ func (x *session) apply(ctx context.Context, now time.Time, in turnInput, w *com
 			_, _, err = x.turn(ctx, now, in)
 		}
 		if errors.Is(err, ErrRefused) { // the owner cannot commit, but the verb by itself may
-			return PlanRow{}, errStopped
+			return planRow{}, errStopped
 		}
 		if err != nil || x.st == nil {
-			return PlanRow{}, errors.Join(ErrConflict, err)
+			return planRow{}, errors.Join(ErrConflict, err)
 		}
 		before := x.st.controlNumber
 		w.row, w.now = x.row(), now
@@ -100,7 +100,7 @@ func (x *session) apply(ctx context.Context, now time.Time, in turnInput, w *com
 }
 
 // commitVerb commits a verb within the owner's time limit. The sender's context may have none.
-func (x *session) commitVerb(w *command, f func(*command) error) (PlanRow, error) {
+func (x *session) commitVerb(w *command, f func(*command) error) (planRow, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, storeLimit)
 	defer cancel()
 	defer func(sender context.Context) { w.ctx = sender }(w.ctx)

@@ -12,17 +12,17 @@ import (
 // Verbs that change agents. Each adds an order to Control, and the plan's owner carries it out.
 
 // order adds an order for the owner.
-func (w *command) order(kind OrderKind, agents []string, batches []int) {
+func (w *command) order(kind orderKind, agents []string, batches []int) {
 	w.c.OrderCount++
-	w.c.Orders = slices.DeleteFunc(slices.Clone(w.c.Orders), func(o Order) bool { return o.Number <= w.row.Progress.LastOrder })
-	w.c.Orders = append(w.c.Orders, Order{Number: w.c.OrderCount, Kind: kind, Agents: agents, Batches: batches, By: w.audit()})
+	w.c.Orders = slices.DeleteFunc(slices.Clone(w.c.Orders), func(o planOrder) bool { return o.Number <= w.row.Progress.LastOrder })
+	w.c.Orders = append(w.c.Orders, planOrder{Number: w.c.OrderCount, Kind: kind, Agents: agents, Batches: batches, By: w.audit()})
 	w.event(Event{Kind: EventOrdered, Batch: -1, Number: int(w.c.OrderCount), Text: orderText(kind, agents)})
 }
 
-func orderText(kind OrderKind, agents []string) string {
-	word := map[OrderKind]string{OrderRetry: "retry", OrderSkip: "skip", OrderAccept: "accept", OrderGiveUp: "give up", OrderNow: "now"}[kind]
+func orderText(kind orderKind, agents []string) string {
+	word := map[orderKind]string{orderRetry: "retry", orderSkip: "skip", orderAccept: "accept", orderGiveUp: "give up", orderNow: "now"}[kind]
 	switch n := len(agents); {
-	case kind == OrderAccept:
+	case kind == orderAccept:
 		return word
 	case n == 0:
 		return word + " all failed agents"
@@ -41,7 +41,7 @@ func (w *command) skip(agents []string) error {
 		return &FieldError{Field: "agents", Problem: "are missing", Allowed: "IDs of agents that were not started"}
 	}
 	some := false
-	err := w.eachAgent(agents, func(id string, s AgentState) error {
+	err := w.eachAgent(agents, func(id string, s agentState) error {
 		switch {
 		case s.Status == TaskPending, s.Status == TaskWaiting:
 			some = true
@@ -57,7 +57,7 @@ func (w *command) skip(agents []string) error {
 	if err != nil || !some {
 		return err
 	}
-	w.order(OrderSkip, agents, nil)
+	w.order(orderSkip, agents, nil)
 	return nil
 }
 
@@ -74,9 +74,9 @@ func (w *command) urgent(agents []string) error {
 		return &FieldError{Field: "agents", Value: strconv.Itoa(n), Problem: "is not a possible number", Allowed: "the IDs of 1 to 100 " + allowed}
 	}
 	some := false
-	err := w.eachAgent(agents, func(id string, s AgentState) error {
+	err := w.eachAgent(agents, func(id string, s agentState) error {
 		switch {
-		case s.Status == TaskPending, s.Status == TaskWaiting && s.Flags&AgentUrgent == 0:
+		case s.Status == TaskPending, s.Status == TaskWaiting && s.Flags&agentUrgent == 0:
 			some = true
 		case s.Status == TaskWaiting, s.Status == TaskRunning:
 		default:
@@ -87,7 +87,7 @@ func (w *command) urgent(agents []string) error {
 	if err != nil || !some {
 		return err
 	}
-	w.order(OrderNow, agents, nil)
+	w.order(orderNow, agents, nil)
 	return nil
 }
 
@@ -104,7 +104,7 @@ func (w *command) giveUp(agents []string) error {
 		return &FieldError{Field: "agents", Problem: "are missing", Allowed: "IDs of " + allowed}
 	}
 	some := false
-	err := w.eachAgent(agents, func(id string, s AgentState) error {
+	err := w.eachAgent(agents, func(id string, s agentState) error {
 		t := s.task(s.active())
 		switch {
 		case s.attemptOpen(s.active(), t.Number):
@@ -120,7 +120,7 @@ func (w *command) giveUp(agents []string) error {
 	if err != nil || !some {
 		return err
 	}
-	w.order(OrderGiveUp, agents, nil)
+	w.order(orderGiveUp, agents, nil)
 	return nil
 }
 
@@ -134,7 +134,7 @@ func (w *command) retry(agents []string) error {
 	if len(agents) == 0 && w.row.Progress.Counts.Bad() == 0 {
 		return w.refuse("no agent has failed")
 	}
-	err := w.eachAgent(agents, func(id string, s AgentState) error {
+	err := w.eachAgent(agents, func(id string, s agentState) error {
 		if bad(s.Status) {
 			return nil
 		}
@@ -143,18 +143,18 @@ func (w *command) retry(agents []string) error {
 	if err != nil {
 		return err
 	}
-	w.order(OrderRetry, agents, nil)
+	w.order(orderRetry, agents, nil)
 	return nil
 }
 
 // eachAgent calls f for these agents as they are now. An unknown ID is ErrNotFound.
-func (w *command) eachAgent(ids []string, f func(string, AgentState) error) error {
+func (w *command) eachAgent(ids []string, f func(string, agentState) error) error {
 	for chunk := range slices.Chunk(ids, orderChunk) {
-		page, err := w.store.Agents(w.ctx, w.row.ID, RowQuery{IDs: chunk, Limit: len(chunk)})
+		page, err := w.store.Agents(w.ctx, w.row.ID, rowQuery{IDs: chunk, Limit: len(chunk)})
 		if err != nil {
 			return err
 		}
-		found := make(map[string]AgentState, len(page.Items))
+		found := make(map[string]agentState, len(page.Items))
 		for _, r := range page.Items {
 			found[r.Agent.ID] = r.State
 		}

@@ -42,7 +42,7 @@ type attemptsBefore struct {
 }
 
 // outcomeTable is the table outcome × tries → transition.
-func (p *Policy) outcomeTable(o *outcome, t *TaskState, target string, was attemptsBefore, jitter uint64) transition {
+func (p *Policy) outcomeTable(o *outcome, t *taskState, target string, was attemptsBefore, jitter uint64) transition {
 	// the lost call that a repeat repeats may have changed the agent
 	sure := o.unchanged && !o.repeat
 	switch o.reason {
@@ -73,7 +73,7 @@ func (p *Policy) outcomeTable(o *outcome, t *TaskState, target string, was attem
 }
 
 // tryAgain is the part of the table for a failure that another try may mend.
-func (p *Policy) tryAgain(why Reason, o *outcome, t *TaskState, changed bool, jitter uint64) transition {
+func (p *Policy) tryAgain(why Reason, o *outcome, t *taskState, changed bool, jitter uint64) transition {
 	if int(t.Tries) >= p.Retry.Max {
 		return transition{status: TaskFailed, why: why, changed: changed}
 	}
@@ -89,7 +89,7 @@ func (o *outcome) wrongVersion(target string) bool {
 // unreachableOutcome is the part of the table for an agent that does not answer. Only such an
 // answer makes the plan give up, never a timer. So no agent fails because its plan was paused over
 // a weekend.
-func (p *Policy) unreachableOutcome(o *outcome, t *TaskState, was attemptsBefore, jitter uint64) transition {
+func (p *Policy) unreachableOutcome(o *outcome, t *taskState, was attemptsBefore, jitter uint64) transition {
 	since := o.at
 	if t.More != nil && t.More.UnreachableSince != 0 {
 		since = t.More.UnreachableSince
@@ -152,7 +152,7 @@ type callKey struct {
 }
 
 // shows reports whether the agent's state already shows this outcome.
-func (a *AgentState) shows(o *outcome, target string) bool {
+func (a *agentState) shows(o *outcome, target string) bool {
 	if o.task >= a.tasks() {
 		return false
 	}

@@ -15,8 +15,8 @@ func TestBecomes(t *testing.T) {
 	retry := Policy{Retry: RetryPolicy{Max: 2, Backoff: time.Minute}}.withDefaults()
 	never := Policy{}.withDefaults()
 	skips := Policy{OnUnreachable: UnreachableSkipped}.withDefaults()
-	away := func(since time.Duration) TaskState {
-		return TaskState{More: &TaskMore{UnreachableSince: at - int64(since)}}
+	away := func(since time.Duration) taskState {
+		return taskState{More: &taskMore{UnreachableSince: at - int64(since)}}
 	}
 	waits := func(why Reason, after time.Duration) transition {
 		return transition{status: TaskWaiting, why: why, due: at + int64(after)}
@@ -25,45 +25,45 @@ func TestBecomes(t *testing.T) {
 		name string
 		p    Policy
 		o    outcome
-		t    TaskState
+		t    taskState
 		f    attemptsBefore
 		want transition
 	}{
-		{"success", never, outcome{reason: ReasonSucceeded, version: "2"}, TaskState{}, attemptsBefore{}, transition{status: TaskSucceeded, why: ReasonSucceeded, changed: true}},
-		{"success without a version", never, outcome{reason: ReasonSucceeded}, TaskState{}, attemptsBefore{}, transition{status: TaskSucceeded, why: ReasonSucceeded, changed: true}},
-		{"another version", retry, outcome{reason: ReasonSucceeded, version: "3"}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonWrongVersion, changed: true}},
-		{"another version, nothing done", never, outcome{reason: ReasonSucceeded, version: "3", unchanged: true}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonWrongVersion, changed: true}},
-		{"the version before, a try left", retry, outcome{reason: ReasonSucceeded, version: "1"}, TaskState{}, attemptsBefore{oldVersion: true}, transition{status: TaskWaiting, why: ReasonWrongVersion, due: at + int64(time.Minute), tried: true, changed: true}},
-		{"the version before, nothing done", retry, outcome{reason: ReasonSucceeded, version: "1", unchanged: true}, TaskState{}, attemptsBefore{oldVersion: true}, transition{status: TaskWaiting, why: ReasonWrongVersion, due: at + int64(time.Minute), tried: true}},
-		{"the version before, tries used up", retry, outcome{reason: ReasonSucceeded, version: "1"}, TaskState{Tries: 2}, attemptsBefore{oldVersion: true}, transition{status: TaskFailed, why: ReasonWrongVersion, changed: true}},
-		{"at target", never, outcome{reason: ReasonSucceeded, version: "2", unchanged: true}, TaskState{}, attemptsBefore{}, transition{status: TaskSucceeded, why: ReasonAtTarget}},
-		{"at target, by an earlier try", never, outcome{reason: ReasonSucceeded, unchanged: true}, TaskState{}, attemptsBefore{changed: true, taskChanged: true}, transition{status: TaskSucceeded, why: ReasonSucceeded, changed: true}},
-		{"at target, said by a repeat", never, outcome{reason: ReasonSucceeded, unchanged: true, repeat: true}, TaskState{}, attemptsBefore{}, transition{status: TaskSucceeded, why: ReasonSucceeded, changed: true}},
-		{"error without a try left", never, outcome{reason: ReasonError}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonError, changed: true}},
-		{"error, unchanged", never, outcome{reason: ReasonError, unchanged: true}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonError}},
-		{"error, said to be unchanged by a repeat", never, outcome{reason: ReasonError, unchanged: true, repeat: true}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonError, changed: true}},
-		{"error with a try left", retry, outcome{reason: ReasonError}, TaskState{}, attemptsBefore{}, transition{status: TaskWaiting, why: ReasonError, due: at + int64(time.Minute), tried: true, changed: true}},
-		{"timeout with a try left", retry, outcome{reason: ReasonTimeout}, TaskState{Tries: 1}, attemptsBefore{}, transition{status: TaskWaiting, why: ReasonTimeout, due: at + int64(2*time.Minute), tried: true, changed: true}},
-		{"error, tries used up", retry, outcome{reason: ReasonError}, TaskState{Tries: 2}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonError, changed: true}},
-		{"permanent", retry, outcome{reason: ReasonPermanent}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonPermanent, changed: true}},
-		{"permanent, unchanged", retry, outcome{reason: ReasonPermanent, unchanged: true}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonPermanent}},
-		{"rejected", retry, outcome{reason: ReasonRejected}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonRejected, changed: true}},
-		{"panic", retry, outcome{reason: ReasonPanic}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonPanic, changed: true}},
-		{"abandoned", retry, outcome{reason: ReasonAbandoned}, TaskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonAbandoned, changed: true}},
-		{"interrupted", retry, outcome{reason: ReasonInterrupted, unchanged: true}, TaskState{}, attemptsBefore{}, transition{status: TaskUnknown, why: ReasonInterrupted, changed: true}},
-		{"away for the first time", never, outcome{reason: ReasonUnreachable}, TaskState{}, attemptsBefore{}, with(waits(ReasonUnreachable, time.Second), func(b *transition) { b.freeSlot = true })},
+		{"success", never, outcome{reason: ReasonSucceeded, version: "2"}, taskState{}, attemptsBefore{}, transition{status: TaskSucceeded, why: ReasonSucceeded, changed: true}},
+		{"success without a version", never, outcome{reason: ReasonSucceeded}, taskState{}, attemptsBefore{}, transition{status: TaskSucceeded, why: ReasonSucceeded, changed: true}},
+		{"another version", retry, outcome{reason: ReasonSucceeded, version: "3"}, taskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonWrongVersion, changed: true}},
+		{"another version, nothing done", never, outcome{reason: ReasonSucceeded, version: "3", unchanged: true}, taskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonWrongVersion, changed: true}},
+		{"the version before, a try left", retry, outcome{reason: ReasonSucceeded, version: "1"}, taskState{}, attemptsBefore{oldVersion: true}, transition{status: TaskWaiting, why: ReasonWrongVersion, due: at + int64(time.Minute), tried: true, changed: true}},
+		{"the version before, nothing done", retry, outcome{reason: ReasonSucceeded, version: "1", unchanged: true}, taskState{}, attemptsBefore{oldVersion: true}, transition{status: TaskWaiting, why: ReasonWrongVersion, due: at + int64(time.Minute), tried: true}},
+		{"the version before, tries used up", retry, outcome{reason: ReasonSucceeded, version: "1"}, taskState{Tries: 2}, attemptsBefore{oldVersion: true}, transition{status: TaskFailed, why: ReasonWrongVersion, changed: true}},
+		{"at target", never, outcome{reason: ReasonSucceeded, version: "2", unchanged: true}, taskState{}, attemptsBefore{}, transition{status: TaskSucceeded, why: ReasonAtTarget}},
+		{"at target, by an earlier try", never, outcome{reason: ReasonSucceeded, unchanged: true}, taskState{}, attemptsBefore{changed: true, taskChanged: true}, transition{status: TaskSucceeded, why: ReasonSucceeded, changed: true}},
+		{"at target, said by a repeat", never, outcome{reason: ReasonSucceeded, unchanged: true, repeat: true}, taskState{}, attemptsBefore{}, transition{status: TaskSucceeded, why: ReasonSucceeded, changed: true}},
+		{"error without a try left", never, outcome{reason: ReasonError}, taskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonError, changed: true}},
+		{"error, unchanged", never, outcome{reason: ReasonError, unchanged: true}, taskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonError}},
+		{"error, said to be unchanged by a repeat", never, outcome{reason: ReasonError, unchanged: true, repeat: true}, taskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonError, changed: true}},
+		{"error with a try left", retry, outcome{reason: ReasonError}, taskState{}, attemptsBefore{}, transition{status: TaskWaiting, why: ReasonError, due: at + int64(time.Minute), tried: true, changed: true}},
+		{"timeout with a try left", retry, outcome{reason: ReasonTimeout}, taskState{Tries: 1}, attemptsBefore{}, transition{status: TaskWaiting, why: ReasonTimeout, due: at + int64(2*time.Minute), tried: true, changed: true}},
+		{"error, tries used up", retry, outcome{reason: ReasonError}, taskState{Tries: 2}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonError, changed: true}},
+		{"permanent", retry, outcome{reason: ReasonPermanent}, taskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonPermanent, changed: true}},
+		{"permanent, unchanged", retry, outcome{reason: ReasonPermanent, unchanged: true}, taskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonPermanent}},
+		{"rejected", retry, outcome{reason: ReasonRejected}, taskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonRejected, changed: true}},
+		{"panic", retry, outcome{reason: ReasonPanic}, taskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonPanic, changed: true}},
+		{"abandoned", retry, outcome{reason: ReasonAbandoned}, taskState{}, attemptsBefore{}, transition{status: TaskFailed, why: ReasonAbandoned, changed: true}},
+		{"interrupted", retry, outcome{reason: ReasonInterrupted, unchanged: true}, taskState{}, attemptsBefore{}, transition{status: TaskUnknown, why: ReasonInterrupted, changed: true}},
+		{"away for the first time", never, outcome{reason: ReasonUnreachable}, taskState{}, attemptsBefore{}, with(waits(ReasonUnreachable, time.Second), func(b *transition) { b.freeSlot = true })},
 		{"away for ten seconds", never, outcome{reason: ReasonUnreachable}, away(10 * time.Second), attemptsBefore{}, with(waits(ReasonUnreachable, 10*time.Second), func(b *transition) { b.freeSlot = true })},
 		{"away for long", never, outcome{reason: ReasonUnreachable}, away(30 * time.Minute), attemptsBefore{}, with(waits(ReasonUnreachable, time.Minute), func(b *transition) { b.freeSlot = true })},
-		{"throttled", never, outcome{reason: ReasonThrottled, after: 7 * time.Second}, TaskState{}, attemptsBefore{}, with(waits(ReasonThrottled, 7*time.Second), func(b *transition) { b.freeSlot = true })},
-		{"away, partly done", never, outcome{reason: ReasonUnreachable}, TaskState{}, attemptsBefore{partly: true}, waits(ReasonUnreachable, time.Second)},
-		{"away, touched", never, outcome{reason: ReasonUnreachable}, TaskState{}, attemptsBefore{changed: true, taskChanged: true}, with(waits(ReasonUnreachable, time.Second), func(b *transition) { b.changed = true })},
-		{"away, repeat", never, outcome{reason: ReasonUnreachable, repeat: true}, TaskState{}, attemptsBefore{}, with(waits(ReasonUnreachable, time.Second), func(b *transition) { b.changed = true })},
+		{"throttled", never, outcome{reason: ReasonThrottled, after: 7 * time.Second}, taskState{}, attemptsBefore{}, with(waits(ReasonThrottled, 7*time.Second), func(b *transition) { b.freeSlot = true })},
+		{"away, partly done", never, outcome{reason: ReasonUnreachable}, taskState{}, attemptsBefore{partly: true}, waits(ReasonUnreachable, time.Second)},
+		{"away, touched", never, outcome{reason: ReasonUnreachable}, taskState{}, attemptsBefore{changed: true, taskChanged: true}, with(waits(ReasonUnreachable, time.Second), func(b *transition) { b.changed = true })},
+		{"away, repeat", never, outcome{reason: ReasonUnreachable, repeat: true}, taskState{}, attemptsBefore{}, with(waits(ReasonUnreachable, time.Second), func(b *transition) { b.changed = true })},
 		{"away a moment before the limit", never, outcome{reason: ReasonUnreachable}, away(time.Hour - 1), attemptsBefore{}, with(waits(ReasonUnreachable, time.Minute), func(b *transition) { b.freeSlot = true })},
 		{"away at the limit", never, outcome{reason: ReasonUnreachable}, away(time.Hour), attemptsBefore{}, transition{status: TaskFailed, why: ReasonUnreachable}},
 		{"away at the limit, skipped by policy", skips, outcome{reason: ReasonThrottled}, away(time.Hour), attemptsBefore{}, transition{status: TaskSkipped, why: ReasonThrottled}},
 		{"away at the limit, touched", skips, outcome{reason: ReasonThrottled}, away(time.Hour), attemptsBefore{changed: true, taskChanged: true}, transition{status: TaskFailed, why: ReasonThrottled, changed: true}},
-		{"at target, after a task that changed the agent", never, outcome{reason: ReasonSucceeded, unchanged: true}, TaskState{}, attemptsBefore{changed: true, partly: true}, transition{status: TaskSucceeded, why: ReasonAtTarget}},
-		{"away, after a task that changed the agent", never, outcome{reason: ReasonUnreachable}, TaskState{}, attemptsBefore{changed: true, partly: true}, waits(ReasonUnreachable, time.Second)},
+		{"at target, after a task that changed the agent", never, outcome{reason: ReasonSucceeded, unchanged: true}, taskState{}, attemptsBefore{changed: true, partly: true}, transition{status: TaskSucceeded, why: ReasonAtTarget}},
+		{"away, after a task that changed the agent", never, outcome{reason: ReasonUnreachable}, taskState{}, attemptsBefore{changed: true, partly: true}, waits(ReasonUnreachable, time.Second)},
 		{"away at the limit, after a task that changed the agent", skips, outcome{reason: ReasonUnreachable}, away(time.Hour), attemptsBefore{changed: true, partly: true}, transition{status: TaskFailed, why: ReasonUnreachable}},
 		{"away at the limit, after a task that was done already", skips, outcome{reason: ReasonUnreachable}, away(time.Hour), attemptsBefore{partly: true}, transition{status: TaskSkipped, why: ReasonUnreachable}},
 		{"away without a limit", Policy{UnreachableTimeout: NoTimeout}.withDefaults(), outcome{reason: ReasonUnreachable}, away(1e6 * time.Hour), attemptsBefore{}, with(waits(ReasonUnreachable, time.Minute), func(b *transition) { b.freeSlot = true })},
@@ -176,16 +176,16 @@ func TestPrecheckSaid(t *testing.T) {
 
 // What a TaskSpec leaves out is its agent's, else its plan's.
 func TestTaskSpecDefaults(t *testing.T) {
-	plan := PlanSpec{FromVersion: "1", FromRelease: "r1", ToVersion: "2", ToRelease: "r2"}
+	plan := planSpec{FromVersion: "1", FromRelease: "r1", ToVersion: "2", ToRelease: "r2"}
 	for _, c := range []struct {
-		agent AgentSpec
+		agent agentSpec
 		want  TaskSpec
 	}{
-		{AgentSpec{}, TaskSpec{FromVersion: "1", FromRelease: "r1", ToVersion: "2", ToRelease: "r2"}},
-		{AgentSpec{Version: "0"}, TaskSpec{FromVersion: "0", FromRelease: "r1", ToVersion: "2", ToRelease: "r2"}},
-		{AgentSpec{Target: "0"}, TaskSpec{FromVersion: "1", FromRelease: "r1", ToVersion: "0", ToRelease: "r2"}},
-		{AgentSpec{Version: "0", Tasks: []TaskSpec{{FromVersion: "7", ToVersion: "8"}}}, TaskSpec{FromVersion: "7", ToVersion: "8"}},
-		{AgentSpec{Tasks: []TaskSpec{{ToRelease: "x"}}}, TaskSpec{FromVersion: "1", FromRelease: "r1", ToVersion: "2", ToRelease: "x"}},
+		{agentSpec{}, TaskSpec{FromVersion: "1", FromRelease: "r1", ToVersion: "2", ToRelease: "r2"}},
+		{agentSpec{Version: "0"}, TaskSpec{FromVersion: "0", FromRelease: "r1", ToVersion: "2", ToRelease: "r2"}},
+		{agentSpec{Target: "0"}, TaskSpec{FromVersion: "1", FromRelease: "r1", ToVersion: "0", ToRelease: "r2"}},
+		{agentSpec{Version: "0", Tasks: []TaskSpec{{FromVersion: "7", ToVersion: "8"}}}, TaskSpec{FromVersion: "7", ToVersion: "8"}},
+		{agentSpec{Tasks: []TaskSpec{{ToRelease: "x"}}}, TaskSpec{FromVersion: "1", FromRelease: "r1", ToVersion: "2", ToRelease: "x"}},
 	} {
 		require.Equal(t, c.want, plan.task(&c.agent, 0))
 		require.Equal(t, c.want.ToVersion, plan.target(&c.agent, 0))

@@ -45,6 +45,7 @@ const (
 	partProgress = 'P'
 	partBatch    = 'B'
 	partAgent    = 'A'
+	partRecord   = 'L' // see recordcodec.go; it has no checksum
 )
 
 var partNames = map[byte]string{

@@ -17,7 +17,7 @@ import (
 // Maps are written in order of their keys, so that equal values are equal bytes. Another order is
 // refused.
 func TestPartsAreDeterministic(t *testing.T) {
-	s := specPart{PlanSpec: PlanSpec{Labels: map[string]string{}}}
+	s := specPart{planSpec: planSpec{Labels: map[string]string{}}}
 	for i := range maxPairs {
 		s.Labels[fmt.Sprint("key", i)] = "value"
 	}
@@ -39,8 +39,8 @@ func TestPartsKeepTimes(t *testing.T) {
 		time.Unix(0, 0), time.Unix(0, 1), time.Unix(0, -1), time.Unix(0, math.MinInt64), time.Unix(0, math.MaxInt64-1),
 		time.Date(1969, 12, 31, 23, 0, 0, 0, time.UTC), time.Date(2026, 1, 1, 12, 0, 0, 0, time.FixedZone("", 3600)),
 	} {
-		b := BatchRow{StartedAt: want}
-		var got BatchRow
+		b := batchRow{StartedAt: want}
+		var got batchRow
 		if err := got.decodePart(b.appendPart(nil)); err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func FuzzParts(f *testing.F) {
 		if again := v.appendPart(nil); !bytes.Equal(again, b) && (kind != partAgent || len(again) > 0) {
 			t.Fatalf("%x was read as %+v and written as %x", b, v, again)
 		}
-		if _, err := describe(b); err != nil && !strings.Contains(err.Error(), "json") {
+		if _, err := Describe(b); err != nil && !strings.Contains(err.Error(), "json") {
 			t.Fatal(err)
 		}
 		if len(fields) > 0 && zero().decodePart(reframed(kind, 1, fields[:len(fields)-1])) == nil {
@@ -150,7 +150,7 @@ func FuzzParts(f *testing.F) {
 func FuzzPartBytes(f *testing.F) {
 	f.Add([]byte{1, partProgress, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, _ = describe(b)
+		_, _ = Describe(b)
 		for _, zero := range codedParts {
 			v := zero()
 			if v.decodePart(b) == nil && !bytes.Equal(v.appendPart(nil), b) {
@@ -163,8 +163,8 @@ func FuzzPartBytes(f *testing.F) {
 func partTime(n int) time.Time { return time.Unix(0, noon+int64(n)).UTC() }
 
 // busyProgress is a plan of 100,000 agents in its third batch.
-func busyProgress() Progress {
-	return Progress{
+func busyProgress() planProgress {
+	return planProgress{
 		Schema: 1, Owner: "engine-1", Instance: "0199c2f2-1f0c-7aa0-8d3e-5b6f2f3a9c11", At: partTime(1), Batch: 3,
 		Counts: Counts{Pending: 51_234, Running: 64, Waiting: 3, Succeeded: 48_600, Failed: 99, AtTarget: 12},
 		Tasks:  Counts{Pending: 51_234, Running: 64, Waiting: 3, Succeeded: 48_600, Failed: 99, AtTarget: 12},
@@ -172,8 +172,8 @@ func busyProgress() Progress {
 	}
 }
 
-func busyBatch() BatchRow {
-	return BatchRow{
+func busyBatch() batchRow {
+	return batchRow{
 		Index: 3, Name: "europe", First: 33_000, Size: 33_000, Status: BatchRunning, Cursor: 48_766,
 		Counts: Counts{Pending: 17_000, Running: 64, Waiting: 3, Succeeded: 15_600, Failed: 33, AtTarget: 4},
 		Tasks:  Counts{Pending: 17_000, Running: 64, Waiting: 3, Succeeded: 15_600, Failed: 33, AtTarget: 4},
@@ -181,9 +181,9 @@ func busyBatch() BatchRow {
 	}
 }
 
-func busyControl() Control {
+func busyControl() planControl {
 	threshold := 0.02
-	return Control{
+	return planControl{
 		Schema: 1, Policy: Policy{
 			Concurrency: 64, FailureThreshold: &threshold, OnBreach: ActionRollback, AttemptTimeout: time.Hour, UnreachableTimeout: time.Hour,
 			Windows: []Window{{Days: []time.Weekday{1, 2, 3}, Start: 22 * time.Hour, Length: 6 * time.Hour, Zone: "Europe/Berlin"}},
@@ -191,7 +191,7 @@ func busyControl() Control {
 		}.withDefaults(),
 		Annotations: map[string]string{"ticket": "OPS-1234", "team": "edge"},
 		Started:     &Audit{At: partTime(5), Actor: "jane@example.com", Reason: "approved"}, Promoted: 2, AnsweredBreach: 1, OrderCount: 4,
-		Requests: []PastRequest{{ID: "0199c2f2-1f0c-7aa0-8d3e-5b6f2f3a9c11", Verb: VerbStart}, {ID: "0199c2f2-1f0c-7aa0-8d3e-5b6f2f3a9c12", Verb: VerbPause}},
+		Requests: []pastRequest{{ID: "0199c2f2-1f0c-7aa0-8d3e-5b6f2f3a9c11", Verb: VerbStart}, {ID: "0199c2f2-1f0c-7aa0-8d3e-5b6f2f3a9c12", Verb: VerbPause}},
 	}
 }
 
@@ -204,10 +204,10 @@ func BenchmarkParts(b *testing.B) {
 		encode func([]byte) []byte
 		decode func([]byte) error
 	}{
-		{"Progress", p.appendPart, new(Progress).decodePart},
-		{"ProgressBreached", breached.appendPart, new(Progress).decodePart},
-		{"Batch", r.appendPart, new(BatchRow).decodePart},
-		{"Control", k.appendPart, new(Control).decodePart},
+		{"Progress", p.appendPart, new(planProgress).decodePart},
+		{"ProgressBreached", breached.appendPart, new(planProgress).decodePart},
+		{"Batch", r.appendPart, new(batchRow).decodePart},
+		{"Control", k.appendPart, new(planControl).decodePart},
 	} {
 		buf := part.encode(nil)
 		b.Run(part.name+"/out", func(b *testing.B) {
@@ -258,7 +258,7 @@ func BenchmarkAgentState(b *testing.B) {
 
 func BenchmarkShow(b *testing.B) {
 	p, r, c := busyProgress(), busyBatch(), busyControl()
-	s, buf := PlanSpec{Batches: 10}, make([]byte, 0, 1024)
+	s, buf := planSpec{Batches: 10}, make([]byte, 0, 1024)
 	b.Run("plan", func(b *testing.B) {
 		for b.Loop() {
 			buf = showPlan(buf[:0], &s, &c, &p)

@@ -2,7 +2,7 @@ package ota
 
 // The part that verbs write: Control.
 
-func (k *Control) appendPart(b []byte) []byte {
+func (k *planControl) appendPart(b []byte) []byte {
 	c := partWriter(b, partControl)
 	for c.again() {
 		k.code(&c)
@@ -10,14 +10,14 @@ func (k *Control) appendPart(b []byte) []byte {
 	return c.b
 }
 
-func (k *Control) decodePart(b []byte) error {
-	var out Control
+func (k *planControl) decodePart(b []byte) error {
+	var out planControl
 	c := partReader(b, partControl, Schema)
 	out.code(&c)
 	return setPart(k, &out, c.end())
 }
 
-func (k *Control) code(c *coder) {
+func (k *planControl) code(c *coder) {
 	c.stored(&k.Schema)
 	k.Policy.code(c)
 	c.pairs(&k.Annotations)
@@ -65,12 +65,12 @@ func (s *Audit) code(c *coder) {
 	c.text(&s.Reason)
 }
 
-func (s *Stop) code(c *coder) {
+func (s *planStop) code(c *coder) {
 	s.Audit.code(c)
 	c.bool(&s.Interrupt)
 }
 
-func (r *RollbackRef) code(c *coder) {
+func (r *rollbackRef) code(c *coder) {
 	c.text(&r.ID)
 	r.Spec.code(c)
 	r.Frozen.code(c)
@@ -94,7 +94,7 @@ func (s *RollbackSpec) code(c *coder) {
 	c.bool(&s.Interrupt)
 }
 
-func (o *Order) code(c *coder) {
+func (o *planOrder) code(c *coder) {
 	num(c, &o.Number)
 	num(c, &o.Kind)
 	c.texts(&o.Agents)
@@ -102,7 +102,7 @@ func (o *Order) code(c *coder) {
 	o.By.code(c)
 }
 
-func (r *PastRequest) code(c *coder) {
+func (r *pastRequest) code(c *coder) {
 	c.text(&r.ID)
 	num(c, &r.Verb)
 	c.text(&r.Plan)

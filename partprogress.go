@@ -3,7 +3,7 @@ package ota
 // The parts that the plan's owner writes: Progress and batches. They are in every commit, so
 // encoding them allocates nothing.
 
-func (p *Progress) appendPart(b []byte) []byte {
+func (p *planProgress) appendPart(b []byte) []byte {
 	c := partWriter(b, partProgress)
 	for c.again() {
 		p.code(&c)
@@ -11,14 +11,14 @@ func (p *Progress) appendPart(b []byte) []byte {
 	return c.b
 }
 
-func (p *Progress) decodePart(b []byte) error {
-	var out Progress
+func (p *planProgress) decodePart(b []byte) error {
+	var out planProgress
 	c := partReader(b, partProgress, Schema)
 	out.code(&c)
 	return setPart(p, &out, c.end())
 }
 
-func (p *Progress) code(c *coder) {
+func (p *planProgress) code(c *coder) {
 	c.stored(&p.Schema)
 	c.text(&p.Owner)
 	c.text(&p.Instance)
@@ -70,7 +70,7 @@ func (b *Breach) code(c *coder) {
 	c.text(&b.Text)
 }
 
-func (r *BatchRow) appendPart(b []byte) []byte {
+func (r *batchRow) appendPart(b []byte) []byte {
 	c := partWriter(b, partBatch)
 	for c.again() {
 		r.code(&c)
@@ -78,14 +78,14 @@ func (r *BatchRow) appendPart(b []byte) []byte {
 	return c.b
 }
 
-func (r *BatchRow) decodePart(b []byte) error {
-	var out BatchRow
+func (r *batchRow) decodePart(b []byte) error {
+	var out batchRow
 	c := partReader(b, partBatch, Schema)
 	out.code(&c)
 	return setPart(r, &out, c.end())
 }
 
-func (r *BatchRow) code(c *coder) {
+func (r *batchRow) code(c *coder) {
 	num(c, &r.Index)
 	c.text(&r.Name)
 	num(c, &r.First)
@@ -116,7 +116,7 @@ func (r *BatchRow) code(c *coder) {
 
 // specPart is a plan's spec as it is stored.
 type specPart struct {
-	PlanSpec
+	planSpec
 	Fingerprint string // of the Create, compared when its request key is used again
 }
 
@@ -136,11 +136,11 @@ func (s *specPart) decodePart(b []byte) error {
 }
 
 func (s *specPart) code(c *coder) {
-	s.PlanSpec.code(c)
+	s.planSpec.code(c)
 	c.text(&s.Fingerprint)
 }
 
-func (s *PlanSpec) code(c *coder) {
+func (s *planSpec) code(c *coder) {
 	c.stored(&s.Schema)
 	c.text(&s.Name)
 	c.text(&s.FromVersion)
@@ -160,7 +160,7 @@ func (s *PlanSpec) code(c *coder) {
 
 // appendPart omits the ID and the labels: a Store has them beside the part. An agent without other
 // fields, as nearly every agent, is no bytes at all.
-func (a *AgentSpec) appendPart(b []byte) []byte {
+func (a *agentSpec) appendPart(b []byte) []byte {
 	if a.Version == "" && a.Target == "" && len(a.Tasks) == 0 {
 		return b
 	}
@@ -172,8 +172,8 @@ func (a *AgentSpec) appendPart(b []byte) []byte {
 }
 
 // decodePart leaves the ID and the labels as they are.
-func (a *AgentSpec) decodePart(b []byte) error {
-	out := AgentSpec{ID: a.ID, Labels: a.Labels}
+func (a *agentSpec) decodePart(b []byte) error {
+	out := agentSpec{ID: a.ID, Labels: a.Labels}
 	if len(b) == 0 {
 		*a = out
 		return nil
@@ -183,7 +183,7 @@ func (a *AgentSpec) decodePart(b []byte) error {
 	return setPart(a, &out, c.end())
 }
 
-func (a *AgentSpec) code(c *coder) {
+func (a *agentSpec) code(c *coder) {
 	c.text(&a.Version)
 	c.text(&a.Target)
 	for i := range each(c, &a.Tasks) {

@@ -29,10 +29,10 @@ type codedPart interface {
 // codedParts makes a zero value of each kind of part.
 var codedParts = map[byte]func() codedPart{
 	partSpec:     func() codedPart { return new(specPart) },
-	partControl:  func() codedPart { return new(Control) },
-	partProgress: func() codedPart { return new(Progress) },
-	partBatch:    func() codedPart { return new(BatchRow) },
-	partAgent:    func() codedPart { return new(AgentSpec) },
+	partControl:  func() codedPart { return new(planControl) },
+	partProgress: func() codedPart { return new(planProgress) },
+	partBatch:    func() codedPart { return new(batchRow) },
+	partAgent:    func() codedPart { return new(agentSpec) },
 }
 
 func eachPart(t *testing.T, test func(t *testing.T, kind byte, zero func() codedPart)) {
@@ -56,11 +56,11 @@ func stored(v codedPart) {
 	switch v := v.(type) {
 	case *specPart:
 		v.Schema = 1
-	case *Control:
+	case *planControl:
 		v.Schema = 1
-	case *Progress:
+	case *planProgress:
 		v.Schema = 1
-	case *AgentSpec:
+	case *agentSpec:
 		v.ID, v.Labels = "", nil
 	}
 }
@@ -334,7 +334,7 @@ func TestGoldenParts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			said, err := describe(part)
+			said, err := Describe(part)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -360,7 +360,7 @@ func encodedAgain(t *testing.T, part []byte) []byte {
 		}
 		return v.appendPart(nil)
 	}
-	var s AgentState
+	var s agentState
 	if err := s.UnmarshalBinary(part); err != nil {
 		t.Fatal(err)
 	}
@@ -378,7 +378,7 @@ func writeGoldenParts(t *testing.T) {
 		if _, err := os.Stat(file + "hex"); err == nil {
 			continue
 		}
-		said, err := describe(part)
+		said, err := Describe(part)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,9 +11,9 @@ import (
 // release queues a waiting agent whose timer has expired.
 func (q *queues) release(r *cachedRow) {
 	switch {
-	case r.is(AgentUrgent):
+	case r.is(agentUrgent):
 		q.urgent = append(q.urgent, r.Ordinal)
-	case r.is(AgentOpen):
+	case r.is(agentOpen):
 		q.retries.Push(r.Ordinal)
 	default:
 		q.back.Push(r.Ordinal)
@@ -152,7 +152,7 @@ func (s *state) enterBatch() {
 	}
 	q.next = max(b.Cursor, b.First)
 	s.rows.busyRows(func(r *cachedRow) {
-		if r.is(AgentOpen) {
+		if r.is(agentOpen) {
 			q.lanes.count(r, 1)
 		}
 		s.requeue(r)
@@ -166,13 +166,13 @@ func (s *state) requeue(r *cachedRow) {
 	here := r.Batch == s.p.Batch
 	switch {
 	case r.State.Status != TaskWaiting:
-	case r.is(AgentUrgent):
+	case r.is(agentUrgent):
 		if !r.inspecting {
 			s.requeueUrgent(r)
 		}
 	case t.Status == TaskPending:
 		switch {
-		case here && r.is(AgentOpen):
+		case here && r.is(agentOpen):
 			s.queue.partly.Push(r.Ordinal)
 		case here:
 			s.queue.back.Push(r.Ordinal)
@@ -190,10 +190,10 @@ func (s *state) requeue(r *cachedRow) {
 // requeueRepeat queues an attempt that was lost in a crash.
 func (s *state) requeueRepeat(r *cachedRow) {
 	switch {
-	case r.is(AgentUrgent):
+	case r.is(agentUrgent):
 		s.queue.urgent = append(s.queue.urgent, r.Ordinal)
 	case r.Batch != s.p.Batch:
-	case r.is(AgentOpen):
+	case r.is(agentOpen):
 		s.queue.repeats.Push(r.Ordinal)
 	default:
 		s.queue.back.Push(r.Ordinal)
@@ -297,11 +297,11 @@ func (s *state) start(r *cachedRow, now int64) {
 	t.Ended = 0
 	if kind == EventTaskStarted {
 		t.Why, t.Started = ReasonNone, now
-		s.setFlag(r, AgentExtended, false)
+		s.setFlag(r, agentExtended, false)
 	}
 	s.setTask(r, i, TaskRunning)
 	s.setAgent(r, TaskRunning)
-	s.setFlag(r, AgentOpen, true)
+	s.setFlag(r, agentOpen, true)
 	s.keepPrevious(r, s.checked(r))
 	s.taskEvent(kind, r, i, t.Why, "")
 	b := s.current()

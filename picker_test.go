@@ -40,7 +40,7 @@ func TestABarIsOne(t *testing.T) {
 
 // An agent that waits for a later moment is not released by a timer of an earlier one.
 func TestAStaleTimerReleasesNobody(t *testing.T) {
-	r := &cachedRow{AgentRow: &AgentRow{State: AgentState{Status: TaskWaiting, Task: TaskState{Status: TaskWaiting, Why: ReasonError, Ended: 20}}}}
+	r := &cachedRow{agentRow: &agentRow{State: agentState{Status: TaskWaiting, Task: taskState{Status: TaskWaiting, Why: ReasonError, Ended: 20}}}}
 	s := &state{rows: rowCache{single: map[int]*cachedRow{0: r}}}
 	s.queue.timers.Push(queue.Timer{At: 10, Kind: timerAttempt})
 	s.queue.timers.Push(queue.Timer{At: 20, Kind: timerAttempt})
@@ -58,7 +58,7 @@ func TestPageBits(t *testing.T) {
 }
 
 func inRack(ordinal int, rack string) *cachedRow {
-	return &cachedRow{AgentRow: &AgentRow{Ordinal: ordinal, Agent: AgentSpec{Labels: map[string]string{"rack": rack}}}}
+	return &cachedRow{agentRow: &agentRow{Ordinal: ordinal, Agent: agentSpec{Labels: map[string]string{"rack": rack}}}}
 }
 
 // Without a budget no agent waits, and nothing is counted.

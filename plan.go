@@ -43,6 +43,9 @@ type Spec struct {
 	Actor string
 	// Labels never change, and Plans finds plans by them. At most 64, of 255 bytes each.
 	Labels map[string]string
+	// Index names labels of agents by which a query of agents is as fast in a large plan as in a
+	// small one (AgentQuery.Label). At most 4 different names, of 255 bytes each.
+	Index []string
 	// Annotations are kept with the plan for programs that use it; Annotate changes them. At most
 	// 64, with values of at most 64 KiB.
 	Annotations map[string]string
@@ -124,6 +127,7 @@ func (s Spec) check(m *mistakes) {
 		}
 	}
 	checkMap(m, "labels", s.Labels, maxText)
+	checkIndex(m, s.Index)
 	checkMap(m, "annotations", s.Annotations, maxAnnotation)
 	if s.Agents == nil {
 		m.add("agents", "", "are missing", "at least one")

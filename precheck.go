@@ -68,7 +68,7 @@ func (s *state) prechecked(r *cachedRow, c *check, a *precheckAnswer) {
 		// An outcome has no effect while the plan is paused. The agent is asked again before it
 		// starts.
 		c.at, c.found, c.expired = a.at, a.found, a.outcome != nil
-		if !r.is(AgentUrgent) {
+		if !r.is(agentUrgent) {
 			s.queue.checks.ready.Push(r.Ordinal)
 		}
 	default:
@@ -97,7 +97,7 @@ func (s *state) startChecked(n int, now int64) need {
 		switch {
 		case !startable(r):
 			s.checked(r)
-		case q.of[o] == nil, r.is(AgentUrgent): // it was made urgent, and is queued there
+		case q.of[o] == nil, r.is(agentUrgent): // it was made urgent, and is queued there
 		case !s.checkExpired(o, now):
 			s.start(r, now)
 		}
@@ -124,7 +124,7 @@ func (s *state) keepPrevious(r *cachedRow, found precheckFound) {
 	if !version && !release {
 		return
 	}
-	more := AgentMore{}
+	more := agentMore{}
 	if r.State.More != nil {
 		more = *r.State.More
 	}

@@ -88,7 +88,7 @@ func (e *Engine) Resolved(ctx context.Context, spec Spec) Spec {
 // attempts yields an attempt for every agent of a plan that is to be.
 func (d *draft) attempts() iter.Seq2[Attempt, error] {
 	s := &d.spec
-	st := &state{id: s.ID, c: Control{Annotations: s.Annotations, Policy: s.Policy.withDefaults()}, spec: PlanSpec{
+	st := &state{id: s.ID, c: planControl{Annotations: s.Annotations, Policy: s.Policy.withDefaults()}, spec: planSpec{
 		FromVersion: s.FromVersion, FromRelease: s.FromRelease, ToVersion: s.ToVersion, ToRelease: s.ToRelease,
 	}}
 	return func(yield func(Attempt, error) bool) {
@@ -97,7 +97,7 @@ func (d *draft) attempts() iter.Seq2[Attempt, error] {
 				yield(Attempt{}, err)
 				return
 			}
-			if !yield(st.attempt(&cachedRow{AgentRow: &row}, 0), nil) {
+			if !yield(st.attempt(&cachedRow{agentRow: &row}, 0), nil) {
 				return
 			}
 		}
@@ -176,12 +176,12 @@ func (c *conflictSearch) ask(ctx context.Context) error {
 		if len(c.ids) == 0 {
 			break
 		}
-		page, err := c.engine.store.Agents(ctx, plan, RowQuery{IDs: c.ids, Limit: len(c.ids)})
+		page, err := c.engine.store.Agents(ctx, plan, rowQuery{IDs: c.ids, Limit: len(c.ids)})
 		if err != nil {
 			return err
 		}
 		for i := range page.Items {
-			if r := &page.Items[i]; r.State.Flags&AgentReleased == 0 {
+			if r := &page.Items[i]; r.State.Flags&agentReleased == 0 {
 				c.count(Conflict{Agent: r.Agent.ID, Plan: plan})
 			}
 		}
@@ -229,10 +229,10 @@ func (w *command) found(found Readiness) error {
 }
 
 // pending yields an attempt for every agent of a plan that has not started.
-func (e *Engine) pending(ctx context.Context, row *PlanRow) iter.Seq2[Attempt, error] {
+func (e *Engine) pending(ctx context.Context, row *planRow) iter.Seq2[Attempt, error] {
 	st := &state{id: row.ID, spec: row.Spec, c: row.Control, epoch: row.Epoch}
 	return func(yield func(Attempt, error) bool) {
-		for q := (RowQuery{Status: []TaskStatus{TaskPending}}); ; {
+		for q := (rowQuery{Status: []TaskStatus{TaskPending}}); ; {
 			page, err := e.store.Agents(ctx, row.ID, q)
 			if err != nil {
 				yield(Attempt{}, err)
@@ -240,7 +240,7 @@ func (e *Engine) pending(ctx context.Context, row *PlanRow) iter.Seq2[Attempt, e
 			}
 			for i := range page.Items {
 				q.From = page.Items[i].Ordinal + 1
-				r := &cachedRow{AgentRow: &page.Items[i]}
+				r := &cachedRow{agentRow: &page.Items[i]}
 				if !yield(st.attempt(r, r.State.active()), nil) {
 					return
 				}

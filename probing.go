@@ -174,7 +174,7 @@ func (pr *probing) needsFrom(done int) int {
 
 // askHealth asks an agent if it succeeded and its health counts.
 func (s *state) askHealth(r *cachedRow) {
-	if r.State.Status != TaskSucceeded || r.is(AgentReleased) || r.probing {
+	if r.State.Status != TaskSucceeded || r.is(agentReleased) || r.probing {
 		return
 	}
 	if !s.isProven(r) {
@@ -202,7 +202,7 @@ func (s *state) setProbing(r *cachedRow, on bool) {
 // since its success, or it was not changed, or its batch has passed.
 func (s *state) isProven(r *cachedRow) bool {
 	b := s.current()
-	return b == nil || r.Batch != b.Index || !r.is(AgentChanged) || s.probing.has(r.Ordinal-b.First)
+	return b == nil || r.Batch != b.Index || !r.is(agentChanged) || s.probing.has(r.Ordinal-b.First)
 }
 
 // has reports whether an agent of the watched batch has given a healthy answer since its success.

@@ -1,15 +1,18 @@
 package ota
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+
+	"github.com/seed-19b57ce3/ota/internal/reuse"
 )
 
 // Plan returns the present state of a plan, or ErrNotFound.
 func (e *Engine) Plan(ctx context.Context, id string) (Plan, error) {
-	row, err := e.store.Plan(ctx, id)
+	row, err := e.store.listed(ctx, id)
 	if err != nil {
 		return Plan{}, fmt.Errorf("ota: plan %s: %w", id, err)
 	}
@@ -22,7 +25,7 @@ func (e *Engine) Plans(ctx context.Context, q PlanQuery) (Page[Plan], error) {
 	if err != nil {
 		return Page[Plan]{}, fmt.Errorf("ota: plans: %w", err)
 	}
-	out := Page[Plan]{Items: make([]Plan, len(rows.Items)), More: rows.More, Total: rows.Total}
+	out := pageOf(rows, make([]Plan, len(rows.Items)))
 	for i := range rows.Items {
 		out.Items[i] = planOf(&rows.Items[i])
 	}
@@ -39,7 +42,7 @@ func (e *Engine) Batches(ctx context.Context, id string, from int) iter.Seq2[Bat
 		}
 		st, p := statusOf(&row.Control, &row.Progress), row.Control.Policy.withDefaults()
 		for {
-			page, err := e.store.Batches(ctx, id, RowQuery{From: from})
+			page, err := e.store.Batches(ctx, id, rowQuery{From: from})
 			if err != nil {
 				yield(Batch{}, fmt.Errorf("ota: batches of plan %s: %w", id, err))
 				return
@@ -57,9 +60,30 @@ func (e *Engine) Batches(ctx context.Context, id string, from int) iter.Seq2[Bat
 	}
 }
 
+// AgentQuery selects agents of a plan: those to which all fields apply that are set. The zero value
+// selects all of them, DefaultPage at a time.
+type AgentQuery struct {
+	From, To int          // ordinals from From to below To; To 0 means to the end
+	Status   []TaskStatus // any of these
+	IDs      []string     // any of these, at most 1,000
+	Reason   []Reason     // any of these: how the agent ended, or why it waits
+	Prefix   string       // how ID begins
+	Label    Label        // agents with this label; an empty Value selects those without it, too
+	Cursor   string       // Page.Next of the page before, with the same query
+	Limit    int          // at most this many; 0 means DefaultPage
+	Total    bool         // set Page.Total
+}
+
+// agentBuffers are rows that Agents has read before.
+var agentBuffers reuse.Pool[[]agentRow]
+
 // Agents returns one page of a plan's agents, in order. For the next page, set q.From to the
-// ordinal of the last agent plus 1.
-func (e *Engine) Agents(ctx context.Context, id string, q RowQuery) (Page[AgentInfo], error) {
+// ordinal of the last agent plus 1, or q.Cursor to Page.Next.
+func (e *Engine) Agents(ctx context.Context, id string, query AgentQuery) (Page[AgentInfo], error) {
+	q := rowQuery{
+		From: query.From, To: query.To, Status: query.Status, IDs: query.IDs, Reason: query.Reason, Prefix: query.Prefix,
+		Label: query.Label, Cursor: query.Cursor, Limit: query.Limit, Total: query.Total,
+	}
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
 		return Page[AgentInfo]{}, fmt.Errorf("ota: agents of plan %s: %w", id, err)
@@ -68,11 +92,15 @@ func (e *Engine) Agents(ctx context.Context, id string, q RowQuery) (Page[AgentI
 	if neverStarts(st) && len(q.Status) > 0 {
 		q.Status = storedStatuses(q.Status)
 	}
+	buffer := cmp.Or(agentBuffers.Get(), new([]agentRow))
+	defer agentBuffers.Put(buffer)
+	q.Buffer = *buffer
 	rows, err := e.store.Agents(ctx, id, q)
 	if err != nil {
 		return Page[AgentInfo]{}, fmt.Errorf("ota: agents of plan %s: %w", id, err)
 	}
-	out := Page[AgentInfo]{Items: make([]AgentInfo, len(rows.Items)), More: rows.More, Total: rows.Total}
+	*buffer = rows.Items[:0]
+	out := pageOf(rows, make([]AgentInfo, len(rows.Items)))
 	n := 0
 	for i := range rows.Items {
 		n += rows.Items[i].State.tasks()
@@ -143,21 +171,21 @@ func (e *Engine) RemainingSpec(ctx context.Context, id string, skipped bool) (Sp
 	return e.restOf(ctx, p, "Rest of ", status, remainingAgents), nil
 }
 
-func failedAgents(*AgentRow) bool { return true }
+func failedAgents(*agentRow) bool { return true }
 
 // remainingAgents leaves out agents that were at the target before the plan was rolled back.
-func remainingAgents(r *AgentRow) bool {
-	return r.State.Status != TaskSucceeded || r.State.Flags&AgentChanged != 0
+func remainingAgents(r *agentRow) bool {
+	return r.State.Status != TaskSucceeded || r.State.Flags&agentChanged != 0
 }
 
 // restOf is a Spec of those agents of a plan with one of these statuses that keep accepts.
-func (e *Engine) restOf(ctx context.Context, p Plan, prefix string, status []TaskStatus, keep func(*AgentRow) bool) Spec {
+func (e *Engine) restOf(ctx context.Context, p Plan, prefix string, status []TaskStatus, keep func(*agentRow) bool) Spec {
 	return Spec{
 		Name: string(cleanLine(prefix + p.Name)), FromVersion: p.FromVersion, FromRelease: p.FromRelease,
 		ToVersion: p.ToVersion, ToRelease: p.ToRelease, Labels: p.Labels, Policy: p.Policy,
 		Agents: func(yield func(Agent, error) bool) {
-			spec := PlanSpec{FromVersion: p.FromVersion}
-			for q := (RowQuery{Status: status}); ; {
+			spec := planSpec{FromVersion: p.FromVersion}
+			for q := (rowQuery{Status: status}); ; {
 				page, err := e.store.Agents(ctx, p.ID, q)
 				if err != nil {
 					yield(Agent{}, fmt.Errorf("ota: agents of plan %s: %w", p.ID, err))
@@ -179,7 +207,7 @@ func (e *Engine) restOf(ctx context.Context, p Plan, prefix string, status []Tas
 }
 
 // again is the agent for another plan to the same target.
-func (r *AgentRow) again(s *PlanSpec, release string) Agent {
+func (r *agentRow) again(s *planSpec, release string) Agent {
 	a := Agent{ID: r.Agent.ID, Version: r.previous(s), Labels: r.Agent.Labels, Tasks: r.Agent.Tasks}
 	if a.Tasks == nil && r.Agent.Target != "" {
 		a.Tasks = []TaskSpec{{ToVersion: r.Agent.Target, ToRelease: release}}

@@ -42,6 +42,7 @@ const (
 	ReasonEvidence             // the canary changed no agent, so it proves nothing
 	ReasonWindow               // no maintenance window is open
 	ReasonBudget               // as many agents with the same label are open as the policy allows
+	ReasonDamaged              // the bytes of the plan in the Store are damaged
 )
 
 // The reasons of a Breach.
@@ -118,6 +119,7 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonRefused:          {"refused", "The store refused for good what the plan was to write"},
 	ReasonWindow:           {"window", "No maintenance window is open"},
 	ReasonBudget:           {"budget", "As many agents with one value of a label are open as the policy allows"},
+	ReasonDamaged:          {"damaged", "The plan's bytes in the store are damaged; no engine touches it"},
 	ReasonThreshold:        {"threshold", "Failure threshold exceeded"},
 	ReasonTooManyAbandoned: {"too_many_abandoned", "Too many calls were abandoned"},
 	ReasonFault:            {"fault", "A part of the executor broke its contract"},

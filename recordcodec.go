@@ -10,11 +10,12 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/bytesio"
 )
 
-// A log record is stored as bytes. A head of fixed length (schema, status, time) comes first. Then
-// come the events, each a kind, a mask of the fields that follow, and those fields. Agents are
-// named by their IDs, so a record can be read without the plan.
+// A log record is stored as bytes. A head of fixed length (schema, kind of part, status, time) comes
+// first. Then come the request ID, with its length in front, and the events: each a kind, a mask of
+// the fields that follow, and those fields. Agents are named by their IDs, so a record can be read
+// without the plan.
 
-const recordHead = 1 + 1 + 8
+const recordHead = 1 + 1 + 1 + 8
 
 const (
 	hasBatch = 1 << iota
@@ -29,13 +30,18 @@ const (
 
 // recordWriter collects the events of one commit.
 type recordWriter struct {
-	buf    []byte
-	events int
+	buf     []byte
+	events  int
+	notable bool // an event is worth showing to people
 }
 
-func (w *recordWriter) reset() {
+func (w *recordWriter) reset() { w.begin("") }
+
+// begin begins the record of a request.
+func (w *recordWriter) begin(request string) {
 	w.buf = append(w.buf[:0], make([]byte, recordHead)...)
-	w.events = 0
+	w.buf = bytesio.AppendText(w.buf, request)
+	w.events, w.notable = 0, false
 }
 
 func (w *recordWriter) add(e *Event) {
@@ -43,6 +49,7 @@ func (w *recordWriter) add(e *Event) {
 		w.reset()
 	}
 	w.events++
+	w.notable = w.notable || e.Kind.notable()
 	mask := byte(0)
 	at := len(w.buf) + 1
 	b := append(w.buf, byte(e.Kind), 0)
@@ -85,19 +92,20 @@ func (w *recordWriter) add(e *Event) {
 // finish returns the record. It stays valid until the next reset.
 func (w *recordWriter) finish(at time.Time, s Status) []byte {
 	w.buf[0] = Schema
-	w.buf[1] = byte(s)
-	binary.BigEndian.PutUint64(w.buf[2:], uint64(at.UnixNano()))
+	w.buf[1] = partRecord
+	w.buf[2] = byte(s)
+	binary.BigEndian.PutUint64(w.buf[3:], uint64(at.UnixNano()))
 	return w.buf
 }
 
 // encodeRecord makes a whole record in one call.
-func encodeRecord(at time.Time, s Status, events ...Event) []byte {
+func encodeRecord(at time.Time, s Status, request string, events ...Event) (data []byte, notable bool) {
 	var w recordWriter
-	w.reset()
+	w.begin(request)
 	for i := range events {
 		w.add(&events[i])
 	}
-	return w.finish(at, s)
+	return w.finish(at, s), w.notable
 }
 
 var errRecord = errors.New("ota: a log record is damaged")
@@ -105,18 +113,18 @@ var errRecord = errors.New("ota: a log record is damaged")
 // decodeRecord reads a record. It never panics, whatever the bytes.
 func decodeRecord(plan string, row LogRow) (Record, error) {
 	b := row.Data
-	if len(b) < recordHead {
+	if len(b) <= recordHead || b[1] != partRecord {
 		return Record{}, errRecord
 	}
 	if b[0] != Schema {
 		return Record{}, fmt.Errorf("ota: log record %d of plan %s has schema %d, this version knows %d",
 			row.Revision, plan, b[0], Schema)
 	}
-	rec := Record{
-		Plan: plan, Revision: row.Revision, Request: row.Request, Status: Status(b[1]),
-		At: time.Unix(0, int64(binary.BigEndian.Uint64(b[2:]))).UTC(),
-	}
 	r := recordReader{bytesio.NewReader(b[recordHead:])}
+	rec := Record{
+		Plan: plan, Revision: row.Revision, Request: r.Text(), Status: Status(b[2]),
+		At: time.Unix(0, int64(binary.BigEndian.Uint64(b[3:]))).UTC(),
+	}
 	for r.Len() > 0 {
 		rec.Events = append(rec.Events, r.event())
 	}
@@ -124,6 +132,18 @@ func decodeRecord(plan string, row LogRow) (Record, error) {
 		return Record{}, errRecord
 	}
 	return rec, nil
+}
+
+// notable reports whether an event is worth showing in an overview of all plans: what people did,
+// and what needs them.
+func (k EventKind) notable() bool {
+	switch k {
+	case EventCreated, EventStarted, EventPaused, EventResumed, EventCanceled, EventPromoted, EventEdited, EventFrozen,
+		EventRollback, EventRolledBack, EventRollbackOff, EventStatus, EventBreach:
+		return true
+	default:
+		return false
+	}
 }
 
 // recordReader reads a record's events.

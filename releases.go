@@ -59,9 +59,9 @@ func (e *Engine) releasesBefore(ctx context.Context, before time.Time, usual str
 }
 
 // releasesOf adds the releases to which one plan has brought agents.
-func (e *Engine) releasesOf(ctx context.Context, p *PlanRow, ids []string, want, found map[string]string) error {
+func (e *Engine) releasesOf(ctx context.Context, p *planRow, ids []string, want, found map[string]string) error {
 	for chunk := range slices.Chunk(ids, orderChunk) {
-		page, err := e.store.Agents(ctx, p.ID, RowQuery{IDs: chunk, Limit: len(chunk)})
+		page, err := e.store.Agents(ctx, p.ID, rowQuery{IDs: chunk, Limit: len(chunk)})
 		if err != nil {
 			return err
 		}
@@ -100,7 +100,7 @@ func withRelease(tasks []TaskSpec, release string) []TaskSpec {
 
 // reported is the release that a precheck found, where it counts: where the Spec has none, or where
 // the agent ran another version than the Spec says. It is empty otherwise.
-func (r *AgentRow) reported(s *PlanSpec) string {
+func (r *agentRow) reported(s *planSpec) string {
 	if m := r.State.More; m != nil && (m.Previous != "" || s.task(&r.Agent, 0).FromRelease == "") {
 		return m.Release
 	}
@@ -112,9 +112,9 @@ const agreeing = 1000
 
 // findReleases gives agents of a rollback plan the release to go back to, where the source does not
 // say it.
-func (rb *rollbackBuilder) findReleases(rows []AgentRow) error {
+func (rb *rollbackBuilder) findReleases(rows []agentRow) error {
 	src := &rb.source.Spec
-	back := PlanSpec{FromVersion: src.ToVersion, FromRelease: src.ToRelease, ToVersion: src.FromVersion, ToRelease: src.FromRelease}
+	back := planSpec{FromVersion: src.ToVersion, FromRelease: src.ToRelease, ToVersion: src.FromVersion, ToRelease: src.FromRelease}
 	want := map[string]string{}
 	for i := range rows {
 		if t := back.task(&rows[i].Agent, 0); t.ToRelease == "" && len(rows[i].Agent.Tasks) <= 1 {

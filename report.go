@@ -173,7 +173,7 @@ func (e *Engine) postOutcomes(ctx context.Context, id string, at time.Time, repo
 func (e *Engine) anyOpen(ctx context.Context, id string, reports []OutcomeReport) (bool, error) {
 	for len(reports) > 0 {
 		n := min(len(reports), orderChunk)
-		q := RowQuery{Limit: n}
+		q := rowQuery{Limit: n}
 		for _, r := range reports[:n] {
 			q.IDs = append(q.IDs, r.Agent)
 		}
@@ -181,7 +181,7 @@ func (e *Engine) anyOpen(ctx context.Context, id string, reports []OutcomeReport
 		if err != nil {
 			return false, err
 		}
-		states := make(map[string]*AgentState, n)
+		states := make(map[string]*agentState, n)
 		for i := range page.Items {
 			states[page.Items[i].Agent.ID] = &page.Items[i].State
 		}

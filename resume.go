@@ -120,9 +120,9 @@ func (w *command) answer(d Decision) error {
 	}
 	switch {
 	case d.kind == answerRetry && p.Counts.Bad() > 0:
-		w.order(OrderRetry, nil, nil)
+		w.order(orderRetry, nil, nil)
 	case d.kind == answerAccept && len(exceeded) > 0:
-		w.order(OrderAccept, nil, exceeded)
+		w.order(orderAccept, nil, exceeded)
 	}
 	return nil
 }
@@ -165,13 +165,13 @@ func (w *command) answerOther(d Decision, b Breach) error {
 }
 
 // batch reads one batch as it is now.
-func (w *command) batch(i int) (BatchRow, error) {
-	page, err := w.store.Batches(w.ctx, w.row.ID, RowQuery{From: i, To: i + 1})
+func (w *command) batch(i int) (batchRow, error) {
+	page, err := w.store.Batches(w.ctx, w.row.ID, rowQuery{From: i, To: i + 1})
 	if err != nil {
-		return BatchRow{}, err
+		return batchRow{}, err
 	}
 	if len(page.Items) == 0 {
-		return BatchRow{}, fmt.Errorf("%w: batch %d of plan %s", ErrNotFound, i, w.row.ID)
+		return batchRow{}, fmt.Errorf("%w: batch %d of plan %s", ErrNotFound, i, w.row.ID)
 	}
 	return page.Items[0], nil
 }

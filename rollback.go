@@ -70,7 +70,7 @@ func (e *Engine) CanRollback(ctx context.Context, id string) (agents int, err er
 }
 
 // checkPreviousVersions returns ErrNothing, with the reason, if a rollback would have no agent.
-func (e *Engine) checkPreviousVersions(ctx context.Context, source *PlanRow) error {
+func (e *Engine) checkPreviousVersions(ctx context.Context, source *planRow) error {
 	for _, err := range (&rollbackBuilder{e: e, ctx: ctx, source: source}).rows() {
 		return err
 	}
@@ -80,18 +80,18 @@ func (e *Engine) checkPreviousVersions(ctx context.Context, source *PlanRow) err
 // createRollback freezes the source and creates the rollback plan: two commits, each idempotent.
 // The first one remembers the request. If the caller dies between the two, the driver of the source
 // creates the plan.
-func (e *Engine) createRollback(ctx context.Context, id string, spec RollbackSpec, by Request, verb Verb) (PlanRow, error) {
+func (e *Engine) createRollback(ctx context.Context, id string, spec RollbackSpec, by Request, verb Verb) (planRow, error) {
 	var m mistakes
 	spec.check(&m)
 	if err := m.result(); err != nil {
-		return PlanRow{}, err
+		return planRow{}, err
 	}
 	if err := e.detachCanceled(ctx, id); err != nil {
-		return PlanRow{}, err
+		return planRow{}, err
 	}
 	source, err := e.applyRow(ctx, id, verb, by, func(w *command) error { return w.freeze(spec, verb == VerbRollback) })
 	if err != nil {
-		return PlanRow{}, err
+		return planRow{}, err
 	}
 	if r, ok := source.Control.known(by.ID, verb); ok && !source.Control.Rollback.is(r.Plan) {
 		return e.formerRollback(ctx, &source, r.Plan)
@@ -101,13 +101,13 @@ func (e *Engine) createRollback(ctx context.Context, id string, spec RollbackSpe
 
 // formerRollback answers a repeated request whose rollback plan is no longer attached to its
 // source.
-func (e *Engine) formerRollback(ctx context.Context, source *PlanRow, id string) (PlanRow, error) {
+func (e *Engine) formerRollback(ctx context.Context, source *planRow, id string) (planRow, error) {
 	row, err := e.store.Plan(ctx, cmp.Or(id, rollbackID(source.ID, source.Control.Rollbacks-1)))
 	if errors.Is(err, ErrNotFound) {
 		if err := e.checkPreviousVersions(ctx, source); err != nil {
-			return PlanRow{}, err
+			return planRow{}, err
 		}
-		return PlanRow{}, fmt.Errorf("%w: plan %s, when this was requested first", ErrNothing, source.ID)
+		return planRow{}, fmt.Errorf("%w: plan %s, when this was requested first", ErrNothing, source.ID)
 	}
 	return row, err
 }
@@ -115,27 +115,27 @@ func (e *Engine) formerRollback(ctx context.Context, source *PlanRow, id string)
 // ensureRollback returns the rollback plan of a frozen source, and creates it if it does not exist.
 // If the plan would be empty, or the Store refuses it for good, ensureRollback detaches it from the
 // source.
-func (e *Engine) ensureRollback(ctx context.Context, source *PlanRow) (PlanRow, error) {
+func (e *Engine) ensureRollback(ctx context.Context, source *planRow) (planRow, error) {
 	id := source.Control.Rollback.ID
 	row, err := e.store.Plan(ctx, id)
 	if err == nil || !errors.Is(err, ErrNotFound) {
 		return row, err
 	}
 	rb := &rollbackBuilder{e: e, ctx: ctx, source: source}
-	np := NewPlan{
+	np := newPlan{
 		ID: id, Source: source.ID, CreatedAt: e.now(), Labels: rb.labels(),
-		Finish: func() (Created, error) { return rb.finish(e.warnings()) },
+		Finish: func() (createdPlan, error) { return rb.finish(e.warnings()) },
 	}
 	err = e.store.Create(ctx, np, rb.rows())
 	if errors.Is(err, ErrNothing) {
-		return PlanRow{}, cmp.Or(e.detachRollback(ctx, source.ID, id, "nothing to roll back: "+rb.whyNothing()), err)
+		return planRow{}, cmp.Or(e.detachRollback(ctx, source.ID, id, "nothing to roll back: "+rb.whyNothing()), err)
 	}
 	if err != nil && !errors.Is(err, ErrExists) {
 		err = fmt.Errorf("ota: create rollback of plan %s: %w", source.ID, err)
 		if errors.Is(err, ErrRefused) {
 			err = errors.Join(err, e.detachRollback(ctx, source.ID, id, "the store refuses the rollback plan: "+err.Error()))
 		}
-		return PlanRow{}, err
+		return planRow{}, err
 	}
 	e.changed(id)
 	return e.store.Plan(ctx, id)
@@ -145,7 +145,7 @@ func (e *Engine) ensureRollback(ctx context.Context, source *PlanRow) (PlanRow, 
 // because nothing takes the rollback back after the commit that sets Started. An older version
 // could store a rollback plan that runs while its source is only frozen. startRollback repairs
 // that.
-func (e *Engine) startRollback(ctx context.Context, row PlanRow, by Request) (Plan, error) {
+func (e *Engine) startRollback(ctx context.Context, row planRow, by Request) (Plan, error) {
 	st := statusOf(&row.Control, &row.Progress)
 	if st.Ended() {
 		return planOf(&row), nil
@@ -181,7 +181,7 @@ func (e *Engine) startRollback(ctx context.Context, row PlanRow, by Request) (Pl
 }
 
 // errNotRollbackOf refuses to start a rollback plan that its source no longer has.
-func errNotRollbackOf(row *PlanRow) error {
+func errNotRollbackOf(row *planRow) error {
 	return &StateError{
 		Plan: row.ID, Verb: VerbStart, Have: statusOf(&row.Control, &row.Progress),
 		Hint: "plan " + row.Source + " no longer has it as its rollback plan",
@@ -190,7 +190,7 @@ func errNotRollbackOf(row *PlanRow) error {
 
 // prepareRollbackStart checks that a pending rollback plan may start, and takes the claims of its
 // agents over from the source.
-func (e *Engine) prepareRollbackStart(ctx context.Context, row *PlanRow, by Request) error {
+func (e *Engine) prepareRollbackStart(ctx context.Context, row *planRow, by Request) error {
 	w := &command{ctx: ctx, store: e.store, verb: VerbStart, request: by, row: *row, now: e.now(), c: row.Control}
 	if err := w.start(); err != nil {
 		return err
@@ -206,7 +206,7 @@ func (e *Engine) prepareRollbackStart(ctx context.Context, row *PlanRow, by Requ
 
 // checkNotChangedSince refuses the start if a later plan has changed agents of the rollback plan
 // since its creation.
-func (e *Engine) checkNotChangedSince(ctx context.Context, row *PlanRow) error {
+func (e *Engine) checkNotChangedSince(ctx context.Context, row *planRow) error {
 	source, err := e.store.Plan(ctx, row.Source)
 	if err != nil {
 		return fmt.Errorf("ota: start rollback plan %s: %w", row.ID, err)
@@ -216,7 +216,7 @@ func (e *Engine) checkNotChangedSince(ctx context.Context, row *PlanRow) error {
 		return err
 	}
 	rb := &rollbackBuilder{e: e, ctx: ctx, source: &source}
-	for q := (RowQuery{Status: []TaskStatus{TaskPending}, Limit: orderChunk}); ; {
+	for q := (rowQuery{Status: []TaskStatus{TaskPending}, Limit: orderChunk}); ; {
 		page, err := e.store.Agents(ctx, row.ID, q)
 		if err != nil {
 			return fmt.Errorf("ota: start rollback plan %s: %w", row.ID, err)
@@ -243,7 +243,7 @@ func (e *Engine) checkNotChangedSince(ctx context.Context, row *PlanRow) error {
 
 // withdrawRollback clears Wanted, because the rollback plan may not start. The source stays frozen.
 // If another request has started the rollback meanwhile, that is success.
-func (e *Engine) withdrawRollback(ctx context.Context, row PlanRow, why error) (Plan, error) {
+func (e *Engine) withdrawRollback(ctx context.Context, row planRow, why error) (Plan, error) {
 	if !refusal(why) && !errors.Is(why, ErrClaimed) {
 		return Plan{}, why
 	}

@@ -18,8 +18,8 @@ import (
 type rollbackBuilder struct {
 	e            *Engine
 	ctx          context.Context
-	source       *PlanRow
-	batches      []BatchRow
+	source       *planRow
+	batches      []batchRow
 	total        int      // rows of the rollback plan so far
 	unconfirmed  int      // agents below this ordinal may turn out unchanged
 	noVersion    []string // agents without a version to go back to
@@ -27,7 +27,7 @@ type rollbackBuilder struct {
 	omitted      int      // how many agents and tasks were omitted
 
 	inCall   map[string]bool // agents for which a call is out
-	deferred []AgentRow      // their rows in the source: they come last
+	deferred []agentRow      // their rows in the source: they come last
 	gated    bool            // a gate was asked about a batch of the source
 
 	release   string // to which the first agents go back, if they agree
@@ -35,26 +35,26 @@ type rollbackBuilder struct {
 }
 
 // rows yields the rows of the rollback plan, or ErrNothing if there are none.
-func (rb *rollbackBuilder) rows() iter.Seq2[AgentRow, error] {
-	return func(yield func(AgentRow, error) bool) {
+func (rb *rollbackBuilder) rows() iter.Seq2[agentRow, error] {
+	return func(yield func(agentRow, error) bool) {
 		later, err := rb.e.laterPlans(rb.ctx, rb.source)
 		if err != nil {
-			yield(AgentRow{}, err)
+			yield(agentRow{}, err)
 			return
 		}
 		if err := rb.findCalls(); err != nil {
-			yield(AgentRow{}, err)
+			yield(agentRow{}, err)
 			return
 		}
 		order, err := rb.order()
 		if err != nil {
-			yield(AgentRow{}, err)
+			yield(agentRow{}, err)
 			return
 		}
 		for _, i := range append(order, deferredBatch) {
 			agents, err := rb.batch(i, later)
 			if err != nil {
-				yield(AgentRow{}, err)
+				yield(agentRow{}, err)
 				return
 			}
 			for k := range agents {
@@ -64,7 +64,7 @@ func (rb *rollbackBuilder) rows() iter.Seq2[AgentRow, error] {
 			}
 		}
 		if rb.total == 0 {
-			yield(AgentRow{}, rb.nothing())
+			yield(agentRow{}, rb.nothing())
 		}
 	}
 }
@@ -76,7 +76,7 @@ func (rb *rollbackBuilder) order() ([]int, error) {
 	current := min(p.Batch, rb.source.Spec.Batches-1)
 	order := []int{current}
 	for from := p.Reached + 1; from < rb.source.Spec.Batches; {
-		page, err := rb.e.store.Batches(rb.ctx, rb.source.ID, RowQuery{From: from})
+		page, err := rb.e.store.Batches(rb.ctx, rb.source.ID, rowQuery{From: from})
 		if err != nil {
 			return nil, err
 		}
@@ -116,18 +116,18 @@ func (rb *rollbackBuilder) findCalls() error {
 }
 
 // batch makes the rows for one batch of the source.
-func (rb *rollbackBuilder) batch(i int, later []string) ([]AgentRow, error) {
+func (rb *rollbackBuilder) batch(i int, later []string) ([]agentRow, error) {
 	if i == deferredBatch {
 		return rb.makeRows(rb.reopen(), rb.deferred, later)
 	}
-	page, err := rb.e.store.Batches(rb.ctx, rb.source.ID, RowQuery{From: i, To: i + 1})
+	page, err := rb.e.store.Batches(rb.ctx, rb.source.ID, rowQuery{From: i, To: i + 1})
 	if err != nil || len(page.Items) == 0 {
 		return nil, err
 	}
 	src := page.Items[0]
 	rb.gated = rb.gated || src.Gate != GateNone
-	var found []AgentRow
-	for q := (RowQuery{From: src.First, To: src.First + src.Size}); ; {
+	var found []agentRow
+	for q := (rowQuery{From: src.First, To: src.First + src.Size}); ; {
 		page, err := rb.e.store.Agents(rb.ctx, rb.source.ID, q)
 		if err != nil {
 			return nil, err
@@ -136,7 +136,7 @@ func (rb *rollbackBuilder) batch(i int, later []string) ([]AgentRow, error) {
 		for _, r := range page.Items {
 			q.From = r.Ordinal + 1
 			switch {
-			case r.State.Flags&AgentChanged == 0 && r.State.Status != TaskRunning:
+			case r.State.Flags&agentChanged == 0 && r.State.Status != TaskRunning:
 			case rb.inCall[r.Agent.ID]:
 				rb.deferred = append(rb.deferred, r)
 			default:
@@ -147,20 +147,20 @@ func (rb *rollbackBuilder) batch(i int, later []string) ([]AgentRow, error) {
 			break
 		}
 	}
-	slices.SortStableFunc(found, func(a, b AgentRow) int {
+	slices.SortStableFunc(found, func(a, b agentRow) int {
 		return cmp.Or(-cmp.Compare(inFlight(&a), inFlight(&b)), -cmp.Compare(lastEnd(&a), lastEnd(&b)))
 	})
 	return rb.makeRows(rb.newBatch(src.Name), found, later)
 }
 
 // newBatch begins a batch of the rollback plan.
-func (rb *rollbackBuilder) newBatch(name string) BatchRow {
-	return BatchRow{Index: len(rb.batches), Name: name, First: rb.total, Cursor: rb.total}
+func (rb *rollbackBuilder) newBatch(name string) batchRow {
+	return batchRow{Index: len(rb.batches), Name: name, First: rb.total, Cursor: rb.total}
 }
 
 // reopen removes the last batch from the list and returns it, so that more agents can join it.
 // Without a batch it begins one.
-func (rb *rollbackBuilder) reopen() BatchRow {
+func (rb *rollbackBuilder) reopen() batchRow {
 	n := len(rb.batches)
 	if n == 0 {
 		return rb.newBatch("")
@@ -170,14 +170,14 @@ func (rb *rollbackBuilder) reopen() BatchRow {
 	return b
 }
 
-func inFlight(r *AgentRow) int {
+func inFlight(r *agentRow) int {
 	if r.State.Status == TaskRunning {
 		return 1
 	}
 	return 0
 }
 
-func lastEnd(r *AgentRow) int64 {
+func lastEnd(r *agentRow) int64 {
 	end := r.State.Task.Ended
 	for i := range r.State.Rest {
 		end = max(end, r.State.Rest[i].Ended)
@@ -186,12 +186,12 @@ func lastEnd(r *AgentRow) int64 {
 }
 
 // makeRows makes rows of the rollback plan in batch b, from rows of its source.
-func (rb *rollbackBuilder) makeRows(b BatchRow, found []AgentRow, later []string) ([]AgentRow, error) {
+func (rb *rollbackBuilder) makeRows(b batchRow, found []agentRow, later []string) ([]agentRow, error) {
 	changed, err := rb.findChangedLater(found, later)
 	if err != nil {
 		return nil, err
 	}
-	var out []AgentRow
+	var out []agentRow
 	for i := range found {
 		r := &found[i]
 		if changed[r.Agent.ID] {
@@ -225,9 +225,9 @@ func (rb *rollbackBuilder) makeRows(b BatchRow, found []AgentRow, later []string
 // reverse returns an agent of the source for the rollback plan. It has the tasks that may have
 // changed the agent, the last one first, with from and to exchanged. ok is false if nothing of the
 // agent has a version to go back to.
-func (rb *rollbackBuilder) reverse(r *AgentRow) (spec AgentSpec, ok bool) {
+func (rb *rollbackBuilder) reverse(r *agentRow) (spec agentSpec, ok bool) {
 	src := &rb.source.Spec
-	spec = AgentSpec{ID: r.Agent.ID, Version: cmp.Or(r.Agent.Target, src.ToVersion), Labels: r.Agent.Labels}
+	spec = agentSpec{ID: r.Agent.ID, Version: cmp.Or(r.Agent.Target, src.ToVersion), Labels: r.Agent.Labels}
 	spec.Target = r.previous(src)
 	if len(r.Agent.Tasks) == 0 {
 		if spec.Target == "" {
@@ -298,11 +298,11 @@ func someOf(ids []string) string {
 }
 
 // findChangedLater returns those of the agents that a later plan may have changed.
-func (rb *rollbackBuilder) findChangedLater(rows []AgentRow, later []string) (map[string]bool, error) {
+func (rb *rollbackBuilder) findChangedLater(rows []agentRow, later []string) (map[string]bool, error) {
 	changed := map[string]bool{}
 	for _, plan := range later {
 		for chunk := range slices.Chunk(rows, orderChunk) {
-			q := RowQuery{Limit: len(chunk)}
+			q := rowQuery{Limit: len(chunk)}
 			for i := range chunk {
 				q.IDs = append(q.IDs, chunk[i].Agent.ID)
 			}
@@ -311,7 +311,7 @@ func (rb *rollbackBuilder) findChangedLater(rows []AgentRow, later []string) (ma
 				return nil, err
 			}
 			for _, r := range page.Items {
-				if r.State.Flags&AgentChanged != 0 {
+				if r.State.Flags&agentChanged != 0 {
 					changed[r.Agent.ID] = true
 				}
 			}
@@ -323,7 +323,7 @@ func (rb *rollbackBuilder) findChangedLater(rows []AgentRow, later []string) (ma
 // laterPlans lists the plans that started after the source and may have changed its agents since.
 // An active source still claims the agents that it has changed, so it has no later plans. A plan
 // that was rolled back does not count, and neither does a rollback plan.
-func (e *Engine) laterPlans(ctx context.Context, source *PlanRow) ([]string, error) {
+func (e *Engine) laterPlans(ctx context.Context, source *planRow) ([]string, error) {
 	if source.Progress.End == StatusUnknown && source.Control.Cancel == nil || source.Control.Started == nil {
 		return nil, nil
 	}
@@ -337,6 +337,8 @@ func (e *Engine) laterPlans(ctx context.Context, source *PlanRow) ([]string, err
 			r := &page.Items[i]
 			started := r.Control.Started
 			switch {
+			case r.unreadable != nil: // it may have changed them
+				later = append(later, r.ID)
 			case r.ID == source.ID, r.Source != "", started == nil, started.At.Before(source.Control.Started.At):
 			case r.Progress.Changed == 0, statusOf(&r.Control, &r.Progress) == StatusRolledBack:
 			default:
@@ -359,7 +361,7 @@ func (rb *rollbackBuilder) labels() map[string]string {
 }
 
 // finish returns the parts of the plan that depend on its agents.
-func (rb *rollbackBuilder) finish(warnings []string) (Created, error) {
+func (rb *rollbackBuilder) finish(warnings []string) (createdPlan, error) {
 	src, spec := &rb.source.Spec, rb.source.Control.Rollback.Spec
 	p := rb.source.Control.Policy
 	p.Hold.Batches = nil
@@ -385,9 +387,9 @@ func (rb *rollbackBuilder) finish(warnings []string) (Created, error) {
 	if rb.e.with.Gater != nil || rb.gated {
 		warnings = append(warnings, gatedRollback)
 	}
-	c := Control{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations), Warnings: append(policyWarnings(p, rb.batches, rb.total, 0), slowRollback(&p, &rb.source.Control.Policy)...)}
+	c := planControl{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations), Warnings: append(policyWarnings(p, rb.batches, rb.total, 0), slowRollback(&p, &rb.source.Control.Policy)...)}
 	by := rb.source.Control.Rollback.Frozen
-	return created(PlanSpec{
+	return created(planSpec{
 		Schema: Schema, Name: cmp.Or(spec.Name, string(cleanLine("Rollback of "+src.Name))), FromVersion: src.ToVersion, FromRelease: src.ToRelease,
 		ToVersion: src.FromVersion, ToRelease: cmp.Or(src.FromRelease, rb.release), CreatedBy: by.Actor, CreatedAt: now, Labels: rb.labels(),
 		Agents: rb.total, Batches: len(rb.batches), Source: rb.source.ID, Unconfirmed: rb.unconfirmed, Warnings: warnings,

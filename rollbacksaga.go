@@ -23,7 +23,7 @@ func (e *Engine) advanceRollback(ctx context.Context, id string) (counterpart, e
 }
 
 // advanceSource takes the steps that are due for a source.
-func (e *Engine) advanceSource(ctx context.Context, row *PlanRow) error {
+func (e *Engine) advanceSource(ctx context.Context, row *planRow) error {
 	ref := row.Control.Rollback
 	if ref == nil {
 		if !undoing(&row.Control, &row.Progress) {
@@ -72,7 +72,7 @@ func (e *Engine) finishSource(ctx context.Context, source, id string) error {
 }
 
 // startRequest is the request behind the start of a rollback plan: its actor and its reason.
-func startRequest(row *PlanRow) Request {
+func startRequest(row *planRow) Request {
 	switch ref := row.Control.Rollback; {
 	case ref.Started != nil:
 		return Request{Actor: ref.Started.Actor, Reason: ref.Started.Reason}
@@ -86,7 +86,7 @@ func startRequest(row *PlanRow) Request {
 }
 
 // rollBackAfterBreach starts the rollback that a breach has triggered.
-func (e *Engine) rollBackAfterBreach(ctx context.Context, row *PlanRow) error {
+func (e *Engine) rollBackAfterBreach(ctx context.Context, row *planRow) error {
 	by := breachRequest(row)
 	var spec RollbackSpec
 	if t := row.Control.RollbackSpec; t != nil {
@@ -111,7 +111,7 @@ func (e *Engine) rollBackAfterBreach(ctx context.Context, row *PlanRow) error {
 }
 
 // breachRequest is the request behind the verbs that follow from a breach.
-func breachRequest(row *PlanRow) Request {
+func breachRequest(row *planRow) Request {
 	by := Request{Actor: "ota"}
 	if b := standing(&row.Control, &row.Progress); b != nil {
 		by.Reason = string(cleanLine(b.String()))
@@ -121,7 +121,7 @@ func breachRequest(row *PlanRow) Request {
 
 // advanceRollbackPlan takes the steps that are due for a rollback plan. It reports whether the
 // source has drained, and which agents that were in flight turned out unchanged.
-func (e *Engine) advanceRollbackPlan(ctx context.Context, row *PlanRow) (counterpart, error) {
+func (e *Engine) advanceRollbackPlan(ctx context.Context, row *planRow) (counterpart, error) {
 	source, err := e.store.Plan(ctx, row.Source)
 	if err != nil {
 		return counterpart{}, err
@@ -142,12 +142,12 @@ func (e *Engine) advanceRollbackPlan(ctx context.Context, row *PlanRow) (counter
 		return st, nil
 	}
 	for from := 0; from < row.Spec.Unconfirmed; {
-		page, err := e.store.Agents(ctx, row.ID, RowQuery{From: from, To: row.Spec.Unconfirmed, Limit: orderChunk})
+		page, err := e.store.Agents(ctx, row.ID, rowQuery{From: from, To: row.Spec.Unconfirmed, Limit: orderChunk})
 		if err != nil || len(page.Items) == 0 {
 			return counterpart{}, err
 		}
-		rows := map[string]*AgentRow{}
-		q := RowQuery{Limit: orderChunk}
+		rows := map[string]*agentRow{}
+		q := rowQuery{Limit: orderChunk}
 		for i := range page.Items {
 			r := &page.Items[i]
 			from = r.Ordinal + 1
@@ -171,7 +171,7 @@ func (e *Engine) advanceRollbackPlan(ctx context.Context, row *PlanRow) (counter
 // appendUntouched adds the tasks of the rollback plan that changed nothing in the source. row is
 // the agent's row in the rollback plan, and was its row in the source. A task has the same
 // component in both.
-func appendUntouched(list []unconfirmed, row, was *AgentRow) []unconfirmed {
+func appendUntouched(list []unconfirmed, row, was *agentRow) []unconfirmed {
 	for k := range row.State.tasks() {
 		i := 0
 		if len(row.Agent.Tasks) > 0 {

@@ -6,31 +6,31 @@ import (
 )
 
 // begun reports whether the engine is to carry the rollback out, or does so already.
-func (r *RollbackRef) begun() bool { return r != nil && (r.Wanted != nil || r.Started != nil) }
+func (r *rollbackRef) begun() bool { return r != nil && (r.Wanted != nil || r.Started != nil) }
 
 // refusable reports whether the start of the rollback may still be refused. Work that waits for it
 // then continues.
-func (r *RollbackRef) refusable() bool { return r != nil && r.Wanted != nil && r.Started == nil }
+func (r *rollbackRef) refusable() bool { return r != nil && r.Wanted != nil && r.Started == nil }
 
 // known returns what the plan remembers of a request.
-func (c *Control) known(id string, v Verb) (r PastRequest, ok bool) {
-	i := slices.IndexFunc(c.Requests, func(r PastRequest) bool { return r.ID == id && r.Verb == v })
+func (c *planControl) known(id string, v Verb) (r pastRequest, ok bool) {
+	i := slices.IndexFunc(c.Requests, func(r pastRequest) bool { return r.ID == id && r.Verb == v })
 	if i < 0 || id == "" {
-		return PastRequest{}, false
+		return pastRequest{}, false
 	}
 	return c.Requests[i], true
 }
 
 // remember records a request, and drops all but the newest 64.
-func (c *Control) remember(r PastRequest) {
+func (c *planControl) remember(r pastRequest) {
 	c.Requests = append(slices.Clone(c.Requests), r)
 	c.Requests = c.Requests[max(0, len(c.Requests)-maxRequests):]
 }
 
 const maxRequests = 64
 
-// BatchRow is one batch as stored.
-type BatchRow struct {
+// batchRow is one batch as stored.
+type batchRow struct {
 	Index  int         `json:"index"`
 	Name   string      `json:"name,omitempty"`
 	First  int         `json:"first"` // ordinal of its first agent
@@ -64,18 +64,18 @@ type BatchRow struct {
 	ClosedAt     time.Time `json:"closedAt,omitzero"`
 }
 
-// AgentRow is one agent of a plan as stored. It contains its tasks, so that counters, slots and
+// agentRow is one agent of a plan as stored. It contains its tasks, so that counters, slots and
 // rows agree by construction.
-type AgentRow struct {
+type agentRow struct {
 	Ordinal int // position in the plan, from 0
 	Batch   int // index of its batch
-	Agent   AgentSpec
-	State   AgentState
+	Agent   agentSpec
+	State   agentState
 }
 
-// AgentSpec is the part of an agent that never changes. Create writes it; a Commit does not
+// agentSpec is the part of an agent that never changes. Create writes it; a Commit does not
 // contain it.
-type AgentSpec struct {
+type agentSpec struct {
 	ID string `json:"id"`
 	// Version is what the agent ran before the plan, if the Spec gave it.
 	Version string `json:"version,omitempty"`
@@ -87,39 +87,39 @@ type AgentSpec struct {
 	Tasks []TaskSpec `json:"tasks,omitempty"`
 }
 
-// AgentState is the changing part of an agent. A Store may keep it as the bytes that AppendBinary
+// agentState is the changing part of an agent. A Store may keep it as the bytes that AppendBinary
 // makes.
-type AgentState struct {
+type agentState struct {
 	Status TaskStatus
-	Flags  AgentFlags
-	Task   TaskState   // the agent's first task
-	Rest   []TaskState // its further tasks; nil for nearly every agent
-	More   *AgentMore  // rare fields, or nil; never changed in place
+	Flags  agentFlags
+	Task   taskState   // the agent's first task
+	Rest   []taskState // its further tasks; nil for nearly every agent
+	More   *agentMore  // rare fields, or nil; never changed in place
 }
 
-// AgentFlags are facts about an agent.
-type AgentFlags uint8
+// agentFlags are facts about an agent.
+type agentFlags uint8
 
 // The facts about an agent.
 const (
-	AgentChanged   AgentFlags = 1 << iota // it may have been changed
-	AgentOpen                             // it has a slot
-	AgentAtTarget                         // it succeeded without a change
-	AgentUnhealthy                        // reported unhealthy, not failed yet
-	AgentReleased                         // unchanged and never called again: free for other plans
-	AgentExtended                         // its attempt was called again, with its whole time again
-	AgentUrgent                           // starts next, by Now
+	agentChanged   agentFlags = 1 << iota // it may have been changed
+	agentOpen                             // it has a slot
+	agentAtTarget                         // it succeeded without a change
+	agentUnhealthy                        // reported unhealthy, not failed yet
+	agentReleased                         // unchanged and never called again: free for other plans
+	agentExtended                         // its attempt was called again, with its whole time again
+	agentUrgent                           // starts next, by Now
 )
 
-// AgentMore has the fields that few agents need.
-type AgentMore struct {
+// agentMore has the fields that few agents need.
+type agentMore struct {
 	Previous  string // version before its first start, from a precheck
 	Unhealthy int64  // since when it is unhealthy, Unix nanoseconds
 	Release   string // release before its first start, from a precheck
 }
 
-// TaskState is the changing part of one task. Times are Unix nanoseconds, UTC; 0 means none.
-type TaskState struct {
+// taskState is the changing part of one task. Times are Unix nanoseconds, UTC; 0 means none.
+type taskState struct {
 	Status  TaskStatus
 	Why     Reason // how it ended, or why it waits
 	Tries   uint8  // tries of the retry budget used
@@ -129,11 +129,11 @@ type TaskState struct {
 	// not count for AttemptTimeout.
 	Started int64
 	Ended   int64     // its end; while it waits, the time when it is due
-	More    *TaskMore // rare fields, or nil; never changed in place
+	More    *taskMore // rare fields, or nil; never changed in place
 }
 
-// TaskMore has the fields that few tasks need.
-type TaskMore struct {
+// taskMore has the fields that few tasks need.
+type taskMore struct {
 	Version string // reported, if it is not the target
 	Error   string // of the last failed attempt, cut to 4 KiB
 	// UnreachableSince is since when the agent is away, Unix nanoseconds. It moves by the time in
@@ -142,7 +142,7 @@ type TaskMore struct {
 }
 
 // active returns the index of an agent's present task: the first that has not ended.
-func (a *AgentState) active() int {
+func (a *agentState) active() int {
 	if !a.Task.Status.Finished() {
 		return 0
 	}
@@ -155,7 +155,7 @@ func (a *AgentState) active() int {
 }
 
 // previous returns the version that the agent ran before the plan, as far as it is known.
-func (r *AgentRow) previous(s *PlanSpec) string {
+func (r *agentRow) previous(s *planSpec) string {
 	switch {
 	case r.State.More != nil && r.State.More.Previous != "":
 		return r.State.More.Previous
@@ -168,7 +168,7 @@ func (r *AgentRow) previous(s *PlanSpec) string {
 
 // attemptOpen reports whether an attempt waits for its outcome: it is running, or waits for its
 // repeat.
-func (a *AgentState) attemptOpen(task int, number uint32) bool {
+func (a *agentState) attemptOpen(task int, number uint32) bool {
 	if task >= a.tasks() {
 		return false
 	}
@@ -190,16 +190,16 @@ func keptTasks(tasks []TaskSpec) []TaskSpec {
 }
 
 // newRow returns an agent of a new plan.
-func newRow(ordinal, batch int, a AgentSpec) AgentRow {
-	row := AgentRow{Ordinal: ordinal, Batch: batch, Agent: a}
+func newRow(ordinal, batch int, a agentSpec) agentRow {
+	row := agentRow{Ordinal: ordinal, Batch: batch, Agent: a}
 	if n := len(a.Tasks); n > 1 {
-		row.State.Rest = make([]TaskState, n-1)
+		row.State.Rest = make([]taskState, n-1)
 	}
 	return row
 }
 
 // task returns task i of an agent with all its versions.
-func (s *PlanSpec) task(a *AgentSpec, i int) TaskSpec {
+func (s *planSpec) task(a *agentSpec, i int) TaskSpec {
 	var t TaskSpec
 	if i < len(a.Tasks) {
 		t = a.Tasks[i]
@@ -223,7 +223,7 @@ func (s *PlanSpec) task(a *AgentSpec, i int) TaskSpec {
 
 // from returns the version before task i. A version from a precheck counts if the agent has only
 // this task.
-func (r *AgentRow) from(s *PlanSpec, i int) string {
+func (r *agentRow) from(s *planSpec, i int) string {
 	if n := len(r.Agent.Tasks); n == 0 || n == 1 && r.Agent.Tasks[0].FromVersion == "" {
 		return r.previous(s)
 	}
@@ -231,7 +231,7 @@ func (r *AgentRow) from(s *PlanSpec, i int) string {
 }
 
 // target returns the version to which task i brings its agent.
-func (s *PlanSpec) target(a *AgentSpec, i int) string {
+func (s *planSpec) target(a *agentSpec, i int) string {
 	switch {
 	case i < len(a.Tasks) && a.Tasks[i].ToVersion != "":
 		return a.Tasks[i].ToVersion
@@ -243,23 +243,23 @@ func (s *PlanSpec) target(a *AgentSpec, i int) string {
 }
 
 // task returns an agent's task by index.
-func (a *AgentState) task(i int) *TaskState {
+func (a *agentState) task(i int) *taskState {
 	if i == 0 {
 		return &a.Task
 	}
 	return &a.Rest[i-1]
 }
 
-func (a *AgentState) tasks() int { return 1 + len(a.Rest) }
+func (a *agentState) tasks() int { return 1 + len(a.Rest) }
 
 // touched reports whether task i may have changed the agent. Old rows with one task record this
 // for the agent only.
-func (a *AgentState) touched(i int) bool {
-	return a.task(i).Changed || len(a.Rest) == 0 && a.Flags&AgentChanged != 0
+func (a *agentState) touched(i int) bool {
+	return a.task(i).Changed || len(a.Rest) == 0 && a.Flags&agentChanged != 0
 }
 
 // partly reports whether a task of the agent has succeeded.
-func (a *AgentState) partly() bool {
+func (a *agentState) partly() bool {
 	for i := range a.Rest {
 		if a.Rest[i].Status == TaskSucceeded {
 			return true

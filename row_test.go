@@ -18,65 +18,64 @@ import (
 )
 
 func TestCloneSharesNothing(t *testing.T) {
-	t.Run("PlanRow", func(t *testing.T) { clonetest.Check(t, PlanRow.Clone) })
-	t.Run("Control", func(t *testing.T) { clonetest.Check(t, Control.Clone) })
-	t.Run("Progress", func(t *testing.T) { clonetest.Check(t, Progress.clone) })
+	t.Run("RollbackSpec", func(t *testing.T) { clonetest.Check(t, RollbackSpec.clone) })
+	t.Run("Readiness", func(t *testing.T) { clonetest.Check(t, (*Readiness).clone) })
 }
 
 const noon = int64(1_767_268_800_000_000_000) // 2026-01-01T12:00:00Z
 
 var codecCases = []struct {
 	name  string
-	state AgentState
+	state agentState
 }{
-	{"never started", AgentState{}},
+	{"never started", agentState{}},
 	{
 		"finished",
-		AgentState{
-			Status: TaskSucceeded, Flags: AgentChanged,
-			Task: TaskState{Status: TaskSucceeded, Why: ReasonSucceeded, Number: 1, Started: noon, Ended: noon + 95_000_000_000},
+		agentState{
+			Status: TaskSucceeded, Flags: agentChanged,
+			Task: taskState{Status: TaskSucceeded, Why: ReasonSucceeded, Number: 1, Started: noon, Ended: noon + 95_000_000_000},
 		},
 	},
 	{
 		"waiting for its third try",
-		AgentState{
-			Status: TaskWaiting, Flags: AgentChanged | AgentOpen,
-			Task: TaskState{
+		agentState{
+			Status: TaskWaiting, Flags: agentChanged | agentOpen,
+			Task: taskState{
 				Status: TaskWaiting, Why: ReasonBackoff, Tries: 2, Number: 300, Started: noon, Ended: noon + 1,
-				More: &TaskMore{Error: "no"},
+				More: &taskMore{Error: "no"},
 			},
 		},
 	},
 	{
 		"everything",
-		AgentState{
+		agentState{
 			Status: TaskFailed, Flags: 0xff,
-			Task: TaskState{
+			Task: taskState{
 				Status: TaskSucceeded, Why: ReasonSucceeded, Tries: 255, Number: math.MaxUint32, Started: -1, Ended: -2,
-				More: &TaskMore{Version: "v9", Error: "ü", UnreachableSince: noon},
+				More: &taskMore{Version: "v9", Error: "ü", UnreachableSince: noon},
 			},
-			Rest: []TaskState{
+			Rest: []taskState{
 				{Status: TaskFailed, Why: ReasonPermanent, Number: 1, Started: 1, Ended: 2},
 				{Status: TaskSkipped, Why: ReasonAgentFailed},
 			},
-			More: &AgentMore{Previous: "v7", Unhealthy: -3},
+			More: &agentMore{Previous: "v7", Unhealthy: -3},
 		},
 	},
 	{
 		"with a release, and further tasks",
-		AgentState{Rest: []TaskState{{Number: 1}}, More: &AgentMore{Previous: "v7", Unhealthy: 5, Release: "215"}},
+		agentState{Rest: []taskState{{Number: 1}}, More: &agentMore{Previous: "v7", Unhealthy: 5, Release: "215"}},
 	},
 	{
 		"between two tasks, of which the first changed it",
-		AgentState{
-			Status: TaskWaiting, Flags: AgentChanged | AgentOpen,
-			Task: TaskState{Status: TaskSucceeded, Why: ReasonSucceeded, Changed: true, Number: 1, Started: 1, Ended: 2},
-			Rest: []TaskState{{}},
+		agentState{
+			Status: TaskWaiting, Flags: agentChanged | agentOpen,
+			Task: taskState{Status: TaskSucceeded, Why: ReasonSucceeded, Changed: true, Number: 1, Started: 1, Ended: 2},
+			Rest: []taskState{{}},
 		},
 	},
 	{
 		"times at the ends of the range",
-		AgentState{Task: TaskState{Started: math.MinInt64, Ended: math.MaxInt64}, More: &AgentMore{}},
+		agentState{Task: taskState{Started: math.MinInt64, Ended: math.MaxInt64}, More: &agentMore{}},
 	},
 }
 
@@ -87,7 +86,7 @@ func TestAgentStateRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var back AgentState
+			var back agentState
 			if err := back.UnmarshalBinary(b[len("front"):]); err != nil {
 				t.Fatal(err)
 			}
@@ -112,17 +111,17 @@ func TestAgentStateIsSmall(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { b, _ = s.AppendBinary(b[:0]) }); n != 0 {
 		t.Errorf("AppendBinary allocates %v times, want 0", n)
 	}
-	var back AgentState
+	var back agentState
 	if n := testing.AllocsPerRun(100, func() { _ = back.UnmarshalBinary(b) }); n != 0 {
 		t.Errorf("UnmarshalBinary allocates %v times, want 0", n)
 	}
 }
 
 func TestAgentStateRefusals(t *testing.T) {
-	for _, s := range []AgentState{
+	for _, s := range []agentState{
 		{Status: TaskUnknown + 1},
-		{Task: TaskState{Status: TaskUnknown + 1}},
-		{Rest: []TaskState{{Status: TaskUnknown + 1}}},
+		{Task: taskState{Status: TaskUnknown + 1}},
+		{Rest: []taskState{{Status: TaskUnknown + 1}}},
 	} {
 		if b, err := s.AppendBinary([]byte("x")); err == nil || string(b) != "x" {
 			t.Errorf("a status that does not exist was written: %q, %v", b, err)
@@ -150,13 +149,13 @@ func TestAgentStateRefusals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := AgentState{Flags: AgentOpen}
+		s := agentState{Flags: agentOpen}
 		if err := s.UnmarshalBinary(raw); err == nil {
 			t.Errorf("%s: was accepted as %+v", name, s)
 		} else if newer := name == "another schema"; !strings.HasPrefix(err.Error(), "ota: ") || errors.Is(err, errSchema) != newer || errors.Is(err, errDamaged) == newer {
 			t.Errorf("%s: %v", name, err)
 		}
-		if s.Flags != AgentOpen {
+		if s.Flags != agentOpen {
 			t.Errorf("%s: a refused form changed the state", name)
 		}
 	}
@@ -171,7 +170,7 @@ func FuzzAgentState(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var s, back AgentState
+		var s, back agentState
 		if s.UnmarshalBinary(b) != nil {
 			return
 		}
@@ -198,8 +197,9 @@ var someEvents = []Event{
 
 func TestRecordRoundTrip(t *testing.T) {
 	at := time.Unix(0, noon).UTC()
-	data := encodeRecord(at, StatusRunning, someEvents...)
-	rec, err := decodeRecord("p", LogRow{Revision: 7, Request: "r", Data: data})
+	data, notable := encodeRecord(at, StatusRunning, "r", someEvents...)
+	require.True(t, notable)
+	rec, err := decodeRecord("p", LogRow{Revision: 7, Data: data})
 	require.NoError(t, err)
 	require.Equal(t, Record{Plan: "p", Revision: 7, Request: "r", At: at, Status: StatusRunning, Events: someEvents}, rec)
 	whole := 0
@@ -215,8 +215,9 @@ func TestRecordRoundTrip(t *testing.T) {
 }
 
 func TestRecordIsStable(t *testing.T) {
-	data := encodeRecord(time.Unix(0, noon), StatusPaused, someEvents[1], someEvents[2])
-	require.Equal(t, "01041886999c36a18000"+"170f0001610201"+"1e33ac0202c3bc8a80808cea86e7cc8631", hex.EncodeToString(data),
+	data, notable := encodeRecord(time.Unix(0, noon), StatusPaused, "r", someEvents[1], someEvents[2])
+	require.False(t, notable)
+	require.Equal(t, "014c041886999c36a18000"+"0172"+"170f0001610201"+"1e33ac0202c3bc8a80808cea86e7cc8631", hex.EncodeToString(data),
 		"the stored form changed, and old logs are lost")
 }
 
@@ -233,14 +234,16 @@ func TestRecordWriterKeepsItsBuffer(t *testing.T) {
 }
 
 func FuzzRecord(f *testing.F) {
-	f.Add(encodeRecord(time.Unix(0, noon), StatusRunning, someEvents...))
+	record, _ := encodeRecord(time.Unix(0, noon), StatusRunning, "", someEvents...)
+	f.Add(record)
 	f.Add([]byte{1, 2, 3})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		rec, err := decodeRecord("p", LogRow{Data: data})
 		if err != nil {
 			return
 		}
-		again, err := decodeRecord("p", LogRow{Data: encodeRecord(rec.At, rec.Status, rec.Events...)})
+		data, _ = encodeRecord(rec.At, rec.Status, rec.Request, rec.Events...)
+		again, err := decodeRecord("p", LogRow{Data: data})
 		if err != nil || !reflect.DeepEqual(rec, again) {
 			t.Fatalf("%v\ngot  %+v\nwant %+v", err, again, rec)
 		}
@@ -251,14 +254,14 @@ func TestShowPlan(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
-		c    Control
-		p    Progress
+		c    planControl
+		p    planProgress
 		want string
 	}{
 		{
 			"a plan that an operator and a breach have paused",
-			Control{AnsweredBreach: 1, Paused: &Audit{At: noonTime.Add(time.Minute), Actor: "jane", Reason: "disk\n\"full\"\x00\xff"}},
-			Progress{
+			planControl{AnsweredBreach: 1, Paused: &Audit{At: noonTime.Add(time.Minute), Actor: "jane", Reason: "disk\n\"full\"\x00\xff"}},
+			planProgress{
 				Owner: "engine-1", At: noonTime, Batch: 3, Reached: 3, Changed: 33, Counts: Counts{Pending: 17, Succeeded: 31, Failed: 2},
 				Breaches: []Breach{
 					{Number: 1, Reason: ReasonFault, Text: "answered already"},
@@ -271,18 +274,18 @@ func TestShowPlan(t *testing.T) {
 		},
 		{
 			"what was never started is canceled, as in Plan",
-			Control{Cancel: &Stop{Audit: Audit{At: noonTime, Actor: "joe"}}, Rollback: &RollbackRef{ID: "plan-2"}},
-			Progress{Counts: Counts{Pending: 4, Succeeded: 1}},
+			planControl{Cancel: &planStop{Audit: Audit{At: noonTime, Actor: "joe"}}, Rollback: &rollbackRef{ID: "plan-2"}},
+			planProgress{Counts: Counts{Pending: 4, Succeeded: 1}},
 			`{"batch":0,"batches":10,"agents":{"succeeded":1,"canceled":4},"canceled":{"at":"2026-01-01T12:00:00Z","actor":"joe"},"rollback":"plan-2"}`,
 		},
 	} {
-		require.Equal(t, c.want, string(showPlan(nil, &PlanSpec{Batches: 10}, &c.c, &c.p)), c.name)
+		require.Equal(t, c.want, string(showPlan(nil, &planSpec{Batches: 10}, &c.c, &c.p)), c.name)
 	}
 }
 
 func TestShowBatch(t *testing.T) {
 	t.Parallel()
-	b := BatchRow{Name: "canary", First: 0, Size: 5, Counts: Counts{Succeeded: 4, Unknown: 1}, Accepted: 1, Gate: GateFail, StartedAt: noonTime}
+	b := batchRow{Name: "canary", First: 0, Size: 5, Counts: Counts{Succeeded: 4, Unknown: 1}, Accepted: 1, Gate: GateFail, StartedAt: noonTime}
 	require.Equal(t, `x{"name":"canary","first":0,"size":5,"agents":{"succeeded":4,"unknown":1},"accepted":1,"gate":"fail","started":"2026-01-01T12:00:00Z"}`,
 		string(showBatch([]byte("x"), &b)))
 }
@@ -293,11 +296,11 @@ func TestShowIsJSON(t *testing.T) {
 	t.Parallel()
 	for i := range uint64(100) {
 		r := rand.New(rand.NewPCG(10, i))
-		s, c, p, b := new(specPart), new(Control), new(Progress), new(BatchRow)
+		s, c, p, b := new(specPart), new(planControl), new(planProgress), new(batchRow)
 		for _, v := range []codedPart{s, c, p, b} {
 			filled(v, r, i == 0)
 		}
-		for _, text := range [][]byte{showPlan(nil, &s.PlanSpec, c, p), showBatch(nil, b)} {
+		for _, text := range [][]byte{showPlan(nil, &s.planSpec, c, p), showBatch(nil, b)} {
 			var v map[string]any
 			require.NoError(t, json.Unmarshal(text, &v), "%s", text)
 			require.NotContains(t, string(text), `\u0000`)
@@ -307,6 +310,6 @@ func TestShowIsJSON(t *testing.T) {
 
 func TestShowAllocatesNothing(t *testing.T) {
 	p, b, c := busyProgress(), busyBatch(), busyControl()
-	s, buf := PlanSpec{Batches: 10}, make([]byte, 0, 1024)
+	s, buf := planSpec{Batches: 10}, make([]byte, 0, 1024)
 	require.Zero(t, testing.AllocsPerRun(100, func() { buf = showBatch(showPlan(buf[:0], &s, &c, &p), &b) }))
 }

@@ -24,7 +24,7 @@ func pageBitsOf(concurrency int) int {
 
 // cachedRow is a row in memory, of a page or alone.
 type cachedRow struct {
-	*AgentRow
+	*agentRow
 	step       uint64 // number of the change that wrote it last
 	page       *page  // nil for a row that was loaded alone
 	inspecting bool   // a question to the Inspector about its attempt is out
@@ -35,7 +35,7 @@ type cachedRow struct {
 type page struct {
 	first   int
 	rows    []cachedRow
-	stored  []AgentRow // as the Store returned them; rows point into it
+	stored  []agentRow // as the Store returned them; rows point into it
 	busy    int        // running and waiting rows
 	probing int        // rows with an open question to the Prober
 }
@@ -95,7 +95,7 @@ func (rs *rowCache) retire() {
 
 // buffer returns an empty slice for the rows of the next page, taken from a page that is not needed
 // any more. It is nil if there is none. The caller owns the slice.
-func (rs *rowCache) buffer() (room []AgentRow) {
+func (rs *rowCache) buffer() (room []agentRow) {
 	for _, p := range rs.spare {
 		if p.stored != nil {
 			room, p.stored = p.stored[:0], nil
@@ -111,7 +111,7 @@ func (rs *rowCache) buffer() (room []AgentRow) {
 
 // addPage adds the rows of one page, and keeps the slice. Rows that were loaded alone move into the
 // page with their changes.
-func (rs *rowCache) addPage(rows []AgentRow) {
+func (rs *rowCache) addPage(rows []agentRow) {
 	if len(rows) == 0 {
 		return
 	}
@@ -124,7 +124,7 @@ func (rs *rowCache) addPage(rows []AgentRow) {
 		p.rows = make([]cachedRow, 0, len(rows))
 	}
 	for i := range rows {
-		r := cachedRow{AgentRow: &rows[i]}
+		r := cachedRow{agentRow: &rows[i]}
 		if one, ok := rs.single[r.Ordinal]; ok {
 			r = *one
 			delete(rs.single, r.Ordinal)
@@ -146,14 +146,14 @@ func (rs *rowCache) addPage(rows []AgentRow) {
 
 // add adds a row that was loaded alone. If the row is in memory already, add returns that one
 // instead.
-func (rs *rowCache) add(row AgentRow) *cachedRow {
+func (rs *rowCache) add(row agentRow) *cachedRow {
 	if r := rs.at(row.Ordinal); r != nil {
 		return r
 	}
 	if rs.single == nil {
 		rs.single = map[int]*cachedRow{}
 	}
-	r := &cachedRow{AgentRow: &row}
+	r := &cachedRow{agentRow: &row}
 	rs.single[row.Ordinal] = r
 	return r
 }

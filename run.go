@@ -146,7 +146,7 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	}
 	d.acknowledge(m.onCommitted, err)
 	switch {
-	case errors.Is(err, ErrFenced), errors.Is(err, ErrNotFound), errors.Is(err, errSchema), errors.Is(err, errAtRest):
+	case errors.Is(err, ErrFenced), errors.Is(err, ErrNotFound), unreadable(err), errors.Is(err, errAtRest):
 		d.sure.Store(-1)
 		d.end(now, errFencedOff, ReasonNone)
 		return wake, false, err

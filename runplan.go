@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 )
 
 // RunPlan drives one plan, and the other plan of its rollback, until the plan is paused or has
@@ -68,12 +67,9 @@ func (r *foreground) run(ctx context.Context) (Plan, error) {
 
 // look reads the plan and drives what has to be driven. rests reports that the plan is pending, is
 // paused or has ended, and has no driver.
-func (r *foreground) look(ctx context.Context) (row PlanRow, rests bool, err error) {
+func (r *foreground) look(ctx context.Context) (row planRow, rests bool, err error) {
 	if row, err = r.e.store.Plan(ctx, r.id); err != nil {
 		return row, false, err
-	}
-	if row.newer() {
-		return row, false, fmt.Errorf("ota: run plan %s: %w", r.id, errSchema)
 	}
 	driven, err := r.drivePlans(ctx, &row)
 	st := statusOf(&row.Control, &row.Progress)
@@ -98,19 +94,19 @@ func (r *foreground) stopped(ctx context.Context) (Plan, error) {
 }
 
 // otherPlan reads the other plan of a rollback, or returns ErrNotFound.
-func (r *foreground) otherPlan(ctx context.Context, row *PlanRow) (PlanRow, error) {
+func (r *foreground) otherPlan(ctx context.Context, row *planRow) (planRow, error) {
 	switch ref := row.Control.Rollback; {
 	case ref != nil:
 		return r.e.store.Plan(ctx, ref.ID)
 	case row.Source != "":
 		return r.e.store.Plan(ctx, row.Source)
 	}
-	return PlanRow{}, ErrNotFound
+	return planRow{}, ErrNotFound
 }
 
 // drivePlans starts missing drivers of the two plans, and reports whether the plan itself has a
 // driver.
-func (r *foreground) drivePlans(ctx context.Context, row *PlanRow) (bool, error) {
+func (r *foreground) drivePlans(ctx context.Context, row *planRow) (bool, error) {
 	other, otherErr := r.otherPlan(ctx, row)
 	owners, err := r.e.owners(ctx)
 	if err != nil {

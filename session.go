@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -51,20 +50,19 @@ type session struct {
 	giveUpCalls func(calls []callKey, now time.Time) (out []callKey)
 	refusal     cleaned // why the Store refused the last commit for good; empty: it did not
 
-	revision      uint64     // the newest seen
-	unacked       input      // not yet acknowledged by a commit
-	committed     bool       // something was committed since the shell last looked
-	starts        []job      // calls to make, committed
-	reportedCalls []callKey  // calls that are over, because their outcomes were reported
-	asks          []ask      // questions to ask
-	released      []string   // agents whose claims end
-	agents        []AgentRow // buffer of commit
-	batches       []BatchRow // buffer of commit
-	head          Head       // buffer of commit
+	revision      uint64    // the newest seen
+	unacked       input     // not yet acknowledged by a commit
+	committed     bool      // something was committed since the shell last looked
+	starts        []job     // calls to make, committed
+	reportedCalls []callKey // calls that are over, because their outcomes were reported
+	asks          []ask     // questions to ask
+	released      []string  // agents whose claims end
+	head          Head      // buffer of commit
+	view          view      // likewise
 }
 
 // newSession begins a session that may take over the plan at this epoch, and at no later one.
-func newSession(store Store, plan, owner string, epoch uint64) *session {
+func newSession(store rowStore, plan, owner string, epoch uint64) *session {
 	return &session{store: limited{store: store}, plan: plan, owner: owner, epoch: epoch, raise: true}
 }
 
@@ -153,7 +151,7 @@ func (x *session) fetch(ctx context.Context, n need) error {
 		st.rows.addPage(rows)
 		x.readAhead(to)
 	case needBatch:
-		page, err := x.store.batches(ctx, x.plan, RowQuery{From: n.from, To: min(n.from+64, st.spec.Batches)})
+		page, err := x.store.batches(ctx, x.plan, rowQuery{From: n.from, To: min(n.from+64, st.spec.Batches)})
 		if err != nil {
 			return err
 		}
@@ -162,17 +160,17 @@ func (x *session) fetch(ctx context.Context, n need) error {
 		}
 		for i := range page.Items {
 			if b := page.Items[i]; st.batches[b.Index] == nil {
-				st.batches[b.Index] = &batch{BatchRow: b}
+				st.batches[b.Index] = &batch{batchRow: b}
 			}
 		}
 	case needFailed:
-		page, err := x.store.agents(ctx, x.plan, RowQuery{From: n.from, Status: n.status, Limit: orderChunk})
+		page, err := x.store.agents(ctx, x.plan, rowQuery{From: n.from, Status: n.status, Limit: orderChunk})
 		if err != nil {
 			return err
 		}
 		st.orderRowsLoaded(page.Items, page.More)
 	case needIDs, needHealth, needReports:
-		page, err := x.store.agents(ctx, x.plan, RowQuery{IDs: n.ids, Limit: len(n.ids)})
+		page, err := x.store.agents(ctx, x.plan, rowQuery{IDs: n.ids, Limit: len(n.ids)})
 		if err != nil {
 			return err
 		}
@@ -199,15 +197,17 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 		return x.finishStep(), nil
 	}
 	st.p.At = now
-	v := st.view(now.UnixNano())
-	x.head = v.headAfter(&st.head, x.head.Show[:0])
-	c := Commit{
+	x.view = st.view(now.UnixNano())
+	x.head = x.view.headAfter(&st.head, x.head.Show[:0])
+	c := planCommit{
 		Plan: x.plan, Owner: true, Raise: x.raise, BumpControl: st.change.bump,
 		Control: st.controlNumber, Progress: st.progressNumber, Epoch: st.epoch,
-		NewProgress: &st.p, Status: st.loggedStatus, Head: &x.head, Log: st.change.log.finish(now, st.loggedStatus),
+		NewProgress: &st.p, Head: &x.head, Log: st.change.log.finish(now, st.loggedStatus), At: now, Notable: st.change.log.notable,
 	}
-	x.addRows(&c)
-	rev, err := x.store.commit(ctx, c)
+	if err := x.addRows(); err != nil {
+		return false, err
+	}
+	rev, err := x.store.commit(ctx, &c)
 	if err != nil {
 		return false, fmt.Errorf("ota: commit plan %s: %w", x.plan, err)
 	}
@@ -225,20 +225,20 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 	return x.finishStep(), nil
 }
 
-// addRows adds the rows that the step has changed to a commit.
-func (x *session) addRows(c *Commit) {
-	st := x.st
-	n := len(st.change.agents)
-	x.agents, x.batches = slices.Grow(x.agents[:0], n)[:n], x.batches[:0]
-	for i, o := range st.change.agents { // in place: copies half as much as whole rows
+// addRows adds the rows that the step has changed to the next commit.
+func (x *session) addRows() error {
+	st, w := x.st, &x.store.writer
+	w.reset()
+	for _, o := range st.change.agents {
 		x.invalidate(o)
-		r, row := st.rows.at(o), &x.agents[i]
-		row.Ordinal, row.Batch, row.State = o, r.Batch, r.State
+		if err := w.agent(o, &st.rows.at(o).State); err != nil {
+			return err
+		}
 	}
 	for _, i := range st.change.batches {
-		x.batches = append(x.batches, st.batches[i].BatchRow)
+		w.batch(&st.batches[i].batchRow)
 	}
-	c.Agents, c.Batches = x.agents, x.batches
+	return nil
 }
 
 // finishStep runs after a commit, or after a step that changed nothing. It reports whether the core
@@ -275,9 +275,9 @@ func (x *session) paused() bool {
 }
 
 // row is the plan as it is stored. It is valid while no change waits for a commit.
-func (x *session) row() PlanRow {
+func (x *session) row() planRow {
 	st := x.st
-	return PlanRow{
+	return planRow{
 		ID: st.id, Source: st.spec.Source, Spec: st.spec, Control: st.c, Progress: st.p,
 		ControlNumber: st.controlNumber, ProgressNumber: st.progressNumber, Epoch: st.epoch, Revision: x.revision, Status: st.loggedStatus,
 		Head: st.head,
@@ -285,7 +285,7 @@ func (x *session) row() PlanRow {
 }
 
 // adopt takes over a verb that was committed.
-func (x *session) adopt(row *PlanRow) {
+func (x *session) adopt(row *planRow) {
 	st := x.st
 	x.revision = max(x.revision, row.Revision)
 	if row.ControlNumber == st.controlNumber {
@@ -305,6 +305,10 @@ func (x *session) refresh(ctx context.Context) error {
 		return nil
 	}
 	row, err := x.store.plan(ctx, x.plan)
+	if unreadable(err) {
+		x.drop() // the next load returns the error
+		return nil
+	}
 	if err != nil {
 		return err
 	}

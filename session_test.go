@@ -16,7 +16,7 @@ func TestOrdersFirstThenWhatIsHeld(t *testing.T) {
 	inScene(t, func(s *scene) {
 		agents := names("a", orderChunk+100)
 		id := s.start(Policy{Concurrency: 1}, Shape{}, agents...)
-		x := newSession(s.store, id, "one", 0)
+		x := newSession(rowStore{s.store}, id, "one", 0)
 		turn := func() (again bool) {
 			_, again, err := x.turn(s.ctx, time.Now(), turnInput{})
 			require.NoError(s, err)
@@ -67,12 +67,12 @@ func TestAFreshOwnerIsLeftAlone(t *testing.T) {
 		require.NoError(s, err)
 		store := &takenStore{testStore: mem, take: func() {
 			require.NoError(s, mem.Renew(s.ctx, "fresh", time.Hour))
-			_, _, err := newSession(mem, id, "fresh", 0).turn(s.ctx, time.Now(), turnInput{})
+			_, _, err := newSession(rowStore{mem}, id, "fresh", 0).turn(s.ctx, time.Now(), turnInput{})
 			require.NoError(s, err)
 		}}
 		stop := s.run(s.engine(store, s.fleet, "one"))
 		s.after(30 * time.Minute)
-		row, err := mem.Plan(s.ctx, id)
+		row, err := rowStore{mem}.Plan(s.ctx, id)
 		require.NoError(s, err)
 		require.Equal(s, "fresh", row.Progress.Owner)
 		require.EqualValues(s, 1, row.Epoch)
@@ -85,12 +85,12 @@ func TestAFreshOwnerIsLeftAlone(t *testing.T) {
 func TestOnlyTheFirstTakesAPlan(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.start(Policy{}, Shape{}, "ok-0")
-		first, second := newSession(s.store, id, "first", 0), newSession(s.store, id, "second", 0)
+		first, second := newSession(rowStore{s.store}, id, "first", 0), newSession(rowStore{s.store}, id, "second", 0)
 		_, _, err := first.turn(s.ctx, time.Now(), turnInput{})
 		require.NoError(s, err)
 		_, _, err = second.turn(s.ctx, time.Now(), turnInput{})
 		require.ErrorIs(s, err, ErrFenced)
-		row, err := s.store.Plan(s.ctx, id)
+		row, err := rowStore{s.store}.Plan(s.ctx, id)
 		require.NoError(s, err)
 		require.Equal(s, "first", row.Progress.Owner)
 		require.EqualValues(s, 1, row.Epoch)
@@ -188,7 +188,7 @@ func TestAReportTakesALostAttemptOutOfTheQueue(t *testing.T) {
 		s.after(time.Second)
 		require.NoError(s, stop())
 		s.said(s.e.Pause(s.ctx, id, Request{}))
-		x := newSession(s.store, id, "one", 0)
+		x := newSession(rowStore{s.store}, id, "one", 0)
 		turn := func(in input) {
 			_, _, err := x.turn(s.ctx, time.Now(), turnInput{input: in})
 			require.NoError(s, err)
@@ -222,13 +222,13 @@ func TestNoVerbLandsAfterTheEnd(t *testing.T) {
 					id := s.start(Policy{Concurrency: 1}, Shape{}, names("ok", 2)...)
 					stop := s.run(s.e)
 					s.after(500 * time.Millisecond)
-					row, err := s.store.Plan(s.ctx, id)
+					row, err := rowStore{s.store}.Plan(s.ctx, id)
 					require.NoError(s, err)
 					s.after(time.Minute)
 					require.NoError(s, stop())
 					before := s.plan(id)
 					require.Equal(s, StatusCompleted, before.Status)
-					w := &command{ctx: s.ctx, store: s.store, verb: VerbAnnotate, request: by, row: row, now: time.Now(), inexact: loose}
+					w := &command{ctx: s.ctx, store: rowStore{s.store}, verb: VerbAnnotate, request: by, row: row, now: time.Now(), inexact: loose}
 					_, err = w.commit(say)
 					require.ErrorIs(s, err, ErrConflict)
 					require.Equal(s, before.Revision, s.plan(id).Revision)
@@ -304,13 +304,13 @@ func TestWeakerAnswersBecomeRight(t *testing.T) {
 					id := s.start(Policy{Soak: Soak{Duration: time.Minute}}, Shape{Size: 1}, "ok-1", "slow-2", "ok-3")
 					stop := s.run(s.e)
 					s.after(c.read)
-					row, err := s.store.Plan(s.ctx, id)
+					row, err := rowStore{s.store}.Plan(s.ctx, id)
 					require.NoError(s, err)
 					s.after(c.lands - c.read)
 					if !c.alive {
 						require.NoError(s, stop())
 					}
-					w := &command{ctx: s.ctx, store: s.store, verb: v.verb, request: Request{Actor: "ann"}, row: row, now: time.Now(), inexact: c.loose}
+					w := &command{ctx: s.ctx, store: rowStore{s.store}, verb: v.verb, request: Request{Actor: "ann"}, row: row, now: time.Now(), inexact: c.loose}
 					row, err = w.commit(v.say)
 					require.NoError(s, err)
 					answer := w.plan(&row)
@@ -322,7 +322,7 @@ func TestWeakerAnswersBecomeRight(t *testing.T) {
 						stop = s.run(s.engine(s.store, s.fleet, "two"))
 					}
 					s.after(3 * time.Minute)
-					row, err = s.store.Plan(s.ctx, id)
+					row, err = rowStore{s.store}.Plan(s.ctx, id)
 					require.NoError(s, err)
 					require.Equal(s, v.strong.String(), row.Status.String(), "the stored status, of which lists are made")
 					require.NoError(s, stop())

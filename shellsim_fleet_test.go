@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/internal/harness"
 )
 
 // shellFleet is the agents, and all that was done to them.
@@ -63,8 +62,8 @@ func (f *shellFleet) begin(process string, a ota.Attempt) (end func()) {
 	if twice {
 		f.w.Errorf("%s: %s is called twice at once", process, key)
 	}
-	page, err := f.w.court.Store.Agents(context.Background(), a.Plan, ota.RowQuery{IDs: []string{a.Agent}, Limit: 1})
-	if err != nil || len(page.Items) != 1 || int(harness.TaskAt(&page.Items[0].State, a.Task).Number) < a.Number {
+	page, err := f.w.court.Store.Rows(context.Background(), a.Plan, ota.RowQuery{Kind: ota.KindAgent, IDs: []string{a.Agent}, Limit: 1})
+	if err != nil || len(page.Items) != 1 || ota.AttemptNumber(&page.Items[0], a.Task) < a.Number {
 		f.w.Errorf("%s: %s is called before that is committed: %+v %v", process, key, page.Items, err)
 	}
 	return func() {
@@ -200,8 +199,7 @@ func (w *shellWorld) idle(row *ota.PlanRow) bool {
 	}
 	source, err := w.court.Store.Plan(context.Background(), row.Source)
 	require.NoError(w, err)
-	ref := source.Control.Rollback
-	return ref == nil || ref.ID != row.ID || !ref.Done.IsZero()
+	return !ota.Follows(&source, row.ID)
 }
 
 // inFlight judges that each row that is running has a call that is out, or is on its way to one. Nothing goes wrong any more, and all
@@ -209,7 +207,9 @@ func (w *shellWorld) idle(row *ota.PlanRow) bool {
 func (w *shellWorld) inFlight() {
 	synctest.Wait()
 	for _, row := range w.rows() {
-		page, err := w.court.Store.Agents(context.Background(), row.ID, ota.RowQuery{Status: []ota.TaskStatus{ota.TaskRunning}, Limit: 1000})
+		page, err := w.court.Store.Rows(context.Background(), row.ID, ota.RowQuery{
+			Kind: ota.KindAgent, Status: []uint8{uint8(ota.TaskRunning)}, Limit: 1000,
+		})
 		require.NoError(w, err)
 		if len(page.Items) == 0 {
 			continue
@@ -220,7 +220,7 @@ func (w *shellWorld) inFlight() {
 		}
 		for _, a := range page.Items {
 			if key, running := ota.RunningCall(&a); running && !calls[key] {
-				w.Errorf("agent %s of %s is in flight, and no call for it is out: %s, owner %s", a.Agent.ID, row.ID, key, row.Progress.Owner)
+				w.Errorf("agent %s of %s is in flight, and no call for it is out: %s, owner %s", a.ID, row.ID, key, row.Head.Owner)
 			}
 		}
 	}
@@ -232,7 +232,7 @@ func (w *shellWorld) release() {
 	for _, row := range w.rows() {
 		switch ota.StatusOf(&row) {
 		case ota.StatusPaused, ota.StatusPausing:
-			_, _ = e.Resume(w.ctx, row.ID, ota.Accept(row.Progress.Counts.Bad()), ota.Request{Actor: "ann"})
+			_, _ = e.Resume(w.ctx, row.ID, ota.Accept(ota.CountsOf(&row).Bad()), ota.Request{Actor: "ann"})
 		case ota.StatusPending:
 			if !w.idle(&row) {
 				_, _ = e.Start(w.ctx, row.ID, ota.Request{Actor: "ann"})
@@ -252,7 +252,7 @@ func (w *shellWorld) stuck() {
 			w.Logf("%s: %s", p.store.name, p.e.DescribeDriver(&row))
 		}
 		x, err := e.Explain(w.ctx, row.ID)
-		w.Errorf("plan %s does not end: %s %+v, %+v %v", row.ID, row.Status, row.Progress.Counts, x, err)
+		w.Errorf("plan %s does not end: %s %+v, %+v %v", row.ID, row.Head.Status, ota.CountsOf(&row), x, err)
 	}
 }
 
@@ -263,8 +263,8 @@ func (w *shellWorld) effects() {
 			continue
 		}
 		for _, r := range w.court.Take(row.ID).Agents {
-			if r.State.Status == ota.TaskSucceeded && r.State.Task.Why == ota.ReasonSucceeded && !w.fleet.done[row.ID+"/"+r.Agent.ID] && r.Ordinal >= 3 {
-				w.Errorf("agent %s of %s has succeeded, and was never upgraded", r.Agent.ID, row.ID)
+			if r.State.Status == ota.TaskSucceeded && r.State.Tasks[0].Why == ota.ReasonSucceeded && !w.fleet.done[row.ID+"/"+r.ID] && r.Ordinal >= 3 {
+				w.Errorf("agent %s of %s has succeeded, and was never upgraded", r.ID, row.ID)
 			}
 		}
 	}

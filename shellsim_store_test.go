@@ -155,14 +155,10 @@ func (s *shaky) Plans(ctx context.Context, q ota.PlanQuery) (ota.Page[ota.PlanRo
 	return call(ctx, s, "plans", func(ctx context.Context) (ota.Page[ota.PlanRow], error) { return s.CheckedStore.Plans(ctx, q) })
 }
 
-func (s *shaky) Batches(ctx context.Context, id string, q ota.RowQuery) (ota.Page[ota.BatchRow], error) {
-	return call(ctx, s, "batches", func(ctx context.Context) (ota.Page[ota.BatchRow], error) { return s.CheckedStore.Batches(ctx, id, q) })
-}
-
-func (s *shaky) Agents(ctx context.Context, id string, q ota.RowQuery) (ota.Page[ota.AgentRow], error) {
-	return call(ctx, s, "agents", func(ctx context.Context) (ota.Page[ota.AgentRow], error) {
+func (s *shaky) Rows(ctx context.Context, id string, q ota.RowQuery) (ota.Page[ota.Row], error) {
+	return call(ctx, s, "rows", func(ctx context.Context) (ota.Page[ota.Row], error) {
 		q.Buffer = nil // the call may end after its caller has used the buffer for something else
-		return s.CheckedStore.Agents(ctx, id, q)
+		return s.CheckedStore.Rows(ctx, id, q)
 	})
 }
 

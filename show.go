@@ -18,7 +18,7 @@ import (
 //	"breach":"Failure threshold exceeded: 2 of the 10 agents of batch 3 failed, 1 is tolerated"}
 //
 // The counts are those of Plan: agents that a canceled plan never started are canceled.
-func showPlan(b []byte, s *PlanSpec, c *Control, p *Progress) []byte {
+func showPlan(b []byte, s *planSpec, c *planControl, p *planProgress) []byte {
 	w := show{b: append(b, '{')}
 	w.index("batch", min(p.Batch, p.Reached))
 	w.number("batches", s.Batches)
@@ -43,7 +43,7 @@ func showPlan(b []byte, s *PlanSpec, c *Control, p *Progress) []byte {
 
 // showBatch appends the JSON of a batch's row. The counts are as stored: agents that a canceled
 // plan never started are pending there.
-func showBatch(b []byte, r *BatchRow) []byte {
+func showBatch(b []byte, r *batchRow) []byte {
 	w := show{b: append(b, '{')}
 	w.text("name", r.Name)
 	w.index("first", r.First)
@@ -132,10 +132,11 @@ func (w *show) text(name, s string) {
 	w.b = append(w.b, '"')
 }
 
-// describe returns a part, or an agent's state, as JSON for people and dumps: an object with one
-// member, named after the kind of part. Nothing reads it back, and a later version may describe the
-// same bytes in other words.
-func describe(part []byte) ([]byte, error) {
+// Describe returns bytes that a [Store] keeps as JSON for people and dumps: one of [Parts], or Fixed
+// or State of a [Row]. It is an object with one member, named after the kind of part: spec, control,
+// progress, batch, agent or state. The library never reads it back, and a later version may describe
+// the same bytes in other words.
+func Describe(part []byte) ([]byte, error) {
 	if len(part) < 2 {
 		return nil, fmt.Errorf("ota: describe: the part is %w: it has %d bytes", errDamaged, len(part))
 	}
@@ -148,23 +149,23 @@ func describe(part []byte) ([]byte, error) {
 		err = v.decodePart(part)
 		value = v
 	case partControl:
-		var v Control
+		var v planControl
 		err = v.decodePart(part)
 		value = v
 	case partProgress:
-		var v Progress
+		var v planProgress
 		err = v.decodePart(part)
 		value = v
 	case partBatch:
-		var v BatchRow
+		var v batchRow
 		err = v.decodePart(part)
 		value = v
 	case partAgent:
-		var v AgentSpec
+		var v agentSpec
 		err = v.decodePart(part)
 		value = describedAgent{v.Version, v.Target, v.Tasks}
 	default: // a status
-		var v AgentState
+		var v agentState
 		err = v.UnmarshalBinary(part)
 		name, value = "state", describeState(&v)
 	}
@@ -186,10 +187,13 @@ type describedState struct {
 	Open           bool            `json:"open,omitempty"`
 	AtTarget       bool            `json:"atTarget,omitempty"`
 	Unhealthy      bool            `json:"unhealthy,omitempty"`
+	Released       bool            `json:"released,omitempty"`
+	Extended       bool            `json:"extended,omitempty"`
+	Urgent         bool            `json:"urgent,omitempty"`
 	UnhealthySince time.Time       `json:"unhealthySince,omitzero"`
 	Previous       string          `json:"previous,omitempty"`
 	Release        string          `json:"previousRelease,omitempty"`
-	Flags          AgentFlags      `json:"flags,omitempty"` // those that this version does not know
+	Flags          agentFlags      `json:"flags,omitempty"` // those that this version does not know
 	Tasks          []describedTask `json:"tasks"`
 }
 
@@ -206,11 +210,12 @@ type describedTask struct {
 	Away    time.Time  `json:"away,omitzero"`
 }
 
-func describeState(s *AgentState) describedState {
-	const known = AgentChanged | AgentOpen | AgentAtTarget | AgentUnhealthy
+func describeState(s *agentState) describedState {
+	const known = agentChanged | agentOpen | agentAtTarget | agentUnhealthy | agentReleased | agentExtended | agentUrgent
 	out := describedState{
-		Status: s.Status, Touched: s.Flags&AgentChanged != 0, Open: s.Flags&AgentOpen != 0,
-		AtTarget: s.Flags&AgentAtTarget != 0, Unhealthy: s.Flags&AgentUnhealthy != 0, Flags: s.Flags &^ known,
+		Status: s.Status, Touched: s.Flags&agentChanged != 0, Open: s.Flags&agentOpen != 0,
+		AtTarget: s.Flags&agentAtTarget != 0, Unhealthy: s.Flags&agentUnhealthy != 0, Released: s.Flags&agentReleased != 0,
+		Extended: s.Flags&agentExtended != 0, Urgent: s.Flags&agentUrgent != 0, Flags: s.Flags &^ known,
 		Tasks: []describedTask{describeTask(&s.Task)},
 	}
 	if s.More != nil {
@@ -222,7 +227,7 @@ func describeState(s *AgentState) describedState {
 	return out
 }
 
-func describeTask(t *TaskState) describedTask {
+func describeTask(t *taskState) describedTask {
 	out := describedTask{
 		Status: t.Status, Tries: t.Tries, Touched: t.Changed, Number: t.Number,
 		Started: stamp(t.Started), Ended: stamp(t.Ended),

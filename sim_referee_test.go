@@ -12,7 +12,7 @@ import (
 type referee struct {
 	w     *world
 	plans map[string]*refPlan
-	read  map[string][]AgentRow // by plan; an agent itself never changes, so it is read once
+	read  map[string][]agentRow // by plan; an agent itself never changes, so it is read once
 }
 
 type refPlan struct {
@@ -48,11 +48,11 @@ type refTask struct {
 }
 
 func newReferee(w *world) *referee {
-	return &referee{w: w, plans: map[string]*refPlan{}, read: map[string][]AgentRow{}}
+	return &referee{w: w, plans: map[string]*refPlan{}, read: map[string][]agentRow{}}
 }
 
 func (r *referee) fail(format string, args ...any) {
-	panic("referee: " + fmt.Sprintf(format, args...) + "\n" + r.w.describe())
+	panic("referee: " + fmt.Sprintf(format, args...) + "\n" + r.w.Describe())
 }
 
 // created makes plans known.
@@ -72,24 +72,25 @@ func (r *referee) created(ids ...string) {
 }
 
 // rows are a plan's agents with their present states. They are good until the next commit.
-func (r *referee) rows(id string) []AgentRow {
+func (r *referee) rows(id string) []agentRow {
 	if r.read[id] == nil {
-		page, err := r.w.store.testStore.Agents(r.w.ctx, id, RowQuery{Limit: 1 << 20})
+		page, err := r.w.store.rows().Agents(r.w.ctx, id, rowQuery{Limit: 1 << 20})
 		r.w.must(err)
 		r.read[id] = page.Items
 	}
 	rows := r.read[id]
 	for i, a := range r.w.stored(id).agents {
-		rows[i].State = copyOfState(a.State)
+		rows[i].State = a.State
+		rows[i].State.Rest = slices.Clone(a.State.Rest)
 	}
 	return rows
 }
 
-func (r *referee) batches(id string) []BatchRow { return r.w.stored(id).batches }
+func (r *referee) batches(id string) []batchRow { return r.w.stored(id).batches }
 
 // rollbackSet checks promise 6: a rollback holds every agent that a call may have changed, and nobody whom nothing was started for.
 func (r *referee) rollbackSet(id string) {
-	row, err := r.w.store.testStore.Plan(r.w.ctx, id)
+	row, err := r.w.store.rows().Plan(r.w.ctx, id)
 	r.w.must(err)
 	if row.Source == "" {
 		return
@@ -141,7 +142,7 @@ func (r *referee) prechecked(id, agent string, said Precheck) {
 
 // checks checks that an agent first starts only once it is ready, and that was said a minute ago at most; and that whoever was never
 // started was not touched.
-func (r *referee) checks(p *refPlan, rec *Record, rows []AgentRow) {
+func (r *referee) checks(p *refPlan, rec *Record, rows []agentRow) {
 	for _, e := range rec.Events {
 		at, ready := p.checks[e.Agent]
 		switch {
@@ -153,7 +154,7 @@ func (r *referee) checks(p *refPlan, rec *Record, rows []AgentRow) {
 		}
 	}
 	for i := range rows {
-		if a := &rows[i]; a.State.Flags&AgentChanged != 0 && !p.agents[a.Agent.ID].started() {
+		if a := &rows[i]; a.State.Flags&agentChanged != 0 && !p.agents[a.Agent.ID].started() {
 			r.fail("agent %s of %s was never started, and is touched", a.Agent.ID, p.id)
 		}
 	}
@@ -191,7 +192,7 @@ func (r *referee) halving(p *refPlan, pol Policy, rec *Record, open int) {
 }
 
 // goesBack checks that a rollback takes everything back to where it was.
-func (r *referee) goesBack(a *AgentRow) {
+func (r *referee) goesBack(a *agentRow) {
 	for _, t := range a.Agent.Tasks {
 		from, to := componentVersions(t.Component.Name)
 		if len(a.Agent.Tasks) == 1 {
@@ -243,7 +244,7 @@ func (r *referee) called(p *process, id string, j job) {
 }
 
 // committed checks one commit that has landed.
-func (r *referee) committed(before *PlanRow, c *Commit, rev uint64) {
+func (r *referee) committed(before *planRow, c *Commit, rev uint64) {
 	p := r.plans[c.Plan]
 	if p == nil {
 		r.created(c.Plan)
@@ -254,7 +255,7 @@ func (r *referee) committed(before *PlanRow, c *Commit, rev uint64) {
 	}
 	p.lastRev = rev
 	after := r.w.row(c.Plan)
-	rec, err := decodeRecord(c.Plan, LogRow{Revision: rev, Data: c.Log})
+	rec, err := decodeRecord(c.Plan, LogRow{Revision: rev, Data: c.Log.Data})
 	r.w.must(err)
 	if len(rec.Events) == 0 {
 		r.fail("plan %s: commit %d has no event", c.Plan, rev)
@@ -262,7 +263,7 @@ func (r *referee) committed(before *PlanRow, c *Commit, rev uint64) {
 	rows, batches := r.rows(c.Plan), r.batches(c.Plan)
 	r.counters(after, rows, batches)
 	r.verbs(p, before, after, &rec)
-	p.asked(c)
+	p.asked(after)
 	r.events(p, before, after, &rec, c, batches)
 	r.verdicts(before, after, rows, batches)
 	r.closing(&rec, batches, rows, after)
@@ -281,7 +282,7 @@ func (r *referee) committed(before *PlanRow, c *Commit, rev uint64) {
 }
 
 // counters checks promise 3.
-func (r *referee) counters(row *PlanRow, rows []AgentRow, batches []BatchRow) {
+func (r *referee) counters(row *planRow, rows []agentRow, batches []batchRow) {
 	var all, tasks Counts
 	open, touched := 0, 0
 	per, perTask := make([]Counts, len(batches)), make([]Counts, len(batches))
@@ -299,18 +300,18 @@ func (r *referee) counters(row *PlanRow, rows []AgentRow, batches []BatchRow) {
 		}
 		*all.of(a.State.Status)++
 		*per[a.Batch].of(a.State.Status)++
-		if a.State.Flags&AgentAtTarget != 0 {
+		if a.State.Flags&agentAtTarget != 0 {
 			all.AtTarget++
 			per[a.Batch].AtTarget++
 		}
-		if a.State.Flags&AgentOpen != 0 {
+		if a.State.Flags&agentOpen != 0 {
 			open++
 			opens[a.Batch]++
 		}
-		if a.State.Flags&AgentChanged != 0 {
+		if a.State.Flags&agentChanged != 0 {
 			touched++
 		}
-		if a.State.Status == TaskRunning && a.State.Flags&AgentOpen == 0 {
+		if a.State.Status == TaskRunning && a.State.Flags&agentOpen == 0 {
 			r.fail("agent %s runs without a slot", a.Agent.ID)
 		}
 		judgeReleased(row.Source != "", a, r.fail)
@@ -327,7 +328,7 @@ func (r *referee) counters(row *PlanRow, rows []AgentRow, batches []BatchRow) {
 }
 
 // verbs follows what people said.
-func (r *referee) verbs(p *refPlan, before, after *PlanRow, rec *Record) {
+func (r *referee) verbs(p *refPlan, before, after *planRow, rec *Record) {
 	for _, e := range rec.Events {
 		switch e.Kind {
 		case EventResumed:
@@ -339,7 +340,7 @@ func (r *referee) verbs(p *refPlan, before, after *PlanRow, rec *Record) {
 			p.loose = true
 		case EventBatchReopened: // an operator's decision: who waits in a later batch gives its slot back, and may fail beside C others
 			for _, a := range r.rows(p.id) {
-				if a.Batch > e.Batch && a.State.Status == TaskWaiting && a.State.Flags&AgentOpen == 0 {
+				if a.Batch > e.Batch && a.State.Status == TaskWaiting && a.State.Flags&agentOpen == 0 {
 					p.accepted[a.Batch]++
 				}
 			}
@@ -357,7 +358,7 @@ func (r *referee) verbs(p *refPlan, before, after *PlanRow, rec *Record) {
 }
 
 // held reports whether the stored halves forbid any start.
-func held(row *PlanRow) bool {
+func held(row *planRow) bool {
 	c, p := &row.Control, &row.Progress
 	for _, b := range p.Breaches {
 		if b.Number > c.AnsweredBreach && b.Action != ActionContinue {
@@ -368,7 +369,7 @@ func held(row *PlanRow) bool {
 }
 
 // events checks promises 1, 2, 4 and 5 at every start.
-func (r *referee) events(p *refPlan, before, after *PlanRow, rec *Record, c *Commit, batches []BatchRow) {
+func (r *referee) events(p *refPlan, before, after *planRow, rec *Record, c *Commit, batches []batchRow) {
 	for _, e := range rec.Events {
 		if e.Agent == "" || e.Kind == EventLate {
 			continue
@@ -408,19 +409,16 @@ func (r *referee) order(p *refPlan, e Event) {
 }
 
 // asked notes who may pass windows, holds and the order: agents of a Now.
-func (p *refPlan) asked(c *Commit) {
-	if c.NewControl == nil {
-		return
-	}
-	for _, o := range c.NewControl.Orders {
+func (p *refPlan) asked(after *planRow) {
+	for _, o := range after.Control.Orders {
 		for _, agent := range o.Agents {
-			p.urgent[agent] = p.urgent[agent] || o.Kind == OrderNow
+			p.urgent[agent] = p.urgent[agent] || o.Kind == orderNow && o.Number > after.Progress.LastOrder
 		}
 	}
 }
 
 // served ends that once they have ended.
-func (p *refPlan) served(rows []AgentRow) {
+func (p *refPlan) served(rows []agentRow) {
 	for i := range rows {
 		if rows[i].State.Status.Finished() {
 			delete(p.urgent, rows[i].Agent.ID)
@@ -428,9 +426,9 @@ func (p *refPlan) served(rows []AgentRow) {
 	}
 }
 
-func (r *referee) start(p *refPlan, a *refTask, before, after *PlanRow, e Event, c *Commit, batches []BatchRow) {
+func (r *referee) start(p *refPlan, a *refTask, before, after *planRow, e Event, c *Commit, batches []batchRow) {
 	switch {
-	case !c.Owner:
+	case c.If.Epoch == 0:
 		r.fail("a verb started %s", e.Agent)
 	case held(before), held(after):
 		r.fail("agent %s of %s was started although the plan was held", e.Agent, p.id)
@@ -478,7 +476,7 @@ func (r *referee) sourceTask(id string, e Event) int {
 }
 
 // verdicts checks that a breach struck because more failed than tolerated, and that none is missing.
-func (r *referee) verdicts(before, after *PlanRow, rows []AgentRow, batches []BatchRow) {
+func (r *referee) verdicts(before, after *planRow, rows []agentRow, batches []batchRow) {
 	for _, b := range after.Progress.Breaches {
 		if b.Number <= before.Progress.LastBreach || b.Reason != ReasonThreshold {
 			continue
@@ -515,7 +513,7 @@ func (r *referee) verdicts(before, after *PlanRow, rows []AgentRow, batches []Ba
 
 // closing checks that a batch was observed for as long as asked before it closed, the last one too, and that nobody fails
 // for a report from after that.
-func (r *referee) closing(rec *Record, batches []BatchRow, rows []AgentRow, after *PlanRow) {
+func (r *referee) closing(rec *Record, batches []batchRow, rows []agentRow, after *planRow) {
 	for _, e := range rec.Events {
 		switch {
 		case e.Kind == EventBatchCompleted:
@@ -536,7 +534,7 @@ func (r *referee) closing(rec *Record, batches []BatchRow, rows []AgentRow, afte
 
 // watchedUntil is when reports about a batch stop to count: when the next batch has begun, or the
 // last batch has closed.
-func watchedUntil(batches []BatchRow, i int) int64 {
+func watchedUntil(batches []batchRow, i int) int64 {
 	switch b := &batches[i]; {
 	case b.Status != BatchCompleted:
 	case i+1 == len(batches):
@@ -548,13 +546,13 @@ func watchedUntil(batches []BatchRow, i int) int64 {
 }
 
 // proven checks that every agent of a closed batch that succeeded has given a healthy answer since.
-func (r *referee) proven(id string, batch int, rows []AgentRow) {
+func (r *referee) proven(id string, batch int, rows []agentRow) {
 	if r.w.every {
 		return // nobody can ask
 	}
 	for i := range rows {
 		a := &rows[i]
-		if a.Batch != batch || a.State.Status != TaskSucceeded || a.State.Flags&AgentChanged == 0 || a.State.Flags&AgentReleased != 0 {
+		if a.Batch != batch || a.State.Status != TaskSucceeded || a.State.Flags&agentChanged == 0 || a.State.Flags&agentReleased != 0 {
 			continue
 		}
 		if t := r.plans[id].agents[a.Agent.ID].tasks; !t[len(t)-1].proven {
@@ -570,8 +568,8 @@ func (r *referee) heard(id, agent string, healthy bool) {
 }
 
 // pauseStays checks that only people end a pause.
-func (r *referee) pauseStays(before, after *PlanRow, c *Commit) {
-	if !c.Owner {
+func (r *referee) pauseStays(before, after *planRow, c *Commit) {
+	if c.If.Epoch == 0 {
 		return
 	}
 	was, is := statusOf(&before.Control, &before.Progress), statusOf(&after.Control, &after.Progress)
@@ -581,13 +579,13 @@ func (r *referee) pauseStays(before, after *PlanRow, c *Commit) {
 }
 
 // bounds checks how many are open, and how many can fail: promises 1 and 2.
-func (r *referee) bounds(p *refPlan, after *PlanRow, rows []AgentRow, batches []BatchRow, rec *Record) {
+func (r *referee) bounds(p *refPlan, after *planRow, rows []agentRow, batches []batchRow, rec *Record) {
 	fresh := slices.ContainsFunc(rec.Events, func(e Event) bool { return e.Kind == EventTaskStarted })
 	pol := after.Control.Policy
 	for i := range batches {
 		open := 0
 		for k := range rows {
-			if a := &rows[k]; a.Batch == i && (a.State.Status == TaskRunning || a.State.Status == TaskWaiting && a.State.Flags&AgentOpen != 0) {
+			if a := &rows[k]; a.Batch == i && (a.State.Status == TaskRunning || a.State.Status == TaskWaiting && a.State.Flags&agentOpen != 0) {
 				open++
 			}
 		}
@@ -613,17 +611,17 @@ func (r *referee) bounds(p *refPlan, after *PlanRow, rows []AgentRow, batches []
 	}
 }
 
-func unhealthyIn(rows []AgentRow, batch int) bool {
-	return slices.ContainsFunc(rows, func(a AgentRow) bool { return a.Batch == batch && turnedUnhealthy(&a.State) })
+func unhealthyIn(rows []agentRow, batch int) bool {
+	return slices.ContainsFunc(rows, func(a agentRow) bool { return a.Batch == batch && turnedUnhealthy(&a.State) })
 }
 
-func turnedUnhealthy(a *AgentState) bool {
+func turnedUnhealthy(a *agentState) bool {
 	why := a.task(a.tasks() - 1).Why
 	return why == ReasonUnhealthy || why == ReasonSilent
 }
 
 // ends checks that an end stays.
-func (r *referee) ends(p *refPlan, after *PlanRow) {
+func (r *referee) ends(p *refPlan, after *planRow) {
 	st := statusOf(&after.Control, &after.Progress)
 	switch p.ended {
 	case StatusCompleted, StatusCanceled:
@@ -650,7 +648,7 @@ func (r *referee) ends(p *refPlan, after *PlanRow) {
 func (r *referee) atRest() {
 	r.pairs()
 	for id := range r.plans {
-		row, err := r.w.store.testStore.Plan(r.w.ctx, id)
+		row, err := r.w.store.rows().Plan(r.w.ctx, id)
 		r.w.must(err)
 		st := statusOf(&row.Control, &row.Progress)
 		if row.Status != st {
@@ -694,13 +692,13 @@ func (r *referee) rate(p *refPlan, pol Policy, rec *Record) {
 }
 
 // budget counts the open agents of each value of the budgeted label: nobody takes a slot above it.
-func (r *referee) budget(p *refPlan, b Budget, rows []AgentRow, rec *Record) {
+func (r *referee) budget(p *refPlan, b Budget, rows []agentRow, rec *Record) {
 	if b.Label == "" {
 		return
 	}
 	open := map[string]int{}
 	for i := range rows {
-		if rows[i].State.Flags&AgentOpen != 0 {
+		if rows[i].State.Flags&agentOpen != 0 {
 			open[rows[i].Agent.Labels[b.Label]]++
 		}
 	}
@@ -708,7 +706,7 @@ func (r *referee) budget(p *refPlan, b Budget, rows []AgentRow, rec *Record) {
 		if e.Kind != EventTaskStarted || p.open[e.Agent] {
 			continue
 		}
-		i := slices.IndexFunc(rows, func(a AgentRow) bool { return a.Agent.ID == e.Agent })
+		i := slices.IndexFunc(rows, func(a agentRow) bool { return a.Agent.ID == e.Agent })
 		if value := rows[i].Agent.Labels[b.Label]; open[value] > b.Max {
 			r.fail("agent %s of %s took a slot, with %d open of %s %q; %d may be", e.Agent, p.id, open[value], b.Label, value, b.Max)
 		}
@@ -716,15 +714,15 @@ func (r *referee) budget(p *refPlan, b Budget, rows []AgentRow, rec *Record) {
 }
 
 // slots remembers who holds a slot.
-func (p *refPlan) slots(rows []AgentRow) {
+func (p *refPlan) slots(rows []agentRow) {
 	for i := range rows {
-		p.open[rows[i].Agent.ID] = rows[i].State.Flags&AgentOpen != 0
+		p.open[rows[i].Agent.ID] = rows[i].State.Flags&agentOpen != 0
 	}
 }
 
 // limits checks that nothing starts once a limit of time has passed, nor after more failures in a row than tolerated, and
 // nothing after a gate that has not passed or a canary that proves nothing.
-func (r *referee) limits(p *refPlan, before, after *PlanRow, rec *Record, batches []BatchRow) {
+func (r *referee) limits(p *refPlan, before, after *planRow, rec *Record, batches []batchRow) {
 	fresh := slices.ContainsFunc(rec.Events, func(e Event) bool { return e.Kind == EventTaskStarted })
 	pol := &after.Control.Policy
 	if !fresh || pol.OnBreach == ActionContinue {
@@ -743,15 +741,15 @@ func (r *referee) limits(p *refPlan, before, after *PlanRow, rec *Record, batche
 	}
 }
 
-func (r *referee) waitsForPeople(row *PlanRow, x Explanation) bool {
+func (r *referee) waitsForPeople(row *planRow, x Explanation) bool {
 	return slices.ContainsFunc(x.Blockers, func(b Blocker) bool { return b.Verb == VerbPromote })
 }
 
-func (r *referee) rollbackRests(row *PlanRow) bool {
+func (r *referee) rollbackRests(row *planRow) bool {
 	if row.Control.Rollback == nil {
 		return false
 	}
-	other, err := r.w.store.testStore.Plan(r.w.ctx, row.Control.Rollback.ID)
+	other, err := r.w.store.rows().Plan(r.w.ctx, row.Control.Rollback.ID)
 	r.w.must(err)
 	st := statusOf(&other.Control, &other.Progress)
 	return st == StatusPaused || st == StatusRunning && other.Control.Policy.Hold.All
@@ -759,7 +757,7 @@ func (r *referee) rollbackRests(row *PlanRow) bool {
 
 // logWhole checks promise 8.
 func (r *referee) logWhole(id string, revision uint64) {
-	rows, err := r.w.store.testStore.Log(r.w.ctx, id, 0, 1<<20)
+	rows, err := r.w.store.rows().Log(r.w.ctx, id, 0, 1<<20)
 	r.w.must(err)
 	if uint64(len(rows)) != revision {
 		r.fail("plan %s is at revision %d, its log has %d records", id, revision, len(rows))
@@ -776,12 +774,12 @@ func (r *referee) logWhole(id string, revision uint64) {
 }
 
 // judgeReleased checks that exactly those agents are released that their plan has not changed and will never call again.
-func judgeReleased(rollback bool, a *AgentRow, wrong func(format string, args ...any)) {
+func judgeReleased(rollback bool, a *agentRow, wrong func(format string, args ...any)) {
 	s := &a.State
 	skipped := s.Status == TaskSkipped || s.Status == TaskCanceled
-	untouched := s.Flags&AgentChanged == 0 && !rollback
-	switch released := s.Flags&AgentReleased != 0; {
-	case released && (!untouched || !skipped && (s.Status != TaskSucceeded || s.Flags&AgentAtTarget == 0)):
+	untouched := s.Flags&agentChanged == 0 && !rollback
+	switch released := s.Flags&agentReleased != 0; {
+	case released && (!untouched || !skipped && (s.Status != TaskSucceeded || s.Flags&agentAtTarget == 0)):
 		wrong("agent %s is released: %+v", a.Agent.ID, a.State)
 	case !released && skipped && untouched:
 		wrong("agent %s is not released: %+v", a.Agent.ID, a.State)

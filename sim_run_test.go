@@ -145,7 +145,7 @@ func small(e *enumerator, faults int, verbs bool, policy Policy, tasks int) (fai
 	said := !verbs
 	for range 40 {
 		p := w.procs[0]
-		if row, err := w.store.testStore.Plan(w.ctx, w.plan); err != nil || statusOf(&row.Control, &row.Progress).Ended() {
+		if row, err := w.store.rows().Plan(w.ctx, w.plan); err != nil || statusOf(&row.Control, &row.Progress).Ended() {
 			break
 		}
 		if !said && e.pick(3) == 2 {
@@ -264,7 +264,7 @@ func componentVersions(name string) (from, to string) {
 	}
 }
 
-func (a *AgentSpec) component(i int) Component {
+func (a *agentSpec) component(i int) Component {
 	if len(a.Tasks) == 0 {
 		return Component{}
 	}

@@ -35,7 +35,7 @@ type faultStore struct {
 }
 
 func (s *faultStore) Commit(ctx context.Context, c Commit) (uint64, error) {
-	if !c.Owner {
+	if c.If.Epoch == 0 {
 		var rev uint64
 		err := s.w.verbs.write(func() (err error) { rev, err = s.apply(ctx, c); return err })
 		return rev, err
@@ -57,8 +57,8 @@ func (s *faultStore) Commit(ctx context.Context, c Commit) (uint64, error) {
 	return s.apply(ctx, c)
 }
 
-func (s *faultStore) Create(ctx context.Context, p NewPlan, agents iter.Seq2[AgentRow, error]) error {
-	return s.w.verbs.write(func() error { return s.testStore.Create(ctx, p, agents) })
+func (s *faultStore) Create(ctx context.Context, p PlanRow, rows iter.Seq2[Row, error], first func() (Commit, error)) error {
+	return s.w.verbs.write(func() error { return s.testStore.Create(ctx, p, rows, first) })
 }
 
 func (s *faultStore) Claim(ctx context.Context, plan, from string) (conflicts []Conflict, total int, err error) {
@@ -67,7 +67,7 @@ func (s *faultStore) Claim(ctx context.Context, plan, from string) (conflicts []
 }
 
 func (s *faultStore) apply(ctx context.Context, c Commit) (uint64, error) {
-	before, err := s.testStore.Plan(ctx, c.Plan)
+	before, err := s.rows().Plan(ctx, c.Plan)
 	if err != nil {
 		return 0, err
 	}
@@ -316,7 +316,7 @@ func (w *world) somePlan() string {
 func (w *world) plans() []string {
 	out := make([]string, 0, 4)
 	for _, p := range w.store.order {
-		out = append(out, p.row.ID)
+		out = append(out, p.Plan.ID)
 	}
 	return out
 }
@@ -338,7 +338,7 @@ func (w *world) drive(p *process) {
 
 func (w *world) session(p *process, id string) *session {
 	if p.plans[id] == nil {
-		x := newSession(w.store, id, p.name, w.row(id).Epoch)
+		x := newSession(rowStore{w.store}, id, p.name, w.row(id).Epoch)
 		x.abilities.prober = !w.every
 		x.abilities.gater, x.abilities.prechecker = w.gated, w.checked
 		x.callsInFlight = func(calls map[callKey]bool) bool { return p.out(id, calls) }
@@ -378,7 +378,7 @@ func (w *world) out(p *process, id string) (bars []blockedAgent) {
 			if q == p && c.plan == id || q != p && !c.left {
 				continue
 			}
-			page, err := w.store.testStore.Agents(w.ctx, id, RowQuery{IDs: []string{c.job.agent}})
+			page, err := w.store.rows().Agents(w.ctx, id, rowQuery{IDs: []string{c.job.agent}})
 			w.must(err)
 			if len(page.Items) > 0 {
 				bars = append(bars, blockedAgent{ordinal: page.Items[0].Ordinal, agent: c.job.agent, engine: q.name, foreign: c.plan != id})
@@ -630,8 +630,8 @@ func (w *world) reported(p *process) {
 		return
 	}
 	rows := w.referee.rows(id)
-	r := &cachedRow{AgentRow: &rows[w.choose.pick(len(rows))]}
-	st := &state{id: id, c: Control{}, spec: p.plans[id].spec(w)}
+	r := &cachedRow{agentRow: &rows[w.choose.pick(len(rows))]}
+	st := &state{id: id, c: planControl{}, spec: p.plans[id].spec(w)}
 	a := st.attempt(r, 0)
 	if a.Number == 0 {
 		return
@@ -642,8 +642,8 @@ func (w *world) reported(p *process) {
 }
 
 // spec is that of the session's plan.
-func (x *session) spec(w *world) PlanSpec {
-	row, err := w.store.testStore.Plan(w.ctx, x.plan)
+func (x *session) spec(w *world) planSpec {
+	row, err := w.store.rows().Plan(w.ctx, x.plan)
 	w.must(err)
 	return row.Spec
 }
@@ -705,7 +705,7 @@ func (w *world) settle() {
 	const idle = 10 * time.Minute // after so long without a commit the clock jumps over what is only polled
 	for i := 0; w.clock.t.Sub(changed) < 2*time.Hour; i++ {
 		if i > 3000 {
-			panic("sim: not at rest after 3000 rounds\n" + w.describe())
+			panic("sim: not at rest after 3000 rounds\n" + w.Describe())
 		}
 		before := w.revisions()
 		for len(p.calls) > 0 {
@@ -728,7 +728,7 @@ func (w *world) settle() {
 }
 
 // stored is what the store holds of a plan; it is only looked at.
-func (w *world) stored(id string) *testPlan {
+func (w *world) stored(id string) *testView {
 	if p := w.store.look(id); p != nil {
 		return p
 	}
@@ -736,24 +736,24 @@ func (w *world) stored(id string) *testPlan {
 }
 
 // row is a plan's row as the store holds it; it is only looked at.
-func (w *world) row(id string) *PlanRow { return &w.stored(id).row }
+func (w *world) row(id string) *planRow { return &w.stored(id).row }
 
 // revisions counts the commits of all plans.
 func (w *world) revisions() (n uint64) {
 	for _, p := range w.store.order {
-		n += p.row.Revision
+		n += p.Plan.Revision
 	}
 	return n
 }
 
-func (w *world) describe() string {
+func (w *world) Describe() string {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "policy %+v\n", w.spec.Policy)
 	for _, id := range w.plans() {
 		p, err := w.engine.Plan(w.ctx, id)
 		w.must(err)
 		fmt.Fprintf(&b, "plan %s %s counts %+v batch %d of %d breaches %v\n", id, p.Status, p.Counts, p.Batch, p.Batches, p.Breaches)
-		rows, err := w.store.testStore.Log(w.ctx, id, 0, 10000)
+		rows, err := w.store.rows().Log(w.ctx, id, 0, 10000)
 		w.must(err)
 		for _, row := range rows {
 			rec, err := decodeRecord(id, row)
@@ -770,7 +770,7 @@ func (w *world) describe() string {
 func (w *world) log() []byte {
 	var b bytes.Buffer
 	for _, id := range w.plans() {
-		rows, err := w.store.testStore.Log(w.ctx, id, 0, 100000)
+		rows, err := w.store.rows().Log(w.ctx, id, 0, 100000)
 		w.must(err)
 		for _, row := range rows {
 			b.Write(row.Data)

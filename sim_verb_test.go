@@ -193,7 +193,7 @@ func (w *world) pause(id string, by Request) (Plan, error) {
 }
 
 // together checks that a rollback plan moves only while its source rolls back.
-func (r *referee) together(back *PlanRow) {
+func (r *referee) together(back *planRow) {
 	st := statusOf(&back.Control, &back.Progress)
 	if back.Source == "" || r.w.older || st == StatusPending || st.Ended() {
 		return

@@ -13,9 +13,9 @@ import (
 // again. Nothing here reads a clock, a random number or a store.
 type state struct {
 	id           string
-	spec         PlanSpec
-	c            Control
-	p            Progress
+	spec         planSpec
+	c            planControl
+	p            planProgress
 	loggedStatus Status // status in the newest log record
 	head         Head   // of the plan's newest commit
 	over         bool   // the plan had ended when it was loaded, so its control number is final
@@ -44,7 +44,7 @@ type state struct {
 
 // batch is the row of a batch as its owner works on it.
 type batch struct {
-	BatchRow
+	batchRow
 	step  uint64 // number of the change that wrote it last
 	judge bool   // it is in toJudge
 }
@@ -170,7 +170,7 @@ func (s *state) dirtyBatch(b *batch) {
 // markChanged records that task i may have changed its agent.
 func (s *state) markChanged(r *cachedRow, i int) {
 	r.State.task(i).Changed = true
-	s.setFlag(r, AgentChanged, true)
+	s.setFlag(r, agentChanged, true)
 }
 
 // setTask moves a task to a status, and updates the counters.
@@ -206,8 +206,8 @@ func (s *state) setAgent(r *cachedRow, to TaskStatus) {
 	s.dirty(r)
 	s.dirtyBatch(b)
 	if to.Finished() || to == TaskPending {
-		s.setFlag(r, AgentOpen, false)
-		s.setFlag(r, AgentUrgent, false)
+		s.setFlag(r, agentOpen, false)
+		s.setFlag(r, agentUrgent, false)
 	}
 }
 
@@ -220,7 +220,7 @@ func (s *state) judgeLater(b *batch) {
 }
 
 // setFlag sets or clears one flag of an agent, and updates its counter.
-func (s *state) setFlag(r *cachedRow, f AgentFlags, on bool) {
+func (s *state) setFlag(r *cachedRow, f agentFlags, on bool) {
 	if r.State.Flags&f != 0 == on {
 		return
 	}
@@ -233,19 +233,19 @@ func (s *state) setFlag(r *cachedRow, f AgentFlags, on bool) {
 	}
 	b := s.batch(r.Batch)
 	switch f {
-	case AgentOpen:
+	case agentOpen:
 		b.Open += by
 		s.p.Open += by
 		s.queue.lanes.count(r, by)
-	case AgentChanged:
+	case agentChanged:
 		b.Changed += by
 		s.p.Changed += by
-	case AgentAtTarget:
+	case agentAtTarget:
 		b.Counts.AtTarget += by
 		s.p.Counts.AtTarget += by
-	case AgentUnhealthy:
+	case agentUnhealthy:
 		b.Unhealthy += by
-	case AgentUrgent:
+	case agentUrgent:
 		s.urgents += by
 	}
 	s.dirty(r)
@@ -255,14 +255,14 @@ func (s *state) setFlag(r *cachedRow, f AgentFlags, on bool) {
 // releaseClaim ends the plan's claim on an agent that it has not changed and will not call again. A
 // rollback plan keeps its claims: its source may continue with these agents.
 func (s *state) releaseClaim(r *cachedRow) {
-	if s.spec.Source != "" || r.is(AgentChanged) {
+	if s.spec.Source != "" || r.is(agentChanged) {
 		return
 	}
-	s.setFlag(r, AgentReleased, true)
+	s.setFlag(r, agentReleased, true)
 	s.change.released = append(s.change.released, r.Agent.ID)
 }
 
-func (r *cachedRow) is(f AgentFlags) bool { return r.State.Flags&f != 0 }
+func (r *cachedRow) is(f agentFlags) bool { return r.State.Flags&f != 0 }
 
 // current is the batch in progress, or nil when all are closed.
 func (s *state) current() *batch { return s.batch(s.p.Batch) }

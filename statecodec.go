@@ -8,7 +8,7 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/bytesio"
 )
 
-// The stored form of an AgentState. Schema 2 has the release; schema 1, for a state without one, does
+// The stored form of an agentState. Schema 2 has the release; schema 1, for a state without one, does
 // not. A field in brackets is present only when its bit in
 // parts is set. Numbers are varints, texts have their length in front, and started is eight bytes,
 // little endian:
@@ -29,7 +29,7 @@ const (
 	taskNumber
 	taskStarted
 	taskEnded
-	taskMore
+	taskHasMore
 	taskTouched
 	stateMore
 	stateRest
@@ -39,7 +39,7 @@ const (
 const stateSchema = 2
 
 // schema is the lowest schema that can express the state.
-func (s *AgentState) schema() byte {
+func (s *agentState) schema() byte {
 	if s.More != nil && s.More.Release != "" {
 		return stateSchema
 	}
@@ -59,7 +59,7 @@ const (
 // AppendBinary appends the state's stored form to b: about 20 bytes for a finished agent with one
 // task, 6 for one that was never started. It allocates only when b has no room, and fails only for
 // a status that does not exist.
-func (s *AgentState) AppendBinary(b []byte) ([]byte, error) {
+func (s *agentState) AppendBinary(b []byte) ([]byte, error) {
 	if s.Status > TaskUnknown {
 		return b, fmt.Errorf("ota: an agent cannot have the status %d", s.Status)
 	}
@@ -81,7 +81,7 @@ func (s *AgentState) AppendBinary(b []byte) ([]byte, error) {
 }
 
 // appendRare appends what few agents have.
-func (s *AgentState) appendRare(b []byte) (_ []byte, err error) {
+func (s *agentState) appendRare(b []byte) (_ []byte, err error) {
 	if s.More != nil {
 		b = bytesio.AppendText(b, s.More.Previous)
 		b = bytesio.AppendVarint(b, s.More.Unhealthy)
@@ -101,7 +101,7 @@ func (s *AgentState) appendRare(b []byte) (_ []byte, err error) {
 	return b, nil
 }
 
-func (t *TaskState) parts() (parts byte) {
+func (t *taskState) parts() (parts byte) {
 	if t.Tries != 0 {
 		parts |= taskTries
 	}
@@ -118,13 +118,13 @@ func (t *TaskState) parts() (parts byte) {
 		parts |= taskTouched
 	}
 	if t.More != nil {
-		parts |= taskMore
+		parts |= taskHasMore
 	}
 	return parts
 }
 
 // append writes the fields of a task.
-func (t *TaskState) append(b []byte, parts byte) ([]byte, error) {
+func (t *taskState) append(b []byte, parts byte) ([]byte, error) {
 	if t.Status > TaskUnknown {
 		return b, fmt.Errorf("ota: a task cannot have the status %d", t.Status)
 	}
@@ -141,7 +141,7 @@ func (t *TaskState) append(b []byte, parts byte) ([]byte, error) {
 	if parts&taskEnded != 0 {
 		b = bytesio.AppendVarint(b, t.Ended-t.Started) // wraps around, and back when it is read
 	}
-	if parts&taskMore != 0 {
+	if parts&taskHasMore != 0 {
 		b = bytesio.AppendText(b, t.More.Version)
 		b = bytesio.AppendText(b, t.More.Error)
 		b = bytesio.AppendVarint(b, t.More.UnreachableSince)
@@ -152,14 +152,14 @@ func (t *TaskState) append(b []byte, parts byte) ([]byte, error) {
 // UnmarshalBinary sets s to what AppendBinary wrote into b, and keeps nothing of b. A schema that
 // this version does not know, a truncated form and anything that AppendBinary never writes is an
 // error, and s is left as it was. An empty Rest comes back as nil.
-func (s *AgentState) UnmarshalBinary(b []byte) error {
+func (s *agentState) UnmarshalBinary(b []byte) error {
 	if len(b) > 0 && b[0] > stateSchema {
 		return fmt.Errorf("ota: an agent's state was %w: it has schema %d, this version reads 1 to %d", errSchema, b[0], stateSchema)
 	}
 	if len(b) < minState || b[0] == 0 || b[1] > byte(TaskUnknown) {
 		return errBadState
 	}
-	out := AgentState{Status: TaskStatus(b[1]), Flags: AgentFlags(b[2])}
+	out := agentState{Status: TaskStatus(b[1]), Flags: agentFlags(b[2])}
 	parts, d := b[3], stateReader{bytesio.NewReader(b[4:])}
 	d.task(&out.Task, parts)
 	if parts&(stateMore|stateRest) != 0 {
@@ -177,7 +177,7 @@ var errBadState = fmt.Errorf("ota: an agent's state is %w", errDamaged)
 // stateReader reads the tasks of a state.
 type stateReader struct{ bytesio.Reader }
 
-func (d *stateReader) task(t *TaskState, parts byte) {
+func (d *stateReader) task(t *taskState, parts byte) {
 	status, why := d.Pair()
 	if status > byte(TaskUnknown) {
 		d.Fail()
@@ -196,18 +196,18 @@ func (d *stateReader) task(t *TaskState, parts byte) {
 	if parts&taskEnded != 0 {
 		t.Ended = t.Started + d.Varint()
 	}
-	if t.parts() != parts&taskParts&^taskMore { // a field is there, and zero
+	if t.parts() != parts&taskParts&^taskHasMore { // a field is there, and zero
 		d.Fail()
 	}
-	if parts&taskMore != 0 {
-		t.More = &TaskMore{Version: d.Text(), Error: d.Text(), UnreachableSince: d.Varint()}
+	if parts&taskHasMore != 0 {
+		t.More = &taskMore{Version: d.Text(), Error: d.Text(), UnreachableSince: d.Varint()}
 	}
 }
 
 // rare reads what few agents have.
-func (d *stateReader) rare(s *AgentState, parts, schema byte) {
+func (d *stateReader) rare(s *agentState, parts, schema byte) {
 	if parts&stateMore != 0 {
-		s.More = &AgentMore{Previous: d.Text(), Unhealthy: d.Varint()}
+		s.More = &agentMore{Previous: d.Text(), Unhealthy: d.Varint()}
 		if schema == stateSchema {
 			s.More.Release = d.Text()
 		}
@@ -218,7 +218,7 @@ func (d *stateReader) rare(s *AgentState, parts, schema byte) {
 			d.Fail()
 			return
 		}
-		s.Rest = make([]TaskState, n)
+		s.Rest = make([]taskState, n)
 		for i := range s.Rest {
 			parts := d.Byte()
 			if parts > taskParts {

@@ -182,7 +182,7 @@ func (s *Stepper) begin(ctx context.Context) error {
 // failed takes in why nothing was committed.
 func (s *Stepper) failed(err error) error {
 	switch {
-	case errors.Is(err, ErrFenced), errors.Is(err, ErrNotFound), errors.Is(err, errSchema):
+	case errors.Is(err, ErrFenced), errors.Is(err, ErrNotFound), unreadable(err):
 		s.over = err
 		s.Close()
 	case errors.Is(err, ErrRefused):

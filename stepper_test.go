@@ -67,7 +67,7 @@ func (s *stepped) asked(kind QuestionKind) Question {
 
 func (s *stepped) task() Task {
 	s.Helper()
-	page, err := s.e.Agents(s.Context(), s.id, RowQuery{})
+	page, err := s.e.Agents(s.Context(), s.id, AgentQuery{})
 	require.NoError(s, err)
 	return page.Items[0].Tasks[0]
 }

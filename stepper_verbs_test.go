@@ -103,7 +103,7 @@ func TestStepperInterrupts(t *testing.T) {
 	s.s.Returned(step.Calls[1], s.now, Result{}, panics{})
 	s.s.Abandoned(step.Calls[2], s.now)
 	s.step()
-	page, err := s.e.Agents(t.Context(), s.id, RowQuery{})
+	page, err := s.e.Agents(t.Context(), s.id, AgentQuery{})
 	require.NoError(t, err)
 	for i, why := range []Reason{ReasonInterrupted, ReasonPanic, ReasonInterrupted} {
 		require.Equal(t, why, page.Items[i].Tasks[0].Reason)

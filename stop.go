@@ -92,7 +92,7 @@ func (d *driver) waitOut(most time.Duration) {
 }
 
 // interrupting reports whether the plan wants calls in flight to end.
-func interrupting(c *Control) bool {
+func interrupting(c *planControl) bool {
 	return c.Cancel != nil && c.Cancel.Interrupt ||
 		c.Rollback != nil && c.Rollback.Started != nil && c.Rollback.Started.Interrupt
 }

@@ -8,30 +8,45 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/wrap"
 )
 
-// Store keeps plans. Package memstore is the reference implementation; storetest checks an implementation
-// of your own.
+// Store keeps plans. A plan is a PlanRow, its rows, and its log. What only the library understands is
+// bytes. A Store never looks into them; beside them it keeps the few columns that it selects by. So a
+// new feature of the library changes no Store. memstore is the reference implementation, docs/store.md
+// explains how to write one, and storetest checks it.
 //
-// A plan's state has two halves, each with a number of its own. Control is written by verbs, from
-// any process. Progress is written only by the plan's owner, under the epoch of its ownership. One
-// method, Commit, must be atomic. All methods are safe for concurrent use. A method called after
-// another one has returned sees what that one wrote. A Store keeps no reference to its arguments,
-// and returns no reference to what it keeps.
+// All methods are safe for concurrent use. A method that is called after another one has returned
+// sees everything that the first one wrote.
 //
-// A method whose ctx ends returns the context's error. It may have written nothing, or all of its
-// change; or a database that is still at work may write all of it a moment later. The engine reads
-// the plan again. If the change arrives in between, the numbers that its next Commit compares
-// detect it.
+// # Bytes
 //
-// A Store keeps every text exactly as it is given, or refuses the write with ErrRefused. It keeps
-// every text that is UTF-8 without NUL: of 255 bytes everywhere, of 4 KiB in the error of a task,
-// of 64 KiB in an annotation. A write that can never succeed, for any reason, is an error that
-// matches ErrRefused, and changes nothing. Any other error, except those named below, means that
-// the same write may succeed later: the engine tries it again. The engine never repeats a refused
-// write. It pauses the plan instead, or takes a rollback back, and records why.
+// A Store keeps every text and every byte slice exactly as it is given, or refuses the write with
+// ErrRefused. It keeps texts of 255 bytes of UTF-8 without NUL; the library sends no others. Byte
+// slices hold any bytes; empty and nil are the same. A Store has room for at least 16 MiB in each
+// of Parts and in LogRow.Data, 1 MiB in each of Fixed and State, and 64 KiB in Show.
 //
-// A Store may have optional interfaces: Claimer, Leaser, Notifier, Inbox and Pruner. A wrapper
-// hides those of the Store that it wraps, even if it embeds it. Two plans may then upgrade one
-// agent, for example. Give each wrapper a method that returns what it wraps:
+// Slices and maps given to a Store belong to the caller again when the method returns: a Store
+// copies what it keeps. Those of a row that Create reads belong to the caller again when Create asks
+// for the next row. What a Store has returned stays as it is: the caller does not change it,
+// and a later commit does not either. RowQuery.Buffer is the exception.
+//
+// # Times
+//
+// Times are in UTC. A Store keeps at least microseconds; it may cut off what is finer. The zero
+// time stays zero.
+//
+// # Errors
+//
+// ErrNotFound, ErrExists, ErrConflict, ErrFenced, ErrRefused and *DuplicateError say that nothing
+// was changed. A Store may wrap them. A write that can never succeed, for whatever reason, is
+// ErrRefused: the engine does not repeat it. After any other error of Create or Commit the caller
+// does not know whether the change was made; it is not partly made. A method whose context ends
+// returns the context's error; its change may still be made a moment later. The engine then reads the
+// plan again. If the change arrives in between, the numbers that its next Commit compares detect it.
+//
+// # Optional interfaces
+//
+// A Store may be a Claimer, Leaser, Notifier, Inbox and Pruner. A wrapper hides those of the Store
+// that it wraps, even if it embeds it. Two plans may then upgrade one agent, for example. Give each
+// wrapper a method that returns what it wraps:
 //
 //	func (w counting) Unwrap() ota.Store { return w.Store }
 //
@@ -40,198 +55,62 @@ import (
 // purpose. New refuses a struct that has a Store in a field, hides its optional interfaces, and
 // has no Unwrap. New logs the interfaces that it found.
 type Store interface {
-	// Create reads agents to their end and makes the plan visible in one step, at revision 1,
-	// Control number 1, Progress number 1 and epoch 0. Nothing of it is visible before. Create
-	// calls p.Finish once, after the last agent, for the parts that depend on the agents. It
-	// returns an error that agents yields, or that Finish returns, unchanged, and then keeps
-	// nothing. It returns ErrExists when the ID or the request key is taken, *DuplicateError when
-	// an agent comes twice, or ErrRefused. Commits of other plans do not wait for a whole Create.
-	Create(ctx context.Context, p NewPlan, agents iter.Seq2[AgentRow, error]) error
+	// Create makes a plan of p, of the rows, and of what first returns. Nothing of the plan is
+	// visible before Create has succeeded. Its three numbers and its revision are 1.
+	//
+	// Rows are those of one or more kinds. Those of a kind come in order of Number, from 0 without
+	// a gap. Create reads them to the end, once, and then calls first, once. Of the Commit that
+	// first returns, Plan, If and Then are not looked at; its Rows are further new rows; its Names,
+	// when not nil, replace those of p. Head, Parts and Log are set. p.Head, p.Numbers, p.Revision
+	// and p.Parts are not looked at.
+	//
+	// An error that rows yields, or first returns, is returned as it is. ErrExists: a plan has the
+	// ID, or the Key. A *DuplicateError: two rows of a kind have one ID. A long Create does not
+	// delay commits of other plans.
+	Create(ctx context.Context, p PlanRow, rows iter.Seq2[Row, error], first func() (Commit, error)) error
 
-	// Commit applies all of c or nothing, and returns the plan's new revision, which is one higher
-	// each time. It is durable when it returns. ErrNotFound, ErrFenced (the epoch is not the
-	// stored one), ErrConflict (a number is not the stored one) and ErrRefused mean that nothing
-	// was changed. After any other error the result is unknown. Its cost depends on what changed,
-	// never on the size of the plan.
+	// Commit applies c as a whole or not at all, and returns the new revision of the plan, one
+	// higher each time. The change is durable when Commit returns. Its cost depends on c, not on
+	// the size of the plan.
+	//
+	// ErrNotFound: there is no such plan. ErrFenced and ErrConflict: see Numbers.Refuse.
+	// ErrRefused: the plan does not have one of the rows, or c has no log record.
 	Commit(ctx context.Context, c Commit) (revision uint64, err error)
 
-	// Plan returns one plan, or ErrNotFound. Its cost does not depend on the size of the fleet.
+	// Plan returns one plan, or ErrNotFound. Its cost does not depend on the number of rows.
 	Plan(ctx context.Context, id string) (PlanRow, error)
 
-	// Plans returns one page of plans, newest first.
+	// Plans returns one page of the plans that q selects, in the order of q.Sort.
 	Plans(ctx context.Context, q PlanQuery) (Page[PlanRow], error)
 
-	// Batches returns one page of a plan's batches, by index.
-	Batches(ctx context.Context, plan string, q RowQuery) (Page[BatchRow], error)
+	// Rows returns one page of the rows that q selects, in order of Number. ErrNotFound: there is
+	// no such plan.
+	Rows(ctx context.Context, plan string, q RowQuery) (Page[Row], error)
 
-	// Agents returns one page of a plan's agents, by ordinal.
-	Agents(ctx context.Context, plan string, q RowQuery) (Page[AgentRow], error)
-
-	// Log returns the records with a revision above after, in order and without gap. limit is the
-	// largest number of records; 0 means DefaultPage. If there is none yet, it returns an empty
-	// slice. It returns ErrNotFound when there is no such plan.
-	Log(ctx context.Context, plan string, after uint64, limit int) ([]LogRow, error)
+	// Log returns one page of the records that q selects, without a gap. ErrNotFound: there is no
+	// such plan. An empty plan selects the notable records of all plans, newest first, whatever
+	// q.Notable says.
+	Log(ctx context.Context, plan string, q LogQuery) (Page[LogRow], error)
 }
 
-// Leaser is a Store that knows which engines are alive. Without it the last engine to start
-// driving a plan owns it, and two engines on one Store take plans from each other.
-type Leaser interface {
-	// Renew records that engine is alive for ttl from now, by the Store's clock. A ttl of 0 ends
-	// the lease at once.
-	Renew(ctx context.Context, engine string, ttl time.Duration) error
-	// Owners returns the engines whose lease has not expired, by the Store's clock.
-	Owners(ctx context.Context) ([]string, error)
-}
-
-// Notifier is a Store that sends notice of changed plans. Without it the engine finds changes by
-// other processes by polling, every Options.Poll.
-type Notifier interface {
-	// Changes returns a channel with the IDs of plans that were created, changed by a commit, or
-	// sent a message. It is closed when ctx ends. It may lose, merge and repeat IDs: each is only
-	// a hint. A slow reader never delays a Commit.
-	Changes(ctx context.Context) (<-chan string, error)
-}
-
-// Claimer is a Store that allows an agent in only one active plan. Without it two plans may
-// upgrade one agent at the same time; each plan has a warning about that. A Claimer that is no
-// Leaser keeps no agent: see Keep.
-type Claimer interface {
-	// Claim claims every agent of plan for it, or none. conflicts lists at most 32 agents that
-	// another plan has claimed; total is their number. Claims of a plan that has ended are void.
-	// from, if not empty, is a plan whose claims are taken over. Repeating a claim is success. A
-	// plan may claim before it is started, and keeps its claims until it ends. ErrNotFound when
-	// there is no such plan.
-	//
-	// An agent that Kept would list for another plan is a conflict too, with its Engine, unless
-	// from is not empty. Claim ignores an agent that plan has released: it is never claimed again,
-	// and is never a conflict.
-	Claim(ctx context.Context, plan, from string) (conflicts []Conflict, total int, err error)
-
-	// Keep records that calls of engine for these agents of plan have not returned. The list is
-	// complete: it replaces the previous list of the same plan and engine, and an empty list
-	// deletes it. Agents that plan does not have are ignored. A kept claim outlives the end of its
-	// plan and Prune. It is void while the lease of engine has ended; the caller renews that lease
-	// first. For a plan that was pruned, Keep only removes agents. Repeating it is success.
-	Keep(ctx context.Context, plan, engine string, agents []string) error
-
-	// Kept returns the agents of plan that are kept for any plan, in the order of plan. Each is
-	// listed once, with one plan and one engine that keep it. ErrNotFound when there is no such
-	// plan.
-	Kept(ctx context.Context, plan string) ([]Conflict, error)
-
-	// Release ends the claims of plan on these agents, permanently. It ends no kept claim. It
-	// ignores agents that plan does not have or has not claimed. Repeating it is success, and so
-	// is a plan that does not exist.
-	Release(ctx context.Context, plan string, agents []string) error
-}
-
-// Inbox is a Store that passes reports to the process that owns a plan. Without it every process
-// except the owner's refuses reports.
-type Inbox interface {
-	// Post appends messages for a plan. A message whose ID was posted before is dropped. The
-	// Number of a message is ignored. ErrNotFound when there is no such plan; ErrRefused, as for
-	// Create and Commit.
-	Post(ctx context.Context, plan string, messages []Message) error
-	// Read returns the messages above after, in order, at most limit of them; 0 means DefaultPage.
-	// ErrNotFound when there is no such plan.
-	Read(ctx context.Context, plan string, after uint64, limit int) ([]Message, error)
-}
-
-// Message is one report on its way to a plan's owner.
-type Message struct {
-	Number uint64 // assigned by the Store, rising
-	ID     string // assigned by the sender, unique in the plan
-	Body   []byte
-}
-
-// Pruner is a Store that can delete ended plans. The engine never calls it: only your program
-// does.
-type Pruner interface {
-	// Prune deletes the plans with a Head.Ended before the given time, with their agents, log,
-	// claims and messages. It returns how many.
-	Prune(ctx context.Context, before time.Time) (plans int, err error)
-}
-
-// NewPlan is a plan about to be created.
-type NewPlan struct {
-	ID          string
-	Source      string // the plan that it rolls back; empty otherwise
-	RequestKey  string // unique among plans when not empty
-	Fingerprint string
-	Labels      map[string]string
-	CreatedAt   time.Time
-	// Finish is called once, after the last agent, and returns the parts that depend on the
-	// agents.
-	Finish func() (Created, error)
-}
-
-// Created is the rest of a NewPlan, once its agents are known.
-type Created struct {
-	Spec     PlanSpec
-	Control  Control
-	Progress Progress
-	Status   Status
-	Head     Head
-	Batches  []BatchRow
-	Log      []byte // record 1
-}
-
-// Commit is one atomic change of one plan. Parts that are zero stay as they are. A row that the
-// plan does not have, an empty Log, and Raise without Owner are mistakes of the caller:
-// ErrRefused, and nothing is changed.
-type Commit struct {
-	Plan string
-	// Request is a verb's request ID; it is stored in the log record.
-	Request string
-
-	// Control must equal the stored Control number.
-	Control uint64
-	// Progress must equal the stored Progress number, in an owner's commit and when Exact is set.
-	Progress uint64
-	// Epoch must equal the stored epoch in an owner's commit; it is 0 in a verb's.
-	Epoch uint64
-	// Owner marks an owner's commit: Epoch and Progress are compared in addition to Control.
-	Owner bool
-	// Raise takes the ownership: the stored epoch becomes Epoch+1. Only an owner's commit may set
-	// it.
-	Raise bool
-	// Exact makes a verb's commit compare Progress too.
-	Exact bool
-
-	// NewControl replaces the Control half and raises its number by one.
-	NewControl *Control
-	// BumpControl raises the Control number by one without a new half; a new breach and the end of
-	// a plan do this. Together with NewControl it adds nothing.
-	BumpControl bool
-	// NewProgress replaces the Progress half and raises its number by one.
-	NewProgress *Progress
-	// Status is the plan's status after this commit, for Plans to select by.
-	Status Status
-	// Head replaces the stored Head; nil leaves it.
-	Head *Head
-	// Batches replace the rows of their Index.
-	Batches []BatchRow
-	// Agents replace the State of the rows of their Ordinal; the Agent part is ignored.
-	Agents []AgentRow
-	// Log is this commit's log record, never empty.
-	Log []byte
-}
-
-// PlanRow is a plan as a Store returns it.
+// PlanRow is a plan as a Store keeps it. ID, Source, Key, Created and Index never change.
 type PlanRow struct {
-	ID             string
-	Source         string
-	RequestKey     string
-	Fingerprint    string
-	Spec           PlanSpec
-	Control        Control
-	Progress       Progress
-	ControlNumber  uint64
-	ProgressNumber uint64
-	Epoch          uint64
-	Revision       uint64
-	Status         Status // as the last commit wrote it
-	Head           Head   // as the last commit with a Head wrote it
+	ID       string    // unique, 1 to 128 characters of A-Z a-z 0-9 . _ ~ -
+	Source   string    // ID of the plan that it rolls back; empty otherwise
+	Key      string    // request key of its Create; unique when not empty
+	Created  time.Time // lists are sorted by it
+	Index    []string  // names of the row labels that a Store finds rows by quickly, at most four
+	Names    Names
+	Head     Head
+	Numbers  Numbers
+	Revision uint64 // number of the newest log record
+	Parts    Parts
+}
+
+// Names is what people call a plan. A commit replaces all of it, or nothing.
+type Names struct {
+	Name   string
+	Labels map[string]string // at most 64
 }
 
 // Head is what lists select by and show. The core computes it for every commit that may change it.
@@ -250,53 +129,69 @@ type Head struct {
 	Show []byte
 }
 
-// newer reports whether the plan was written by a newer version of this library.
-func (r *PlanRow) newer() bool {
-	return max(r.Spec.Schema, r.Control.Schema, r.Progress.Schema) > Schema
+// Numbers are the three numbers of a plan. Each begins at 1 and rises. In a commit 0 means "not
+// compared" and "not changed".
+type Numbers struct {
+	Epoch    uint64 // rises when an engine takes the plan over
+	Control  uint64 // rises with each verb and each new breach
+	Progress uint64 // rises with each commit of the engine that drives the plan
 }
 
-// LogRow is one record of a plan's log as a Store returns it.
+// Parts are the bytes of a plan. A Commit changes those that are not empty.
+type Parts struct {
+	Spec     []byte // never changes after Create
+	Control  []byte // what people want
+	Progress []byte // what happened
+}
+
+// Kind tells the families of a plan's rows apart. Each kind has its own numbers and IDs. A Store
+// treats all kinds alike, those that it does not know included: only Claimer looks at one. The
+// numbers are stored.
+type Kind uint8
+
+// The kinds of rows.
+const (
+	KindBatch Kind = iota + 1 // Status is an BatchStatus
+	KindAgent                 // Status is an TaskStatus, Reason why its task ended or waits
+)
+
+// Row is one row of a plan. Create makes it. A Commit replaces Status, Reason, State and Show; the
+// rest never changes.
+type Row struct {
+	Kind   Kind
+	Number int               // from 0, without a gap in its Kind
+	ID     string            // unique in its Kind, when not empty; an agent's ID
+	Batch  int               // number of its batch; of a batch 0
+	Labels map[string]string // an agent's; see PlanRow.Index and RowQuery.Label
+	Fixed  []byte
+	Status uint8 // 0 to 15; its meaning depends on Kind
+	Reason Reason
+	// State is empty as long as the row is as it was made. Most rows of a large plan are, for most
+	// of its life: keep them cheap.
+	State []byte
+	Show  []byte // as Head.Show; empty for agents
+}
+
+// Commit is one change of one plan. What is zero, nil or empty is left as it is.
+type Commit struct {
+	Plan  string
+	If    Numbers // those that are not 0 are compared, see Numbers.Refuse
+	Then  Numbers // those that are not 0 replace the stored ones
+	Names *Names
+	Head  *Head
+	Parts Parts
+	Rows  []Row  // each at most once, in any order; ID, Batch, Labels and Fixed are not looked at
+	Log   LogRow // its Data is never empty; the Store numbers it
+}
+
+// LogRow is one record of a plan's log.
 type LogRow struct {
-	Revision uint64
-	Request  string
+	Plan     string // set by the Store
+	Revision uint64 // set by the Store, from 1 without a gap
+	At       time.Time
+	Notable  bool // worth showing to people; few records are, so an index of these is small
 	Data     []byte
 }
-
-// Page is one page of a list.
-type Page[T any] struct {
-	Items []T
-	// More says that further items follow the last one.
-	More bool
-	// Total is how many items match in all, if the query asked for it.
-	Total int
-}
-
-// PlanQuery selects plans. The zero value selects all of them, DefaultPage at a time.
-type PlanQuery struct {
-	Status []Status          // any of these; empty means all
-	Labels map[string]string // all of these, exactly
-	Source string            // only rollback plans of this plan
-	Key    string            // only the plan with this request key
-	Offset int               // how many to skip
-	Limit  int               // at most this many; 0 means DefaultPage
-	Total  bool              // count all matches too, whatever Offset is
-}
-
-// RowQuery selects batches by index, or agents by ordinal.
-type RowQuery struct {
-	From   int          // the first index or ordinal
-	To     int          // the one after the last; 0 means no end
-	Status []TaskStatus // agents: any of these; empty means all
-	IDs    []string     // agents: only these; at most 1,000
-	Limit  int          // at most this many; 0 means DefaultPage
-	Total  bool         // count all matches between From and To too
-	// Buffer is memory of the caller for agents. A Store may fill and return it instead of new
-	// memory.
-	Buffer []AgentRow
-}
-
-// DefaultPage is the length of a page if a query gives none.
-const DefaultPage = 1000
 
 // executorCompanions are the optional interfaces of an Executor. A field is nil if the Executor
 // does not have it. The fields are the table: an interface without a field is neither looked for

@@ -7,7 +7,7 @@ import (
 
 // statusOf computes a plan's status from its two halves. If several apply, the first in this order
 // wins.
-func statusOf(c *Control, p *Progress) Status {
+func statusOf(c *planControl, p *planProgress) Status {
 	switch {
 	case c.Rollback != nil && !c.Rollback.Done.IsZero():
 		return StatusRolledBack
@@ -32,7 +32,7 @@ func statusOf(c *Control, p *Progress) Status {
 
 // pausedSince returns when a pausing or paused plan stopped starting agents; zero for any other
 // plan.
-func pausedSince(c *Control, p *Progress) time.Time {
+func pausedSince(c *planControl, p *planProgress) time.Time {
 	var since time.Time
 	first := func(t time.Time) {
 		if !t.IsZero() && (since.IsZero() || t.Before(since)) {
@@ -53,14 +53,14 @@ func pausedSince(c *Control, p *Progress) time.Time {
 
 // is reports whether r refers to the rollback plan with that ID. An ID that was not recorded fits
 // any.
-func (r *RollbackRef) is(id string) bool { return r != nil && (id == "" || id == r.ID) }
+func (r *rollbackRef) is(id string) bool { return r != nil && (id == "" || id == r.ID) }
 
 // Schema is the number of the stored forms that this version writes. An engine does not touch a
 // plan whose halves have a higher number, and Explain says so.
 const Schema = 1
 
-// PlanSpec is what never changes about a plan.
-type PlanSpec struct {
+// planSpec is what never changes about a plan.
+type planSpec struct {
 	Schema      int               `json:"schema"`
 	Name        string            `json:"name"`
 	FromVersion string            `json:"fromVersion,omitempty"`
@@ -81,22 +81,22 @@ type PlanSpec struct {
 	Warnings    []string `json:"warnings,omitempty"`
 }
 
-// Control is the half of a plan's state with what operators want. Only verbs write it.
-type Control struct {
+// planControl is the half of a plan's state with what operators want. Only verbs write it.
+type planControl struct {
 	Schema         int               `json:"schema"`
 	Policy         Policy            `json:"policy"`
 	Annotations    map[string]string `json:"annotations,omitempty"`
 	Started        *Audit            `json:"started,omitempty"`
 	Paused         *Audit            `json:"paused,omitempty"` // by an operator
-	Cancel         *Stop             `json:"cancel,omitempty"`
+	Cancel         *planStop         `json:"cancel,omitempty"`
 	Promoted       int               `json:"promoted,omitempty"` // the highest promoted batch
 	AnsweredBreach uint64            `json:"cleared,omitempty"`  // resolved up to this number
-	Rollback       *RollbackRef      `json:"rollback,omitempty"`
+	Rollback       *rollbackRef      `json:"rollback,omitempty"`
 	// RollbackSpec is for a rollback that a breach asks for.
 	RollbackSpec *RollbackSpec `json:"template,omitempty"`
 	Rollbacks    int           `json:"rollbacks,omitempty"` // canceled rollback plans
 	// Orders are those that were not carried out when the last verb was committed.
-	Orders     []Order       `json:"orders,omitempty"`
+	Orders     []planOrder   `json:"orders,omitempty"`
 	OrderCount uint64        `json:"orderCount,omitempty"` // number of the newest order
 	PausedFor  time.Duration `json:"pausedFor,omitempty"`  // total pause up to the last Resume
 	// PausedOpen is the part of PausedFor in which the plan's windows were open.
@@ -114,46 +114,46 @@ type Control struct {
 	Warnings         []string      `json:"warnings,omitempty"`  // about the policy
 	Unlabeled        int           `json:"bare,omitempty"`      // agents without the budget's label
 	Readiness        *Readiness    `json:"readiness,omitempty"` // result of the last Precheck
-	Requests         []PastRequest `json:"requests,omitempty"`  // newest verbs with a request ID
+	Requests         []pastRequest `json:"requests,omitempty"`  // newest verbs with a request ID
 }
 
-// Stop is an Audit with a mode: how a plan is canceled or rolled back.
-type Stop struct {
+// planStop is an Audit with a mode: how a plan is canceled or rolled back.
+type planStop struct {
 	Audit
 	Interrupt bool `json:"interrupt,omitempty"` // end the calls in flight; otherwise wait for them
 }
 
-// RollbackRef links a plan to its rollback plan.
-type RollbackRef struct {
+// rollbackRef links a plan to its rollback plan.
+type rollbackRef struct {
 	ID     string       `json:"id"`
 	Spec   RollbackSpec `json:"spec"`
 	Frozen Audit        `json:"frozen"`
 	// Wanted is set once Rollback is accepted: the engine makes the rollback plan and starts it.
 	Wanted *Audit `json:"wanted,omitempty"`
 	// Started is nil until the rollback is started. Once it is set, the rollback is final.
-	Started *Stop `json:"started,omitempty"`
+	Started *planStop `json:"started,omitempty"`
 	// Request is the request ID of the Start that set Started, for the rollback plan's own commit.
 	Request string `json:"request,omitempty"`
 	// Done is when the rollback plan completed.
 	Done time.Time `json:"done,omitzero"`
 }
 
-// PastRequest remembers what was done under a request ID, so that it is not done twice. It is
+// pastRequest remembers what was done under a request ID, so that it is not done twice. It is
 // recorded with the first commit of an operation, on the plan that the caller named. If the verb
 // had already taken effect, it is recorded alone. Further commits of the operation ignore it: they
 // follow from the state of the two plans.
-type PastRequest struct {
+type pastRequest struct {
 	ID   string `json:"id"`
 	Verb Verb   `json:"verb"` // zero: Precheck
 	// Plan, of Rollback and CreateRollback, is the ID of the rollback plan.
 	Plan string `json:"plan,omitempty"`
 }
 
-// Order is a verb that changes rows. Verbs write it to Control. The owner carries it out in
+// planOrder is a verb that changes rows. Verbs write it to Control. The owner carries it out in
 // chunks, and no agent starts before it is done.
-type Order struct {
+type planOrder struct {
 	Number uint64    `json:"number"`
-	Kind   OrderKind `json:"kind"`
+	Kind   orderKind `json:"kind"`
 	// Agents are those of retry, skip, give up and now. For retry, empty means all failed ones.
 	Agents []string `json:"agents,omitempty"`
 	// Batches, of accept, are the breached batches; -1 is the plan.
@@ -161,20 +161,20 @@ type Order struct {
 	By      Audit `json:"by"`
 }
 
-// OrderKind says what an Order does.
-type OrderKind uint8
+// orderKind says what an Order does.
+type orderKind uint8
 
 // The kinds of orders.
 const (
-	OrderRetry  OrderKind = iota + 1 // return failed agents to pending
-	OrderSkip                        // skip agents that were not started
-	OrderAccept                      // accept the failures of the breached batches
-	OrderGiveUp                      // end the attempts that are out for agents
-	OrderNow                         // start agents next, past windows, holds and order
+	orderRetry  orderKind = iota + 1 // return failed agents to pending
+	orderSkip                        // skip agents that were not started
+	orderAccept                      // accept the failures of the breached batches
+	orderGiveUp                      // end the attempts that are out for agents
+	orderNow                         // start agents next, past windows, holds and order
 )
 
-// Progress is the half of a plan's state with what happened. Only the plan's owner writes it.
-type Progress struct {
+// planProgress is the half of a plan's state with what happened. Only the plan's owner writes it.
+type planProgress struct {
 	Schema int    `json:"schema"`
 	Owner  string `json:"owner,omitempty"` // name of the engine that drives the plan
 	// Instance distinguishes engines that were given one name.
@@ -212,7 +212,7 @@ type Progress struct {
 // canMove reports whether an owner may have something to do for the plan. A verb may write a status
 // that is too weak, such as canceling of a plan that has drained meanwhile. The owner then records
 // the right one, because lists, claims and Prune use the stored status.
-func (row *PlanRow) canMove() bool {
+func (row *planRow) canMove() bool {
 	ordered := row.Control.OrderCount > row.Progress.LastOrder
 	st := statusOf(&row.Control, &row.Progress)
 	if st != row.Status {
@@ -231,12 +231,12 @@ func (row *PlanRow) canMove() bool {
 }
 
 // over reports whether the plan has ended, whether or not its log and stored status say so.
-func (row *PlanRow) over() bool { return statusOf(&row.Control, &row.Progress).Ended() }
+func (row *planRow) over() bool { return statusOf(&row.Control, &row.Progress).Ended() }
 
 // legalNow returns the LegalVerbs of a plan without those that would be refused, or would change
 // nothing, for reasons besides its status. It ignores claims of other plans, and the decision that
 // a Resume may need.
-func legalNow(s *PlanSpec, c *Control, p *Progress) []Verb {
+func legalNow(s *planSpec, c *planControl, p *planProgress) []Verb {
 	frozen, next := c.Rollback != nil, p.Reached+1
 	touched := p.Changed+p.Counts.Running > 0
 	return slices.DeleteFunc(LegalVerbs(statusOf(c, p)), func(v Verb) bool {
@@ -267,17 +267,17 @@ func legalNow(s *PlanSpec, c *Control, p *Progress) []Verb {
 }
 
 // openAgents returns how many agents are running or waiting.
-func openAgents(p *Progress) int { return p.Counts.Running + p.Counts.Waiting }
+func openAgents(p *planProgress) int { return p.Counts.Running + p.Counts.Waiting }
 
 // cancelable reports whether Cancel is legal in a status that lists it. A plan that rolls back may
 // be canceled until its rollback plan was started. After that, only the rollback plan can be
 // canceled.
-func cancelable(c *Control, p *Progress) bool {
+func cancelable(c *planControl, p *planProgress) bool {
 	return statusOf(c, p) != StatusRollingBack || c.Rollback == nil || c.Rollback.Started == nil
 }
 
 // standing returns the oldest open breach, or nil.
-func standing(c *Control, p *Progress) *Breach {
+func standing(c *planControl, p *planProgress) *Breach {
 	for i := range p.Breaches {
 		if p.Breaches[i].Number > c.AnsweredBreach {
 			return &p.Breaches[i]
@@ -287,7 +287,7 @@ func standing(c *Control, p *Progress) *Breach {
 }
 
 // undoing reports whether an open breach asks for a rollback that has not begun yet.
-func undoing(c *Control, p *Progress) bool {
+func undoing(c *planControl, p *planProgress) bool {
 	for _, b := range p.Breaches {
 		if b.Number > c.AnsweredBreach && b.Number > c.RolledBackBreach && b.Action == ActionRollback {
 			return true

@@ -19,7 +19,8 @@ const advanceLimit = 10 * time.Minute
 // limited is the Store of one session, with a time limit for each call. Only the owner's goroutine
 // uses ctx and timer.
 type limited struct {
-	store Store
+	store  rowStore
+	writer commitWriter // its rows are those of the next commit
 
 	// The context of the owner's calls, since the owner's own context never ends. It is reused
 	// until it ends: one context for each call would be an eighth of the allocations of a plan of a
@@ -59,28 +60,29 @@ func (c storeCall) end() {
 	}
 }
 
-func (l *limited) plan(ctx context.Context, id string) (PlanRow, error) {
+func (l *limited) plan(ctx context.Context, id string) (planRow, error) {
 	ctx, call := l.begin(ctx)
 	defer call.end()
 	return l.store.Plan(ctx, id)
 }
 
-func (l *limited) batches(ctx context.Context, id string, q RowQuery) (Page[BatchRow], error) {
+func (l *limited) batches(ctx context.Context, id string, q rowQuery) (Page[batchRow], error) {
 	ctx, call := l.begin(ctx)
 	defer call.end()
 	return l.store.Batches(ctx, id, q)
 }
 
-func (l *limited) agents(ctx context.Context, id string, q RowQuery) (Page[AgentRow], error) {
+func (l *limited) agents(ctx context.Context, id string, q rowQuery) (Page[agentRow], error) {
 	ctx, call := l.begin(ctx)
 	defer call.end()
 	return l.store.Agents(ctx, id, q)
 }
 
-func (l *limited) commit(ctx context.Context, c Commit) (uint64, error) {
+// commit makes a commit with the rows of l.writer.
+func (l *limited) commit(ctx context.Context, c *planCommit) (uint64, error) {
 	ctx, call := l.begin(ctx)
 	defer call.end()
-	return l.store.Commit(ctx, c)
+	return l.store.store.Commit(ctx, l.writer.commit(c))
 }
 
 // turn lets one caller at a time call the Store. Unlike a mutex, it stops waiting when a context

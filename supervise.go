@@ -144,7 +144,7 @@ func (s *supervisor) scan(ctx context.Context) error {
 
 // list reads a page of plans, and then the live engines. In this order a plan's owner cannot be
 // missing from owners because it started after owners was read.
-func (s *supervisor) list(ctx context.Context, q PlanQuery) (page Page[PlanRow], owners []string, err error) {
+func (s *supervisor) list(ctx context.Context, q PlanQuery) (page Page[planRow], owners []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeLimit)
 	defer cancel()
 	if page, err = s.e.store.Plans(ctx, q); err == nil {
@@ -154,7 +154,7 @@ func (s *supervisor) list(ctx context.Context, q PlanQuery) (page Page[PlanRow],
 }
 
 // driveIfDue starts a driver for a plan that can move, has none, and may be driven by this engine.
-func (s *supervisor) driveIfDue(ctx context.Context, row *PlanRow, owners []string) {
+func (s *supervisor) driveIfDue(ctx context.Context, row *planRow, owners []string) {
 	if !s.e.mayOwn(row, owners) {
 		return
 	}
@@ -180,7 +180,7 @@ func (s *supervisor) driveIfDue(ctx context.Context, row *PlanRow, owners []stri
 
 // canDrive reports whether this engine should drive a plan now. A plan that came to rest can move
 // again only after a change.
-func (s *supervisor) canDrive(row *PlanRow) bool {
+func (s *supervisor) canDrive(row *planRow) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.e.with.Leaser == nil && s.fenced[row.ID] && row.Progress.Owner != s.e.opt.Name {
@@ -189,7 +189,7 @@ func (s *supervisor) canDrive(row *PlanRow) bool {
 	if p := &row.Progress; p.Owner == s.e.opt.Name && p.Instance != s.e.instance && s.e.now().Before(s.clashes[row.ID].until) {
 		return false
 	}
-	if s.restedAt[row.ID] == row.Revision || row.newer() || s.e.restsAt(row) {
+	if s.restedAt[row.ID] == row.Revision || row.unreadable != nil || s.e.restsAt(row) {
 		return false
 	}
 	return row.canMove()
@@ -197,8 +197,8 @@ func (s *supervisor) canDrive(row *PlanRow) bool {
 
 // advanceFrozen advances the rollback of a plan at rest. A process may have canceled the rollback
 // plan, and died before it detached that from its source.
-func (s *supervisor) advanceFrozen(ctx context.Context, row *PlanRow) {
-	if row.Control.Rollback == nil || row.newer() || s.e.driver(row.ID) != nil {
+func (s *supervisor) advanceFrozen(ctx context.Context, row *planRow) {
+	if row.Control.Rollback == nil || row.unreadable != nil || s.e.driver(row.ID) != nil {
 		return
 	}
 	if err := s.e.advanceSource(ctx, row); err != nil && ctx.Err() == nil {
@@ -246,7 +246,7 @@ func (e *Engine) rest(id string, revision uint64) {
 }
 
 // restsAt reports whether the plan has not changed since it came to rest.
-func (e *Engine) restsAt(row *PlanRow) bool {
+func (e *Engine) restsAt(row *planRow) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	at, ok := e.rested[row.ID]

@@ -42,15 +42,15 @@ func (s *testStore) Changes(ctx context.Context) (<-chan string, error) {
 func (s *testStore) Claim(ctx context.Context, plan, from string) (conflicts []Conflict, total int, err error) {
 	err = s.with(ctx, plan, func(p *testPlan) error {
 		var claimed []string
-		for _, r := range p.agents {
-			id := r.Agent.ID
+		for _, r := range p.Rows[KindAgent] {
+			id := r.ID
 			if p.released[id] {
 				continue
 			}
 			claimed = append(claimed, id)
 			c, taken := Conflict{Agent: id}, false
-			if holder := s.claims[id]; holder != nil && holder != p && holder.row.ID != from && !holder.row.Status.Ended() && !holder.released[id] {
-				c.Plan, taken = holder.row.ID, true
+			if holder := s.claims[id]; holder != nil && holder != p && holder.Plan.ID != from && holder.Plan.Head.Ended.IsZero() && !holder.released[id] {
+				c.Plan, taken = holder.Plan.ID, true
 			} else if by, ok := s.keeper(id, plan); ok && from == "" {
 				c.Plan, c.Engine, taken = by.plan, by.engine, true
 			}
@@ -102,9 +102,9 @@ func (s *testStore) Keep(ctx context.Context, plan, engine string, agents []stri
 func (s *testStore) Kept(ctx context.Context, plan string) (kept []Conflict, err error) {
 	err = s.with(ctx, plan, func(p *testPlan) error {
 		kept = []Conflict{}
-		for _, r := range p.agents {
-			if by, ok := s.keeper(r.Agent.ID, ""); ok {
-				kept = append(kept, Conflict{Agent: r.Agent.ID, Plan: by.plan, Engine: by.engine})
+		for _, r := range p.Rows[KindAgent] {
+			if by, ok := s.keeper(r.ID, ""); ok {
+				kept = append(kept, Conflict{Agent: r.ID, Plan: by.plan, Engine: by.engine})
 			}
 		}
 		return nil
@@ -127,6 +127,21 @@ func (s *testStore) Release(ctx context.Context, plan string, agents []string) e
 	return err
 }
 
+func (s *testStore) Holders(ctx context.Context, agents []string) (plans []string, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range agents {
+		p := s.claims[id]
+		if p != nil && p.Plan.Head.Ended.IsZero() && !p.released[id] && !slices.Contains(plans, p.Plan.ID) {
+			plans = append(plans, p.Plan.ID)
+		}
+	}
+	return plans, nil
+}
+
 func (s *testStore) Post(ctx context.Context, plan string, messages []Message) error {
 	err := s.with(ctx, plan, func(p *testPlan) error {
 		for _, m := range messages {
@@ -144,7 +159,11 @@ func (s *testStore) Post(ctx context.Context, plan string, messages []Message) e
 
 func (s *testStore) Read(ctx context.Context, plan string, after uint64, limit int) (found []Message, err error) {
 	err = s.with(ctx, plan, func(p *testPlan) error {
-		found = slices.Clone(cut(p.messages[min(after, uint64(len(p.messages))):], limit))
+		found = p.messages[min(after, uint64(len(p.messages))):]
+		if limit > 0 {
+			found = found[:min(limit, len(found))]
+		}
+		found = slices.Clone(found)
 		for i := range found {
 			found[i].Body = slices.Clone(found[i].Body)
 		}
@@ -160,11 +179,11 @@ func (s *testStore) Prune(ctx context.Context, before time.Time) (plans int, err
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.order = slices.DeleteFunc(s.order, func(p *testPlan) bool {
-		at := p.row.Head.Ended
+		at := p.Plan.Head.Ended
 		old := !at.IsZero() && at.Before(before)
 		if old {
 			plans++
-			delete(s.plans, p.row.ID)
+			delete(s.plans, p.Plan.ID)
 			maps.DeleteFunc(s.claims, func(_ string, holder *testPlan) bool { return holder == p })
 		}
 		return old

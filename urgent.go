@@ -33,12 +33,12 @@ type urgentCounts struct {
 }
 
 // isTurn reports whether an agent may start now as far as the order of batches goes.
-func (s *state) isTurn(r *cachedRow) bool { return r.Batch == s.p.Batch || r.is(AgentUrgent) }
+func (s *state) isTurn(r *cachedRow) bool { return r.Batch == s.p.Batch || r.is(agentUrgent) }
 
 // makeUrgent carries out Now for one agent that has not ended. A pending agent waits from now on, so
 // that it is in memory whatever its batch is. An agent that waits becomes due.
-func (s *state) makeUrgent(r *cachedRow, o Order, now int64) {
-	if r.is(AgentUrgent) || r.State.Status != TaskPending && r.State.Status != TaskWaiting {
+func (s *state) makeUrgent(r *cachedRow, o planOrder, now int64) {
+	if r.is(agentUrgent) || r.State.Status != TaskPending && r.State.Status != TaskWaiting {
 		return
 	}
 	s.checked(r)
@@ -53,7 +53,7 @@ func (s *state) makeUrgent(r *cachedRow, o Order, now int64) {
 	if t.Why != ReasonRepeat {
 		t.Ended = now
 	}
-	s.setFlag(r, AgentUrgent, true)
+	s.setFlag(r, agentUrgent, true)
 	s.setAgent(r, TaskWaiting)
 	s.event(Event{
 		Kind: EventTaskWaiting, Batch: r.Batch, Agent: r.Agent.ID, Task: i, Reason: t.Why, Until: stamp(now),
@@ -68,7 +68,7 @@ func (s *state) urgent() (n urgentCounts) {
 		r, c := s.rows.at(o), s.queue.checks.of[o]
 		switch {
 		case r == nil, r.State.Status != TaskWaiting, s.urgentBlocked(r):
-		case r.is(AgentOpen):
+		case r.is(agentOpen):
 			n.slotted++
 		case c != nil && c.at == 0: // it is being asked
 		case c != nil:
@@ -125,10 +125,10 @@ func (s *state) startUrgent(d decision, now int64) {
 				s.checked(r)
 			}
 		case s.urgentBlocked(r):
-		case r.is(AgentOpen) && slotted > 0:
+		case r.is(agentOpen) && slotted > 0:
 			slotted, stays = slotted-1, false
 			s.start(r, now)
-		case r.is(AgentOpen), c != nil && c.at == 0:
+		case r.is(agentOpen), c != nil && c.at == 0:
 		case c != nil && ready > 0:
 			ready--
 			stays = s.checkExpired(o, now)

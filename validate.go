@@ -173,6 +173,26 @@ func checkMap(m *mistakes, field string, pairs map[string]string, most int) {
 	}
 }
 
+// maxIndex is how many labels of agents a plan may index.
+const maxIndex = 4
+
+func checkIndex(m *mistakes, names []string) {
+	if len(names) > maxIndex {
+		m.add("index", strconv.Itoa(len(names)), "has too many names", "at most 4")
+		return
+	}
+	for i, name := range names {
+		switch {
+		case name == "":
+			m.add("index", "", "has an empty name", "1 to 255 bytes")
+		case slices.Contains(names[:i], name):
+			m.add("index", strconv.Quote(shorten(name)), "is there twice", "every name once")
+		default:
+			checkText(m, "index", name, maxText)
+		}
+	}
+}
+
 func safeID(id string) bool {
 	if id == "" || len(id) > 128 {
 		return false

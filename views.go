@@ -3,10 +3,15 @@ package ota
 import "slices"
 
 // planOf returns the Plan that readers see of a stored plan.
-func planOf(row *PlanRow) Plan { return planAs(row, statusOf(&row.Control, &row.Progress)) }
+func planOf(row *planRow) Plan {
+	if row.unreadable != nil {
+		return planAs(row, row.Status)
+	}
+	return planAs(row, statusOf(&row.Control, &row.Progress))
+}
 
 // planAs is planOf with a status that a verb knows better.
-func planAs(row *PlanRow, st Status) Plan {
+func planAs(row *planRow, st Status) Plan {
 	s, c, p := &row.Spec, &row.Control, &row.Progress
 	plan := Plan{
 		ID: row.ID, Name: s.Name, FromVersion: s.FromVersion, FromRelease: s.FromRelease,
@@ -45,7 +50,7 @@ func planAs(row *PlanRow, st Status) Plan {
 			plan.EndedAt = r.Done
 		}
 	}
-	if st == StatusCanceled && plan.EndedAt.IsZero() {
+	if st == StatusCanceled && plan.EndedAt.IsZero() && c.Cancel != nil {
 		plan.EndedAt = c.Cancel.At
 	}
 	return plan
@@ -66,7 +71,7 @@ func neverStarts(st Status) bool {
 	return st == StatusCanceled || st == StatusRollingBack || st == StatusRolledBack
 }
 
-func batchOf(b *BatchRow, st Status, threshold float64) Batch {
+func batchOf(b *batchRow, st Status, threshold float64) Batch {
 	out := Batch{
 		Index: b.Index, Name: b.Name, Size: b.Size, Status: b.Status, Tolerated: Tolerated(threshold, b.Size),
 		Accepted: b.Accepted, Counts: ended(b.Counts, st), Tasks: ended(b.Tasks, st),
@@ -79,13 +84,13 @@ func batchOf(b *BatchRow, st Status, threshold float64) Batch {
 }
 
 // agentOf sets a to the content of a row. Its tasks use the beginning of room.
-func agentOf(a *AgentInfo, r *AgentRow, s *PlanSpec, st Status, room []Task) {
+func agentOf(a *AgentInfo, r *agentRow, s *planSpec, st Status, room []Task) {
 	n := r.State.tasks()
 	*a = AgentInfo{
 		ID: r.Agent.ID, Batch: r.Batch, Ordinal: r.Ordinal, Version: r.previous(s),
 		Labels: cloneMap(r.Agent.Labels), Status: r.State.Status,
-		Changed: r.State.Flags&AgentChanged != 0, AtTarget: r.State.Flags&AgentAtTarget != 0,
-		Unhealthy: r.State.Flags&AgentUnhealthy != 0, Tasks: room[:n:n],
+		Changed: r.State.Flags&agentChanged != 0, AtTarget: r.State.Flags&agentAtTarget != 0,
+		Unhealthy: r.State.Flags&agentUnhealthy != 0, Tasks: room[:n:n],
 	}
 	if neverStarts(st) && a.Status == TaskPending {
 		a.Status = TaskCanceled
@@ -100,7 +105,7 @@ func agentOf(a *AgentInfo, r *AgentRow, s *PlanSpec, st Status, room []Task) {
 	}
 }
 
-func taskOf(t *TaskState, work TaskSpec) Task {
+func taskOf(t *taskState, work TaskSpec) Task {
 	out := Task{
 		Component: work.Component, From: work.FromVersion, FromRelease: work.FromRelease,
 		Target: work.ToVersion, TargetRelease: work.ToRelease,

@@ -11,7 +11,7 @@ import (
 
 // policyWarnings returns warnings about legal but surprising settings. bare is how many agents lack
 // the budget's label.
-func policyWarnings(p Policy, batches []BatchRow, agents, bare int) []string {
+func policyWarnings(p Policy, batches []batchRow, agents, bare int) []string {
 	w := append(toleranceWarning(p, batches, agents), timeWarnings(p)...)
 	if bare > 0 {
 		w = append(w, fmt.Sprintf("%d of %s %s no label %s: the budget counts them as agents of one value", bare, plural.Count(agents, "agent"), plural.Verb(bare, "has", "have"), p.Budget.Label))
@@ -58,7 +58,7 @@ func specWarnings(s Spec, agents int) (w []string) {
 
 // toleranceWarning says where the threshold tolerates every failure, or, once it is a number of
 // agents, none although it is not 0.
-func toleranceWarning(p Policy, batches []BatchRow, agents int) []string {
+func toleranceWarning(p Policy, batches []batchRow, agents int) []string {
 	threshold := *p.FailureThreshold
 	switch threshold {
 	case 0:

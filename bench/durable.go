@@ -141,22 +141,23 @@ func typicalOf(ctx context.Context, s ota.Store) (z sizes, err error) {
 	if _, err := fleet.Run(ctx, e, p); err != nil {
 		return z, err
 	}
-	page, err := s.Agents(ctx, p.ID, ota.RowQuery{Limit: 1})
+	page, err := s.Rows(ctx, p.ID, ota.RowQuery{Kind: ota.KindAgent, Limit: 1})
 	if err != nil {
 		return z, err
 	}
-	if z.state, err = page.Items[0].State.AppendBinary(nil); err != nil {
-		return z, err
-	}
-	for after, more := uint64(0), true; more; {
-		records, err := s.Log(ctx, p.ID, after, 0)
+	z.state = page.Items[0].State
+	for q := (ota.LogQuery{}); ; {
+		page, err := s.Log(ctx, p.ID, q)
 		if err != nil {
 			return z, err
 		}
-		for _, r := range records {
+		for _, r := range page.Items {
 			z.log += len(r.Data)
+			q.After = r.Revision
 		}
-		after, more = after+uint64(len(records)), len(records) == ota.DefaultPage
+		if !page.More {
+			break
+		}
 	}
 	z.log /= 2 * p.Agents
 	return z, nil

@@ -37,13 +37,13 @@ type (
 
 // Commit measures the time of the commit.
 func (s timedMemory) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
-	defer s.commits.since(time.Now(), c.Owner)
+	defer s.commits.since(time.Now(), c.If.Epoch != 0)
 	return s.Store.Commit(ctx, c)
 }
 
 // Commit measures the time of the commit.
 func (s timedSQLStore) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
-	defer s.commits.since(time.Now(), c.Owner)
+	defer s.commits.since(time.Now(), c.If.Epoch != 0)
 	return s.Store.Commit(ctx, c)
 }
 

@@ -57,11 +57,11 @@ func (s *absent) Plans(ctx context.Context, q ota.PlanQuery) (ota.Page[ota.PlanR
 	return s.Store.Plans(ctx, q)
 }
 
-func (s *absent) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.AgentRow, error]) error {
+func (s *absent) Create(ctx context.Context, p ota.PlanRow, rows iter.Seq2[ota.Row, error], first func() (ota.Commit, error)) error {
 	if err := s.wait(ctx, true); err != nil {
 		return err
 	}
-	return s.Store.Create(ctx, p, agents)
+	return s.Store.Create(ctx, p, rows, first)
 }
 
 func (s *absent) Commit(ctx context.Context, c ota.Commit) (uint64, error) {

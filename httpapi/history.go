@@ -80,7 +80,7 @@ func (c *call) collect(p *ota.Plan, q *historyQuery, out *wire.List[wire.History
 	} else if err := c.bounded(p, q); err != nil {
 		return err
 	}
-	rows := ota.RowQuery{Limit: page}
+	rows := ota.AgentQuery{Limit: page}
 	if p.Tasks.Total() == p.Agents {
 		rows.Status = q.status // a task of another status would be an agent of another
 	}
@@ -174,7 +174,7 @@ func historyLogs(c *call) error {
 	if err != nil {
 		return err
 	}
-	found, err := c.h.engine.Agents(c.r.Context(), p.ID, ota.RowQuery{From: key.ordinal, To: key.ordinal + 1})
+	found, err := c.h.engine.Agents(c.r.Context(), p.ID, ota.AgentQuery{From: key.ordinal, To: key.ordinal + 1})
 	if err != nil {
 		return err
 	}

@@ -154,11 +154,11 @@ type failing struct {
 	pages int
 }
 
-func (s *failing) Agents(ctx context.Context, plan string, q ota.RowQuery) (ota.Page[ota.AgentRow], error) {
+func (s *failing) Rows(ctx context.Context, plan string, q ota.RowQuery) (ota.Page[ota.Row], error) {
 	if s.pages--; s.pages < 0 {
-		return ota.Page[ota.AgentRow]{}, context.DeadlineExceeded
+		return ota.Page[ota.Row]{}, context.DeadlineExceeded
 	}
-	return s.Store.Agents(ctx, plan, q)
+	return s.Store.Rows(ctx, plan, q)
 }
 
 func TestCutOff(t *testing.T) {

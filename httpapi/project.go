@@ -119,7 +119,7 @@ func failures(ctx context.Context, e *ota.Engine, p *ota.Plan) (string, error) {
 		return "", nil
 	}
 	const looked, named = 100, 3
-	found, err := e.Agents(ctx, p.ID, ota.RowQuery{Status: []ota.TaskStatus{ota.TaskFailed, ota.TaskUnknown}, Limit: looked})
+	found, err := e.Agents(ctx, p.ID, ota.AgentQuery{Status: []ota.TaskStatus{ota.TaskFailed, ota.TaskUnknown}, Limit: looked})
 	if err != nil {
 		return "", err
 	}

@@ -140,7 +140,7 @@ func (s *stream) plan(ctx context.Context, p *ota.Plan, what shown) error {
 }
 
 func (s *stream) batches(ctx context.Context, p *ota.Plan, tasks bool) error {
-	agents := &cursor{ctx: ctx, wait: s.c.wait, engine: s.c.h.engine, plan: p.ID, room: make([]ota.AgentRow, 0, min(p.Agents, page))}
+	agents := &cursor{ctx: ctx, wait: s.c.wait, engine: s.c.h.engine, plan: p.ID}
 	for b, err := range s.c.h.engine.Batches(ctx, p.ID, 0) {
 		if err != nil {
 			return err
@@ -215,14 +215,13 @@ type cursor struct {
 	plan   string
 	next   int // ordinal of the agent that comes next
 	have   []ota.AgentInfo
-	room   []ota.AgentRow // for the Store
 }
 
 // each calls f for the next n agents.
 func (x *cursor) each(n int, f func(int, *ota.AgentInfo) error) error {
 	for i := range n {
 		if len(x.have) == 0 || x.next < x.have[0].Ordinal || x.next > x.have[len(x.have)-1].Ordinal {
-			got, err := x.engine.Agents(x.ctx, x.plan, ota.RowQuery{From: x.next, Limit: page, Buffer: x.room})
+			got, err := x.engine.Agents(x.ctx, x.plan, ota.AgentQuery{From: x.next, Limit: page})
 			if err != nil {
 				return err
 			}

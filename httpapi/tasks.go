@@ -20,7 +20,7 @@ const (
 // listTasks is ListTasks: a page of agents, in the plan's order, with all tasks of each. The cursor
 // is the place where the next page begins, so a page costs the same however far down it is.
 func listTasks(c *call) error {
-	q := ota.RowQuery{}
+	q := ota.AgentQuery{}
 	var err error
 	if q.Limit, err = c.number("limit", 1, protocol.MaxTasks, defaultTasks); err != nil {
 		return err
@@ -86,7 +86,7 @@ func (c *call) cursor() (int, error) {
 }
 
 // within narrows q to a batch.
-func (c *call) within(p ota.Plan, batch int, q *ota.RowQuery) error {
+func (c *call) within(p ota.Plan, batch int, q *ota.AgentQuery) error {
 	first := 0
 	for b, err := range c.h.engine.Batches(c.r.Context(), p.ID, 0) {
 		if err != nil {

@@ -33,14 +33,14 @@ func (c *claimTable) place(id string) (at *claim, hash uint32) {
 	hash = uint32(full >> 32)
 	for i := int(full) & (len(c.table) - 1); ; i = (i + 1) & (len(c.table) - 1) {
 		at = &c.table[i]
-		if at.holder == nil || at.hash == hash && at.holder.agents.id(int(at.ordinal)) == id {
+		if at.holder == nil || at.hash == hash && at.holder.agents().id(int(at.ordinal)) == id {
 			return at, hash
 		}
 	}
 }
 
 func (c *claimTable) put(p *planEntry, ordinal int) {
-	at, hash := c.place(p.agents.id(ordinal))
+	at, hash := c.place(p.agents().id(ordinal))
 	if at.holder == nil {
 		c.used++
 	}
@@ -87,11 +87,11 @@ func (c *claimTable) take(p *planEntry, from string, alive *leases) (conflicts [
 	}
 	unknown := 0
 	free := map[*planEntry]bool{nil: true, p: true} // whose claims do not count, asked once per plan
-	for i := range p.agents.count {
+	for i := range p.agents().count {
 		if c.isReleased(p, i) {
 			continue
 		}
-		id := p.agents.id(i)
+		id := p.agents().id(i)
 		at, _ := c.place(id)
 		holder := at.holder
 		if holder == nil {
@@ -121,7 +121,7 @@ func (c *claimTable) take(p *planEntry, from string, alive *leases) (conflicts [
 	if 7*len(c.table) < 8*(c.used+unknown) {
 		c.rebuild(unknown, nil)
 	}
-	for i := range p.agents.count {
+	for i := range p.agents().count {
 		if !c.isReleased(p, i) {
 			c.put(p, i)
 		}
@@ -144,11 +144,33 @@ func (c *claimTable) forget(pruned map[*planEntry]bool) {
 func (p *planEntry) ended() bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.gone || p.row.Status.Ended()
+	return p.gone || !p.row.Head.Ended.IsZero()
 }
 
 func (p *planEntry) pruned() bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.gone
+}
+
+// Holders implements Claimer.
+func (s *Store) Holders(ctx context.Context, agents []string) (plans []string, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c := &s.claims
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seen := map[*planEntry]bool{nil: true}
+	for _, id := range agents {
+		if len(c.table) == 0 {
+			break
+		}
+		at, _ := c.place(id)
+		if h := at.holder; !seen[h] && !h.ended() && !c.isReleased(h, int(at.ordinal)) {
+			seen[h] = true
+			plans = append(plans, h.id)
+		}
+	}
+	return plans, nil
 }

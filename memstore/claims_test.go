@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -20,14 +21,12 @@ func TestClaimsAgreeWithAMap(t *testing.T) {
 	for round := range 400 {
 		b := newBuilder()
 		for _, i := range draw.Perm(300)[:1+draw.IntN(60)] {
-			require.NoError(t, b.add(&ota.AgentRow{Ordinal: b.count, Agent: ota.AgentSpec{ID: "a" + strconv.Itoa(i)}}))
+			require.NoError(t, b.add(&ota.Row{Kind: ota.KindAgent, Number: b.count, ID: "a" + strconv.Itoa(i)}))
 		}
-		agents, err := b.finish()
-		require.NoError(t, err)
-		p := &planEntry{id: strconv.Itoa(round), agents: agents}
+		p := &planEntry{id: strconv.Itoa(round), tables: b.finish()}
 		want := 0
-		for i := range p.agents.count {
-			if h := holds[p.agents.id(i)]; h != nil && !h.ended() {
+		for i := range p.agents().count {
+			if h := holds[p.agents().id(i)]; h != nil && !h.ended() {
 				want++
 			}
 		}
@@ -36,12 +35,12 @@ func TestClaimsAgreeWithAMap(t *testing.T) {
 		require.Equal(t, want, total)
 		if total == 0 {
 			plans = append(plans, p)
-			for i := range p.agents.count {
-				holds[p.agents.id(i)] = p
+			for i := range p.agents().count {
+				holds[p.agents().id(i)] = p
 			}
 		}
 		if i := len(plans) - 1; i >= 0 && draw.IntN(2) == 0 {
-			plans[i].row.Status = ota.StatusCanceled
+			plans[i].row.Head.Ended = time.Unix(1, 0)
 			if draw.IntN(2) == 0 {
 				plans[i].gone = true
 				c.forget(map[*planEntry]bool{plans[i]: true})

@@ -6,7 +6,7 @@ import "hash/maphash"
 func (x *index) place(hash uint64) int { return int(hash>>32) & (len(x.slots) - 1) }
 
 // slot returns where the agent with this ID is, or the free slot where it would be.
-func (x *index) slot(a *agentTable, id string, hash uint64) int {
+func (x *index) slot(a *rowTable, id string, hash uint64) int {
 	at := x.place(hash)
 	for {
 		s := x.slots[at]
@@ -17,14 +17,14 @@ func (x *index) slot(a *agentTable, id string, hash uint64) int {
 	}
 }
 
-func (x *index) find(a *agentTable, id string) (ordinal int, ok bool) {
+func (x *index) find(a *rowTable, id string) (ordinal int, ok bool) {
 	s := x.slots[x.slot(a, id, maphash.String(x.seed, id))]
 	return int(s&ordinalMask) - 1, s != 0
 }
 
 // indexed returns the index of all agents, or the ordinal of the first whose ID another one before it has. It works in groups, and
 // reads the places of a group before it fills them: the processor waits for all of them together, which takes half as long.
-func (a *agentTable) indexed() (x index, twice int, ok bool) {
+func (a *rowTable) indexed() (x index, twice int, ok bool) {
 	x = newIndex(a.count)
 	var hashes [32]uint64
 	for from := 0; from < a.count; from += len(hashes) {
@@ -36,7 +36,7 @@ func (a *agentTable) indexed() (x index, twice int, ok bool) {
 			x.fetched |= x.slots[x.place(hash)]
 		}
 		for i, hash := range group {
-			if !x.add(a, from+i, hash) {
+			if a.id(from+i) != "" && !x.add(a, from+i, hash) {
 				return x, from + i, false
 			}
 		}
@@ -45,7 +45,7 @@ func (a *agentTable) indexed() (x index, twice int, ok bool) {
 }
 
 // add reports false when an agent with the ordinal's ID, whose hash this is, is in the index already.
-func (x *index) add(a *agentTable, ordinal int, hash uint64) bool {
+func (x *index) add(a *rowTable, ordinal int, hash uint64) bool {
 	at := x.slot(a, a.id(ordinal), hash)
 	if x.slots[at] != 0 {
 		return false

@@ -34,8 +34,8 @@ func (c *claimTable) keep(p *planEntry, by keeper, agents []string) {
 	if p == nil {
 		return
 	}
-	for _, ordinal := range p.agents.find(agents) {
-		agent := p.agents.id(ordinal)
+	for _, ordinal := range p.agents().find(agents) {
+		agent := p.agents().id(ordinal)
 		if !slices.Contains(c.kept[agent], by) {
 			c.setKeepers(agent, append(c.kept[agent], by))
 		}
@@ -83,8 +83,8 @@ func (c *claimTable) keptOf(p *planEntry, alive *leases) []ota.Conflict {
 	if len(agents) == 0 {
 		return kept
 	}
-	for _, ordinal := range p.agents.find(agents) {
-		agent := p.agents.id(ordinal)
+	for _, ordinal := range p.agents().find(agents) {
+		agent := p.agents().id(ordinal)
 		if by, ok := c.keeper(agent, "", alive); ok {
 			kept = append(kept, ota.Conflict{Agent: agent, Plan: by.plan, Engine: by.engine})
 		}
@@ -104,12 +104,12 @@ func (s *Store) Release(ctx context.Context, plan string, agents []string) error
 	if p.pruned() {
 		return nil
 	}
-	for _, ordinal := range p.agents.find(agents) {
+	for _, ordinal := range p.agents().find(agents) {
 		if c.released == nil {
 			c.released = map[*planEntry][]uint64{}
 		}
 		if c.released[p] == nil {
-			c.released[p] = make([]uint64, p.agents.count/64+1)
+			c.released[p] = make([]uint64, p.agents().count/64+1)
 		}
 		c.released[p][ordinal/64] |= 1 << (ordinal % 64)
 	}

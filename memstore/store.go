@@ -5,8 +5,10 @@ package memstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"sync"
 
@@ -14,7 +16,7 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/feed"
 )
 
-// Store keeps plans in memory. It has every companion of an [ota.Store]. An agent takes about 90 bytes
+// Store keeps plans in memory. It has every companion of an [ota.Store]. An agent takes about 80 bytes
 // besides its ID. A commit costs what it changes.
 //
 // Make one with New. It is safe for concurrent use.
@@ -22,7 +24,7 @@ type Store struct {
 	mu    sync.RWMutex // guards the three below, and is never held while a plan's lock is waited for
 	plans map[string]*planEntry
 	keys  map[string]*planEntry // by request key
-	order []*planEntry          // oldest first
+	order []*planEntry          // in the order in which they were made
 
 	leases leases
 	claims claimTable
@@ -72,74 +74,76 @@ func (s *Store) read(ctx context.Context, id string, f func(p *planEntry)) error
 	return nil
 }
 
-// Create implements Store. Nothing is locked while agents are read.
-func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.AgentRow, error]) error {
+// Create implements Store. Nothing is locked while rows are read.
+func (s *Store) Create(ctx context.Context, p ota.PlanRow, rows iter.Seq2[ota.Row, error], first func() (ota.Commit, error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	s.mu.RLock()
-	err := s.taken(p)
+	err := s.taken(&p)
 	s.mu.RUnlock()
 	if err != nil {
 		return err
 	}
 	b := newBuilder()
-	for row, err := range agents {
+	for row, err := range rows {
+		if err == nil {
+			err = b.add(&row)
+		}
+		if err == nil && b.count%chunkSize == 0 {
+			err = ctx.Err()
+		}
 		if err != nil {
 			return err
 		}
-		if err := b.add(&row); err != nil {
-			return err
-		}
-		if b.count%chunkSize == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
 	}
-	made, err := b.finish()
+	if err := b.check(); err != nil {
+		return err
+	}
+	c, err := first()
+	if err == nil && len(c.Log.Data) == 0 {
+		err = fmt.Errorf("%w: plan %q is created without a log record", ota.ErrRefused, p.ID)
+	}
+	for i := 0; i < len(c.Rows) && err == nil; i++ {
+		err = b.add(&c.Rows[i])
+	}
+	if err == nil && len(c.Rows) > 0 {
+		err = b.check()
+	}
 	if err != nil {
 		return err
 	}
-	created, err := p.Finish()
-	if err != nil {
-		return err
-	}
-	if len(created.Log) == 0 {
-		return fmt.Errorf("%w: plan %q is created without a log record", ota.ErrRefused, p.ID)
-	}
-	return s.publish(ctx, p, newPlanEntry(p, created, made))
+	c.If, c.Then = ota.Numbers{}, ota.Numbers{}
+	return s.publish(ctx, newPlanEntry(&p, &c, b.finish()))
 }
 
-// taken says whether the ID or the request key is. s.mu is held.
-func (s *Store) taken(p ota.NewPlan) error {
+// taken says whether the ID or the key is. s.mu is held.
+func (s *Store) taken(p *ota.PlanRow) error {
 	if s.plans[p.ID] != nil {
 		return fmt.Errorf("%w: plan %q", ota.ErrExists, p.ID)
 	}
-	if other := s.keys[p.RequestKey]; other != nil {
-		return fmt.Errorf("%w: request key %q made plan %q", ota.ErrExists, p.RequestKey, other.id)
+	if other := s.keys[p.Key]; other != nil {
+		return fmt.Errorf("%w: request key %q made plan %q", ota.ErrExists, p.Key, other.id)
 	}
 	return nil
 }
 
 // publish makes a plan visible, unless another one came first or ctx has ended.
-func (s *Store) publish(ctx context.Context, p ota.NewPlan, made *planEntry) error {
+func (s *Store) publish(ctx context.Context, made *planEntry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := s.taken(p); err != nil {
+	if err := s.taken(&made.row); err != nil {
 		return err
 	}
-	s.plans[p.ID] = made
-	if p.RequestKey != "" {
-		s.keys[p.RequestKey] = made
+	s.plans[made.id] = made
+	if made.key != "" {
+		s.keys[made.key] = made
 	}
-	at := len(s.order)
-	for at > 0 && s.order[at-1].created.After(made.created) {
-		at--
-	}
-	s.order = slices.Insert(s.order, at, made)
-	s.feed.Tell(p.ID)
+	s.order = append(s.order, made)
+	s.feed.Tell(made.id)
 	return nil
 }
 
@@ -159,77 +163,73 @@ func (s *Store) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 
 // Plan implements Store.
 func (s *Store) Plan(ctx context.Context, id string) (row ota.PlanRow, err error) {
-	err = s.read(ctx, id, func(p *planEntry) { row = p.row.Clone() })
+	err = s.read(ctx, id, func(p *planEntry) { row = p.copyRow() })
 	return row, err
 }
 
 // Plans implements Store.
-func (s *Store) Plans(ctx context.Context, q ota.PlanQuery) (ota.Page[ota.PlanRow], error) {
+func (s *Store) Plans(ctx context.Context, q ota.PlanQuery) (page ota.Page[ota.PlanRow], err error) {
 	if err := ctx.Err(); err != nil {
-		return ota.Page[ota.PlanRow]{}, err
+		return page, err
 	}
 	s.mu.RLock()
 	order := slices.Clone(s.order)
 	s.mu.RUnlock()
-	var page ota.Page[ota.PlanRow]
-	limit, matched := pageLimit(q.Limit), 0
-	for _, p := range slices.Backward(order) {
-		if !p.matches(&q) {
-			continue
-		}
+	var found []*ota.PlanRow
+	for _, p := range order {
 		p.mu.RLock()
-		if !p.gone && (len(q.Status) == 0 || slices.Contains(q.Status, p.row.Status)) {
-			matched++
-			switch {
-			case matched <= q.Offset:
-			case len(page.Items) < limit:
-				page.Items = append(page.Items, p.row.Clone())
-			default:
-				page.More = true
-			}
+		if !p.gone && q.Match(&p.row) {
+			row := p.row // its bytes are not looked at
+			found = append(found, &row)
 		}
 		p.mu.RUnlock()
-		if page.More && !q.Total {
-			break
+	}
+	page, err = q.Page(found)
+	for i := range page.Items {
+		if row, err := s.Plan(ctx, page.Items[i].ID); err == nil {
+			page.Items[i] = row
+		} else {
+			page.Items[i].Parts, page.Items[i].Head.Show = ota.Parts{}, nil
 		}
 	}
-	if q.Total {
-		page.Total = matched
-	}
-	return page, nil
-}
-
-// Batches implements Store.
-func (s *Store) Batches(ctx context.Context, plan string, q ota.RowQuery) (page ota.Page[ota.BatchRow], err error) {
-	err = s.read(ctx, plan, func(p *planEntry) {
-		from, to := bounds(&q, len(p.batches))
-		if from >= to {
-			return
-		}
-		end := min(to, from+pageLimit(q.Limit))
-		page.Items = slices.Clone(p.batches[from:end])
-		page.More = end < to
-		if q.Total {
-			page.Total = to - from
-		}
-	})
 	return page, err
 }
 
-// Agents implements Store.
-func (s *Store) Agents(ctx context.Context, plan string, q ota.RowQuery) (page ota.Page[ota.AgentRow], err error) {
-	if len(q.IDs) > maxIDs {
-		return page, fmt.Errorf("ota: %d IDs of agents in one read, at most %d are possible", len(q.IDs), maxIDs)
-	}
-	err = s.read(ctx, plan, func(p *planEntry) { page = p.agents.page(q) })
-	return page, err
-}
-
-// maxIDs is how many agents may be asked for by ID at once.
+// maxIDs is how many rows a query may name.
 const maxIDs = 1000
 
+// Rows implements Store.
+func (s *Store) Rows(ctx context.Context, plan string, q ota.RowQuery) (page ota.Page[ota.Row], err error) {
+	if len(q.IDs) > maxIDs {
+		return page, fmt.Errorf("%w: %d rows asked for by ID, at most %d are possible", ota.ErrRefused, len(q.IDs), maxIDs)
+	}
+	failed := s.read(ctx, plan, func(p *planEntry) {
+		if t := p.tables[q.Kind]; t != nil {
+			page, err = t.page(&q)
+		}
+	})
+	return page, errors.Join(failed, err)
+}
+
 // Log implements Store.
-func (s *Store) Log(ctx context.Context, plan string, after uint64, limit int) (rows []ota.LogRow, err error) {
-	err = s.read(ctx, plan, func(p *planEntry) { rows = p.log.after(after, pageLimit(limit)) })
-	return rows, err
+func (s *Store) Log(ctx context.Context, plan string, q ota.LogQuery) (page ota.Page[ota.LogRow], err error) {
+	if plan != "" {
+		err = s.read(ctx, plan, func(p *planEntry) { page = p.log.page(plan, &q) })
+		return page, err
+	}
+	if err := ctx.Err(); err != nil {
+		return page, err
+	}
+	s.mu.RLock()
+	order := slices.Clone(s.order)
+	s.mu.RUnlock()
+	var all []ota.LogRow
+	for _, p := range order {
+		p.mu.RLock()
+		if !p.gone {
+			all = append(all, p.log.page(p.id, &ota.LogQuery{Notable: true, Limit: math.MaxInt}).Items...)
+		}
+		p.mu.RUnlock()
+	}
+	return q.Page(all, true)
 }

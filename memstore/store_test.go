@@ -56,7 +56,7 @@ func TestChangesMerge(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 1000 {
-			if _, err := s.Commit(ctx, ota.Commit{Plan: "p", Control: 1, Log: []byte("x")}); err != nil {
+			if _, err := s.Commit(ctx, ota.Commit{Plan: "p", Log: ota.LogRow{Data: []byte("x")}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -83,18 +83,15 @@ func TestChangesMerge(t *testing.T) {
 func TestCommitDoesNotAllocatePerRow(t *testing.T) {
 	s := memstore.New()
 	create(t, s, 10_000)
-	c := ota.Commit{
-		Plan: "p", Owner: true, Control: 1, Progress: 1, NewProgress: &ota.Progress{Breaches: make([]ota.Breach, 2)},
-		Agents: make([]ota.AgentRow, 100), Batches: make([]ota.BatchRow, 1), Log: make([]byte, 100),
-	}
+	c := ownerCommit(100)
 	n := testing.AllocsPerRun(1000, func() {
-		for i := range c.Agents {
-			c.Agents[i].Ordinal = 100*i + int(c.Progress)%100
+		for i := range 100 {
+			c.Rows[1+i].Number = 100*i + int(c.If.Progress)%100
 		}
 		if _, err := s.Commit(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		c.Progress++
+		c.If.Progress, c.Then.Progress = c.Then.Progress, c.Then.Progress+1
 	})
 	if n > 0 {
 		t.Errorf("a commit of 100 rows allocates %v times, want none but for the blocks of the log", n)
@@ -104,10 +101,7 @@ func TestCommitDoesNotAllocatePerRow(t *testing.T) {
 func TestPruneAndCommitTogether(t *testing.T) {
 	s := memstore.New()
 	create(t, s, 10)
-	end := ota.Commit{
-		Plan: "p", Control: 1, Status: ota.StatusCanceled, Log: []byte("x"),
-		NewControl: &ota.Control{Cancel: &ota.Stop{Audit: ota.Audit{At: time.Unix(1, 0)}}}, Head: &ota.Head{Ended: time.Unix(1, 0)},
-	}
+	end := ota.Commit{Plan: "p", Head: &ota.Head{Ended: time.Unix(1, 0)}, Log: ota.LogRow{Data: []byte("x")}}
 	if _, err := s.Commit(t.Context(), end); err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +109,7 @@ func TestPruneAndCommitTogether(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for {
-				if _, err := s.Commit(t.Context(), ota.Commit{Plan: "p", Control: 2, Log: []byte("x")}); err != nil {
+				if _, err := s.Commit(t.Context(), ota.Commit{Plan: "p", Log: ota.LogRow{Data: []byte("x")}}); err != nil {
 					return
 				}
 			}
@@ -131,17 +125,8 @@ func TestPruneAndCommitTogether(t *testing.T) {
 
 func TestRefusesWhatNoEngineAsks(t *testing.T) {
 	s := memstore.New()
-	agents, _ := million(3, 3)
-	finish := func() (ota.Created, error) { return ota.Created{}, nil }
-	if err := s.Create(t.Context(), ota.NewPlan{ID: "p", Finish: finish}, agents); err == nil {
-		t.Error("a plan without record 1 was created")
-	}
-	swapped := func(yield func(ota.AgentRow, error) bool) { yield(ota.AgentRow{Ordinal: 1}, nil) }
-	if err := s.Create(t.Context(), ota.NewPlan{ID: "p", Finish: finish}, swapped); err == nil {
-		t.Error("an agent out of its place was created")
-	}
 	create(t, s, 3)
-	if _, err := s.Agents(t.Context(), "p", ota.RowQuery{IDs: make([]string, 1001)}); err == nil {
+	if _, err := s.Rows(t.Context(), "p", ota.RowQuery{IDs: make([]string, 1001)}); err == nil {
 		t.Error("1,001 IDs at once were accepted")
 	}
 }

@@ -71,7 +71,7 @@ func TestEachPrefixBehavesAsItSays(t *testing.T) {
 			if len(fleet.Versions()) != 0 {
 				t.Errorf("the simulation has changed the fleet: %v", fleet.Versions())
 			}
-			simulated, err := sim.Agents("p", ota.RowQuery{})
+			simulated, err := sim.Agents("p", ota.AgentQuery{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -104,7 +104,7 @@ func really(t *testing.T, s ota.Spec) (plan ota.Plan, agents []ota.AgentInfo, ve
 			t.Fatal(err)
 		}
 		plan = run(t, e, s)
-		page, err := e.Agents(t.Context(), plan.ID, ota.RowQuery{})
+		page, err := e.Agents(t.Context(), plan.ID, ota.AgentQuery{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +183,7 @@ func TestSimulationAndEngineAgreeOnWhatGoesWrong(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			simulated, err := sim.Agents("p", ota.RowQuery{})
+			simulated, err := sim.Agents("p", ota.AgentQuery{})
 			if err != nil {
 				t.Fatal(err)
 			}

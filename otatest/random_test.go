@@ -25,7 +25,7 @@ func TestSimulationAndEngineAgreeOnRandomPlans(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			simulated, err := sim.Agents("p", ota.RowQuery{})
+			simulated, err := sim.Agents("p", ota.AgentQuery{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -111,7 +111,7 @@ func (r *Result) Records(id string) iter.Seq2[ota.Record, error] {
 
 // Agents returns one page of the agents of the plan, or of its rollback plan, as they were at the
 // end. id is the ID of one of the two; any other is ota.ErrNotFound.
-func (r *Result) Agents(id string, q ota.RowQuery) (ota.Page[ota.AgentInfo], error) {
+func (r *Result) Agents(id string, q ota.AgentQuery) (ota.Page[ota.AgentInfo], error) {
 	return r.engine.Agents(context.Background(), id, q)
 }
 
@@ -129,7 +129,7 @@ func (s *simulator) result(stop Stop) (*Result, error) {
 		}
 		out.Batches = append(out.Batches, b)
 	}
-	q := ota.RowQuery{Status: []ota.TaskStatus{ota.TaskFailed, ota.TaskUnknown}, Limit: maxFailed}
+	q := ota.AgentQuery{Status: []ota.TaskStatus{ota.TaskFailed, ota.TaskUnknown}, Limit: maxFailed}
 	failed, err := s.engine.Agents(s.ctx, id, q)
 	if err != nil {
 		return nil, err

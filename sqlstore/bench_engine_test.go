@@ -28,14 +28,13 @@ func benchEngine(b *testing.B, p place, raw func(testing.TB, place) func(*ota.Co
 	sqltest.Create(b, s, "floor", floorAgents)
 	commit := raw(b, p)
 	c := sqltest.OwnerCommit(b, s, "floor", 0, floorRows)
-	c.Log = make([]byte, 40*floorRows)
+	c.Log.Data = make([]byte, 40*floorRows)
 	n := 0
 	var floor, engine sqltest.Stopwatch
 	measure := func() {
 		for range 400 {
-			for i := range c.Agents {
-				c.Agents[i].Ordinal = (n*floorRows + i) % floorAgents
-				c.Agents[i].State.Task.Number++
+			for i := range c.Rows {
+				c.Rows[i] = sqltest.Agent((n*floorRows+i)%floorAgents, n)
 			}
 			n++
 			floor.Time(func() {

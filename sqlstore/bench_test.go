@@ -64,22 +64,21 @@ func rawSQLite(tb testing.TB, p place) func(c *ota.Commit, n int) error {
 		return st
 	}
 	agent := prepare(`UPDATE floor SET status = ?, state = ? WHERE ordinal = ?`)
-	record := prepare(`INSERT INTO ota_log (plan, revision, request, data) VALUES (99, ?, '', ?)`)
+	record := prepare(`INSERT INTO ota_log (plan, revision, at, notable, data) VALUES (99, ?, 0, 0, ?)`)
 	return func(c *ota.Commit, n int) error {
 		tx, err := db.Begin()
 		if err != nil {
 			return err
 		}
 		defer tx.Rollback()
-		st, state := tx.Stmt(agent), make([]byte, 0, 64)
-		for i := range c.Agents {
-			a := &c.Agents[i]
-			state, _ = a.State.AppendBinary(state[:0])
-			if _, err := st.Exec(int(a.State.Status), state, a.Ordinal); err != nil {
+		st := tx.Stmt(agent)
+		for i := range c.Rows {
+			a := &c.Rows[i]
+			if _, err := st.Exec(int(a.Status), a.State, a.Number); err != nil {
 				return err
 			}
 		}
-		if _, err := tx.Stmt(record).Exec(n, c.Log); err != nil {
+		if _, err := tx.Stmt(record).Exec(n, c.Log.Data); err != nil {
 			return err
 		}
 		return tx.Commit()
@@ -108,17 +107,16 @@ func rawPostgres(tb testing.TB, p place) func(c *ota.Commit, n int) error {
 	}
 	update := `UPDATE ota_floor r SET status = v.status, state = v.state
 		FROM unnest($1::int[], $2::smallint[], $3::bytea[]) AS v (ordinal, status, state) WHERE r.ordinal = v.ordinal`
-	insert := `INSERT INTO ota_log (plan, revision, request, data) VALUES (99, $1, '', $2)`
+	insert := `INSERT INTO ota_log (plan, revision, at, notable, data) VALUES (99, $1, 0, 0, $2)`
 	return func(c *ota.Commit, n int) error {
-		ordinals, statuses, states := make([]int32, len(c.Agents)), make([]int16, len(c.Agents)), make([][]byte, len(c.Agents))
-		for i := range c.Agents {
-			a := &c.Agents[i]
-			ordinals[i], statuses[i] = int32(a.Ordinal), int16(a.State.Status)
-			states[i], _ = a.State.AppendBinary(nil)
+		ordinals, statuses, states := make([]int32, len(c.Rows)), make([]int16, len(c.Rows)), make([][]byte, len(c.Rows))
+		for i := range c.Rows {
+			a := &c.Rows[i]
+			ordinals[i], statuses[i], states[i] = int32(a.Number), int16(a.Status), a.State
 		}
 		batch := &pgx.Batch{}
 		batch.Queue(update, ordinals, statuses, states)
-		batch.Queue(insert, n, c.Log)
+		batch.Queue(insert, n, c.Log.Data)
 		return pool.SendBatch(context.Background(), batch).Close()
 	}
 }
@@ -126,14 +124,11 @@ func rawPostgres(tb testing.TB, p place) func(c *ota.Commit, n int) error {
 // inTurns commits 64 rows through the store, then by hand, and so on, ten of each at a time.
 func inTurns(b *testing.B, s *Store, raw func(c *ota.Commit, n int) error) {
 	c := sqltest.OwnerCommit(b, s, "p", 0, floorRows)
-	c.NewProgress.Breaches = []ota.Breach{{Number: 1, Text: "as large as a real one is"}}
-	c.Batches = make([]ota.BatchRow, 1)
-	c.Log = make([]byte, 100*floorRows)
+	c.Parts.Progress, c.Log.Data = make([]byte, 150), make([]byte, 100*floorRows)
 	at, n := 0, 0
 	next := func() {
-		for i := range c.Agents {
-			c.Agents[i].Ordinal = (at + i) % floorAgents
-			c.Agents[i].State.Task.Number++
+		for i := range c.Rows {
+			c.Rows[i] = sqltest.Agent((at+i)%floorAgents, n)
 		}
 		at, n = at+floorRows, n+1
 	}
@@ -147,7 +142,7 @@ func inTurns(b *testing.B, s *Store, raw func(c *ota.Commit, n int) error) {
 					b.Fatal(err)
 				}
 			})
-			c.Progress++
+			c.If.Progress, c.Then.Progress = c.Then.Progress, c.Then.Progress+1
 		}
 		for range 10 {
 			next()

@@ -27,13 +27,14 @@
 // Read them freely; write to them only through this package. Every name begins with
 // [Options.TablePrefix], ota_ by default.
 //
-//	ota_plans          one row per plan: its listed fields, its Head, numbers, and Progress as JSON
-//	ota_plan_specs     the part of a plan that never changes, as JSON
-//	ota_plan_controls  its Control, as JSON
+//	ota_plans          one row per plan: its names, its Head, numbers, and Progress as bytes
+//	ota_plan_specs     the part of a plan that never changes, as bytes
+//	ota_plan_controls  its Control, as bytes
 //	ota_plan_labels    its labels
-//	ota_batches        one row per batch, with its counters
+//	ota_rows           one row per batch, and rows of further kinds
 //	ota_agents         one row per agent: the part that never changes
-//	ota_states         the states of 32 agents per row: statuses, reasons, and tasks in a compact form
+//	ota_agent_labels   the labels of agents that the plan's index names
+//	ota_states         the states of 32 agents per row: statuses, reasons, and bytes
 //	ota_log            one record per commit
 //	ota_claims         the plan that has claimed an agent
 //	ota_kept           agents whose calls have not returned, by plan and engine

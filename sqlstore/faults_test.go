@@ -33,7 +33,9 @@ func TestSerializationFailuresAreRetried(t *testing.T) {
 		var wg sync.WaitGroup
 		for range racers {
 			wg.Go(func() {
-				_, err := s.Commit(t.Context(), ota.Commit{Plan: "p", Control: uint64(round + 1), BumpControl: true, Log: []byte("v")})
+				_, err := s.Commit(t.Context(), ota.Commit{
+					Plan: "p", If: ota.Numbers{Control: uint64(round + 1)}, Then: ota.Numbers{Control: uint64(round + 2)}, Log: ota.LogRow{Data: []byte("v")},
+				})
 				switch {
 				case err == nil:
 					won.Add(1)
@@ -146,11 +148,11 @@ func TestTerminatedConnections(t *testing.T) {
 
 func ownerCommit640(row ota.PlanRow, from int) ota.Commit {
 	c := ota.Commit{
-		Plan: row.ID, Owner: true, Control: row.ControlNumber, Progress: row.ProgressNumber, Epoch: row.Epoch,
-		NewProgress: &row.Progress, Status: ota.StatusRunning, Log: []byte("x"),
+		Plan: row.ID, If: row.Numbers, Then: ota.Numbers{Progress: row.Numbers.Progress + 1}, Parts: row.Parts,
+		Head: &ota.Head{Status: ota.StatusRunning}, Log: ota.LogRow{Data: []byte("x")},
 	}
 	for i := range 64 {
-		c.Agents = append(c.Agents, ota.AgentRow{Ordinal: from + i})
+		c.Rows = append(c.Rows, sqltest.Agent(from+i, 1))
 	}
 	return c
 }
@@ -176,10 +178,11 @@ func allOfLog(t *testing.T, s *Store, plan string) (log []ota.LogRow) {
 	t.Helper()
 	for {
 		after := uint64(len(log))
-		rows, err := s.Log(t.Context(), plan, after, 0)
+		page, err := s.Log(t.Context(), plan, ota.LogQuery{After: after})
 		if err != nil && after == 0 {
-			rows, err = s.Log(t.Context(), plan, after, 0) // the pool's last dead connection
+			page, err = s.Log(t.Context(), plan, ota.LogQuery{After: after}) // the pool's last dead connection
 		}
+		rows := page.Items
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +202,7 @@ func TestFullDisk(t *testing.T) {
 	landed, err := uint64(1), error(nil)
 	for err == nil && landed < 1000 {
 		c := sqltest.OwnerCommit(t, full, "p", 0, 10)
-		c.Log = make([]byte, 20_000)
+		c.Log.Data = make([]byte, 20_000)
 		if _, err = full.Commit(t.Context(), c); err == nil {
 			landed++
 		}
@@ -222,7 +225,7 @@ func TestReadOnlyFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "plans.db")
 	sqltest.Create(t, place{dsn: file}.open(t), "p", 10)
 	s := place{dsn: "sqlite:" + file + "?mode=ro"}.open(t)
-	if page, err := s.Agents(t.Context(), "p", ota.RowQuery{}); err != nil || len(page.Items) != 10 {
+	if page, err := s.Rows(t.Context(), "p", ota.RowQuery{Kind: ota.KindAgent}); err != nil || len(page.Items) != 10 {
 		t.Fatal(page, err)
 	}
 	if _, err := s.Commit(t.Context(), sqltest.OwnerCommit(t, s, "p", 0, 1)); err == nil || !strings.Contains(err.Error(), "readonly") {
@@ -241,7 +244,7 @@ func TestTwoHandlesOnOneFile(t *testing.T) {
 	for i, s := range stores {
 		wg.Go(func() {
 			id := fmt.Sprint("plan", i)
-			if err := s.Create(t.Context(), sqltest.NewPlan(id, 5000), sqltest.AgentRows(5000)); err != nil {
+			if err := sqltest.Make(t.Context(), s, id, 5000); err != nil {
 				t.Error(err)
 				return
 			}
@@ -270,15 +273,15 @@ func TestScatteredAgents(t *testing.T) {
 		for _, step := range []int{-5, 7, 1023, 9999} {
 			c := sqltest.OwnerCommit(t, s, "p", 0, 0)
 			for i := max(0, agents*min(1, max(0, -step))-1); i >= 0 && i < agents; i += step {
-				c.Agents = append(c.Agents, ota.AgentRow{Ordinal: i, State: ota.AgentState{Status: ota.TaskSkipped}})
+				c.Rows = append(c.Rows, ota.Row{Kind: ota.KindAgent, Number: i, Status: uint8(ota.TaskSkipped)})
 			}
 			if _, err := s.Commit(t.Context(), c); err != nil {
-				t.Fatalf("step %d, %d agents: %v", step, len(c.Agents), err)
+				t.Fatalf("step %d, %d agents: %v", step, len(c.Rows), err)
 			}
-			for _, a := range []ota.AgentRow{c.Agents[0], c.Agents[len(c.Agents)-1]} {
-				page, err := s.Agents(t.Context(), "p", ota.RowQuery{From: a.Ordinal, Limit: 1})
-				if err != nil || page.Items[0].State.Status != ota.TaskSkipped {
-					t.Fatalf("step %d: agent %d is %v, %v", step, a.Ordinal, page.Items, err)
+			for _, a := range []ota.Row{c.Rows[0], c.Rows[len(c.Rows)-1]} {
+				page, err := s.Rows(t.Context(), "p", ota.RowQuery{Kind: ota.KindAgent, From: a.Number, Limit: 1})
+				if err != nil || page.Items[0].Status != uint8(ota.TaskSkipped) {
+					t.Fatalf("step %d: agent %d is %v, %v", step, a.Number, page.Items, err)
 				}
 			}
 		}

@@ -44,7 +44,7 @@ func TestGoldenRows(t *testing.T) {
 			if err := s.Migrate(t.Context(), version); err != nil {
 				t.Fatal(err)
 			}
-			loadRows(t, s, rows)
+			loadRows(t, s, rows, p.opts.Schema != "")
 			p.opts.Migrate = MigrateApply
 			if have := everything(t, p.open(t)); !bytes.Equal(have, want) {
 				t.Errorf("rows of version %d are read as\n%s\nwant\n%s", version, have, want)
@@ -54,11 +54,11 @@ func TestGoldenRows(t *testing.T) {
 }
 
 var goldenTables = strings.Fields(
-	"drafts plans plan_specs plan_controls plan_labels batches agents log claims leases inbox")
+	"drafts plans plan_specs plan_controls plan_labels rows agents agent_labels states log claims kept released leases inbox")
 
 // loadRows inserts rows: of each table its columns, and its rows. Bytes are an array with one text
 // in it.
-func loadRows(t *testing.T, s *Store, rows []byte) {
+func loadRows(t *testing.T, s *Store, rows []byte, arrays bool) {
 	t.Helper()
 	var tables map[string]struct {
 		Columns []string
@@ -70,6 +70,9 @@ func loadRows(t *testing.T, s *Store, rows []byte) {
 		t.Fatal(err)
 	}
 	for name, table := range tables {
+		if name == "states" && arrays {
+			table.Columns = slices.DeleteFunc(table.Columns, func(c string) bool { return c == "sizes" })
+		}
 		marks := make([]string, len(table.Columns))
 		for i := range marks {
 			marks[i] = fmt.Sprintf("$%d", i+1)
@@ -82,16 +85,32 @@ func loadRows(t *testing.T, s *Store, rows []byte) {
 					row[i], _ = v.Int64()
 				case []any:
 					b, _ := json.Marshal(v[0])
-					var raw []byte
+					raw := []byte{}
 					if err := json.Unmarshal(b, &raw); err != nil {
 						t.Fatal(err)
 					}
-					row[i] = raw
+					row[i] = append([]byte{}, raw...)
 				}
+			}
+			if name == "states" && arrays {
+				row = append(row[:4:4], split(t, row[4].(string), row[5].([]byte)))
 			}
 			sqltest.Exec(t, s, query, row...)
 		}
 	}
+}
+
+// split cuts the states of a block as SQLite has them.
+func split(t *testing.T, sizes string, all []byte) (states [][]byte) {
+	t.Helper()
+	var each []int
+	if err := json.Unmarshal([]byte(sizes), &each); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range each {
+		states, all = append(states, all[:n:n]), all[n:]
+	}
+	return states
 }
 
 // everything is all that a Store tells, as JSON.
@@ -102,9 +121,9 @@ func everything(t *testing.T, s *Store) []byte {
 	plans, err := s.Plans(ctx, ota.PlanQuery{})
 	all["plans"] = plans
 	for _, p := range plans.Items {
-		batches, err1 := s.Batches(ctx, p.ID, ota.RowQuery{})
-		agents, err2 := s.Agents(ctx, p.ID, ota.RowQuery{})
-		log, err3 := s.Log(ctx, p.ID, 0, 0)
+		batches, err1 := s.Rows(ctx, p.ID, ota.RowQuery{Kind: ota.KindBatch})
+		agents, err2 := s.Rows(ctx, p.ID, ota.RowQuery{Kind: ota.KindAgent})
+		log, err3 := s.Log(ctx, p.ID, ota.LogQuery{})
 		inbox, err4 := s.Read(ctx, p.ID, 0, 0)
 		for _, e := range []error{err1, err2, err3, err4} {
 			if e != nil {
@@ -183,41 +202,33 @@ func makeGolden(t *testing.T, version int) {
 func fillGolden(t *testing.T, s *Store) {
 	t.Helper()
 	ctx := t.Context()
-	first := sqltest.NewPlan("first", 3)
-	first.Source, first.RequestKey, first.Fingerprint = "zeroth", "key", "print"
-	first.Labels = map[string]string{"zone": "z\"1", "ünï": "ço\\dé 🚀"}
-	agents := slices.Collect(func(yield func(ota.AgentRow) bool) {
+	plan, first := sqltest.NewPlan("first", 3)
+	plan.Source, plan.Key, plan.Index = "zeroth", "key", []string{"rack"}
+	plan.Names.Labels = map[string]string{"zone": "z\"1", "ünï": "ço\\dé 🚀"}
+	err := s.Create(ctx, plan, func(yield func(ota.Row, error) bool) {
 		for a, err := range sqltest.AgentRows(3) {
-			if err != nil {
-				t.Error(err)
+			a.Fixed, a.Labels = []byte{1, 0, 255}, map[string]string{"rack": "7", "slot": "1"}
+			if !yield(a, err) {
+				return
 			}
-			a.Agent.Version, a.Agent.Target, a.Agent.Labels = "1", "0", map[string]string{"rack": "7"}
-			yield(a)
 		}
-	})
-	err := s.Create(ctx, first, func(yield func(ota.AgentRow, error) bool) {
-		for _, a := range agents {
-			yield(a, nil)
-		}
-	})
+		yield(ota.Row{Kind: 9, ID: "nine", Batch: 1, Labels: map[string]string{"l": "v"}, Fixed: []byte("fixed"), Status: 3, Reason: 4}, nil)
+	}, first)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sqltest.Create(t, s, "second", 2)
 	at := sqltest.Created.Add(time.Hour)
 	c := sqltest.OwnerCommit(t, s, "first", 0, 2)
-	c.Raise = true
-	c.NewControl = &ota.Control{Schema: ota.Schema, Annotations: map[string]string{"a": "b"}, Started: &ota.Audit{At: at, Actor: "me"}}
-	c.NewProgress.Owner, c.NewProgress.At = "engine", at
-	c.NewProgress.Breaches = []ota.Breach{{Number: 1, Batch: -1, At: at, Failed: 1, Size: 3, Text: "text"}}
-	counts := ota.Counts{Pending: 1, Running: 2, Waiting: 3, Succeeded: 4, Failed: 5, Skipped: 6, Canceled: 7, Unknown: 8, AtTarget: 9}
-	c.Batches = []ota.BatchRow{{
-		Name: "canary", Size: 3, Status: ota.BatchSoaking, Cursor: 2, Counts: counts, Tasks: counts, Open: 10, Changed: 11,
-		Unhealthy: 12, Accepted: 13, Continued: true, StartedAt: at, FinishedAt: at.Add(1), HealthySince: at.Add(2), ClosedAt: at.Add(3),
-	}}
-	c.Agents[1].State.Rest = []ota.TaskState{{Status: ota.TaskFailed, Tries: 2, Ended: 5, More: &ota.TaskMore{Version: "v", Error: "e", UnreachableSince: 6}}}
-	c.Agents[1].State.More = &ota.AgentMore{Previous: "p", Unhealthy: 7}
-	c.Request = "request"
+	c.Then.Epoch, c.Then.Control = 2, 2
+	c.Parts = ota.Parts{Spec: []byte{0, 1}, Control: []byte{2, 3}, Progress: []byte{4, 255}}
+	c.Head = &ota.Head{
+		Status: ota.StatusCompleted, Hold: ota.ReasonGate, Since: at, Person: true, Ended: at.Add(1), Owner: "engine",
+		Coverage: ota.CoveragePartial, Show: []byte(`{"breach":"ü"}`),
+	}
+	c.Rows[1].Reason, c.Rows[1].Status = 200, 15
+	c.Rows = append(c.Rows, ota.Row{Kind: ota.KindBatch, Status: 2, Reason: 7, State: []byte{0}, Show: []byte(`{"size":3}`)})
+	c.Log.Notable = true
 	if _, err := s.Commit(ctx, c); err != nil {
 		t.Fatal(err)
 	}
@@ -229,5 +240,11 @@ func fillGolden(t *testing.T, s *Store) {
 	}
 	if _, total, err := s.Claim(ctx, "first", ""); total != 0 || err != nil {
 		t.Fatal(total, err)
+	}
+	if err := s.Keep(ctx, "first", "engine", []string{"agent-0000001"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Release(ctx, "first", []string{"agent-0000002"}); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -38,7 +38,7 @@ func lookUp(b *testing.B, s *Store, n, k int) time.Duration {
 		ids[i] = fmt.Sprintf("agent-%07d", rand.IntN(n))
 	}
 	began := time.Now()
-	page, err := s.Agents(context.Background(), fmt.Sprint("p-", n), ota.RowQuery{IDs: ids, Limit: k})
+	page, err := s.Rows(context.Background(), fmt.Sprint("p-", n), ota.RowQuery{Kind: ota.KindAgent, IDs: ids, Limit: k})
 	if err != nil || len(page.Items) == 0 {
 		b.Fatal(len(page.Items), err)
 	}

@@ -27,9 +27,10 @@ func TestABrokenRuleIsRefusedForGood(t *testing.T) {
 				t.Errorf("commit of plan %s: %v", id, err)
 			}
 		}
-		if err := s.Create(t.Context(), sqltest.NewPlan("x", 1), func(yield func(ota.AgentRow, error) bool) {
-			yield(ota.AgentRow{Agent: ota.AgentSpec{ID: strings.Repeat("x", 10) + "\xff"}}, nil)
-		}); !errors.Is(err, ota.ErrRefused) {
+		x, first := sqltest.NewPlan("x", 1)
+		if err := s.Create(t.Context(), x, func(yield func(ota.Row, error) bool) {
+			yield(ota.Row{Kind: ota.KindAgent, ID: strings.Repeat("x", 10) + "\xff"}, nil)
+		}, first); !errors.Is(err, ota.ErrRefused) {
 			t.Errorf("Create with such an agent: %v", err)
 		}
 	})

@@ -47,7 +47,7 @@ func Bench(b *testing.B, newStore func(b *testing.B) ota.Store) {
 		benchCreate(b, s, "p", 100_000)
 		for b.Loop() {
 			for from, more := 0, true; more; {
-				page, err := s.Agents(b.Context(), "p", ota.RowQuery{From: from, Limit: 10_000})
+				page, err := s.Rows(b.Context(), "p", ota.RowQuery{Kind: ota.KindAgent, From: from, Limit: 10_000})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -68,27 +68,27 @@ func Bench(b *testing.B, newStore func(b *testing.B) ota.Store) {
 func benchCreate(b *testing.B, s ota.Store, id string, agents int) {
 	b.Helper()
 	const batch = 10_000
-	var batches []ota.BatchRow
-	for first := 0; first < agents; first += batch {
-		batches = append(batches, ota.BatchRow{Index: len(batches), First: first, Size: min(batch, agents-first)})
+	first := ota.Commit{
+		Head: &ota.Head{Status: ota.StatusPending}, Parts: ota.Parts{Spec: some(60, 1), Control: some(200, 2), Progress: some(100, 3)},
+		Log: ota.LogRow{Data: []byte("created")},
 	}
-	p := ota.NewPlan{ID: id, CreatedAt: time.Now().UTC(), Finish: func() (ota.Created, error) {
-		return ota.Created{Spec: ota.PlanSpec{Schema: ota.Schema, Agents: agents}, Batches: batches, Log: []byte("{}")}, nil
-	}}
-	err := s.Create(b.Context(), p, func(yield func(ota.AgentRow, error) bool) {
+	for from := 0; from < agents; from += batch {
+		first.Rows = append(first.Rows, ota.Row{Kind: ota.KindBatch, Number: len(first.Rows), State: some(70, 4)})
+	}
+	rows := func(yield func(ota.Row, error) bool) {
 		for i := range agents {
-			row := ota.AgentRow{Ordinal: i, Batch: i / batch, Agent: ota.AgentSpec{ID: fmt.Sprintf("%s-%06d", id, i)}}
-			if !yield(row, nil) {
+			if !yield(ota.Row{Kind: ota.KindAgent, Number: i, Batch: i / batch, ID: fmt.Sprintf("%s-%06d", id, i)}, nil) {
 				return
 			}
 		}
-	})
-	if err != nil {
+	}
+	p := ota.PlanRow{ID: id, Created: time.Now().UTC()}
+	if err := s.Create(b.Context(), p, rows, func() (ota.Commit, error) { return first, nil }); err != nil {
 		b.Fatal(err)
 	}
 }
 
-// benchOwner commits as an engine does.
+// benchOwner makes commits as an owner does.
 type benchOwner struct {
 	s      ota.Store
 	c      ota.Commit
@@ -97,22 +97,28 @@ type benchOwner struct {
 }
 
 func newBenchOwner(s ota.Store, plan string, rows, agents int) *benchOwner {
-	return &benchOwner{s: s, agents: agents, c: ota.Commit{
-		Plan: plan, Owner: true, Control: 1, Progress: 1, Status: ota.StatusRunning,
-		NewProgress: &ota.Progress{Schema: ota.Schema}, Batches: make([]ota.BatchRow, 1),
-		Agents: make([]ota.AgentRow, rows), Log: make([]byte, 100*rows),
+	w := &benchOwner{s: s, agents: agents, c: ota.Commit{
+		Plan: plan, If: ota.Numbers{Epoch: 1, Control: 1, Progress: 1}, Then: ota.Numbers{Progress: 2},
+		Head:  &ota.Head{Status: ota.StatusRunning, Owner: "engine", Show: []byte(`{"batch":1,"agents":{"running":64}}`)},
+		Parts: ota.Parts{Progress: some(120, 1)}, Log: ota.LogRow{Data: make([]byte, 100*rows)},
+		Rows: []ota.Row{{Kind: ota.KindBatch, Status: 1, State: some(70, 1), Show: []byte(`{"size":10000}`)}},
 	}}
+	for range rows {
+		w.c.Rows = append(w.c.Rows, ota.Row{Kind: ota.KindAgent, State: some(21, 1)})
+	}
+	return w
 }
 
 func (w *benchOwner) commit(b *testing.B) {
-	for i := range w.c.Agents {
-		w.c.Agents[i].Ordinal = w.at % w.agents
-		w.c.Agents[i].State.Task.Number++
+	for i := range w.c.Rows[1:] {
+		r := &w.c.Rows[1+i]
+		r.Number, r.Status = w.at%w.agents, uint8(w.at%4)
+		r.State[3]++
 		w.at++
 	}
 	if _, err := w.s.Commit(context.Background(), w.c); err != nil {
 		b.Error(err)
 		return
 	}
-	w.c.Progress++
+	w.c.If.Progress, w.c.Then.Progress = w.c.Then.Progress, w.c.Then.Progress+1
 }

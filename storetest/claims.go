@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -109,6 +110,29 @@ var claimCases = cases{
 		}
 		e.that("a Claim that failed has taken nothing", wins.Load() == 2, "got agents of %d plans taken, want those of 1", wins.Load()-1)
 	}},
+	{"HoldersAreThePlansThatClaim", func(e *env) {
+		const rule = "Holders names the plans that have claimed any of the agents"
+		c := e.claimer()
+		holders := func(agents ...string) []string {
+			plans, err := c.Holders(e.ctx, agents)
+			e.ok(rule, err)
+			slices.Sort(plans)
+			return plans
+		}
+		e.same(rule, len(holders("a")), 0)
+		e.sharing("p", "a", "b", "c")
+		e.sharing("q", "x", "y")
+		e.same(rule, len(holders("a", "x")), 0)
+		e.claim(c, "p", "", nil)
+		e.claim(c, "q", "", nil)
+		e.same(rule, holders("a", "b", "nobody"), []string{"p"})
+		e.same(rule, holders("a", "x", "y"), []string{"p", "q"})
+		e.release(c, "p", "b")
+		e.same(rule, len(holders("b")), 0)
+		e.status("q", ota.StatusCanceled)
+		e.same(rule, holders("a", "x"), []string{"p"})
+		e.same(rule, len(holders()), 0)
+	}},
 	{"AnUnknownPlanIsErrNotFound", func(e *env) {
 		_, _, err := e.claimer().Claim(e.ctx, "p", "")
 		e.is("a plan that is not there is ErrNotFound", err, ota.ErrNotFound)
@@ -127,7 +151,7 @@ func (e *env) claimer() ota.Claimer {
 func (e *env) sharing(id string, agents ...string) {
 	p := e.sample(id, len(agents), 100)
 	for i, agent := range agents {
-		p.agents[i].Agent = ota.AgentSpec{ID: agent}
+		p.agents[i].ID = agent
 	}
 	e.create(p)
 }
@@ -144,8 +168,12 @@ func (e *env) claim(c ota.Claimer, plan, from string, want []ota.Conflict) {
 	e.same(ruleConflict, total, len(want))
 }
 
+// status gives a plan a status; the time of an end is that of the record.
 func (e *env) status(id string, s ota.Status) {
 	c := e.verb(id)
-	c.Status, c.Head = s, &ota.Head{Status: s}
+	c.Head = &ota.Head{Status: s}
+	if s.Ended() {
+		c.Head.Ended = c.Log.At
+	}
 	e.commit(c)
 }

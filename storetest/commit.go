@@ -1,18 +1,17 @@
 package storetest
 
 import (
+	"fmt"
 	"math"
-	"time"
 
 	"github.com/seed-19b57ce3/ota"
 )
 
 const (
-	ruleControl  = "a commit whose Control is not the stored number is ErrConflict"
-	ruleProgress = "an owner's commit whose Progress is not the stored number is ErrConflict"
-	ruleExact    = "an exact verb whose Progress is not the stored number is ErrConflict"
-	ruleHead     = "Head is what the last commit with one wrote"
-	ruleRows     = "a commit with a row that the plan does not have is ErrRefused"
+	ruleControl = "a commit whose If.Control is not the stored number is ErrConflict"
+	ruleNumbers = "numbers of If that are not 0 are compared, and those of Then that are not 0 replace the stored ones"
+	ruleHead    = "Head is what the last commit with one wrote"
+	ruleRows    = "a commit with a row that the plan does not have is ErrRefused"
 )
 
 var commitCases = cases{
@@ -36,95 +35,71 @@ var commitCases = cases{
 		want := e.everything("p")
 		c := e.verb("p")
 		e.commit(c)
-		want.Plan.Revision++
-		want.Log = append(want.Log, ota.LogRow{Revision: 2, Data: c.Log})
+		want.apply(c)
 		e.same(rule, e.everything("p"), want)
+		for _, change := range eachPart {
+			c = ota.Commit{Plan: "p", Log: ota.LogRow{Data: []byte("x")}}
+			change(&c)
+			e.commit(c)
+			want.apply(c)
+			e.same(rule, e.everything("p"), want)
+		}
 	}},
 	{"PartsThatAreGivenReplace", func(e *env) {
 		const rule = "a commit applies everything that it carries"
 		e.made("p")
 		want := e.everything("p")
-		c := e.changing(1)
-		e.commit(c)
-		want.apply(c)
-		e.same(rule, e.everything("p"), want)
-	}},
-	{"EachHalfHasItsOwnNumber", func(e *env) {
-		const rule = "only a new half, or BumpControl, raises its number, by one"
-		e.made("p")
-		numbers := func(control, progress uint64) {
-			p := e.plan("p")
-			e.that(rule, p.ControlNumber == control && p.ProgressNumber == progress, "got Control %d and Progress %d, want %d and %d",
-				p.ControlNumber, p.ProgressNumber, control, progress)
+		for n := range 3 {
+			c := e.changing(n)
+			e.commit(c)
+			want.apply(c)
+			e.same(rule, e.everything("p"), want)
 		}
-		verb := e.verb("p")
-		verb.NewControl = &ota.Control{Schema: ota.Schema, Promoted: 1}
-		e.commit(verb)
-		numbers(2, 1)
-		owner := e.owner("p")
-		owner.NewProgress = &ota.Progress{Schema: ota.Schema, Batch: 1}
-		e.commit(owner)
-		numbers(2, 2)
-		breach := e.owner("p")
-		breach.NewProgress = &ota.Progress{Schema: ota.Schema, LastBreach: 1}
-		breach.BumpControl = true
-		e.commit(breach)
-		numbers(3, 3)
-		e.same("BumpControl leaves the Control half as it is", e.plan("p").Control, verb.NewControl)
-		e.commit(e.owner("p"))
-		numbers(3, 3)
-		both := e.changing(1)
-		both.BumpControl = true
-		e.commit(both)
-		numbers(4, 4)
+	}},
+	// Every combination of numbers that are right, wrong or not compared, and of those replaced.
+	{"NumbersAreComparedAndReplaced", func(e *env) {
+		e.made("p")
+		stored := ota.Numbers{Epoch: 1, Control: 1, Progress: 1}
+		for i := range 27 * 8 {
+			c := ota.Commit{Plan: "p", Log: ota.LogRow{Data: []byte("x")}}
+			var wrong [3]bool
+			for n, number := range []struct{ want, then, is *uint64 }{
+				{&c.If.Epoch, &c.Then.Epoch, &stored.Epoch},
+				{&c.If.Control, &c.Then.Control, &stored.Control},
+				{&c.If.Progress, &c.Then.Progress, &stored.Progress},
+			} {
+				switch i / []int{1, 3, 9}[n] % 3 {
+				case 1:
+					*number.want = *number.is
+				case 2:
+					*number.want, wrong[n] = *number.is+1, true
+				}
+				if i/27>>n%2 == 1 {
+					*number.then = *number.is + 1
+				}
+			}
+			switch {
+			case wrong[0]:
+				e.refused("the epoch is compared before the other numbers", c, ota.ErrFenced)
+			case wrong[1], wrong[2]:
+				e.refused(ruleNumbers, c, ota.ErrConflict)
+			default:
+				e.commit(c)
+				stored = stored.With(c.Then)
+			}
+			e.same(ruleNumbers, e.plan("p").Numbers, stored)
+		}
 	}},
 	{"AStaleControlNumberIsErrConflict", func(e *env) {
 		e.made("p")
-		verb := e.changing(1)
-		verb.Owner = false
-		owner := e.changing(2)
+		verb, owner := e.verb("p"), e.changing(2)
 		pause := e.verb("p")
-		pause.NewControl = &ota.Control{Schema: ota.Schema}
+		pause.Then.Control = pause.If.Control + 1
 		e.commit(pause)
 		e.refused(ruleControl, verb, ota.ErrConflict)
 		e.refused(ruleControl, owner, ota.ErrConflict)
-		owner.Control = 99
+		owner.If.Control = 99
 		e.refused(ruleControl, owner, ota.ErrConflict)
-	}},
-	{"AStaleProgressNumberIsErrConflict", func(e *env) {
-		e.made("p")
-		stale := e.changing(1)
-		step := e.owner("p")
-		step.NewProgress = &ota.Progress{Schema: ota.Schema}
-		e.commit(step)
-		e.refused(ruleProgress, stale, ota.ErrConflict)
-		stale.Progress = 99
-		e.refused(ruleProgress, stale, ota.ErrConflict)
-	}},
-	{"AVerbComparesProgressOnlyWhenExact", func(e *env) {
-		e.made("p")
-		exact := e.verb("p")
-		exact.Exact, exact.Progress = true, 1
-		exact.NewControl = &ota.Control{Schema: ota.Schema, Promoted: 3}
-		plain := e.verb("p")
-		step := e.owner("p")
-		step.NewProgress = &ota.Progress{Schema: ota.Schema}
-		e.commit(step)
-		e.refused(ruleExact, exact, ota.ErrConflict)
-		_, err := e.store.Commit(e.ctx, plain)
-		e.ok("a verb that is not exact does not look at Progress", err)
-		exact.Progress = 2
-		_, err = e.store.Commit(e.ctx, exact)
-		e.ok("an exact verb with the stored number is applied", err)
-	}},
-	{"AStatusAloneIsKept", func(e *env) {
-		e.made("p")
-		c := e.verb("p")
-		c.Status = ota.StatusPaused
-		e.commit(c)
-		e.same("Status is what the last commit wrote", e.plan("p").Status, ota.StatusPaused)
-		e.commit(e.verb("p"))
-		e.same("a commit without a Status leaves it", e.plan("p").Status, ota.StatusPaused)
 	}},
 	{"AHeadIsKeptAsAWhole", func(e *env) {
 		e.made("p")
@@ -133,40 +108,32 @@ var commitCases = cases{
 			Status: ota.StatusCompleted, Hold: ota.ReasonBlocked, Since: e.now(1), Person: true, Ended: e.now(2), Owner: "engine",
 			Coverage: ota.CoverageAll, Show: []byte(`{"breach": "\"ü\" 1 of 2"}`),
 		}
-		c.Status = c.Head.Status
 		e.commit(c)
 		e.same(ruleHead, e.plan("p").Head, c.Head)
 		e.commit(e.verb("p"))
 		e.same("a commit without a Head leaves it", e.plan("p").Head, c.Head)
 		c = e.verb("p")
-		c.Status, c.Head = ota.StatusPaused, &ota.Head{Status: ota.StatusPaused}
+		c.Head = &ota.Head{Status: ota.StatusPaused}
 		e.commit(c)
 		e.same(ruleHead, e.plan("p").Head, c.Head)
 	}},
 	{"ARowThatIsNotThereIsRefused", func(e *env) {
 		e.made("p")
-		for _, n := range []int{-1, 6, math.MaxInt} {
-			c := e.changing(1)
-			c.Agents = append(c.Agents, ota.AgentRow{Ordinal: n})
-			e.refused(ruleRows, c, ota.ErrRefused)
-		}
-		for _, n := range []int{-1, 3} {
-			c := e.changing(1)
-			c.Batches = append(c.Batches, ota.BatchRow{Index: n})
-			e.refused(ruleRows, c, ota.ErrRefused)
+		for kind, numbers := range map[ota.Kind][]int{
+			ota.KindAgent: {-1, 6, 31, 32, math.MaxInt32}, ota.KindBatch: {-1, 3, math.MaxInt32}, 9: {0},
+		} {
+			for _, n := range numbers {
+				c := e.changing(1)
+				c.Rows = append(c.Rows, ota.Row{Kind: kind, Number: n, State: []byte("x")})
+				e.refused(ruleRows, c, ota.ErrRefused)
+			}
 		}
 	}},
 	{"AnEmptyLogIsRefused", func(e *env) {
 		e.made("p")
 		c := e.changing(1)
-		c.Log = nil
+		c.Log.Data = nil
 		e.refused("a commit without a log record is ErrRefused", c, ota.ErrRefused)
-	}},
-	{"OnlyAnOwnerRaises", func(e *env) {
-		e.made("p")
-		c := e.verb("p")
-		c.Raise = true
-		e.refused("a commit that raises the epoch and is no owner's is ErrRefused", c, ota.ErrRefused)
 	}},
 	{"TheIdenticalCommitTwiceConflicts", func(e *env) {
 		e.made("p")
@@ -174,93 +141,62 @@ var commitCases = cases{
 		e.commit(c)
 		e.refused("the identical commit, sent twice, lands once: the second is ErrConflict", c, ota.ErrConflict)
 	}},
-	{"TheAgentPartIsNotLookedAt", func(e *env) {
+	{"WhatIsFixedIsNotLookedAt", func(e *env) {
 		p := e.made("p")
 		c := e.owner("p")
-		c.Agents = []ota.AgentRow{{Ordinal: 4, Batch: 99, Agent: ota.AgentSpec{ID: "other"}, State: e.busy(1)}}
+		row := busy(4, 1)
+		row.ID, row.Batch, row.Labels, row.Fixed = "other", 99, map[string]string{"zone": "other"}, []byte("other")
+		c.Rows = []ota.Row{row}
 		e.commit(c)
-		p.agents[4].State = e.busy(1)
-		e.same("a commit changes the State of an agent and nothing else of it", e.agents("p", ota.RowQuery{}), p.agents)
+		to := &p.agents[4]
+		to.Status, to.Reason, to.State = row.Status, row.Reason, row.State
+		e.same("a commit changes Status, Reason, State and Show of a row and nothing else of it", e.agents("p", ota.RowQuery{}), p.agents)
 	}},
-	{"FurtherTasksComeAndGo", func(e *env) {
+	{"StatesOfAnyLengthComeAndGo", func(e *env) {
 		p := e.made("p")
-		for _, n := range []int{2, 3, 0, 1} {
+		for i, n := range []int{1, 30, 31, 32, 33, 0, 255, 256, 5000, 6, 0, 70_000, 31} {
 			c := e.owner("p")
-			state := e.busy(n)
-			state.Rest = make([]ota.TaskState, n)
-			for i := range state.Rest {
-				state.Rest[i] = ota.TaskState{Status: ota.TaskRunning, Number: uint32(10*n + i)}
-			}
-			if n == 0 {
-				state.Rest, state.More = nil, nil
-			}
-			c.Agents = []ota.AgentRow{{Ordinal: 5, State: state}}
+			row := ota.Row{Kind: ota.KindAgent, Number: 5, Status: uint8(i), Reason: ota.Reason(255 - i), State: some(n, byte(i))}
+			c.Rows = []ota.Row{row}
 			e.commit(c)
-			p.agents[5].State = state
-			e.same("a commit replaces the whole State of an agent", e.agents("p", ota.RowQuery{}), p.agents)
+			to := &p.agents[5]
+			if to.Status, to.Reason, to.State = row.Status, row.Reason, row.State; n == 0 {
+				to.State = nil
+			}
+			e.same("a commit replaces the whole State of a row", e.agents("p", ota.RowQuery{}), p.agents)
 		}
 	}},
+	{"RowsGetTheirOwn", func(e *env) {
+		const rule = "each row of a commit gets its own values, whatever their order, and however far apart"
+		p := e.sample("p", 2_000, 10)
+		e.create(p)
+		c := e.owner("p")
+		batches := e.batches("p")
+		for i := range 300 {
+			n := i * 1_009 % 2_000 // each once, in no order
+			row := ota.Row{Kind: ota.KindAgent, Number: n, Status: uint8(i % 8), Reason: ota.Reason(i), State: fmt.Appendf(nil, "state %d", i)}
+			c.Rows = append(c.Rows, row)
+			to := &p.agents[n]
+			to.Status, to.Reason, to.State = row.Status, row.Reason, row.State
+			if i < 12 {
+				b := ota.Row{Kind: ota.KindBatch, Number: i * 7 % 50, Status: 2, State: fmt.Appendf(nil, "batch %d", i), Show: fmt.Appendf(nil, `{"i":%d}`, i)}
+				c.Rows = append(c.Rows, b)
+				batches[b.Number] = b
+			}
+		}
+		e.commit(c)
+		e.same(rule, e.agents("p", ota.RowQuery{Limit: 3_000}), p.agents)
+		e.same(rule, e.batches("p"), batches)
+	}},
 }
 
-// changing returns an owner's commit that changes every part of a plan that made has made.
-func (e *env) changing(n int) ota.Commit {
-	c := e.owner("p")
-	threshold := 0.5
-	c.Request = "request"
-	c.NewControl = &ota.Control{
-		Schema: ota.Schema, Annotations: map[string]string{"note": "changed"},
-		Started: &ota.Audit{At: e.now(n), Actor: "ann", Reason: "go"},
-		Paused:  &ota.Audit{At: e.now(n), Actor: "bob"},
-		Cancel:  &ota.Stop{Audit: ota.Audit{At: e.now(n)}, Interrupt: true},
-		Rollback: &ota.RollbackRef{
-			ID: "back",
-			Spec: ota.RollbackSpec{
-				Name: "back", Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"c": "d"},
-				Policy: &ota.Policy{FailureThreshold: &threshold},
-			},
-			Frozen: ota.Audit{At: e.now(n)}, Started: &ota.Stop{Audit: ota.Audit{At: e.now(n)}}, Done: e.now(n),
-		},
-		Orders:           []ota.Order{{Number: 1, Kind: ota.OrderRetry, Agents: []string{"a", "b"}, Batches: []int{-1, 2}, By: ota.Audit{At: e.now(n)}}},
-		RolledBackBreach: 1,
-		Requests:         []ota.PastRequest{{ID: "request", Verb: ota.VerbPause}},
-	}
-	c.NewProgress = &ota.Progress{
-		Schema: ota.Schema, Owner: "engine", At: e.now(n), Batch: 1, Counts: ota.Counts{Waiting: 1, Pending: 5}, Changed: 1,
-		Breaches: []ota.Breach{{Number: 1, Reason: ota.ReasonThreshold, At: e.now(n), Text: "two"}}, LastBreach: 1,
-		EndedAt: e.now(n), End: ota.StatusCanceled, Reached: 1,
-	}
-	c.Status = ota.StatusPausing
-	c.Head = &ota.Head{Status: c.Status, Hold: ota.ReasonBreached, Since: e.now(n), Owner: "engine", Coverage: ota.CoveragePartial}
-	c.Batches = []ota.BatchRow{{
-		Index: 2, Name: "batch 4", First: 4, Size: 2, Status: ota.BatchRunning, Cursor: 5, Open: 1,
-		Counts: ota.Counts{Waiting: 1, Pending: 1}, Tasks: ota.Counts{Waiting: 1, Pending: 3}, StartedAt: e.now(n), FinishedAt: e.now(n), HealthySince: e.now(n),
-		ClosedAt: e.now(n), Changed: n, Unhealthy: n + 1, Accepted: n + 2, Continued: true, Canary: true, PausedFor: time.Duration(n + 3),
-		TimeoutReported: true, Gate: ota.GateFail, GateAt: e.now(n), Inconclusive: n + 4, GateErrors: n + 5,
-	}}
-	c.Agents = []ota.AgentRow{{Ordinal: 1, State: e.busy(n)}, {Ordinal: 4, State: e.busy(n + 1)}}
-	return c
-}
-
-// apply does to x what a store should do when it accepts c.
-func (x *everything) apply(c ota.Commit) {
-	x.Plan.Revision++
-	if c.NewControl != nil {
-		x.Plan.Control = *c.NewControl
-		x.Plan.ControlNumber++
-	}
-	if c.NewProgress != nil {
-		x.Plan.Progress = *c.NewProgress
-		x.Plan.ProgressNumber++
-	}
-	x.Plan.Status = c.Status
-	if c.Head != nil {
-		x.Plan.Head = *c.Head
-	}
-	for _, b := range c.Batches {
-		x.Batches[b.Index] = b
-	}
-	for _, a := range c.Agents {
-		x.Agents[a.Ordinal].State = a.State
-	}
-	x.Log = append(x.Log, ota.LogRow{Revision: x.Plan.Revision, Request: c.Request, Data: c.Log})
+// eachPart changes one part of a commit each.
+var eachPart = []func(c *ota.Commit){
+	func(c *ota.Commit) { c.Names = &ota.Names{Name: "other"} },
+	func(c *ota.Commit) { c.Head = &ota.Head{Status: ota.StatusRunning} },
+	func(c *ota.Commit) { c.Parts.Spec = []byte{0} },
+	func(c *ota.Commit) { c.Parts.Control = []byte{0xff, 0} },
+	func(c *ota.Commit) { c.Parts.Progress = some(300, 9) },
+	func(c *ota.Commit) { c.Rows = []ota.Row{{Kind: ota.KindBatch, Number: 1, Status: 1}} },
+	func(c *ota.Commit) { c.Rows = []ota.Row{busy(3, 1)} },
 }

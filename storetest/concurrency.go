@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -13,19 +14,19 @@ var concurrencyCases = cases{
 	{"Of32OwnersCommitsExactlyOneWins", func(e *env) {
 		e.made("p")
 		c := e.owner("p")
-		c.NewProgress = &ota.Progress{Schema: ota.Schema}
+		c.Then.Progress = 2
 		e.race(c)
 	}},
 	{"Of32VerbsExactlyOneWins", func(e *env) {
 		e.made("p")
 		c := e.verb("p")
-		c.NewControl = &ota.Control{Schema: ota.Schema}
+		c.Then.Control = 2
 		e.race(c)
 	}},
 	{"Of32TakeoversExactlyOneWins", func(e *env) {
 		e.made("p")
 		c := e.owner("p")
-		c.Raise = true
+		c.Then.Epoch = 2
 		e.race(c)
 	}},
 	{"AVerbPassesAHotOwner", func(e *env) {
@@ -42,8 +43,10 @@ var concurrencyCases = cases{
 			if p, err = e.store.Plan(e.ctx, "p"); err != nil {
 				break
 			}
-			control := ota.Control{Schema: ota.Schema, Promoted: i}
-			c := ota.Commit{Plan: "p", Control: p.ControlNumber, NewControl: &control, Log: []byte("verb")}
+			c := ota.Commit{
+				Plan: "p", If: ota.Numbers{Control: p.Numbers.Control}, Then: ota.Numbers{Control: p.Numbers.Control + 1},
+				Parts: ota.Parts{Control: []byte{byte(i)}}, Log: ota.LogRow{Data: []byte("verb")},
+			}
 			if _, err = e.store.Commit(e.ctx, c); err != nil {
 				break
 			}
@@ -62,8 +65,8 @@ var concurrencyCases = cases{
 		e.made("p")
 		c := e.owner("big")
 		for i := range big.agents {
-			c.Agents = append(c.Agents, ota.AgentRow{Ordinal: i, State: ota.AgentState{Status: ota.TaskSkipped}})
-			big.agents[i].State = ota.AgentState{Status: ota.TaskSkipped}
+			c.Rows = append(c.Rows, ota.Row{Kind: ota.KindAgent, Number: i, Status: 5, State: []byte("skipped")})
+			big.agents[i].Status, big.agents[i].State = 5, []byte("skipped")
 		}
 		verb := e.verb("p")
 		result := make(chan error, 1)
@@ -98,8 +101,8 @@ var concurrencyCases = cases{
 		e.ok(rule, ownerErr)
 		last := uint64(0)
 		for _, p := range rows {
-			e.that(rule, p.ProgressNumber == p.Revision && p.Progress.Inbox == p.Revision-1,
-				"got revision %d with Progress number %d, written by the commit after revision %d", p.Revision, p.ProgressNumber, p.Progress.Inbox)
+			e.that(rule, p.Numbers.Progress == p.Revision && (p.Revision == 1 || binary.BigEndian.Uint64(p.Parts.Progress) == p.Revision-1),
+				"got revision %d with progress number %d, written as %x", p.Revision, p.Numbers.Progress, p.Parts.Progress)
 			e.that("a method called after another sees what that one saw", p.Revision >= last, "got revision %d after %d", p.Revision, last)
 			last = p.Revision
 		}
@@ -113,7 +116,7 @@ func (e *env) race(c ota.Commit) {
 	var wg sync.WaitGroup
 	for i := range 32 {
 		c := c
-		c.Log = fmt.Appendf(nil, "record of %d", i)
+		c.Log.Data = fmt.Appendf(nil, "record of %d", i)
 		wg.Go(func() {
 			switch _, err := e.store.Commit(e.ctx, c); {
 			case err == nil:
@@ -140,16 +143,16 @@ type hotOwner struct {
 func (o *hotOwner) run(stop *atomic.Bool) error {
 	p, err := o.e.store.Plan(o.e.ctx, o.plan)
 	for !stop.Load() && err == nil {
-		progress := ota.Progress{Schema: ota.Schema, Inbox: p.Revision}
 		_, err = o.e.store.Commit(o.e.ctx, ota.Commit{
-			Plan: o.plan, Owner: true, Control: p.ControlNumber, Progress: p.ProgressNumber, NewProgress: &progress,
-			Agents: []ota.AgentRow{{Ordinal: o.landed % 6, State: ota.AgentState{Task: ota.TaskState{Number: uint32(o.landed)}}}},
-			Log:    []byte("owner"),
+			Plan: o.plan, If: p.Numbers, Then: ota.Numbers{Progress: p.Numbers.Progress + 1},
+			Parts: ota.Parts{Progress: binary.BigEndian.AppendUint64(nil, p.Revision)},
+			Rows:  []ota.Row{{Kind: ota.KindAgent, Number: o.landed % 6, State: []byte{byte(o.landed)}}},
+			Log:   ota.LogRow{Data: []byte("owner")},
 		})
 		switch {
 		case err == nil:
 			o.landed++
-			p.ProgressNumber++
+			p.Numbers.Progress++
 			p.Revision++
 		case errors.Is(err, ota.ErrConflict):
 			o.refused++

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -22,7 +23,7 @@ var contextCases = cases{
 		e.is(ruleEnded, err, context.Canceled)
 		e.same(rule, e.everything("p"), before)
 		q := e.sample("q", 10, 5)
-		e.is(ruleEnded, e.store.Create(ended, q.plan, q.rows()), context.Canceled)
+		e.is(ruleEnded, e.store.Create(ended, q.plan, q.rows(), q.finish), context.Canceled)
 		e.absent(rule, "q")
 	}},
 	{"AnEndedContextReadsNothing", func(e *env) {
@@ -33,11 +34,11 @@ var contextCases = cases{
 		e.is(ruleEnded, err, context.DeadlineExceeded)
 		_, err = e.store.Plans(ended, ota.PlanQuery{})
 		e.is(ruleEnded, err, context.DeadlineExceeded)
-		_, err = e.store.Batches(ended, "p", ota.RowQuery{})
+		_, err = e.store.Rows(ended, "p", ota.RowQuery{Kind: ota.KindAgent})
 		e.is(ruleEnded, err, context.DeadlineExceeded)
-		_, err = e.store.Agents(ended, "p", ota.RowQuery{})
+		_, err = e.store.Log(ended, "", ota.LogQuery{})
 		e.is(ruleEnded, err, context.DeadlineExceeded)
-		_, err = e.store.Log(ended, "p", 0, 1)
+		_, err = e.store.Log(ended, "p", ota.LogQuery{Limit: 1})
 		e.is(ruleEnded, err, context.DeadlineExceeded)
 	}},
 	{"ACreateThatIsCutOffIsNothingOrAll", func(e *env) {
@@ -47,7 +48,7 @@ var contextCases = cases{
 		err := e.store.Create(ctx, p.plan, p.rowsThen(1500, func() error {
 			cancel()
 			return nil
-		}))
+		}), p.finish)
 		if err != nil {
 			e.is(ruleEnded, err, context.Canceled)
 		}
@@ -66,9 +67,9 @@ var contextCases = cases{
 		for i := range 20 {
 			before := e.plan("p")
 			c := e.owner("p")
-			c.NewProgress = &ota.Progress{Schema: ota.Schema, Inbox: uint64(i + 1)}
+			c.Then.Progress, c.Parts.Progress = c.If.Progress+1, []byte{byte(i + 1)}
 			for n := range p.agents {
-				c.Agents = append(c.Agents, ota.AgentRow{Ordinal: n, State: ota.AgentState{Task: ota.TaskState{Number: uint32(i + 1)}}})
+				c.Rows = append(c.Rows, ota.Row{Kind: ota.KindAgent, Number: n, State: []byte{byte(i + 1)}})
 			}
 			ctx, cancel := context.WithTimeout(e.ctx, time.Duration(i*i)*20*time.Microsecond)
 			_, err := e.store.Commit(ctx, c)
@@ -76,11 +77,11 @@ var contextCases = cases{
 			after, agents := e.settled("p", ota.RowQuery{Limit: 5000})
 			landed := after.Revision == before.Revision+1
 			e.that(rule, landed || err != nil, "got no error at revision %d", after.Revision)
-			e.that(rule, landed == (after.ProgressNumber == before.ProgressNumber+1), "got revision %d, Progress number %d after %d and %d",
-				after.Revision, after.ProgressNumber, before.Revision, before.ProgressNumber)
+			e.that(rule, landed == (after.Numbers.Progress == before.Numbers.Progress+1), "got revision %d, Progress number %d after %d and %d",
+				after.Revision, after.Numbers.Progress, before.Revision, before.Numbers.Progress)
 			for _, row := range agents {
-				e.that(rule, uint64(row.State.Task.Number) == after.Progress.Inbox, "got row %d of commit %d, the plan of commit %d",
-					row.Ordinal, row.State.Task.Number, after.Progress.Inbox)
+				whole := after.Numbers.Progress == 1 && len(row.State) == 0 || bytes.Equal(row.State, after.Parts.Progress)
+				e.that(rule, whole, "got row %d of commit %x, the plan of commit %x", row.Number, row.State, after.Parts.Progress)
 			}
 		}
 	}},

@@ -14,7 +14,7 @@ var durabilityCases = cases{
 		e.made("p")
 		e.commit(e.changing(1))
 		take := e.owner("p")
-		take.Raise = true
+		take.Then.Epoch = take.If.Epoch + 1
 		e.commit(take)
 		want := e.everything("p")
 		e.again()
@@ -24,11 +24,11 @@ var durabilityCases = cases{
 	{"NumbersGoOnAfterReopening", func(e *env) {
 		e.made("p")
 		first := e.owner("p")
-		first.Raise = true
+		first.Then.Epoch = first.If.Epoch + 1
 		e.commit(first)
 		old := e.changing(1)
 		take := e.owner("p")
-		take.Raise = true
+		take.Then.Epoch = take.If.Epoch + 1
 		e.commit(take)
 		e.again()
 		e.refused(ruleFenced, old, ota.ErrFenced)
@@ -36,13 +36,13 @@ var durabilityCases = cases{
 	}},
 	{"NamesStayTakenAfterReopening", func(e *env) {
 		p := e.sample("p", 2, 1)
-		p.plan.RequestKey = "key"
+		p.plan.Key = "key"
 		e.create(p)
 		e.again()
-		e.is("an ID stays taken", e.store.Create(e.ctx, p.plan, p.rows()), ota.ErrExists)
+		e.is("an ID stays taken", e.make(p, p.rows()), ota.ErrExists)
 		q := e.sample("q", 2, 1)
-		q.plan.RequestKey = "key"
-		e.is("a request key stays taken", e.store.Create(e.ctx, q.plan, q.rows()), ota.ErrExists)
+		q.plan.Key = "key"
+		e.is("a request key stays taken", e.make(q, q.rows()), ota.ErrExists)
 	}},
 	{"AnAbandonedCreateIsGoneAfterReopening", func(e *env) {
 		e.needsReopen()
@@ -50,7 +50,7 @@ var durabilityCases = cases{
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			_ = e.store.Create(e.ctx, p.plan, p.rowsThen(2500, func() error {
+			_ = e.make(p, p.rowsThen(2500, func() error {
 				runtime.Goexit()
 				return nil
 			}))
@@ -71,8 +71,8 @@ var durabilityCases = cases{
 			if l, ok := ota.As[ota.Leaser](e.store); ok {
 				e.renew(l, "one", time.Hour)
 			}
-			e.keep(claimer, "p", "one", p.agents[1].Agent.ID)
-			e.ok(ruleRelease, claimer.Release(e.ctx, "p", []string{p.agents[2].Agent.ID}))
+			e.keep(claimer, "p", "one", p.agents[1].ID)
+			e.ok(ruleRelease, claimer.Release(e.ctx, "p", []string{p.agents[2].ID}))
 		}
 		inbox, posts := ota.As[ota.Inbox](e.store)
 		if posts {

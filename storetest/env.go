@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"strconv"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
@@ -76,87 +77,63 @@ func (e *env) now(n int) time.Time {
 
 // sample is a plan to be created.
 type sample struct {
-	plan    ota.NewPlan
-	created ota.Created
-	agents  []ota.AgentRow
+	plan   ota.PlanRow
+	agents []ota.Row
+	first  ota.Commit // its rows are the batches
+	finish func() (ota.Commit, error)
 }
 
 // sample returns a plan of that many agents in batches of size, with every kind of field in use.
 func (e *env) sample(id string, agents, size int) *sample {
-	threshold := 0.25
+	names := ota.Names{Name: "plan " + id, Labels: map[string]string{"app": id, "ring": "1"}}
 	p := &sample{
-		plan: ota.NewPlan{
-			ID: id, Fingerprint: "print-" + id, Labels: map[string]string{"app": id, "ring": "1"}, CreatedAt: e.now(0),
-		},
-		created: ota.Created{
-			Spec: ota.PlanSpec{
-				Schema: ota.Schema, Name: "plan " + id, FromVersion: "1.0", ToVersion: "2.0", CreatedBy: "ann",
-				CreatedAt: e.now(0), Labels: map[string]string{"app": id, "ring": "1"}, Agents: agents,
-				Batches: (agents + size - 1) / size, Warnings: []string{"tolerates none"}, Components: []string{"cache", "proxy"},
-			},
-			Control: ota.Control{
-				Schema: ota.Schema, Annotations: map[string]string{"note": "as made"},
-				Policy: ota.Policy{
-					Concurrency: 7, FailureThreshold: &threshold, Hold: ota.Hold{Batches: []int{1, 2}},
-					Soak: ota.Soak{Duration: time.Minute}, AttemptTimeout: time.Hour, UnreachableTimeout: ota.NoTimeout,
-				},
-			},
-			Progress: ota.Progress{Schema: ota.Schema, Counts: ota.Counts{Pending: agents}, Reached: 1},
-			Status:   ota.StatusPending,
-			Head: ota.Head{
+		plan: ota.PlanRow{ID: id, Created: e.now(0), Index: []string{"zone", "rack"}, Names: names},
+		first: ota.Commit{
+			Head: &ota.Head{
 				Status: ota.StatusPending, Hold: ota.ReasonPending, Since: e.now(0), Person: true, Show: []byte(`{"batch":0, "agents":{}}`),
 			},
-			Log: []byte("record 1 of " + id),
+			Parts: ota.Parts{Spec: some(40, 1), Control: some(80, 2), Progress: some(120, 3)},
+			Log:   ota.LogRow{At: e.now(0), Notable: true, Data: []byte("record 1 of " + id)},
 		},
 	}
 	for i := range agents {
-		row := ota.AgentRow{Ordinal: i, Batch: i / size, Agent: ota.AgentSpec{ID: fmt.Sprintf("%s-%05d", id, i)}}
+		row := ota.Row{Kind: ota.KindAgent, Number: i, Batch: i / size, ID: fmt.Sprintf("%s-%05d", id, i)}
 		if i%3 == 1 {
-			row.Agent.Version = fmt.Sprintf("1.%d", i)
-			row.Agent.Target = fmt.Sprintf("0.%d", i)
-			row.Agent.Labels = map[string]string{"zone": fmt.Sprint("z", i%2)}
-			row.Agent.Tasks = tasksOf(i)
-			row.State.Rest = make([]ota.TaskState, len(row.Agent.Tasks)-1)
+			row.Fixed = some(30, byte(i))
+			row.Labels = map[string]string{"zone": fmt.Sprint("z", i%2)}
 		}
 		p.agents = append(p.agents, row)
 	}
 	for first := 0; first < agents; first += size {
-		n := min(size, agents-first)
-		p.created.Batches = append(p.created.Batches, ota.BatchRow{
-			Index: len(p.created.Batches), Name: fmt.Sprint("batch ", first), First: first, Size: n, Cursor: first,
-			Counts: ota.Counts{Pending: n},
+		p.first.Rows = append(p.first.Rows, ota.Row{
+			Kind: ota.KindBatch, Number: len(p.first.Rows), State: some(70, byte(first)), Show: []byte(`{"name":"batch"}`),
 		})
 	}
-	p.plan.Finish = func() (ota.Created, error) { return p.created, nil }
+	p.finish = func() (ota.Commit, error) { return p.first, nil }
 	return p
 }
 
-// tasksOf is three tasks, one of which says nothing.
-func tasksOf(n int) []ota.TaskSpec {
-	return []ota.TaskSpec{
-		{
-			Component: ota.Component{
-				Name: "proxy", ID: "c-1", Instance: fmt.Sprint("i-", n), Node: fmt.Sprint("n-", n), Owner: fmt.Sprint("o-", n),
-			},
-			FromVersion: "1.1", FromRelease: "a", ToVersion: "2.1", ToRelease: "b",
-		},
-		{Component: ota.Component{Name: "cache"}},
-		{},
+// some returns n bytes of every value, which are no text.
+func some(n int, seed byte) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = seed ^ byte(i*37)
 	}
+	return b
 }
 
 // rows yields the agents, as a Create reads them.
-func (p *sample) rows() iter.Seq2[ota.AgentRow, error] {
+func (p *sample) rows() iter.Seq2[ota.Row, error] {
 	return p.rowsThen(len(p.agents), nil)
 }
 
 // rowsThen yields the first n agents, then calls then, if any, and goes on.
-func (p *sample) rowsThen(n int, then func() error) iter.Seq2[ota.AgentRow, error] {
-	return func(yield func(ota.AgentRow, error) bool) {
+func (p *sample) rowsThen(n int, then func() error) iter.Seq2[ota.Row, error] {
+	return func(yield func(ota.Row, error) bool) {
 		for i, row := range p.agents {
 			if i == n && then != nil {
 				if err := then(); err != nil {
-					yield(ota.AgentRow{}, err)
+					yield(ota.Row{}, err)
 					return
 				}
 			}
@@ -169,19 +146,24 @@ func (p *sample) rowsThen(n int, then func() error) iter.Seq2[ota.AgentRow, erro
 
 // row is the plan as it is right after Create.
 func (p *sample) row() ota.PlanRow {
-	return ota.PlanRow{
-		ID: p.plan.ID, Source: p.plan.Source, RequestKey: p.plan.RequestKey, Fingerprint: p.plan.Fingerprint,
-		Spec: p.created.Spec, Control: p.created.Control, Progress: p.created.Progress, Status: p.created.Status,
-		Head: p.created.Head, ControlNumber: 1, ProgressNumber: 1, Revision: 1,
+	row := p.plan
+	if p.first.Names != nil {
+		row.Names = *p.first.Names
 	}
+	row.Head, row.Parts = *p.first.Head, p.first.Parts
+	row.Numbers, row.Revision = ota.Numbers{Epoch: 1, Control: 1, Progress: 1}, 1
+	return row
 }
 
 const ruleCreate = "Create makes a plan that is not there yet"
 
-// create creates a sample, or stops the case.
-func (e *env) create(p *sample) {
-	e.ok(ruleCreate, e.store.Create(e.ctx, p.plan, p.rows()))
+// make creates a sample.
+func (e *env) make(p *sample, rows iter.Seq2[ota.Row, error]) error {
+	return e.store.Create(e.ctx, p.plan, rows, p.finish)
 }
+
+// create creates a sample, or stops the case.
+func (e *env) create(p *sample) { e.ok(ruleCreate, e.make(p, p.rows())) }
 
 // made creates a plan of 6 agents in batches of 2.
 func (e *env) made(id string) *sample {
@@ -193,21 +175,19 @@ func (e *env) made(id string) *sample {
 func (e *env) plan(id string) ota.PlanRow {
 	row, err := e.store.Plan(e.ctx, id)
 	e.ok("Plan returns a plan that was created", err)
-	return row
+	return plain(row)
 }
 
 // owner returns an owner's commit on the plan as it is now, which changes nothing but the log.
 func (e *env) owner(id string) ota.Commit {
-	p := e.plan(id)
-	return ota.Commit{
-		Plan: id, Owner: true, Epoch: p.Epoch, Control: p.ControlNumber, Progress: p.ProgressNumber,
-		Log: []byte("an owner's record"),
-	}
+	return ota.Commit{Plan: id, If: e.plan(id).Numbers, Log: ota.LogRow{At: e.now(1), Data: []byte("an owner's record")}}
 }
 
 // verb returns a verb's commit on the plan as it is now, which changes nothing but the log.
 func (e *env) verb(id string) ota.Commit {
-	return ota.Commit{Plan: id, Control: e.plan(id).ControlNumber, Log: []byte("a verb's record")}
+	return ota.Commit{
+		Plan: id, If: ota.Numbers{Control: e.plan(id).Numbers.Control}, Log: ota.LogRow{At: e.now(1), Data: []byte("a verb's record")},
+	}
 }
 
 func (e *env) commit(c ota.Commit) uint64 {
@@ -220,28 +200,31 @@ func (e *env) commit(c ota.Commit) uint64 {
 func (e *env) refused(rule string, c ota.Commit, want error) {
 	before := e.everything(c.Plan)
 	_, err := e.store.Commit(e.ctx, c)
-	if want == nil {
-		e.that(rule, err != nil, "got no error")
-	} else {
-		e.is(rule, err, want)
-	}
+	e.is(rule, err, want)
 	e.same("a refused commit changes nothing", e.everything(c.Plan), before)
 }
 
-// busy is a state that every field has a part in.
-func (e *env) busy(n int) ota.AgentState {
-	at := e.now(n).UnixNano()
-	return ota.AgentState{
-		Status: ota.TaskWaiting, Flags: ota.AgentChanged | ota.AgentOpen,
-		Task: ota.TaskState{
-			Status: ota.TaskSucceeded, Why: ota.ReasonSucceeded, Tries: 2, Number: uint32(n), Started: at, Ended: at + 1,
-		},
-		Rest: []ota.TaskState{
-			{Status: ota.TaskWaiting, Why: ota.ReasonBackoff, Started: at, Ended: at + 2, More: &ota.TaskMore{
-				Version: "1.9", Error: "no route to host", UnreachableSince: at,
-			}},
-			{Status: ota.TaskPending},
-		},
-		More: &ota.AgentMore{Previous: "1.0", Unhealthy: at},
+// busy is a row of an agent that every field has a part in.
+func busy(number, n int) ota.Row {
+	return ota.Row{
+		Kind: ota.KindAgent, Number: number, Status: uint8(ota.TaskWaiting), Reason: ota.ReasonBackoff, State: some(17+40*n, byte(n)),
 	}
+}
+
+// changing returns an owner's commit that changes every part of a plan that made has made.
+func (e *env) changing(n int) ota.Commit {
+	c := e.owner("p")
+	c.Then = ota.Numbers{Control: c.If.Control + 1, Progress: c.If.Progress + 1}
+	c.Names = &ota.Names{Name: fmt.Sprint("name ", n), Labels: map[string]string{"app": "p", "n": strconv.Itoa(n)}}
+	c.Head = &ota.Head{
+		Status: ota.StatusPausing, Hold: ota.ReasonBreached, Since: e.now(n), Person: n%2 == 0, Owner: "engine", Coverage: ota.CoveragePartial,
+		Show: fmt.Appendf(nil, `{"batch":%d}`, n),
+	}
+	c.Parts = ota.Parts{Control: some(90, byte(n)), Progress: some(130, byte(n))}
+	c.Rows = []ota.Row{
+		{Kind: ota.KindBatch, Number: 2, Status: uint8(ota.BatchRunning), State: some(60, byte(n)), Show: []byte(`{"size":2}`)},
+		busy(1, n), busy(4, n+1),
+	}
+	c.Log = ota.LogRow{At: e.now(n), Notable: true, Data: some(50, byte(n))}
+	return c
 }

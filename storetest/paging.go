@@ -8,9 +8,10 @@ import (
 
 const (
 	ruleAgents = "pages of agents, one after the other, are all agents in order, each once"
-	ruleFilter = "Agents returns the agents that the query selects, and no others"
+	ruleFilter = "Rows returns the rows that the query selects, and no others"
 	ruleMore   = "More says whether there are further items"
 	ruleTotal  = "Total counts all that match, and only when it is asked for"
+	ruleCursor = "Next continues a query where its page ends"
 )
 
 var pagingCases = cases{
@@ -18,7 +19,8 @@ var pagingCases = cases{
 		p := e.sample("p", 103, 10)
 		e.create(p)
 		for _, size := range []int{1, 10, 102, 103, 104} {
-			e.same(ruleAgents, e.allAgents("p", size, nil), p.agents)
+			e.same(ruleAgents, e.allAgents("p", ota.RowQuery{Limit: size}), p.agents)
+			e.same(ruleCursor, e.byCursor("p", ota.RowQuery{Limit: size}), p.agents)
 		}
 	}},
 	{"PagesAreCompleteWhileRowsChange", func(e *env) {
@@ -30,7 +32,7 @@ var pagingCases = cases{
 		go func() { done <- owner.run(&stop) }()
 		defer stop.Store(true)
 		for range 3 {
-			got := e.allAgents("p", 17, nil)
+			got := e.allAgents("p", ota.RowQuery{Limit: 17})
 			for i := range min(len(got), 6) {
 				got[i].State = p.agents[i].State // what the owner changes
 			}
@@ -43,24 +45,22 @@ var pagingCases = cases{
 		const rule = "pages of batches, one after the other, are all batches in order, each once"
 		p := e.sample("p", 23, 1)
 		e.create(p)
-		var got []ota.BatchRow
+		var got []ota.Row
 		for more := true; more; {
-			page, err := e.store.Batches(e.ctx, "p", ota.RowQuery{From: len(got), Limit: 5, Total: true})
-			e.ok("Batches returns the batches of a plan that is there", err)
+			page := e.page("p", ota.RowQuery{Kind: ota.KindBatch, From: len(got), Limit: 5, Total: true})
 			e.same(ruleTotal, page.Total, 23-len(got))
 			got = append(got, page.Items...)
 			more = page.More
 			e.that(rule, len(page.Items) == 5 || !more, "got %d of 5, and More", len(page.Items))
 		}
-		e.same(rule, got, p.created.Batches)
-		page, err := e.store.Batches(e.ctx, "p", ota.RowQuery{From: 4, To: 7})
-		e.ok("Batches returns the batches of a plan that is there", err)
-		e.same("From and To are the first index and the one after the last", page, ota.Page[ota.BatchRow]{Items: p.created.Batches[4:7]})
+		e.same(rule, got, p.first.Rows)
+		e.same("From and To are the first number and the one after the last",
+			e.page("p", ota.RowQuery{Kind: ota.KindBatch, From: 4, To: 7}).Items, p.first.Rows[4:7])
 	}},
 	{"ARangeIsFromUpToButNotTo", func(e *env) {
 		p := e.sample("p", 40, 10)
 		e.create(p)
-		const rule = "From and To are the first ordinal and the one after the last"
+		const rule = "From and To are the first number and the one after the last"
 		e.same(rule, e.agents("p", ota.RowQuery{From: 10, To: 20}), p.agents[10:20])
 		e.same(rule, e.agents("p", ota.RowQuery{From: 35}), p.agents[35:])
 		e.same(rule, e.agents("p", ota.RowQuery{From: 35, To: 1000}), p.agents[35:])
@@ -71,83 +71,132 @@ var pagingCases = cases{
 	{"NoLimitMeansDefaultPage", func(e *env) {
 		p := e.sample("p", ota.DefaultPage+5, 100)
 		e.create(p)
-		page, err := e.store.Agents(e.ctx, "p", ota.RowQuery{})
-		e.ok("Agents returns the agents of a plan that is there", err)
+		page := e.page("p", ota.RowQuery{Kind: ota.KindAgent})
 		e.same("a limit of 0 means DefaultPage", len(page.Items), ota.DefaultPage)
 		e.same(ruleMore, page.More, true)
 		e.same(ruleTotal, page.Total, 0)
 	}},
-	{"AgentsByStatus", func(e *env) {
-		p := e.sample("p", 60, 10)
+	// Every kind of filter, alone and with the others, against looking at every row.
+	{"AgentsByEachFilter", func(e *env) {
+		p := e.sample("p", 100, 10)
 		e.create(p)
-		e.mark(p, 60)
-		var want []ota.AgentRow
-		for _, row := range p.agents {
-			if s := row.State.Status; s == ota.TaskRunning || s == ota.TaskFailed {
-				want = append(want, row)
-			}
+		e.mark(p)
+		id := func(i int) string { return p.agents[i].ID }
+		filters := []func(q *ota.RowQuery){
+			func(q *ota.RowQuery) { q.From, q.To = 7, 88 },
+			func(q *ota.RowQuery) { q.IDs = []string{id(41), id(2), "nobody", id(17), id(2), id(10), id(70)} },
+			func(q *ota.RowQuery) { q.Status = []uint8{4, 1} },
+			func(q *ota.RowQuery) { q.Reason = []ota.Reason{200, 2} },
+			func(q *ota.RowQuery) { q.Prefix = "p-0000" },
+			func(q *ota.RowQuery) { q.Prefix = "p-0001" },
+			func(q *ota.RowQuery) { q.Label = ota.Label{Name: "zone", Value: "z1"} },
+			func(q *ota.RowQuery) { q.Label = ota.Label{Name: "zone"} },
+			func(q *ota.RowQuery) { q.Label = ota.Label{Name: "unknown", Value: "z1"} },
 		}
-		q := []ota.TaskStatus{ota.TaskFailed, ota.TaskRunning}
-		e.same(ruleFilter, e.agents("p", ota.RowQuery{Status: q}), want)
-		e.same(ruleAgents, e.allAgents("p", 4, q), want)
-		page, err := e.store.Agents(e.ctx, "p", ota.RowQuery{Status: q, Limit: 3, Total: true})
-		e.ok("Agents returns the agents of a plan that is there", err)
-		e.same(ruleTotal, page.Total, len(want))
-		e.same(ruleMore, page.More, true)
-		e.same(ruleFilter, len(e.agents("p", ota.RowQuery{Status: []ota.TaskStatus{ota.TaskUnknown}})), 0)
-		e.same(ruleFilter, len(e.agents("p", ota.RowQuery{Status: []ota.TaskStatus{ota.TaskPending}})), 12)
+		for set := range 1 << len(filters) {
+			q := ota.RowQuery{Kind: ota.KindAgent, Limit: 200}
+			for i, f := range filters {
+				if set>>i&1 == 1 {
+					f(&q)
+				}
+			}
+			var want []ota.Row
+			for i := range p.agents {
+				if q.Match(&p.agents[i]) {
+					want = append(want, p.agents[i])
+				}
+			}
+			e.same(ruleFilter, e.agents("p", q), want)
+			q.Limit = 3
+			e.same(ruleCursor, e.byCursor("p", q), want)
+			q.Total = true
+			total := e.page("p", q).Total
+			e.that(ruleTotal, total == len(want) || total == -1, "got %d, want %d of %+v", total, len(want), q)
+		}
 	}},
 	{"AgentsByID", func(e *env) {
 		p := e.sample("p", 60, 10)
 		e.create(p)
-		e.mark(p, 60)
-		id := func(i int) string { return p.agents[i].Agent.ID }
+		e.mark(p)
+		id := func(i int) string { return p.agents[i].ID }
 		ids := []string{id(41), id(2), "nobody", id(17), id(2)}
-		want := []ota.AgentRow{p.agents[2], p.agents[17], p.agents[41]}
-		e.same(ruleFilter, e.agents("p", ota.RowQuery{IDs: ids}), want)
+		want := []ota.Row{p.agents[2], p.agents[17], p.agents[41]}
+		page := e.page("p", ota.RowQuery{Kind: ota.KindAgent, IDs: ids, Limit: 2, Total: true})
+		e.same("IDs and a limit go together", page.Items, want[:2])
+		e.same(ruleMore, page.More, true)
+		e.same(ruleTotal, page.Total, 3)
 		e.same(ruleFilter, e.agents("p", ota.RowQuery{IDs: ids, From: 3, To: 41}), want[1:2])
-		page, err := e.store.Agents(e.ctx, "p", ota.RowQuery{IDs: ids, Limit: 2, Total: true})
-		e.ok("Agents returns the agents of a plan that is there", err)
-		e.same("IDs and a limit go together", page, ota.Page[ota.AgentRow]{Items: want[:2], More: true, Total: 3})
-		status := []ota.TaskStatus{p.agents[17].State.Status}
-		e.same(ruleFilter, e.agents("p", ota.RowQuery{IDs: []string{id(17), id(18)}, Status: status}), want[1:2])
 		e.same(ruleFilter, len(e.agents("p", ota.RowQuery{IDs: []string{"nobody"}})), 0)
+		e.same(ruleFilter, len(e.page("p", ota.RowQuery{Kind: ota.KindBatch, IDs: ids}).Items), 0)
 	}},
 	{"AThousandIDsAtOnce", func(e *env) {
 		p := e.sample("p", 1500, 100)
 		e.create(p)
 		var ids []string
 		for _, row := range p.agents[200:1200] {
-			ids = append(ids, row.Agent.ID)
+			ids = append(ids, row.ID)
 		}
 		e.same(ruleFilter, e.agents("p", ota.RowQuery{IDs: ids}), p.agents[200:1200])
 	}},
+	{"ABadCursorIsRefused", func(e *env) {
+		const rule = "a cursor that is not of the query is ErrRefused"
+		e.made("p")
+		for _, cursor := range []string{"x", "-1", "{}", "\x00"} {
+			_, err := e.store.Plans(e.ctx, ota.PlanQuery{Cursor: cursor})
+			e.is(rule, err, ota.ErrRefused)
+			_, err = e.store.Rows(e.ctx, "p", ota.RowQuery{Kind: ota.KindAgent, Cursor: cursor})
+			e.is(rule, err, ota.ErrRefused)
+			_, err = e.store.Log(e.ctx, "", ota.LogQuery{Cursor: cursor})
+			e.is(rule, err, ota.ErrRefused)
+		}
+	}},
 }
 
-// mark gives the first n agents of p every status in turn, but TaskSkipped and above, by commits.
-func (e *env) mark(p *sample, n int) {
+// mark gives the agents of p statuses and reasons in turn, by a commit.
+func (e *env) mark(p *sample) {
 	c := e.owner(p.plan.ID)
-	for i := range n {
-		p.agents[i].State.Status = ota.TaskStatus(i % 5)
-		c.Agents = append(c.Agents, ota.AgentRow{Ordinal: i, State: p.agents[i].State})
+	for i := range p.agents {
+		r := &p.agents[i]
+		r.Status, r.Reason = uint8(i%5), []ota.Reason{0, 2, 200}[i%3]
+		if i%7 == 0 {
+			r.State = some(i+1, byte(i))
+		}
+		c.Rows = append(c.Rows, *r)
 	}
 	e.commit(c)
 }
 
 // allAgents reads every page of a plan's agents.
-func (e *env) allAgents(id string, size int, status []ota.TaskStatus) []ota.AgentRow {
-	var all []ota.AgentRow
-	for from := 0; ; {
-		page, err := e.store.Agents(e.ctx, id, ota.RowQuery{From: from, Limit: size, Status: status})
-		e.ok("Agents returns the agents of a plan that is there", err)
-		e.that("a page has at most Limit items", len(page.Items) <= size, "got %d, want at most %d", len(page.Items), size)
+func (e *env) allAgents(id string, q ota.RowQuery) []ota.Row {
+	var all []ota.Row
+	q.Kind = ota.KindAgent
+	for {
+		page := e.page(id, q)
+		e.that("a page has at most Limit items", len(page.Items) <= q.Limit, "got %d, want at most %d", len(page.Items), q.Limit)
 		all = append(all, page.Items...)
 		if !page.More {
 			return all
 		}
 		e.that(ruleMore, len(page.Items) > 0, "got More after an empty page")
-		next := page.Items[len(page.Items)-1].Ordinal + 1
-		e.that(ruleAgents, next > from, "got a page that ends at ordinal %d and began at %d", next-1, from)
-		from = next
+		next := page.Items[len(page.Items)-1].Number + 1
+		e.that(ruleAgents, next > q.From, "got a page that ends at number %d and began at %d", next-1, q.From)
+		q.From = next
 	}
+}
+
+// byCursor reads every page of a query of agents by Next.
+func (e *env) byCursor(id string, q ota.RowQuery) []ota.Row {
+	var all []ota.Row
+	q.Kind = ota.KindAgent
+	for range 1000 {
+		page := e.page(id, q)
+		all = append(all, page.Items...)
+		e.same("Next is there when More is true, and only then", page.Next != "", page.More)
+		if !page.More {
+			return all
+		}
+		q.Cursor = page.Next
+	}
+	e.that(ruleCursor, false, "the pages come to no end")
+	return nil
 }

@@ -13,8 +13,7 @@ var plansCases = cases{
 	{"NewestFirst", func(e *env) {
 		for i, at := range []int{5, 1, 9, 1, 5} {
 			p := e.sample(fmt.Sprint("p", i), 2, 1)
-			p.plan.CreatedAt = e.now(at)
-			p.created.Spec.CreatedAt = p.plan.CreatedAt
+			p.plan.Created = e.now(at)
 			e.create(p)
 		}
 		all := e.listed(ota.PlanQuery{})
@@ -28,12 +27,12 @@ var plansCases = cases{
 		e.commit(e.changing(1))
 		page, err := e.store.Plans(e.ctx, ota.PlanQuery{})
 		e.ok("Plans answers", err)
-		e.same("Plans returns what Plan returns", page.Items, []ota.PlanRow{e.plan("p")})
+		e.same("Plans returns what Plan returns", plain(page.Items[0]), e.plan("p"))
 	}},
 	{"PagesFitTogether", func(e *env) {
 		for i := range 7 {
 			p := e.sample(fmt.Sprint("p", i), 1, 1)
-			p.plan.CreatedAt = e.now(i)
+			p.plan.Created = e.now(i)
 			e.create(p)
 		}
 		var got []string
@@ -61,7 +60,7 @@ var plansCases = cases{
 			id := fmt.Sprint("p", i)
 			e.made(id)
 			c := e.verb(id)
-			c.Status = s
+			c.Head = &ota.Head{Status: s}
 			e.commit(c)
 		}
 		sorted := func(s ...ota.Status) []string {
@@ -88,7 +87,7 @@ var plansCases = cases{
 	}},
 	{"BySourceAndByKey", func(e *env) {
 		p, q := e.sample("p", 1, 1), e.sample("q", 1, 1)
-		p.plan.RequestKey = "key"
+		p.plan.Key = "key"
 		q.plan.Source = "p"
 		e.create(p)
 		e.create(q)
@@ -97,6 +96,35 @@ var plansCases = cases{
 		e.same(rulePlans, len(e.listed(ota.PlanQuery{Source: "q"})), 0)
 		e.same(rulePlans, len(e.listed(ota.PlanQuery{Key: "other"})), 0)
 		e.same(rulePlans, len(e.listed(ota.PlanQuery{Key: "key", Source: "p"})), 0)
+	}},
+	// Every kind of filter and every order, alone and together, against looking at every plan.
+	{"ByEachFilterInEachOrder", func(e *env) {
+		all := e.manyPlans()
+		filters := []func(q *ota.PlanQuery){
+			func(q *ota.PlanQuery) { q.Status = []ota.Status{ota.StatusPaused, ota.StatusRunning} },
+			func(q *ota.PlanQuery) { q.Hold = []ota.Reason{ota.ReasonPaused, ota.ReasonNone} },
+			func(q *ota.PlanQuery) { q.Coverage = []ota.Coverage{ota.CoveragePartial, ota.CoverageAll} },
+			func(q *ota.PlanQuery) { q.Owners = []string{"e1", "e2", "x"} },
+			func(q *ota.PlanQuery) { q.Labels = map[string]string{"app": "even"} },
+			func(q *ota.PlanQuery) { q.Search = "NAME 1" },
+			func(q *ota.PlanQuery) { q.Search = "p0" },
+			func(q *ota.PlanQuery) { q.Search = "%" },
+			func(q *ota.PlanQuery) { q.Person = true },
+			func(q *ota.PlanQuery) { q.After, q.Before = e.now(2), e.now(7) },
+		}
+		for i := range filters {
+			for j := range i + 1 {
+				for sort := ota.SortNewest; sort <= ota.SortSince; sort++ {
+					q := ota.PlanQuery{Sort: sort, Limit: 100}
+					filters[i](&q)
+					filters[j](&q)
+					e.samePlans(q, all)
+				}
+			}
+		}
+		for sort := ota.SortNewest; sort <= ota.SortSince; sort++ {
+			e.samePlans(ota.PlanQuery{Sort: sort, Limit: 100}, all)
+		}
 	}},
 	{"AnEmptyStoreHasNone", func(e *env) {
 		page, err := e.store.Plans(e.ctx, ota.PlanQuery{Total: true})
@@ -113,4 +141,51 @@ func (e *env) listed(q ota.PlanQuery) []string {
 		ids = append(ids, p.ID)
 	}
 	return ids
+}
+
+// manyPlans makes plans that share times and names, so that only their IDs tell some of them apart.
+func (e *env) manyPlans() (all []*ota.PlanRow) {
+	for i := range 24 {
+		p := e.sample(fmt.Sprintf("p%02d", i*7%24), 1, 1)
+		p.plan.Created = e.now(i / 3)
+		p.first.Names = &ota.Names{Name: fmt.Sprint("Name ", i%4)}
+		if i%2 == 0 {
+			p.first.Names.Labels = map[string]string{"app": "even"}
+		}
+		h := &ota.Head{Status: ota.Status(i % 6), Person: i%3 == 0, Owner: fmt.Sprint("e", i%4), Coverage: ota.Coverage(i % 3)}
+		if i%4 != 0 {
+			h.Hold, h.Since = ota.ReasonPaused+ota.Reason(i%2), e.now(i/4)
+		}
+		p.first.Head = h
+		e.create(p)
+		row := p.row()
+		all = append(all, &row)
+	}
+	return all
+}
+
+// samePlans compares what a query finds, as a whole and page by page, with looking at every plan.
+func (e *env) samePlans(q ota.PlanQuery, all []*ota.PlanRow) {
+	page, err := q.Page(slices.Clone(all))
+	e.ok("the plans match", err)
+	var want []string
+	for i := range page.Items {
+		want = append(want, page.Items[i].ID)
+	}
+	e.same("Plans returns the plans that the query selects, in its order", append([]string(nil), e.listed(q)...), want)
+	var got []string
+	q.Limit, q.Total = 5, true
+	for range 100 {
+		page, err := e.store.Plans(e.ctx, q)
+		e.ok("Plans answers", err)
+		e.same(ruleTotal, page.Total, len(want))
+		for i := range page.Items {
+			got = append(got, page.Items[i].ID)
+		}
+		if !page.More {
+			break
+		}
+		q.Cursor = page.Next
+	}
+	e.same(ruleCursor, got, want)
 }

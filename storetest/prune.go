@@ -15,14 +15,14 @@ var pruneCases = cases{
 		n, err := pruner.Prune(e.ctx, e.now(10))
 		e.ok("Prune answers", err)
 		left := fmt.Sprint(e.listed(ota.PlanQuery{}))
-		for _, id := range []string{"completed-5", "canceled-5", "stillborn-5", "back-5"} {
+		for _, id := range []string{"completed-5", "canceled-5", "back-5"} {
 			e.absent(rulePrune, id)
 		}
-		for _, id := range []string{"completed-15", "completed-10", "stillborn-15", "back-15", "running", "paused", "unknown-end"} {
+		for _, id := range []string{"completed-15", "completed-10", "back-15", "running", "paused"} {
 			_, err = e.store.Plan(e.ctx, id)
 			e.that(rulePrune, err == nil, "got %v for %s; left are %s", err, id, left)
 		}
-		e.same("Prune returns how many it deleted", n, 4)
+		e.same("Prune returns how many it deleted", n, 3)
 		n, err = pruner.Prune(e.ctx, e.now(10))
 		e.ok("Prune answers", err)
 		e.same("pruning again deletes nothing", n, 0)
@@ -30,7 +30,7 @@ var pruneCases = cases{
 	{"APrunedPlanIsForgotten", func(e *env) {
 		pruner := e.pruner()
 		p := e.sample("p", 3, 1)
-		p.plan.RequestKey = "key"
+		p.plan.Key = "key"
 		e.create(p)
 		if c, ok := ota.As[ota.Claimer](e.store); ok {
 			e.claim(c, "p", "", nil)
@@ -47,7 +47,7 @@ var pruneCases = cases{
 		_, err = e.store.Commit(e.ctx, late)
 		e.is("a commit to a pruned plan is ErrNotFound", err, ota.ErrNotFound)
 		again := e.sample("p", 2, 1)
-		again.plan.RequestKey = "key"
+		again.plan.Key = "key"
 		e.create(again)
 		got := e.everything("p")
 		e.same("nothing of a pruned plan gets into one that is made under its ID", got.Agents, again.agents)
@@ -77,31 +77,19 @@ func (e *env) endings() {
 	e.made("canceled-5")
 	e.end("canceled-5", ota.StatusCanceled, 5)
 	for _, n := range []int{5, 15} {
-		id := fmt.Sprint("stillborn-", n) // canceled before an engine drove it
+		id := fmt.Sprint("back-", n)
 		e.made(id)
-		c := e.verb(id)
-		c.NewControl = &ota.Control{Schema: ota.Schema, Cancel: &ota.Stop{Audit: ota.Audit{At: e.now(n)}}}
-		c.Status, c.Head = ota.StatusCanceled, &ota.Head{Status: ota.StatusCanceled, Ended: e.now(n)}
-		e.commit(c)
-		id = fmt.Sprint("back-", n)
-		e.made(id)
-		c = e.verb(id)
-		c.NewControl = &ota.Control{Schema: ota.Schema, Rollback: &ota.RollbackRef{ID: "r", Done: e.now(n)}}
-		c.Status, c.Head = ota.StatusRolledBack, &ota.Head{Status: ota.StatusRolledBack, Ended: e.now(n)}
-		e.commit(c)
+		e.end(id, ota.StatusRolledBack, n)
 	}
 	e.made("running")
 	e.status("running", ota.StatusRunning)
 	e.made("paused") // was completed, is rolled back: it ended once, and has not now
 	e.end("paused", ota.StatusCompleted, 1)
 	e.status("paused", ota.StatusRollingBack)
-	e.made("unknown-end")
-	e.status("unknown-end", ota.StatusCompleted)
 }
 
 func (e *env) end(id string, s ota.Status, at int) {
-	c := e.owner(id)
-	c.NewProgress = &ota.Progress{Schema: ota.Schema, EndedAt: e.now(at), End: s}
-	c.Status, c.Head = s, &ota.Head{Status: s, Ended: e.now(at)}
+	c := e.verb(id)
+	c.Head = &ota.Head{Status: s, Ended: e.now(at)}
 	e.commit(c)
 }

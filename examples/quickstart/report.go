@@ -135,7 +135,7 @@ func (s *story) compareRollback(ctx context.Context, source, undo ota.Plan, befo
 // records reads a plan's record of each of its agents.
 func (s *story) records(ctx context.Context, plan string) (map[string]ota.AgentInfo, error) {
 	all := map[string]ota.AgentInfo{}
-	for q := (ota.RowQuery{}); ; {
+	for q := (ota.AgentQuery{}); ; {
 		page, err := s.engine.Agents(ctx, plan, q)
 		if err != nil {
 			return nil, err

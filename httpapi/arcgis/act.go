@@ -105,7 +105,7 @@ func (r *runner) failOn(ctx context.Context, j *job, err error) error {
 // whoever looks into it.
 func (r *runner) breached(ctx context.Context, j *job, p *ota.Plan) error {
 	const named = 10
-	page, err := r.h.engine.Agents(ctx, p.ID, ota.RowQuery{Status: []ota.TaskStatus{ota.TaskFailed, ota.TaskUnknown}, Limit: named})
+	page, err := r.h.engine.Agents(ctx, p.ID, ota.AgentQuery{Status: []ota.TaskStatus{ota.TaskFailed, ota.TaskUnknown}, Limit: named})
 	if err != nil {
 		return err
 	}

@@ -51,10 +51,10 @@ func (m *mortal) Commit(ctx context.Context, c ota.Commit) (rev uint64, err erro
 	return rev, err
 }
 
-func (m *mortal) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.AgentRow, error]) (err error) {
+func (m *mortal) Create(ctx context.Context, p ota.PlanRow, rows iter.Seq2[ota.Row, error], first func() (ota.Commit, error)) (err error) {
 	happens, heard := m.write()
 	if happens {
-		err = m.Store.Create(ctx, p, agents)
+		err = m.Store.Create(ctx, p, rows, first)
 	}
 	if !heard {
 		return errDead

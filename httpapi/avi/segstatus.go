@@ -173,7 +173,7 @@ func (l *look) accepted(failed []ota.AgentInfo) (map[int]bool, error) {
 // agents calls f for the agents in these statuses, in the plan's order, until it returns false or
 // maxRows were seen.
 func (l *look) agents(statuses []ota.TaskStatus, f func(*ota.AgentInfo) bool) error {
-	q := ota.RowQuery{Status: statuses, Limit: maxRefs}
+	q := ota.AgentQuery{Status: statuses, Limit: maxRefs}
 	for seen := 0; seen < maxRows; {
 		page, err := l.c.h.engine.Agents(l.ctx(), l.plan.ID, q)
 		if err != nil {

@@ -166,7 +166,7 @@ var methods = map[string]func(*world){
 		id := w.create(ota.Policy{Hold: ota.Hold{All: true}}, w.new("ok"), w.new("ok"))
 		_, err := w.e.Start(w.ctx, id, ota.Request{})
 		w.ok(err)
-		agents, err := w.e.Agents(w.ctx, id, ota.RowQuery{})
+		agents, err := w.e.Agents(w.ctx, id, ota.AgentQuery{})
 		w.ok(err)
 		last := agents.Items[len(agents.Items)-1].ID
 		p, err := w.c.Now(w.ctx, id, []string{last}, by)

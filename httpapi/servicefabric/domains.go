@@ -150,7 +150,7 @@ const (
 )
 
 // extent returns the ordinals of a batch's agents: from, to.
-func extent(ctx context.Context, e *ota.Engine, plan string, batch int) (b ota.Batch, q ota.RowQuery, err error) {
+func extent(ctx context.Context, e *ota.Engine, plan string, batch int) (b ota.Batch, q ota.AgentQuery, err error) {
 	for b, err = range e.Batches(ctx, plan, 0) {
 		if err != nil {
 			return b, q, err
@@ -160,7 +160,7 @@ func extent(ctx context.Context, e *ota.Engine, plan string, batch int) (b ota.B
 			return b, q, nil
 		}
 	}
-	return ota.Batch{}, ota.RowQuery{}, nil
+	return ota.Batch{}, ota.AgentQuery{}, nil
 }
 
 // domainNow is what the agents of a running batch are doing now.
@@ -224,7 +224,7 @@ func failedAgents(ctx context.Context, e *ota.Engine, p *ota.Plan) (string, erro
 		return "", nil
 	}
 	const most = 20
-	page, err := e.Agents(ctx, p.ID, ota.RowQuery{Status: []ota.TaskStatus{ota.TaskFailed, ota.TaskUnknown}, Limit: most})
+	page, err := e.Agents(ctx, p.ID, ota.AgentQuery{Status: []ota.TaskStatus{ota.TaskFailed, ota.TaskUnknown}, Limit: most})
 	if err != nil {
 		return "", err
 	}

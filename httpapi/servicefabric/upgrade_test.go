@@ -314,9 +314,9 @@ func TestAtOnce(t *testing.T) {
 // late is a store in which making a plan takes so long that two requests find nothing pending.
 type late struct{ *memstore.Store }
 
-func (s late) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.AgentRow, error]) error {
+func (s late) Create(ctx context.Context, p ota.PlanRow, rows iter.Seq2[ota.Row, error], first func() (ota.Commit, error)) error {
 	time.Sleep(50 * time.Millisecond)
-	return s.Store.Create(ctx, p, agents)
+	return s.Store.Create(ctx, p, rows, first)
 }
 
 // Two different upgrades at the same instant: one begins, and the other one follows it.

@@ -2,6 +2,7 @@
 package harness
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"reflect"
@@ -67,9 +68,9 @@ func NewCheckedStore(t *testing.T) *CheckedStore {
 // Snapshot is all of a plan.
 type Snapshot struct {
 	status  ota.Status
-	row     ota.PlanRow
-	batches []ota.BatchRow
-	Agents  []ota.AgentRow
+	row     planView
+	batches []batchView
+	Agents  []AgentView
 }
 
 // Take reads all of a plan.
@@ -77,14 +78,16 @@ func (c *CheckedStore) Take(id string) *Snapshot {
 	ctx := context.Background()
 	s := &Snapshot{}
 	var err error
-	if s.row, err = c.Store.Plan(ctx, id); err != nil {
+	if s.row.PlanRow, err = c.Store.Plan(ctx, id); err != nil {
 		c.t.Errorf("checked store: %v", err)
 		return nil
 	}
-	s.status = c.Reader.status(s.row)
-	b, _ := c.Store.Batches(ctx, id, ota.RowQuery{Limit: 1 << 20})
-	a, _ := c.Store.Agents(ctx, id, ota.RowQuery{Limit: 1 << 20})
-	s.batches, s.Agents = b.Items, a.Items
+	s.status = c.Reader.status(s.row.PlanRow)
+	b, _ := c.Store.Rows(ctx, id, ota.RowQuery{Kind: ota.KindBatch, Limit: 1 << 20})
+	a, _ := c.Store.Rows(ctx, id, ota.RowQuery{Kind: ota.KindAgent, Limit: 1 << 20})
+	if err := s.decode(b.Items, a.Items); err != nil {
+		c.t.Errorf("checked store: %v", err)
+	}
 	return s
 }
 
@@ -114,7 +117,7 @@ func (c *CheckedStore) Commit(ctx context.Context, k ota.Commit) (uint64, error)
 	is := c.Take(k.Plan)
 	c.plans[k.Plan] = is
 	c.judge(k, was, is)
-	if k.Owner && c.LostAcks.Load() > 0 && c.LostAcks.Add(-1) >= 0 {
+	if k.If.Epoch != 0 && c.LostAcks.Load() > 0 && c.LostAcks.Add(-1) >= 0 {
 		return 0, errors.New("the acknowledgement got lost")
 	}
 	return rev, nil
@@ -126,7 +129,7 @@ func (c *CheckedStore) judge(k ota.Commit, was, is *Snapshot) {
 		c.t.Helper()
 		c.t.Errorf("checked store: plan %s, revision %d: "+format, append([]any{k.Plan, is.row.Revision}, args...)...)
 	}
-	rec, err := c.Reader.Record(k.Plan, ota.LogRow{Revision: is.row.Revision, Data: k.Log})
+	rec, err := c.Reader.Record(k.Plan, ota.LogRow{Revision: is.row.Revision, Data: k.Log.Data})
 	if err != nil || len(rec.Events) == 0 {
 		wrong("no events: %v", err)
 		return
@@ -134,7 +137,7 @@ func (c *CheckedStore) judge(k ota.Commit, was, is *Snapshot) {
 	if is.row.Revision != was.row.Revision+1 {
 		wrong("came after %d", was.row.Revision)
 	}
-	if st := is.status; rec.Status != st && rec.Status != calledAs[st] || rec.Status != k.Status {
+	if st := is.status; rec.Status != st && rec.Status != calledAs[st] || rec.Status != k.Head.Status {
 		wrong("is told to be %s, is %s", rec.Status, st)
 	}
 	judgeHead(k, is, wrong)
@@ -161,13 +164,13 @@ func (c *CheckedStore) judgeCounts(is *Snapshot, wrong wrongFunc) {
 		a := &is.Agents[i]
 		for _, s := range []*sums{&per[a.Batch], &all} {
 			*countOf(&s.agents, a.State.Status)++
-			for k := range taskCount(&a.State) {
-				*countOf(&s.tasks, TaskAt(&a.State, k).Status)++
+			for k := range a.State.Tasks {
+				*countOf(&s.tasks, a.State.Tasks[k].Status)++
 			}
-			for f, n := range map[ota.AgentFlags]*int{
-				ota.AgentOpen: &s.open, ota.AgentChanged: &s.touched, ota.AgentUnhealthy: &s.unhealthy, ota.AgentAtTarget: &s.agents.AtTarget,
+			for n, is := range map[*int]bool{
+				&s.open: a.State.Open, &s.touched: a.State.Changed, &s.unhealthy: a.State.Unhealthy, &s.agents.AtTarget: a.State.AtTarget,
 			} {
-				if a.State.Flags&f != 0 {
+				if is {
 					*n++
 				}
 			}
@@ -195,24 +198,23 @@ func (c *CheckedStore) judgeEvents(was, is *Snapshot, rec ota.Record, wrong wron
 		kinds[e.Kind] = true
 		batches[e.Batch] = true
 	}
-	changed := was.status != is.status || was.row.Epoch != is.row.Epoch || !reflect.DeepEqual(was.row.Control, is.row.Control)
+	changed := was.status != is.status || was.row.Numbers.Epoch != is.row.Numbers.Epoch || !bytes.Equal(was.row.Parts.Control, is.row.Parts.Control)
 	for i := range is.Agents {
 		if a, b := &was.Agents[i], &is.Agents[i]; !reflect.DeepEqual(a.State, b.State) {
 			changed = true
 			gaveUp := b.State
-			gaveUp.Rest = slices.Clone(gaveUp.Rest)
-			gaveUp.Flags |= a.State.Flags & ota.AgentOpen // its slot, when an earlier batch is reopened
-			if !named[b.Agent.ID] && !(kinds[ota.EventBatchReopened] && reflect.DeepEqual(a.State, gaveUp)) {
-				wrong("agent %s changed without an event: %+v to %+v by %v", b.Agent.ID, a.State, b.State, rec.Events)
+			gaveUp.Open = gaveUp.Open || a.State.Open // its slot, when an earlier batch is reopened
+			if !named[b.ID] && !(kinds[ota.EventBatchReopened] && reflect.DeepEqual(a.State, gaveUp)) {
+				wrong("agent %s changed without an event: %+v to %+v by %v", b.ID, a.State, b.State, rec.Events)
 			}
 			if a.State.Status == ota.TaskSucceeded && b.State.Status != ota.TaskSucceeded && b.State.Status != ota.TaskFailed {
-				wrong("agent %s succeeded, and is %s now", b.Agent.ID, b.State.Status)
+				wrong("agent %s succeeded, and is %s now", b.ID, b.State.Status)
 			}
-			if a.State.Flags&ota.AgentChanged != 0 && b.State.Flags&ota.AgentChanged == 0 {
-				wrong("agent %s is not touched any more", b.Agent.ID)
+			if a.State.Changed && !b.State.Changed {
+				wrong("agent %s is not touched any more", b.ID)
 			}
-			if a.State.Flags&ota.AgentReleased != 0 {
-				wrong("agent %s changed after it was released: %+v to %+v", b.Agent.ID, a.State, b.State)
+			if a.State.Released {
+				wrong("agent %s changed after it was released: %+v to %+v", b.ID, a.State, b.State)
 			}
 			c.judgeTasks(a, b, wrong)
 			judgeReleased(is.row.Source != "", b, wrong)
@@ -227,48 +229,46 @@ func (c *CheckedStore) judgeEvents(was, is *Snapshot, rec ota.Record, wrong wron
 			}
 		}
 	}
-	a, b := was.row.Progress, is.row.Progress
-	a.At, b.At = time.Time{}, time.Time{}
-	if !changed && reflect.DeepEqual(a, b) && !kinds[ota.EventLate] && !kinds[ota.EventStatus] {
+	if !changed && reflect.DeepEqual(was.row.Progress.Rest, is.row.Progress.Rest) && !kinds[ota.EventLate] && !kinds[ota.EventStatus] {
 		wrong("nothing was changed by %v", rec.Events)
 	}
 }
 
 // judgeTasks checks what must hold of the tasks of an agent whenever it changes: they are done in order, one at a time.
-func (c *CheckedStore) judgeTasks(was, is *ota.AgentRow, wrong wrongFunc) {
+func (c *CheckedStore) judgeTasks(was, is *AgentView, wrong wrongFunc) {
 	touched := false
-	for i := range taskCount(&is.State) {
-		before, after := TaskAt(&was.State, i), TaskAt(&is.State, i)
+	for i := range len(is.State.Tasks) {
+		before, after := was.State.Tasks[i], is.State.Tasks[i]
 		touched = touched || after.Changed
 		if before.Changed && !after.Changed {
-			wrong("task %d of agent %s is not touched any more", i, is.Agent.ID)
+			wrong("task %d of agent %s is not touched any more", i, is.ID)
 		}
 		if before.Status == ota.TaskSucceeded && after.Status != ota.TaskSucceeded && after.Why != ota.ReasonUnhealthy && after.Why != ota.ReasonSilent {
-			wrong("task %d of agent %s succeeded, and is %s now", i, is.Agent.ID, after.Status)
+			wrong("task %d of agent %s succeeded, and is %s now", i, is.ID, after.Status)
 		}
 		if i > 0 && (!slices.Contains([]ota.TaskStatus{ota.TaskPending, ota.TaskSkipped, ota.TaskCanceled}, after.Status)) {
 			for k := range i {
-				if t := TaskAt(&is.State, k); t.Status != ota.TaskSucceeded && !(t.Status == ota.TaskSkipped && t.Why == ota.ReasonUnchanged) {
-					wrong("task %d of agent %s is %s, while task %d is %s", i, is.Agent.ID, after.Status, k, t.Status)
+				if t := is.State.Tasks[k]; t.Status != ota.TaskSucceeded && !(t.Status == ota.TaskSkipped && t.Why == ota.ReasonUnchanged) {
+					wrong("task %d of agent %s is %s, while task %d is %s", i, is.ID, after.Status, k, t.Status)
 				}
 			}
 		}
 	}
-	if touched != (is.State.Flags&ota.AgentChanged != 0) {
-		wrong("agent %s is touched: %t, its tasks say %t", is.Agent.ID, !touched, touched)
+	if touched != is.State.Changed {
+		wrong("agent %s is touched: %t, its tasks say %t", is.ID, !touched, touched)
 	}
 }
 
 // judgeReleased checks that exactly those agents are released that their plan has not changed and will never call again.
-func judgeReleased(rollback bool, a *ota.AgentRow, wrong wrongFunc) {
+func judgeReleased(rollback bool, a *AgentView, wrong wrongFunc) {
 	s := &a.State
 	skipped := s.Status == ota.TaskSkipped || s.Status == ota.TaskCanceled
-	untouched := s.Flags&ota.AgentChanged == 0 && !rollback
-	switch released := s.Flags&ota.AgentReleased != 0; {
-	case released && (!untouched || !skipped && (s.Status != ota.TaskSucceeded || s.Flags&ota.AgentAtTarget == 0)):
-		wrong("agent %s is released: %+v", a.Agent.ID, a.State)
+	untouched := !s.Changed && !rollback
+	switch released := s.Released; {
+	case released && (!untouched || !skipped && (s.Status != ota.TaskSucceeded || !s.AtTarget)):
+		wrong("agent %s is released: %+v", a.ID, a.State)
 	case !released && skipped && untouched:
-		wrong("agent %s is not released: %+v", a.Agent.ID, a.State)
+		wrong("agent %s is not released: %+v", a.ID, a.State)
 	}
 }
 
@@ -279,24 +279,24 @@ func (c *CheckedStore) judgeStarts(was, is *Snapshot, rec ota.Record, wrong wron
 		if e.Kind != ota.EventTaskStarted && e.Kind != ota.EventTaskRepeated {
 			continue
 		}
-		if st := is.status; st != ota.StatusRunning || was.row.ControlNumber != is.row.ControlNumber {
+		if st := is.status; st != ota.StatusRunning || was.row.Numbers.Control != is.row.Numbers.Control {
 			wrong("%s started while the plan is %s", e.Agent, st)
 		}
 		key := ota.Attempt{Plan: rec.Plan, Agent: e.Agent, Task: e.Task, Number: e.Number}.Key()
-		if last, twice := c.starts[key]; twice && last >= is.row.Epoch {
-			wrong("attempt %s was started under epoch %d and again under %d", key, last, is.row.Epoch)
+		if last, twice := c.starts[key]; twice && last >= is.row.Numbers.Epoch {
+			wrong("attempt %s was started under epoch %d and again under %d", key, last, is.row.Numbers.Epoch)
 		}
-		c.starts[key] = is.row.Epoch
-		i := slices.IndexFunc(is.Agents, func(a ota.AgentRow) bool { return a.Agent.ID == e.Agent })
+		c.starts[key] = is.row.Numbers.Epoch
+		i := slices.IndexFunc(is.Agents, func(a AgentView) bool { return a.ID == e.Agent })
 		for _, b := range is.batches[:e.Batch] {
-			urgent := i >= 0 && is.Agents[i].State.Flags&ota.AgentUrgent != 0
+			urgent := i >= 0 && is.Agents[i].State.Urgent
 			if b.Status != ota.BatchCompleted && !urgent {
 				wrong("%s of batch %d started while batch %d is %s", e.Agent, e.Batch, b.Index, b.Status)
 			}
 		}
 		if i < 0 || is.Agents[i].State.Status != ota.TaskRunning {
 			wrong("%s started, and does not run", e.Agent)
-		} else if was.Agents[i].State.Flags&ota.AgentOpen == 0 {
+		} else if !was.Agents[i].State.Open {
 			fresh = true
 		}
 	}
@@ -329,7 +329,7 @@ func (c *CheckedStore) close() {
 		s := c.Take(row.ID)
 		at := map[string][]ota.TaskStatus{} // by agent
 		for _, a := range s.Agents {
-			at[a.Agent.ID] = make([]ota.TaskStatus, taskCount(&a.State))
+			at[a.ID] = make([]ota.TaskStatus, len(a.State.Tasks))
 		}
 		for i, r := range c.Records(row.ID) {
 			if r.Revision != uint64(i)+1 {
@@ -342,13 +342,13 @@ func (c *CheckedStore) close() {
 			}
 		}
 		for _, a := range s.Agents {
-			for i, want := range at[a.Agent.ID] {
-				if is := TaskAt(&a.State, i).Status; is != want {
-					c.t.Errorf("checked store: plan %s: task %d of agent %s is %s, its events say %s", row.ID, i, a.Agent.ID, is, want)
+			for i, want := range at[a.ID] {
+				if is := a.State.Tasks[i].Status; is != want {
+					c.t.Errorf("checked store: plan %s: task %d of agent %s is %s, its events say %s", row.ID, i, a.ID, is, want)
 				}
 			}
-			if !fits(a.State.Status, at[a.Agent.ID]) {
-				c.t.Errorf("checked store: plan %s: agent %s is %s, its tasks are %v", row.ID, a.Agent.ID, a.State.Status, at[a.Agent.ID])
+			if !fits(a.State.Status, at[a.ID]) {
+				c.t.Errorf("checked store: plan %s: agent %s is %s, its tasks are %v", row.ID, a.ID, a.State.Status, at[a.ID])
 			}
 		}
 	}
@@ -376,12 +376,12 @@ var eventLeads = map[ota.EventKind]ota.TaskStatus{
 
 // Records reads a plan's whole log.
 func (c *CheckedStore) Records(id string) []ota.Record {
-	rows, err := c.Store.Log(context.Background(), id, 0, 1<<20)
+	page, err := c.Store.Log(context.Background(), id, ota.LogQuery{Limit: 1 << 20})
 	if err != nil {
 		c.t.Errorf("checked store: %v", err)
 	}
-	out := make([]ota.Record, len(rows))
-	for i, r := range rows {
+	out := make([]ota.Record, len(page.Items))
+	for i, r := range page.Items {
 		if out[i], err = c.Reader.Record(id, r); err != nil {
 			c.t.Errorf("checked store: plan %s, record %d: %v", id, i+1, err)
 		}
@@ -405,12 +405,12 @@ func (c *CheckedStore) Plans(ctx context.Context, q ota.PlanQuery) (ota.Page[ota
 	return c.Store.Plans(ctx, q)
 }
 
-// Agents implements ota.Store.
-func (c *CheckedStore) Agents(ctx context.Context, id string, q ota.RowQuery) (ota.Page[ota.AgentRow], error) {
+// Rows implements ota.Store.
+func (c *CheckedStore) Rows(ctx context.Context, id string, q ota.RowQuery) (ota.Page[ota.Row], error) {
 	if c.Down.Load() {
-		return ota.Page[ota.AgentRow]{}, ErrDown
+		return ota.Page[ota.Row]{}, ErrDown
 	}
-	return c.Store.Agents(ctx, id, q)
+	return c.Store.Rows(ctx, id, q)
 }
 
 // Renew implements ota.Leaser.

@@ -15,9 +15,9 @@ func judgeHead(k ota.Commit, is *Snapshot, wrong wrongFunc) {
 	}
 	held := !h.Since.IsZero()
 	switch {
-	case h.Status != k.Status, row.Head.Status != k.Status:
-		wrong("its Head is %s, its status %s", h.Status, k.Status)
-	case k.Owner && h.Owner != row.Progress.Owner, !h.Ended.Equal(endOf(k.Status, row)):
+	case row.Head.Status != h.Status:
+		wrong("its Head is %s, the stored one %s", h.Status, row.Head.Status)
+	case k.If.Epoch != 0 && h.Owner != row.Progress.Owner, !h.Ended.Equal(endOf(h.Status, row)):
 		wrong("its Head is of %q, ended at %s", h.Owner, h.Ended)
 	case held != (h.Hold != ota.ReasonNone), held && h.Status.Ended(), !held && h.Person:
 		wrong("its Head holds for %s since %s, person %t", h.Hold, h.Since, h.Person)
@@ -29,7 +29,7 @@ func judgeHead(k ota.Commit, is *Snapshot, wrong wrongFunc) {
 }
 
 // endOf is when a plan ended, by its halves.
-func endOf(st ota.Status, row *ota.PlanRow) time.Time {
+func endOf(st ota.Status, row *planView) time.Time {
 	switch c, p := &row.Control, &row.Progress; {
 	case !st.Ended():
 		return time.Time{}

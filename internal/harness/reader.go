@@ -56,8 +56,8 @@ func (*shown) Unwrap() ota.Store { return nil }
 
 func (s *shown) Plan(context.Context, string) (ota.PlanRow, error) { return s.row, nil }
 
-func (s *shown) Log(context.Context, string, uint64, int) ([]ota.LogRow, error) {
-	return []ota.LogRow{s.log}, nil
+func (s *shown) Log(context.Context, string, ota.LogQuery) (ota.Page[ota.LogRow], error) {
+	return ota.Page[ota.LogRow]{Items: []ota.LogRow{s.log}}, nil
 }
 
 // countOf is the counter of one status.
@@ -66,14 +66,4 @@ func countOf(c *ota.Counts, s ota.TaskStatus) *int {
 		ota.TaskPending: &c.Pending, ota.TaskRunning: &c.Running, ota.TaskWaiting: &c.Waiting, ota.TaskSucceeded: &c.Succeeded,
 		ota.TaskFailed: &c.Failed, ota.TaskSkipped: &c.Skipped, ota.TaskCanceled: &c.Canceled, ota.TaskUnknown: &c.Unknown,
 	}[s]
-}
-
-func taskCount(a *ota.AgentState) int { return 1 + len(a.Rest) }
-
-// TaskAt is an agent's task by index.
-func TaskAt(a *ota.AgentState, i int) *ota.TaskState {
-	if i == 0 {
-		return &a.Task
-	}
-	return &a.Rest[i-1]
 }

@@ -282,7 +282,7 @@ func (s *scene) everything(ctx context.Context, id string) {
 	p, err := s.e.Plan(ctx, id)
 	s.that(err == nil, "%v", err)
 	s.texts("plan", reflect.ValueOf(p))
-	page, err := s.e.Agents(ctx, id, ota.RowQuery{})
+	page, err := s.e.Agents(ctx, id, ota.AgentQuery{})
 	s.that(err == nil, "%v", err)
 	s.texts("agents", reflect.ValueOf(page.Items))
 	for r, err := range s.e.Watch(ctx, id, 0) {

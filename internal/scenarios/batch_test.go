@@ -12,7 +12,7 @@ func TestShuffledPlanIsTheSameTwice(t *testing.T) {
 	inScene(t, func(s *scene) {
 		order := func(seed uint64) (out []string) {
 			p := s.create(ota.Policy{}, ota.Shape{Shuffle: seed}, names("ok", 30)...)
-			page, err := s.e.Agents(s.ctx, p.ID, ota.RowQuery{})
+			page, err := s.e.Agents(s.ctx, p.ID, ota.AgentQuery{})
 			require.NoError(s, err)
 			for _, a := range page.Items {
 				out = append(out, a.ID)

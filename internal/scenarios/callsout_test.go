@@ -79,7 +79,7 @@ func (m *mortal) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	defer m.w.mu.Unlock()
 	if m.w.out && m.w.rival != "" {
 		if _, total, err := m.Claim(ctx, m.w.rival, ""); err != nil || total != 1 {
-			m.w.wrong = append(m.w.wrong, fmt.Sprintf("after a commit that made the plan %s the agent was free: %d, %v", c.Status, total, err))
+			m.w.wrong = append(m.w.wrong, fmt.Sprintf("after a commit that made the plan %s the agent was free: %d, %v", c.Head.Status, total, err))
 		}
 	}
 	return rev, err

@@ -19,7 +19,7 @@ type refusingStore struct {
 }
 
 func (s *refusingStore) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
-	if c.Owner && s.left.Add(-1) >= 0 {
+	if c.If.Epoch != 0 && s.left.Add(-1) >= 0 {
 		return 0, ota.ErrConflict
 	}
 	return s.Store.Commit(ctx, c)

@@ -27,20 +27,14 @@ func newCountingStore() *countingStore {
 }
 
 func (s *countingStore) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
-	if c.Owner {
+	if c.If.Epoch != 0 {
 		s.commits.Add(1)
 	}
 	return s.dearStore.Commit(ctx, c)
 }
 
-func (s *countingStore) Agents(ctx context.Context, plan string, q ota.RowQuery) (ota.Page[ota.AgentRow], error) {
-	p, err := s.Store.Agents(ctx, plan, q)
-	s.rows.Add(int64(len(p.Items)))
-	return p, err
-}
-
-func (s *countingStore) Batches(ctx context.Context, plan string, q ota.RowQuery) (ota.Page[ota.BatchRow], error) {
-	p, err := s.Store.Batches(ctx, plan, q)
+func (s *countingStore) Rows(ctx context.Context, plan string, q ota.RowQuery) (ota.Page[ota.Row], error) {
+	p, err := s.Store.Rows(ctx, plan, q)
 	s.rows.Add(int64(len(p.Items)))
 	return p, err
 }

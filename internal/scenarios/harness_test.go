@@ -262,7 +262,7 @@ func (s *scene) stays(id string, want ota.Status) {
 func (s *scene) agents(id string) map[string]ota.AgentInfo {
 	s.Helper()
 	out := map[string]ota.AgentInfo{}
-	for q := (ota.RowQuery{}); ; {
+	for q := (ota.AgentQuery{}); ; {
 		page, err := s.e.Agents(s.ctx, id, q)
 		require.NoError(s, err)
 		for _, a := range page.Items {

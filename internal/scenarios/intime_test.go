@@ -116,11 +116,11 @@ type countedReads struct {
 
 func (c *countedReads) Unwrap() ota.Store { return c.Store }
 
-func (c *countedReads) Agents(ctx context.Context, id string, q ota.RowQuery) (ota.Page[ota.AgentRow], error) {
+func (c *countedReads) Rows(ctx context.Context, id string, q ota.RowQuery) (ota.Page[ota.Row], error) {
 	if c.reads.Add(1) > 1000 {
-		return ota.Page[ota.AgentRow]{}, errors.New("too many reads")
+		return ota.Page[ota.Row]{}, errors.New("too many reads")
 	}
-	return c.Store.Agents(ctx, id, q)
+	return c.Store.Rows(ctx, id, q)
 }
 
 // A takeover reads all agents that are busy, also where they are more than a page, and ends.

@@ -61,7 +61,7 @@ func TestLesson02FailureDelayed(t *testing.T) {
 	inScene(t, func(s *scene) {
 		var slow atomic.Bool
 		s.store.BeforeCommit.Set(func(ctx context.Context, k ota.Commit) error {
-			if slow.Load() && k.Owner {
+			if slow.Load() && k.If.Epoch != 0 {
 				return nap(ctx, 10*time.Second) // outcomes pile up meanwhile
 			}
 			return nil

@@ -31,11 +31,13 @@ func (s *askedStore) Plans(ctx context.Context, q ota.PlanQuery) (ota.Page[ota.P
 	return s.Store.Plans(ctx, q)
 }
 
-func (s *askedStore) Agents(ctx context.Context, plan string, q ota.RowQuery) (ota.Page[ota.AgentRow], error) {
+func (s *askedStore) Rows(ctx context.Context, plan string, q ota.RowQuery) (ota.Page[ota.Row], error) {
 	s.mu.Lock()
-	s.page = max(s.page, q.Limit)
+	if q.Kind == ota.KindAgent {
+		s.page = max(s.page, q.Limit)
+	}
 	s.mu.Unlock()
-	return s.Store.Agents(ctx, plan, q)
+	return s.Store.Rows(ctx, plan, q)
 }
 
 // drivePlans makes so many plans and drives them at once to their ends, each with calls that take a little longer than those

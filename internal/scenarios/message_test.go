@@ -75,6 +75,9 @@ func TestMessagesOfSpecs(t *testing.T) {
 			s.Shape.Batches = []ota.BatchShape{{Size: 1}, {Size: 1}}
 			s.Policy.Hold.Batches = []int{-1}
 		}, "hold.batches (-1) names no batch of the plan; allowed: 1 to the last batch's index"},
+		{"many indexed labels", func(s *ota.Spec) { s.Index = []string{"a", "b", "c", "d", "e"} }, "index (5) has too many names; allowed: at most 4"},
+		{"an indexed label twice", func(s *ota.Spec) { s.Index = []string{"a", "a"} }, `index ("a") is there twice; allowed: every name once`},
+		{"an indexed label without a name", func(s *ota.Spec) { s.Index = []string{""} }, "index has an empty name; allowed: 1 to 255 bytes"},
 		{"wait", func(s *ota.Spec) { s.Policy.Soak.Duration = -time.Second }, "observe.wait (-1s) is negative; allowed: 0, or 1ms to ten years"},
 		{"stable", func(s *ota.Spec) { s.Policy.Soak.Stable = 11 * 365 * 24 * time.Hour }, "observe.stable (96360h0m0s) is too long; allowed: 0, or 1ms to ten years"},
 		{"attempt limit", func(s *ota.Spec) { s.Policy.AttemptTimeout = -1 }, "attemptLimit (-1ns) is negative; allowed: 1ms or more, or NoTimeout; 0 means 30m"},

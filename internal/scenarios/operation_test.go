@@ -87,7 +87,7 @@ func (m *crashing) write(claim bool, f func() error) error {
 }
 
 func (m *crashing) Commit(ctx context.Context, c ota.Commit) (rev uint64, err error) {
-	if c.Owner {
+	if c.If.Epoch != 0 {
 		if m.isDead() {
 			return 0, errDead
 		}
@@ -97,8 +97,8 @@ func (m *crashing) Commit(ctx context.Context, c ota.Commit) (rev uint64, err er
 	return rev, err
 }
 
-func (m *crashing) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.AgentRow, error]) error {
-	return m.write(false, func() error { return m.CheckedStore.Create(context.WithoutCancel(ctx), p, agents) })
+func (m *crashing) Create(ctx context.Context, p ota.PlanRow, rows iter.Seq2[ota.Row, error], first func() (ota.Commit, error)) error {
+	return m.write(false, func() error { return m.CheckedStore.Create(context.WithoutCancel(ctx), p, rows, first) })
 }
 
 func (m *crashing) Claim(ctx context.Context, plan, from string) (conflicts []ota.Conflict, total int, err error) {
@@ -148,7 +148,8 @@ type ending struct {
 	Target, Other             string // statuses
 	TargetCounts, OtherCounts ota.Counts
 	Tied                      bool // a source that has not ended is tied to a rollback plan
-	Concurrency, Promoted     int
+	Concurrency               int
+	Promoted                  string
 	Annotations               string
 	Prechecked                bool
 }
@@ -283,7 +284,7 @@ func (s *scene) ending(id string) ending {
 	require.NoError(s, err)
 	out := ending{
 		Target: target.Status.String(), TargetCounts: target.Counts, Concurrency: target.Policy.Concurrency,
-		Promoted: row.Control.Promoted, Annotations: fmt.Sprint(target.Annotations), Prechecked: target.Readiness != nil,
+		Promoted: fmt.Sprint(harness.Member(row.Parts.Control, "promoted")), Annotations: fmt.Sprint(target.Annotations), Prechecked: target.Readiness != nil,
 	}
 	if target.RollbackPlan != "" || target.Source != "" {
 		out.Other, out.OtherCounts = other.Status.String(), other.Counts

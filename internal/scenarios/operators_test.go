@@ -74,7 +74,7 @@ type stuckStore struct {
 }
 
 func (s *stuckStore) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
-	if c.Owner && !c.Raise {
+	if c.If.Epoch != 0 && c.Then.Epoch == 0 {
 		select {
 		case <-s.gate:
 		case <-ctx.Done():

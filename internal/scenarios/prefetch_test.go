@@ -30,17 +30,20 @@ func (s *farStore) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
 	return s.CheckedStore.Plan(ctx, id)
 }
 
-func (s *farStore) Agents(ctx context.Context, id string, q ota.RowQuery) (ota.Page[ota.AgentRow], error) {
+func (s *farStore) Rows(ctx context.Context, id string, q ota.RowQuery) (ota.Page[ota.Row], error) {
+	if q.Kind == ota.KindBatch {
+		return s.CheckedStore.Rows(ctx, id, q)
+	}
 	time.Sleep(10 * time.Millisecond)
 	if q.From >= 512 {
 		s.pages.Add(1)
 		select {
 		case <-s.stuck:
 		case <-ctx.Done():
-			return ota.Page[ota.AgentRow]{}, ctx.Err()
+			return ota.Page[ota.Row]{}, ctx.Err()
 		}
 	}
-	return s.CheckedStore.Agents(ctx, id, q)
+	return s.CheckedStore.Rows(ctx, id, q)
 }
 
 // far drives agents, one a second, on a far store, of which the third page, from agent 512 on, is read early.
@@ -62,10 +65,10 @@ func far(s *scene) (store *farStore, id string) {
 // agentNow is an agent's status, read past what is slow.
 func (s *scene) agentNow(id, agent string) ota.TaskStatus {
 	s.Helper()
-	page, err := s.store.Agents(s.ctx, id, ota.RowQuery{IDs: []string{agent}})
+	page, err := s.store.Rows(s.ctx, id, ota.RowQuery{Kind: ota.KindAgent, IDs: []string{agent}})
 	require.NoError(s, err)
 	require.Len(s, page.Items, 1)
-	return page.Items[0].State.Status
+	return ota.TaskStatus(page.Items[0].Status)
 }
 
 // The next page is read while the owner is at work: a verb does not wait for it, even if it never comes; and it is not read again

@@ -203,7 +203,7 @@ func TestPromise4KillAtAnyWrite(t *testing.T) {
 					if dead && c.Value(epochKey{}) == nil {
 						return harness.ErrDown
 					}
-					if !k.Owner {
+					if k.If.Epoch == 0 {
 						return nil
 					}
 					if n == kill && !dead {

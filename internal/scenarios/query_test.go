@@ -2,6 +2,10 @@ package scenarios
 
 import (
 	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,11 +49,11 @@ func TestCanceledPlanShowsWhatWasNeverStarted(t *testing.T) {
 		require.Equal(s, ota.Counts{Succeeded: 1, Canceled: 2}, s.plan(id).Counts)
 		require.Equal(s, ota.BatchCanceled, s.batch(id, 0).Status)
 		require.Equal(s, ota.BatchCanceled, s.batch(id, 1).Status)
-		page, err := s.e.Agents(s.ctx, id, ota.RowQuery{Status: []ota.TaskStatus{ota.TaskCanceled}})
+		page, err := s.e.Agents(s.ctx, id, ota.AgentQuery{Status: []ota.TaskStatus{ota.TaskCanceled}})
 		require.NoError(s, err)
 		require.Len(s, page.Items, 2)
 		require.Equal(s, ota.TaskCanceled, page.Items[0].Tasks[0].Status)
-		page, err = s.e.Agents(s.ctx, id, ota.RowQuery{Status: []ota.TaskStatus{ota.TaskPending}})
+		page, err = s.e.Agents(s.ctx, id, ota.AgentQuery{Status: []ota.TaskStatus{ota.TaskPending}})
 		require.NoError(s, err)
 		require.Empty(s, page.Items)
 	})
@@ -104,26 +108,105 @@ func TestExplainNobodyDrives(t *testing.T) {
 	})
 }
 
-func TestNewerSchemaIsLeftAlone(t *testing.T) {
+// Agents are found by the beginning of their IDs, by a label, indexed or not, and by how they ended.
+func TestAgentsByWhatTheyAre(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.start(ota.Policy{}, ota.Shape{}, "ok-1")
-		row, err := s.store.Store.Plan(s.ctx, id)
-		require.NoError(s, err)
-		row.Control.Schema = ota.Schema + 1
-		log, err := s.store.Store.Log(s.ctx, id, 0, 1)
-		require.NoError(s, err)
-		_, err = s.store.Store.Commit(s.ctx, ota.Commit{
-			Plan: id, Control: row.ControlNumber, NewControl: &row.Control, Status: ota.StatusRunning,
-			Log: log[0].Data,
+		p, err := s.e.Create(s.ctx, ota.Spec{
+			Name: "n", ToVersion: "2", Index: []string{"zone"}, Policy: ota.Policy{FailureThreshold: ptr(1.0)},
+			Agents: func(yield func(ota.Agent, error) bool) {
+				for i, id := range []string{"ok-1", "perm-2", "ok-3", "perm-4"} {
+					if !yield(ota.Agent{ID: id, Labels: map[string]string{"zone": fmt.Sprint("z", i/2), "rack": fmt.Sprint("r", i%2)}}, nil) {
+						return
+					}
+				}
+			},
 		})
 		require.NoError(s, err)
-		s.run(s.e)
-		s.after(time.Minute)
-		require.Empty(s, s.fleet.made(""))
-		require.Equal(s, "The plan was written by a newer version of the library", s.explain(id).Sentence())
-		_, err = s.e.Pause(s.ctx, id, ota.Request{})
-		require.ErrorContains(s, err, "written by a newer version of this library")
-		_, err = s.e.RunPlan(s.ctx, id)
-		require.ErrorContains(s, err, "written by a newer version of this library")
+		s.said(s.e.Start(s.ctx, p.ID, ota.Request{}))
+		s.drive(p.ID)
+		for want, q := range map[string]ota.AgentQuery{
+			"[ok-1 ok-3]":     {Prefix: "ok"},
+			"[ok-3 perm-4]":   {Label: ota.Label{Name: "zone", Value: "z1"}},
+			"[perm-2 perm-4]": {Label: ota.Label{Name: "rack", Value: "r1"}, Reason: []ota.Reason{ota.ReasonPermanent}},
+			"[]":              {Label: ota.Label{Name: "rack"}},
+		} {
+			page, err := s.e.Agents(s.ctx, p.ID, q)
+			require.NoError(s, err)
+			ids := []string{}
+			for _, a := range page.Items {
+				ids = append(ids, a.ID)
+			}
+			require.Equal(s, want, fmt.Sprint(ids))
+		}
 	})
+}
+
+// reframed is a part as a newer version of the library would write it.
+func reframed(part []byte) []byte {
+	part = slices.Clone(part)
+	part[0] = ota.Schema + 1
+	n := len(part) - 4
+	binary.LittleEndian.PutUint32(part[n:], crc32.Checksum(part[:n], crc32.MakeTable(crc32.Castagnoli)))
+	return part
+}
+
+// A plan of which a part is newer, or damaged, is listed from its columns. No engine touches it, not even one that was driving it.
+func TestUnreadablePartsAreLeftAlone(t *testing.T) {
+	const newer, damaged = "written by a newer version of this library", "truncated or damaged"
+	for name, c := range map[string]struct {
+		change func(p *ota.Parts)
+		says   string
+	}{
+		"newer spec":       {func(p *ota.Parts) { p.Spec = reframed(p.Spec) }, newer},
+		"newer control":    {func(p *ota.Parts) { p.Control = reframed(p.Control) }, newer},
+		"newer progress":   {func(p *ota.Parts) { p.Progress = reframed(p.Progress) }, newer},
+		"damaged spec":     {func(p *ota.Parts) { p.Spec = p.Spec[1:] }, damaged},
+		"damaged control":  {func(p *ota.Parts) { p.Control = append(slices.Clone(p.Control), 0) }, damaged},
+		"damaged progress": {func(p *ota.Parts) { p.Progress = p.Progress[:9] }, damaged},
+	} {
+		for _, driven := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, driven %t", name, driven), func(t *testing.T) {
+				inScene(t, func(s *scene) {
+					s.store.Blind = true // it cannot read the plan, either
+					id := s.start(ota.Policy{Concurrency: 1}, ota.Shape{}, "ok-1", "ok-2", "ok-3", "ok-4")
+					if driven {
+						s.fleet.latency = time.Minute
+						s.run(s.e)
+						s.after(time.Second)
+					}
+					row, err := s.store.Store.Plan(s.ctx, id)
+					require.NoError(s, err)
+					c.change(&row.Parts)
+					log, err := s.store.Store.Log(s.ctx, id, ota.LogQuery{Limit: 1})
+					require.NoError(s, err)
+					_, err = s.store.Store.Commit(s.ctx, ota.Commit{
+						Plan: id, Then: ota.Numbers{Control: row.Numbers.Control + 1}, Parts: row.Parts, Log: log.Items[0],
+					})
+					require.NoError(s, err)
+					calls := len(s.fleet.made(""))
+					if !driven {
+						s.run(s.e)
+					}
+					s.after(time.Hour)
+					require.Len(s, s.fleet.made(""), calls, "no call is made")
+					said := s.explain(id).Sentence()
+					if c.says == newer {
+						require.Equal(s, "The plan was written by a newer version of the library", said)
+					} else {
+						require.Contains(s, said, "The plan's bytes in the store are damaged")
+					}
+					page, err := s.e.Plans(s.ctx, ota.PlanQuery{Limit: 1})
+					require.NoError(s, err)
+					require.Equal(s, ota.StatusRunning, page.Items[0].Status)
+					require.NotEmpty(s, page.Items[0].Name)
+					_, err = s.e.Pause(s.ctx, id, ota.Request{})
+					require.ErrorContains(s, err, c.says)
+					if !driven {
+						_, err = s.e.RunPlan(s.ctx, id)
+						require.ErrorContains(s, err, c.says)
+					}
+				})
+			})
+		}
+	}
 }

@@ -27,11 +27,11 @@ type uncreating struct {
 	off atomic.Bool
 }
 
-func (s *uncreating) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.AgentRow, error]) error {
+func (s *uncreating) Create(ctx context.Context, p ota.PlanRow, rows iter.Seq2[ota.Row, error], first func() (ota.Commit, error)) error {
 	if p.Source != "" && !s.off.Load() {
 		return fmt.Errorf("create plan %q: %w", p.ID, s.why)
 	}
-	return s.CheckedStore.Create(ctx, p, agents)
+	return s.CheckedStore.Create(ctx, p, rows, first)
 }
 
 // logged makes the scene's engine one on another store, and returns what it logs.
@@ -173,7 +173,7 @@ func TestCancelOfARollbackThatCannotBeMade(t *testing.T) {
 
 // hasEvent reports whether a commit tells of such an event.
 func hasEvent(s *scene, c ota.Commit, kind ota.EventKind) bool {
-	r, err := s.store.Reader.Record(c.Plan, ota.LogRow{Data: c.Log})
+	r, err := s.store.Reader.Record(c.Plan, ota.LogRow{Data: c.Log.Data})
 	for _, e := range r.Events {
 		if e.Kind == kind {
 			return true
@@ -193,7 +193,7 @@ func TestOwnersCommitIsRefusedForGood(t *testing.T) {
 			inScene(t, func(s *scene) {
 				var refused atomic.Int64
 				s.store.BeforeCommit.Set(func(_ context.Context, c ota.Commit) error {
-					if c.Owner && hasEvent(s, c, kind) {
+					if c.If.Epoch != 0 && hasEvent(s, c, kind) {
 						refused.Add(1)
 						return errNever
 					}

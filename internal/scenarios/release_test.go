@@ -54,7 +54,7 @@ func (w *releaseWorld) back(id string) (map[string]string, ota.Plan) {
 	w.Helper()
 	p, err := w.e.CreateRollback(w.Context(), id, ota.RollbackSpec{}, ota.Request{})
 	require.NoError(w, err)
-	page, err := w.e.Agents(w.Context(), p.ID, ota.RowQuery{})
+	page, err := w.e.Agents(w.Context(), p.ID, ota.AgentQuery{})
 	require.NoError(w, err)
 	releases := map[string]string{}
 	for i := range page.Items {

@@ -285,7 +285,7 @@ func TestRollbackByItself(t *testing.T) {
 // struck tells whether a plan, or the source of a rollback plan, has had a breach.
 func (s *scene) struck(id string) bool {
 	row, err := s.store.Store.Plan(s.ctx, id)
-	return err == nil && (row.Progress.LastBreach > 0 || row.Source != "")
+	return err == nil && (harness.Member(row.Parts.Progress, "struck") != nil || row.Source != "")
 }
 
 func TestRollbackLeavesLaterPlansAlone(t *testing.T) {
@@ -349,7 +349,8 @@ type overtaken struct {
 
 func (o *overtaken) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	rev, err := o.Store.Commit(ctx, c)
-	if act := o.act; err == nil && act != nil && c.Plan == o.source && c.NewControl != nil && c.NewControl.Rollback.Started != nil {
+	ref, _ := harness.Member(c.Parts.Control, "rollback").(map[string]any)
+	if act := o.act; err == nil && act != nil && c.Plan == o.source && ref["started"] != nil {
 		o.act = nil
 		act()
 	}

@@ -28,7 +28,7 @@ func TestAVerbSeesWhatOthersSaid(t *testing.T) {
 			s.said(s.e.Pause(s.ctx, id, ota.Request{}))
 			row, err := s.store.Plan(s.ctx, id)
 			require.NoError(s, err)
-			require.NotNil(s, row.Control.Paused, "it was told that the plan is paused")
+			require.NotNil(s, harness.Member(row.Parts.Control, "paused"), "it was told that the plan is paused")
 			s.said(other.Resume(s.ctx, id, ota.Decision{}, ota.Request{}))
 		}
 		require.NoError(s, stop())

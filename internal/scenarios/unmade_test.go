@@ -32,7 +32,7 @@ func (s *stallStore) wait(ctx context.Context) error {
 func (s *stallStore) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	_ = s.wait(context.Background())
 	rev, err := s.CheckedStore.Commit(ctx, c)
-	if c.Owner && s.n.Add(1) == s.at {
+	if c.If.Epoch != 0 && s.n.Add(1) == s.at {
 		s.until.Store(time.Now().Add(s.stall).UnixNano())
 	}
 	_ = s.wait(context.Background())

@@ -15,10 +15,8 @@ func (d *database) Commit(ctx context.Context, c *ota.Commit) (uint64, error) {
 	if sqlcore.Mistake(c) != nil {
 		return 0, sqlcore.Refusal(ctx, d, c)
 	}
-	query, args, err := d.commitQuery(c)
-	if err != nil {
-		return 0, err
-	}
+	query, args := d.commitQuery(c)
+	var err error
 	var revision uint64
 	var found bool
 	err = d.again(ctx, func() error {
@@ -55,59 +53,105 @@ func (t *commitText) check(part string, rows int) {
 
 // commitQuery returns the statement with the parts that c has. There are some dozens of variants,
 // each prepared once by pgx.
-func (d *database) commitQuery(c *ota.Commit) (string, []any, error) {
-	args, err := sqlcore.PlanArgs(c)
-	if err != nil {
-		return "", nil, err
-	}
-	t := &commitText{args: args}
+func (d *database) commitQuery(c *ota.Commit) (string, []any) {
+	t := &commitText{args: sqlcore.PlanArgs(c)}
 	t.WriteString("WITH p AS (" + sqlcore.PlanUpdate + ")")
-	fmt.Fprintf(t, ",\nl AS (INSERT INTO ota_log (plan, revision, request, data) SELECT number, revision, $%d, $%d FROM p)",
-		t.add(c.Request), t.add(c.Log))
-	if c.NewControl != nil {
-		control, err := sqlcore.Encode(c.NewControl)
-		if err != nil {
-			return "", nil, err
-		}
-		fmt.Fprintf(t, ",\nc AS (UPDATE ota_plan_controls SET control = $%d FROM p WHERE plan = p.number)", t.add(control))
+	record := sqlcore.LogValues(&c.Log)
+	fmt.Fprintf(t, ",\nl AS (INSERT INTO ota_log (plan, revision, at, notable, data) SELECT number, revision, $%d, $%d, $%d FROM p)",
+		t.add(record[0]), t.add(record[1]), t.add(record[2]))
+	if len(c.Parts.Spec) > 0 {
+		fmt.Fprintf(t, ",\ns AS (UPDATE ota_plan_specs SET spec = $%d FROM p WHERE plan = p.number)", t.add(c.Parts.Spec))
 	}
-	t.batches(c.Batches)
-	if err := t.agents(c.Agents); err != nil {
-		return "", nil, err
+	if len(c.Parts.Control) > 0 {
+		fmt.Fprintf(t, ",\nc AS (UPDATE ota_plan_controls SET control = $%d FROM p WHERE plan = p.number)", t.add(c.Parts.Control))
 	}
+	if c.Names != nil {
+		t.labels(c.Names.Labels)
+	}
+	t.others(sqlcore.OtherRows(c))
+	t.agents(c.Rows)
 	// A row that is not there divides by zero, which undoes the whole statement.
 	t.WriteString("\nSELECT " + strings.Join(append([]string{"revision"}, t.checks...), " / ") + " FROM p")
-	if !c.Owner {
+	if c.If.Epoch == 0 {
 		fmt.Fprintf(t, ", LATERAL (SELECT pg_notify($%d, $1) OFFSET 0) n", t.add(d.channel))
 	}
-	return t.String(), t.args, nil
+	return t.String(), t.args
 }
 
-// fewBatches is how many batches are updated one by one, which takes a third of the time of the
+// labels replaces the labels of the plan.
+func (t *commitText) labels(labels map[string]string) {
+	names, values := []string{}, []string{}
+	for name, value := range labels {
+		names, values = append(names, name), append(values, value)
+	}
+	n := t.add(names)
+	fmt.Fprintf(t, ",\nd AS (DELETE FROM ota_plan_labels AS o USING p WHERE o.plan = p.number AND NOT o.name = ANY ($%d::text[]))", n)
+	fmt.Fprintf(t, `,
+i AS (INSERT INTO ota_plan_labels AS o (plan, name, value) SELECT p.number, u.name, u.value
+	FROM p, unnest($%d::text[], $%d::text[]) AS u (name, value)
+	ON CONFLICT (plan, name) DO UPDATE SET value = excluded.value WHERE o.value <> excluded.value)`, n, t.add(values))
+}
+
+// fewRows is how many rows of a kind are updated one by one, which takes a third of the time of the
 // set.
-const fewBatches = 4
+const fewRows = 4
 
-func (t *commitText) batches(rows []ota.BatchRow) {
-	if len(rows) > fewBatches {
-		rows = sqlcore.InOrder(rows, byIndex)
-		indices, values := batchesJSON(rows)
-		fmt.Fprintf(t, postgresBatches, t.add(indices), t.add(values), t.add(indices[0]), t.add(indices[len(rows)-1]))
-		t.check("b", len(rows))
-		return
-	}
-	for i := range rows {
-		part, values := fmt.Sprint("b", i), sqlcore.BatchValues(&rows[i])
-		fmt.Fprintf(t, ",\n%s AS (UPDATE ota_batches AS r SET ", part)
-		for j, v := range values[1:] {
-			if j > 0 {
-				t.WriteString(", ")
-			}
-			fmt.Fprintf(t, "%s = $%d", sqlcore.BatchColumns[1+j], t.add(v))
+// others updates the rows that are no agents, which are in order.
+func (t *commitText) others(rows []ota.Row) {
+	for len(rows) > 0 {
+		n := 1
+		for n < len(rows) && rows[n].Kind == rows[0].Kind {
+			n++
 		}
-		fmt.Fprintf(t, " FROM p WHERE r.plan = p.number AND r.idx = $%d RETURNING 1)", t.add(values[0]))
-		t.check(part, 1)
+		if n > fewRows {
+			t.set(rows[:n])
+		} else {
+			for i := range rows[:n] {
+				t.row(&rows[i])
+			}
+		}
+		rows = rows[n:]
 	}
 }
+
+// row updates one row.
+func (t *commitText) row(r *ota.Row) {
+	part := fmt.Sprint("b", len(t.args))
+	fmt.Fprintf(t, `,
+%s AS (UPDATE ota_rows AS r SET status = $%d, reason = $%d, state = $%d, show = $%d
+	FROM p WHERE r.plan = p.number AND r.kind = $%d AND r.number = $%d RETURNING 1)`,
+		part, t.add(int64(r.Status)), t.add(int64(r.Reason)), t.add(sqlcore.Bytes(r.State)), t.add(sqlcore.Show(r.Show)),
+		t.add(int64(r.Kind)), t.add(r.Number))
+	t.check(part, 1)
+}
+
+// set updates many rows of one kind.
+func (t *commitText) set(rows []ota.Row) {
+	n := len(rows)
+	numbers, statuses, reasons := make([]int32, n), make([]int16, n), make([]int16, n)
+	states, shows := make([][]byte, n), make([]*string, n)
+	for i := range rows {
+		r := &rows[i]
+		numbers[i], statuses[i], reasons[i], states[i] = int32(r.Number), int16(r.Status), int16(r.Reason), sqlcore.Bytes(r.State)
+		if len(r.Show) > 0 {
+			text := string(r.Show)
+			shows[i] = &text
+		}
+	}
+	part := fmt.Sprint("b", len(t.args))
+	fmt.Fprintf(t, postgresRows, part, t.add(numbers), t.add(statuses), t.add(reasons), t.add(states), t.add(shows),
+		t.add(int64(rows[0].Kind)), t.add(numbers[0]), t.add(numbers[n-1]))
+	t.check(part, n)
+}
+
+const postgresRows = `,
+%[1]s AS (UPDATE ota_rows AS r SET
+		status = ($%[3]d::smallint[])[width_bucket(r.number, $%[2]d::int[])],
+		reason = ($%[4]d::smallint[])[width_bucket(r.number, $%[2]d::int[])],
+		state = ($%[5]d::bytea[])[width_bucket(r.number, $%[2]d::int[])],
+		show = ($%[6]d::text[])[width_bucket(r.number, $%[2]d::int[])]::json
+	FROM p
+	WHERE r.plan = p.number AND r.kind = $%[7]d AND r.number >= $%[8]d AND r.number <= $%[9]d AND r.number = ANY ($%[2]d::int[]) RETURNING 1)`
 
 // The statement joins no table with the given rows. Without good statistics, the planner would
 // compare each row with each, or read all rows of the plan: after the tables were filled, or when
@@ -139,11 +183,8 @@ func countParts(changes []sqlcore.BlockChange, apart int) (parts int) {
 	return parts
 }
 
-func (t *commitText) agents(rows []ota.AgentRow) error {
-	changes, err := sqlcore.BlockChanges(rows)
-	if err != nil {
-		return err
-	}
+func (t *commitText) agents(rows []ota.Row) {
+	changes := sqlcore.BlockChanges(rows)
 	apart := blocksApart
 	for countParts(changes, apart) > len(changes)/blocksAtOnce+mostParts {
 		apart *= 2
@@ -151,49 +192,31 @@ func (t *commitText) agents(rows []ota.AgentRow) error {
 	for i := 0; len(changes) > 0; i++ {
 		n := firstPart(changes, apart)
 		blocks, sizes, states := make([]int32, n), make([]int16, n), make([][]byte, 0, n*sqlcore.BlockSize)
+		statuses, reasons := make([]string, n), make([]string, n)
 		for j := range n {
 			c := &changes[j]
 			blocks[j], sizes[j], states = int32(c.Block), int16(c.Last+1), append(states, c.States[:]...)
+			statuses[j], reasons[j] = string(c.Statuses[:]), string(c.Reasons[:])
 		}
 		part := fmt.Sprint("a", i)
-		fmt.Fprintf(t, postgresStates, part, t.add(blocks), t.add(sizes), t.add(states), t.add(blocks[0]), t.add(blocks[n-1]), sqlcore.BlockSize)
+		fmt.Fprintf(t, postgresStates, part, t.add(blocks), t.add(sizes), t.add(states), t.add(blocks[0]), t.add(blocks[n-1]), sqlcore.BlockSize,
+			t.add(statuses), t.add(reasons))
 		t.check(part, n)
 		changes = changes[n:]
 	}
-	return nil
 }
 
-// postgresStates takes each state of a block from the given ones, or leaves it. It does not update,
-// and so does not count, a block that has too few states.
+// postgresStates takes each state of a block, and its digits, from the given ones, or leaves them. It
+// does not update, and so does not count, a block that has too few states.
 const postgresStates = `,
 %[1]s AS (UPDATE ota_states AS r SET (statuses, reasons, states) = (
-		SELECT string_agg(CAST(get_byte(coalesce(u.new, u.old), 1) AS text), ''),
-			string_agg(encode(substring(coalesce(u.new, u.old) FROM 6 FOR 1), 'hex'), ''), array_agg(coalesce(u.new, u.old))
+		SELECT string_agg(CASE WHEN u.new IS NULL THEN substr(r.statuses, u.i::int, 1)
+				ELSE substr(($%[8]d::text[])[width_bucket(r.block, $%[2]d::int[])], u.i::int, 1) END, '' ORDER BY u.i),
+			string_agg(CASE WHEN u.new IS NULL THEN substr(r.reasons, u.i::int * 2 - 1, 2)
+				ELSE substr(($%[9]d::text[])[width_bucket(r.block, $%[2]d::int[])], u.i::int * 2 - 1, 2) END, '' ORDER BY u.i),
+			array_agg(coalesce(u.new, u.old) ORDER BY u.i)
 		FROM unnest(r.states, ($%[4]d::bytea[])[(width_bucket(r.block, $%[2]d::int[]) - 1) * %[7]d + 1 :
-			(width_bucket(r.block, $%[2]d::int[]) - 1) * %[7]d + cardinality(r.states)]) AS u (old, new))
+			(width_bucket(r.block, $%[2]d::int[]) - 1) * %[7]d + cardinality(r.states)]) WITH ORDINALITY AS u (old, new, i))
 	FROM p
 	WHERE r.plan = p.number AND r.block >= $%[5]d AND r.block <= $%[6]d AND r.block = ANY ($%[2]d::int[])
 		AND cardinality(r.states) >= ($%[3]d::smallint[])[width_bucket(r.block, $%[2]d::int[])] RETURNING 1)`
-
-var postgresBatches = `,
-b AS (UPDATE ota_batches AS r SET (` + strings.Join(sqlcore.BatchColumns[1:], ", ") + `) = (SELECT ` + strings.Join(sqlcore.BatchColumns[1:], ", ") + `
-		FROM json_populate_record(CAST(NULL AS ota_batches), ($%[2]d::text[])[width_bucket(r.idx, $%[1]d::int[])]::json))
-	FROM p
-	WHERE r.plan = p.number AND r.idx >= $%[3]d AND r.idx <= $%[4]d AND r.idx = ANY ($%[1]d::int[]) RETURNING 1)`
-
-func byIndex(a, b ota.BatchRow) int { return a.Index - b.Index }
-
-// batchesJSON returns the rows with the names of their columns.
-func batchesJSON(rows []ota.BatchRow) (indices []int32, objects []string) {
-	indices, objects = make([]int32, len(rows)), make([]string, len(rows))
-	for i := range rows {
-		var b strings.Builder
-		for j, v := range sqlcore.BatchValues(&rows[i]) {
-			b.WriteString([]string{"{", ","}[min(j, 1)])
-			text, _ := sqlcore.Encode(v) // numbers and a string cannot fail
-			b.WriteString(`"` + sqlcore.BatchColumns[j] + `":` + text)
-		}
-		indices[i], objects[i] = int32(rows[i].Index), b.String()+"}"
-	}
-	return indices, objects
-}

@@ -7,13 +7,13 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
 )
 
@@ -153,7 +153,7 @@ func (d *database) InsertAgents(ctx context.Context, tx sqlcore.Querier, number 
 	columns := append([]string{"plan"}, strings.Split(sqlcore.AgentColumns, ", ")...)
 	return d.copy(ctx, tx, "agents", columns, len(rows), func(i int) []any {
 		r := &rows[i]
-		return []any{number, r.Ordinal, r.Batch, r.ID, r.Version, r.Target, r.Labels, r.Tasks}
+		return []any{number, r.Ordinal, r.Batch, r.ID, r.Labels, r.Fixed}
 	})
 }
 
@@ -174,24 +174,21 @@ func (d *database) copy(ctx context.Context, tx sqlcore.Querier, name string, co
 }
 
 func (d *database) StateOf() string {
-	return `s.states[a.ordinal % ` + strconv.Itoa(sqlcore.BlockSize) + ` + 1]`
+	const place = `a.ordinal % 32`
+	return `substr(s.statuses, ` + place + ` + 1, 1), substr(s.reasons, ` + place + ` * 2 + 1, 2), s.states[` + place + ` + 1]`
 }
 
-func (d *database) StateInto() (dest []any, state func(int) ([]byte, error)) {
+func (d *database) StateInto() (dest []any, state func(*ota.Row) error) {
+	var status, reason string
 	var b []byte
-	return []any{&b}, func(int) ([]byte, error) {
-		if b == nil {
-			return nil, sqlcore.ErrBlock
-		}
-		return b, nil
-	}
+	return []any{&status, &reason, &b}, func(a *ota.Row) error { return sqlcore.SetState(a, status, reason, b) }
 }
 
-func (d *database) StateColumns() string { return "block, states" }
+func (d *database) StateColumns() string { return "block, statuses, reasons, states" }
 
-func (d *database) ScanStates(scan sqlcore.ScanFunc) (block int, states [][]byte, err error) {
-	err = scan(&block, &states)
-	return block, states, err
+func (d *database) ScanStates(scan sqlcore.ScanFunc) (b sqlcore.BlockRow, err error) {
+	err = scan(&b.Block, &b.Statuses, &b.Reasons, &b.States)
+	return b, err
 }
 
 // From this many agents on, reading the whole table instead of a range costs a commit more than its
@@ -253,6 +250,7 @@ func postgresDialect(o Options) *sqlcore.Dialect {
 		Texts:   `(SELECT unnest(CAST(%s AS text[])))`,
 		List:    `unnest(CAST(%s AS text[])) AS want (value)`,
 		Numbers: `unnest(CAST(%s AS int[])) AS want (value)`,
+		Find:    `strpos(translate(%[1]s, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), %[2]s) > 0`,
 		// Without statistics the planner takes reading all rows of a plan for cheaper than looking up
 		// each. The limit leaves it only the lookup.
 		One:  `CROSS JOIN LATERAL (SELECT * FROM %[1]s AS %[2]s WHERE %[3]s LIMIT 1) AS %[2]s`,

@@ -158,7 +158,7 @@ func (d *database) keepListening(ctx context.Context, conn *pgx.Conn, s *feed.Su
 			continue
 		}
 		// Notifications in between are lost: any plan may have changed.
-		_ = d.Query(ctx, `SELECT id FROM ota_plans WHERE status NOT IN `+sqlcore.EndedStatuses, nil, func(scan sqlcore.ScanFunc) error {
+		_ = d.Query(ctx, `SELECT id FROM ota_plans WHERE ended_at IS NULL`, nil, func(scan sqlcore.ScanFunc) error {
 			var id string
 			err := scan(&id)
 			s.Add(id)

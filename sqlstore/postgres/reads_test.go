@@ -22,7 +22,7 @@ func TestReadsUseAnIndex(t *testing.T) {
 		t.Run(fmt.Sprintf("analyzed=%t", analyzed), func(t *testing.T) {
 			t.Parallel()
 			s := postgresPlace(t).open(t)
-			for _, table := range []string{"agents", "states", "batches", "plans", "log", "claims", "inbox", "kept", "leases", "released"} {
+			for _, table := range []string{"agents", "agent_labels", "states", "rows", "plans", "log", "claims", "inbox", "kept", "leases", "released"} {
 				sqltest.Exec(t, s, `ALTER TABLE ota_`+table+` SET (autovacuum_enabled = false)`)
 			}
 			sqltest.FillForReads(t, s)
@@ -124,12 +124,12 @@ func TestLookupsCostTheSame(t *testing.T) {
 				if !analyzed && ids == 1 {
 					sqltest.Create(t, s, plan, n)
 				}
-				q := ota.RowQuery{}
+				q := ota.RowQuery{Kind: ota.KindAgent}
 				for i := range ids {
 					q.IDs = append(q.IDs, fmt.Sprintf("agent-%07d", i*n/ids))
 				}
 				rec := &sqltest.Recorder{Database: sqlcore.DatabaseOf(s)}
-				if page, err := sqlcore.StoreOn(rec).Agents(t.Context(), plan, q); err != nil || len(page.Items) != ids {
+				if page, err := sqlcore.StoreOn(rec).Rows(t.Context(), plan, q); err != nil || len(page.Items) != ids {
 					t.Fatal(len(page.Items), err)
 				}
 				touched := 0

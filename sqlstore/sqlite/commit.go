@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
@@ -20,11 +19,7 @@ func (d *database) Commit(ctx context.Context, c *ota.Commit) (uint64, error) {
 	if err := d.prepare(ctx); err != nil {
 		return 0, err
 	}
-	plan, err := sqlcore.PlanArgs(c)
-	if err != nil {
-		return 0, err
-	}
-	revision, err := d.queue(ctx, &waiting{commit: c, plan: plan, done: make(chan struct{})})
+	revision, err := d.queue(ctx, &waiting{commit: c, plan: sqlcore.PlanArgs(c), done: make(chan struct{})})
 	if errors.Is(err, errNothing) {
 		err = sqlcore.Refusal(ctx, d, c)
 	}
@@ -38,43 +33,45 @@ func (t *sqliteTx) commit(ctx context.Context, w *waiting) error {
 	if err := t.hotRow(ctx, sqlcore.PlanUpdate, w.plan, &number, &w.revision); err != nil {
 		return err
 	}
-	if err := t.hot(ctx, sqliteLog, []any{number, w.revision, w.commit.Request, w.commit.Log}); err != nil {
+	if err := t.hot(ctx, sqlcore.InsertLog, append([]any{number, w.revision}, sqlcore.LogValues(&w.commit.Log)...)); err != nil {
 		return err
 	}
 	return t.commitRows(ctx, number, w.commit)
 }
 
 const (
-	sqliteLog     = `INSERT INTO ota_log (plan, revision, request, data) VALUES ($1, $2, $3, $4)`
+	sqliteSpec    = `UPDATE ota_plan_specs SET spec = $2 WHERE plan = $1`
 	sqliteControl = `UPDATE ota_plan_controls SET control = $2 WHERE plan = $1`
-	sqliteRead    = `SELECT sizes, states FROM ota_states WHERE plan = $1 AND block = $2`
+	sqliteRow     = `UPDATE ota_rows SET status = $4, reason = $5, state = $6, show = $7 WHERE plan = $1 AND kind = $2 AND number = $3`
+	sqliteRead    = `SELECT statuses, reasons, sizes, states FROM ota_states WHERE plan = $1 AND block = $2`
 	sqliteWrite   = `UPDATE ota_states SET statuses = $3, reasons = $4, sizes = $5, states = $6 WHERE plan = $1 AND block = $2`
 )
 
-// sqliteBatch has the columns of a batch as its parameters, and the plan as the first.
-var sqliteBatch = `UPDATE ota_batches SET (` + strings.Join(sqlcore.BatchColumns[1:], ", ") + `) = (?` +
-	strings.Repeat(", ?", len(sqlcore.BatchColumns)-2) + `) WHERE plan = ? AND idx = ?`
-
 func (t *sqliteTx) commitRows(ctx context.Context, number int64, c *ota.Commit) error {
-	if c.NewControl != nil {
-		control, err := sqlcore.Encode(c.NewControl)
-		if err != nil {
-			return err
-		}
-		if err := t.hot(ctx, sqliteControl, []any{number, control}); err != nil {
+	if c.Names != nil {
+		if err := t.commitLabels(ctx, number, c.Names.Labels); err != nil {
 			return err
 		}
 	}
-	for i := range c.Batches {
-		v := sqlcore.BatchValues(&c.Batches[i])
-		if err := t.hot(ctx, sqliteBatch, append(v[1:], number, v[0])); err != nil {
+	for query, part := range map[string][]byte{sqliteSpec: c.Parts.Spec, sqliteControl: c.Parts.Control} {
+		if len(part) == 0 {
+			continue
+		}
+		if err := t.hot(ctx, query, []any{number, part}); err != nil {
 			return err
 		}
 	}
-	changes, err := sqlcore.BlockChanges(c.Agents)
-	if err != nil {
-		return err
+	for i := range c.Rows {
+		r := &c.Rows[i]
+		if r.Kind == ota.KindAgent {
+			continue
+		}
+		args := []any{number, int64(r.Kind), r.Number, int64(r.Status), int64(r.Reason), sqlcore.Bytes(r.State), sqlcore.Show(r.Show)}
+		if err := t.hot(ctx, sqliteRow, args); err != nil {
+			return err
+		}
 	}
+	changes := sqlcore.BlockChanges(c.Rows)
 	for i := range changes {
 		if err := t.commitBlock(ctx, number, &changes[i]); err != nil {
 			return err
@@ -83,10 +80,24 @@ func (t *sqliteTx) commitRows(ctx context.Context, number int64, c *ota.Commit) 
 	return nil
 }
 
+// commitLabels replaces the labels of a plan.
+func (t *sqliteTx) commitLabels(ctx context.Context, number int64, labels map[string]string) error {
+	if _, err := t.Exec(ctx, `DELETE FROM ota_plan_labels WHERE plan = $1`, number); err != nil {
+		return err
+	}
+	for name, value := range labels {
+		if _, err := t.Exec(ctx, `INSERT INTO ota_plan_labels (plan, name, value) VALUES ($1, $2, $3)`, number, name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // commitBlock reads a block, and writes it with its changes.
 func (t *sqliteTx) commitBlock(ctx context.Context, number int64, c *sqlcore.BlockChange) error {
+	var statuses, reasons string
 	var sizes, all []byte
-	err := t.hotRow(ctx, sqliteRead, []any{number, c.Block}, &sizes, &all)
+	err := t.hotRow(ctx, sqliteRead, []any{number, c.Block}, &statuses, &reasons, &sizes, &all)
 	if errors.Is(err, errNothing) {
 		return sqlcore.ErrRows
 	}
@@ -106,7 +117,9 @@ func (t *sqliteTx) commitBlock(ctx context.Context, number int64, c *sqlcore.Blo
 		}
 	}
 	newSizes, newAll := pack(states)
-	return t.hot(ctx, sqliteWrite, []any{number, c.Block, sqlcore.StatusesOf(states), sqlcore.ReasonsOf(states), newSizes, newAll})
+	return t.hot(ctx, sqliteWrite, []any{
+		number, c.Block, sqlcore.Merge(statuses, c.Statuses[:]), sqlcore.Merge(reasons, c.Reasons[:]), newSizes, newAll,
+	})
 }
 
 // hot runs a statement that stays prepared, and must change one row.

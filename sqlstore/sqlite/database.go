@@ -208,7 +208,7 @@ func (d *database) prepare(ctx context.Context) error {
 		return nil
 	}
 	statements := map[string]*sql.Stmt{}
-	for _, query := range []string{sqlcore.PlanUpdate, sqliteLog, sqliteControl, sqliteBatch, sqliteRead, sqliteWrite} {
+	for _, query := range []string{sqlcore.PlanUpdate, sqlcore.InsertLog, sqliteSpec, sqliteControl, sqliteRow, sqliteRead, sqliteWrite} {
 		var s *sql.Stmt
 		err := d.patiently(ctx, func() (err error) {
 			s, err = d.write.PrepareContext(ctx, d.Text(query))
@@ -283,6 +283,7 @@ func sqliteDialect(o Options) *sqlcore.Dialect {
 		Texts:   `(SELECT value FROM json_each(%s))`,
 		List:    `json_each(%s) AS want`,
 		Numbers: `json_each(%s) AS want`,
+		Find:    `instr(lower(%[1]s), %[2]s) > 0`,
 		One:     `CROSS JOIN %[1]s AS %[2]s ON %[3]s`, // a CROSS JOIN fixes the order of the tables
 	}
 }

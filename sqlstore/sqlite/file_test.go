@@ -80,7 +80,7 @@ func calls(t *testing.T, s *Store) (writes, reads map[string]func(context.Contex
 		"Renew":  func(ctx context.Context) error { return s.Renew(ctx, "e", time.Hour) },
 		"Commit": func(ctx context.Context) error { _, err := s.Commit(ctx, commit); return err },
 		"Create": func(ctx context.Context) error {
-			return s.Create(ctx, sqltest.NewPlan("q", 1), sqltest.AgentRows(1))
+			return sqltest.Make(ctx, s, "q", 1)
 		},
 		"Claim":   func(ctx context.Context) error { _, _, err := s.Claim(ctx, "p", ""); return err },
 		"Keep":    func(ctx context.Context) error { return s.Keep(ctx, "p", "e", nil) },
@@ -89,11 +89,14 @@ func calls(t *testing.T, s *Store) (writes, reads map[string]func(context.Contex
 		"Migrate": func(ctx context.Context) error { return s.Migrate(ctx, Latest()) },
 	}
 	reads = map[string]func(context.Context) error{
-		"Plan":     func(ctx context.Context) error { _, err := s.Plan(ctx, "p"); return err },
-		"Plans":    func(ctx context.Context) error { _, err := s.Plans(ctx, ota.PlanQuery{}); return err },
-		"Batches":  func(ctx context.Context) error { _, err := s.Batches(ctx, "p", ota.RowQuery{}); return err },
-		"Agents":   func(ctx context.Context) error { _, err := s.Agents(ctx, "p", ota.RowQuery{}); return err },
-		"Log":      func(ctx context.Context) error { _, err := s.Log(ctx, "p", 0, 0); return err },
+		"Plan":  func(ctx context.Context) error { _, err := s.Plan(ctx, "p"); return err },
+		"Plans": func(ctx context.Context) error { _, err := s.Plans(ctx, ota.PlanQuery{}); return err },
+		"Rows": func(ctx context.Context) error {
+			_, err := s.Rows(ctx, "p", ota.RowQuery{Kind: ota.KindAgent})
+			return err
+		},
+		"Holders":  func(ctx context.Context) error { _, err := s.Holders(ctx, []string{"a"}); return err },
+		"Log":      func(ctx context.Context) error { _, err := s.Log(ctx, "p", ota.LogQuery{}); return err },
 		"Read":     func(ctx context.Context) error { _, err := s.Read(ctx, "p", 0, 0); return err },
 		"Kept":     func(ctx context.Context) error { _, err := s.Kept(ctx, "p"); return err },
 		"Owners":   func(ctx context.Context) error { _, err := s.Owners(ctx); return err },

@@ -33,7 +33,7 @@ func (w *waiting) end(err error) {
 }
 
 // rows is about how many rows the commit writes.
-func (w *waiting) rows() int { return 2 + len(w.commit.Batches) + len(w.commit.Agents) }
+func (w *waiting) rows() int { return 2 + len(w.commit.Rows) }
 
 // line has the commits that are in no transaction yet, in the order of their arrival.
 type line struct {

@@ -130,8 +130,8 @@ func TestCommitsShareAFlush(t *testing.T) {
 func TestRefusedAmongOthers(t *testing.T) {
 	s := sqlitePlace(t).open(t)
 	commits := severalPlans(t, s, 9)
-	commits[2].Epoch++
-	commits[4].Control++
+	commits[2].If.Epoch++
+	commits[4].If.Control++
 	commits[5].Plan = "nobody's"
 	commits[7] = commits[6] // the same plan twice: the second comes too late
 	ctx, cancel := context.WithCancel(t.Context())
@@ -160,8 +160,8 @@ func TestRefusedAmongOthers(t *testing.T) {
 func TestBrokenAmongOthers(t *testing.T) {
 	s := sqlitePlace(t).open(t)
 	commits := severalPlans(t, s, 5)
-	commits[2].Agents = append(commits[2].Agents, ota.AgentRow{Ordinal: 1000})
-	commits[4].Epoch++
+	commits[2].Rows = append(commits[2].Rows, sqltest.Agent(1000, 1))
+	commits[4].If.Epoch++
 	for i, r := range together(t, s, commits, nil, nil) {
 		var want error
 		switch i {
@@ -275,11 +275,11 @@ func TestGroupIsBounded(t *testing.T) {
 	var l line
 	var all []*waiting
 	for range 6 {
-		w := &waiting{commit: &ota.Commit{Agents: make([]ota.AgentRow, 98)}}
+		w := &waiting{commit: &ota.Commit{Rows: make([]ota.Row, 98)}}
 		all = append(all, w)
 		l.join(w)
 	}
-	all[1].commit.Agents = make([]ota.AgentRow, 198)
+	all[1].commit.Rows = make([]ota.Row, 198)
 	if got, want := l.group(all[4], 300), []*waiting{all[4], all[0]}; !slices.Equal(got, want) {
 		t.Errorf("a group of %d, want the leader and the first: there is no room for the second", len(got))
 	}

@@ -18,6 +18,9 @@ func pack(states [][]byte) (sizes string, all []byte) {
 		text = strconv.AppendInt(text, int64(len(s)), 10)
 		all = append(all, s...)
 	}
+	if all == nil {
+		all = []byte{}
+	}
 	return string(append(text, ']')), all
 }
 
@@ -25,7 +28,7 @@ func unpack(sizes, all []byte) ([][]byte, error) {
 	states := make([][]byte, 0, sqlcore.BlockSize)
 	for size := range bytes.SplitSeq(bytes.Trim(sizes, "[]"), []byte{','}) {
 		n, err := strconv.Atoi(string(size))
-		if err != nil || n < 2 || n > len(all) { // a schema and a status at least
+		if err != nil || n < 0 || n > len(all) {
 			return nil, sqlcore.ErrBlock
 		}
 		states, all = append(states, all[:n:n]), all[n:]

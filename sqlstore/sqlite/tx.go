@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"strings"
 
+	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqlcore"
 )
 
@@ -48,15 +49,15 @@ func (t *sqliteTx) Query(ctx context.Context, query string, args []any, row func
 
 // InsertAgents adds them many rows at a time.
 func (d *database) InsertAgents(ctx context.Context, tx sqlcore.Querier, number int64, rows []sqlcore.AgentRecord) error {
-	const at, columns = 100, 8
+	const at, columns = 100, 6
 	for len(rows) > 0 {
 		n := min(at, len(rows))
 		args := make([]any, 0, n*columns)
 		for _, r := range rows[:n] {
-			args = append(args, number, r.Ordinal, r.Batch, r.ID, r.Version, r.Target, r.Labels, r.Tasks)
+			args = append(args, number, r.Ordinal, r.Batch, r.ID, r.Labels, orNull(r.Fixed))
 		}
 		query := `INSERT INTO ota_agents (plan, ` + sqlcore.AgentColumns + `) VALUES ` +
-			strings.Repeat(`(?,?,?,?,?,?,?,?),`, n-1) + `(?,?,?,?,?,?,?,?)`
+			strings.Repeat(`(?,?,?,?,?,?),`, n-1) + `(?,?,?,?,?,?)`
 		if _, err := tx.Exec(ctx, query, args...); err != nil {
 			return err
 		}
@@ -74,26 +75,35 @@ func (d *database) InsertStates(ctx context.Context, tx sqlcore.Querier, number 
 	return tx.ExecMany(ctx, `INSERT INTO ota_states (plan, block, statuses, reasons, sizes, states) VALUES ($1, $2, $3, $4, $5, $6)`, args)
 }
 
-func (d *database) StateOf() string { return "s.sizes, s.states" }
+func orNull(b []byte) any {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}
 
-func (d *database) StateInto() (dest []any, state func(int) ([]byte, error)) {
+const stateColumns = "statuses, reasons, sizes, states"
+
+func (d *database) StateOf() string { return "s.block, s.statuses, s.reasons, s.sizes, s.states" }
+
+func (d *database) StateInto() (dest []any, state func(*ota.Row) error) {
+	var b sqlcore.BlockRow
 	var sizes, all []byte
-	return []any{&sizes, &all}, func(ordinal int) ([]byte, error) {
-		states, err := unpack(sizes, all)
-		if err != nil || ordinal%sqlcore.BlockSize >= len(states) {
-			return nil, sqlcore.ErrBlock
+	return []any{&b.Block, &b.Statuses, &b.Reasons, &sizes, &all}, func(a *ota.Row) (err error) {
+		if b.States, err = unpack(sizes, all); err != nil {
+			return err
 		}
-		return states[ordinal%sqlcore.BlockSize], nil
+		return b.Set(a)
 	}
 }
 
-func (d *database) StateColumns() string { return "block, sizes, states" }
+func (d *database) StateColumns() string { return "block, " + stateColumns }
 
-func (d *database) ScanStates(scan sqlcore.ScanFunc) (block int, states [][]byte, err error) {
+func (d *database) ScanStates(scan sqlcore.ScanFunc) (b sqlcore.BlockRow, err error) {
 	var sizes, all []byte
-	if err := scan(&block, &sizes, &all); err != nil {
-		return 0, nil, err
+	if err := scan(&b.Block, &b.Statuses, &b.Reasons, &sizes, &all); err != nil {
+		return b, err
 	}
-	states, err = unpack(sizes, all)
-	return block, states, err
+	b.States, err = unpack(sizes, all)
+	return b, err
 }

@@ -214,7 +214,7 @@ func writeNormally(t *testing.T, file string) {
 	for n := 2; ; n++ {
 		tx, err := db.Begin()
 		if err == nil {
-			_, err = tx.Exec(`INSERT INTO ota_log (plan, revision, request, data) SELECT plan, ?, '', data FROM ota_log WHERE revision = 1`, n)
+			_, err = tx.Exec(`INSERT INTO ota_log (plan, revision, at, notable, data) SELECT plan, ?, at, notable, data FROM ota_log WHERE revision = 1`, n)
 		}
 		if err == nil {
 			_, err = tx.Exec(`UPDATE ota_plans SET revision = ?`, n)

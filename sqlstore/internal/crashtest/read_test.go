@@ -31,7 +31,7 @@ func read(t testing.TB, e *ota.Engine, id string) history {
 		}
 		h.batches = append(h.batches, b)
 	}
-	for q := (ota.RowQuery{}); ; {
+	for q := (ota.AgentQuery{}); ; {
 		page, err := e.Agents(ctx, id, q)
 		if err != nil {
 			t.Fatal(err)

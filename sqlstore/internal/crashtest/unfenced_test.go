@@ -24,14 +24,19 @@ func (s *unfenced) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	c.Control, c.Progress = row.ControlNumber, row.ProgressNumber
-	if c.Owner {
-		c.Epoch = row.Epoch
+	next := func(is uint64, then *uint64) {
+		if *then != 0 {
+			*then = is + 1
+		}
 	}
+	next(row.Numbers.Epoch, &c.Then.Epoch)
+	next(row.Numbers.Control, &c.Then.Control)
+	next(row.Numbers.Progress, &c.Then.Progress)
+	c.If = ota.Numbers{}
 	n, err := s.Store.Commit(ctx, c)
-	if err == nil && c.Raise {
+	if err == nil && c.Then.Epoch != 0 {
 		s.mu.Lock()
-		s.own[c.Plan] = c.Epoch + 1
+		s.own[c.Plan] = c.Then.Epoch
 		s.mu.Unlock()
 	}
 	return n, err
@@ -42,7 +47,7 @@ func (s *unfenced) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if epoch, ok := s.own[id]; ok {
-		row.Epoch = epoch
+		row.Numbers.Epoch = epoch
 	}
 	return row, err
 }

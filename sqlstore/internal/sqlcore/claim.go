@@ -18,7 +18,7 @@ var conflicting = `(
 SELECT a.ordinal, a.id AS agent, p.id AS plan, '' AS engine FROM ota_agents a
 	JOIN ota_claims c ON c.agent = a.id
 	JOIN ota_plans p ON p.number = c.plan
-WHERE a.plan = $1 AND p.number <> $1 AND p.id <> $2 AND p.status NOT IN ` + EndedStatuses + notReleased + `
+WHERE a.plan = $1 AND p.number <> $1 AND p.id <> $2 AND p.ended_at IS NULL` + notReleased + `
 UNION ALL
 SELECT a.ordinal, a.id, k.plan, k.engine FROM ota_kept k
 	JOIN ota_leases l ON l.engine = k.engine
@@ -115,4 +115,17 @@ func (s *Store) Release(ctx context.Context, plan string, agents []string) error
 		return nil
 	}
 	return wrap(ctx, "release agents of", plan, err)
+}
+
+// Holders implements [ota.Claimer].
+func (s *Store) Holders(ctx context.Context, agents []string) (plans []string, err error) {
+	query := `SELECT DISTINCT p.id FROM {list $1} {one ota_claims c: c.agent = want.value}
+		JOIN ota_plans p ON p.number = c.plan WHERE p.ended_at IS NULL`
+	err = s.db.Query(ctx, query, []any{s.db.TextSet(agents)}, func(scan ScanFunc) error {
+		var id string
+		err := scan(&id)
+		plans = append(plans, id)
+		return err
+	})
+	return plans, wrap(ctx, "read the holders of agents", "", err)
 }

@@ -1,6 +1,7 @@
 package sqlcore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,22 +16,22 @@ import (
 // under a number that no plan has yet. The last, small transaction makes the plan. If the process
 // dies in between, a later Create of the same ID deletes the rest, or opening a Store an hour
 // later. Memory is bounded by two chunks and the batches.
-func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.AgentRow, error]) error {
+func (s *Store) Create(ctx context.Context, p ota.PlanRow, rows iter.Seq2[ota.Row, error], first func() (ota.Commit, error)) error {
 	if err := keepsPlan(&p); err != nil {
 		return wrap(ctx, "create", p.ID, err)
 	}
-	if err := s.taken(ctx, s.db, p); err != nil {
+	if err := s.taken(ctx, s.db, &p); err != nil {
 		return wrap(ctx, "create", p.ID, err)
 	}
 	if err := s.sweepDead(ctx, minute, p.ID); err != nil {
 		return wrap(ctx, "create", p.ID, err)
 	}
-	d := &draft{store: s, plan: p}
-	err := d.create(ctx, agents)
+	d := &draft{store: s, plan: p, first: first, next: map[ota.Kind]int{}}
+	err := d.create(ctx, rows)
 	_ = d.written() // no write is under way after this; its error does not matter
 	if err == nil {
 		s.db.Announced(p.ID, false)
-		s.db.Grown(ctx, d.agents)
+		s.db.Grown(ctx, d.next[ota.KindAgent])
 		return nil
 	}
 	if d.number != 0 {
@@ -46,19 +47,17 @@ func (s *Store) Create(ctx context.Context, p ota.NewPlan, agents iter.Seq2[ota.
 	return s.wrote(ctx, "create", p.ID, err)
 }
 
-// keepsPlan returns an error for a text of a plan that the database cannot store. The texts of
-// agents are checked as they come.
-func keepsPlan(p *ota.NewPlan) error {
-	for name, value := range p.Labels {
-		if err := keeps(name, value); err != nil {
-			return err
-		}
+// keepsPlan returns an error for a text of a plan that the database cannot store. Other texts are
+// checked as they come.
+func keepsPlan(p *ota.PlanRow) error {
+	if err := keeps(p.Index...); err != nil {
+		return err
 	}
-	return keeps(p.ID, p.Source, p.RequestKey, p.Fingerprint)
+	return keeps(p.ID, p.Source, p.Key)
 }
 
 // taken returns ErrExists if a plan has this ID or this request key.
-func (s *Store) taken(ctx context.Context, q Querier, p ota.NewPlan) error {
+func (s *Store) taken(ctx context.Context, q Querier, p *ota.PlanRow) error {
 	var id string
 	found, err := One(ctx, q, `SELECT id FROM ota_plans WHERE id = $1 OR request_key = $2 ORDER BY id = $1 DESC LIMIT 1`,
 		[]any{p.ID, key(p)}, &id)
@@ -68,16 +67,16 @@ func (s *Store) taken(ctx context.Context, q Querier, p ota.NewPlan) error {
 	case id == p.ID:
 		return ota.ErrExists
 	default:
-		return fmt.Errorf("%w: request key %q made plan %q", ota.ErrExists, p.RequestKey, id)
+		return fmt.Errorf("%w: request key %q made plan %q", ota.ErrExists, p.Key, id)
 	}
 }
 
 // key is the request key as it is stored. NULL stands for none, and may repeat.
-func key(p ota.NewPlan) any {
-	if p.RequestKey == "" {
+func key(p *ota.PlanRow) any {
+	if p.Key == "" {
 		return nil
 	}
-	return p.RequestKey
+	return p.Key
 }
 
 // foreignError is an error of the caller's own functions. The caller gets it back unchanged.
@@ -88,14 +87,17 @@ func (e *foreignError) Error() string { return e.err.Error() }
 // draft is a plan that is being created.
 type draft struct {
 	store  *Store
-	plan   ota.NewPlan
+	plan   ota.PlanRow
+	first  func() (ota.Commit, error)
 	number int64 // 0: it has none yet
 
-	rows    []AgentRecord // to write next
-	spare   []AgentRecord // being written, or written
-	writing chan error    // the result of that write; nil: none is under way
+	rows    []AgentRecord    // to write next
+	labels  [][]any          // of these rows: those to be indexed
+	spare   []AgentRecord    // being written, or written
+	writing chan error       // the result of that write; nil: none is under way
+	others  [][]any          // rows that are no agents, to write at the end
+	next    map[ota.Kind]int // how many rows of a kind there are
 	touched time.Time
-	agents  int
 }
 
 const (
@@ -107,7 +109,7 @@ const (
 
 var errSwept = errors.New("the pause between two agents was longer than a minute, so the draft counted as dead and was deleted")
 
-func (d *draft) create(ctx context.Context, agents iter.Seq2[ota.AgentRow, error]) error {
+func (d *draft) create(ctx context.Context, rows iter.Seq2[ota.Row, error]) error {
 	err := d.store.db.Update(ctx, func(tx Querier) error {
 		_, err := One(ctx, tx, `INSERT INTO ota_drafts (plan, touched_at) VALUES ($1, {now}) RETURNING number`,
 			[]any{d.plan.ID}, &d.number)
@@ -117,7 +119,7 @@ func (d *draft) create(ctx context.Context, agents iter.Seq2[ota.AgentRow, error
 		return err
 	}
 	d.touched = time.Now()
-	for row, err := range agents {
+	for row, err := range rows {
 		if err != nil {
 			return &foreignError{err}
 		}
@@ -128,27 +130,59 @@ func (d *draft) create(ctx context.Context, agents iter.Seq2[ota.AgentRow, error
 	if err := errors.Join(d.flush(ctx), d.written()); err != nil {
 		return err
 	}
-	created, err := d.plan.Finish()
+	c, err := d.first()
 	if err != nil {
 		return &foreignError{err}
 	}
-	if len(created.Log) == 0 {
-		return errLog
+	for i := 0; i < len(c.Rows) && err == nil; i++ {
+		err = d.add(ctx, &c.Rows[i])
 	}
-	if err := d.batches(ctx, created.Batches); err != nil {
-		return err
+	if err == nil {
+		err = errors.Join(d.flush(ctx), d.written())
 	}
-	return d.publish(ctx, created)
-}
-
-func (d *draft) add(ctx context.Context, row *ota.AgentRow) error {
-	r, err := encodeAgent(row)
+	if err == nil {
+		c.Rows = nil
+		err = Mistake(&c)
+	}
+	if err == nil {
+		err = d.writeOthers(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	d.rows = append(d.rows, r)
-	d.agents++
-	if len(d.rows) < d.store.db.Chunk() && (d.agents%BlockSize != 0 || time.Since(d.touched) < touchEvery) {
+	return d.publish(ctx, &c)
+}
+
+// add takes a row, and copies what it keeps of it.
+func (d *draft) add(ctx context.Context, r *ota.Row) error {
+	if want := d.next[r.Kind]; r.Number != want {
+		return fmt.Errorf("%w: row %d of kind %d comes where row %d is due", ota.ErrRefused, r.Number, r.Kind, want)
+	}
+	d.next[r.Kind]++
+	if err := keeps(r.ID, string(r.Show)); err != nil {
+		return err
+	}
+	labels, err := encodeLabels(r.Labels)
+	if err != nil {
+		return err
+	}
+	if r.Kind != ota.KindAgent {
+		d.others = append(d.others, []any{
+			d.number, int64(r.Kind), r.Number, r.ID, r.Batch, labels, orNull(bytes.Clone(r.Fixed)),
+			int64(r.Status), int64(r.Reason), append([]byte{}, r.State...), Show(r.Show),
+		})
+		return nil
+	}
+	for _, name := range d.plan.Index {
+		if value := r.Labels[name]; value != "" {
+			d.labels = append(d.labels, []any{d.number, name, value, r.Number})
+		}
+	}
+	d.rows = append(d.rows, AgentRecord{
+		Ordinal: r.Number, Batch: r.Batch, ID: r.ID, Labels: labels, Fixed: bytes.Clone(r.Fixed),
+		Status: r.Status, Reason: uint8(r.Reason), State: bytes.Clone(r.State),
+	})
+	if len(d.rows) < d.store.db.Chunk() && (d.next[r.Kind]%BlockSize != 0 || time.Since(d.touched) < touchEvery) {
 		return nil
 	}
 	return d.flush(ctx)
@@ -161,8 +195,10 @@ func (d *draft) flush(ctx context.Context) error {
 		return err
 	}
 	d.rows, d.spare = d.spare[:0], d.rows
+	labels := d.labels
+	d.labels = nil
 	d.touched, d.writing = time.Now(), make(chan error, 1)
-	go func() { d.writing <- d.write(ctx, d.spare) }()
+	go func() { d.writing <- d.write(ctx, d.spare, labels) }()
 	return nil
 }
 
@@ -175,9 +211,12 @@ func (d *draft) written() (err error) {
 }
 
 // write is one transaction. The table's keys find an agent that comes twice.
-func (d *draft) write(ctx context.Context, rows []AgentRecord) error {
+func (d *draft) write(ctx context.Context, rows []AgentRecord, labels [][]any) error {
 	err := d.chunk(ctx, func(tx Querier) error {
 		if err := d.store.db.InsertAgents(ctx, tx, d.number, rows); err != nil {
+			return err
+		}
+		if err := tx.ExecMany(ctx, insertAgentLabel, labels); err != nil {
 			return err
 		}
 		return d.store.db.InsertStates(ctx, tx, d.number, blocksOf(rows))
@@ -228,19 +267,29 @@ func (d *draft) chunk(ctx context.Context, f func(tx Querier) error) error {
 	})
 }
 
-func (d *draft) batches(ctx context.Context, rows []ota.BatchRow) error {
-	for chunk := range slices.Chunk(rows, d.store.db.Chunk()) {
-		args := make([][]any, len(chunk))
-		for i := range chunk {
-			if err := keeps(chunk[i].Name); err != nil {
-				return err
-			}
-			args[i] = append([]any{d.number}, BatchValues(&chunk[i])...)
+// writeOthers writes the rows that are no agents.
+func (d *draft) writeOthers(ctx context.Context) error {
+	for chunk := range slices.Chunk(d.others, d.store.db.Chunk()) {
+		err := d.chunk(ctx, func(tx Querier) error { return tx.ExecMany(ctx, insertRow, chunk) })
+		if d.store.db.Duplicate(err) {
+			return errors.Join(d.twice(), err)
 		}
-		err := d.chunk(ctx, func(tx Querier) error { return tx.ExecMany(ctx, insertBatch, args) })
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// twice names the first ID that two rows of a kind have.
+func (d *draft) twice() error {
+	seen := map[[2]any]bool{}
+	for _, r := range d.others {
+		key := [2]any{r[1], r[3]}
+		if seen[key] && r[3] != "" {
+			return &ota.DuplicateError{Agent: r[3].(string)}
+		}
+		seen[key] = true
 	}
 	return nil
 }

@@ -37,11 +37,11 @@ type Database interface {
 	// StateColumns are the columns of ota_states that ScanStates reads: a block, and the states of
 	// its agents.
 	StateColumns() string
-	ScanStates(scan ScanFunc) (block int, states [][]byte, err error)
+	ScanStates(scan ScanFunc) (BlockRow, error)
 	// StateOf are the columns from which the state of agent a in the block s is read: into dest.
-	// Then state returns it.
+	// Then state sets what it says of the row of the agent.
 	StateOf() string
-	StateInto() (dest []any, state func(ordinal int) ([]byte, error))
+	StateInto() (dest []any, state func(a *ota.Row) error)
 	// Grown is called after a plan of so many agents was made. Its failure does not matter.
 	Grown(ctx context.Context, agents int)
 	// Migrations has the text of each version of the tables.
@@ -83,8 +83,10 @@ func One(ctx context.Context, q Querier, query string, args []any, dest ...any) 
 
 // AgentRecord is an agent to insert.
 type AgentRecord struct {
-	Ordinal, Batch      int
-	ID, Version, Target string
-	Labels, Tasks       *string // JSON; nil for none
-	State               []byte
+	Ordinal, Batch int
+	ID             string
+	Labels         *string // JSON; nil for none
+	Fixed          []byte
+	Status, Reason uint8
+	State          []byte
 }

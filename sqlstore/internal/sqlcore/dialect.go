@@ -16,6 +16,7 @@ import (
 //	{texts $1}     the set of the strings of one parameter
 //	{list $1}      the rows of want: each has one of the strings of a parameter as its value
 //	{numbers $1}   the same with the numbers of a parameter
+//	{find a $1}    a text contains another one, which has no capitals; ASCII letters in any case
 //	{one t a: c}   joins the row of table t for which c holds, as a, and finds it by an index
 //	{keep}         what keeps a selected plan from being deleted until the end of the transaction
 type Dialect struct {
@@ -25,6 +26,7 @@ type Dialect struct {
 	Texts   string // the set, with %s for the parameter
 	List    string // the rows of strings, with %s for the parameter
 	Numbers string // the rows of numbers, with %s for the parameter
+	Find    string // whether a text contains another, with %s for both
 	One     string // the join, with %s for the table, its name, and the condition
 	Keep    string
 	Marks   string // what $ becomes
@@ -33,8 +35,9 @@ type Dialect struct {
 }
 
 var (
-	setToken = regexp.MustCompile(`\{(texts|list|numbers) (\$\d)\}`)
-	oneToken = regexp.MustCompile(`\{one (\w+) (\w+): ([^{}]*)\}`)
+	setToken  = regexp.MustCompile(`\{(texts|list|numbers) (\$\d+)\}`)
+	findToken = regexp.MustCompile(`\{find (\S+) (\$\d+)\}`)
+	oneToken  = regexp.MustCompile(`\{one (\w+) (\w+): ([^{}]*)\}`)
 )
 
 // Text returns a query in the words of the database.
@@ -47,6 +50,10 @@ func (d *Dialect) Text(query string) string {
 	t = setToken.ReplaceAllStringFunc(t, func(m string) string {
 		parts := setToken.FindStringSubmatch(m)
 		return fmt.Sprintf(map[string]string{"texts": d.Texts, "list": d.List, "numbers": d.Numbers}[parts[1]], parts[2])
+	})
+	t = findToken.ReplaceAllStringFunc(t, func(m string) string {
+		parts := findToken.FindStringSubmatch(m)
+		return fmt.Sprintf(d.Find, parts[1], parts[2])
 	})
 	t = oneToken.ReplaceAllStringFunc(t, func(m string) string {
 		parts := oneToken.FindStringSubmatch(m)

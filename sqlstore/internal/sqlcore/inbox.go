@@ -46,6 +46,7 @@ func (s *Store) Read(ctx context.Context, plan string, after uint64, limit int) 
 		[]any{plan, clamp(after), pageLimit(limit)}, func(scan ScanFunc) error {
 			var m ota.Message
 			err := scan(&m.Number, &m.ID, &m.Body)
+			nilIfEmpty(&m.Body)
 			messages = append(messages, m)
 			return err
 		})

@@ -38,7 +38,7 @@ func (s *Store) sweep(ctx context.Context, number int64) error {
 		return err
 	}
 	for _, t := range []struct{ table, key string }{
-		{"ota_inbox", "number"}, {"ota_log", "revision"}, {"ota_batches", "idx"}, {"ota_states", "block"},
+		{"ota_inbox", "number"}, {"ota_log", "revision"}, {"ota_rows", "number"}, {"ota_states", "block"},
 	} {
 		if err := s.sweepTable(ctx, `DELETE FROM `+t.table, t.table, t.key, number); err != nil {
 			return err
@@ -47,7 +47,7 @@ func (s *Store) sweep(ctx context.Context, number int64) error {
 	if err := s.sweepAgents(ctx, number); err != nil {
 		return err
 	}
-	for _, table := range []string{"ota_plan_labels", "ota_plan_specs", "ota_plan_controls", "ota_released"} {
+	for _, table := range []string{"ota_agent_labels", "ota_plan_labels", "ota_plan_specs", "ota_plan_controls", "ota_released"} {
 		if _, err := s.db.Exec(ctx, `DELETE FROM `+table+` WHERE plan = $1`, number); err != nil {
 			return err
 		}

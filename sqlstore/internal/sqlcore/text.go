@@ -1,7 +1,6 @@
 package sqlcore
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -46,19 +45,4 @@ func Findable(args []any) bool {
 		}
 	}
 	return true
-}
-
-// keepsJSON reports whether every text in the output of encoding/json was UTF-8 without NUL. The
-// package writes every other text with one of two escapes, and uses them for nothing else.
-func keepsJSON(text []byte) bool {
-	for {
-		i := bytes.IndexByte(text, '\\')
-		if i < 0 || i+1 == len(text) {
-			return true
-		}
-		if rest := text[i+1:]; bytes.HasPrefix(rest, []byte("u0000")) || bytes.HasPrefix(rest, []byte("ufffd")) {
-			return false
-		}
-		text = text[i+2:]
-	}
 }

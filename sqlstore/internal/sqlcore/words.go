@@ -3,7 +3,7 @@ package sqlcore
 import (
 	"context"
 	"fmt"
-	"strings"
+	"strconv"
 
 	"github.com/seed-19b57ce3/ota"
 )
@@ -19,9 +19,9 @@ type word struct {
 // words returns the words of all numbers that the views show.
 func words() (list []word) {
 	add := func(kind string, text func(code uint8) string) {
-		for code := 0; code < 256; code++ {
+		for code := range 256 {
 			s := text(uint8(code))
-			if s == fmt.Sprint(code) || s == fmt.Sprintf("reason_%d", code) { // no constant has it
+			if s == strconv.Itoa(code) || s == fmt.Sprintf("reason_%d", code) { // no constant has it
 				continue
 			}
 			w := word{kind: kind, code: code, word: s}
@@ -65,24 +65,4 @@ func (s *Store) writeWords(ctx context.Context) error {
 		return tx.ExecMany(ctx, `INSERT INTO ota_words (kind, code, hex, word, sentence) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (kind, code) DO UPDATE SET word = excluded.word, sentence = excluded.sentence`, missing)
 	})
-}
-
-// hexOf returns two digits.
-func hexOf(code uint8) string {
-	const digits = "0123456789abcdef"
-	return string([]byte{digits[code>>4], digits[code&15]})
-}
-
-// ReasonsOf returns two hexadecimal digits for each state: its sixth byte, or 0.
-func ReasonsOf(states [][]byte) string {
-	var b strings.Builder
-	b.Grow(2 * len(states))
-	for _, s := range states {
-		why := uint8(0)
-		if len(s) > 5 {
-			why = s[5]
-		}
-		b.WriteString(hexOf(why))
-	}
-	return b.String()
 }

@@ -2,9 +2,11 @@ package sqltest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -80,10 +82,11 @@ type Read struct {
 
 // agentsOf is a Read of agents.
 func agentsOf(name string, q ota.RowQuery, by map[string]string) Read {
-	return Read{"Agents " + name, by, func(ctx context.Context, s *sqlcore.Store) error {
-		page, err := s.Agents(ctx, "p", q)
+	return Read{"Rows: agents " + name, by, func(ctx context.Context, s *sqlcore.Store) error {
+		q.Kind = ota.KindAgent
+		page, err := s.Rows(ctx, "p", q)
 		if err == nil && len(page.Items) == 0 {
-			err = fmt.Errorf("no agent was found")
+			err = errors.New("no agent was found")
 		}
 		return err
 	}}
@@ -99,17 +102,28 @@ func Reads() []Read {
 	return []Read{
 		agentsOf("of a range", ota.RowQuery{From: 10_000, Limit: 512}, ordinal),
 		agentsOf("of a range to its end", ota.RowQuery{From: 10_000, To: 10_100, Total: true}, ordinal),
-		agentsOf("in a status", ota.RowQuery{Status: []ota.TaskStatus{ota.TaskRunning}, Limit: 10}, ordinal),
-		agentsOf("in a status, in a range", ota.RowQuery{Status: []ota.TaskStatus{ota.TaskRunning}, To: 200, Total: true}, ordinal),
+		agentsOf("in a status", ota.RowQuery{Status: []uint8{uint8(ota.TaskRunning)}, Limit: 10}, ordinal),
+		agentsOf("in a status, in a range", ota.RowQuery{Status: []uint8{uint8(ota.TaskRunning)}, To: 200, Total: true}, ordinal),
 		agentsOf("by one ID", ota.RowQuery{IDs: few}, id),
 		agentsOf("by many IDs", ota.RowQuery{IDs: many, Total: true}, id),
-		agentsOf("by many IDs, in a status, in a range", ota.RowQuery{IDs: many, From: 40, Status: []ota.TaskStatus{ota.TaskPending}}, id),
-		{"Batches of a range", map[string]string{"batches": "idx"}, func(ctx context.Context, s *sqlcore.Store) error {
-			_, err := s.Batches(ctx, "p", ota.RowQuery{From: 100, To: 164, Total: true})
+		agentsOf("by many IDs, in a status, in a range", ota.RowQuery{IDs: many, From: 40, Status: []uint8{0}}, id),
+		agentsOf("with an indexed label", ota.RowQuery{Label: ota.Label{Name: "zone", Value: "z7"}}, map[string]string{
+			"agent_labels": "value", "agents": "ordinal", "states": "block",
+		}),
+		{"Rows: batches of a range", map[string]string{"rows": "number"}, func(ctx context.Context, s *sqlcore.Store) error {
+			_, err := s.Rows(ctx, "p", ota.RowQuery{Kind: ota.KindBatch, From: 100, To: 164, Total: true})
 			return err
 		}},
 		{"Log after a revision", map[string]string{"log": "revision"}, func(ctx context.Context, s *sqlcore.Store) error {
-			_, err := s.Log(ctx, "p", 290, 256)
+			_, err := s.Log(ctx, "p", ota.LogQuery{After: 290, Limit: 256})
+			return err
+		}},
+		{"Log before a revision", map[string]string{"log": "revision"}, func(ctx context.Context, s *sqlcore.Store) error {
+			_, err := s.Log(ctx, "p", ota.LogQuery{Before: 290, Limit: 5})
+			return err
+		}},
+		{"Holders", map[string]string{"claims": "agent"}, func(ctx context.Context, s *sqlcore.Store) error {
+			_, err := s.Holders(ctx, many)
 			return err
 		}},
 		{"Read after a message", map[string]string{"inbox": "number"}, func(ctx context.Context, s *sqlcore.Store) error {
@@ -139,7 +153,9 @@ var notReads = map[string]string{
 func EveryReadIsListed(t *testing.T) {
 	t.Helper()
 	for m := range reflect.TypeFor[*sqlcore.Store]().Methods() {
-		listed := slices.ContainsFunc(Reads(), func(r Read) bool { return r.Name == m.Name || strings.HasPrefix(r.Name, m.Name+" ") })
+		listed := slices.ContainsFunc(Reads(), func(r Read) bool {
+			return r.Name == m.Name || strings.HasPrefix(r.Name, m.Name+" ") || strings.HasPrefix(r.Name, m.Name+": ")
+		})
 		if listed == (notReads[m.Name] != "") {
 			t.Errorf("%s is in Reads, or has a reason in notReads, but not both", m.Name)
 		}
@@ -153,7 +169,19 @@ func FillForReads(t *testing.T, s *sqlcore.Store) {
 	for i := range 20 {
 		Create(t, s, fmt.Sprint("small-", i), 20)
 	}
-	Create(t, s, "p", 30_000)
+	p, first := NewPlan("p", 30_000)
+	p.Index = []string{"zone"}
+	err := s.Create(ctx, p, func(yield func(ota.Row, error) bool) {
+		for r, err := range AgentRows(30_000) {
+			r.Labels = map[string]string{"zone": fmt.Sprint("z", r.Number%300)}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}, first)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := s.Commit(ctx, OwnerCommit(t, s, "p", 0, 64)); err != nil {
 		t.Fatal(err)
 	}
@@ -163,13 +191,13 @@ func FillForReads(t *testing.T, s *sqlcore.Store) {
 	var messages []ota.Message
 	for range 300 {
 		c := OwnerCommit(t, s, "p", 0, 0)
-		c.Log = make([]byte, 1_900)
+		c.Log.Data = make([]byte, 1_900)
 		if _, err := s.Commit(ctx, c); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i := range 3_000 {
-		messages = append(messages, ota.Message{ID: fmt.Sprint(i), Body: make([]byte, 100)})
+		messages = append(messages, ota.Message{ID: strconv.Itoa(i), Body: make([]byte, 100)})
 	}
 	if err := s.Post(ctx, "p", messages); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package sqltest
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"iter"
 	"testing"
@@ -15,47 +16,63 @@ import (
 // Created is when plans are created.
 var Created = time.Date(2026, 3, 4, 5, 6, 7, 89, time.UTC)
 
-// NewPlan is a plan with agents in batches of 100.
-func NewPlan(id string, agents int) ota.NewPlan {
-	return ota.NewPlan{
-		ID: id, CreatedAt: Created,
-		Finish: func() (ota.Created, error) {
-			c := ota.Created{
-				Spec:     ota.PlanSpec{Schema: ota.Schema, Name: "name of " + id, ToVersion: "2", CreatedAt: Created, Agents: agents},
-				Control:  ota.Control{Schema: ota.Schema},
-				Progress: ota.Progress{Schema: ota.Schema, Counts: ota.Counts{Pending: agents}},
-				Status:   ota.StatusPending,
-				Log:      []byte("created"),
-			}
-			for first := 0; first < agents; first += 100 {
-				c.Batches = append(c.Batches, ota.BatchRow{Index: first / 100, First: first, Size: min(100, agents-first)})
-			}
-			return c, nil
-		},
+// NewPlan is a plan with agents in batches of 100, and what Create asks for after its agents.
+func NewPlan(id string, agents int) (ota.PlanRow, func() (ota.Commit, error)) {
+	p := ota.PlanRow{ID: id, Created: Created, Names: ota.Names{Name: "name of " + id}}
+	return p, func() (ota.Commit, error) {
+		c := ota.Commit{
+			Head:  &ota.Head{Status: ota.StatusPending, Hold: ota.ReasonPending, Since: Created, Person: true, Show: []byte(`{"batch":0}`)},
+			Parts: ota.Parts{Spec: []byte("spec"), Control: []byte("control"), Progress: []byte("progress")},
+			Log:   ota.LogRow{At: Created, Notable: true, Data: []byte("created")},
+		}
+		for first := 0; first < agents; first += 100 {
+			c.Rows = append(c.Rows, ota.Row{Kind: ota.KindBatch, Number: first / 100, State: []byte("batch"), Show: []byte(`{"first":0}`)})
+		}
+		return c, nil
 	}
 }
 
 // AgentRows are n agents in batches of 100.
-func AgentRows(n int) iter.Seq2[ota.AgentRow, error] {
-	return func(yield func(ota.AgentRow, error) bool) {
+func AgentRows(n int) iter.Seq2[ota.Row, error] {
+	return func(yield func(ota.Row, error) bool) {
 		for i := range n {
-			if !yield(ota.AgentRow{Ordinal: i, Batch: i / 100, Agent: ota.AgentSpec{ID: fmt.Sprintf("agent-%07d", i)}}, nil) {
+			if !yield(ota.Row{Kind: ota.KindAgent, Number: i, Batch: i / 100, ID: fmt.Sprintf("agent-%07d", i)}, nil) {
 				return
 			}
 		}
 	}
 }
 
-// Create makes a plan by NewPlan with agents by AgentRows.
+// Make makes a plan by NewPlan with agents by AgentRows.
+func Make(ctx context.Context, s ota.Store, id string, agents int) error {
+	p, first := NewPlan(id, agents)
+	return s.Create(ctx, p, AgentRows(agents), first)
+}
+
+// Create is Make for a test.
 func Create(t testing.TB, s ota.Store, id string, agents int) {
 	t.Helper()
-	if err := s.Create(t.Context(), NewPlan(id, agents), AgentRows(agents)); err != nil {
+	if err := Make(t.Context(), s, id, agents); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// OwnerCommit is the next commit of a plan's owner, which starts n agents from the given ordinal
-// on.
+// Agent is an agent that runs: its state has the number of its attempt.
+func Agent(number, attempt int) ota.Row {
+	return ota.Row{
+		Kind: ota.KindAgent, Number: number, Status: uint8(ota.TaskRunning), State: binary.BigEndian.AppendUint64(make([]byte, 13), uint64(attempt)),
+	}
+}
+
+// Attempt is the number that Agent has put into a state; 0 for an agent that was never started.
+func Attempt(r ota.Row) int {
+	if len(r.State) == 0 {
+		return 0
+	}
+	return int(binary.BigEndian.Uint64(r.State[13:]))
+}
+
+// OwnerCommit is the next commit of a plan's owner, which starts n agents from the given number on.
 func OwnerCommit(t testing.TB, s ota.Store, id string, from, n int) ota.Commit {
 	t.Helper()
 	row, err := s.Plan(context.WithoutCancel(t.Context()), id)
@@ -63,16 +80,12 @@ func OwnerCommit(t testing.TB, s ota.Store, id string, from, n int) ota.Commit {
 		t.Fatal(err)
 	}
 	c := ota.Commit{
-		Plan: id, Owner: true, Control: row.ControlNumber, Progress: row.ProgressNumber, Epoch: row.Epoch,
-		NewProgress: &row.Progress, Status: ota.StatusRunning, Log: []byte("started some"),
+		Plan: id, If: row.Numbers, Then: ota.Numbers{Progress: row.Numbers.Progress + 1},
+		Head:  &ota.Head{Status: ota.StatusRunning, Owner: "engine", Show: []byte(`{"batch":1}`)},
+		Parts: ota.Parts{Progress: fmt.Appendf(nil, "progress %d", n)}, Log: ota.LogRow{At: Created, Data: []byte("started some")},
 	}
-	c.NewProgress.Counts.Pending -= n
-	c.NewProgress.Counts.Running += n
 	for i := range n {
-		c.Agents = append(c.Agents, ota.AgentRow{Ordinal: from + i, State: ota.AgentState{
-			Status: ota.TaskRunning, Flags: ota.AgentOpen | ota.AgentChanged,
-			Task: ota.TaskState{Status: ota.TaskRunning, Number: 1, Started: Created.UnixNano()},
-		}})
+		c.Rows = append(c.Rows, Agent(from+i, 1))
 	}
 	return c
 }

@@ -1,2 +1,21 @@
-DROP TABLE ota_inbox, ota_leases, ota_claims, ota_log, ota_agents, ota_batches, ota_plan_labels, ota_plan_controls,
-    ota_plan_specs, ota_plans, ota_drafts;
+DROP VIEW ota_claim_list;
+DROP VIEW ota_event_list;
+DROP VIEW ota_agent_list;
+DROP VIEW ota_batch_list;
+DROP VIEW ota_plan_list;
+DROP TABLE ota_drafts;
+DROP TABLE ota_plans;
+DROP TABLE ota_plan_specs;
+DROP TABLE ota_plan_controls;
+DROP TABLE ota_plan_labels;
+DROP TABLE ota_rows;
+DROP TABLE ota_agents;
+DROP TABLE ota_agent_labels;
+DROP TABLE ota_states;
+DROP TABLE ota_log;
+DROP TABLE ota_claims;
+DROP TABLE ota_kept;
+DROP TABLE ota_released;
+DROP TABLE ota_leases;
+DROP TABLE ota_inbox;
+DROP TABLE ota_words;

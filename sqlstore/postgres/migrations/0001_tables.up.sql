@@ -1,4 +1,5 @@
--- Tables of sqlstore. Times are Unix nanoseconds, NULL is none; the views show them, and every status, in words.
+-- Tables of sqlstore. Times are Unix nanoseconds, NULL is none; the views show them, and every number, in words. What only the
+-- library understands is bytes.
 
 -- Plans that are being created, or being deleted: rows under their numbers are invisible.
 CREATE TABLE ota_drafts (
@@ -7,38 +8,41 @@ CREATE TABLE ota_drafts (
     touched_at bigint NOT NULL
 );
 
--- One row per plan: what is listed, and all that every commit changes. No index is on a column that changes.
+-- One row per plan: what is listed, and all that every commit changes. No index is on a column that every commit changes.
+-- show is JSON for people.
 CREATE TABLE ota_plans (
     number          bigint PRIMARY KEY,
     id              text COLLATE "C" NOT NULL UNIQUE,
-    name            text NOT NULL,
-    from_version    text NOT NULL,
-    to_version      text NOT NULL,
-    created_by      text NOT NULL,
     source          text COLLATE "C" NOT NULL,
     request_key     text COLLATE "C" UNIQUE,
-    fingerprint     text NOT NULL,
     created_at      bigint NOT NULL,
-    ended_at        bigint,
-    agents          integer NOT NULL,
-    batches         integer NOT NULL,
+    row_index       text NOT NULL,
+    name            text COLLATE "C" NOT NULL,
     status          smallint NOT NULL,
-    revision        bigint NOT NULL,
+    hold            smallint NOT NULL,
+    since           bigint,
+    person          smallint NOT NULL,
+    ended_at        bigint,
+    owner           text COLLATE "C" NOT NULL,
+    coverage        smallint NOT NULL,
+    show            json,
+    epoch           bigint NOT NULL,
     control_number  bigint NOT NULL,
     progress_number bigint NOT NULL,
-    epoch           bigint NOT NULL,
-    progress        json NOT NULL
+    revision        bigint NOT NULL,
+    progress        bytea NOT NULL
 ) WITH (fillfactor = 50);
 CREATE INDEX ota_plans_source ON ota_plans (source) WHERE source <> '';
+CREATE INDEX ota_plans_created ON ota_plans (created_at, id);
 
 -- What never changes about a plan, and what people want of it. Apart, so that a commit of progress does not copy them.
 CREATE TABLE ota_plan_specs (
     plan bigint PRIMARY KEY,
-    spec json NOT NULL
+    spec bytea NOT NULL
 );
 CREATE TABLE ota_plan_controls (
     plan    bigint PRIMARY KEY,
-    control json NOT NULL
+    control bytea NOT NULL
 );
 
 CREATE TABLE ota_plan_labels (
@@ -49,72 +53,87 @@ CREATE TABLE ota_plan_labels (
 );
 CREATE INDEX ota_plan_labels_value ON ota_plan_labels (name, value);
 
-CREATE TABLE ota_batches (
-    plan          bigint NOT NULL,
-    idx           integer NOT NULL,
-    name          text NOT NULL,
-    first         integer NOT NULL,
-    size          integer NOT NULL,
-    status        smallint NOT NULL,
-    cursor_at     integer NOT NULL,
-    pending       integer NOT NULL,
-    running       integer NOT NULL,
-    waiting       integer NOT NULL,
-    succeeded     integer NOT NULL,
-    failed        integer NOT NULL,
-    skipped       integer NOT NULL,
-    canceled      integer NOT NULL,
-    unknown       integer NOT NULL,
-    at_target     integer NOT NULL,
-    tasks_pending   integer NOT NULL,
-    tasks_running   integer NOT NULL,
-    tasks_waiting   integer NOT NULL,
-    tasks_succeeded integer NOT NULL,
-    tasks_failed    integer NOT NULL,
-    tasks_skipped   integer NOT NULL,
-    tasks_canceled  integer NOT NULL,
-    tasks_unknown   integer NOT NULL,
-    tasks_at_target integer NOT NULL,
-    open          integer NOT NULL,
-    changed       integer NOT NULL,
-    unhealthy     integer NOT NULL,
-    accepted      integer NOT NULL,
-    continued     smallint NOT NULL,
-    started_at    bigint,
-    settled_at    bigint,
-    healthy_since bigint,
-    closed_at     bigint,
-    PRIMARY KEY (plan, idx)
+-- The rows of a plan of every kind but agents. Kind 1 is batches.
+CREATE TABLE ota_rows (
+    plan   bigint NOT NULL,
+    kind   smallint NOT NULL,
+    number integer NOT NULL,
+    id     text COLLATE "C" NOT NULL,
+    batch  integer NOT NULL,
+    labels text,
+    fixed  bytea,
+    status smallint NOT NULL,
+    reason smallint NOT NULL,
+    state  bytea NOT NULL,
+    show   json,
+    PRIMARY KEY (plan, kind, number)
 ) WITH (fillfactor = 50);
+CREATE UNIQUE INDEX ota_rows_id ON ota_rows (plan, kind, id) WHERE id <> '';
 
--- state holds the agent's tasks in the library's own compact form; status is the agent's, for queries.
+-- What never changes about agents.
 CREATE TABLE ota_agents (
     plan    bigint NOT NULL,
     ordinal integer NOT NULL,
     batch   integer NOT NULL,
-    status  smallint NOT NULL,
     id      text COLLATE "C" NOT NULL,
-    version text NOT NULL,
-    target  text NOT NULL,
-    labels  json,
-    state   bytea NOT NULL,
+    labels  text,
+    fixed   bytea,
     PRIMARY KEY (plan, ordinal),
     UNIQUE (plan, id)
-) WITH (fillfactor = 50);
+);
 
--- One record per commit, numbered by the revision that it made.
+-- The labels of agents that their plan's row_index names.
+CREATE TABLE ota_agent_labels (
+    plan    bigint NOT NULL,
+    name    text COLLATE "C" NOT NULL,
+    value   text COLLATE "C" NOT NULL,
+    ordinal integer NOT NULL,
+    PRIMARY KEY (plan, name, value, ordinal)
+);
+
+-- What changes about agents, of 32 in one row: commits change agents that follow one another. statuses has one hexadecimal
+-- digit for each, and reasons two. Rows grow, from when nothing has happened to when all has, and stay on their page if
+-- there is room.
+CREATE TABLE ota_states (
+    plan     bigint NOT NULL,
+    block    integer NOT NULL,
+    statuses text COLLATE "C" NOT NULL,
+    reasons  text COLLATE "C" NOT NULL,
+    states   bytea[] NOT NULL,
+    PRIMARY KEY (plan, block)
+) WITH (fillfactor = 30);
+
+-- One record per commit, numbered by the revision that it made. A record without a time has the lowest one.
 CREATE TABLE ota_log (
     plan     bigint NOT NULL,
     revision bigint NOT NULL,
-    request  text NOT NULL,
+    at       bigint NOT NULL,
+    notable  smallint NOT NULL,
     data     bytea NOT NULL,
     PRIMARY KEY (plan, revision)
 );
+CREATE INDEX ota_log_notable ON ota_log (at) WHERE notable = 1;
 
--- Which plan holds an agent. The row of a plan that has ended, or is gone, is void.
+-- Which plan has claimed an agent. The row of a plan that has ended, or is gone, is void.
 CREATE TABLE ota_claims (
     agent text COLLATE "C" PRIMARY KEY,
     plan  bigint NOT NULL
+);
+
+-- Agents whose call has not returned: the ID of the plan that made it, which may be gone, and the running instance of
+-- an engine that made it. A row counts while that engine's lease has not ended.
+CREATE TABLE ota_kept (
+    agent  text COLLATE "C" NOT NULL,
+    plan   text COLLATE "C" NOT NULL,
+    engine text COLLATE "C" NOT NULL,
+    PRIMARY KEY (agent, plan, engine)
+);
+
+-- Agents that their plan calls no more, although it has not ended.
+CREATE TABLE ota_released (
+    plan  bigint NOT NULL,
+    agent text COLLATE "C" NOT NULL,
+    PRIMARY KEY (plan, agent)
 );
 
 CREATE TABLE ota_leases (
@@ -130,3 +149,64 @@ CREATE TABLE ota_inbox (
     PRIMARY KEY (plan, number),
     UNIQUE (plan, id)
 );
+
+-- The words of all numbers. Every Store that is opened brings them up to date.
+CREATE TABLE ota_words (
+    kind     text COLLATE "C" NOT NULL,
+    code     smallint NOT NULL,
+    hex      text COLLATE "C" NOT NULL,
+    word     text NOT NULL,
+    sentence text NOT NULL,
+    PRIMARY KEY (kind, code)
+);
+
+-- Views for people: every number in words, every time as a time.
+
+-- why says what holds the plan, since when it does, and needs_person whether a verb would let it go on. show has the rest as
+-- JSON: batch, counts, who paused or canceled it, the open breach. All of it is as of the plan's last commit.
+CREATE VIEW ota_plan_list AS
+SELECT p.number, p.id, p.name, st.word AS status,
+    CASE p.hold WHEN 0 THEN NULL ELSE h.word END AS hold,
+    CASE p.hold WHEN 0 THEN NULL ELSE h.sentence END AS why,
+    to_timestamp(p.since / 1e9) AS since,
+    p.person = 1 AS needs_person,
+    p.owner, co.word AS coverage, p.show,
+    to_timestamp(p.created_at / 1e9) AS created_at,
+    to_timestamp(p.ended_at / 1e9) AS ended_at,
+    p.source, p.revision, p.epoch
+FROM ota_plans p
+LEFT JOIN ota_words st ON st.kind = 'status' AND st.code = p.status
+LEFT JOIN ota_words h ON h.kind = 'reason' AND h.code = p.hold
+LEFT JOIN ota_words co ON co.kind = 'coverage' AND co.code = p.coverage;
+
+-- show has the name, the size, the counts and the times of a batch, as JSON.
+CREATE VIEW ota_batch_list AS
+SELECT p.id AS plan, b.number AS batch, w.word AS status, b.show
+FROM ota_rows b
+JOIN ota_plans p ON p.number = b.plan
+LEFT JOIN ota_words w ON w.kind = 'batch status' AND w.code = b.status
+WHERE b.kind = 1;
+
+-- reason says how the agent ended, or why it waits.
+CREATE VIEW ota_agent_list AS
+SELECT p.id AS plan, a.ordinal, a.batch, a.id AS agent, w.word AS status,
+    CASE r.code WHEN 0 THEN NULL ELSE r.word END AS reason,
+    CASE r.code WHEN 0 THEN NULL ELSE r.sentence END AS why,
+    a.labels
+FROM ota_agents a
+JOIN ota_plans p ON p.number = a.plan
+JOIN ota_states s ON s.plan = a.plan AND s.block = a.ordinal / 32
+LEFT JOIN ota_words w ON w.kind = 'task status' AND w.hex = '0' || substr(s.statuses, a.ordinal % 32 + 1, 1)
+LEFT JOIN ota_words r ON r.kind = 'reason' AND r.hex = substr(s.reasons, a.ordinal % 32 * 2 + 1, 2);
+
+-- What a record says is in the library's own form: Engine.Watch reads it.
+CREATE VIEW ota_event_list AS
+SELECT p.id AS plan, l.revision, to_timestamp(l.at / 1e9) AS at, l.notable = 1 AS notable, length(l.data) AS bytes
+FROM ota_log l
+JOIN ota_plans p ON p.number = l.plan;
+
+CREATE VIEW ota_claim_list AS
+SELECT c.agent, p.id AS plan
+FROM ota_claims c
+JOIN ota_plans p ON p.number = c.plan
+WHERE p.ended_at IS NULL;

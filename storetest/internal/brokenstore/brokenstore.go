@@ -4,6 +4,7 @@ package brokenstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -22,42 +23,34 @@ type Variant struct {
 
 // Variants are all of them.
 var Variants = []Variant{
-	{"no control compare", "whose Control is not the stored number", commits(func(c *ota.Commit, p ota.PlanRow) {
-		c.Control = p.ControlNumber
+	{"no control compare", "whose If.Control is not the stored number", commits(func(c *ota.Commit, _ ota.PlanRow) {
+		c.If.Control = 0
 	})},
-	{"no progress compare", "whose Progress is not the stored number", commits(func(c *ota.Commit, p ota.PlanRow) {
-		if c.Owner {
-			c.Progress = p.ProgressNumber
+	{"no progress compare", "numbers of If that are not 0 are compared", commits(func(c *ota.Commit, _ ota.PlanRow) {
+		c.If.Progress = 0
+	})},
+	{"no epoch fence", "If.Epoch is not the stored epoch", commits(func(c *ota.Commit, _ ota.PlanRow) {
+		c.If.Epoch = 0
+	})},
+	{"epoch compared last", "the epoch is compared before the other numbers", commits(func(c *ota.Commit, p ota.PlanRow) {
+		if c.If.Control != 0 && c.If.Control != p.Numbers.Control {
+			c.If.Epoch = 0
 		}
 	})},
-	{"no epoch fence", "whose Epoch is not the stored one", commits(func(c *ota.Commit, p ota.PlanRow) {
-		c.Epoch = p.Epoch
+	{"zero compared too", "a number that a commit has as 0 is not compared", func() ota.Store { return numbered{memstore.New()} }},
+	{"epoch not raised", "Then.Epoch replaces the stored epoch", commits(func(c *ota.Commit, _ ota.PlanRow) {
+		c.Then.Epoch = 0
 	})},
-	{"epoch compared last", "the epoch is compared before the numbers", commits(func(c *ota.Commit, p ota.PlanRow) {
-		if c.Owner && c.Control != p.ControlNumber {
-			c.Epoch = p.Epoch
-		}
+	{"numbers counted", "those of Then that are not 0 replace the stored ones", commits(func(c *ota.Commit, p ota.PlanRow) {
+		c.Then.Progress = p.Numbers.Progress + 1
 	})},
-	{"verbs fenced too", "a verb's commit does not look at the epoch", commits(func(c *ota.Commit, p ota.PlanRow) {
-		if !c.Owner && !c.Raise {
-			c.Owner, c.Progress = true, p.ProgressNumber
-		}
-	})},
-	{"exact ignored", "an exact verb whose Progress", commits(func(c *ota.Commit, _ ota.PlanRow) { c.Exact = false })},
-	{"every verb exact", "a verb that is not exact does not look at Progress", func() ota.Store {
-		return numbered{memstore.New()}
-	}},
-	{"raise not raising", "with Raise makes the stored epoch one higher", commits(func(c *ota.Commit, _ ota.PlanRow) {
-		c.Raise = false
-	})},
-	{"half without number", "raises its number, by one", commits(func(c *ota.Commit, _ ota.PlanRow) { c.BumpControl = false })},
-	{"status cleared", "a commit without a Status leaves it", commits(func(c *ota.Commit, _ ota.PlanRow) {
-		if c.Status == ota.StatusUnknown {
-			c.Status = ota.StatusPending
+	{"empty parts cleared", "parts of a commit that are zero are left as they are", commits(func(c *ota.Commit, p ota.PlanRow) {
+		if c.Names == nil {
+			c.Names = &ota.Names{Name: p.Names.Name}
 		}
 	})},
 	{"head cleared", "a commit without a Head leaves it", commits(func(c *ota.Commit, p ota.PlanRow) {
-		if c.Head == nil {
+		if c.Head == nil && p.Head.Hold == ota.ReasonBlocked {
 			c.Head = &ota.Head{Status: p.Head.Status}
 		}
 	})},
@@ -67,24 +60,31 @@ var Variants = []Variant{
 			h.Since, c.Head = p.Head.Since, &h
 		}
 	})},
-	{"request lost", "a log record keeps its request", commits(func(c *ota.Commit, _ ota.PlanRow) { c.Request = "" })},
-	{"rows out of range dropped", "a row that the plan does not have", commits(func(c *ota.Commit, p ota.PlanRow) {
-		for i := 0; i < len(c.Agents); i++ {
-			if n := c.Agents[i].Ordinal; n < 0 || n >= p.Spec.Agents {
-				c.Agents = append(c.Agents[:i:i], c.Agents[i+1:]...)
-			}
+	{"rows out of range dropped", "a row that the plan does not have", commits(func(c *ota.Commit, _ ota.PlanRow) {
+		c.Rows = slices.DeleteFunc(slices.Clone(c.Rows), func(r ota.Row) bool { return r.Number < 0 || r.Number > 5 })
+	})},
+	{"long states cut", "a commit replaces the whole State of a row", commits(func(c *ota.Commit, _ ota.PlanRow) {
+		c.Rows = slices.Clone(c.Rows)
+		for i := range c.Rows {
+			c.Rows[i].State = c.Rows[i].State[:min(255, len(c.Rows[i].State))]
 		}
 	})},
 	{"torn commit", "a refused commit changes nothing", func() ota.Store { return newTorn() }},
 	{"lost revision", "one higher each time", func() ota.Store { return skipping{memstore.New()} }},
+	{"notable forgotten", "only notable records come", func() ota.Store { return unremarkable{memstore.New()} }},
+	{"cursor ignored", "Next continues a query", func() ota.Store { return restarting{memstore.New()} }},
+	{"kinds mixed", "each kind of rows has its own numbers", func() ota.Store { return mixing{memstore.New()} }},
+	{"holders of the past", "Holders names the plans that have claimed", func() ota.Store { return &historian{Store: memstore.New()} }},
 	{"log record lost", "without gap", func() ota.Store { return forgetful{memstore.New()} }},
 	{"texts repaired", "is refused with ErrRefused", commits(func(c *ota.Commit, _ ota.PlanRow) {
-		c.Request = strings.ToValidUTF8(c.Request, "\ufffd")
+		if c.Names != nil {
+			c.Names = &ota.Names{Name: strings.ToValidUTF8(c.Names.Name, "\ufffd"), Labels: c.Names.Labels}
+		}
 	})},
 	{"texts refused for now", "a text that is not kept exactly is refused with ErrRefused", func() ota.Store { return picky{memstore.New()} }},
 	{"log bytes mangled", "byte for byte", func() ota.Store { return mangling{memstore.New()} }},
 	{"alias of what is given", "keeps nothing that it is given by reference", func() ota.Store { return newKeeper() }},
-	{"alias of what is kept", "gives nothing by reference", func() ota.Store { return newGiver() }},
+	{"alias of what is kept", "what a store has returned stays as it is", func() ota.Store { return newGiver() }},
 	{"visible too early", "visible before its Create is done", func() ota.Store { return newHasty() }},
 	{"create holds everybody up", "does not wait for the Create of another plan", func() ota.Store { return newLocking() }},
 	{"rest of a failed create", "nothing stays of a Create whose agents failed", func() ota.Store { return leaving{memstore.New()} }},
@@ -93,7 +93,7 @@ var Variants = []Variant{
 	{"context ignored", "returns the context's error", func() ota.Store { return deaf{memstore.New()} }},
 	{"page repeats a row", "each once", func() ota.Store { return paging{memstore.New(), -1} }},
 	{"page loses a row", "each once", func() ota.Store { return paging{memstore.New(), +1} }},
-	{"filters ignored", "Agents returns the agents that the query selects", func() ota.Store { return unfiltered{memstore.New()} }},
+	{"filters ignored", "Rows returns the rows that the query selects", func() ota.Store { return unfiltered{memstore.New()} }},
 	{"oldest first", "newest first", func() ota.Store { return reversed{memstore.New()} }},
 	{"local times", "in UTC", func() ota.Store { return local{memstore.New()} }},
 	{"claims one by one", "a Claim that failed has taken nothing", func() ota.Store { return newGreedy() }},
@@ -130,12 +130,13 @@ func (s *committing) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	return s.Store.Commit(ctx, c)
 }
 
-// numbered compares Progress in every verb.
+// numbered compares an epoch of 0, too.
 type numbered struct{ *memstore.Store }
 
 func (s numbered) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
-	if !c.Owner && !c.Exact {
-		c.Exact, c.Progress = true, 1
+	p, err := s.Plan(ctx, c.Plan)
+	if err == nil && c.If.Epoch == 0 && p.Numbers.Epoch > 1 {
+		return 0, ota.ErrFenced
 	}
 	return s.Store.Commit(ctx, c)
 }
@@ -144,7 +145,7 @@ func (s numbered) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 type picky struct{ *memstore.Store }
 
 func (s picky) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
-	if !utf8.ValidString(c.Request) {
+	if c.Names != nil && !utf8.ValidString(c.Names.Name) {
 		return 0, errors.New("invalid byte sequence")
 	}
 	return s.Store.Commit(ctx, c)

@@ -3,6 +3,7 @@ package brokenstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,11 +15,11 @@ import (
 type torn struct {
 	*memstore.Store
 	mu   sync.Mutex
-	rows map[string]map[int]ota.AgentState
+	rows map[string]map[int][]byte
 }
 
 func newTorn() *torn {
-	return &torn{Store: memstore.New(), rows: map[string]map[int]ota.AgentState{}}
+	return &torn{Store: memstore.New(), rows: map[string]map[int][]byte{}}
 }
 
 func (s *torn) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
@@ -26,24 +27,24 @@ func (s *torn) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.rows[c.Plan] == nil {
-		s.rows[c.Plan] = map[int]ota.AgentState{}
+		s.rows[c.Plan] = map[int][]byte{}
 	}
-	for _, a := range c.Agents {
+	for _, a := range c.Rows {
 		if err == nil {
-			delete(s.rows[c.Plan], a.Ordinal)
-		} else if errors.Is(err, ota.ErrConflict) {
-			s.rows[c.Plan][a.Ordinal] = a.State
+			delete(s.rows[c.Plan], a.Number)
+		} else if a.Kind == ota.KindAgent && errors.Is(err, ota.ErrConflict) {
+			s.rows[c.Plan][a.Number] = a.State
 		}
 	}
 	return revision, err
 }
 
-func (s *torn) Agents(ctx context.Context, plan string, q ota.RowQuery) (ota.Page[ota.AgentRow], error) {
-	page, err := s.Store.Agents(ctx, plan, q)
+func (s *torn) Rows(ctx context.Context, plan string, q ota.RowQuery) (ota.Page[ota.Row], error) {
+	page, err := s.Store.Rows(ctx, plan, q)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, row := range page.Items {
-		if state, ok := s.rows[plan][row.Ordinal]; ok {
+		if state, ok := s.rows[plan][row.Number]; ok && q.Kind == ota.KindAgent {
 			page.Items[i].State = state
 		}
 	}
@@ -61,45 +62,48 @@ func (s skipping) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 // forgetful loses every fifth log record.
 type forgetful struct{ *memstore.Store }
 
-func (s forgetful) Log(ctx context.Context, plan string, after uint64, limit int) ([]ota.LogRow, error) {
-	rows, err := s.Store.Log(ctx, plan, after, limit)
-	kept := rows[:0]
-	for _, r := range rows {
-		if r.Revision%5 != 0 {
-			kept = append(kept, r)
-		}
-	}
-	return kept, err
+func (s forgetful) Log(ctx context.Context, plan string, q ota.LogQuery) (ota.Page[ota.LogRow], error) {
+	page, err := s.Store.Log(ctx, plan, q)
+	page.Items = slices.DeleteFunc(page.Items, func(r ota.LogRow) bool { return r.Revision%5 == 0 })
+	return page, err
 }
 
 // mangling takes log records for text.
 type mangling struct{ *memstore.Store }
 
-func (s mangling) Log(ctx context.Context, plan string, after uint64, limit int) ([]ota.LogRow, error) {
-	rows, err := s.Store.Log(ctx, plan, after, limit)
-	for i := range rows {
-		rows[i].Data = []byte(string([]rune(string(rows[i].Data))))
+func (s mangling) Log(ctx context.Context, plan string, q ota.LogQuery) (ota.Page[ota.LogRow], error) {
+	page, err := s.Store.Log(ctx, plan, q)
+	for i := range page.Items {
+		page.Items[i].Data = []byte(string([]rune(string(page.Items[i].Data))))
 	}
-	return rows, err
+	return page, err
 }
 
-// keeper keeps the Control half that it was given.
+// unremarkable does not look at Notable.
+type unremarkable struct{ *memstore.Store }
+
+func (s unremarkable) Log(ctx context.Context, plan string, q ota.LogQuery) (ota.Page[ota.LogRow], error) {
+	q.Notable = false
+	return s.Store.Log(ctx, plan, q)
+}
+
+// keeper keeps the Control part that it was given.
 type keeper struct {
 	*memstore.Store
 	mu   sync.Mutex
-	kept map[string]*ota.Control
+	kept map[string][]byte
 }
 
 func newKeeper() *keeper {
-	return &keeper{Store: memstore.New(), kept: map[string]*ota.Control{}}
+	return &keeper{Store: memstore.New(), kept: map[string][]byte{}}
 }
 
 func (s *keeper) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	revision, err := s.Store.Commit(ctx, c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err == nil && c.NewControl != nil {
-		s.kept[c.Plan] = c.NewControl
+	if err == nil && c.Parts.Control != nil {
+		s.kept[c.Plan] = c.Parts.Control
 	}
 	return revision, err
 }
@@ -109,19 +113,19 @@ func (s *keeper) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if kept := s.kept[id]; err == nil && kept != nil {
-		p.Control = *kept
+		p.Parts.Control = kept
 	}
 	return p, err
 }
 
-// giver gives its own maps and slices away.
+// giver gives its own bytes away, and writes into them.
 type giver struct {
 	*memstore.Store
-	mu   sync.Mutex
-	rows map[string]ota.PlanRow
+	mu       sync.Mutex
+	progress map[string][]byte
 }
 
-func newGiver() *giver { return &giver{Store: memstore.New(), rows: map[string]ota.PlanRow{}} }
+func newGiver() *giver { return &giver{Store: memstore.New(), progress: map[string][]byte{}} }
 
 func (s *giver) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
 	p, err := s.Store.Plan(ctx, id)
@@ -130,10 +134,8 @@ func (s *giver) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if own, ok := s.rows[id]; ok && own.Revision == p.Revision {
-		return own, nil
-	}
-	s.rows[id] = p
+	s.progress[id] = append(s.progress[id][:0], p.Parts.Progress...)
+	p.Parts.Progress = s.progress[id]
 	return p, nil
 }
 
@@ -149,6 +151,6 @@ type local struct{ *memstore.Store }
 
 func (s local) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
 	p, err := s.Store.Plan(ctx, id)
-	p.Progress.At = p.Progress.At.In(time.FixedZone("CET", 3600))
+	p.Head.Since = p.Head.Since.In(time.FixedZone("CET", 3600))
 	return p, err
 }

@@ -2,6 +2,7 @@ package brokenstore
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -28,7 +29,7 @@ func newClinging() *claiming {
 }
 
 func (s *claiming) Claim(ctx context.Context, plan, from string) (conflicts []ota.Conflict, total int, err error) {
-	page, err := s.Agents(ctx, plan, ota.RowQuery{Limit: 1000})
+	page, err := s.Rows(ctx, plan, ota.RowQuery{Kind: ota.KindAgent, Limit: 1000})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -36,7 +37,7 @@ func (s *claiming) Claim(ctx context.Context, plan, from string) (conflicts []ot
 	defer s.mu.Unlock()
 	var free []string
 	for _, row := range page.Items {
-		id := row.Agent.ID
+		id := row.ID
 		if by := s.holders[id]; by != "" && by != plan && by != from && !s.ended(ctx, by) {
 			if total++; total <= 32 {
 				conflicts = append(conflicts, ota.Conflict{Agent: id, Plan: by})
@@ -55,7 +56,7 @@ func (s *claiming) Claim(ctx context.Context, plan, from string) (conflicts []ot
 
 func (s *claiming) ended(ctx context.Context, plan string) bool {
 	p, err := s.Plan(ctx, plan)
-	return s.void && (err != nil || p.Status.Ended())
+	return s.void && (err != nil || p.Head.Status.Ended())
 }
 
 // immortal never ends a lease early.
@@ -169,4 +170,27 @@ func (s *careless) Release(ctx context.Context, plan string, agents []string) er
 		}
 	}
 	return s.Store.Release(ctx, plan, agents)
+}
+
+// historian names every plan that has ever claimed an agent.
+type historian struct {
+	*memstore.Store
+	mu    sync.Mutex
+	plans []string
+}
+
+func (s *historian) Claim(ctx context.Context, plan, from string) ([]ota.Conflict, int, error) {
+	s.mu.Lock()
+	s.plans = append(s.plans, plan)
+	s.mu.Unlock()
+	return s.Store.Claim(ctx, plan, from)
+}
+
+func (s *historian) Holders(ctx context.Context, agents []string) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(agents) == 0 {
+		return nil, nil
+	}
+	return slices.Clone(s.plans), ctx.Err()
 }

@@ -9,7 +9,10 @@ import (
 	"github.com/seed-19b57ce3/ota/memstore"
 )
 
-type agents = iter.Seq2[ota.AgentRow, error]
+type (
+	rows  = iter.Seq2[ota.Row, error]
+	first = func() (ota.Commit, error)
+)
 
 // hasty shows a plan as soon as its first agent was read.
 type hasty struct {
@@ -20,7 +23,7 @@ type hasty struct {
 
 func newHasty() *hasty { return &hasty{Store: memstore.New(), making: map[string]bool{}} }
 
-func (s *hasty) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
+func (s *hasty) Create(ctx context.Context, p ota.PlanRow, r rows, f first) error {
 	set := func(now bool) {
 		s.mu.Lock()
 		s.making[p.ID] = now
@@ -28,7 +31,7 @@ func (s *hasty) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
 	}
 	set(true)
 	defer set(false)
-	return s.Store.Create(ctx, p, rows)
+	return s.Store.Create(ctx, p, r, f)
 }
 
 func (s *hasty) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
@@ -49,10 +52,10 @@ type locking struct {
 
 func newLocking() locking { return locking{memstore.New(), new(sync.RWMutex)} }
 
-func (s locking) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
+func (s locking) Create(ctx context.Context, p ota.PlanRow, r rows, f first) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.Store.Create(ctx, p, rows)
+	return s.Store.Create(ctx, p, r, f)
 }
 
 func (s locking) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
@@ -64,10 +67,10 @@ func (s locking) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 // leaving leaves what was read before the agents failed.
 type leaving struct{ *memstore.Store }
 
-func (s leaving) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
+func (s leaving) Create(ctx context.Context, p ota.PlanRow, r rows, f first) error {
 	var failed error
-	err := s.Store.Create(ctx, p, func(yield func(ota.AgentRow, error) bool) {
-		for row, err := range rows {
+	err := s.Store.Create(ctx, p, func(yield func(ota.Row, error) bool) {
+		for row, err := range r {
 			if err != nil {
 				failed = err
 				return
@@ -76,7 +79,7 @@ func (s leaving) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
 				return
 			}
 		}
-	})
+	}, f)
 	if failed != nil {
 		return failed
 	}
@@ -86,27 +89,27 @@ func (s leaving) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
 // merging takes an agent that comes twice for one.
 type merging struct{ *memstore.Store }
 
-func (s merging) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
-	return s.Store.Create(ctx, p, func(yield func(ota.AgentRow, error) bool) {
+func (s merging) Create(ctx context.Context, p ota.PlanRow, r rows, f first) error {
+	return s.Store.Create(ctx, p, func(yield func(ota.Row, error) bool) {
 		seen, n := map[string]bool{}, 0
-		for row, err := range rows {
-			if err == nil && seen[row.Agent.ID] {
+		for row, err := range r {
+			if err == nil && seen[row.ID] {
 				continue
 			}
-			seen[row.Agent.ID] = true
-			row.Ordinal = n
+			seen[row.ID] = true
+			row.Number = n
 			n++
 			if !yield(row, err) {
 				return
 			}
 		}
-	})
+	}, f)
 }
 
 // keyless does not look at request keys.
 type keyless struct{ *memstore.Store }
 
-func (s keyless) Create(ctx context.Context, p ota.NewPlan, rows agents) error {
-	p.RequestKey = ""
-	return s.Store.Create(ctx, p, rows)
+func (s keyless) Create(ctx context.Context, p ota.PlanRow, r rows, f first) error {
+	p.Key = ""
+	return s.Store.Create(ctx, p, r, f)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/internal/keep"
+	"github.com/seed-19b57ce3/ota/storetest"
 )
 
 var (
@@ -31,34 +31,34 @@ func open(t *testing.T, dir string) *Store {
 	return s
 }
 
-func agents(n int) iter.Seq2[keep.Row, error] {
-	return func(yield func(keep.Row, error) bool) {
+func agents(n int) iter.Seq2[ota.Row, error] {
+	return func(yield func(ota.Row, error) bool) {
 		for i := range n {
-			if !yield(keep.Row{Kind: keep.KindAgent, Number: i, ID: fmt.Sprint("agent-", i), Fixed: binary}, nil) {
+			if !yield(ota.Row{Kind: ota.KindAgent, Number: i, ID: fmt.Sprint("agent-", i), Fixed: binary}, nil) {
 				return
 			}
 		}
 	}
 }
 
-func first() (keep.Commit, error) {
-	return keep.Commit{
-		Head: &keep.Head{Status: ota.StatusPending}, Parts: keep.Parts{Spec: binary, Control: binary, Progress: binary},
-		Rows: []keep.Row{{Kind: keep.KindBatch, State: binary}}, Log: keep.LogRow{At: noon, Notable: true, Data: binary},
+func first() (ota.Commit, error) {
+	return ota.Commit{
+		Head: &ota.Head{Status: ota.StatusPending}, Parts: ota.Parts{Spec: binary, Control: binary, Progress: binary},
+		Rows: []ota.Row{{Kind: ota.KindBatch, State: binary}}, Log: ota.LogRow{At: noon, Notable: true, Data: binary},
 	}, nil
 }
 
 func create(s *Store, id, key string) error {
-	p := keep.PlanRow{ID: id, Key: key, Created: noon, Names: keep.Names{Name: "Name ü", Labels: map[string]string{"a": "b"}}}
+	p := ota.PlanRow{ID: id, Key: key, Created: noon, Names: ota.Names{Name: "Name ü", Labels: map[string]string{"a": "b"}}}
 	return s.Create(context.Background(), p, agents(3), first)
 }
 
-func commit(id string, n int) keep.Commit {
-	return keep.Commit{
-		Plan: id, If: keep.Numbers{Progress: uint64(n)}, Then: keep.Numbers{Progress: uint64(n + 1)},
-		Head: &keep.Head{Status: ota.StatusRunning, Owner: "engine", Since: noon}, Parts: keep.Parts{Progress: append([]byte{byte(n)}, binary...)},
-		Rows: []keep.Row{{Kind: keep.KindAgent, Number: n % 3, Status: uint8(n), State: binary}},
-		Log:  keep.LogRow{At: noon.Add(time.Duration(n)), Data: []byte{byte(n)}},
+func commit(id string, n int) ota.Commit {
+	return ota.Commit{
+		Plan: id, If: ota.Numbers{Progress: uint64(n)}, Then: ota.Numbers{Progress: uint64(n + 1)},
+		Head: &ota.Head{Status: ota.StatusRunning, Owner: "engine", Since: noon}, Parts: ota.Parts{Progress: append([]byte{byte(n)}, binary...)},
+		Rows: []ota.Row{{Kind: ota.KindAgent, Number: n % 3, Status: uint8(n), State: binary}},
+		Log:  ota.LogRow{At: noon.Add(time.Duration(n)), Data: []byte{byte(n)}},
 	}
 }
 
@@ -66,19 +66,19 @@ func commit(id string, n int) keep.Commit {
 func contents(t *testing.T, s *Store) (all []any) {
 	t.Helper()
 	ctx := t.Context()
-	plans, err := s.Plans(ctx, keep.PlanQuery{Total: true})
+	plans, err := s.Plans(ctx, ota.PlanQuery{Total: true})
 	require.NoError(t, err)
 	all = append(all, plans)
 	for _, p := range plans.Items {
 		one, err1 := s.Plan(ctx, p.ID)
-		rows, err2 := s.Rows(ctx, p.ID, keep.RowQuery{Kind: keep.KindAgent})
-		batches, err3 := s.Rows(ctx, p.ID, keep.RowQuery{Kind: keep.KindBatch})
-		log, err4 := s.Log(ctx, p.ID, keep.LogQuery{})
+		rows, err2 := s.Rows(ctx, p.ID, ota.RowQuery{Kind: ota.KindAgent})
+		batches, err3 := s.Rows(ctx, p.ID, ota.RowQuery{Kind: ota.KindBatch})
+		log, err4 := s.Log(ctx, p.ID, ota.LogQuery{})
 		require.NoError(t, errors.Join(err1, err2, err3, err4))
 		require.Equal(t, p, one)
 		all = append(all, rows, batches, log)
 	}
-	notable, err := s.Log(ctx, "", keep.LogQuery{})
+	notable, err := s.Log(ctx, "", ota.LogQuery{})
 	require.NoError(t, err)
 	require.Len(t, notable.Items, len(plans.Items))
 	return append(all, notable)
@@ -149,21 +149,21 @@ func TestRefusals(t *testing.T) {
 	oops := errors.New("oops")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, s.Create(t.Context(), keep.PlanRow{ID: "b"}, agents(1), func() (keep.Commit, error) { return keep.Commit{}, oops }), oops)
-	require.ErrorIs(t, s.Create(ctx, keep.PlanRow{ID: "b"}, agents(0), first), context.Canceled)
+	require.ErrorIs(t, s.Create(t.Context(), ota.PlanRow{ID: "b"}, agents(1), func() (ota.Commit, error) { return ota.Commit{}, oops }), oops)
+	require.ErrorIs(t, s.Create(ctx, ota.PlanRow{ID: "b"}, agents(0), first), context.Canceled)
 	stale, none := commit("a", 7), commit("none", 1)
-	for want, c := range map[error]keep.Commit{ota.ErrConflict: stale, ota.ErrNotFound: none, ota.ErrRefused: {Plan: "a"}} {
+	for want, c := range map[error]ota.Commit{ota.ErrConflict: stale, ota.ErrNotFound: none, ota.ErrRefused: {Plan: "a"}} {
 		_, err := s.Commit(t.Context(), c)
 		require.ErrorIs(t, err, want)
 	}
 	_, err1 := s.Plan(t.Context(), "none")
-	_, err2 := s.Rows(t.Context(), "none", keep.RowQuery{})
-	_, err3 := s.Log(t.Context(), "none", keep.LogQuery{})
+	_, err2 := s.Rows(t.Context(), "none", ota.RowQuery{})
+	_, err3 := s.Log(t.Context(), "none", ota.LogQuery{})
 	for _, err := range []error{err1, err2, err3} {
 		require.ErrorIs(t, err, ota.ErrNotFound)
 	}
 	_, err1 = s.Plan(ctx, "a")
-	_, err2 = s.Plans(ctx, keep.PlanQuery{})
+	_, err2 = s.Plans(ctx, ota.PlanQuery{})
 	_, err3 = s.Commit(ctx, commit("a", 1))
 	for _, err := range []error{err1, err2, err3} {
 		require.ErrorIs(t, err, context.Canceled)
@@ -251,4 +251,39 @@ func TestFailedWrite(t *testing.T) {
 	again := open(t, dir)
 	_, err := again.Commit(t.Context(), commit("a", 1))
 	require.NoError(t, err)
+}
+
+// The Store keeps every rule of the contract, also after it was opened again.
+func TestContract(t *testing.T) {
+	t.Parallel()
+	var dirs sync.Map
+	storetest.Run(t, func(t *testing.T) ota.Store {
+		dir := t.TempDir()
+		s := open(t, dir)
+		dirs.Store(s, dir)
+		return s
+	}, storetest.Options{Reopen: func(t *testing.T, s ota.Store) ota.Store {
+		dir, _ := dirs.Load(s)
+		return open(t, dir.(string))
+	}})
+}
+
+// An engine drives a plan on it.
+func TestEngine(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	e, err := ota.New(open(t, dir), ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+		return ota.Result{Version: a.ToVersion}, nil
+	}), ota.Options{})
+	require.NoError(t, err)
+	p, err := e.Create(t.Context(), ota.Spec{ID: "p", Name: "n", ToVersion: "2", Agents: ota.AgentIDs("a", "b", "c")})
+	require.NoError(t, err)
+	_, err = e.Start(t.Context(), p.ID, ota.Request{})
+	require.NoError(t, err)
+	_, err = e.RunPlan(t.Context(), p.ID)
+	require.NoError(t, err)
+	row, err := open(t, dir).Plan(t.Context(), "p")
+	require.NoError(t, err)
+	require.Equal(t, ota.StatusCompleted, row.Head.Status)
+	require.Equal(t, ota.CoverageAll, row.Head.Coverage)
 }

@@ -1,12 +1,10 @@
-package keep
+package ota
 
 import (
 	"cmp"
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/seed-19b57ce3/ota"
 )
 
 // What follows helps a Store that has no better way: it looks at every plan, row or record.
@@ -17,11 +15,11 @@ func (n Numbers) Refuse(want Numbers) error {
 	wrong := func(want, have uint64) bool { return want != 0 && want != have }
 	switch {
 	case wrong(want.Epoch, n.Epoch):
-		return fmt.Errorf("%w: epoch %d, the commit has %d", ota.ErrFenced, n.Epoch, want.Epoch)
+		return fmt.Errorf("%w: epoch %d, the commit has %d", ErrFenced, n.Epoch, want.Epoch)
 	case wrong(want.Control, n.Control):
-		return fmt.Errorf("%w: control %d, the commit has %d", ota.ErrConflict, n.Control, want.Control)
+		return fmt.Errorf("%w: control %d, the commit has %d", ErrConflict, n.Control, want.Control)
 	case wrong(want.Progress, n.Progress):
-		return fmt.Errorf("%w: progress %d, the commit has %d", ota.ErrConflict, n.Progress, want.Progress)
+		return fmt.Errorf("%w: progress %d, the commit has %d", ErrConflict, n.Progress, want.Progress)
 	}
 	return nil
 }

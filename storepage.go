@@ -1,4 +1,4 @@
-package keep
+package ota
 
 import (
 	"cmp"
@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/seed-19b57ce3/ota"
 )
 
 // Page returns the page that q selects of all plans, in any order. It sorts plans.
@@ -37,8 +35,8 @@ func (q *PlanQuery) Page(plans []*PlanRow) (Page[PlanRow], error) {
 	return page, nil
 }
 
-// Page returns the page that q selects of a plan's rows of q.Kind, which are in order of Number
-// from 0.
+// Page returns the page that q selects of rows, which are in order of Number: those of a plan of
+// q.Kind, or some of them that include all that q selects.
 func (q *RowQuery) Page(rows []Row) (Page[Row], error) {
 	s := span{limit: q.Limit, total: q.Total}
 	if q.Cursor != "" {
@@ -46,7 +44,7 @@ func (q *RowQuery) Page(rows []Row) (Page[Row], error) {
 		if err != nil || n < 0 {
 			return Page[Row]{}, badCursor(q.Cursor)
 		}
-		s.start = min(n, len(rows))
+		s.start = sort.Search(len(rows), func(i int) bool { return rows[i].Number >= n })
 	}
 	page, next := paged(rows, q.Match, s)
 	if next != nil {
@@ -164,5 +162,5 @@ func (c *logCursor) parse(s string) error {
 }
 
 func badCursor(s string) error {
-	return fmt.Errorf("%w: %.64q is no cursor of this query; allowed: the Next of its page before", ota.ErrRefused, s)
+	return fmt.Errorf("%w: %.64q is no cursor of this query; allowed: the Next of its page before", ErrRefused, s)
 }

@@ -25,7 +25,6 @@ import (
 	"sync"
 
 	"github.com/seed-19b57ce3/ota"
-	"github.com/seed-19b57ce3/ota/internal/keep"
 )
 
 // Store is an open folder.
@@ -36,7 +35,7 @@ type Store struct {
 }
 
 type plan struct {
-	*keep.Image
+	*ota.Image
 	file *os.File
 	size int64 // of the file, up to the end of the last line that counts
 }
@@ -91,7 +90,7 @@ func read(dir *os.Root, name string) (*plan, error) {
 		if p.Image == nil {
 			err = json.Unmarshal(line, &p.Image)
 		} else {
-			var c keep.Commit
+			var c ota.Commit
 			if err = json.Unmarshal(line, &c); err == nil {
 				err = p.Refuse(&c)
 			}
@@ -136,9 +135,9 @@ func (p *plan) write(v any) error {
 	return nil
 }
 
-// Create implements keep.Store. The file gets its name when it is whole, and the name is durable.
-func (s *Store) Create(ctx context.Context, k keep.PlanRow, rows iter.Seq2[keep.Row, error], first func() (keep.Commit, error)) error {
-	image, err := keep.NewImage(ctx, k, rows, first)
+// Create implements ota.Store. The file gets its name when it is whole, and the name is durable.
+func (s *Store) Create(ctx context.Context, k ota.PlanRow, rows iter.Seq2[ota.Row, error], first func() (ota.Commit, error)) error {
+	image, err := ota.NewImage(ctx, k, rows, first)
 	if err != nil {
 		return err
 	}
@@ -196,8 +195,8 @@ func (s *Store) find(ctx context.Context, id string) (*plan, error) {
 	return nil, fmt.Errorf("%w: plan %s", ota.ErrNotFound, id)
 }
 
-// Commit implements keep.Store.
-func (s *Store) Commit(ctx context.Context, c keep.Commit) (uint64, error) {
+// Commit implements ota.Store.
+func (s *Store) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p, err := s.find(ctx, c.Plan)
@@ -214,48 +213,51 @@ func (s *Store) Commit(ctx context.Context, c keep.Commit) (uint64, error) {
 	return p.Plan.Revision, nil
 }
 
-// Plan implements keep.Store.
-func (s *Store) Plan(ctx context.Context, id string) (keep.PlanRow, error) {
+// Plan implements ota.Store.
+func (s *Store) Plan(ctx context.Context, id string) (ota.PlanRow, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	p, err := s.find(ctx, id)
 	if err != nil {
-		return keep.PlanRow{}, err
+		return ota.PlanRow{}, err
 	}
 	return p.Plan, nil
 }
 
-// Plans implements keep.Store.
-func (s *Store) Plans(ctx context.Context, q keep.PlanQuery) (keep.Page[keep.PlanRow], error) {
+// Plans implements ota.Store.
+func (s *Store) Plans(ctx context.Context, q ota.PlanQuery) (ota.Page[ota.PlanRow], error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	all := make([]*keep.PlanRow, 0, len(s.plans))
+	all := make([]*ota.PlanRow, 0, len(s.plans))
 	for _, p := range s.plans {
 		all = append(all, &p.Plan)
 	}
 	if err := ctx.Err(); err != nil {
-		return keep.Page[keep.PlanRow]{}, err
+		return ota.Page[ota.PlanRow]{}, err
 	}
 	return q.Page(all)
 }
 
-// Rows implements keep.Store.
-func (s *Store) Rows(ctx context.Context, id string, q keep.RowQuery) (keep.Page[keep.Row], error) {
+// Rows implements ota.Store.
+func (s *Store) Rows(ctx context.Context, id string, q ota.RowQuery) (ota.Page[ota.Row], error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	p, err := s.find(ctx, id)
 	if err != nil {
-		return keep.Page[keep.Row]{}, err
+		return ota.Page[ota.Row]{}, err
 	}
 	return q.Page(p.Image.Rows[q.Kind])
 }
 
-// Log implements keep.Store.
-func (s *Store) Log(ctx context.Context, id string, q keep.LogQuery) (keep.Page[keep.LogRow], error) {
+// Log implements ota.Store.
+func (s *Store) Log(ctx context.Context, id string, q ota.LogQuery) (ota.Page[ota.LogRow], error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if id == "" {
-		var all []keep.LogRow
+		if err := ctx.Err(); err != nil {
+			return ota.Page[ota.LogRow]{}, err
+		}
+		var all []ota.LogRow
 		for _, p := range s.plans {
 			all = slices.Concat(all, p.Image.Log)
 		}
@@ -263,7 +265,7 @@ func (s *Store) Log(ctx context.Context, id string, q keep.LogQuery) (keep.Page[
 	}
 	p, err := s.find(ctx, id)
 	if err != nil {
-		return keep.Page[keep.LogRow]{}, err
+		return ota.Page[ota.LogRow]{}, err
 	}
 	return q.Page(p.Image.Log, false)
 }

@@ -1,4 +1,4 @@
-package keep
+package ota
 
 import (
 	"bytes"
@@ -7,8 +7,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-
-	"github.com/seed-19b57ce3/ota"
 )
 
 // Image is one plan in memory: for a Store that keeps plans there and writes down what happens to
@@ -62,11 +60,11 @@ type rowID struct {
 
 func (m *Image) add(r Row, seen map[rowID]bool) error {
 	if want := len(m.Rows[r.Kind]); r.Number != want {
-		return fmt.Errorf("%w: row %d of kind %d comes where row %d is due", ota.ErrRefused, r.Number, r.Kind, want)
+		return fmt.Errorf("%w: row %d of kind %d comes where row %d is due", ErrRefused, r.Number, r.Kind, want)
 	}
 	if id := (rowID{r.Kind, r.ID}); r.ID != "" {
 		if seen[id] {
-			return &ota.DuplicateError{Agent: r.ID}
+			return &DuplicateError{Agent: r.ID}
 		}
 		seen[id] = true
 	}
@@ -82,11 +80,11 @@ func (m *Image) Refuse(c *Commit) error {
 	}
 	for i := range c.Rows {
 		if r := &c.Rows[i]; r.Number < 0 || r.Number >= len(m.Rows[r.Kind]) {
-			return fmt.Errorf("%w: the plan has no row %d of kind %d", ota.ErrRefused, r.Number, r.Kind)
+			return fmt.Errorf("%w: the plan has no row %d of kind %d", ErrRefused, r.Number, r.Kind)
 		}
 	}
 	if len(c.Log.Data) == 0 {
-		return fmt.Errorf("%w: the commit has no log record", ota.ErrRefused)
+		return fmt.Errorf("%w: the commit has no log record", ErrRefused)
 	}
 	return nil
 }

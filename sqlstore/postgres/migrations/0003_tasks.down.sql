@@ -1,9 +1,0 @@
-DROP VIEW ota_agent_list;
-CREATE VIEW ota_agent_list AS
-SELECT p.id AS plan, a.ordinal, a.batch, a.id AS agent,
-    CASE a.status WHEN 0 THEN 'pending' WHEN 1 THEN 'running' WHEN 2 THEN 'waiting' WHEN 3 THEN 'succeeded' WHEN 4 THEN 'failed' WHEN 5 THEN 'skipped' WHEN 6 THEN 'canceled' WHEN 7 THEN 'unknown' END AS status,
-    a.version, a.target, a.labels
-FROM ota_agents a
-JOIN ota_plans p ON p.number = a.plan;
-ALTER TABLE ota_batches DROP COLUMN more;
-ALTER TABLE ota_agents DROP COLUMN tasks;

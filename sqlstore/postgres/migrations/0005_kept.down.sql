@@ -1,2 +1,0 @@
-DROP TABLE ota_released;
-DROP TABLE ota_kept;
