@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-19b57ce3/ota/internal/plural"
 	"github.com/seed-19b57ce3/ota/internal/reuse"
 )
 
@@ -303,7 +304,7 @@ var rowBuffers reuse.Pool[[]Row]
 // Agents returns one page of a plan's agents, by ordinal.
 func (s rowStore) Agents(ctx context.Context, plan string, q rowQuery) (Page[agentRow], error) {
 	if n := len(q.IDs); n > maxIDs {
-		return Page[agentRow]{}, fmt.Errorf("ota: %d agents asked for by ID, at most %d are possible", n, maxIDs)
+		return Page[agentRow]{}, fmt.Errorf("ota: %s asked for by ID, at most %d are possible", plural.Count(n, "agent"), maxIDs)
 	}
 	buffer := rowBuffers.Get()
 	if buffer == nil {

@@ -228,7 +228,7 @@ func (s *supervisor) drive(ctx context.Context, d *driver) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.restedAt[d.id] = d.session.revision
-		if err == nil && ctx.Err() == nil {
+		if err == nil && ctx.Err() == nil && !d.untilPaused { // of RunPlan: the plan may only be paused
 			s.e.rest(d.id, d.session.revision)
 		}
 	}

@@ -133,6 +133,18 @@ func run(t *testing.T, e *ota.Engine, s ota.Spec) ota.Plan {
 	if err != nil && !errors.Is(err, ota.ErrAbandoned) {
 		t.Fatal(err)
 	}
+	if p.Status != ota.StatusPaused {
+		return p
+	}
+	// RunPlan returns as soon as a plan is paused. Its soak goes on, as in a simulation.
+	soak, stop := context.WithTimeout(ctx, 2*time.Hour)
+	defer stop()
+	if err := e.Run(soak); err != nil && !errors.Is(err, ota.ErrAbandoned) {
+		t.Fatal(err)
+	}
+	if p, err = e.Plan(ctx, p.ID); err != nil {
+		t.Fatal(err)
+	}
 	return p
 }
 

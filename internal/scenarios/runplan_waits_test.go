@@ -241,3 +241,18 @@ func TestRunPlanWithAnEndedContext(t *testing.T) {
 		})
 	}
 }
+
+// RunPlan leaves a plan as soon as it is paused. Run of the same engine goes on with its soak.
+func TestRunGoesOnWhereRunPlanStopped(t *testing.T) {
+	inScene(t, func(s *scene) {
+		policy := ota.Policy{FailureThreshold: ptr(0.0), Soak: ota.Soak{Duration: time.Hour, Grace: time.Minute}}
+		id := s.start(policy, ota.Shape{}, "ok-1", "fail-2")
+		require.Equal(s, ota.StatusPaused, s.drive(id).Status)
+		require.NoError(s, s.e.ReportHealth(s.ctx, id, []ota.HealthReport{{Agent: "ok-1", Reason: "it leaks"}}))
+		stop := s.run(s.e)
+		s.after(2 * time.Hour)
+		require.NoError(s, stop())
+		require.Equal(s, 2, s.plan(id).Counts.Failed)
+		require.Equal(s, ota.BatchCompleted, s.batch(id, 0).Status)
+	})
+}
