@@ -157,69 +157,6 @@ func (h Hold) holds(batch int) bool {
 	return batch > 0 && (h.All || slices.Contains(h.Batches, batch))
 }
 
-// Soak is how a batch is observed after its upgrade. With the zero value, a batch is not observed for
-// any time. If the Executor is a [Prober], each agent of it that was changed must still give one
-// healthy answer after its success. The last batch is observed like the others.
-type Soak struct {
-	// Duration is the least time for which a batch is observed, counted from the end of its last
-	// agent. 0, or 1 ms to ten years.
-	Duration time.Duration `json:"wait,omitempty"`
-	// Stable is how long, after Duration, all agents of the batch must have been healthy without
-	// interruption. 0, or 1 ms to ten years.
-	Stable time.Duration `json:"stable,omitempty"`
-	// Grace is how long an agent may be unhealthy before it fails; a healthy report in between
-	// restarts it. 1 ms to ten years; 0 means that the first unhealthy report counts.
-	Grace time.Duration `json:"retry,omitempty"`
-	// Interval is the time between two rounds of questions to a Prober. 1 ms to ten years; 0 means
-	// DefaultSoakInterval.
-	Interval time.Duration `json:"probe,omitempty"`
-	// ToEnd continues to observe the agents of completed batches until the plan ends. A report
-	// that one of them is unhealthy counts at once, whatever Grace is. The soak of each later
-	// batch probes a sample of them too.
-	ToEnd bool `json:"toEnd,omitempty"`
-	// Misses is how many questions in a row an agent may leave unanswered. The last of them counts
-	// as an unhealthy answer, with the reason silent. Only questions that the present owner of the
-	// plan asked count, never time. So an agent that is silent for less than (Misses - 1) times
-	// Interval does not fail. 1 to 1,000; 0 means DefaultSoakMisses. With Off, a batch waits for a
-	// silent agent, and Promote of the next batch goes on without it.
-	Misses int `json:"misses,omitempty"`
-	// Sample is how many agents of passed batches a round asks; they are taken in turn. Agents
-	// that did not answer are asked besides, in every round. 1 to 1,000,000; 0 means 1 % of them,
-	// at least 10 and at most 1,000.
-	Sample int `json:"sample,omitempty"`
-}
-
-// None reports whether a batch is not observed for any time.
-func (o Soak) None() bool { return o.Duration == 0 && o.Stable == 0 }
-
-// interval is the time between two rounds, in nanoseconds.
-func (o Soak) interval() int64 {
-	if o.Interval <= 0 {
-		return int64(DefaultSoakInterval)
-	}
-	return int64(o.Interval)
-}
-
-// misses is Misses with its default; 0: off.
-func (o Soak) misses() int {
-	switch o.Misses {
-	case 0:
-		return DefaultSoakMisses
-	case Off:
-		return 0
-	default:
-		return o.Misses
-	}
-}
-
-// sample is how many of n agents of passed batches a round asks.
-func (o Soak) sample(n int) int {
-	if o.Sample > 0 {
-		return min(o.Sample, n)
-	}
-	return min(max(n/100, 10), 1000, n)
-}
-
 // Rate is a number of starts in a period. Starts are spread evenly. Unused starts do not
 // accumulate (burst: 0.1 s). The limiter's state is stored, so a crash does not reset it.
 type Rate struct {
