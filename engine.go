@@ -344,19 +344,6 @@ func (e *Engine) driver(id string) *driver {
 	return e.drivers[id]
 }
 
-// doubtfulCalls lists the agents with a call out in drivers of this engine that may have lost their
-// plan, except the plan itself.
-func (e *Engine) doubtfulCalls(plan string) (agents []string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for id, d := range e.drivers {
-		if id != plan && d.doubtful() {
-			agents = d.pool.agents(agents)
-		}
-	}
-	return agents
-}
-
 // moreDriversThanCPUs reports whether this engine drives more plans than there are processors.
 func (e *Engine) moreDriversThanCPUs() bool {
 	e.mu.Lock()

@@ -287,6 +287,19 @@ func (s *supervisor) yieldPlan(ctx context.Context, id string) {
 		"plan", id, "name", s.e.opt.Name, "retries_in", wait)
 }
 
+// doubtfulCalls lists the agents with a call out in drivers of this engine that may have lost their
+// plan, except the plan itself.
+func (e *Engine) doubtfulCalls(plan string) (agents []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, d := range e.drivers {
+		if id != plan && d.doubtful() {
+			agents = d.pool.agents(agents)
+		}
+	}
+	return agents
+}
+
 // remove forgets a driver that has ended.
 func (e *Engine) remove(d *driver) {
 	e.mu.Lock()
