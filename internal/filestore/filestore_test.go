@@ -254,7 +254,7 @@ func TestFailedWrite(t *testing.T) {
 }
 
 // The Store keeps every rule of the contract, also after it was opened again.
-func TestContract(t *testing.T) {
+func TestFilesKeepTheContract(t *testing.T) {
 	t.Parallel()
 	var dirs sync.Map
 	storetest.Run(t, func(t *testing.T) ota.Store {
