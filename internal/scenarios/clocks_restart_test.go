@@ -130,12 +130,13 @@ func TestAwayOverAShutWindow(t *testing.T) {
 	for _, back := range []time.Duration{24*time.Hour + 62*time.Minute, 1000 * time.Hour} {
 		inScene(t, func(s *scene) {
 			began := time.Now()
-			s.use(ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+			exec := ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
 				if a.Agent == "laptop" && time.Since(began) < back {
 					return ota.Result{}, ota.Unreachable(errors.New("lid closed"))
 				}
 				return ota.Result{}, nil
-			}))
+			})
+			s.e = s.engineOf(s.store, exec, ota.Options{Name: "one", Poll: 20 * time.Second, Lease: time.Minute})
 			policy := ota.Policy{FailureThreshold: ptr(0.0), Windows: []ota.Window{{Start: time.Hour, Length: 5 * time.Minute}}}
 			id := s.start(policy, ota.Shape{Size: 2}, "desk", "laptop")
 			p := s.drive(id)

@@ -87,12 +87,13 @@ func TestARateIsReached(t *testing.T) {
 		t.Run(fmt.Sprintf("%d in %v", rate.Starts, rate.Per), func(t *testing.T) {
 			inScene(t, func(s *scene) {
 				s.fleet.latency = 0
+				s.e = s.patient("one")
 				per := rate.Per
 				if per == 0 {
 					per = time.Minute
 				}
 				step := per / time.Duration(rate.Starts)
-				const starts = 200
+				const starts = 60
 				burst := max(1, int(100*time.Millisecond/step))
 				id := s.start(ota.Policy{Concurrency: 1000, Rate: rate}, ota.Shape{Size: 2 * starts}, names("ok", 2*starts)...)
 				s.run(s.e)
