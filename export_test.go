@@ -56,6 +56,8 @@ func (e *Engine) CallsOnTheirWay(stored *PlanRow, names map[string]bool) {
 	d.pool.mu.Lock()
 	d.pool.lost = d.pool.lost || lost
 	d.pool.mu.Unlock()
+	d.mu.Lock() // the owner takes it before it changes the session again
+	defer d.mu.Unlock()
 	raise, out := d.session.raise, d.session.callsInFlight
 	d.session.callsInFlight = nil
 	for key := range d.session.inFlight() {
