@@ -272,7 +272,7 @@ func (s *state) sweep(now int64, most int) {
 		switch {
 		case t.Status == TaskPending: // an earlier task of this agent has succeeded
 			s.endAgent(r, TaskCanceled, ReasonPlanEnded, now)
-		case t.Why != ReasonRepeat && (t.Why == ReasonOperator || t.More != nil && t.More.UnreachableSince != 0 && !r.is(agentChanged)):
+		case t.unstarted(), t.Why != ReasonRepeat && t.More != nil && t.More.UnreachableSince != 0 && !r.is(agentChanged):
 			t.Why = ReasonPlanEnded
 			s.setTask(r, i, TaskCanceled)
 			s.taskEvent(EventTaskCanceled, r, i, ReasonPlanEnded, "")

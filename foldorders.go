@@ -119,8 +119,7 @@ func (s *state) skip(r *cachedRow, o planOrder, now int64) {
 	i := r.State.active()
 	t := r.State.task(i)
 	switch {
-	case t.Status == TaskPending, // also between two tasks
-		t.Status == TaskWaiting && t.Why == ReasonOperator,
+	case t.unstarted(), // also between two tasks
 		t.Status == TaskWaiting && t.More != nil && t.More.UnreachableSince != 0 && !r.is(agentChanged):
 		for k := range r.State.tasks() {
 			if t := r.State.task(k); !t.Status.Finished() {

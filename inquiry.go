@@ -202,14 +202,18 @@ func (s *state) foldUnconfirmed(now int64) need {
 	for _, d := range s.calls.untouched {
 		r := s.rows.at(d.ordinal)
 		t := r.State.task(d.task)
-		if r.State.Status != TaskPending || t.Status != TaskPending {
+		if !t.unstarted() {
 			continue
 		}
 		t.Why, t.Ended = ReasonUnchanged, now
 		s.setTask(r, d.task, TaskSkipped)
 		s.taskEvent(EventTaskSkipped, r, d.task, ReasonUnchanged, "")
-		if r.State.task(r.State.active()).Status.Finished() {
+		switch {
+		case r.State.task(r.State.active()).Status.Finished():
 			s.setAgent(r, TaskSkipped)
+		case r.is(agentUrgent): // it goes on with its next task
+			s.queue.dropUrgent(r.Ordinal)
+			s.requeue(r)
 		}
 	}
 	s.p.Confirmed = s.spec.Unconfirmed

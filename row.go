@@ -176,6 +176,12 @@ func (a *agentState) attemptOpen(task int, number uint32) bool {
 	return t.Number == number && (t.Status == TaskRunning || t.Status == TaskWaiting && t.Why == ReasonRepeat)
 }
 
+// unstarted reports whether no attempt of a task was started, or the last one was reset: it is
+// pending, or waits for its start by Now.
+func (t *taskState) unstarted() bool {
+	return t.Status == TaskPending || t.Status == TaskWaiting && t.Why == ReasonOperator
+}
+
 // keptTasks returns tasks as they are stored: none for an agent with one task that its plan
 // describes.
 func keptTasks(tasks []TaskSpec) []TaskSpec {

@@ -84,7 +84,7 @@ func (s *state) urgent() (n urgentCounts) {
 // repeat or a retry waits only for calls of other plans.
 func (s *state) urgentBlocked(r *cachedRow) bool {
 	i, t := s.queue.blockedAt(r.Ordinal), r.State.task(r.State.active())
-	return i >= 0 && (s.queue.blocked[i].foreign || t.Status == TaskPending || t.Why == ReasonOperator)
+	return i >= 0 && (s.queue.blocked[i].foreign || t.unstarted())
 }
 
 // dropUrgent removes an agent that is not due any more.

@@ -2,6 +2,8 @@ package scenarios
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -255,4 +257,33 @@ type prechecked struct {
 
 func (p *prechecked) Precheck(_ context.Context, a ota.Attempt) (ota.Precheck, error) {
 	return p.check(a)
+}
+
+// Now may name an agent of a rollback while its source still calls it. If that call changes nothing,
+// the rollback does not call the agent.
+func TestNowOfAnAgentThatTheSourceDidNotChange(t *testing.T) {
+	inScene(t, func(s *scene) {
+		var back atomic.Int64
+		s.use(ota.ExecutorFunc(func(ctx context.Context, a ota.Attempt) (ota.Result, error) {
+			if a.IsRollback {
+				back.Add(1)
+				return ota.Result{}, nil
+			}
+			if err := nap(ctx, time.Minute); err != nil {
+				return ota.Result{}, err
+			}
+			return ota.Result{}, ota.Unreachable(errors.New("no route"))
+		}))
+		id := s.start(ota.Policy{}, ota.Shape{}, "ok-1")
+		s.run(s.e)
+		s.after(10 * time.Second)
+		r := s.said(s.e.Rollback(s.ctx, id, ota.RollbackSpec{}, ota.Request{}))
+		s.said(s.e.Now(s.ctx, r.ID, []string{"ok-1"}, ota.Request{}))
+		s.after(10 * time.Minute)
+		s.status(id, ota.StatusRolledBack)
+		require.Zero(s, back.Load())
+		a := s.agent(r.ID, "ok-1")
+		require.Equal(s, ota.TaskSkipped, a.Status)
+		require.Equal(s, ota.ReasonUnchanged, a.Tasks[0].Reason)
+	})
 }
