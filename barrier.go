@@ -20,6 +20,8 @@ type block struct {
 	Until int64 // when this clears by itself; 0: it does not
 	Verb  Verb
 	Text  string
+	// names adds names to Text, in Explain. It may cost time, and a decision does not need it.
+	names func() string
 
 	// An answer of the Gater clears it.
 	asksGate bool
@@ -55,7 +57,10 @@ func answeredBarrier(v *view) (block, bool) {
 	case v.unproven == 0 || v.c.Policy.Soak.Misses == Off && v.c.Promoted > v.b.Index:
 		return block{}, false
 	}
-	x := block{Why: ReasonInquiry, Text: fmt.Sprintf("no healthy answer since the success of %s: %s", plural.Count(v.unproven, fmt.Sprintf("agent/of batch %d", v.b.Index)), v.silent)}
+	x := block{
+		Why: ReasonInquiry, names: v.silent,
+		Text: "no healthy answer since the success of " + plural.Count(v.unproven, fmt.Sprintf("agent/of batch %d", v.b.Index)),
+	}
 	if v.c.Policy.Soak.Misses == Off && v.b.Index+1 < v.spec.Batches {
 		x.Verb = VerbPromote
 	}

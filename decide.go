@@ -11,7 +11,7 @@ func (s *state) view(now int64) view {
 		status: s.status(), spec: &s.spec, c: &s.c, p: &s.p, now: now, calls: s.calls,
 		slotted: s.queue.slotted(), inLine: s.queue.lanes.InLine(),
 		prechecking: len(s.queue.checks.of), ready: s.queue.checks.ready.Len(), stale: s.stale(now),
-		blocked: s.queue.waitingBlocked() + s.queue.parked(), blockedAgents: s.queue.blocked, urgent: s.urgent(), urgents: s.urgents,
+		blocked: s.queue.countBlocked((*blockedAgent).waits), blockedAgents: s.queue.blocked, urgent: s.urgent(), urgents: s.urgents,
 	}
 	if b := s.current(); b != nil {
 		v.b, v.fresh = &b.batchRow, s.queue.fresh(b)
@@ -19,7 +19,7 @@ func (s *state) view(now int64) view {
 	if pr := &s.probing; v.b != nil && pr.batch == v.b.Index { // else the rounds were about another batch
 		v.allProbed, v.unproven = pr.rounds > 0, pr.unproven
 		if pr.unproven > 0 {
-			v.silent = pr.silentNames()
+			v.silent = pr.silentNames
 		}
 	}
 	if s.queue.timers.Len() > 0 {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/seed-19b57ce3/ota/internal/plural"
@@ -218,28 +217,29 @@ func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
 	}
 	for _, barrier := range list {
 		if h, holds := barrier(v); holds {
-			add(h.Why, h.Until, h.Verb, h.Text)
+			text := h.Text
+			if h.names != nil {
+				text += ": " + h.names()
+			}
+			add(h.Why, h.Until, h.Verb, text)
 		}
 	}
 }
 
-// abandonedCallNames names the first three agents that wait for an abandoned call to return.
-func abandonedCallNames(bars []blockedAgent) string {
-	const most = 3
-	var names []string
-	for _, b := range bars {
-		switch {
-		case !b.pending && b.parked == nil:
-			continue
-		case len(names) == most:
-			return strings.Join(names, ", ") + ", …"
-		case b.engine != "" && !b.own:
-			names = append(names, b.agent+" (engine "+b.engine+")")
-		default:
-			names = append(names, b.agent)
+// abandonedCallNames names the first agents that wait for an abandoned call to return.
+func abandonedCallNames(agents []blockedAgent) string {
+	return firstNames(func(yield func(string) bool) {
+		for i := range agents {
+			b := &agents[i]
+			name := b.agent
+			if b.engine != "" && !b.own {
+				name += " (engine " + b.engine + ")"
+			}
+			if b.waits() && !yield(name) {
+				return
+			}
 		}
-	}
-	return strings.Join(names, ", ")
+	})
 }
 
 // Blocker is one reason why a plan does not go on.

@@ -214,7 +214,7 @@ type view struct {
 	wake          int64          // when the next timer is due; 0: none
 	allProbed     bool           // every agent of the batch was asked since the batch finished
 	unproven      int            // of these: agents without a healthy answer since their success
-	silent        string         // the names of some of them
+	silent        func() string  // names some of them
 	stale         bool           // the batch before a pending one was not asked within Soak.Interval
 }
 

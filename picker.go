@@ -66,20 +66,14 @@ func (q *queues) park(ordinal int, from *queue.FIFO) (parked bool) {
 
 // waitingBlocked returns how many agents of the current batch are pending but blocked.
 func (q *queues) waitingBlocked() int {
-	n := 0
-	for _, b := range q.blocked {
-		if b.pending {
-			n++
-		}
-	}
-	return n
+	return q.countBlocked(func(b *blockedAgent) bool { return b.pending })
 }
 
-// parked returns how many waiting agents are blocked.
-func (q *queues) parked() int {
+// countBlocked returns how many blocked agents are such.
+func (q *queues) countBlocked(such func(*blockedAgent) bool) int {
 	n := 0
-	for _, b := range q.blocked {
-		if b.parked != nil {
+	for i := range q.blocked {
+		if such(&q.blocked[i]) {
 			n++
 		}
 	}

@@ -3,7 +3,6 @@ package ota
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/seed-19b57ce3/ota/internal/plural"
 )
@@ -271,18 +270,13 @@ func (s *state) missed(r *cachedRow, at int64) {
 	}
 }
 
-// silentNames names the first three agents of the watched batch without a healthy answer.
+// silentNames names the first agents of the watched batch without a healthy answer.
 func (pr *probing) silentNames() string {
-	const most = 3
-	var names []string
-	for _, o := range slices.Sorted(maps.Keys(pr.silent)) {
-		switch x := pr.silent[o]; {
-		case x.proven:
-		case len(names) == most:
-			return strings.Join(names, ", ") + ", …"
-		default:
-			names = append(names, x.agent)
+	return firstNames(func(yield func(string) bool) {
+		for _, o := range slices.Sorted(maps.Keys(pr.silent)) {
+			if x := pr.silent[o]; !x.proven && !yield(x.agent) {
+				return
+			}
 		}
-	}
-	return strings.Join(names, ", ")
+	})
 }

@@ -363,6 +363,9 @@ type blockedAgent struct {
 	parked *queue.FIFO
 }
 
+// waits reports whether the agent would be called next if it were not blocked.
+func (b *blockedAgent) waits() bool { return b.pending || b.parked != nil }
+
 // checks are the agents of the current batch that are being prechecked, or have passed and wait to
 // start. Each counts as open. They are not stored.
 type checks struct {

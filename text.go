@@ -3,13 +3,13 @@ package ota
 import (
 	"fmt"
 	"hash/maphash"
+	"iter"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/seed-19b57ce3/ota/internal/hashset"
-
 	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
@@ -267,4 +267,17 @@ func (f sameness) says(a, b string) (same bool) {
 		}
 	}()
 	return f(a, b)
+}
+
+// firstNames lists the first three names, and shows whether there are more.
+func firstNames(names iter.Seq[string]) string {
+	const most = 3
+	var first []string
+	for name := range names {
+		if len(first) == most {
+			return strings.Join(first, ", ") + ", …"
+		}
+		first = append(first, name)
+	}
+	return strings.Join(first, ", ")
 }
