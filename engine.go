@@ -218,6 +218,9 @@ func (e *Engine) Retry(ctx context.Context, id string, agents []string, by Reque
 // it. The new policy applies from the next decision on, and the engine judges the plan by it at
 // once. An open breach stays open until Resume.
 //
+// change only alters its argument. Edit may call it more than once, from another goroutine, and
+// also just after ctx has ended.
+//
 // An edit ends no call, and changes nothing that has happened. The returned plan's Warnings also
 // name what this edit does not affect, for example that a new AttemptTimeout does not apply to
 // attempts in flight. These are in the answer only.
@@ -256,9 +259,6 @@ func (e *Engine) applyCommand(ctx context.Context, id string, w *command, f func
 	if err == nil {
 		e.changed(id)
 	}
-	if w.wrote {
-		e.logVerb(w)
-	}
 	return row, named(err, w.verb, id)
 }
 
@@ -296,7 +296,9 @@ func (e *Engine) commitVerb(ctx context.Context, id string, w *command, f func(*
 		return planRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, id, err)
 	}
 	w.row, w.now = row, e.now()
-	return w.commit(f)
+	row, err = w.commit(f)
+	e.logVerb(w)
+	return row, err
 }
 
 // Clock returns the engine's source of time: Options.Clock, or the real clock.
@@ -352,7 +354,8 @@ func (e *Engine) moreDriversThanCPUs() bool {
 }
 
 // throughOwner applies a verb through the driver of this process. handled is false if there is
-// none.
+// none. The command belongs to the driver until its answer comes. A sender whose context has ended
+// leaves it to the driver.
 func (e *Engine) throughOwner(ctx context.Context, id string, w *command, f func(*command) error) (row planRow, handled bool, err error) {
 	d := e.driver(id)
 	if d == nil {

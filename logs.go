@@ -235,8 +235,11 @@ func withoutPlan(err error, plan string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(text, " of plan "+plan, ""), " plan "+plan, "")
 }
 
-// logVerb logs a verb that has changed a plan, with its actor and reason.
+// logVerb logs a verb if it has changed the plan, with its actor and reason.
 func (h *host) logVerb(w *command) {
+	if !w.wrote {
+		return
+	}
 	about := []any{"plan", w.row.ID, "name", w.row.Spec.Name, "verb", w.verb, "actor", w.request.Actor, "reason", w.request.Reason}
 	if w.request.ID != "" {
 		about = append(about, "request", w.request.ID)

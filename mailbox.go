@@ -62,6 +62,10 @@ func (d *driver) acknowledge(more []func(error), err error) {
 func (d *driver) applyMail(ctx context.Context, now time.Time, in turnInput, all []commandMail) {
 	for _, c := range all {
 		row, err := d.session.apply(ctx, now, in, c.command, c.apply)
+		d.host.logVerb(c.command)
+		if c.command.wrote {
+			d.host.hub.TellPlan(d.id) // the sender may have left
+		}
 		c.reply <- answer{row: row, err: err}
 	}
 }

@@ -3,7 +3,9 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -111,6 +113,53 @@ func TestVerbsAreLogged(t *testing.T) {
 				if len(s.log(id)) > 0 && op.method != "Start" && op.method != "Resume" {
 					require.NotEmpty(s, lines, "%s", log)
 				}
+			})
+		})
+	}
+}
+
+// lateStore answers a verb 10 seconds after it has committed it.
+type lateStore struct{ *harness.CheckedStore }
+
+func (l lateStore) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
+	rev, err := l.CheckedStore.Commit(ctx, c)
+	if c.If.Epoch == 0 {
+		time.Sleep(10 * time.Second)
+	}
+	return rev, err
+}
+
+// A verb that is committed is logged, and those who wait for the plan hear of it, also after its
+// sender has left.
+func TestASenderMayLeave(t *testing.T) {
+	for _, driven := range []bool{true, false} {
+		t.Run(fmt.Sprint("driven ", driven), func(t *testing.T) {
+			inScene(t, func(s *scene) {
+				log := &logBuffer{}
+				s.e = s.engineOf(lateStore{s.store}, s.fleet, ota.Options{Name: "one", Poll: time.Hour, Logger: slog.New(slog.NewTextHandler(log, nil))})
+				id := s.start(ota.Policy{}, ota.Shape{Size: 1}, "hang-0")
+				heard := make(chan time.Time, 100)
+				go func() {
+					for r, err := range s.e.Watch(s.ctx, id, 0) {
+						if err == nil && slices.ContainsFunc(r.Events, func(e ota.Event) bool { return e.Kind == ota.EventPaused }) {
+							heard <- time.Now()
+						}
+					}
+				}()
+				if driven {
+					s.run(s.e)
+				}
+				s.after(time.Minute)
+				ctx, cancel := context.WithTimeout(s.ctx, time.Second)
+				defer cancel()
+				_, err := s.e.Pause(ctx, id, ota.Request{Actor: "ann"})
+				if driven {
+					require.ErrorIs(s, err, context.DeadlineExceeded)
+					require.Empty(s, log.lines(`msg="verb changed the plan"`, "verb=pause"), "%s", log)
+				}
+				s.after(15 * time.Second)
+				require.Len(s, log.lines(`msg="verb changed the plan"`, "plan="+id, "actor=ann", "verb=pause"), 1, "%s", log)
+				require.Len(s, heard, 1)
 			})
 		})
 	}

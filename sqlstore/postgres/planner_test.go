@@ -26,9 +26,7 @@ func TestCommitNeedsNoStatistics(t *testing.T) {
 			t.Run(fmt.Sprintf("beside %d, analyzed=%t", small, analyzed), func(t *testing.T) {
 				t.Parallel()
 				s := postgresPlace(t).open(t)
-				for _, table := range []string{"ota_agents", "ota_states", "ota_rows", "ota_plans", "ota_log", "ota_plan_controls"} {
-					sqltest.Exec(t, s, `ALTER TABLE `+table+` SET (autovacuum_enabled = false)`)
-				}
+				keepStatistics(t, s)
 				for i := range small {
 					sqltest.Create(t, s, fmt.Sprint("small-", i), 20)
 				}
@@ -56,7 +54,7 @@ func TestCommitNeedsNoStatistics(t *testing.T) {
 func TestLargePlanMakesNewQueryPlans(t *testing.T) {
 	t.Parallel()
 	s := postgresPlace(t).open(t)
-	sqltest.Exec(t, s, `ALTER TABLE ota_agents SET (autovacuum_enabled = false)`)
+	keepStatistics(t, s)
 	known := func() (rows int) {
 		t.Helper()
 		_, err := sqlcore.One(t.Context(), sqlcore.DatabaseOf(s), `SELECT reltuples::bigint FROM pg_class WHERE oid = CAST($1 AS regclass)`, []any{sqlcore.DatabaseOf(s).(*database).Text(`ota_agents`)}, &rows)

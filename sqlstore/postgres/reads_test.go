@@ -22,12 +22,10 @@ func TestReadsUseAnIndex(t *testing.T) {
 		t.Run(fmt.Sprintf("analyzed=%t", analyzed), func(t *testing.T) {
 			t.Parallel()
 			s := postgresPlace(t).open(t)
-			for _, table := range []string{"agents", "agent_labels", "states", "rows", "plans", "log", "claims", "inbox", "kept", "leases", "released"} {
-				sqltest.Exec(t, s, `ALTER TABLE ota_`+table+` SET (autovacuum_enabled = false)`)
-			}
+			keepStatistics(t, s)
 			sqltest.FillForReads(t, s)
 			if analyzed {
-				sqltest.Exec(t, s, `ANALYZE`)
+				analyzeAll(t, s)
 			}
 			for _, r := range sqltest.Reads() {
 				for _, st := range sqltest.Recorded(t, s, r) {
@@ -113,9 +111,10 @@ func TestLookupsCostTheSame(t *testing.T) {
 		large = 30_000
 	}
 	s := postgresPlace(t).open(t)
+	keepStatistics(t, s)
 	for _, analyzed := range []bool{false, true} {
 		if analyzed {
-			sqltest.Exec(t, s, `ANALYZE`)
+			analyzeAll(t, s)
 		}
 		for _, ids := range []int{1, 500} {
 			var pages []float64
