@@ -51,6 +51,7 @@ type AgentView struct {
 	Ordinal, Batch int
 	ID             string
 	State          AgentState
+	bytes          string // of which State was read
 }
 
 // AgentState is what changes about an agent.
@@ -94,8 +95,12 @@ func described(part []byte, name string, v any) error {
 	return json.Unmarshal(members[name], v)
 }
 
-// decode fills a snapshot from the parts of its plan, and from its rows.
-func (s *Snapshot) decode(batches, agents []ota.Row) error {
+// decode fills a snapshot from the parts of its plan, and from its rows. was, if there is one, is a
+// snapshot of the same plan: what has not changed since is not read again.
+func (s *Snapshot) decode(was *Snapshot, batches, agents []ota.Row) error {
+	if was == nil || len(was.Agents) != len(agents) {
+		was = &Snapshot{Agents: make([]AgentView, len(agents))}
+	}
 	if err := described(s.row.Parts.Control, "control", &s.row.Control); err != nil {
 		return err
 	}
@@ -114,6 +119,10 @@ func (s *Snapshot) decode(batches, agents []ota.Row) error {
 		s.batches[i].bytes = string(batches[i].State)
 	}
 	for i := range agents {
+		if a := &was.Agents[i]; a.bytes != "" && a.ID == agents[i].ID && a.bytes == string(agents[i].State) {
+			s.Agents[i] = *a
+			continue
+		}
 		if err := s.Agents[i].decode(&agents[i]); err != nil {
 			return err
 		}
@@ -128,7 +137,7 @@ func Agent(r *ota.Row) (a AgentView, err error) {
 }
 
 func (a *AgentView) decode(r *ota.Row) error {
-	a.Ordinal, a.Batch, a.ID = r.Number, r.Batch, r.ID
+	a.Ordinal, a.Batch, a.ID, a.bytes = r.Number, r.Batch, r.ID, string(r.State)
 	if len(r.State) > 0 {
 		return described(r.State, "state", &a.State)
 	}

@@ -47,8 +47,8 @@ type Snapshot struct {
 	Agents  []AgentView
 }
 
-// Take reads all of a plan.
-func (c *CheckedStore) Take(id string) *Snapshot {
+// take reads all of a plan.
+func (c *CheckedStore) take(id string) *Snapshot {
 	ctx := context.Background()
 	s := &Snapshot{}
 	var err error
@@ -59,7 +59,7 @@ func (c *CheckedStore) Take(id string) *Snapshot {
 	s.status = c.Reader.status(s.row.PlanRow)
 	b, _ := c.Store.Rows(ctx, id, ota.RowQuery{Kind: ota.KindBatch, Limit: 1 << 20})
 	a, _ := c.Store.Rows(ctx, id, ota.RowQuery{Kind: ota.KindAgent, Limit: 1 << 20})
-	if err := s.decode(b.Items, a.Items); err != nil {
+	if err := s.decode(c.plans[id], b.Items, a.Items); err != nil {
 		c.t.Errorf("checked store: %v", err)
 	}
 	return s
@@ -80,7 +80,7 @@ func (c *CheckedStore) Commit(ctx context.Context, k ota.Commit) (uint64, error)
 	}
 	was := c.plans[k.Plan]
 	if was == nil {
-		if was = c.Take(k.Plan); was == nil {
+		if was = c.take(k.Plan); was == nil {
 			return 0, ota.ErrNotFound
 		}
 	}
@@ -88,7 +88,7 @@ func (c *CheckedStore) Commit(ctx context.Context, k ota.Commit) (uint64, error)
 	if err != nil {
 		return rev, err
 	}
-	is := c.Take(k.Plan)
+	is := c.take(k.Plan)
 	c.plans[k.Plan] = is
 	c.judge(k, was, is)
 	if k.If.Epoch != 0 && c.LostAcks.Load() > 0 && c.LostAcks.Add(-1) >= 0 {
@@ -300,7 +300,9 @@ func (c *CheckedStore) close() {
 	}
 	page, _ := c.Store.Plans(context.Background(), ota.PlanQuery{Limit: 1 << 20})
 	for _, row := range page.Items {
-		s := c.Take(row.ID)
+		c.mu.Lock()
+		s := c.take(row.ID)
+		c.mu.Unlock()
 		at := map[string][]ota.TaskStatus{} // by agent
 		for _, a := range s.Agents {
 			at[a.ID] = make([]ota.TaskStatus, len(a.State.Tasks))

@@ -52,7 +52,7 @@ func (x releaseExec) Precheck(_ context.Context, a ota.Attempt) (ota.Precheck, e
 func freeAgents(t *testing.T, s *memstore.Store, agents ...string) (free []string) {
 	t.Helper()
 	for _, agent := range agents {
-		e, err := ota.New(s, nil, ota.Options{})
+		e, err := ota.New(s, nil, ota.Options{Poll: 10 * time.Second})
 		require.NoError(t, err)
 		p, err := e.Create(t.Context(), ota.Spec{Name: "rival", ToVersion: "3", Agents: ota.AgentIDs(agent)})
 		require.NoError(t, err)
@@ -91,7 +91,7 @@ func TestWhatIsDoneWithIsFree(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store, x := memstore.New(), releaseExec{make(chan struct{})}
-				e, err := ota.New(store, x, ota.Options{})
+				e, err := ota.New(store, x, ota.Options{Poll: 10 * time.Second})
 				require.NoError(t, err)
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error)
@@ -128,7 +128,7 @@ func TestWhatIsDoneWithIsFree(t *testing.T) {
 func TestACanceledAgentIsFreeWhileItsPlanDrains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, x := memstore.New(), releaseExec{make(chan struct{})}
-		e, err := ota.New(store, x, ota.Options{})
+		e, err := ota.New(store, x, ota.Options{Poll: 10 * time.Second})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)

@@ -176,8 +176,13 @@ func (s *scene) engine(store ota.Store, x ota.Executor, name string) *ota.Engine
 	return s.engineOf(store, x, ota.Options{Name: name})
 }
 
+// engineOf makes an engine that polls seldom, if the test does not say how often: most of many scenes
+// is waiting.
 func (s *scene) engineOf(store ota.Store, x ota.Executor, o ota.Options) *ota.Engine {
 	s.Helper()
+	if o.Poll == 0 {
+		o.Poll = 10 * time.Second
+	}
 	e, err := ota.New(store, x, o)
 	require.NoError(s, err)
 	return e

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -129,8 +130,11 @@ func TestNowDoesNotPass(t *testing.T) {
 // A Prechecker is asked before an urgent agent starts, and what it answers counts.
 func TestNowIsPrechecked(t *testing.T) {
 	inScene(t, func(s *scene) {
+		var mu sync.Mutex
 		asked := map[string]int{}
 		s.use(&prechecked{scripted: s.fleet, check: func(a ota.Attempt) (ota.Precheck, error) {
+			mu.Lock()
+			defer mu.Unlock()
 			asked[a.Agent]++
 			if a.Agent == "bad-3" {
 				return ota.Precheck{State: ota.PrecheckBlocked, Reason: "in use"}, nil

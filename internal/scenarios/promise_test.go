@@ -281,7 +281,7 @@ func TestPromise5TwoEnginesOneStore(t *testing.T) {
 		})
 		s.fleet.latency = 4 * time.Second
 		id := s.start(ota.Policy{Concurrency: 5}, ota.Shape{Size: 50}, names("ok", 50)...)
-		two := s.engine(s.store, s.fleet, "two")
+		two := s.engineOf(s.store, s.fleet, ota.Options{Name: "two", Poll: time.Second})
 		s.run(s.e)
 		s.after(time.Second)
 		s.run(two)

@@ -84,7 +84,7 @@ func TestWatchEnds(t *testing.T) {
 func TestWatchThroughAnotherEngine(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.start(ota.Policy{}, ota.Shape{}, "ok-1")
-		two := s.engine(s.store, nil, "two")
+		two := s.engineOf(s.store, nil, ota.Options{Name: "two", Poll: time.Second})
 		s.run(s.e)
 		begun := time.Now()
 		p, err := two.Wait(s.ctx, id)

@@ -22,7 +22,7 @@ func TestRollbackWithRequest(t *testing.T) {
 					}
 					return ota.Result{Version: a.ToVersion}, nil
 				})
-				e, err := ota.New(memstore.New(), exec, ota.Options{})
+				e, err := ota.New(memstore.New(), exec, ota.Options{Poll: 10 * time.Second})
 				if err != nil {
 					t.Fatal(err)
 				}

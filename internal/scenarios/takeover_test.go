@@ -71,7 +71,7 @@ func TestAPlanIsTakenOverInTime(t *testing.T) {
 					s.after(alive)
 					first.lost.Store(true)
 					began := time.Now()
-					s.run(s.engine(s.store, s.fleet, name))
+					s.run(s.engineOf(s.store, s.fleet, ota.Options{Name: name, Poll: time.Second}))
 					s.after(within)
 					owned := s.events(id, ota.EventOwned)
 					require.Len(s, owned, 2, "it was not taken over after %v", time.Since(began))
