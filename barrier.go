@@ -27,6 +27,22 @@ type block struct {
 	asksGate bool
 }
 
+// holding are the barriers that hold the current batch.
+func (v *view) holding(yield func(block) bool) {
+	var barriers []func(*view) (block, bool)
+	switch v.b.Status {
+	case BatchPending:
+		barriers = openers
+	case BatchSoaking:
+		barriers = closers
+	}
+	for _, barrier := range barriers {
+		if b, holds := barrier(v); holds && !yield(b) {
+			return
+		}
+	}
+}
+
 func promotedBarrier(v *view) (block, bool) {
 	k := v.b.Index
 	if !v.c.Policy.Hold.holds(k) || v.c.Promoted >= k {

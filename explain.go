@@ -177,11 +177,9 @@ func (v *view) explain() []Blocker {
 	if t := v.calls.refusal; t != "" {
 		add(ReasonStore, 0, VerbCancel, string(t))
 	}
-	for _, limit := range limits {
-		if r := limit(v); r.All == 0 || r.New == 0 {
-			add(r.Why, r.Until, r.Verb, r.Text)
-			out[len(out)-1].With = r.With
-		}
+	for r := range v.limiting {
+		add(r.Why, r.Until, r.Verb, r.Text)
+		out[len(out)-1].With = r.With
 	}
 	if v.b != nil {
 		v.explainBatch(add)
@@ -198,13 +196,7 @@ func (v *view) explain() []Blocker {
 
 // explainBatch adds what blocks the current batch.
 func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
-	list := openers
-	switch v.b.Status {
-	case BatchPending:
-	case BatchSoaking:
-		list = closers
-	default:
-		list = nil
+	if v.b.Status == BatchRunning {
 		if v.blocked > 0 {
 			add(ReasonAbandonedCall, 0, 0, fmt.Sprintf("%s of batch %d: %s", plural.Count(v.blocked, "agent"), v.b.Index, abandonedCallNames(v.blockedAgents)))
 		}
@@ -215,14 +207,12 @@ func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
 			add(ReasonBackoff, v.wake, 0, fmt.Sprintf("%s of batch %d %s for the next attempt", plural.Count(n, "agent"), v.b.Index, plural.Verb(n, "waits", "wait")))
 		}
 	}
-	for _, barrier := range list {
-		if h, holds := barrier(v); holds {
-			text := h.Text
-			if h.names != nil {
-				text += ": " + h.names()
-			}
-			add(h.Why, h.Until, h.Verb, text)
+	for b := range v.holding {
+		text := b.Text
+		if b.names != nil {
+			text += ": " + b.names()
 		}
+		add(b.Why, b.Until, b.Verb, text)
 	}
 }
 

@@ -83,8 +83,8 @@ func (v *view) hold(before *Head) (why Reason, person bool) {
 	if v.calls.refusal != "" {
 		add(ReasonStore, VerbCancel)
 	}
-	for _, limit := range limits {
-		if r := limit(v); (r.All == 0 || r.New == 0) && !slices.Contains(passing, r.Why) {
+	for r := range v.limiting {
+		if !slices.Contains(passing, r.Why) {
 			add(r.Why, r.Verb)
 		}
 	}
@@ -98,13 +98,7 @@ func (v *view) hold(before *Head) (why Reason, person bool) {
 
 // holdOfBatch adds what holds the current batch.
 func (v *view) holdOfBatch(add func(Reason, Verb)) {
-	var list []func(*view) (block, bool)
-	switch v.b.Status {
-	case BatchPending:
-		list = openers
-	case BatchSoaking:
-		list = closers
-	default:
+	if v.b.Status == BatchRunning {
 		if v.blocked > 0 {
 			add(ReasonAbandonedCall, 0)
 		}
@@ -112,8 +106,8 @@ func (v *view) holdOfBatch(add func(Reason, Verb)) {
 			add(ReasonBackoff, 0)
 		}
 	}
-	for _, barrier := range list {
-		if b, holds := barrier(v); holds && b.Why != ReasonInquiry {
+	for b := range v.holding {
+		if b.Why != ReasonInquiry {
 			add(b.Why, b.Verb)
 		}
 	}

@@ -35,6 +35,15 @@ type allowance struct {
 	Text     string
 }
 
+// limiting are the answers of limits that let nothing more start.
+func (v *view) limiting(yield func(allowance) bool) {
+	for _, limit := range limits {
+		if r := limit(v); (r.All == 0 || r.New == 0) && !yield(r) {
+			return
+		}
+	}
+}
+
 // unlimited is the answer of a limit that does not apply.
 var unlimited = allowance{All: math.MaxInt32, New: math.MaxInt32}
 

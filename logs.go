@@ -122,21 +122,13 @@ func waitsFor(st *state, now time.Time) (r allowance, since time.Time) {
 
 // blockers lists the limits and barriers that block the plan, and what its agents wait for.
 func (v *view) blockers() (all []allowance) {
-	for _, limit := range limits {
-		if r := limit(v); r.All == 0 || r.New == 0 {
-			all = append(all, r)
-		}
+	for r := range v.limiting {
+		all = append(all, r)
 	}
 	if v.b == nil {
 		return all
 	}
-	var barriers []func(*view) (block, bool)
-	switch v.b.Status {
-	case BatchPending:
-		barriers = openers
-	case BatchSoaking:
-		barriers = closers
-	case BatchRunning:
+	if v.b.Status == BatchRunning {
 		if v.blocked > 0 {
 			all = append(all, allowance{Why: ReasonAbandonedCall, Text: plural.Count(v.blocked, "agent")})
 		}
@@ -144,10 +136,8 @@ func (v *view) blockers() (all []allowance) {
 			all = append(all, allowance{Why: ReasonBackoff, Until: v.wake, Text: plural.Count(n, "agent")})
 		}
 	}
-	for _, barrier := range barriers {
-		if h, holds := barrier(v); holds {
-			all = append(all, allowance{Why: h.Why, Until: h.Until, Verb: h.Verb, Text: h.Text})
-		}
+	for b := range v.holding {
+		all = append(all, allowance{Why: b.Why, Until: b.Until, Verb: b.Verb, Text: b.Text})
 	}
 	return all
 }
