@@ -47,7 +47,13 @@ type Snapshot struct {
 	Agents  []AgentView
 }
 
-// take reads all of a plan.
+// Take reads all of a plan.
+func (c *CheckedStore) Take(id string) *Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.take(id)
+}
+
 func (c *CheckedStore) take(id string) *Snapshot {
 	ctx := context.Background()
 	s := &Snapshot{}
@@ -300,9 +306,7 @@ func (c *CheckedStore) close() {
 	}
 	page, _ := c.Store.Plans(context.Background(), ota.PlanQuery{Limit: 1 << 20})
 	for _, row := range page.Items {
-		c.mu.Lock()
-		s := c.take(row.ID)
-		c.mu.Unlock()
+		s := c.Take(row.ID)
 		at := map[string][]ota.TaskStatus{} // by agent
 		for _, a := range s.Agents {
 			at[a.ID] = make([]ota.TaskStatus, len(a.State.Tasks))
