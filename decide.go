@@ -2,7 +2,6 @@ package ota
 
 import (
 	"math"
-	"time"
 )
 
 // view collects what a decision needs. It costs the same for every size of plan.
@@ -116,9 +115,6 @@ func (v *view) decideBatch() decision {
 	}
 }
 
-// allFinished reports whether every agent of a batch has ended.
-func allFinished(b *batchRow) bool { return b.Counts.Pending+b.Counts.Running+b.Counts.Waiting == 0 }
-
 func (v *view) decideOpen() decision {
 	for _, barrier := range openers {
 		if h, holds := barrier(v); holds {
@@ -175,20 +171,4 @@ func (v *view) decideClose() decision {
 		}
 	}
 	return decision{action: actCloseBatch}
-}
-
-// earlier returns the earlier of two times in nanoseconds, where 0 means none.
-func earlier(a, b int64) int64 {
-	if a == 0 || b != 0 && b < a {
-		return b
-	}
-	return a
-}
-
-// soonest is earlier for times, where the zero time means none.
-func soonest(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
 }

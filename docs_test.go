@@ -206,7 +206,7 @@ func TestDocumentedStoreTypes(t *testing.T) {
 	if !found {
 		t.Fatal("doc.go has no section for authors of Stores")
 	}
-	for _, file := range []string{"store.go", "storequery.go", "storecompanions.go", "image.go"} {
+	for _, file := range []string{"store.go", "storecompanions.go", "image.go"} {
 		for _, m := range regexp.MustCompile(`(?m)^type ([A-Z]\w*)`).FindAllStringSubmatch(readDoc(t, file), -1) {
 			if !regexp.MustCompile(`\b` + m[1] + `\b`).MatchString(section) {
 				t.Errorf("%s of %s is not named", m[1], file)

@@ -145,3 +145,31 @@ func headView(s *planSpec, c *planControl, p *planProgress, st Status, now time.
 	}
 	return v
 }
+
+// recordStatus records the plan's status if it changed, and the end of the plan.
+func (s *state) recordStatus(now time.Time) {
+	st := s.status()
+	if st == s.loggedStatus {
+		return
+	}
+	s.loggedStatus = st
+	e := Event{Kind: EventStatus, Batch: -1}
+	switch st {
+	case StatusCanceled:
+		if b := s.current(); b != nil && (b.Status == BatchRunning || b.Status == BatchSoaking) {
+			b.Status, b.ClosedAt = BatchCanceled, now
+			s.dirtyBatch(b)
+			s.event(Event{Kind: EventBatchCanceled, Batch: b.Index})
+		}
+		s.p.EndedAt = now
+	case StatusCompleted:
+		s.p.EndedAt = now
+	case StatusPaused, StatusPausing:
+		if br := standing(&s.c, &s.p); br != nil {
+			e.Reason, e.Text = br.Reason, br.String()
+		}
+	}
+	// A new control number refuses verbs that were decided before the end.
+	s.change.bump = s.change.bump || st.Ended() && !s.over
+	s.event(e)
+}

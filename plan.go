@@ -1,13 +1,9 @@
 package ota
 
 import (
-	"fmt"
 	"iter"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // Spec is what a user asks for. Create turns it into a Plan.
@@ -176,99 +172,4 @@ type Audit struct {
 	At     time.Time `json:"at"`
 	Actor  string    `json:"actor,omitempty"`
 	Reason string    `json:"reason,omitempty"`
-}
-
-// Breach is a recorded rule violation, for example too many failures. It stays open until Resume
-// resolves it, even if the cause goes away.
-type Breach struct {
-	Number    uint64    `json:"number"` // among all breaches of the plan, from 1
-	Reason    Reason    `json:"reason"`
-	Batch     int       `json:"batch"` // the batch with the violation, -1 for the whole plan
-	At        time.Time `json:"at"`
-	Action    Action    `json:"action"`
-	Failed    int       `json:"failed"`    // failed agents at that time
-	Tolerated int       `json:"tolerated"` // how many failures were tolerated
-	Size      int       `json:"size"`      // out of how many agents
-	Text      string    `json:"text,omitempty"`
-}
-
-// String returns one sentence with the numbers, for example
-// "Failure threshold exceeded: 2 of the 10 agents of batch 3 failed, 1 is tolerated".
-func (b Breach) String() string {
-	s := b.Reason.Sentence()
-	if b.Size > 0 {
-		of := "the plan"
-		if b.Batch >= 0 {
-			of = "batch " + strconv.Itoa(b.Batch)
-		}
-		tolerated := "none is"
-		switch {
-		case b.Tolerated == 1:
-			tolerated = "1 is"
-		case b.Tolerated > 1:
-			tolerated = strconv.Itoa(b.Tolerated) + " are"
-		}
-		s += fmt.Sprintf(": %d of the %s of %s failed, %s tolerated", b.Failed, plural.Count(b.Size, "agent"), of, tolerated)
-	}
-	if b.Text != "" {
-		s += ": " + b.Text
-	}
-	return s
-}
-
-// PrecheckState is the state of an agent before the plan changes anything.
-type PrecheckState uint8
-
-// The states that a precheck can find.
-const (
-	PrecheckReady       PrecheckState = iota // it may be upgraded
-	PrecheckAtTarget                         // it needs no change: it succeeds at once
-	PrecheckBlocked                          // it is skipped, which is no failure
-	PrecheckUnreachable                      // no answer: asked again until UnreachableTimeout
-)
-
-var precheckStates = enum[PrecheckState]{"precheck state", []string{"ready", "at_target", "blocked", "away"}}
-
-// Readiness is the result of asking a Prechecker about many agents, and of looking at the plans
-// and windows that concern them.
-type Readiness struct {
-	At    time.Time `json:"at,omitzero"`     // when the agents were asked
-	Actor string    `json:"actor,omitempty"` // who asked
-	// Asked is how many agents were asked about: 0 when the Executor is no Prechecker. Each is
-	// counted in one of the next four fields.
-	Asked       int `json:"asked"`
-	Ready       int `json:"ready"`
-	AtTarget    int `json:"atTarget"`
-	Blocked     int `json:"blocked"`
-	Unreachable int `json:"away"` // no answer, or an error of the Prechecker
-	// Findings are the first 32 agents that are blocked or away.
-	Findings []Finding `json:"findings,omitempty"`
-	// Conflicts are agents that other active plans have claimed: the first 32 found. ConflictCount
-	// is their number, counted once for each plan that claims them. Precheck also finds agents
-	// that an ended plan keeps.
-	Conflicts     []Conflict `json:"conflicts,omitempty"`
-	ConflictCount int        `json:"conflictCount,omitempty"`
-	// NextOpen is when a maintenance window next allows starts. It is At itself when one is open
-	// or there is none, and zero when none opens again.
-	NextOpen time.Time `json:"nextOpen,omitzero"`
-}
-
-// Finding is an agent that cannot be upgraded now.
-type Finding struct {
-	Agent  string        `json:"agent"` // ID
-	State  PrecheckState `json:"state"`
-	Reason string        `json:"reason,omitempty"` // cut to 255 bytes
-}
-
-// Clear reports whether a plan could start its agents now: no agent is blocked, away, or claimed
-// by another plan, and a window is open.
-func (r Readiness) Clear() bool {
-	return r.Blocked+r.Unreachable+r.ConflictCount == 0 && r.NextOpen.Equal(r.At)
-}
-
-// String returns the counts, for example "10 asked: 7 ready, 1 at the target, 2 blocked, 0 away; 0
-// conflicts".
-func (r Readiness) String() string {
-	return fmt.Sprintf("%d asked: %d ready, %d at the target, %d blocked, %d away; %d conflicts",
-		r.Asked, r.Ready, r.AtTarget, r.Blocked, r.Unreachable, r.ConflictCount)
 }

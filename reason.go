@@ -1,8 +1,11 @@
 package ota
 
 import (
+	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // Reason is the one word that says why: why nothing starts, why a plan paused, how a task ended.
@@ -271,3 +274,41 @@ var eventKinds = enum[EventKind]{"event kind", []string{
 	"task_failed", "task_skipped", "task_canceled", "task_unknown", "task_waiting", "task_retried", "health", "late", "gate",
 	"plan_prechecked", "already_fulfilled",
 }}
+
+// Breach is a recorded rule violation, for example too many failures. It stays open until Resume
+// resolves it, even if the cause goes away.
+type Breach struct {
+	Number    uint64    `json:"number"` // among all breaches of the plan, from 1
+	Reason    Reason    `json:"reason"`
+	Batch     int       `json:"batch"` // the batch with the violation, -1 for the whole plan
+	At        time.Time `json:"at"`
+	Action    Action    `json:"action"`
+	Failed    int       `json:"failed"`    // failed agents at that time
+	Tolerated int       `json:"tolerated"` // how many failures were tolerated
+	Size      int       `json:"size"`      // out of how many agents
+	Text      string    `json:"text,omitempty"`
+}
+
+// String returns one sentence with the numbers, for example
+// "Failure threshold exceeded: 2 of the 10 agents of batch 3 failed, 1 is tolerated".
+func (b Breach) String() string {
+	s := b.Reason.Sentence()
+	if b.Size > 0 {
+		of := "the plan"
+		if b.Batch >= 0 {
+			of = "batch " + strconv.Itoa(b.Batch)
+		}
+		tolerated := "none is"
+		switch {
+		case b.Tolerated == 1:
+			tolerated = "1 is"
+		case b.Tolerated > 1:
+			tolerated = strconv.Itoa(b.Tolerated) + " are"
+		}
+		s += fmt.Sprintf(": %d of the %s of %s failed, %s tolerated", b.Failed, plural.Count(b.Size, "agent"), of, tolerated)
+	}
+	if b.Text != "" {
+		s += ": " + b.Text
+	}
+	return s
+}

@@ -258,3 +258,23 @@ func (rs *rowCache) busyPages() (keys []int) {
 	slices.Sort(keys)
 	return keys
 }
+
+// need is what the core needs before it can go on.
+type need struct {
+	kind   needKind
+	from   int          // an ordinal, or the index of a batch
+	ids    []string     // of agents
+	status []TaskStatus // of needFailed
+}
+
+type needKind uint8
+
+const (
+	needNothing needKind = iota
+	needPage             // the page of rows with ordinal from
+	needBatch            // batches, starting with index from
+	needFailed           // failed agents from ordinal from on, for a retry
+	needIDs              // the rows of these agents, for an order
+	needHealth           // the rows of these agents, for health reports
+	needReports          // the rows of these agents, for reported outcomes
+)

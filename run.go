@@ -67,37 +67,6 @@ type driver struct {
 	refusals         refusals
 }
 
-// wake signals the owner that there is mail or an outcome.
-func (d *driver) wake() {
-	select {
-	case d.ready <- struct{}{}:
-	default:
-	}
-}
-
-// fetch takes the mail, and the outcomes in the pool.
-func (d *driver) fetch() mail {
-	d.coalesce()
-	d.mu.Lock()
-	m := d.mail
-	d.mail = mail{}
-	d.mu.Unlock()
-	for _, key := range m.answered {
-		delete(d.asked, key)
-	}
-	done, lost := d.pool.fetch(d.spareOutcomes)
-	d.spareOutcomes = append(done, m.input.outcomes...)
-	m.input.outcomes = d.spareOutcomes
-	d.warnUnchecked(m.input.outcomes)
-	d.session.addInput(m.input) // at once: these outcomes are recorded nowhere else
-	// After a lost call, the session loads again to find out which calls are out. During a
-	// shutdown, the next engine does that.
-	if lost && !errors.Is(context.Cause(d.callsContext), errShutdown) {
-		d.session.drop()
-	}
-	return m
-}
-
 // run drives the plan. It returns when the plan has ended, or is paused with nothing to do; with
 // untilPaused, when it is paused. It also returns when another engine has taken the plan over
 // (ErrFenced), and when ctx has ended and all calls have drained.
@@ -169,39 +138,6 @@ func (d *driver) turn(ctx context.Context, now time.Time, draining bool) (wake t
 	d.abandon(now)
 	d.release(now, false)
 	return wake, again, nil
-}
-
-// lookAround finds out what the next turn has to know: the other plan of a rollback, changes by
-// others, the lease, and how long commits take.
-func (d *driver) lookAround(ctx context.Context, now time.Time, m *mail, draining bool) turnInput {
-	x := d.session
-	if m.counterpart != nil {
-		d.counterpart, d.advancing = *m.counterpart, false
-		if d.counterpart.drained {
-			x.blockedElsewhere = d.counterpart.blocked
-		}
-		if d.counterpartChanged == nil && x.st != nil && x.st.c.Rollback != nil {
-			d.advanceAt = time.Time{} // the other plan exists now: watch it at once
-		}
-	}
-	if since := now.Sub(d.refreshed); since >= d.host.opt.Poll || since >= minRefresh && d.nudged.Load() {
-		d.refreshed = now
-		d.nudged.Store(false)
-		reports, err := d.refresh(ctx)
-		x.addInput(reports)
-		if err != nil {
-			d.host.storeFailed(ctx, "refresh", d.id, err)
-		}
-	}
-	ends := d.untilPaused && x.paused() // only answers to open questions still count
-	in := turnInput{surroundings: surroundings{
-		draining: draining, leaseOut: !d.host.lease.ok(d.host.opt.Clock.Now()), muted: ends || now.Before(d.refusals.until),
-		source: d.counterpart.drained, refusal: d.counterpart.refusal, untouched: d.counterpart.untouched,
-	}}
-	if d.slowCommits {
-		in.background = d.background
-	}
-	return in
 }
 
 // background runs f beside the owner. f may take as long as the Store does.

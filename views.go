@@ -1,6 +1,9 @@
 package ota
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // planOf returns the Plan that readers see of a stored plan.
 func planOf(row *planRow) Plan {
@@ -121,4 +124,41 @@ func taskOf(t *taskState, work TaskSpec) Task {
 		out.Version, out.Error = t.More.Version, t.More.Error
 	}
 	return out
+}
+
+// Readers get copies of what a driver works on. These functions copy the values behind the pointers,
+// maps and slices.
+
+func cloneOf[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
+}
+
+func (p Policy) clone() Policy {
+	p.FailureThreshold = cloneOf(p.FailureThreshold)
+	p.Hold.Batches = slices.Clone(p.Hold.Batches)
+	p.Windows = cloneWindows(p.Windows)
+	return p
+}
+
+func (s RollbackSpec) clone() RollbackSpec {
+	s.Labels = maps.Clone(s.Labels)
+	s.Annotations = maps.Clone(s.Annotations)
+	if s.Policy != nil {
+		p := s.Policy.clone()
+		s.Policy = &p
+	}
+	return s
+}
+
+func (r *Readiness) clone() *Readiness {
+	r = cloneOf(r)
+	if r != nil {
+		r.Findings = slices.Clone(r.Findings)
+		r.Conflicts = slices.Clone(r.Conflicts)
+	}
+	return r
 }
