@@ -185,20 +185,29 @@ func (w *commitWriter) take(b []byte) []byte {
 	return b[n:len(b):len(b)]
 }
 
+// row adds a row. It writes only the fields that the rows of commits use: a whole Row is large.
+func (w *commitWriter) row(kind Kind, number int, status uint8, why Reason, state []byte) *Row {
+	n := len(w.rows)
+	w.rows = slices.Grow(w.rows, 1)[:n+1]
+	r := &w.rows[n]
+	r.Kind, r.Number, r.Status, r.Reason, r.State = kind, number, status, why, state
+	if r.Show != nil {
+		r.Show = nil // of an earlier commit
+	}
+	return r
+}
+
 // agent adds the state of an agent.
 func (w *commitWriter) agent(ordinal int, s *agentState) error {
 	b, err := s.AppendBinary(w.buf)
-	w.rows = append(w.rows, Row{
-		Kind: KindAgent, Number: ordinal, Status: uint8(s.Status), Reason: s.reason(), State: w.take(b),
-	})
+	w.row(KindAgent, ordinal, uint8(s.Status), s.reason(), w.take(b))
 	return err
 }
 
 // batch adds a batch.
 func (w *commitWriter) batch(b *batchRow) {
-	r := Row{Kind: KindBatch, Number: b.Index, Status: uint8(b.Status), State: w.take(b.appendPart(w.buf))}
+	r := w.row(KindBatch, b.Index, uint8(b.Status), ReasonNone, w.take(b.appendPart(w.buf)))
 	r.Show = w.take(showBatch(w.buf, b))
-	w.rows = append(w.rows, r)
 }
 
 // commit returns the commit with the rows that were added. It is valid until the next reset.
@@ -332,8 +341,10 @@ func (s rowStore) Agents(ctx context.Context, plan string, q rowQuery) (Page[age
 // read decodes an agent. It keeps the ID and the labels of the row.
 func (r *agentRow) read(row *Row) error {
 	*r = agentRow{Ordinal: row.Number, Batch: row.Batch, Agent: agentSpec{ID: row.ID, Labels: row.Labels}}
-	if err := r.Agent.decodePart(row.Fixed); err != nil {
-		return err
+	if len(row.Fixed) > 0 { // few agents have fields of their own
+		if err := r.Agent.decodePart(row.Fixed); err != nil {
+			return err
+		}
 	}
 	if len(row.State) > 0 {
 		return r.State.UnmarshalBinary(row.State)

@@ -151,8 +151,8 @@ type Kind uint8
 
 // The kinds of rows.
 const (
-	KindBatch Kind = iota + 1 // Status is an BatchStatus
-	KindAgent                 // Status is an TaskStatus, Reason why its task ended or waits
+	KindBatch Kind = iota + 1 // Status is a BatchStatus
+	KindAgent                 // Status is a TaskStatus, Reason why its task ended or waits
 )
 
 // Row is one row of a plan. Create makes it. A Commit replaces Status, Reason, State and Show; the

@@ -11,8 +11,8 @@ import (
 // planEntry is one plan of a Store. Its lock is its own, so that plans do not disturb each other. Who
 // holds it waits for no lock of the Store.
 type planEntry struct {
-	id, key string                 // fixed
-	tables  map[ota.Kind]*rowTable // fixed; what changes in the tables is guarded by mu
+	id, key string // fixed
+	tables  tables // fixed; what changes in the tables is guarded by mu
 
 	mu   sync.RWMutex
 	gone bool // pruned: a goroutine that still has the pointer must not find it
@@ -24,19 +24,17 @@ type planEntry struct {
 }
 
 // newPlanEntry makes a plan of what Create was given.
-func newPlanEntry(p *ota.PlanRow, c *ota.Commit, tables map[ota.Kind]*rowTable) *planEntry {
-	m := &planEntry{id: p.ID, key: p.Key, tables: tables, row: ota.PlanRow{
+func newPlanEntry(p *ota.PlanRow, c *ota.Commit, t tables) *planEntry {
+	t.make(ota.KindAgent)
+	m := &planEntry{id: p.ID, key: p.Key, tables: t, row: ota.PlanRow{
 		ID: p.ID, Source: p.Source, Key: p.Key, Created: p.Created, Index: append([]string(nil), p.Index...),
 		Names: cloneNames(p.Names), Numbers: ota.Numbers{Epoch: 1, Control: 1, Progress: 1},
 	}}
-	if tables[ota.KindAgent] == nil {
-		tables[ota.KindAgent] = &rowTable{}
-	}
 	m.apply(c)
 	return m
 }
 
-func (p *planEntry) agents() *rowTable { return p.tables[ota.KindAgent] }
+func (p *planEntry) agents() *rowTable { return p.tables.of(ota.KindAgent) }
 
 // commit applies c, or refuses it and changes nothing.
 func (p *planEntry) commit(c *ota.Commit) (uint64, error) {
@@ -53,13 +51,13 @@ func (p *planEntry) commit(c *ota.Commit) (uint64, error) {
 	}
 	for i := range c.Rows {
 		r := &c.Rows[i]
-		if t := p.tables[r.Kind]; t == nil || r.Number < 0 || r.Number >= t.count {
+		if t := p.tables.of(r.Kind); t == nil || r.Number < 0 || r.Number >= t.count {
 			return 0, fmt.Errorf("%w: plan %q has no row %d of kind %d", ota.ErrRefused, p.id, r.Number, r.Kind)
 		}
 	}
 	p.apply(c)
 	for i := range c.Rows {
-		p.tables[c.Rows[i].Kind].set(&c.Rows[i])
+		p.tables.of(c.Rows[i].Kind).set(&c.Rows[i])
 	}
 	return p.row.Revision, nil
 }

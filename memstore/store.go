@@ -204,7 +204,7 @@ func (s *Store) Rows(ctx context.Context, plan string, q ota.RowQuery) (page ota
 		return page, fmt.Errorf("%w: %d rows asked for by ID, at most %d are possible", ota.ErrRefused, len(q.IDs), maxIDs)
 	}
 	failed := s.read(ctx, plan, func(p *planEntry) {
-		if t := p.tables[q.Kind]; t != nil {
+		if t := p.tables.of(q.Kind); t != nil {
 			page, err = t.page(&q)
 		}
 	})

@@ -103,12 +103,13 @@ func (t *rowTable) run(number int) int {
 // read copies a row, of which the batch is known, into r. It uses the memory of r's slices.
 func (t *rowTable) read(r *ota.Row, kind ota.Kind, number, batch int) {
 	c, i := &t.chunks[number/chunkSize], number%chunkSize
-	state, show := r.State[:0], r.Show[:0]
-	*r = ota.Row{Kind: kind, Number: number, ID: c.ids[i], Batch: batch, Status: c.status[i], Reason: ota.Reason(c.reason[i])}
-	r.State = append(state, c.state(i)...)
+	r.Kind, r.Number, r.ID, r.Batch = kind, number, c.ids[i], batch
+	r.Status, r.Reason = c.status[i], ota.Reason(c.reason[i])
+	r.State, r.Show = append(r.State[:0], c.state(i)...), r.Show[:0]
 	if c.shows != nil {
-		r.Show = append(show, c.shows[i]...)
+		r.Show = append(r.Show, c.shows[i]...)
 	}
+	r.Fixed, r.Labels = nil, nil
 	if c.fixed != nil {
 		r.Fixed = c.fixed[i]
 	}
@@ -225,24 +226,42 @@ func (t *rowTable) find(ids []string) []int {
 	return slices.Compact(found)
 }
 
+// tables are those of a plan, by kind; nil for a kind of which it has no rows. Every row of a commit
+// looks one up, so it is no map.
+type tables []*rowTable
+
+func (t tables) of(kind ota.Kind) *rowTable {
+	if int(kind) < len(t) {
+		return t[kind]
+	}
+	return nil
+}
+
+// make returns the table of a kind, and makes it if there is none.
+func (t *tables) make(kind ota.Kind) *rowTable {
+	if short := int(kind) + 1 - len(*t); short > 0 {
+		*t = append(*t, make([]*rowTable, short)...)
+	}
+	if (*t)[kind] == nil {
+		(*t)[kind] = &rowTable{}
+	}
+	return (*t)[kind]
+}
+
 // builder makes the tables of a plan from the rows of a Create.
 type builder struct {
-	tables map[ota.Kind]*rowTable
+	tables tables
 	labels map[string]map[string]string // equal labels are kept once
 	key    []byte
 	count  int
 }
 
 func newBuilder() *builder {
-	return &builder{tables: map[ota.Kind]*rowTable{}, labels: map[string]map[string]string{}}
+	return &builder{labels: map[string]map[string]string{}}
 }
 
 func (b *builder) add(r *ota.Row) error {
-	t := b.tables[r.Kind]
-	if t == nil {
-		t = &rowTable{}
-		b.tables[r.Kind] = t
-	}
+	t := b.tables.make(r.Kind)
 	if r.Number != t.count {
 		return fmt.Errorf("%w: row %d of kind %d comes where row %d is due", ota.ErrRefused, r.Number, r.Kind, t.count)
 	}
@@ -311,6 +330,9 @@ func (b *builder) intern(labels map[string]string) map[string]string {
 // check returns a *DuplicateError when two rows of a kind have one ID.
 func (b *builder) check() error {
 	for _, t := range b.tables {
+		if t == nil {
+			continue
+		}
 		if _, twice, ok := t.indexed(); !ok {
 			return &ota.DuplicateError{Agent: t.id(twice)}
 		}
@@ -319,8 +341,11 @@ func (b *builder) check() error {
 }
 
 // finish returns the tables without the memory that only building them needed.
-func (b *builder) finish() map[ota.Kind]*rowTable {
+func (b *builder) finish() tables {
 	for _, t := range b.tables {
+		if t == nil {
+			continue
+		}
 		last := &t.chunks[len(t.chunks)-1]
 		last.ids, last.cells = slices.Clone(last.ids), slices.Clone(last.cells)
 		last.status, last.reason = slices.Clone(last.status), slices.Clone(last.reason)
