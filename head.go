@@ -53,8 +53,8 @@ func (v *view) coverage() Coverage {
 	}
 }
 
-// passing are the reasons of limits that a Head does not name. They belong to a plan that is at work,
-// or pass within moments.
+// passing are the reasons of limits that a Head does not name. They belong to a plan that is at
+// work, or pass within moments.
 var passing = []Reason{
 	ReasonOrders, ReasonConcurrency, ReasonReserve, ReasonDraining, ReasonLease, ReasonRate, ReasonBudget,
 }
@@ -62,8 +62,10 @@ var passing = []Reason{
 // ofBatch are the reasons that only the row of the current batch shows.
 var ofBatch = []Reason{ReasonSource, ReasonSoaking, ReasonGate, ReasonEvidence, ReasonAbandonedCall, ReasonBackoff}
 
-// hold returns what holds the plan, and whether it waits for a person: a verb would clear it. A
-// plan with calls in flight is at work, and nothing holds it, unless it is to stop.
+// hold returns the reason why the plan makes no progress, or ReasonNone. person reports whether the
+// plan waits for a person: a verb that is legal now would clear the reason. A running plan with
+// calls in flight makes progress. before is the Head of the last commit: a commit that has not read
+// the current batch keeps its reason.
 func (v *view) hold(before *Head) (why Reason, person bool) {
 	switch {
 	case v.status == StatusPending:

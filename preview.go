@@ -10,42 +10,44 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Preview is what a plan would be, before it is made.
+// Preview shows a plan that does not exist yet.
 type Preview struct {
 	// Agents is how many agents the plan would have.
 	Agents int `json:"agents"`
-	// Policy is the plan's, defaults filled in.
+	// Policy is the policy of the plan, with its defaults.
 	Policy Policy `json:"policy"`
-	// Batches are those the agents would be cut into.
+	// Batches are the batches of the plan.
 	Batches []PreviewBatch `json:"batches"`
-	// Warnings are the plan's: what is legal but deserves a look.
+	// Warnings are those of the plan: settings that are legal and may be a mistake.
 	Warnings []string `json:"warnings,omitempty"`
-	// Readiness tells of conflicts: agents that plans hold which are under way now. Where the Store is a Claimer, Start
-	// would refuse such a plan; what these plans have done by then, and what others will have begun, nobody knows yet. It
-	// tells when the next window opens, and, if that was asked for, what a Prechecker says of the agents.
+	// Readiness shows agents that other active plans claim now, when the next window opens, and
+	// the results of prechecks if Precheck is set. If the Store is a Claimer, Start refuses a plan
+	// with claimed agents. Other plans may end, or claim agents, before this plan starts.
 	Readiness Readiness `json:"readiness"`
 }
 
-// PreviewBatch is a batch that would be.
+// PreviewBatch is a batch of a plan that does not exist yet.
 type PreviewBatch struct {
-	Index     int    `json:"index"`
-	Name      string `json:"name,omitempty"`
-	Size      int    `json:"size"`
-	Tolerated int    `json:"tolerated"` // how many of its agents may fail; with ScopePlan it is the plan that counts
+	Index int    `json:"index"`
+	Name  string `json:"name,omitempty"`
+	Size  int    `json:"size"`
+	// Tolerated is how many agents of the batch may fail. With ScopePlan the failures of the whole
+	// plan count instead.
+	Tolerated int `json:"tolerated"`
 }
 
-// PreviewOptions are what a Preview looks at besides the Spec. The zero value asks no agent.
+// PreviewOptions are the options of Preview. The zero value asks no agent.
 type PreviewOptions struct {
 	// Precheck asks the Prechecker about every agent, at most Concurrency at once. It has no effect
-	// where the Executor is none.
+	// if the Executor is no Prechecker.
 	Precheck bool
 }
 
-// Preview shows what Create would make of a Spec, and writes nothing. It returns the error that Create
-// would return for a Spec that is refused; it does not look whether its ID and its request key are
-// free. How long the plan takes, and what failures make of it, package simulate computes.
+// Preview shows the plan that Create would make of a Spec. It writes nothing. It returns the error
+// that Create would return for the same Spec, but it does not check whether the ID and the request
+// key are free. Package simulate computes how long the plan takes, and what failures do.
 //
-// It reads the Store once for each plan under way and every 1,000 agents.
+// Preview reads the Store once for each active plan and every 1,000 agents.
 func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions) (Preview, error) {
 	var m mistakes
 	spec.check(&m)
@@ -79,8 +81,8 @@ func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions)
 	return p, nil
 }
 
-// Resolved returns spec with the tasks of this engine's Resolver, as Create reads it: for a simulation
-// of the plan. It is the function Resolved with Options.Resolver.
+// Resolved returns spec with the tasks of this engine's Resolver, as Create reads it: for a
+// simulation of the plan. It is the function Resolved with Options.Resolver.
 func (e *Engine) Resolved(ctx context.Context, spec Spec) Spec {
 	return Resolved(ctx, spec, e.opt.Resolver)
 }

@@ -168,8 +168,8 @@ func (r Reason) Sentence() string {
 // MarshalText returns what String returns.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText accepts what String returns. It refuses a word that only a newer version of the
-// library has.
+// UnmarshalText accepts the words that String returns for the reasons of this version. It refuses
+// every other word, for example one of a newer version, and leaves r unchanged.
 func (r *Reason) UnmarshalText(b []byte) error {
 	for k, x := range reasons {
 		if x.word == string(b) {

@@ -57,8 +57,9 @@ type planCommit struct {
 
 	// NewControl replaces the Control half and raises its number by one.
 	NewControl *planControl
-	// BumpControl raises the Control number by one without a new half; a new breach and the end of
-	// a plan do this. Together with NewControl it adds nothing.
+	// BumpControl raises the number of Control by one and leaves Control as it is. So verbs that
+	// were decided before this commit are refused. A new breach and the end of a plan set it.
+	// NewControl raises the number already: with both, it rises by one.
 	BumpControl bool
 	// NewProgress replaces the Progress half and raises its number by one.
 	NewProgress *planProgress
@@ -133,7 +134,8 @@ func (s rowStore) Create(ctx context.Context, p newPlan, agents iter.Seq2[agentR
 	})
 }
 
-// newAgentRow encodes an agent of a new plan into buf. An agent that was never started has no state.
+// newAgentRow encodes an agent of a new plan into buf. An agent that was never started has no
+// state.
 func newAgentRow(a *agentRow, buf []byte) (r Row, used []byte, err error) {
 	buf = a.Agent.appendPart(buf)
 	n := len(buf)

@@ -64,9 +64,9 @@ type Claimer interface {
 // Inbox is a Store that passes reports to the process that owns a plan. Without it every process
 // except the owner's refuses reports.
 type Inbox interface {
-	// Post appends messages for a plan. A message whose ID was posted before is dropped. The
-	// Number of a message is ignored. ErrNotFound when there is no such plan; ErrRefused, as for
-	// Create and Commit.
+	// Post appends messages to the inbox of a plan, all of them or none. It drops a message whose ID
+	// was posted to this plan before. It ignores Number: the Store numbers messages. It returns
+	// ErrNotFound if there is no such plan, and ErrRefused if it can never keep these messages.
 	Post(ctx context.Context, plan string, messages []Message) error
 	// Read returns the messages above after, in order, at most limit of them; 0 means DefaultPage.
 	// ErrNotFound when there is no such plan.

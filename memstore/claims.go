@@ -8,8 +8,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// claimTable says which plan holds an agent. A claim of a plan that has ended or was pruned stays in the table until
-// somebody else wants the agent: it is void, not gone.
+// claimTable says which plan holds an agent. A claim of a plan that has ended or was pruned stays
+// in the table until another plan claims the agent: it is void, not removed.
 type claimTable struct {
 	mu    sync.Mutex // held for the whole of a Claim, which makes it all or none
 	seed  maphash.Seed
@@ -47,7 +47,8 @@ func (c *claimTable) put(p *planEntry, ordinal int) {
 	*at = claim{holder: p, hash: hash, ordinal: uint32(ordinal)}
 }
 
-// rebuild makes the table anew, with room for further claims and without those of plans that are gone.
+// rebuild makes the table anew, with room for further claims and without those of plans that were
+// removed.
 func (c *claimTable) rebuild(further int, gone map[*planEntry]bool) {
 	old, size := c.table, 16
 	for 7*size < 8*(c.used+further) {
@@ -129,7 +130,8 @@ func (c *claimTable) take(p *planEntry, from string, alive *leases) (conflicts [
 	return nil, 0, nil
 }
 
-// forget drops the claims of pruned plans, so that they do not keep them in memory. Kept claims stay.
+// forget drops the claims of pruned plans, so that they do not keep them in memory. Kept claims
+// stay.
 func (c *claimTable) forget(pruned map[*planEntry]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

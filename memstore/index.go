@@ -2,7 +2,8 @@ package memstore
 
 import "hash/maphash"
 
-// place returns where to look first for a hash: from its upper half, which is all that a slot keeps.
+// place returns where to look first for a hash: from its upper half, which is all that a slot
+// keeps.
 func (x *index) place(hash uint64) int { return int(hash>>32) & (len(x.slots) - 1) }
 
 // slot returns where the agent with this ID is, or the free slot where it would be.
@@ -22,8 +23,9 @@ func (x *index) find(a *rowTable, id string) (ordinal int, ok bool) {
 	return int(s&ordinalMask) - 1, s != 0
 }
 
-// indexed returns the index of all agents, or the ordinal of the first whose ID another one before it has. It works in groups, and
-// reads the places of a group before it fills them: the processor waits for all of them together, which takes half as long.
+// indexed returns the index of all agents. If an ID comes twice, it returns the ordinal of the
+// second one, and ok is false. It reads the slots of a group of agents before it fills them. So the
+// processor waits for the whole group at once, which takes half as long.
 func (a *rowTable) indexed() (x index, twice int, ok bool) {
 	x = newIndex(a.count)
 	var hashes [32]uint64
@@ -44,7 +46,8 @@ func (a *rowTable) indexed() (x index, twice int, ok bool) {
 	return x, 0, true
 }
 
-// add reports false when an agent with the ordinal's ID, whose hash this is, is in the index already.
+// add reports false when an agent with the ordinal's ID, whose hash this is, is in the index
+// already.
 func (x *index) add(a *rowTable, ordinal int, hash uint64) bool {
 	at := x.slot(a, a.id(ordinal), hash)
 	if x.slots[at] != 0 {

@@ -9,8 +9,8 @@ import (
 )
 
 // planLog keeps the log of one plan. Records are copied into blocks that never move, so that the
-// longest log costs its bytes and a few per record, and an append touches nothing but the end of the
-// last block.
+// longest log costs its bytes and a few per record, and an append touches nothing but the end of
+// the last block.
 type planLog struct {
 	blocks []*block
 	last   uint64 // revision of the newest record

@@ -8,8 +8,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// planEntry is one plan of a Store. Its lock is its own, so that plans do not disturb each other. Who
-// holds it waits for no lock of the Store.
+// planEntry is one plan of a Store. Its lock is its own, so that plans do not disturb each other.
+// Code that holds it never waits for a lock of the Store.
 type planEntry struct {
 	id, key string // fixed
 	tables  tables // fixed; what changes in the tables is guarded by mu

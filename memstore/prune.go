@@ -33,7 +33,8 @@ func (s *Store) Prune(ctx context.Context, before time.Time) (int, error) {
 	return len(pruned), nil
 }
 
-// retire makes the plan unreachable if it ended before the given time.
+// retire removes the plan if it ended before the given time, and reports whether it did. Goroutines
+// that still have its pointer find it gone.
 func (p *planEntry) retire(before time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

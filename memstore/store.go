@@ -16,8 +16,8 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/feed"
 )
 
-// Store keeps plans in memory. It has every companion of an [ota.Store]. An agent takes about 80 bytes
-// besides its ID. A commit costs what it changes.
+// Store keeps plans in memory. It has every companion of an [ota.Store]. An agent takes about 80
+// bytes besides its ID. A commit costs what it changes.
 //
 // Make one with New. It is safe for concurrent use.
 type Store struct {

@@ -14,8 +14,8 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/bytesio"
 )
 
-// rowTable keeps the rows of one kind of one plan in columns: 50 bytes for a row that has only an ID
-// and a short state, besides the ID itself. Only status, reason, state and show change.
+// rowTable keeps the rows of one kind of one plan in columns: 50 bytes for a row that has only an
+// ID and a short state, besides the ID itself. Only status, reason, state and show change.
 type rowTable struct {
 	count  int
 	chunks []chunk
@@ -36,8 +36,8 @@ type chunk struct {
 	labels         []map[string]string // nil when none has any; equal ones are one map, which never changes
 }
 
-// cell is a short state: its length, and its bytes. Cells have no pointers, so the garbage collector
-// does not look at them.
+// cell is a short state: its length, and its bytes. Cells have no pointers, so the garbage
+// collector does not look at them.
 type cell [32]byte
 
 // isLong is the length of a state that is in chunk.long.
@@ -226,8 +226,8 @@ func (t *rowTable) find(ids []string) []int {
 	return slices.Compact(found)
 }
 
-// tables are those of a plan, by kind; nil for a kind of which it has no rows. Every row of a commit
-// looks one up, so it is no map.
+// tables are those of a plan, by kind; nil for a kind of which it has no rows. Every row of a
+// commit looks one up, so it is no map.
 type tables []*rowTable
 
 func (t tables) of(kind ota.Kind) *rowTable {

@@ -46,8 +46,8 @@ const DefaultSickAfter = time.Minute
 // Calls with the same Attempt.Key, one after the other or at once, have one effect and the same
 // answer.
 //
-// A Fleet is an ota.Executor, ota.Prober and ota.Inspector, and an simulate.Fleet and simulate.Prober.
-// All methods are safe for concurrent use.
+// A Fleet is an ota.Executor, ota.Prober and ota.Inspector, and a simulate.Fleet and
+// simulate.Prober. All methods are safe for concurrent use.
 type Fleet struct {
 	opt Options
 

@@ -18,8 +18,8 @@ import (
 )
 
 // Fleet is a fleet that exists only in a simulation. Package otatest has one whose agents behave as
-// their IDs say. Its optional interfaces are Prober, Prechecker and Gater. A wrapper of a Fleet has a
-// method Unwrap() simulate.Fleet, for the same reason as a wrapper of an ota.Executor.
+// their IDs say. Its optional interfaces are Prober, Prechecker and Gater. A wrapper of a Fleet has
+// a method Unwrap() simulate.Fleet, for the same reason as a wrapper of an ota.Executor.
 type Fleet interface {
 	// SimulateCall returns how a call of the Executor for a, made at the given virtual time, would
 	// end. It is called once for each call, by one goroutine, in the order of their times. A

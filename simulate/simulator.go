@@ -195,8 +195,8 @@ func (s *simulator) rest() (Stop, error) {
 	return 0, s.refresh(p)
 }
 
-// needsPerson reports whether only a person can make the plan go on: each blocker needs a verb. A plan
-// whose agents are probed is never at rest by itself.
+// needsPerson reports whether only a person can make the plan go on: each blocker needs a verb. A
+// plan whose agents are probed is never at rest by itself.
 func (s *simulator) needsPerson(p *plan) bool {
 	if s.with.Prober == nil {
 		return false

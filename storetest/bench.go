@@ -9,8 +9,9 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// Bench runs what decides how fast an engine is on a store: commits of 1, 64 and 1,000 agents, commits of many plans at
-// once, the reading of 100,000 agents page by page, and Create. newStore returns an empty store.
+// Bench runs what decides how fast an engine is on a store: commits of 1, 64 and 1,000 agents,
+// commits of many plans at once, the reading of 100,000 agents page by page, and Create. newStore
+// returns an empty store.
 func Bench(b *testing.B, newStore func(b *testing.B) ota.Store) {
 	for _, rows := range []int{1, 64, 1000} {
 		b.Run(fmt.Sprintf("Commit/%dAgents", rows), func(b *testing.B) {

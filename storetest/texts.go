@@ -60,7 +60,8 @@ var commitPlaces = []struct {
 	{"owner", func(c *ota.Commit, s string) { c.Head = &ota.Head{Owner: s} }},
 }
 
-// eachText calls f with every odd text, and whether a place that keeps so many bytes has to keep it.
+// eachText calls f with every odd text, and whether a place that keeps so many bytes has to keep
+// it.
 func eachText(f func(text string, must func(most int) bool)) {
 	texts := kit.Texts()
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
@@ -176,8 +177,8 @@ var textCases = cases{
 	}},
 }
 
-// took reports whether a write with a text was made. One that was not has to be refused for good, and only where the text
-// need not be kept.
+// took reports whether a write with a text was made. One that was not has to be refused for good,
+// and only where the text need not be kept.
 func (e *env) took(place string, must bool, text string, err error) bool {
 	if err == nil {
 		return true
@@ -187,12 +188,14 @@ func (e *env) took(place string, must bool, text string, err error) bool {
 	return false
 }
 
-// exactly compares two values letter by letter: JSON, by which same compares, would make two texts equal that are not.
+// exactly compares two values letter by letter: JSON, by which same compares, would make two texts
+// equal that are not.
 func (e *env) exactly(place, text string, got, want any) {
 	e.that(ruleRefuses+", and "+ruleText, literal(got) == literal(want), "the %s %+q:\n\tgot  %s\n\twant %s", place, text, literal(got), literal(want))
 }
 
-// literal shows a value with its texts as Go has them. Nil and empty are alike, and so are two forms of one time.
+// literal shows a value with its texts as Go has them. Nil and empty are alike, and so are two
+// forms of one time.
 func literal(v any) string {
 	var b strings.Builder
 	writeLiteral(&b, reflect.ValueOf(v))

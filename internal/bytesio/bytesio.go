@@ -20,9 +20,9 @@ func AppendVarint(b []byte, v int64) []byte {
 	return binary.AppendVarint(b, v)
 }
 
-// Reader reads from the front of bytes that may be damaged. After the first wrong field it is bad: it
-// has no bytes and every method returns zero, so a caller needs to look at Bad only once, at the end.
-// It never panics. The zero value has no bytes.
+// Reader reads from the front of bytes that may be damaged. After the first wrong field it is bad:
+// it has no bytes and every method returns zero, so a caller needs to look at Bad only once, at the
+// end. It never panics. The zero value has no bytes.
 type Reader struct {
 	rest []byte
 	bad  bool
@@ -84,8 +84,8 @@ func (r *Reader) Varint() int64 {
 	return v
 }
 
-// Short is Varint for a number of one byte. If ok is false it has read nothing, and Varint reads the
-// number. The compiler inlines it, so it is faster where nearly all numbers are that small.
+// Short is Varint for a number of one byte. If ok is false it has read nothing, and Varint reads
+// the number. The compiler inlines it, so it is faster where nearly all numbers are that small.
 func (r *Reader) Short() (v int64, ok bool) {
 	if len(r.rest) == 0 || r.rest[0] >= 0x80 {
 		return 0, false

@@ -16,14 +16,15 @@ type Weekly struct {
 	Length time.Duration  // more than 0; otherwise it never opens
 }
 
-// Next returns the first instant, t or later, at which w is open in z. ok is false if there is none.
+// Next returns the first instant, t or later, at which w is open in z. ok is false if there is
+// none.
 func (w Weekly) Next(z *Zone, t int64) (at int64, ok bool) {
 	opens, _, ok := w.Opening(z, t)
 	return max(opens, t), ok
 }
 
-// Opening returns the first opening of w in z that is open at t or later: from an instant, which may
-// be before t, to the end. ok is false if there is none.
+// Opening returns the first opening of w in z that is open at t or later: from an instant, which
+// may be before t, to the end. ok is false if there is none.
 func (w Weekly) Opening(z *Zone, t int64) (from, to int64, ok bool) {
 	since := z.Wall(t - int64(w.Length))         // an opening at an earlier wall time is over
 	first := (since - (since%day+day)%day) / day // its day, also before 1970
@@ -43,8 +44,8 @@ func (w Weekly) Opening(z *Zone, t int64) (from, to int64, ok bool) {
 // weekday returns the day of the week of a day. 1 January 1970 was a Thursday.
 func weekday(day int64) time.Weekday { return time.Weekday((day%7 + 11) % 7) }
 
-// has reports whether a local day exists. opens is its opening: it is mostly on that day, and then no
-// second look is necessary.
+// has reports whether a local day exists. opens is its opening: it is mostly on that day, and then
+// no second look is necessary.
 func (z *Zone) has(d, opens int64) bool {
 	return z.Wall(opens) < (d+1)*day || z.Wall(z.First(d*day)) < (d+1)*day
 }

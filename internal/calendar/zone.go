@@ -67,9 +67,9 @@ var (
 	zones   = map[string]*Zone{"": {loc: time.UTC}} // the zones that were found; reading one takes a file
 )
 
-// Load returns the zone of an IANA name such as "Europe/Berlin"; an empty name is UTC. A zone is read
-// once per process, from the system or from the package time/tzdata. Load fails for a name that
-// neither has, and for "Local", which differs between machines.
+// Load returns the zone of an IANA name such as "Europe/Berlin"; an empty name is UTC. A zone is
+// read once per process, from the system or from the package time/tzdata. Load fails for a name
+// that neither has, and for "Local", which differs between machines.
 func Load(name string) (*Zone, error) {
 	zonesMu.RLock()
 	z := zones[name]

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Check fails the test unless clone returns an equal value that shares no memory with the original. The
-// value has something in every field, so a field that is added later cannot be forgotten. Pointers
-// of the types constant may be shared: what they point to never changes.
+// Check fails the test unless clone returns an equal value that shares no memory with the original.
+// The value has something in every field, so a field that is added later cannot be forgotten.
+// Pointers of the types constant may be shared: what they point to never changes.
 func Check[T any](t *testing.T, clone func(T) T, constant ...reflect.Type) {
 	t.Helper()
 	var v T

@@ -2,9 +2,10 @@ package expect
 
 import "math"
 
-// Sees returns the smallest failure rate that n agents show with a probability of 95 %: more than
-// tolerated of them fail. It is 1 when n agents cannot show any. It is for people: its last digits
-// may differ between processors.
+// Sees returns the smallest failure rate that a test of n agents detects with a probability of 95 %.
+// Each agent fails with that rate, independently of the others. The test detects the rate when more
+// than tolerated agents fail. Sees returns 1 if n is not more than tolerated. Show the result to
+// people only: its last digits may differ between processors.
 func Sees(n, tolerated int) float64 {
 	if tolerated >= n {
 		return 1

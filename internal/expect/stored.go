@@ -4,8 +4,8 @@ package expect
 const mostEntries = 1 << 14
 
 // Entries returns the numbers of agents at which the tolerance rises, in ascending order. A plan
-// stores them, so a later version of this package judges the plan as this one did. The slice belongs
-// to the table.
+// stores them, so a later version of this package judges the plan as this one did. The slice
+// belongs to the table.
 func (t Table) Entries() []int { return t.at }
 
 // Load returns the table with these entries, which it keeps. ok is false if New cannot have made

@@ -3,17 +3,19 @@
 //
 // # The test
 //
-// Agents usually fail with a probability of at most p. Let f of the first n agents fail. Against one
-// worse rate q, the evidence is the likelihood ratio: each failure multiplies it by q/p, each success
-// by (1-q)/(1-p). While every agent fails with a probability of at most p, whatever happened before,
-// the expected factor is at most 1. So the evidence is a non-negative supermartingale that begins at
-// 1. An average over many q is one too. This package averages over log-uniform q in (p, 1]: every
-// order of magnitude above p weighs the same. The average has a closed form. With B ~ Binomial(n, p):
+// Agents usually fail with a probability of at most p. Let f of the first n agents fail. Against
+// one worse rate q, the evidence is the likelihood ratio: each failure multiplies it by q/p, each
+// success by (1-q)/(1-p). While every agent fails with a probability of at most p, whatever
+// happened before, the expected factor is at most 1. So the evidence is a non-negative
+// supermartingale whose first value is one. An average over many q is such a process, too. This
+// package averages over log-uniform q in (p, 1]: every order of magnitude above p weighs the same.
+// The average has a closed form. Let B be the number of failures of n agents that fail with
+// probability p:
 //
 //	E(n, f) = P(B < f) / (f · P(B = f) · ln(1/p))
 //
-// By Ville's inequality, such a process ever reaches 1/alpha with a probability of at most alpha. So
-// the test stops a release when E(n, f) >= 1/alpha. Tolerated(n) is the largest f that does not.
+// By Ville's inequality, such a process ever reaches 1/alpha with a probability of at most alpha.
+// So the test stops a release when E(n, f) >= 1/alpha. Tolerated(n) is the largest f that does not.
 //
 // # Facts that the engine relies on
 //
@@ -45,16 +47,16 @@ const Most = 10_000_000
 // Table tells how many failures are tolerated among the agents that have begun. The zero value
 // tolerates none.
 //
-// A table is exact up to a tolerance of 1,024. Beyond, it is never below the exact value, and at most
-// 0.1 % above. So it has at most 8,400 entries.
+// A table is exact up to a tolerance of 1,024. Beyond, it is never below the exact value, and at
+// most 0.1 % above. So it has at most 8,400 entries.
 type Table struct {
 	at        []int // the numbers of agents at which the tolerance rises, in ascending order
 	tolerance []int // what is tolerated from there on
 }
 
-// New returns the table of a test that stops a good release by mistake in at most alpha of the plans.
-// A release is good while each agent fails with a probability of at most normal. The table is for so
-// many agents. It is the same on every processor.
+// New returns the table of a test that stops a good release by mistake in at most alpha of the
+// plans. A release is good while each agent fails with a probability of at most normal. The table
+// is for so many agents. It is the same on every processor.
 func New(normal, alpha float64, agents int) Table {
 	var t Table
 	exact, next := 0, 0
@@ -88,8 +90,9 @@ func (t Table) Tolerated(n int) int {
 
 // rises reports the n at which Tolerated rises by one, up to most.
 //
-// With r(n, f) = P(B < f) / P(B = f), the evidence is at least 1/alpha when r(n, f) >= ln(1/p)/alpha · f.
-// Two exact recurrences give r at n+1 and at f+1 without logarithms, factorials or cancellation.
+// With r(n, f) = P(B < f) / P(B = f), the evidence is at least 1/alpha when r(n, f) >=
+// ln(1/p)/alpha · f. Two exact recurrences give r at n+1 and at f+1 without logarithms, factorials
+// or cancellation.
 //
 // Every conversion to float64 is needed: it forbids the compiler to fuse a product and a sum into
 // one rounding, which some processors can and others cannot.

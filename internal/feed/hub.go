@@ -11,9 +11,9 @@ type Hub struct {
 	any   map[chan struct{}]struct{}
 }
 
-// Watch returns a channel that gets a value when a plan changes. An empty plan means any plan. Changes
-// that the caller has not read yet are one value. Call stop once, when the channel is not needed any
-// more.
+// Watch returns a channel that gets a value when a plan changes. An empty plan means any plan.
+// Changes that the caller has not read yet are one value. Call stop once, when the channel is not
+// needed any more.
 func (h *Hub) Watch(plan string) (changed <-chan struct{}, stop func()) {
 	ch := make(chan struct{}, 1)
 	h.mu.Lock()
@@ -54,8 +54,8 @@ func (h *Hub) Tell(plan string) {
 	wake(h.any)
 }
 
-// TellPlan wakes those who watch the plan only. It is for progress of a plan, which does not concern
-// the others.
+// TellPlan wakes those who watch the plan only. It is for progress of a plan, which does not
+// concern the others.
 func (h *Hub) TellPlan(plan string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

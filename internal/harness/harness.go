@@ -15,8 +15,8 @@ import (
 	"github.com/seed-19b57ce3/ota/memstore"
 )
 
-// CheckedStore is a Store that checks every commit by what is stored before and after it, and by its log record. It looks at
-// rows and events only. It also stands in for a Store that fails.
+// CheckedStore is a Store that checks every commit by what is stored before and after it, and by
+// its log record. It looks at rows and events only. It also stands in for a Store that fails.
 type CheckedStore struct {
 	*memstore.Store
 	t            *testing.T
@@ -32,7 +32,8 @@ type CheckedStore struct {
 	starts map[string]uint64 // by attempt key: the epoch that committed it last
 }
 
-// NewCheckedStore returns an empty store. At the end of the test it compares every log with the rows.
+// NewCheckedStore returns an empty store. At the end of the test it compares every log with the
+// rows.
 func NewCheckedStore(t *testing.T) *CheckedStore {
 	c := &CheckedStore{Store: memstore.New(), t: t, Reader: newStoreReader(t), plans: map[string]*Snapshot{}, starts: map[string]uint64{}}
 	t.Cleanup(c.close)
@@ -214,7 +215,8 @@ func (c *CheckedStore) judgeEvents(was, is *Snapshot, rec ota.Record, wrong wron
 	}
 }
 
-// judgeTasks checks what must hold of the tasks of an agent whenever it changes: they are done in order, one at a time.
+// judgeTasks compares an agent before and after a commit. It calls wrong if a task lost its mark of
+// a change or its success, or began before all earlier tasks had succeeded.
 func (c *CheckedStore) judgeTasks(was, is *AgentView, wrong wrongFunc) {
 	touched := false
 	for i := range len(is.State.Tasks) {
@@ -239,7 +241,8 @@ func (c *CheckedStore) judgeTasks(was, is *AgentView, wrong wrongFunc) {
 	}
 }
 
-// judgeReleased checks that exactly those agents are released that their plan has not changed and will never call again.
+// judgeReleased checks that exactly those agents are released that their plan has not changed and
+// will never call again.
 func judgeReleased(rollback bool, a *AgentView, wrong wrongFunc) {
 	s := &a.State
 	skipped := s.Status == ota.TaskSkipped || s.Status == ota.TaskCanceled

@@ -19,8 +19,8 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// goroutinesLeft returns the stacks of goroutines that run code of this module, or were started by it, once they had a
-// minute to end.
+// goroutinesLeft returns the stacks of goroutines that run code of this module, or were started by
+// it, once they had a minute to end.
 func goroutinesLeft() string {
 	var left []string
 	for range 6000 {

@@ -16,9 +16,9 @@ type Set struct {
 // Len returns the number of hashes in the set.
 func (s *Set) Len() int { return s.used }
 
-// Prefetch reads the slots of hashes that are about to be added, and changes nothing. A large set is
-// mostly not in the processor's cache. The loads here do not depend on one another, so the processor
-// waits for all of them at once. Add would wait for one after the other.
+// Prefetch reads the slots of hashes that are about to be added, and changes nothing. A large set
+// is mostly not in the processor's cache. The loads here do not depend on one another, so the
+// processor waits for all of them at once. Add would wait for one after the other.
 func (s *Set) Prefetch(hashes []uint64) {
 	if len(s.slots) == 0 {
 		return

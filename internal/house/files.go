@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// EachFile parses every Go file below a folder, and calls look with its path and its syntax. It skips
-// testdata and hidden folders.
+// EachFile parses every Go file below a folder, and calls look with its path and its syntax. It
+// skips testdata and hidden folders.
 func EachFile(root string, look func(path string, f *ast.File)) error {
 	set := token.NewFileSet()
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

@@ -60,8 +60,8 @@ func (l Layers) Missing(p *Package) (unlisted, gone []string) {
 	return unlisted, gone
 }
 
-// Up returns the pairs of files, as "from.go -> to.go", in which a lower layer uses a higher one, and
-// the names that it uses.
+// Up returns the pairs of files, as "from.go -> to.go", in which a lower layer uses a higher one,
+// and the names that it uses.
 func (l Layers) Up(arrows []Arrow) map[string][]string {
 	up := map[string][]string{}
 	for _, a := range arrows {

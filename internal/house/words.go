@@ -100,7 +100,8 @@ func sentences(file string, line int, text string) []Sentence {
 	return all
 }
 
-// LongLines returns the lines of a file that are wider than a number of columns; a tab counts as four.
+// LongLines returns the lines of a file that are wider than a number of columns; a tab counts as
+// four.
 func LongLines(files fs.FS, path string, columns int) ([]Line, error) {
 	text, err := fs.ReadFile(files, path)
 	if err != nil {

@@ -30,5 +30,6 @@ func Texts() map[string]string {
 	return odd
 }
 
-// Storable reports whether every Store has to keep a text, as far as the letters go: it is UTF-8 without NUL.
+// Storable reports whether every Store has to keep a text, as far as the letters go: it is UTF-8
+// without NUL.
 func Storable(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }

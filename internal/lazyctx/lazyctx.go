@@ -43,7 +43,8 @@ var _ context.Context = (*Context)(nil)
 // Init sets the parent, and the deadline in Unix nanoseconds; 0 means none.
 func (c *Context) Init(parent *Parent, deadline int64) { c.parent, c.deadline = parent, deadline }
 
-// Deadline is part of context.Context. It knows the deadline of this context, not one of its parent.
+// Deadline is part of context.Context. It knows the deadline of this context, not one of its
+// parent.
 func (c *Context) Deadline() (time.Time, bool) {
 	if c.deadline == 0 {
 		return time.Time{}, false
@@ -57,8 +58,8 @@ func (c *Context) Done() <-chan struct{} { return c.make().Done() }
 // Err is part of context.Context.
 func (c *Context) Err() error { return c.make().Err() }
 
-// Value is part of context.Context. It asks the real context: the package context finds the contexts
-// to cancel by it.
+// Value is part of context.Context. It asks the real context: the package context finds the
+// contexts to cancel by it.
 func (c *Context) Value(key any) any { return c.make().Value(key) }
 
 // ParentCause returns why the parent has ended, as context.Cause does. It is nil if it has not.
@@ -86,8 +87,8 @@ func (c *Context) End() {
 	c.Release()
 }
 
-// Release frees the real context, if there is one. Call it when the call has returned. A context that
-// was never needed does not end: it is made without an end when it is needed later.
+// Release frees the real context, if there is one. Call it when the call has returned. A context
+// that was never needed does not end: it is made without an end when it is needed later.
 func (c *Context) Release() {
 	if m := c.real.Load(); m != nil {
 		m.cancel()

@@ -21,8 +21,9 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/kit"
 )
 
-// Run makes one plan for each odd text, in which every part of the executor answers that text, every caller gives it, and
-// which is rolled back in the end. Whatever the text, the plan ends, and nothing in it is a text that a Store may refuse.
+// Run makes one plan for each odd text. In it, every part of the executor answers with that text,
+// and every caller passes it. At the end the plan is rolled back. Run checks that each plan ends, and
+// stores no text that a Store may refuse.
 func Run(t *testing.T, newStore func(t *testing.T) ota.Store) {
 	store := newStore(t)
 	texts := kit.Texts()
@@ -143,7 +144,7 @@ func (s *scene) create(ctx context.Context) {
 	}
 }
 
-// takes reports whether the engine takes a spec; what it does not take it says is the caller's mistake.
+// takes reports whether the engine accepts a spec. A refusal must be an ErrInvalid.
 func (s *scene) takes(ctx context.Context, spec ota.Spec) bool {
 	spec.Name = cmp.Or(spec.Name, "n")
 	_, err := s.e.Preview(ctx, spec, ota.PreviewOptions{})

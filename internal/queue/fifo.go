@@ -1,7 +1,7 @@
 // Package queue has queues of integers: a FIFO, a heap of timers, lanes that share slots, and a set
-// that knows its lowest member. The integers name things that the caller keeps; here they are called
-// items. No type here is safe for concurrent use. The zero value of each but Lanes is empty and ready
-// to use.
+// that knows its lowest member. The integers name things that the caller keeps; here they are
+// called items. No type here is safe for concurrent use. The zero value of each but Lanes is empty
+// and ready to use.
 package queue
 
 import "slices"
@@ -31,8 +31,8 @@ func (f *FIFO) Pop() int {
 	return o
 }
 
-// Remove removes the first occurrence of an item, and reports whether there was one. It costs a look
-// at every item.
+// Remove removes the first occurrence of an item, and reports whether there was one. It costs a
+// look at every item.
 func (f *FIFO) Remove(item int) bool {
 	i := slices.Index(f.items[f.head:], item)
 	if i >= 0 {

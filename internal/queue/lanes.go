@@ -48,8 +48,8 @@ func (ls *Lanes) serve(l *lane) {
 	}
 }
 
-// Wait puts an item into the line of its lane, and reports true. It does nothing and reports false if
-// the item need not wait: its lane has a free slot and no line. Wait takes no slot.
+// Wait puts an item into the line of its lane, and reports true. It does nothing and reports false
+// if the item need not wait: its lane has a free slot and no line. Wait takes no slot.
 func (ls *Lanes) Wait(key string, item int) bool {
 	l := ls.lane(key)
 	if l.taken < ls.slots && l.line.Len() == 0 {
@@ -70,12 +70,12 @@ func (ls *Lanes) Full(key string) bool {
 // InLine returns the number of items in all lines.
 func (ls *Lanes) InLine() int { return ls.inLine }
 
-// Ready returns the number of lanes that have their turn. It is 0 only if no item in a line can get a
-// slot.
+// Ready returns the number of lanes that have their turn. It is 0 only if no item in a line can get
+// a slot.
 func (ls *Lanes) Ready() int { return len(ls.roomy) }
 
-// First returns the first item of the lane whose turn it is. ok is false if no item in a line can get
-// a slot.
+// First returns the first item of the lane whose turn it is. ok is false if no item in a line can
+// get a slot.
 func (ls *Lanes) First() (item int, ok bool) {
 	for len(ls.roomy) > 0 {
 		l := ls.roomy[0]

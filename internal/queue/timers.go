@@ -16,9 +16,9 @@ func (t Timer) before(o Timer) bool {
 	return cmp.Or(cmp.Compare(t.At, o.At), cmp.Compare(t.Item, o.Item)) < 0
 }
 
-// Timers is a heap of timers: the earliest is first, and of the same time the one of the lowest item.
-// It does what container/heap does, in the same order. That package would allocate twice a timer: it
-// passes each one as an interface.
+// Timers is a heap of timers: the earliest is first, and of the same time the one of the lowest
+// item. It does what container/heap does, in the same order. That package would allocate twice a
+// timer: it passes each one as an interface.
 type Timers struct{ heap []Timer }
 
 // Len returns the number of timers.

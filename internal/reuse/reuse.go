@@ -3,8 +3,8 @@ package reuse
 
 import "sync"
 
-// Pool keeps values of one type until the next garbage collection. The zero value is ready, and safe
-// for concurrent use.
+// Pool keeps values of one type until the next garbage collection. The zero value is ready, and
+// safe for concurrent use.
 type Pool[T any] struct{ pool sync.Pool }
 
 // Get returns a value that was put, or nil when there is none.

@@ -71,8 +71,8 @@ func IsNil(v any) bool {
 	return (r.Kind() == reflect.Func || r.Kind() == reflect.Pointer) && r.IsNil()
 }
 
-// collect sets the fields of a table to what is found in v and in what v wraps, the outermost
-// first.
+// collect fills a table: a pointer to a struct whose fields are interfaces. It sets each nil field to
+// the first value that implements it: v, or the value that v wraps, and so on inwards.
 func collect(v, table any) {
 	fields := reflect.ValueOf(table).Elem()
 	for link := range links(v) {

@@ -206,8 +206,8 @@ func (t *commitText) agents(rows []ota.Row) {
 	}
 }
 
-// postgresStates takes each state of a block, and its digits, from the given ones, or leaves them. It
-// does not update, and so does not count, a block that has too few states.
+// postgresStates takes each state of a block, and its digits, from the given ones, or leaves them.
+// It does not update, and so does not count, a block that has too few states.
 const postgresStates = `,
 %[1]s AS (UPDATE ota_states AS r SET (statuses, reasons, states) = (
 		SELECT string_agg(CASE WHEN u.new IS NULL THEN substr(r.statuses, u.i::int, 1)

@@ -251,8 +251,8 @@ func postgresDialect(o Options) *sqlcore.Dialect {
 		List:    `unnest(CAST(%s AS text[])) AS want (value)`,
 		Numbers: `unnest(CAST(%s AS int[])) AS want (value)`,
 		Find:    `strpos(translate(%[1]s, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'), %[2]s) > 0`,
-		// Without statistics the planner takes reading all rows of a plan for cheaper than looking up
-		// each. The limit leaves it only the lookup.
+		// Without statistics the planner takes reading all rows of a plan for cheaper than looking
+		// up each. The limit leaves it only the lookup.
 		One:  `CROSS JOIN LATERAL (SELECT * FROM %[1]s AS %[2]s WHERE %[3]s LIMIT 1) AS %[2]s`,
 		Keep: `FOR KEY SHARE`,
 	}

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Prune implements [ota.Pruner]. The plans disappear with one statement. Their rows are then deleted
-// in chunks, so that commits of other plans do not wait. If ctx ends or the process dies, the next
-// Prune deletes the rest, or opening a Store an hour later. The number of plans is also valid with
-// an error.
+// Prune implements [ota.Pruner]. The plans disappear with one statement. Their rows are then
+// deleted in chunks, so that commits of other plans do not wait. If ctx ends or the process dies,
+// the next Prune deletes the rest, or opening a Store an hour later. The number of plans is also
+// valid with an error.
 func (s *Store) Prune(ctx context.Context, before time.Time) (plans int, err error) {
 	err = s.db.Update(ctx, func(tx Querier) error {
 		var gone [][]any

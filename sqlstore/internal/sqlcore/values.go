@@ -102,7 +102,8 @@ func decodeJSON(text []byte, v any) error {
 	return nil
 }
 
-// headColumns are the columns of ota_plans that have a Head, in the order of headValues and headScan.
+// headColumns are the columns of ota_plans that have a Head, in the order of headValues and
+// headScan.
 const headColumns = `status, hold, since, person, ended_at, owner, coverage, show`
 
 func headValues(h *ota.Head) []any {

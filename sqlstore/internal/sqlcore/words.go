@@ -39,8 +39,8 @@ func words() (list []word) {
 	return list
 }
 
-// writeWords brings ota_words up to date. It writes nothing if the table has all of them. Words that
-// only a newer version of the library has stay.
+// writeWords brings ota_words up to date. It writes nothing if the table has all of them. Words
+// that only a newer version of the library has stay.
 func (s *Store) writeWords(ctx context.Context) error {
 	have := map[word]bool{}
 	err := s.db.Query(ctx, `SELECT kind, code, word, sentence FROM ota_words`, nil, func(scan ScanFunc) error {

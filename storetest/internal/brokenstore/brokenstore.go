@@ -111,7 +111,8 @@ var Variants = []Variant{
 	{"prunes the living", "Prune deletes the plans that ended before", func() ota.Store { return ruthless{memstore.New()} }},
 }
 
-// commits returns a maker of stores that get every commit as wrong makes it. p is the plan as it is stored.
+// commits returns a maker of stores that get every commit as wrong makes it. p is the plan as it is
+// stored.
 func commits(wrong func(c *ota.Commit, p ota.PlanRow)) func() ota.Store {
 	return func() ota.Store { return &committing{Store: memstore.New(), wrong: wrong} }
 }
