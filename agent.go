@@ -222,17 +222,19 @@ const maxAgents = 1 << 30
 
 // Batch is a snapshot of a batch.
 type Batch struct {
-	Index       int         `json:"index"`
-	Name        string      `json:"name,omitempty"`
-	Size        int         `json:"size"` // number of its agents
-	Status      BatchStatus `json:"status"`
-	Tolerated   int         `json:"tolerated"` // failures before the threshold is exceeded
-	Accepted    int         `json:"accepted"`  // failures that an operator accepted in addition
-	Counts      Counts      `json:"counts"`    // its agents by status
-	Tasks       Counts      `json:"tasks"`     // its tasks by status
-	StartedAt   time.Time   `json:"startedAt,omitzero"`
-	FinishedAt  time.Time   `json:"settledAt,omitzero"` // when its last agent ended, most recently
-	CompletedAt time.Time   `json:"completedAt,omitzero"`
+	Index     int         `json:"index"`
+	Name      string      `json:"name,omitempty"`
+	Size      int         `json:"size"` // number of its agents
+	Status    BatchStatus `json:"status"`
+	Tolerated int         `json:"tolerated"` // failures before the threshold is exceeded
+	// Accepted are failures that do not count: an operator accepted them, or, in a rollback plan, the
+	// agents did not work before.
+	Accepted    int       `json:"accepted"`
+	Counts      Counts    `json:"counts"` // its agents by status
+	Tasks       Counts    `json:"tasks"`  // its tasks by status
+	StartedAt   time.Time `json:"startedAt,omitzero"`
+	FinishedAt  time.Time `json:"settledAt,omitzero"` // when its last agent ended, most recently
+	CompletedAt time.Time `json:"completedAt,omitzero"`
 }
 
 // Counts counts agents, or tasks, by status.

@@ -90,7 +90,7 @@ func freshBarrier(v *view) (block, bool) {
 }
 
 func gateBarrier(v *view) (block, bool) {
-	if !v.calls.gater || v.b.Gate == GatePass || v.c.GateAccepted > v.b.Index || v.b.Changed == 0 {
+	if !v.calls.gater || v.spec.Ungated || v.b.Gate == GatePass || v.c.GateAccepted > v.b.Index || v.b.Changed == 0 {
 		return block{}, false
 	}
 	return block{Why: ReasonGate, Text: fmt.Sprintf("batch %d", v.b.Index), asksGate: true}, true

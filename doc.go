@@ -114,6 +114,8 @@
 //     had, as far as the Spec gave it. It never causes another rollback. It leaves out agents
 //     without a known version, and agents that a later plan has changed; the rollback plan's
 //     Warnings list them. An agent whose call was lost may have been changed, so it is taken back.
+//     By default it waits for nothing but its own calls, which [RollbackSpec] explains. Agents that
+//     did not work come first; if they fail again, that does not stop the others.
 //  7. A plan that has not ended and makes no progress has a non-empty [Engine.Explain].
 //  8. The log of a plan has one record for each commit, numbered without gap. [Engine.Watch]
 //     replays and follows it without loss or duplicate; a slow reader delays nothing else. The log

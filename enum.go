@@ -54,6 +54,15 @@ func (s Status) MarshalText() ([]byte, error) { return statuses.marshal(s) }
 // UnmarshalText accepts what String returns for a constant, and refuses everything else.
 func (s *Status) UnmarshalText(b []byte) error { return statuses.unmarshal(b, s) }
 
+// String returns "limits", "batches" or "all".
+func (i Inherit) String() string { return inherits.word(i) }
+
+// MarshalText returns what String returns.
+func (i Inherit) MarshalText() ([]byte, error) { return inherits.marshal(i) }
+
+// UnmarshalText accepts what String returns for a constant, and refuses everything else.
+func (i *Inherit) UnmarshalText(b []byte) error { return inherits.unmarshal(b, i) }
+
 // String returns "none", "partial" or "all".
 func (c Coverage) String() string { return coverages.word(c) }
 

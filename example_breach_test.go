@@ -258,6 +258,29 @@ func ExampleEngine_Rollback() {
 	// ok-1 runs 1.2.0
 }
 
+// By default a rollback is one batch that waits for nothing but its own calls. A RollbackSpec asks for
+// more of the source.
+func ExampleRollbackSpec() {
+	ctx := context.Background()
+	policy := ota.Policy{Concurrency: 2, Rate: ota.Rate{Starts: 6000}}
+	slower := policy.ForRollback()
+	slower.Rate.Starts = 10
+	for _, spec := range []ota.RollbackSpec{{}, {Inherit: ota.InheritBatches, Policy: &slower}, {Inherit: ota.InheritAll}} {
+		engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+		check(err)
+		plan := started(ctx, engine, ota.Shape{Size: 1}, policy, "ok-1", "ok-2")
+		_, err = engine.RunPlan(ctx, plan.ID)
+		check(err)
+		back, err := engine.CreateRollback(ctx, plan.ID, spec, ota.Request{})
+		check(err)
+		fmt.Println("batches:", back.Batches, "starts per minute:", back.Policy.Rate.Starts)
+	}
+	// Output:
+	// batches: 1 starts per minute: 0
+	// batches: 2 starts per minute: 10
+	// batches: 2 starts per minute: 6000
+}
+
 // With ActionRollback a breach rolls the plan back automatically.
 func ExampleAction() {
 	ctx := context.Background()

@@ -235,9 +235,9 @@ const (
 // GateInconclusive and errors are asked again every Gate.Interval, up to Policy.Gate's limits, and
 // then pause the plan: they never pass a batch.
 //
-// A Gater is asked in rollback plans too; Plan.Source is then not empty. It is not asked about a
-// batch that changed no agent, nor while the plan is paused. Gate should return soon after ctx
-// ends, which is at the latest 30 seconds after the call.
+// A Gater is asked about a rollback plan, whose Plan.Source is not empty, only if RollbackSpec says
+// so. It is not asked about a batch that changed no agent, nor while the plan is paused. Gate should
+// return soon after ctx ends, which is at the latest 30 seconds after the call.
 type Gater interface {
 	Gate(ctx context.Context, p Plan, b Batch) (GateVerdict, error)
 }

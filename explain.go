@@ -3,8 +3,10 @@ package ota
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-19b57ce3/ota/internal/plural"
@@ -17,13 +19,19 @@ type Explanation struct {
 	Batch    int       `json:"batch"`
 	Legal    []Verb    `json:"legal"`    // accepted now, in a fixed order; see LegalVerbs
 	Blockers []Blocker `json:"blockers"` // not empty while an active plan makes no progress
+
+	back string // ID of its rollback plan
 }
 
-// Sentence returns the first blocker as a sentence. Without one it returns the status and the
-// batch.
+// Sentence returns the first blocker as a sentence, and the first one of its rollback plan. Without
+// a blocker it returns the status and the batch.
 func (x Explanation) Sentence() string {
 	if len(x.Blockers) > 0 {
-		return x.Blockers[0].String()
+		s := x.Blockers[0].String()
+		if i := slices.IndexFunc(x.Blockers, func(b Blocker) bool { return b.Plan != "" }); i > 0 {
+			s += ". " + x.Blockers[i].String()
+		}
+		return s
 	}
 	return fmt.Sprintf("The plan is %s, at batch %d", x.Status, x.Batch)
 }
@@ -32,7 +40,39 @@ func (x Explanation) Sentence() string {
 // blocks it now. For each it says when that clears by itself, or which verb clears it. Explain
 // calls the same code that decides. The answer is exact in the process that drives the plan.
 // Elsewhere it comes from the stored state.
+//
+// A plan that rolls back, or is frozen, waits for its rollback plan. So the blockers of that plan
+// follow its own.
 func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
+	x, err := e.explainOne(ctx, id)
+	if err != nil || x.back == "" {
+		return x, err
+	}
+	row, err := e.store.listed(ctx, x.back)
+	if errors.Is(err, ErrNotFound) { // it is about to be made
+		return x, nil
+	}
+	other, err2 := e.explainOne(ctx, x.back)
+	if err = errors.Join(err, err2); err != nil {
+		return Explanation{}, err
+	}
+	for i := range x.Blockers {
+		if b := &x.Blockers[i]; b.Reason == ReasonFrozen || b.Reason == ReasonRollingBack {
+			b.Text += " is " + other.Status.String()
+		}
+	}
+	for _, b := range other.Blockers {
+		b.Plan = x.back
+		if b.Reason == row.Head.Hold {
+			b.Since = row.Head.Since
+		}
+		x.Blockers = append(x.Blockers, b)
+	}
+	return x, nil
+}
+
+// explainOne explains a plan without a look at its rollback plan.
+func (e *Engine) explainOne(ctx context.Context, id string) (Explanation, error) {
 	x, ok, trouble := e.askOwner(ctx, id)
 	if ok {
 		return x, nil
@@ -151,6 +191,9 @@ func lastWriter(row *planRow) string {
 // now.
 func (v *view) explanation(id string) Explanation {
 	x := Explanation{Plan: id, Status: v.status, Batch: min(v.p.Batch, v.p.Reached), Legal: legalNow(v.spec, v.c, v.p), Blockers: v.explain()}
+	if v.c.Rollback != nil && !v.status.Ended() {
+		x.back = v.c.Rollback.ID
+	}
 	for i := range x.Blockers {
 		if b := &x.Blockers[i]; !slices.Contains(x.Legal, b.Verb) {
 			b.Verb, b.With = 0, ""
@@ -239,13 +282,23 @@ type Blocker struct {
 	Until  time.Time `json:"until,omitzero"` // when it clears by itself; zero: it does not
 	Verb   Verb      `json:"verb,omitempty"` // the verb that clears it; zero: no verb does
 	With   string    `json:"with,omitempty"` // the decision that it needs, and what else clears it
+	Since  time.Time `json:"since,omitzero"` // since when it blocks; zero: that is not known
+	// Plan is the rollback plan of the explained plan, if that plan is blocked, and accepts Verb.
+	// Empty means the explained plan.
+	Plan string `json:"plan,omitempty"`
 }
 
 // String returns one sentence.
 func (b Blocker) String() string {
 	s := b.Reason.Sentence()
+	if b.Plan != "" {
+		s = "Rollback plan " + b.Plan + ": " + s
+	}
 	if b.Text != "" {
 		s += ": " + b.Text
+	}
+	if since := "since " + b.Since.Format(time.RFC3339); !b.Since.IsZero() && !strings.Contains(s, since) {
+		s += "; " + since
 	}
 	if !b.Until.IsZero() {
 		s += "; until " + b.Until.Format(time.RFC3339)

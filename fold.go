@@ -85,13 +85,21 @@ func (s *state) applyOutcome(r *cachedRow, o *outcome) {
 		s.taskEvent(EventTaskSkipped, r, o.task, b.why, string(o.text))
 		s.endAgent(r, TaskSkipped, b.why, o.at)
 	case TaskUnknown:
-		s.p.ConsecutiveFailures++
+		s.countFailure(r)
 		s.taskEvent(EventTaskUnknown, r, o.task, b.why, string(o.text))
 		s.endAgent(r, TaskUnknown, ReasonAgentFailed, o.at)
 	default:
-		s.p.ConsecutiveFailures++
+		s.countFailure(r)
 		s.taskEvent(EventTaskFailed, r, o.task, b.why, failText(o, b, target))
 		s.endAgent(r, TaskFailed, ReasonAgentFailed, o.at)
+	}
+}
+
+// countFailure counts an agent that failed, for MaxConsecutive. In a rollback, an agent that was bad
+// before does not count.
+func (s *state) countFailure(r *cachedRow) {
+	if !r.is(agentWasBad) {
+		s.p.ConsecutiveFailures++
 	}
 }
 

@@ -163,7 +163,7 @@ func (s *state) giveUp(r *cachedRow, o planOrder, now int64) {
 	s.change.abandoned = true
 	s.markChanged(r, i)
 	t.Why, t.Ended = ReasonOperator, now
-	s.p.ConsecutiveFailures++
+	s.countFailure(r)
 	s.setTask(r, i, TaskUnknown)
 	s.event(Event{
 		Kind: EventTaskUnknown, Batch: r.Batch, Agent: r.Agent.ID, Task: i, Reason: ReasonOperator,

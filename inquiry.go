@@ -1,6 +1,7 @@
 package ota
 
 import (
+	"slices"
 	"time"
 
 	"github.com/seed-19b57ce3/ota/internal/queue"
@@ -9,6 +10,25 @@ import (
 // An inquiry is a question to the outside, which the shell asks for the core. It is read-only and
 // has a time limit, and at most Concurrency are out at once. Its answer is input: it counts when it
 // is committed.
+
+// probeAnswer is the answer of a Prober. known is false if it could not tell.
+type probeAnswer struct {
+	ordinal int
+	number  uint32 // the successful attempt when the question was asked
+	at      int64
+	known   bool
+	healthy bool
+	reason  cleaned
+}
+
+// inspectAnswer is the answer of an Inspector: how the attempt ended. Without an outcome the
+// attempt is called again.
+type inspectAnswer struct {
+	ordinal int
+	task    int
+	number  uint32
+	outcome *outcome
+}
 
 // foldHealth folds health reports and answers of the Prober. It needs the rows of agents that are
 // not in memory.
@@ -185,19 +205,27 @@ func (s *state) failUnhealthy(r *cachedRow, at int64, why Reason, reason cleaned
 }
 
 // foldUnconfirmed skips the tasks of a rollback that proved unchanged after their calls in the
-// source had ended. An agent without another task is skipped too.
+// source had ended. An agent without another task is skipped too. It also marks the agents that
+// proved bad.
 func (s *state) foldUnconfirmed(now int64) need {
 	if !s.calls.source || s.p.Confirmed >= s.spec.Unconfirmed {
 		return need{}
 	}
+	ordinals := slices.Clone(s.calls.bad)
 	for _, d := range s.calls.untouched {
-		r := s.rows.at(d.ordinal)
+		ordinals = append(ordinals, d.ordinal)
+	}
+	for _, o := range ordinals {
+		r := s.rows.at(o)
 		if r == nil {
-			return need{kind: needPage, from: d.ordinal}
+			return need{kind: needPage, from: o}
 		}
 		if s.batch(r.Batch) == nil {
 			return need{kind: needBatch, from: r.Batch}
 		}
+	}
+	for _, o := range s.calls.bad {
+		s.setFlag(s.rows.at(o), agentWasBad, true)
 	}
 	for _, d := range s.calls.untouched {
 		r := s.rows.at(d.ordinal)

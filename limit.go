@@ -100,7 +100,7 @@ func rollbackLimit(v *view) allowance {
 	case r == nil:
 		return unlimited
 	case !r.begun():
-		return blockedBy(ReasonFrozen, VerbRollback, "rollback plan "+r.ID)
+		return allowance{Why: ReasonFrozen, Verb: VerbRollback, With: "or by cancel of the rollback plan", Text: "rollback plan " + r.ID}
 	default:
 		return blockedBy(ReasonRollingBack, 0, "rollback plan "+r.ID)
 	}

@@ -127,6 +127,7 @@ type counterpart struct {
 	drained   bool          // the source has no agent in flight or waiting
 	refusal   cleaned       // the Store's refusal that blocks the rollback; empty: none
 	untouched []unconfirmed // unconfirmed tasks of the rollback that proved unchanged
+	bad       []int         // unconfirmed agents of the rollback that proved bad
 	// agents of the rollback with a call of another plan out; known once drained
 	blocked []blockedAgent
 }
@@ -277,7 +278,7 @@ func (d *driver) lookAround(ctx context.Context, now time.Time, m *mail, drainin
 	ends := d.untilPaused && x.paused() // only answers to open questions still count
 	in := turnInput{surroundings: surroundings{
 		draining: draining, leaseOut: !d.host.lease.ok(d.host.opt.Clock.Now()), muted: ends || now.Before(d.refusals.until),
-		source: d.counterpart.drained, refusal: d.counterpart.refusal, untouched: d.counterpart.untouched,
+		source: d.counterpart.drained, refusal: d.counterpart.refusal, untouched: d.counterpart.untouched, bad: d.counterpart.bad,
 	}}
 	if d.slowCommits {
 		in.background = d.background

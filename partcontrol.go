@@ -92,6 +92,7 @@ func (s *RollbackSpec) code(c *coder) {
 		s.Policy.code(c)
 	}
 	c.bool(&s.Interrupt)
+	num(c, &s.Inherit)
 }
 
 func (o *planOrder) code(c *coder) {

@@ -156,6 +156,7 @@ func (s *planSpec) code(c *coder) {
 	c.text(&s.Source)
 	num(c, &s.Unconfirmed)
 	c.texts(&s.Warnings)
+	c.bool(&s.Ungated)
 }
 
 // appendPart omits the ID and the labels: a Store has them beside the part. An agent without other

@@ -135,12 +135,15 @@ func (s Spec) check(m *mistakes) {
 	s.Policy.check(m, len(s.Shape.Batches))
 }
 
-// RollbackSpec is what may differ in a rollback plan. The zero value inherits the source's labels
-// and its present policy, without the list of held batches (Hold.Batches), and gives the name
-// "Rollback of …". Versions, agents and batches follow from the source. Annotations, and the
-// source's own RollbackSpec, are not inherited. Spec.Rollback is for the rollback that a breach
-// asks for. CreateRollback and Rollback use only their own RollbackSpec, and nothing of
-// Spec.Rollback.
+// RollbackSpec is how a plan is rolled back. The zero value is the fast way: one batch, the source's
+// labels, the name "Rollback of …", and the policy that Policy.ForRollback makes of the source's
+// present one. Versions and agents follow from the source. Annotations, and the source's own
+// RollbackSpec, are not inherited. Spec.Rollback is for the rollback that a breach asks for.
+// CreateRollback and Rollback use only their own RollbackSpec, and nothing of Spec.Rollback.
+//
+// The zero value promises this time: agents / Concurrency, rounded up, times the time of a call, and
+// one round of questions if the Executor is a Prober. Only Budget, Retry, UnreachableTimeout and
+// abandoned calls can make it longer; Explain then names them.
 type RollbackSpec struct {
 	// Name is for people. At most 255 bytes.
 	Name string `json:"name,omitempty"`
@@ -148,9 +151,13 @@ type RollbackSpec struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	// Annotations are the plan's only ones. At most 64, with values of at most 64 KiB.
 	Annotations map[string]string `json:"annotations,omitempty"`
-	// Policy replaces the source's policy as a whole. To change one field, begin with a copy of
-	// Plan.Policy. The rollback plan's Warnings name inherited settings that make it slow.
+	// Policy is the whole policy of the rollback plan. To change one field, begin with
+	// Plan.Policy.ForRollback(). A Gater is asked about the rollback plan only if Gate is not zero.
+	// Not together with InheritAll. The rollback plan's Warnings name settings of the source that
+	// make it slow.
 	Policy *Policy `json:"policy,omitempty"`
+	// Inherit is what else the rollback plan has of its source: its batches, or its whole policy too.
+	Inherit Inherit `json:"inherit,omitzero"`
 	// Interrupt ends the contexts of the source's calls in flight when the rollback starts.
 	// Otherwise the rollback waits for these calls.
 	Interrupt bool `json:"interrupt,omitempty"`
@@ -165,6 +172,45 @@ func (s RollbackSpec) check(m *mistakes) {
 		s.Policy.check(m, 0)
 		m.in = ""
 	}
+	inherits.check(m, "rollback.inherit", s.Inherit)
+	if s.Inherit == InheritAll && s.Policy != nil {
+		m.add("rollback.inherit", s.Inherit.String(), "does not go with a policy, which is the whole policy", "limits or batches, or no policy")
+	}
+}
+
+// Inherit is what a rollback plan has of its source. Each value includes those before it.
+type Inherit uint8
+
+// What a rollback plan inherits.
+const (
+	// InheritLimits is one batch, with the limits that protect agents; see Policy.ForRollback.
+	InheritLimits Inherit = iota
+	// InheritBatches is the source's batches in reverse order, too.
+	InheritBatches
+	// InheritAll is the source's whole present policy too, without Hold.Batches, and its gate. So the
+	// rollback is as careful, and as slow, as its source.
+	InheritAll
+)
+
+var inherits = enum[Inherit]{"inheritance", []string{"limits", "batches", "all"}}
+
+// ForRollback returns the policy that the rollback plan of a plan with policy p has by default. It
+// keeps Concurrency, FailureThreshold, OnBreach, Budget, Retry, AttemptTimeout, UnreachableTimeout,
+// OnUnreachable, MaxAbandoned, and of Soak: Grace, Interval and Misses. Scope is the plan. Everything
+// that only makes a plan wait is off: Windows, Hold, Rate, Halve, Reserve, Gate, MaxConsecutive,
+// BatchTimeout, PlanTimeout, and the rest of Soak.
+func (p Policy) ForRollback() Policy {
+	back := Policy{
+		Concurrency: p.Concurrency, Scope: ScopePlan, OnBreach: p.OnBreach,
+		Budget: p.Budget, Retry: p.Retry, AttemptTimeout: p.AttemptTimeout, UnreachableTimeout: p.UnreachableTimeout,
+		OnUnreachable: p.OnUnreachable, MaxAbandoned: p.MaxAbandoned,
+		Soak: Soak{Grace: p.Soak.Grace, Interval: p.Soak.Interval, Misses: p.Soak.Misses},
+	}
+	if p.FailureThreshold != nil {
+		threshold := *p.FailureThreshold
+		back.FailureThreshold = &threshold
+	}
+	return back
 }
 
 // Audit records who did something, when and why.

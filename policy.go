@@ -63,8 +63,8 @@ type Policy struct {
 
 	// Windows are the maintenance windows. An agent starts only while one of them is open; this
 	// includes retries, and repeats after a crash. Calls in flight and observation continue
-	// outside of them. None means always open. At most 64. A rollback plan has those of its
-	// source, unless RollbackSpec gives it another policy; Edit can remove them.
+	// outside of them. None means always open. At most 64. A rollback plan has none, unless its
+	// RollbackSpec says otherwise.
 	Windows []Window `json:"windows,omitempty"`
 
 	// Soak is how, and for how long, every batch is observed after its last agent has finished.

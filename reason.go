@@ -92,7 +92,7 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonBreached:         {"breached", "A breach stands and needs a decision"},
 	ReasonCanceling:        {"canceling", "The plan is being canceled"},
 	ReasonFrozen:           {"frozen", "A rollback plan exists; nothing more is touched"},
-	ReasonRollingBack:      {"rolling_back", "The rollback plan is at work"},
+	ReasonRollingBack:      {"rolling_back", "The plan is being rolled back"},
 	ReasonOrders:           {"orders", "An order of an operator is being carried out"},
 	ReasonConcurrency:      {"concurrency", "As many agents are open as the policy allows"},
 	ReasonReserve:          {"reserve", "What is open could already exceed the tolerated failures"},

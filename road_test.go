@@ -130,7 +130,7 @@ func (w *world) stand() string {
 		return fmt.Sprintf("%s%s%s%s%s", statusOf(c, p), also(p.Counts.Running > 0, " in flight"), also(p.Counts.Waiting > 0, " waiting"),
 			also(standing(c, p) != nil, " breached"), also(c.Paused != nil, " by an operator"))
 	}
-	s := one(w.plan)
+	s := one(w.plan) + also(w.row(w.plan).Progress.Batch > 0, ", first batch closed")
 	ref := w.row(w.plan).Control.Rollback
 	if ref != nil {
 		s += ", frozen" + also(ref.Wanted != nil, " wanted") + also(ref.Started != nil, " started")

@@ -16,9 +16,14 @@ import (
 // The rollback plan has every agent that the source may have changed. Each goes back to the version
 // that it had before: the one in the Spec of that agent, or else FromVersion. The rollback plan
 // omits agents without a known version, and agents that a later plan has changed. Its Warnings list
-// them. They also list the settings that make the rollback plan as careful, and as slow, as its
-// source: windows, observe, hold.every, reserve and the gate. RollbackSpec.Policy changes these
-// settings.
+// them.
+//
+// By default the rollback plan is one batch that waits for nothing but its own calls; RollbackSpec
+// has the details. First come the agents that do not work: failed, unknown, or unhealthy. If they
+// fail again, nothing got worse, so they do not count towards the threshold of the rollback plan:
+// Batch.Accepted includes them. Then come agents that were in flight, and then the others. These
+// follow batch by batch from the last to the first, and in a batch the last changed first. An agent
+// whose abandoned call has not returned comes last. It waits without a slot.
 //
 // If a later plan changes agents of a rollback plan before its Start, Start is refused until these
 // agents are skipped. CreateRollback returns ErrNothing if the source has changed no agent. It

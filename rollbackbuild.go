@@ -12,9 +12,8 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
-// rollbackBuilder builds a rollback plan from the batches of its source. It takes the current batch
-// first, and then the others from the last to the first. Within a batch, agents in flight come
-// first; the others follow in reverse order of completion. It has one batch in memory at a time.
+// rollbackBuilder builds a rollback plan from the batches of its source, in the order of
+// rollbackorder.go. It has one batch of the source in memory at a time.
 type rollbackBuilder struct {
 	e            *Engine
 	ctx          context.Context
@@ -28,6 +27,7 @@ type rollbackBuilder struct {
 
 	inCall   map[string]bool // agents for which a call is out
 	deferred []agentRow      // their rows in the source: they come last
+	found    ordinals        // agents of the source that are in the rollback plan, or in deferred
 	gated    bool            // a gate was asked about a batch of the source
 
 	release   string // to which the first agents go back, if they agree
@@ -46,13 +46,13 @@ func (rb *rollbackBuilder) rows() iter.Seq2[agentRow, error] {
 			yield(agentRow{}, err)
 			return
 		}
-		order, err := rb.order()
+		steps, err := rb.takes()
 		if err != nil {
 			yield(agentRow{}, err)
 			return
 		}
-		for _, i := range append(order, deferredBatch) {
-			agents, err := rb.batch(i, later)
+		for _, step := range steps {
+			agents, err := rb.take(step, later)
 			if err != nil {
 				yield(agentRow{}, err)
 				return
@@ -67,122 +67,6 @@ func (rb *rollbackBuilder) rows() iter.Seq2[agentRow, error] {
 			yield(agentRow{}, rb.nothing())
 		}
 	}
-}
-
-// order lists the batches of the source in the order of the rollback: the current one, those that
-// have not begun but have urgent agents, then those before.
-func (rb *rollbackBuilder) order() ([]int, error) {
-	p := &rb.source.Progress
-	current := min(p.Batch, rb.source.Spec.Batches-1)
-	order := []int{current}
-	for from := p.Reached + 1; from < rb.source.Spec.Batches; {
-		page, err := rb.e.store.Batches(rb.ctx, rb.source.ID, rowQuery{From: from})
-		if err != nil {
-			return nil, err
-		}
-		for _, b := range page.Items {
-			from = b.Index + 1
-			if b.Changed+b.Counts.Running > 0 && b.Index != current {
-				order = append(order, b.Index)
-			}
-		}
-		if len(page.Items) == 0 {
-			break
-		}
-	}
-	for i := p.Reached; i >= 0; i-- {
-		if i != current {
-			order = append(order, i)
-		}
-	}
-	return order, nil
-}
-
-// deferredBatch stands for the agents that come last, of all batches of the source.
-const deferredBatch = -1
-
-// findCalls finds the agents for which a call is out. They wait until it has returned, and come
-// last so that they do not delay the others.
-func (rb *rollbackBuilder) findCalls() error {
-	rb.inCall = map[string]bool{}
-	for _, agent := range rb.e.abandoned.agents(rb.source.ID, false) {
-		rb.inCall[agent] = true
-	}
-	others, err := rb.e.blockedElsewhere(rb.ctx, rb.source.ID)
-	for _, b := range others {
-		rb.inCall[b.agent] = true
-	}
-	return err
-}
-
-// batch makes the rows for one batch of the source.
-func (rb *rollbackBuilder) batch(i int, later []string) ([]agentRow, error) {
-	if i == deferredBatch {
-		return rb.makeRows(rb.reopen(), rb.deferred, later)
-	}
-	page, err := rb.e.store.Batches(rb.ctx, rb.source.ID, rowQuery{From: i, To: i + 1})
-	if err != nil || len(page.Items) == 0 {
-		return nil, err
-	}
-	src := page.Items[0]
-	rb.gated = rb.gated || src.Gate != GateNone
-	var found []agentRow
-	for q := (rowQuery{From: src.First, To: src.First + src.Size}); ; {
-		page, err := rb.e.store.Agents(rb.ctx, rb.source.ID, q)
-		if err != nil {
-			return nil, err
-		}
-		found = slices.Grow(found, len(page.Items))
-		for _, r := range page.Items {
-			q.From = r.Ordinal + 1
-			switch {
-			case r.State.Flags&agentChanged == 0 && r.State.Status != TaskRunning:
-			case rb.inCall[r.Agent.ID]:
-				rb.deferred = append(rb.deferred, r)
-			default:
-				found = append(found, r)
-			}
-		}
-		if !page.More {
-			break
-		}
-	}
-	slices.SortStableFunc(found, func(a, b agentRow) int {
-		return cmp.Or(-cmp.Compare(inFlight(&a), inFlight(&b)), -cmp.Compare(lastEnd(&a), lastEnd(&b)))
-	})
-	return rb.makeRows(rb.newBatch(src.Name), found, later)
-}
-
-// newBatch begins a batch of the rollback plan.
-func (rb *rollbackBuilder) newBatch(name string) batchRow {
-	return batchRow{Index: len(rb.batches), Name: name, First: rb.total, Cursor: rb.total}
-}
-
-// reopen removes the last batch from the list and returns it, so that more agents can join it.
-// Without a batch it begins one.
-func (rb *rollbackBuilder) reopen() batchRow {
-	n := len(rb.batches)
-	if n == 0 {
-		return rb.newBatch("")
-	}
-	b := rb.batches[n-1]
-	rb.batches = rb.batches[:n-1]
-	return b
-}
-
-func inFlight(r *agentRow) int {
-	if r.State.Status == TaskRunning {
-		return 1
-	}
-	return 0
-}
-
-func lastEnd(r *agentRow) int64 {
-	end := r.State.Task.Ended
-	for i := range r.State.Rest {
-		end = max(end, r.State.Rest[i].Ended)
-	}
-	return end
 }
 
 // makeRows makes rows of the rollback plan in batch b, from rows of its source.
@@ -203,10 +87,12 @@ func (rb *rollbackBuilder) makeRows(b batchRow, found []agentRow, later []string
 			continue
 		}
 		if r.State.Status == TaskRunning {
-			// Agents in flight come first, except after those of a reopened batch.
 			rb.unconfirmed = rb.total + 1
 		}
 		row := newRow(rb.total, b.Index, spec)
+		if isBad(r) {
+			row.State.Flags |= agentWasBad
+		}
 		b.Tasks.Pending += row.State.tasks()
 		out = append(out, row)
 		rb.total++
@@ -360,15 +246,25 @@ func (rb *rollbackBuilder) labels() map[string]string {
 	return labels
 }
 
+// policy returns the policy of the rollback plan, and whether a Gater is asked about it.
+func (rb *rollbackBuilder) policy() (p Policy, gated bool) {
+	spec := &rb.source.Control.Rollback.Spec
+	p = rb.source.Control.Policy
+	switch {
+	case spec.Policy != nil:
+		p, gated = *spec.Policy, spec.Policy.Gate != (Gate{})
+	case spec.Inherit == InheritAll:
+		p.Hold.Batches, gated = nil, true
+	default:
+		p = p.ForRollback()
+	}
+	return p.withDefaults(), gated
+}
+
 // finish returns the parts of the plan that depend on its agents.
 func (rb *rollbackBuilder) finish(warnings []string) (createdPlan, error) {
 	src, spec := &rb.source.Spec, rb.source.Control.Rollback.Spec
-	p := rb.source.Control.Policy
-	p.Hold.Batches = nil
-	if spec.Policy != nil {
-		p = *spec.Policy
-	}
-	p = p.withDefaults()
+	p, gated := rb.policy()
 	now := rb.e.now()
 	for _, w := range []struct {
 		ids  []string
@@ -384,7 +280,7 @@ func (rb *rollbackBuilder) finish(warnings []string) (createdPlan, error) {
 	if rb.noRelease > 0 && src.ToRelease != "" {
 		warnings = append(warnings, fmt.Sprintf("no release to go back to is known of %s, of %d", plural.Count(rb.noRelease, "agent"), rb.total))
 	}
-	if rb.e.with.Gater != nil || rb.gated {
+	if gated && (rb.e.with.Gater != nil || rb.gated) {
 		warnings = append(warnings, gatedRollback)
 	}
 	c := planControl{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations), Warnings: append(policyWarnings(p, rb.batches, rb.total, 0), slowRollback(&p, &rb.source.Control.Policy)...)}
@@ -393,6 +289,7 @@ func (rb *rollbackBuilder) finish(warnings []string) (createdPlan, error) {
 		Schema: Schema, Name: cmp.Or(spec.Name, string(cleanLine("Rollback of "+src.Name))), FromVersion: src.ToVersion, FromRelease: src.ToRelease,
 		ToVersion: src.FromVersion, ToRelease: cmp.Or(src.FromRelease, rb.release), CreatedBy: by.Actor, CreatedAt: now, Labels: rb.labels(),
 		Agents: rb.total, Batches: len(rb.batches), Source: rb.source.ID, Unconfirmed: rb.unconfirmed, Warnings: warnings,
+		Ungated:    !gated,
 		Components: slices.Clone(src.Components),
 	}, c, rb.batches, by.Actor, now), nil
 }

@@ -120,7 +120,7 @@ func breachRequest(row *planRow) Request {
 }
 
 // advanceRollbackPlan takes the steps that are due for a rollback plan. It reports whether the
-// source has drained, and which agents that were in flight turned out unchanged.
+// source has drained, and which agents that were in flight turned out unchanged, or bad.
 func (e *Engine) advanceRollbackPlan(ctx context.Context, row *planRow) (counterpart, error) {
 	source, err := e.store.Plan(ctx, row.Source)
 	if err != nil {
@@ -159,7 +159,11 @@ func (e *Engine) advanceRollbackPlan(ctx context.Context, row *planRow) (counter
 			return counterpart{}, err
 		}
 		for i := range was.Items {
-			st.untouched = appendUntouched(st.untouched, rows[was.Items[i].Agent.ID], &was.Items[i])
+			row, w := rows[was.Items[i].Agent.ID], &was.Items[i]
+			st.untouched = appendUntouched(st.untouched, row, w)
+			if isBad(w) && row.State.Flags&agentWasBad == 0 {
+				st.bad = append(st.bad, row.Ordinal)
+			}
 		}
 	}
 	slices.SortFunc(st.untouched, func(a, b unconfirmed) int {

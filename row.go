@@ -109,6 +109,7 @@ const (
 	agentReleased                         // unchanged and never called again: free for other plans
 	agentExtended                         // its attempt was called again, with its whole time again
 	agentUrgent                           // starts next, by Now
+	agentWasBad                           // of a rollback: bad in the source, so no failure counts
 )
 
 // agentMore has the fields that few agents need.

@@ -95,6 +95,7 @@ func (r *referee) rollbackSet(id string) {
 	if row.Source == "" {
 		return
 	}
+	r.quick(&row)
 	src := r.plans[row.Source]
 	in := map[string]bool{}
 	for _, a := range r.rows(id) {
@@ -121,6 +122,23 @@ func (r *referee) rollbackSet(id string) {
 				r.fail("the rollback forgets task %d of %s, which may have changed it", k, a.Agent.ID)
 			}
 		}
+	}
+}
+
+// quick checks that a rollback has one batch and waits for nothing, unless more is inherited.
+func (r *referee) quick(row *planRow) {
+	source := r.w.row(row.Source)
+	ref, p := source.Control.Rollback, &row.Control.Policy
+	if ref == nil || ref.ID != row.ID {
+		return
+	}
+	waits := len(p.Windows) > 0 || p.Hold.All || p.Rate.Starts > 0 || p.Halve || p.Reserve || p.MaxConsecutive > 0 ||
+		p.BatchTimeout+p.PlanTimeout > 0 || !p.Soak.None() || p.Soak.ToEnd || !row.Spec.Ungated
+	switch inherit := ref.Spec.Inherit; {
+	case inherit != InheritAll && waits, inherit == InheritLimits && row.Spec.Batches != 1:
+		r.fail("rollback plan %s inherits %s, has %d batches, and waits: %+v", row.ID, inherit, row.Spec.Batches, *p)
+	case inherit == InheritAll && (row.Spec.Ungated || len(p.Windows) != len(source.Control.Policy.Windows)):
+		r.fail("rollback plan %s inherits everything, and has %+v", row.ID, *p)
 	}
 }
 
@@ -454,8 +472,15 @@ func (r *referee) start(p *refPlan, a *refTask, before, after *planRow, e Event,
 	if before.Source != "" {
 		src := r.w.row(before.Source)
 		for _, a := range r.rows(before.Source) {
-			if a.Agent.ID == e.Agent && !a.State.touched(r.sourceTask(p.id, e)) {
+			if a.Agent.ID != e.Agent {
+				continue
+			}
+			if !a.State.touched(r.sourceTask(p.id, e)) {
 				r.fail("the rollback changes task %d of %s, which its source never changed", e.Task, e.Agent)
+			}
+			// one that became unhealthy later worked when the rollback plan was made
+			if s := a.State.Status; (s == TaskFailed || s == TaskUnknown) && !turnedUnhealthy(&a.State) && !r.wasBad(p.id, e.Agent) {
+				r.fail("agent %s is %s in the source, and its failure counts in the rollback", e.Agent, s)
 			}
 		}
 		if n := src.Progress.Counts; n.Running+n.Waiting > 0 {
@@ -463,6 +488,11 @@ func (r *referee) start(p *refPlan, a *refTask, before, after *planRow, e Event,
 		}
 	}
 	a.running, a.number, a.epoch = true, e.Number, after.Epoch
+}
+
+// wasBad reports whether an agent of a rollback did not work before it.
+func (r *referee) wasBad(id, agent string) bool {
+	return slices.ContainsFunc(r.rows(id), func(a agentRow) bool { return a.Agent.ID == agent && a.State.Flags&agentWasBad != 0 })
 }
 
 // sourceTask is which task of the source one of a rollback takes back.
@@ -481,14 +511,20 @@ func (r *referee) verdicts(before, after *planRow, rows []agentRow, batches []ba
 		if b.Number <= before.Progress.LastBreach || b.Reason != ReasonThreshold {
 			continue
 		}
-		failed, accepted, size := 0, after.Progress.Accepted, len(rows)
+		failed, uncounted, accepted, size := 0, 0, after.Progress.Accepted, len(rows)
 		if b.Batch >= 0 {
 			accepted, size = batches[b.Batch].Accepted, batches[b.Batch].Size
 		}
 		for i := range rows {
 			if (b.Batch < 0 || rows[i].Batch == b.Batch) && (rows[i].State.Status == TaskFailed || rows[i].State.Status == TaskUnknown) {
 				failed++
+				if rows[i].State.Flags&agentWasBad != 0 {
+					uncounted++
+				}
 			}
+		}
+		if accepted < uncounted {
+			r.fail("a breach for %d of %d failed, %d of them did not work before, %d are accepted", failed, size, uncounted, accepted)
 		}
 		if float64(failed-accepted)/float64(size) <= *after.Control.Policy.FailureThreshold {
 			r.fail("a breach for %d of %d failed, %d accepted, at a threshold of %g", failed, size, accepted, *after.Control.Policy.FailureThreshold)
@@ -597,7 +633,7 @@ func (r *referee) bounds(p *refPlan, after *planRow, rows []agentRow, batches []
 		}
 		failed := 0
 		for k := range rows {
-			if a := &rows[k]; a.Batch == i && (a.State.Status == TaskFailed || a.State.Status == TaskUnknown) && !turnedUnhealthy(&a.State) {
+			if a := &rows[k]; a.Batch == i && (a.State.Status == TaskFailed || a.State.Status == TaskUnknown) && !turnedUnhealthy(&a.State) && a.State.Flags&agentWasBad == 0 {
 				failed++
 			}
 		}

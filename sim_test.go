@@ -394,7 +394,7 @@ func (w *world) turn(p *process, id string, in input) {
 	var around surroundings
 	if row.Source != "" || row.Control.Rollback != nil || undoing(&row.Control, &row.Progress) {
 		link := w.tend(id)
-		around.source, around.untouched = link.drained, link.untouched
+		around.source, around.untouched, around.bad = link.drained, link.untouched, link.bad
 		if link.drained {
 			w.must(x.readBlockedElsewhere(w.ctx))
 		}

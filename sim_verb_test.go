@@ -157,10 +157,11 @@ func (w *world) newRequest(id string) request {
 		}
 	case 12:
 		if w.choose.pick(2) == 0 {
-			q.say = func(by Request) (Plan, error) { return e.CreateRollback(ctx, id, RollbackSpec{}, by) }
+			spec := RollbackSpec{Inherit: w.inherit()}
+			q.say = func(by Request) (Plan, error) { return e.CreateRollback(ctx, id, spec, by) }
 			break
 		}
-		spec := RollbackSpec{Interrupt: w.choose.pick(2) == 0}
+		spec := RollbackSpec{Interrupt: w.choose.pick(2) == 0, Inherit: w.inherit()}
 		q.rollback = true
 		q.say = func(by Request) (Plan, error) { return e.Rollback(ctx, id, spec, by) }
 	case 13:
@@ -191,6 +192,9 @@ func (w *world) pause(id string, by Request) (Plan, error) {
 	}
 	return p, err
 }
+
+// inherit is what the rollbacks of this world inherit.
+func (w *world) inherit() Inherit { return Inherit(len(w.behave) % 3) }
 
 // together checks that a rollback plan moves only while its source rolls back.
 func (r *referee) together(back *planRow) {

@@ -72,6 +72,7 @@ type surroundings struct {
 
 	refusal   cleaned       // the Store's refusal that blocks the rollback; empty: none
 	untouched []unconfirmed // of a rollback: unconfirmed tasks that proved unchanged
+	bad       []int         // of a rollback: unconfirmed agents that proved bad
 }
 
 // asks reports whether the core may ask questions now.
@@ -200,6 +201,10 @@ func (s *state) setAgent(r *cachedRow, to TaskStatus) {
 	s.p.Counts.move(from, to)
 	r.State.Status = to
 	if bad(from) != bad(to) {
+		if r.is(agentWasBad) { // its failure counts as accepted: nothing got worse
+			b.Accepted += difference(bad(to))
+			s.p.Accepted += difference(bad(to))
+		}
 		s.judgeLater(b)
 	}
 	s.rows.countBusy(r, busy(from), busy(to))
@@ -224,12 +229,11 @@ func (s *state) setFlag(r *cachedRow, f agentFlags, on bool) {
 	if r.State.Flags&f != 0 == on {
 		return
 	}
-	by := 1
+	by := difference(on)
 	if on {
 		r.State.Flags |= f
 	} else {
 		r.State.Flags &^= f
-		by = -1
 	}
 	b := s.batch(r.Batch)
 	switch f {
@@ -250,6 +254,14 @@ func (s *state) setFlag(r *cachedRow, f agentFlags, on bool) {
 	}
 	s.dirty(r)
 	s.dirtyBatch(b)
+}
+
+// difference is how a counter changes when something begins to count, or ends.
+func difference(begins bool) int {
+	if begins {
+		return 1
+	}
+	return -1
 }
 
 // releaseClaim ends the plan's claim on an agent that it has not changed and will not call again. A
@@ -288,25 +300,6 @@ const (
 	askGate                        // is the batch good enough?
 	askPrecheck                    // may the agent start?
 )
-
-// probeAnswer is the answer of a Prober. known is false if it could not tell.
-type probeAnswer struct {
-	ordinal int
-	number  uint32 // the successful attempt when the question was asked
-	at      int64
-	known   bool
-	healthy bool
-	reason  cleaned
-}
-
-// inspectAnswer is the answer of an Inspector: how the attempt ended. Without an outcome the
-// attempt is called again.
-type inspectAnswer struct {
-	ordinal int
-	task    int
-	number  uint32
-	outcome *outcome
-}
 
 // healthReport is one report of ReportHealth.
 type healthReport struct {

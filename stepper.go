@@ -247,7 +247,7 @@ func (s *Stepper) Counterpart(ctx context.Context) (other string, changed bool, 
 	}
 	if link.drained {
 		changed = !s.around.source || len(link.blocked) != len(x.blockedElsewhere)
-		s.around.source, s.around.untouched, x.blockedElsewhere = true, link.untouched, link.blocked
+		s.around.source, s.around.untouched, s.around.bad, x.blockedElsewhere = true, link.untouched, link.bad, link.blocked
 	}
 	more, err := s.Refresh(ctx)
 	if err != nil || x.st == nil {

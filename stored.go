@@ -79,6 +79,8 @@ type planSpec struct {
 	// frozen and are checked again.
 	Unconfirmed int      `json:"doubtful,omitempty"`
 	Warnings    []string `json:"warnings,omitempty"`
+	// Ungated, of a rollback: no Gater is asked about its batches.
+	Ungated bool `json:"ungated,omitempty"`
 }
 
 // planControl is the half of a plan's state with what operators want. Only verbs write it.

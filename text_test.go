@@ -116,6 +116,7 @@ func TestEnums(t *testing.T) {
 		"Status": enumTest[Status]("unknown pending running pausing paused canceling canceled rolling_back " +
 			"rolled_back completed"),
 		"Coverage":    enumTest[Coverage]("none partial all"),
+		"Inherit":     enumTest[Inherit]("limits batches all"),
 		"BatchStatus": enumTest[BatchStatus]("pending running observing completed canceled"),
 		"TaskStatus":  enumTest[TaskStatus]("pending running waiting succeeded failed skipped canceled unknown"),
 		"Verb": enumTest[Verb]("none start pause resume cancel promote skip retry edit annotate " +

@@ -29,6 +29,7 @@ func planAs(row *planRow, st Status) Plan {
 		own := t.clone()
 		if own.Policy != nil {
 			*own.Policy = own.Policy.withDefaults()
+			own.Policy.Gate = t.Policy.Gate // if it is zero, no Gater is asked
 		}
 		plan.RollbackSpec = &own
 	}

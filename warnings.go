@@ -98,7 +98,7 @@ func slowRollback(p, source *Policy) []string {
 	if len(shared) == 0 {
 		return nil
 	}
-	return []string{"the rollback is slowed down by settings of its source: " + strings.Join(shared, ", ") + "; RollbackSpec.Policy can change them"}
+	return []string{"the rollback is slowed down by settings of its source: " + strings.Join(shared, ", ") + "; Edit can change them"}
 }
 
 // gatedRollback is the same warning for the gate, which no policy switches off.

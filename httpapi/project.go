@@ -65,7 +65,7 @@ func templateOf(t *ota.RollbackSpec) *wire.RollbackTemplate {
 	if t == nil {
 		return nil
 	}
-	out := &wire.RollbackTemplate{Name: t.Name, Labels: t.Labels, Annotations: shownAnnotations(t.Annotations), Mode: "drain"}
+	out := &wire.RollbackTemplate{Name: t.Name, Labels: t.Labels, Annotations: shownAnnotations(t.Annotations), Mode: "drain", Inherit: t.Inherit}
 	if t.Interrupt {
 		out.Mode = "interrupt"
 	}

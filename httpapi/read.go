@@ -54,7 +54,7 @@ func explainPlan(c *call) error {
 	}
 	out := wire.Explanation{PlanID: p.ID, Status: x.Status, CurrentBatch: p.Batch, Sentence: x.Sentence(), Legal: append([]ota.Verb{}, x.Legal...), Blockers: []wire.Blocker{}}
 	for _, b := range x.Blockers {
-		blocker := wire.Blocker{Reason: b.Reason, Sentence: b.String(), Until: wire.Time{Time: b.Until}, With: b.With}
+		blocker := wire.Blocker{Reason: b.Reason, Sentence: b.String(), Until: wire.Time{Time: b.Until}, With: b.With, Since: wire.Time{Time: b.Since}, PlanID: b.Plan}
 		if b.Verb != 0 {
 			blocker.Verb = b.Verb.String()
 		}

@@ -29,15 +29,23 @@ func (x *undoEdit) fields(d *decoder) fields {
 		x.spec.Annotations = m
 	})
 	known["mode"] = d.mode(&x.spec.Interrupt)
+	known["inherit"] = d.enum(&x.spec.Inherit, "limits, batches, all", func() {})
 	return known
 }
 
-// settle fills the spec in. The policy is the source's, but for what the request says.
+// settle fills the spec in. What the request omits of the policy is as without a policy.
 func (x *undoEdit) settle(source *ota.Policy) {
 	x.policy.settle()
 	if len(x.policy.changes) > 0 {
-		p := *source
-		p.Hold.Batches = nil // they name the source's batches
+		p := source.ForRollback()
+		if x.spec.Inherit == ota.InheritAll {
+			p = *source
+			p.Hold.Batches = nil // they name the source's batches
+			if p.Gate == (ota.Gate{}) {
+				p.Gate.Interval = ota.DefaultGateInterval // a zero Gate asks no Gater
+			}
+			x.spec.Inherit = ota.InheritBatches // the policy is complete
+		}
 		x.policy.apply(&p)
 		x.spec.Policy = &p
 	}

@@ -139,12 +139,12 @@ func (c *call) begin(t *target) (*job, error) {
 
 func reason(id string) string { return "ArcGIS rollback to " + texts.Shorten(id) }
 
-// specOf is how the rollback plan of one step differs from its source: no batch of it is held,
-// because nobody who speaks this API could promote it.
+// specOf is the rollback plan of one step. It has the batches and the policy of its source, but no
+// batch of it is held: no client of this API could promote it.
 func specOf(source *ota.Plan, label string, notes map[string]string) ota.RollbackSpec {
 	policy := source.Policy
 	policy.Hold = ota.Hold{}
-	return ota.RollbackSpec{Labels: map[string]string{labelJob: label}, Annotations: notes, Policy: &policy}
+	return ota.RollbackSpec{Labels: map[string]string{labelJob: label}, Annotations: notes, Policy: &policy, Inherit: ota.InheritBatches}
 }
 
 // nudge makes Run look at once.

@@ -153,6 +153,9 @@ func rollbackOf(r *ota.RollbackSpec) map[string]any {
 	if r.Interrupt {
 		body["mode"] = "interrupt"
 	}
+	if r.Inherit != ota.InheritLimits {
+		body["inherit"] = r.Inherit.String()
+	}
 	if p := r.Policy; p != nil {
 		maps.Copy(body, policy.Request(p, true)) // null means the default, not the source's
 	}

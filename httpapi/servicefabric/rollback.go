@@ -132,7 +132,9 @@ func (c *call) unhold(u *upgrade, set map[string]string) error {
 
 // undo rolls a paused plan back, or ends it when it has touched nothing.
 func (h *Handler) undo(ctx context.Context, p *ota.Plan, hold bool, by ota.Request) error {
-	spec := ota.RollbackSpec{Policy: backPolicy(p.Policy, hold), Annotations: map[string]string{}, Interrupt: true}
+	spec := ota.RollbackSpec{
+		Policy: backPolicy(p.Policy, hold), Inherit: ota.InheritBatches, Annotations: map[string]string{}, Interrupt: true,
+	}
 	for _, key := range []string{keyForceRestart, keyCheckTimeout} {
 		if v, ok := p.Annotations[key]; ok {
 			spec.Annotations[key] = v

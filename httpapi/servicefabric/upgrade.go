@@ -267,7 +267,7 @@ func (h *Handler) spec(u *upgrade, d *description, actor string) (ota.Spec, erro
 		return ota.Spec{}, err
 	}
 	notes := d.attemptNotes()
-	back := ota.RollbackSpec{Annotations: d.attemptNotes()}
+	back := ota.RollbackSpec{Annotations: d.attemptNotes(), Inherit: ota.InheritBatches}
 	notes[keyUpgrade] = text
 	policy := ota.Policy{Concurrency: cmp.Or(h.opt.Concurrency, min(largest(&u.app), 1_000_000))}
 	d.apply(&policy)

@@ -68,9 +68,10 @@ type RollbackTemplate struct {
 	Labels      map[string]string `json:"labels,omitempty"`      // besides the plan's
 	Annotations map[string]string `json:"annotations,omitempty"` // instead of the plan's
 	Mode        string            `json:"mode"`                  // of calls in flight: drain, interrupt
+	Inherit     ota.Inherit       `json:"inherit"`               // what else comes from the plan
 	// ObserveDuration is as the request gave it, or else as the policy has it.
 	ObserveDuration string `json:"observeDuration,omitempty"`
-	*RollbackPolicy        // nil: the policy that the plan has when it is rolled back
+	*RollbackPolicy        // nil: it follows from the policy that the plan has when it is rolled back
 }
 
 // Batch is a batch on the wire.
@@ -175,6 +176,10 @@ type Blocker struct {
 	Until    Time       `json:"until,omitzero"` // when it clears by itself
 	Verb     string     `json:"verb,omitempty"` // the verb that clears it
 	With     string     `json:"with,omitempty"` // the verb's decision, and other ways to clear it
+	Since    Time       `json:"since,omitzero"` // since when it blocks, if known
+	// PlanID is the rollback plan that waits, and that accepts the verb. Empty means the plan that
+	// is explained.
+	PlanID string `json:"planId,omitempty"`
 }
 
 // DowngradeComponent is a component of CreateDowngradePlan, with its target. Each field is

@@ -78,7 +78,7 @@ func TestARollbackPlanHasPolicyWarnings(t *testing.T) {
 		id := s.start(ota.Policy{}, ota.Shape{}, "ok-1", "ok-2")
 		s.drive(id)
 		back := s.said(s.e.CreateRollback(s.ctx, id, ota.RollbackSpec{}, ota.Request{}))
-		require.Contains(s, back.Warnings, "failureThreshold 0.1 tolerates 0 of 2 agents in batch 0: the first failure there is a breach")
+		require.Contains(s, back.Warnings, "failureThreshold 0.1 tolerates 0 of 2 agents: the first failure is a breach")
 		edited := s.said(s.e.Edit(s.ctx, back.ID, func(p *ota.Policy) { p.Concurrency++ }, ota.Request{}))
 		require.Equal(s, back.Warnings, edited.Warnings)
 	})

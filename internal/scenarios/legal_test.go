@@ -120,7 +120,11 @@ func legalIsAccepted(t *testing.T, put func(*scene) string, verb ota.Verb) {
 		x, err := s.e.Explain(s.ctx, id)
 		require.NoError(s, err)
 		for _, b := range x.Blockers {
-			require.True(s, b.Verb == 0 || slices.Contains(x.Legal, b.Verb), "explain offers %s, legal are %v", b, x.Legal)
+			legal := x.Legal
+			if b.Plan != "" {
+				legal = s.explain(b.Plan).Legal
+			}
+			require.True(s, b.Verb == 0 || slices.Contains(legal, b.Verb), "explain offers %s, legal are %v", b, legal)
 		}
 		before := s.plan(id)
 		_, err = s.sayAny(verb, id)
