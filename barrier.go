@@ -11,7 +11,7 @@ import (
 // function to one of the lists.
 var (
 	openers = []func(*view) (block, bool){promotedBarrier, freshBarrier}
-	closers = []func(*view) (block, bool){observedBarrier, answeredBarrier, gateBarrier, evidenceBarrier}
+	closers = []func(*view) (block, bool){observedBarrier, answeredBarrier, gateBarrier, evidenceBarrier, coverageBarrier}
 )
 
 // block is why a barrier does not let the plan pass.
@@ -103,4 +103,22 @@ func evidenceBarrier(v *view) (block, bool) {
 		return block{}, false
 	}
 	return block{Why: ReasonEvidence, Verb: VerbPromote, Text: fmt.Sprintf("batch %d", v.b.Index)}, true
+}
+
+// coverageBarrier holds the last batch while too few agents of the plan are at the target.
+func coverageBarrier(v *view) (block, bool) {
+	rule := v.c.Policy.Complete
+	if rule.Min == 0 || v.b.Index+1 < v.spec.Batches || v.c.Promoted > v.b.Index {
+		return block{}, false
+	}
+	missing := rule.missing(v.p.Counts.Succeeded, v.spec.Agents)
+	x := block{
+		Why: ReasonCoverage, Verb: VerbPromote,
+		Text: fmt.Sprintf("%d of %s %s at the target, %d more must be", v.p.Counts.Succeeded,
+			plural.Count(v.spec.Agents, "agent"), plural.Verb(v.p.Counts.Succeeded, "is", "are"), missing),
+	}
+	if rule.Within > 0 {
+		x.Until = nanos(v.b.FinishedAt) + int64(rule.Within)
+	}
+	return x, missing > 0 && (x.Until == 0 || v.now < x.Until)
 }

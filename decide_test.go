@@ -144,6 +144,31 @@ func TestBarriers(t *testing.T) {
 		}), closers, &block{Why: ReasonSoaking, Until: noon + 45e9, Text: "batch 0"}},
 		{"unhealthy", observing(func(v *view) { v.b.Unhealthy, v.now = 2, v.now+1e12 }), closers, &block{Why: ReasonSoaking, Text: "2 agents of batch 0 are unhealthy"}},
 		{"nobody was asked", observing(func(v *view) { v.calls.prober, v.now = true, v.now+1e12 }), closers, &block{Why: ReasonInquiry, Text: "asking the agents of the batch how they are"}},
+		{"too few at the target", observing(func(v *view) {
+			v.spec.Agents = 100
+			v.c.Policy.Complete, v.p.Counts.Succeeded, v.now = Complete{Min: 0.9}, 89, v.now+1e12
+			v.b.Index = v.spec.Batches - 1
+		}), closers, &block{Why: ReasonCoverage, Verb: VerbPromote, Text: "89 of 100 agents are at the target, 1 more must be"}},
+		{"enough at the target", observing(func(v *view) {
+			v.spec.Agents = 100
+			v.c.Policy.Complete, v.p.Counts.Succeeded, v.now = Complete{Min: 0.9}, 90, v.now+1e12
+			v.b.Index = v.spec.Batches - 1
+		}), closers, nil},
+		{"too few at the target, not the last batch", observing(func(v *view) {
+			v.c.Policy.Complete, v.now = Complete{Min: 1}, v.now+1e12
+		}), closers, nil},
+		{"too few at the target, promoted", observing(func(v *view) {
+			v.c.Policy.Complete, v.c.Promoted, v.now = Complete{Min: 1}, v.spec.Batches, v.now+1e12
+			v.b.Index = v.spec.Batches - 1
+		}), closers, nil},
+		{"too few at the target, for a while", observing(func(v *view) {
+			v.c.Policy.Complete, v.now = Complete{Min: 1, Within: 60 * time.Second}, v.now+50e9-1
+			v.b.Index = v.spec.Batches - 1
+		}), closers, &block{Why: ReasonCoverage, Until: noon + 50e9, Verb: VerbPromote, Text: "0 of 20 agents are at the target, 20 more must be"}},
+		{"too few at the target, long enough", observing(func(v *view) {
+			v.c.Policy.Complete, v.now = Complete{Min: 1, Within: 60 * time.Second}, v.now+50e9
+			v.b.Index = v.spec.Batches - 1
+		}), closers, nil},
 		{"all were asked", observing(func(v *view) { v.calls.prober, v.allProbed, v.now = true, true, v.now+1e12 }), closers, nil},
 	} {
 		v := someView(c.change)

@@ -174,6 +174,9 @@ func (e *Engine) Cancel(ctx context.Context, id string, interrupt bool, by Reque
 // Promote lets a held batch begin. batch is the index of the next batch that has not begun. A batch
 // may be promoted before its turn comes. While agents of the batch before it have not ended, a batch
 // that is not held is refused with a *StateError: it would begin no earlier.
+//
+// Promote with Plan.Batches, the number of batches, completes a plan that Policy.Complete keeps
+// open.
 func (e *Engine) Promote(ctx context.Context, id string, batch int, by Request) (Plan, error) {
 	return e.apply(ctx, id, VerbPromote, by, func(w *command) error { return w.promote(batch) })
 }

@@ -12,7 +12,7 @@ import (
 // headAfter returns the Head of a plan after a commit. v is the plan after it, and before is the
 // Head before it. The Show is appended to show.
 func (v *view) headAfter(before *Head, show []byte) Head {
-	h := Head{Status: v.status, Ended: endedAt(v.status, v.c, v.p), Owner: v.p.Owner, Coverage: v.coverage()}
+	h := Head{Status: v.status, Ended: endedAt(v.status, v.c, v.p), Owner: v.p.Owner, Coverage: coverageOf(v.spec, v.p)}
 	h.Hold, h.Person = v.hold(before)
 	if h.Hold != ReasonNone {
 		h.Since = v.holdSince(h.Hold)
@@ -42,11 +42,12 @@ func endedAt(st Status, c *planControl, p *planProgress) time.Time {
 	}
 }
 
-func (v *view) coverage() Coverage {
-	switch n := v.p.Counts.Succeeded; {
+// coverageOf returns how many of a plan's agents are at its target.
+func coverageOf(s *planSpec, p *planProgress) Coverage {
+	switch n := p.Counts.Succeeded; {
 	case n == 0:
 		return CoverageNone
-	case n < v.spec.Agents:
+	case n < s.Agents:
 		return CoveragePartial
 	default:
 		return CoverageAll
@@ -60,7 +61,7 @@ var passing = []Reason{
 }
 
 // ofBatch are the reasons that only the row of the current batch shows.
-var ofBatch = []Reason{ReasonSource, ReasonSoaking, ReasonGate, ReasonEvidence, ReasonAbandonedCall, ReasonBackoff}
+var ofBatch = []Reason{ReasonSource, ReasonSoaking, ReasonGate, ReasonEvidence, ReasonCoverage, ReasonAbandonedCall, ReasonBackoff}
 
 // hold returns the reason why the plan makes no progress, or ReasonNone. person reports whether the
 // plan waits for a person: a verb that is legal now would clear the reason. A running plan with

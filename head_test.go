@@ -142,6 +142,6 @@ func TestCoverageOfAPlan(t *testing.T) {
 	t.Parallel()
 	for succeeded, want := range []Coverage{CoverageNone, CoveragePartial, CoveragePartial, CoverageAll} {
 		v := headView(&planSpec{Agents: 3}, &planControl{}, &planProgress{Counts: Counts{Succeeded: succeeded}}, StatusRunning, time.Now())
-		require.Equal(t, want, v.coverage())
+		require.Equal(t, want, coverageOf(v.spec, v.p))
 	}
 }

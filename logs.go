@@ -49,7 +49,7 @@ func (n *notice) log(ctx context.Context, log *slog.Logger, st *state, now time.
 		}
 	}
 	c := &st.p.Counts
-	log = log.With("batch", min(st.p.Batch, st.p.Reached), "succeeded", c.Succeeded, "failed", c.Bad(), "pending", c.Pending)
+	log = log.With("batch", min(st.p.Batch, st.p.Reached), "succeeded", c.Succeeded, "failed", c.Bad(), "pending", c.Pending, "coverage", coverageOf(&st.spec, &st.p))
 	switch st.loggedStatus {
 	case was.status:
 	case StatusPaused:

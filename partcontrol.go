@@ -166,6 +166,8 @@ func (p *Policy) code(c *coder) {
 	p.Rate.code(c)
 	p.Gate.code(c)
 	num(c, &p.MaxAbandoned)
+	c.float(&p.Complete.Min)
+	num(c, &p.Complete.Within)
 }
 
 func (b *Budget) code(c *coder) {

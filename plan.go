@@ -71,12 +71,13 @@ type Plan struct {
 	Annotations  map[string]string `json:"annotations,omitempty"`
 	Policy       Policy            `json:"policy"` // the present one, with defaults filled in
 	Status       Status            `json:"status"`
-	Agents       int               `json:"agents"`  // number of its agents
-	Batches      int               `json:"batches"` // number of its batches
-	Batch        int               `json:"batch"`   // current one; when ended: the last reached
-	Counts       Counts            `json:"counts"`  // its agents by status
-	Tasks        Counts            `json:"tasks"`   // its tasks by status
-	Changed      int               `json:"touched"` // agents that may have been changed
+	Agents       int               `json:"agents"`   // number of its agents
+	Batches      int               `json:"batches"`  // number of its batches
+	Batch        int               `json:"batch"`    // current one; when ended: the last reached
+	Counts       Counts            `json:"counts"`   // its agents by status
+	Tasks        Counts            `json:"tasks"`    // its tasks by status
+	Changed      int               `json:"touched"`  // agents that may have been changed
+	Coverage     Coverage          `json:"coverage"` // how many of its agents are at the target
 	Paused       *Audit            `json:"paused,omitempty"`
 	Breaches     []Breach          `json:"breaches,omitempty"`   // the open ones
 	Components   []string          `json:"components,omitempty"` // of its tasks, by name, sorted

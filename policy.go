@@ -106,6 +106,10 @@ type Policy struct {
 	// Gater.
 	Gate Gate `json:"gate,omitzero"`
 
+	// Complete says how many agents must be at the target before the plan is completed. The zero
+	// value requires none.
+	Complete Complete `json:"complete,omitzero"`
+
 	// MaxAbandoned is how many calls may be abandoned, because they did not return after their
 	// timeout, before the plan pauses itself. 0 means the plan's Concurrency.
 	MaxAbandoned int `json:"maxAbandoned,omitempty"`
@@ -244,6 +248,7 @@ func (p Policy) check(m *mistakes, batches int) {
 	actions.check(m, "onBreach", p.OnBreach)
 	unreachableActions.check(m, "onAway", p.OnUnreachable)
 	p.Budget.check(m)
+	p.Complete.check(m)
 	if p.Reserve && p.OnBreach == ActionContinue {
 		m.add("reserve", "true", "does not go with going on after a breach: it would wait for ever", "with onBreach pause or rollback")
 	}
@@ -276,6 +281,7 @@ func (p Policy) durations() []durationRule {
 		{"planLimit", p.PlanTimeout, maxDuration, durationAllowed},
 		{"rate.per", p.Rate.Per, maxDuration, durationAllowed},
 		{"gate.every", p.Gate.Interval, maxDuration, durationAllowed},
+		{"complete.within", p.Complete.Within, maxDuration, durationAllowed},
 		{"attemptLimit", p.AttemptTimeout, NoTimeout, "1ms or more, or NoTimeout; 0 means 30m"},
 		{"queueLimit", p.UnreachableTimeout, NoTimeout, "1ms or more, or NoTimeout; 0 means 1h"},
 	}

@@ -289,6 +289,7 @@ func (r *referee) committed(before *planRow, c *Commit, rev uint64) {
 	r.rate(p, before.Control.Policy, &rec)
 	r.budget(p, before.Control.Policy.Budget, rows, &rec)
 	r.limits(p, before, after, &rec, batches)
+	r.coverage(p, before, after, &rec, batches)
 	r.checks(p, &rec, rows)
 	r.windows(p, before.Control.Policy, &rec)
 	r.halving(p, before.Control.Policy, &rec, after.Progress.Open)
@@ -774,6 +775,19 @@ func (r *referee) limits(p *refPlan, before, after *planRow, rec *Record, batche
 		if b := &batches[n-1]; r.w.gated && before.Source == "" && b.Changed > 0 && b.Gate != GatePass && after.Control.GateAccepted < n {
 			r.fail("plan %s goes on although the gate of batch %d has not passed", p.id, n-1)
 		}
+	}
+}
+
+// coverage checks that a plan is completed only with enough agents at the target, by a person, or when
+// it has waited long enough.
+func (r *referee) coverage(p *refPlan, before, after *planRow, rec *Record, batches []batchRow) {
+	rule := after.Control.Policy.Complete
+	if rec.Status != StatusCompleted || before.Progress.Reached+1 < len(batches) || after.Control.Promoted >= len(batches) {
+		return
+	}
+	waited := rec.At.Sub(batches[len(batches)-1].FinishedAt)
+	if have := float64(after.Progress.Counts.Succeeded) / float64(after.Spec.Agents); have < rule.Min && (rule.Within == 0 || waited < rule.Within) {
+		r.fail("plan %s is completed with a coverage of %v, %v after its last agent: %+v", p.id, have, waited, rule)
 	}
 }
 

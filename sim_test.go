@@ -235,6 +235,12 @@ func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
 		s.Policy.Windows = simWindows(time.Duration(ch.pick(60))*time.Minute, time.Duration(ch.pick(3))*time.Minute)
 	}
 	s.Policy.Soak.ToEnd, s.Policy.Halve = ch.pick(3) == 0, ch.pick(4) == 0
+	if s.Policy.Halve { // no choice of its own: the choices of a seed stay as they are
+		s.Policy.Complete.Min = float64(n%4+1) / 4
+		if s.Policy.Soak.ToEnd {
+			s.Policy.Complete.Within = 5 * time.Minute
+		}
+	}
 	switch ch.pick(4) {
 	case 0:
 		s.Policy.Budget = Budget{Label: "rack", Max: 1 + ch.pick(2)}

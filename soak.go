@@ -1,6 +1,10 @@
 package ota
 
-import "time"
+import (
+	"math"
+	"strconv"
+	"time"
+)
 
 // Soak is how a batch is observed after its upgrade. With the zero value, a batch is not observed for
 // any time. If the Executor is a [Prober], each agent of it that was changed must still give one
@@ -63,4 +67,40 @@ func (o Soak) sample(n int) int {
 		return min(o.Sample, n)
 	}
 	return min(max(n/100, 10), 1000, n)
+}
+
+// Complete says how many agents must be at the target before a plan is completed. Until then its
+// last batch stays open, with the reason coverage. Retry of failed agents may reach the number.
+// Promote with the number of batches completes the plan as it is.
+type Complete struct {
+	// Min is the least fraction of the plan's agents that must be at the target: upgraded, or there
+	// already. More than 0, at most 1; 0 requires none. Skipped, canceled and failed agents are not
+	// at the target.
+	Min float64 `json:"min,omitempty"`
+	// Within completes the plan as it is, that long after its last agent has finished. 1 ms to ten
+	// years; 0 means that the plan waits until Retry or Promote. It has no effect if Min is 0, and is
+	// refused then.
+	Within time.Duration `json:"within,omitempty"`
+}
+
+func (c Complete) check(m *mistakes) {
+	if !(c.Min >= 0 && c.Min <= 1) {
+		m.add("complete.min", strconv.FormatFloat(c.Min, 'g', -1, 64), "is not a fraction", "0 to 1")
+	}
+	if c.Within != 0 && c.Min == 0 {
+		m.add("complete.within", c.Within.String(), "has no effect without complete.min", "0, or a complete.min above 0")
+	}
+}
+
+// missing returns how many more of n agents must be at the target: k agents are enough if k/n is at
+// least Min, compared as float64 fractions.
+func (c Complete) missing(succeeded, n int) int {
+	k := min(int(math.Ceil(c.Min*float64(n))), n) // within one of the answer; the comparison decides
+	for k > 0 && float64(k-1)/float64(n) >= c.Min {
+		k--
+	}
+	for k < n && float64(k)/float64(n) < c.Min {
+		k++
+	}
+	return max(k-succeeded, 0)
 }

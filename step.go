@@ -117,7 +117,8 @@ func (s *state) finishBatch(b *batch, now time.Time) {
 	b.FinishedAt, b.HealthySince = now, now
 	s.dirtyBatch(b)
 	observed := !s.c.Policy.Soak.None() || s.calls.gater || s.calls.prober
-	if b.Unhealthy == 0 && (b.Changed > 0 && !observed || b.Changed == 0 && !b.Canary) {
+	last := s.c.Policy.Complete.Min > 0 && b.Index+1 == s.spec.Batches // it may have to wait
+	if b.Unhealthy == 0 && !last && (b.Changed > 0 && !observed || b.Changed == 0 && !b.Canary) {
 		s.closeBatch(b, now)
 		return
 	}

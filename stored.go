@@ -249,7 +249,7 @@ func legalNow(s *planSpec, c *planControl, p *planProgress) []Verb {
 			return c.Cancel != nil && c.Cancel.Interrupt || !cancelable(c, p)
 		case VerbPromote:
 			useless := openAgents(p) > 0 && !c.Policy.Hold.holds(next)
-			return frozen || next >= s.Batches || c.Promoted >= next || useless
+			return frozen || next >= s.Batches && !short(s, c, p) || c.Promoted >= next || useless
 		case VerbSkip:
 			return p.Counts.Pending+p.Counts.Waiting == 0
 		case VerbNow:
@@ -266,6 +266,14 @@ func legalNow(s *planSpec, c *planControl, p *planProgress) []Verb {
 			return false
 		}
 	})
+}
+
+// short reports whether every agent of a plan has finished, and its coverage keeps the plan open:
+// Promote with the number of batches completes it.
+func short(s *planSpec, c *planControl, p *planProgress) bool {
+	rule := c.Policy.Complete
+	return rule.Min > 0 && p.Reached+1 == s.Batches && p.Counts.Pending+openAgents(p) == 0 &&
+		rule.missing(p.Counts.Succeeded, s.Agents) > 0
 }
 
 // openAgents returns how many agents are running or waiting.

@@ -21,7 +21,7 @@ func planAs(row *planRow, st Status) Plan {
 		ToVersion: s.ToVersion, ToRelease: s.ToRelease, CreatedBy: s.CreatedBy, CreatedAt: s.CreatedAt,
 		EndedAt: p.EndedAt, Labels: cloneMap(s.Labels), Annotations: cloneMap(c.Annotations),
 		Policy: c.Policy.withDefaults(), Status: st, Agents: s.Agents, Batches: s.Batches,
-		Batch: min(p.Batch, p.Reached), Counts: ended(p.Counts, st), Tasks: ended(p.Tasks, st), Changed: p.Changed,
+		Batch: min(p.Batch, p.Reached), Counts: ended(p.Counts, st), Tasks: ended(p.Tasks, st), Changed: p.Changed, Coverage: coverageOf(s, p),
 		Source: s.Source, Warnings: slices.Concat(s.Warnings, c.Warnings), Owner: p.Owner, Components: slices.Clone(s.Components),
 		Generation: row.ControlNumber, Revision: row.Revision, Readiness: c.Readiness.clone(),
 	}
