@@ -144,6 +144,42 @@ func ExampleSoak_misses() {
 	// silent-1 silent
 }
 
+// A plan that must cover all of its agents stays open while one of them has failed.
+func ExampleComplete() {
+	ctx, shutdown := context.WithCancel(context.Background())
+	defer shutdown()
+	// The flaky- agents of this fleet fail the first time.
+	engine, err := ota.New(memstore.New(), otatest.NewFleet(otatest.Options{}), ota.Options{})
+	check(err)
+	go func() { check(engine.Run(ctx)) }()
+
+	all := 1.0
+	policy := ota.Policy{FailureThreshold: &all, Complete: ota.Complete{Min: 1}}
+	plan := started(ctx, engine, ota.Shape{Size: 3}, policy, "ok-1", "ok-2", "flaky-1")
+	for record, err := range engine.Watch(ctx, plan.ID, 0) {
+		check(err)
+		if last := record.Events[len(record.Events)-1]; last.Kind == ota.EventBatchSoaking {
+			break
+		}
+	}
+	for {
+		x, err := engine.Explain(ctx, plan.ID)
+		check(err)
+		if x.Blockers[0].Reason == ota.ReasonCoverage {
+			fmt.Println(x.Blockers[0].Text)
+			break
+		}
+	}
+	_, err = engine.Retry(ctx, plan.ID, nil, ota.Request{Actor: "ann"})
+	check(err)
+	plan, err = engine.Wait(ctx, plan.ID)
+	check(err)
+	fmt.Println(plan.Status, plan.Coverage)
+	// Output:
+	// 2 of 3 agents are at the target, 1 more must be
+	// completed all
+}
+
 // A monitoring system can report the health of agents. A report counts while the agent's batch
 // soaks.
 func ExampleEngine_ReportHealth() {

@@ -254,7 +254,7 @@ func (rb *rollbackBuilder) policy() (p Policy, gated bool) {
 	case spec.Policy != nil:
 		p, gated = *spec.Policy, spec.Policy.Gate != (Gate{})
 	case spec.Inherit == InheritAll:
-		p.Hold.Batches, gated = nil, true
+		p.Hold.Batches, p.Complete, gated = nil, Complete{}, true
 	default:
 		p = p.ForRollback()
 	}

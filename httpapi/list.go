@@ -39,6 +39,15 @@ func listPlans(c *call) error {
 		}
 		q.Status = append(q.Status, s)
 	}
+	for _, word := range c.query["coverage"] {
+		var v ota.Coverage
+		if v.UnmarshalText([]byte(word)) != nil {
+			return newProblem("malformed", "", wire.Mistake{
+				Pointer: "coverage", Problem: "is no coverage", Value: texts.Shorten(word), Allowed: "none, partial, all",
+			})
+		}
+		q.Coverage = append(q.Coverage, v)
+	}
 	for _, pair := range c.query["label"] {
 		k, v, ok := strings.Cut(pair, "=")
 		if !ok || k == "" {

@@ -80,7 +80,11 @@ func (d *decoder) policyValue(m *policy.Member) (v reflect.Value, given bool, er
 		err = d.integerOf(m.Least, m.Most, m.Allowed, func(n int) { number(int64(n)) }).read()
 	case policy.Fraction:
 		err = d.float(fraction, func(f float64) {
-			v.Set(reflect.ValueOf(&f))
+			if v.Kind() == reflect.Pointer {
+				v.Set(reflect.ValueOf(&f))
+			} else {
+				v.SetFloat(f)
+			}
 			given = true
 		}).read()
 	case policy.Truth:

@@ -22,7 +22,11 @@ func sample(m *policy.Member, p reflect.Value) {
 	case policy.Number:
 		to.SetInt(int64(m.Most))
 	case policy.Fraction:
-		to.Set(reflect.ValueOf(new(float64)))
+		if to.Kind() == reflect.Pointer {
+			to.Set(reflect.ValueOf(new(float64)))
+		} else {
+			to.SetFloat(0.5)
+		}
 	case policy.Truth:
 		to.SetBool(true)
 	case policy.Text:

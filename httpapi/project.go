@@ -29,7 +29,7 @@ func planOf(p *ota.Plan) wire.Plan {
 		ToRelease: p.ToRelease, Batches: []wire.Batch{}, FailureThreshold: *p.Policy.FailureThreshold, Concurrency: p.Policy.Concurrency,
 		Status: p.Status, CurrentBatch: p.Batch, CreatedBy: p.CreatedBy, CreatedAt: wire.Time{Time: p.CreatedAt}, StartedAt: wire.Time{Time: p.StartedAt},
 		PausedAt: wire.Time{Time: p.PausedAt}, PauseReason: pauseReason(p), CompletedAt: wire.Time{Time: p.EndedAt}, SourcePlanUUID: p.Source, Error: faults(p),
-		Labels: p.Labels, Annotations: shownAnnotations(p.Annotations), RollbackPlanUUID: p.RollbackPlan, Rollback: templateOf(p.RollbackSpec), TotalAgents: p.Agents,
+		Labels: p.Labels, Annotations: shownAnnotations(p.Annotations), RollbackPlanUUID: p.RollbackPlan, Rollback: templateOf(p.RollbackSpec), TotalAgents: p.Agents, Coverage: p.Coverage,
 		ToleratedFailures: ota.Tolerated(*p.Policy.FailureThreshold, p.Agents),
 		Policy:            policy.Of(&p.Policy).Policy, Warnings: p.Warnings,
 	}

@@ -26,10 +26,11 @@ func (c *Client) Detail(ctx context.Context, id string) (wire.Plan, error) {
 
 // PlanQuery selects plans. The zero value selects the newest 50.
 type PlanQuery struct {
-	Status []ota.Status      // any of these; none means all
-	Labels map[string]string // all of these
-	Limit  int               // 1 to 500; 0 means 50
-	Offset int               // how many are skipped
+	Status   []ota.Status      // any of these; none means all
+	Coverage []ota.Coverage    // any of these; none means all
+	Labels   map[string]string // all of these
+	Limit    int               // 1 to 500; 0 means 50
+	Offset   int               // how many are skipped
 }
 
 // Plans returns one page of plans without their batches, newest first.
@@ -37,6 +38,9 @@ func (c *Client) Plans(ctx context.Context, q PlanQuery) (wire.List[wire.Plan], 
 	v := withoutBatches()
 	for _, s := range q.Status {
 		v.Add("status", s.String())
+	}
+	for _, c := range q.Coverage {
+		v.Add("coverage", c.String())
 	}
 	for name, label := range q.Labels {
 		v.Add("label", name+"="+label)

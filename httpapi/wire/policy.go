@@ -42,6 +42,7 @@ type Policy struct {
 	MaxConsecutive int      `json:"maxConsecutive"`
 	Rate           Rate     `json:"rate"`
 	Gate           Gate     `json:"gate"`
+	Complete       Complete `json:"complete"`
 
 	Halve  bool   `json:"halve"`
 	Budget Budget `json:"budget,omitzero"` // left out: none
@@ -82,6 +83,12 @@ type Gate struct {
 	Interval        Duration `json:"every"`
 	MaxInconclusive int      `json:"maxInconclusive"`
 	MaxErrors       int      `json:"maxErrors"`
+}
+
+// Complete is ota.Complete on the wire.
+type Complete struct {
+	Min    float64  `json:"min"`
+	Within Duration `json:"within"`
 }
 
 // Budget is ota.Budget on the wire.

@@ -46,6 +46,7 @@ type Plan struct {
 	RollbackPlanUUID string            `json:"rollbackPlanUuid,omitempty"` // its rollback plan
 	Rollback         *RollbackTemplate `json:"rollback,omitempty"`         // of its creation
 	TotalAgents      int               `json:"totalAgents"`
+	Coverage         ota.Coverage      `json:"coverage"` // how many of its agents are at the target
 	// ToleratedFailures is how many of all agents may fail, by the failure threshold. With the scope
 	// "batch", the counts of the batches decide instead.
 	ToleratedFailures int `json:"toleratedFailures"`

@@ -53,6 +53,9 @@ func clocks() map[string]clock {
 		},
 		"Throttled": {policy: ota.Policy{UnreachableTimeout: ota.NoTimeout}, subject: []string{"asleep-0"}, fleet: sleepy, strikes: ota.EventTaskStarted, nth: 1},
 		"Rate.Per":  {policy: ota.Policy{Rate: ota.Rate{Starts: 1, Per: limit}}, subject: []string{"ok-1"}, strikes: ota.EventTaskStarted},
+		"Complete.Within": {
+			policy: ota.Policy{Complete: ota.Complete{Min: 1, Within: limit}, FailureThreshold: ptr(1.0)}, subject: []string{"fail-1"}, strikes: ota.EventBatchCompleted,
+		},
 		"Gate.Interval": {
 			policy: ota.Policy{Gate: ota.Gate{Interval: limit, MaxInconclusive: 100}}, subject: []string{"ok-1"},
 			fleet: func(s *scene) ota.Executor { return undecided{s.fleet} }, strikes: ota.EventGate, nth: 1,

@@ -29,7 +29,9 @@ func answer(members []Member, p, out reflect.Value) {
 				to.Set(reflect.Append(to, one))
 			}
 		case Fraction:
-			if !have.IsNil() {
+			if have.Kind() != reflect.Pointer {
+				to.Set(have)
+			} else if !have.IsNil() {
 				to.Set(have.Elem())
 			}
 		case Number, Wait, Limit, Clock:
