@@ -189,7 +189,7 @@ func (e *Engine) Skip(ctx context.Context, id string, agents []string, by Reques
 
 // Now makes these agents start next, although no window is open, their batch is held, or its turn has
 // not come. A further try of such an agent starts in the same way. At most 100 agents, which are
-// pending or waiting.
+// pending or waiting. The plan must have been started.
 //
 // Every other limit applies: a pause, an open breach, Concurrency, Reserve, Rate and Budget. A
 // Prechecker is asked first. The agents stay in their batch: their failures count there, and they soak

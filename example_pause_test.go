@@ -62,7 +62,7 @@ func ExampleStateError() {
 	_, err = engine.Pause(ctx, plan.ID, ota.Request{})
 	fmt.Println(err)
 	// Output:
-	// ota: pause is not possible while plan june is pending; possible now: start, cancel, skip, edit, annotate, now
+	// ota: pause is not possible while plan june is pending; possible now: start, cancel, skip, edit, annotate
 }
 
 // An edit counts from the next decision on. With a request ID, a caller can safely repeat a verb

@@ -39,7 +39,6 @@ var transitions = map[Status]map[Verb][]Status{
 		VerbSkip:     {StatusPending},
 		VerbPromote:  {StatusPending},
 		VerbAnnotate: {StatusPending},
-		VerbNow:      {StatusPending},
 	},
 	StatusRunning: {
 		VerbPause:          {StatusPaused, StatusPausing},

@@ -185,7 +185,7 @@ var away = map[string]struct {
 	"PromoteBatch":       {"held", `{}`, "the batch is not promoted", 0},
 	"SkipAgents":         {"pending", `{"agentIds":"ok-2"}`, "the agents are not skipped", 0},
 	"RetryAgents":        {"held", `{}`, "the agents are not tried again", 0},
-	"StartAgentsNow":     {"pending", `{"agentIds":"ok-2"}`, "the agents do not start next", 0},
+	"StartAgentsNow":     {"held", `{"agentIds":"ok-2"}`, "the agents do not start next", 0},
 	"GiveUpAgents":       {"in flight", `{"agentIds":"fail-1"}`, "the attempts are not given up", 0},
 	"Precheck":           {"pending", `{}`, "the result of the precheck is not stored", 2 * time.Second},
 	"ReportHealth":       {"held", `[{"agentId":"ok-2","healthy":true}]`, "the reports are not accepted", 0},

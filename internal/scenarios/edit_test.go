@@ -35,6 +35,7 @@ var edits = map[string]struct {
 	"MaxConsecutive":     {func(p *ota.Policy) { p.MaxConsecutive = 3 }, ""},
 	"Rate":               {func(p *ota.Policy) { p.Rate = ota.Rate{Starts: 1} }, ""},
 	"Gate":               {func(p *ota.Policy) { p.Gate.Interval = time.Hour }, ""},
+	"Complete":           {func(p *ota.Policy) { p.Complete.Min = 0.5 }, ""},
 	"MaxAbandoned":       {func(p *ota.Policy) { p.MaxAbandoned = 1 }, "maxAbandoned is compared when the next call is abandoned"},
 }
 

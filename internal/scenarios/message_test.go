@@ -257,7 +257,7 @@ func TestMessagesOfVerbs(t *testing.T) {
 			require.EqualError(s, err, fmt.Sprintf("ota: resume plan "+id+": accept (%d) is negative; allowed: 0 or more: how many agents of the whole plan have failed", failed))
 		}
 		_, err := s.e.Resume(s.ctx, id, ota.Decision{}, ota.Request{})
-		require.EqualError(s, err, "ota: resume is not possible while plan "+id+" is pending; possible now: start, cancel, skip, edit, annotate, now")
+		require.EqualError(s, err, "ota: resume is not possible while plan "+id+" is pending; possible now: start, cancel, skip, edit, annotate")
 		require.Len(s, s.log(id), 1)
 	})
 }

@@ -207,7 +207,6 @@ var designed = map[ota.Status][]struct {
 		{ota.VerbSkip, []ota.Status{ota.StatusPending}},
 		{ota.VerbEdit, []ota.Status{ota.StatusPending}},
 		{ota.VerbAnnotate, []ota.Status{ota.StatusPending}},
-		{ota.VerbNow, []ota.Status{ota.StatusPending}},
 	},
 	ota.StatusRunning: {
 		{ota.VerbPause, []ota.Status{ota.StatusPaused, ota.StatusPausing}},
