@@ -241,7 +241,7 @@ func (v *view) explain() []Blocker {
 func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
 	if v.b.Status == BatchRunning {
 		if v.blocked > 0 {
-			add(ReasonAbandonedCall, 0, 0, fmt.Sprintf("%s of batch %d: %s", plural.Count(v.blocked, "agent"), v.b.Index, abandonedCallNames(v.blockedAgents)))
+			add(ReasonAbandonedCall, v.blockedUntil(), 0, fmt.Sprintf("%s of batch %d: %s", plural.Count(v.blocked, "agent"), v.b.Index, abandonedCallNames(v.blockedAgents)))
 		}
 		if n := v.prechecking - v.ready; n > 0 {
 			add(ReasonInquiry, 0, 0, fmt.Sprintf("prechecking %s of batch %d", plural.Count(n, "agent"), v.b.Index))
@@ -257,6 +257,14 @@ func (v *view) explainBatch(add func(Reason, int64, Verb, string)) {
 		}
 		add(b.Why, b.Until, b.Verb, text)
 	}
+}
+
+// blockedUntil is when the first blocked agent of a rollback fails; 0: none does.
+func (v *view) blockedUntil() (at int64) {
+	for i := range v.blockedAgents {
+		at = earlier(at, v.blockedAgents[i].until(&v.c.Policy))
+	}
+	return at
 }
 
 // abandonedCallNames names the first agents that wait for an abandoned call to return.

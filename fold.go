@@ -202,11 +202,15 @@ func (s *state) foldTimers(now int64) need {
 	for s.queue.timers.Len() > 0 && s.queue.timers.First().At <= now {
 		tm := s.queue.timers.First()
 		r := s.rows.at(tm.Item)
-		if r == nil && tm.Kind == timerHealth {
+		if r == nil && tm.Kind != timerAttempt {
 			return need{kind: needPage, from: tm.Item}
 		}
 		s.queue.timers.Pop()
 		if r == nil {
+			continue
+		}
+		if tm.Kind == timerBlocked {
+			s.blockedLongEnough(r, now)
 			continue
 		}
 		if tm.Kind == timerHealth {
@@ -223,6 +227,56 @@ func (s *state) foldTimers(now int64) need {
 		}
 	}
 	return need{}
+}
+
+// limitBlocked limits how long agents of a rollback that are next wait for their abandoned calls to
+// return: UnreachableTimeout. Each owner counts anew, also after a pause.
+func (s *state) limitBlocked(now int64) {
+	if s.spec.Source == "" {
+		return
+	}
+	for i := range s.queue.blocked {
+		switch b := &s.queue.blocked[i]; {
+		case s.status() != StatusRunning:
+			b.since = 0
+		case b.pending && b.since == 0:
+			b.since = now
+			s.limitWait(b)
+		}
+	}
+}
+
+func (s *state) limitWait(b *blockedAgent) {
+	if at := b.until(&s.c.Policy); at > 0 {
+		s.queue.timers.Push(queue.Timer{At: at, Item: b.ordinal, Kind: timerBlocked})
+	}
+}
+
+// until is when a blocked agent of a rollback fails; 0: it does not.
+func (b *blockedAgent) until(p *Policy) int64 {
+	if !b.pending || b.since == 0 || p.UnreachableTimeout == NoTimeout {
+		return 0
+	}
+	return max(b.since+int64(p.UnreachableTimeout), 0)
+}
+
+// blockedLongEnough fails an agent of a rollback whose abandoned call has not returned in time.
+func (s *state) blockedLongEnough(r *cachedRow, now int64) {
+	i := s.queue.blockedAt(r.Ordinal)
+	if i < 0 || r.State.Status != TaskPending {
+		return
+	}
+	b := &s.queue.blocked[i]
+	if at := b.until(&s.c.Policy); at == 0 || at > now {
+		s.limitWait(b)
+		return
+	}
+	b.pending, b.since = false, 0
+	k := r.State.active()
+	s.applyOutcome(r, &outcome{
+		ordinal: r.Ordinal, agent: r.Agent.ID, task: k, number: r.State.task(k).Number, at: now, reason: ReasonAbandoned, unchanged: true,
+		text: cleanMessage("an earlier call for the agent has not returned within " + s.c.Policy.UnreachableTimeout.String()),
+	})
 }
 
 // recovered marks a row for a repeat: it is running in the Store, but no call for it is out in this

@@ -140,7 +140,7 @@ func (s *state) enterBatch() {
 	q.timers.DeleteFunc(func(t queue.Timer) bool { return t.Kind != timerHealth })
 	*q = queues{blocked: q.blocked, timers: q.timers, orderRows: q.orderRows, moreOrderRows: q.moreOrderRows, lanes: newLanes(s.c.Policy.Budget)}
 	for i := range q.blocked {
-		q.blocked[i].pending, q.blocked[i].parked = false, nil
+		q.blocked[i].pending, q.blocked[i].parked, q.blocked[i].since = false, nil, 0
 	}
 	b := s.current()
 	if b == nil {

@@ -81,8 +81,9 @@ type Policy struct {
 
 	// UnreachableTimeout is how long an agent may stay unreachable or throttled, counted from the
 	// first such answer. The next such answer after it is the last one. Time in which the plan
-	// cannot try again does not count: a shut window, a pause, no free slot, no engine. 1 ms or
-	// more, or NoTimeout; 0 means DefaultUnreachableTimeout.
+	// cannot try again does not count: a shut window, a pause, no free slot, no engine. In a
+	// rollback it also limits how long an agent waits for its abandoned call. 1 ms or more, or
+	// NoTimeout; 0 means DefaultUnreachableTimeout.
 	UnreachableTimeout time.Duration `json:"queueLimit"`
 
 	// OnUnreachable is what happens to an agent that was away until its last answer.

@@ -23,7 +23,8 @@ import (
 // fail again, nothing got worse, so they do not count towards the threshold of the rollback plan:
 // Batch.Accepted includes them. Then come agents that were in flight, and then the others. These
 // follow batch by batch from the last to the first, and in a batch the last changed first. An agent
-// whose abandoned call has not returned comes last. It waits without a slot.
+// whose abandoned call has not returned comes last. It waits without a slot, and fails after
+// UnreachableTimeout.
 //
 // If a later plan changes agents of a rollback plan before its Start, Start is refused until these
 // agents are skipped. CreateRollback returns ErrNothing if the source has changed no agent. It

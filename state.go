@@ -341,6 +341,7 @@ type queues struct {
 const (
 	timerAttempt = iota // the agent waits for an attempt
 	timerHealth         // the agent is unhealthy, and fails if it still is
+	timerBlocked        // an abandoned call blocks the agent of a rollback, which fails if it still does
 )
 
 // blockedAgent is an agent that takes no other attempt while an abandoned call for it is out.
@@ -352,6 +353,7 @@ type blockedAgent struct {
 	engine  string // that engine
 	foreign bool   // the call is of another plan: a repeat and a retry have to wait for it, too
 	pending bool   // the agent is pending; unblocking it moves queues.next back to it
+	since   int64  // of a rollback, while it is pending: since when it is blocked
 	// the agent waits, and was taken out of this queue; unblocking it puts it back
 	parked *queue.FIFO
 }

@@ -61,6 +61,7 @@ func (s *state) decideAll(now time.Time) (need, time.Time) {
 		if s.spec.Batches > s.p.Batch && s.current() == nil {
 			return need{kind: needBatch, from: s.p.Batch}, time.Time{}
 		}
+		s.limitBlocked(now.UnixNano())
 		v = s.view(now.UnixNano())
 		switch d := v.decide(); d.action {
 		case actWait:

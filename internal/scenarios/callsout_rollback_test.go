@@ -142,9 +142,61 @@ func TestAStuckAgentIsInTheLastBatchOfARollback(t *testing.T) {
 		w.NoError(err)
 		time.Sleep(time.Hour)
 		w.Equal(ota.StatusCompleted, w.status(e, p.ID))
-		w.takenBackLast(e, e, p.ID) // in reverse order "b" would be the first
+		// in reverse order "b" would be the first
+		w.takenBackLastBy(e, e, p.ID, ota.RollbackSpec{Inherit: ota.InheritBatches})
 		w.end()
 	})
+}
+
+// The call may never return. Its agent then fails in the rollback after UnreachableTimeout, which a
+// pause begins anew, and the rollback ends. It was bad before, so it does not count.
+func TestARollbackWaitsForACallForSomeTime(t *testing.T) {
+	for _, pause := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newStuckWorld(t)
+			e, _, _ := w.engine("one")
+			id := w.started(e)
+			time.Sleep(30 * time.Minute)
+			none := 0.0
+			r, err := e.Rollback(t.Context(), id, ota.RollbackSpec{Policy: &ota.Policy{FailureThreshold: &none, UnreachableTimeout: 30 * time.Minute}}, ota.Request{})
+			w.NoError(err)
+			time.Sleep(25 * time.Minute)
+			if pause {
+				_, err = e.Pause(t.Context(), r.ID, ota.Request{})
+				w.NoError(err)
+				time.Sleep(2 * time.Hour)
+				_, err = e.Resume(t.Context(), r.ID, ota.Decision{}, ota.Request{})
+				w.NoError(err)
+				time.Sleep(25 * time.Minute)
+			}
+			p, err := e.Plan(t.Context(), r.ID)
+			w.NoError(err)
+			w.Equal(ota.Counts{Pending: 1, Succeeded: 2}, p.Counts)
+			x, err := e.Explain(t.Context(), r.ID)
+			w.NoError(err)
+			w.Equal(ota.ReasonAbandonedCall, x.Blockers[0].Reason)
+			w.WithinDuration(time.Now().Add(5*time.Minute), x.Blockers[0].Until, time.Minute)
+			time.Sleep(7 * time.Minute)
+			p, err = e.Plan(t.Context(), r.ID)
+			w.NoError(err)
+			w.Equal(ota.Counts{Failed: 1, Succeeded: 2}, p.Counts)
+			w.Equal(ota.StatusCompleted, p.Status)
+			w.Equal(ota.StatusRolledBack, w.status(e, id))
+			page, err := e.Agents(t.Context(), r.ID, ota.AgentQuery{Status: []ota.TaskStatus{ota.TaskFailed}})
+			w.NoError(err)
+			w.Equal(ota.ReasonAbandoned, page.Items[0].Tasks[0].Reason)
+			w.False(page.Items[0].Changed, "the rollback has not called it")
+			next := w.create(e, "3")
+			_, err = e.Start(t.Context(), next, ota.Request{})
+			w.ErrorIs(err, ota.ErrClaimed, "the call is still out")
+			close(w.release)
+			time.Sleep(time.Minute)
+			_, err = e.Start(t.Context(), next, ota.Request{})
+			w.NoError(err)
+			time.Sleep(time.Minute)
+			w.end()
+		})
+	}
 }
 
 // bareStore hides every optional interface on purpose.

@@ -302,7 +302,11 @@ func (w *stuckWorld) refusedUntilReturn(e *ota.Engine, first string) {
 
 // takenBackLast rolls a plan back.
 func (w *stuckWorld) takenBackLast(e, driver *ota.Engine, id string) {
-	r, err := e.Rollback(w.t.Context(), id, ota.RollbackSpec{}, ota.Request{})
+	w.takenBackLastBy(e, driver, id, ota.RollbackSpec{})
+}
+
+func (w *stuckWorld) takenBackLastBy(e, driver *ota.Engine, id string, spec ota.RollbackSpec) {
+	r, err := e.Rollback(w.t.Context(), id, spec, ota.Request{})
 	w.NoError(err)
 	time.Sleep(20 * time.Minute)
 	p, err := driver.Plan(w.t.Context(), r.ID)

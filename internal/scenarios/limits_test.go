@@ -250,6 +250,8 @@ func TestRollbackTemplate(t *testing.T) {
 
 		shown := s.plan(p.ID).RollbackSpec
 		require.Equal(s, "quickly back", shown.Name)
+		require.Zero(s, shown.Policy.Gate, "so that a copy of it asks no Gater either")
+		shown.Policy.Gate = back.Policy.Gate
 		require.Equal(s, back.Policy, *shown.Policy, "its defaults are filled in")
 		shown.Name, shown.Policy.Concurrency = "spoilt", 1
 		require.Equal(s, 50, s.plan(p.ID).RollbackSpec.Policy.Concurrency, "it is a copy")

@@ -66,10 +66,13 @@ func TestPolicyOfARollback(t *testing.T) {
 // counted is a fleet with a Prober and a Gater. The gate passes in upgrades and fails in rollbacks.
 type counted struct {
 	*scripted
-	asked, gates map[string]int // by plan, or by its source
+	asked map[string]int // by agent, in rollbacks
+	gates map[string]int // by source
 }
 
 func (c counted) Health(_ context.Context, a ota.Attempt) (ota.Health, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if a.IsRollback {
 		c.asked[a.Agent]++
 	}
@@ -77,6 +80,8 @@ func (c counted) Health(_ context.Context, a ota.Attempt) (ota.Health, error) {
 }
 
 func (c counted) Gate(_ context.Context, p ota.Plan, _ ota.Batch) (ota.GateVerdict, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if p.Source == "" {
 		return ota.GatePass, nil
 	}
@@ -432,6 +437,7 @@ func (s slowReads) Rows(ctx context.Context, plan string, q ota.RowQuery) (ota.P
 func TestNoAgentIsLostBetweenTwoReads(t *testing.T) {
 	inScene(t, func(s *scene) {
 		slow := false
+		s.e = s.engine(slowReads{s.store, &slow}, s.fleet, "one")
 		id := s.start(ota.Policy{Concurrency: 3, FailureThreshold: ptr(1.0)}, ota.Shape{Size: 5}, "perm-0", "ok-1", "late-2", "ok-3", "later-4")
 		s.fleet.do = func(ctx context.Context, a ota.Attempt) (ota.Result, bool, error) {
 			if !a.IsRollback && strings.HasPrefix(a.Agent, "late") {
@@ -442,9 +448,8 @@ func TestNoAgentIsLostBetweenTwoReads(t *testing.T) {
 		}
 		s.run(s.e)
 		s.after(6500 * time.Millisecond)
-		other := s.engine(slowReads{s.store, &slow}, s.fleet, "two")
 		slow = true
-		back := s.said(other.Rollback(s.ctx, id, ota.RollbackSpec{}, ota.Request{}))
+		back := s.said(s.e.Rollback(s.ctx, id, ota.RollbackSpec{}, ota.Request{}))
 		slow = false
 		require.Equal(s, 5, back.Agents)
 		s.after(time.Minute)
