@@ -2,7 +2,6 @@ package ota
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -226,7 +225,7 @@ func (x *session) keepAbandoned(ctx context.Context, now time.Time) error {
 	ctx, call := x.store.begin(ctx)
 	defer call.end()
 	if err := x.syncAbandoned(ctx, x.plan); err != nil {
-		return fmt.Errorf("ota: keep the agents of plan %s: %w", x.plan, err)
+		return wrapError(err, "keep the agents of plan %s", x.plan)
 	}
 	return nil
 }
@@ -239,7 +238,7 @@ func (x *session) readBlockedElsewhere(ctx context.Context) (err error) {
 	ctx, call := x.store.begin(ctx)
 	defer call.end()
 	if x.blockedElsewhere, err = x.readBlocked(ctx, x.plan); err != nil {
-		return fmt.Errorf("ota: read the kept agents of plan %s: %w", x.plan, err)
+		return wrapError(err, "read the kept agents of plan %s", x.plan)
 	}
 	return nil
 }

@@ -281,7 +281,7 @@ func (w *command) commit(f func(*command) error) (planRow, error) {
 	}
 	rev, err := w.store.Commit(w.ctx, c)
 	if err != nil {
-		return planRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, w.row.ID, err)
+		return planRow{}, wrapError(err, "%s plan %s", w.verb, w.row.ID)
 	}
 	w.committed(c, rev)
 	return w.row, nil

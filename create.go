@@ -53,7 +53,7 @@ func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
 	}
 	if err != nil {
 		e.logPanic(ctx, err, "name", shorten(spec.Name))
-		return Plan{}, fmt.Errorf("ota: create plan %q: %w", shorten(spec.Name), err)
+		return Plan{}, wrapError(err, "create plan %q", shorten(spec.Name))
 	}
 	e.changed(spec.ID)
 	return e.Plan(ctx, spec.ID)
@@ -64,14 +64,14 @@ func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
 func (e *Engine) sameRequest(ctx context.Context, spec Spec, exists error) (Plan, error) {
 	page, err := e.store.Plans(ctx, PlanQuery{Key: spec.RequestKey, Limit: 1})
 	if err != nil {
-		return Plan{}, fmt.Errorf("ota: create plan: %w", err)
+		return Plan{}, wrapError(err, "create plan")
 	}
 	if len(page.Items) == 0 {
-		return Plan{}, fmt.Errorf("ota: create plan %q: %w", spec.ID, exists)
+		return Plan{}, wrapError(exists, "create plan %q", spec.ID)
 	}
 	row := page.Items[0]
 	if row.Fingerprint != spec.Fingerprint {
-		return Plan{}, fmt.Errorf("ota: create plan: %w: request key %q was used for another request, plan %s", ErrExists, spec.RequestKey, row.ID)
+		return Plan{}, wrapError(fmt.Errorf("%w: request key %q was used for another request, plan %s", ErrExists, spec.RequestKey, row.ID), "create plan")
 	}
 	return planOf(&row), nil
 }

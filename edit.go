@@ -80,7 +80,7 @@ func apart(f func()) error {
 		defer func() {
 			switch p := recover(); {
 			case p != nil:
-				ended <- fmt.Errorf("ota: the function of Edit panicked: %w", newPanicError(p))
+				ended <- wrapError(newPanicError(p), "the function of Edit panicked")
 			case !returned:
 				ended <- &FieldError{Field: "change", Problem: "ended its goroutine", Allowed: "a function that returns"}
 			default:

@@ -3,7 +3,6 @@ package ota
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -75,7 +74,7 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 func (e *Engine) Start(ctx context.Context, id string, by Request) (Plan, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
-		return Plan{}, fmt.Errorf("ota: start plan %s: %w", id, err)
+		return Plan{}, wrapError(err, "start plan %s", id)
 	}
 	if row.Source != "" && statusOf(&row.Control, &row.Progress) == StatusPending {
 		if err := by.checkGeneration(&row); err != nil {
@@ -98,11 +97,11 @@ func (e *Engine) Start(ctx context.Context, id string, by Request) (Plan, error)
 // must not claim agents first: other plans could not start with them.
 func (e *Engine) wouldRefuse(ctx context.Context, row planRow, verb Verb, by Request, f func(*command) error) error {
 	if err := by.check(); err != nil {
-		return named(err, verb, row.ID)
+		return named(err, verb.String(), row.ID)
 	}
 	w := &command{ctx: ctx, store: e.store, verb: verb, recordAs: verb, request: by, row: row, now: e.now()}
 	_, _, err := w.prepare(f)
-	return named(err, verb, row.ID)
+	return named(err, verb.String(), row.ID)
 }
 
 // claim claims the agents of plan id. from is the plan whose claims it takes over, or empty.
@@ -113,7 +112,7 @@ func (e *Engine) claim(ctx context.Context, id, from string) error {
 	}
 	conflicts, total, err := c.Claim(ctx, id, from)
 	if err != nil {
-		return fmt.Errorf("ota: claim the agents of plan %s: %w", id, err)
+		return wrapError(err, "claim the agents of plan %s", id)
 	}
 	if total > 0 {
 		return &ClaimError{Plan: id, Conflicts: conflicts, Total: total}
@@ -140,7 +139,7 @@ func (e *Engine) Pause(ctx context.Context, id string, by Request) (Plan, error)
 func (e *Engine) Resume(ctx context.Context, id string, d Decision, by Request) (Plan, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
-		return Plan{}, fmt.Errorf("ota: resume plan %s: %w", id, err)
+		return Plan{}, wrapError(err, "resume plan %s", id)
 	}
 	// An earlier rollback plan had taken the claims over.
 	resume := func(w *command) error { return w.resume(d) }
@@ -262,15 +261,7 @@ func (e *Engine) applyCommand(ctx context.Context, id string, w *command, f func
 	if err == nil {
 		e.changed(id)
 	}
-	return row, named(err, w.verb, id)
-}
-
-// named gives the error of one field the operation and the plan, as every other error has them.
-func named(err error, v Verb, id string) error {
-	if _, ok := err.(*FieldError); ok { //nolint:errorlint // one that is wrapped has both already
-		return fmt.Errorf("ota: %s plan %s: %w", v, id, err)
-	}
-	return err
+	return row, named(err, w.verb.String(), id)
 }
 
 // applyWithRetry repeats a command after each conflict, except that with the generation that its
@@ -296,7 +287,7 @@ func (e *Engine) applyWithRetry(ctx context.Context, id string, w *command, f fu
 func (e *Engine) commitVerb(ctx context.Context, id string, w *command, f func(*command) error) (planRow, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
-		return planRow{}, fmt.Errorf("ota: %s plan %s: %w", w.verb, id, err)
+		return planRow{}, wrapError(err, "%s plan %s", w.verb, id)
 	}
 	w.row, w.now = row, e.now()
 	row, err = w.commit(f)

@@ -43,6 +43,48 @@ var (
 	ErrAbandoned = errors.New("ota: calls were abandoned")
 )
 
+// operationError is an error of one operation on a plan. Its text begins with the name of this
+// package. The wrapped errors do not repeat that name.
+type operationError struct {
+	operation string
+	err       error
+}
+
+// wrapError adds an operation, for example "start plan p", to an error. All errors of the engine that
+// wrap another error go through it.
+func wrapError(err error, format string, args ...any) error {
+	return &operationError{fmt.Sprintf(format, args...), err}
+}
+
+func (e *operationError) Error() string { return packageName + e.operation + ": " + plainText(e.err) }
+
+func (e *operationError) Unwrap() error { return e.err }
+
+// packageName is how the text of an error begins.
+const packageName = "ota: "
+
+// plainText is the text of an error without the name of this package, which errors add at the
+// beginning of their text.
+func plainText(err error) string {
+	text := strings.TrimPrefix(err.Error(), packageName)
+	for _, before := range []string{": ", "; ", "\n", "("} {
+		text = strings.ReplaceAll(text, before+packageName, before)
+	}
+	return text
+}
+
+// named adds an operation and its plan to an error whose text does not name the plan, such as a
+// mistake in a field, or an error of the Store.
+func named(err error, operation, plan string) error {
+	if err == nil {
+		return nil
+	}
+	if text := err.Error(); strings.HasPrefix(text, packageName) && strings.Contains(text, plan) && packageName+plainText(err) == text {
+		return err
+	}
+	return wrapError(err, "%s plan %s", operation, plan)
+}
+
 // StateError means that a verb is illegal in the plan's present status. It matches ErrState.
 type StateError struct {
 	Plan string

@@ -79,7 +79,7 @@ func (e *Engine) explainOne(ctx context.Context, id string) (Explanation, error)
 	}
 	row, err := e.store.listed(ctx, id)
 	if err != nil {
-		return Explanation{}, fmt.Errorf("ota: explain plan %s: %w", id, err)
+		return Explanation{}, wrapError(err, "explain plan %s", id)
 	}
 	if row.unreadable != nil {
 		b := Blocker{Reason: ReasonDamaged, Text: row.unreadable.Error()}
@@ -94,12 +94,12 @@ func (e *Engine) explainOne(ctx context.Context, id string) (Explanation, error)
 	}
 	page, err := e.store.Batches(ctx, id, rowQuery{From: row.Progress.Batch, To: row.Progress.Batch + 1})
 	if err != nil {
-		return Explanation{}, fmt.Errorf("ota: explain plan %s: %w", id, err)
+		return Explanation{}, wrapError(err, "explain plan %s", id)
 	}
 	if len(page.Items) > 0 {
 		v.b = &page.Items[0]
 		if v.blockedAgents, err = e.blockedElsewhere(ctx, id); err != nil {
-			return Explanation{}, fmt.Errorf("ota: explain plan %s: %w", id, err)
+			return Explanation{}, wrapError(err, "explain plan %s", id)
 		}
 		v.blockedAgents = slices.DeleteFunc(v.blockedAgents, func(b blockedAgent) bool {
 			return !b.pending || b.ordinal < v.b.First || b.ordinal >= v.b.First+v.b.Size

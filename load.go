@@ -44,10 +44,10 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 	calls := x.inFlight()
 	row, err := x.store.plan(ctx, x.plan)
 	if err != nil {
-		return fmt.Errorf("ota: load plan %s: %w", x.plan, err)
+		return wrapError(err, "load plan %s", x.plan)
 	}
 	if row.Epoch != x.epoch && (!x.raise || row.Progress.Owner != x.owner) {
-		return fmt.Errorf("ota: load plan %s: %w", x.plan, ErrFenced)
+		return wrapError(ErrFenced, "load plan %s", x.plan)
 	}
 	if !x.loaded && x.unacked.empty() && !row.canMove() {
 		// The plan came to rest after the engine had looked, so there is nothing to take over.
@@ -67,7 +67,7 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if err := x.loadBusy(ctx, st, calls, now); err != nil {
-		return fmt.Errorf("ota: load plan %s: %w", x.plan, err)
+		return wrapError(err, "load plan %s", x.plan)
 	}
 	st.enterBatch()
 	if x.raise {

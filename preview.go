@@ -2,7 +2,6 @@ package ota
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"slices"
 	"sync"
@@ -61,7 +60,7 @@ func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions)
 		r.prechecker = nil
 	}
 	if err := r.ask(d.attempts()); err != nil {
-		return Preview{}, fmt.Errorf("ota: preview plan %q: %w", shorten(spec.Name), err)
+		return Preview{}, wrapError(err, "preview plan %q", shorten(spec.Name))
 	}
 	made, err := d.finish(e.warnings(), e.now())
 	if err != nil {
@@ -202,7 +201,7 @@ func (c *conflictSearch) ask(ctx context.Context) error {
 func (e *Engine) Precheck(ctx context.Context, id string, by Request) (Plan, error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
-		return Plan{}, fmt.Errorf("ota: precheck plan %s: %w", id, err)
+		return Plan{}, wrapError(err, "precheck plan %s", id)
 	}
 	if _, ok := row.Control.known(by.ID, 0); ok {
 		return planOf(&row), nil
@@ -212,7 +211,7 @@ func (e *Engine) Precheck(ctx context.Context, id string, by Request) (Plan, err
 		err = r.ask(e.pending(ctx, &row), row.ID, row.Source)
 	}
 	if err != nil {
-		return Plan{}, fmt.Errorf("ota: precheck plan %s: %w", id, err)
+		return Plan{}, wrapError(err, "precheck plan %s", id)
 	}
 	r.found.Actor = by.Actor
 	w := &command{ctx: ctx, store: e.store, verb: VerbAnnotate, request: by}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 
 	"github.com/seed-19b57ce3/ota/internal/reuse"
@@ -14,7 +13,7 @@ import (
 func (e *Engine) Plan(ctx context.Context, id string) (Plan, error) {
 	row, err := e.store.listed(ctx, id)
 	if err != nil {
-		return Plan{}, fmt.Errorf("ota: plan %s: %w", id, err)
+		return Plan{}, wrapError(err, "plan %s", id)
 	}
 	return planOf(&row), nil
 }
@@ -23,7 +22,7 @@ func (e *Engine) Plan(ctx context.Context, id string) (Plan, error) {
 func (e *Engine) Plans(ctx context.Context, q PlanQuery) (Page[Plan], error) {
 	rows, err := e.store.Plans(ctx, q)
 	if err != nil {
-		return Page[Plan]{}, fmt.Errorf("ota: plans: %w", err)
+		return Page[Plan]{}, wrapError(err, "plans")
 	}
 	out := pageOf(rows, make([]Plan, len(rows.Items)))
 	for i := range rows.Items {
@@ -37,14 +36,14 @@ func (e *Engine) Batches(ctx context.Context, id string, from int) iter.Seq2[Bat
 	return func(yield func(Batch, error) bool) {
 		row, err := e.store.Plan(ctx, id)
 		if err != nil {
-			yield(Batch{}, fmt.Errorf("ota: batches of plan %s: %w", id, err))
+			yield(Batch{}, wrapError(err, "batches of plan %s", id))
 			return
 		}
 		st, p := statusOf(&row.Control, &row.Progress), row.Control.Policy.withDefaults()
 		for {
 			page, err := e.store.Batches(ctx, id, rowQuery{From: from})
 			if err != nil {
-				yield(Batch{}, fmt.Errorf("ota: batches of plan %s: %w", id, err))
+				yield(Batch{}, wrapError(err, "batches of plan %s", id))
 				return
 			}
 			for i := range page.Items {
@@ -86,7 +85,7 @@ func (e *Engine) Agents(ctx context.Context, id string, query AgentQuery) (Page[
 	}
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
-		return Page[AgentInfo]{}, fmt.Errorf("ota: agents of plan %s: %w", id, err)
+		return Page[AgentInfo]{}, wrapError(err, "agents of plan %s", id)
 	}
 	st := statusOf(&row.Control, &row.Progress)
 	if neverStarts(st) && len(q.Status) > 0 {
@@ -97,7 +96,7 @@ func (e *Engine) Agents(ctx context.Context, id string, query AgentQuery) (Page[
 	q.Buffer = *buffer
 	rows, err := e.store.Agents(ctx, id, q)
 	if err != nil {
-		return Page[AgentInfo]{}, fmt.Errorf("ota: agents of plan %s: %w", id, err)
+		return Page[AgentInfo]{}, wrapError(err, "agents of plan %s", id)
 	}
 	*buffer = rows.Items[:0]
 	out := pageOf(rows, make([]AgentInfo, len(rows.Items)))
@@ -188,7 +187,7 @@ func (e *Engine) restOf(ctx context.Context, p Plan, prefix string, status []Tas
 			for q := (rowQuery{Status: status}); ; {
 				page, err := e.store.Agents(ctx, p.ID, q)
 				if err != nil {
-					yield(Agent{}, fmt.Errorf("ota: agents of plan %s: %w", p.ID, err))
+					yield(Agent{}, wrapError(err, "agents of plan %s", p.ID))
 					return
 				}
 				for i := range page.Items {
@@ -228,7 +227,7 @@ func (e *Engine) Watch(ctx context.Context, id string, after uint64) iter.Seq2[R
 		for {
 			rows, err := e.store.Log(ctx, id, after, 256)
 			if err != nil {
-				yield(Record{}, fmt.Errorf("ota: watch plan %s: %w", id, err))
+				yield(Record{}, wrapError(err, "watch plan %s", id))
 				return
 			}
 			for _, row := range rows {

@@ -2,7 +2,6 @@ package ota
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 )
@@ -19,7 +18,7 @@ func (e *Engine) Releases(ctx context.Context, version string, agents []string) 
 	}
 	found, err := e.releasesBefore(ctx, time.Time{}, version, want)
 	if err != nil {
-		return nil, fmt.Errorf("ota: releases: %w", err)
+		return nil, wrapError(err, "releases")
 	}
 	return found, nil
 }

@@ -76,7 +76,7 @@ func (e *Engine) ReportOutcomes(ctx context.Context, id string, reports []Outcom
 		return err
 	}
 	if err := e.reportOutcomes(ctx, id, reports); err != nil {
-		return fmt.Errorf("ota: report outcomes to plan %s: %w", id, err)
+		return wrapError(err, "report outcomes to plan %s", id)
 	}
 	return nil
 }
@@ -226,7 +226,7 @@ func (e *Engine) ReportHealth(ctx context.Context, id string, reports []HealthRe
 		return e.postReports(ctx, id, reports)
 	}
 	if err != nil {
-		return fmt.Errorf("ota: report health to plan %s: %w", id, err)
+		return wrapError(err, "report health to plan %s", id)
 	}
 	return nil
 }
@@ -283,7 +283,7 @@ func (e *Engine) postReports(ctx context.Context, id string, reports []HealthRep
 		messages[i] = Message{ID: uuid.NewString(), Body: body}
 	}
 	if err := e.post(ctx, id, messages); err != nil {
-		return fmt.Errorf("ota: report health to plan %s: %w", id, err)
+		return wrapError(err, "report health to plan %s", id)
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ import (
 func (e *Engine) CreateRollback(ctx context.Context, id string, spec RollbackSpec, by Request) (Plan, error) {
 	row, err := e.createRollback(ctx, id, spec, by, VerbCreateRollback)
 	if err != nil {
-		return Plan{}, err
+		return Plan{}, named(err, VerbCreateRollback.String(), id)
 	}
 	return planOf(&row), nil
 }
@@ -47,9 +47,10 @@ func (e *Engine) CreateRollback(ctx context.Context, id string, spec RollbackSpe
 func (e *Engine) Rollback(ctx context.Context, id string, spec RollbackSpec, by Request) (Plan, error) {
 	row, err := e.createRollback(ctx, id, spec, by, VerbRollback)
 	if err != nil {
-		return Plan{}, err
+		return Plan{}, named(err, VerbRollback.String(), id)
 	}
-	return e.startRollback(ctx, row, Request{Actor: by.Actor, Reason: by.Reason})
+	p, err := e.startRollback(ctx, row, Request{Actor: by.Actor, Reason: by.Reason})
+	return p, named(err, VerbRollback.String(), id)
 }
 
 // CanRollback returns how many agents Rollback would take back now. It changes nothing. For a plan
@@ -59,7 +60,7 @@ func (e *Engine) Rollback(ctx context.Context, id string, spec RollbackSpec, by 
 func (e *Engine) CanRollback(ctx context.Context, id string) (agents int, err error) {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
-		return 0, fmt.Errorf("ota: plan %s: %w", id, err)
+		return 0, wrapError(err, "plan %s", id)
 	}
 	w := &command{ctx: ctx, store: e.store, verb: VerbRollback, row: row, now: e.now(), c: row.Control}
 	if row.Control.Rollback == nil || row.Source != "" {
@@ -137,7 +138,7 @@ func (e *Engine) ensureRollback(ctx context.Context, source *planRow) (planRow, 
 		return planRow{}, cmp.Or(e.detachRollback(ctx, source.ID, id, "nothing to roll back: "+rb.whyNothing()), err)
 	}
 	if err != nil && !errors.Is(err, ErrExists) {
-		err = fmt.Errorf("ota: create rollback of plan %s: %w", source.ID, err)
+		err = wrapError(err, "create rollback of plan %s", source.ID)
 		if errors.Is(err, ErrRefused) {
 			err = errors.Join(err, e.detachRollback(ctx, source.ID, id, "the store refuses the rollback plan: "+err.Error()))
 		}
@@ -158,7 +159,7 @@ func (e *Engine) startRollback(ctx context.Context, row planRow, by Request) (Pl
 	}
 	source, err := e.store.Plan(ctx, row.Source)
 	if err != nil {
-		return Plan{}, fmt.Errorf("ota: start rollback plan %s: %w", row.ID, err)
+		return Plan{}, wrapError(err, "start rollback plan %s", row.ID)
 	}
 	if !source.Control.Rollback.is(row.ID) {
 		return Plan{}, errNotRollbackOf(&row)
@@ -215,7 +216,7 @@ func (e *Engine) prepareRollbackStart(ctx context.Context, row *planRow, by Requ
 func (e *Engine) checkNotChangedSince(ctx context.Context, row *planRow) error {
 	source, err := e.store.Plan(ctx, row.Source)
 	if err != nil {
-		return fmt.Errorf("ota: start rollback plan %s: %w", row.ID, err)
+		return wrapError(err, "start rollback plan %s", row.ID)
 	}
 	later, err := e.laterPlans(ctx, &source)
 	if err != nil || len(later) == 0 {
@@ -225,11 +226,11 @@ func (e *Engine) checkNotChangedSince(ctx context.Context, row *planRow) error {
 	for q := (rowQuery{Status: []TaskStatus{TaskPending}, Limit: orderChunk}); ; {
 		page, err := e.store.Agents(ctx, row.ID, q)
 		if err != nil {
-			return fmt.Errorf("ota: start rollback plan %s: %w", row.ID, err)
+			return wrapError(err, "start rollback plan %s", row.ID)
 		}
 		changed, err := rb.findChangedLater(page.Items, later)
 		if err != nil {
-			return fmt.Errorf("ota: start rollback plan %s: %w", row.ID, err)
+			return wrapError(err, "start rollback plan %s", row.ID)
 		}
 		if len(changed) > 0 {
 			legal := legalNow(&row.Spec, &row.Control, &row.Progress)
@@ -317,7 +318,7 @@ func (e *Engine) detachRollback(ctx context.Context, source, id, why string) err
 func (e *Engine) cancelPendingRollback(ctx context.Context, id string, by Request) error {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {
-		return fmt.Errorf("ota: cancel plan %s: %w", id, err)
+		return wrapError(err, "cancel plan %s", id)
 	}
 	if statusOf(&row.Control, &row.Progress) != StatusRollingBack || !cancelable(&row.Control, &row.Progress) {
 		return nil // Cancel itself reports what is wrong

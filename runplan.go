@@ -57,9 +57,9 @@ func (r *foreground) run(ctx context.Context) (Plan, error) {
 		case ctx.Err() != nil:
 			return r.stopped(ctx)
 		case err != nil && row.ID != "":
-			return planOf(&row), err
+			return planOf(&row), named(err, "run", r.id)
 		case err != nil:
-			return Plan{}, err
+			return Plan{}, named(err, "run", r.id)
 		}
 		r.wait(ctx)
 	}

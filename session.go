@@ -130,7 +130,7 @@ func (x *session) step(ctx context.Context, now time.Time, around surroundings) 
 			return wake, nil
 		}
 		if err := x.fetch(ctx, n); err != nil {
-			return time.Time{}, fmt.Errorf("ota: read plan %s: %w", x.plan, err)
+			return time.Time{}, wrapError(err, "read plan %s", x.plan)
 		}
 	}
 }
@@ -209,7 +209,7 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 	}
 	rev, err := x.store.commit(ctx, &c)
 	if err != nil {
-		return false, fmt.Errorf("ota: commit plan %s: %w", x.plan, err)
+		return false, wrapError(err, "commit plan %s", x.plan)
 	}
 	st.progressNumber++
 	if st.change.bump {

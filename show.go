@@ -170,7 +170,7 @@ func Describe(part []byte) ([]byte, error) {
 		name, value = "state", describeState(&v)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ota: describe: %w", err)
+		return nil, wrapError(err, "describe")
 	}
 	return json.Marshal(map[string]any{name: value})
 }

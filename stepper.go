@@ -122,7 +122,7 @@ type Step struct {
 //   - any other: the Store did not answer. Whether the change landed does not matter.
 func (s *Stepper) Step(ctx context.Context, now time.Time) (Step, error) {
 	if err := s.begin(ctx); err != nil {
-		return Step{}, err
+		return Step{}, named(err, "step", s.id)
 	}
 	x := s.session
 	s.now, s.asleep, s.wake = now.UTC(), false, time.Time{}
@@ -135,7 +135,7 @@ func (s *Stepper) Step(ctx context.Context, now time.Time) (Step, error) {
 		return Step{}, nil
 	}
 	if err != nil {
-		return Step{}, s.failed(err)
+		return Step{}, named(s.failed(err), "step", s.id)
 	}
 	s.wake = wake
 	if s.now.Sub(s.refusals.until) > refusalMemory {
@@ -219,7 +219,7 @@ func (s *Stepper) Refresh(ctx context.Context) (changed bool, err error) {
 	s.inbox = last
 	s.in.add(left)
 	if err != nil {
-		return false, err
+		return false, named(err, "read", s.id)
 	}
 	st := s.session.st
 	changed = st == nil || st.controlNumber != number || len(s.session.blockedElsewhere) != out
@@ -234,7 +234,7 @@ func (s *Stepper) Refresh(ctx context.Context) (changed bool, err error) {
 // ErrFenced and ErrNotFound, call it again later.
 func (s *Stepper) Counterpart(ctx context.Context) (other string, changed bool, err error) {
 	if err := s.begin(ctx); err != nil {
-		return "", false, err
+		return "", false, named(err, "step", s.id)
 	}
 	x := s.session
 	if st := x.st; st != nil && st.spec.Source == "" && st.c.Rollback == nil && !undoing(&st.c, &st.p) {
@@ -243,7 +243,7 @@ func (s *Stepper) Counterpart(ctx context.Context) (other string, changed bool, 
 	link, err := s.e.advanceRollback(ctx, s.id)
 	s.around.refusal = onlyRefused(err)
 	if err != nil {
-		return "", false, err
+		return "", false, named(err, "step", s.id)
 	}
 	if link.drained {
 		changed = !s.around.source || len(link.blocked) != len(x.blockedElsewhere)
@@ -268,7 +268,7 @@ func (s *Stepper) Counterpart(ctx context.Context) (other string, changed bool, 
 // Each Step after Close returns ErrFenced.
 func (s *Stepper) Close() {
 	if s.over == nil {
-		s.over = fmt.Errorf("ota: step plan %s: %w: the Stepper was closed", s.id, ErrFenced)
+		s.over = wrapError(fmt.Errorf("%w: the Stepper was closed", ErrFenced), "step plan %s", s.id)
 	}
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()

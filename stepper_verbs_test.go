@@ -285,7 +285,7 @@ func TestStepperAfterAnErrorOfTheStore(t *testing.T) {
 	s.now = s.now.Add(time.Hour)
 	require.Empty(t, s.step().Calls)
 	require.Equal(t, StatusPaused, s.plan().Status)
-	require.Contains(t, s.plan().Breaches[0].Text, ErrRefused.Error())
+	require.Contains(t, s.plan().Breaches[0].Text, strings.TrimPrefix(ErrRefused.Error(), packageName))
 }
 
 // failingStore fails each commit with an error.

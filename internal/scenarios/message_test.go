@@ -110,7 +110,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 			Name: "\n", Agents: ota.AgentIDs("a", "", "a"), Shape: ota.Shape{Batches: []ota.BatchShape{{Size: 0}, {Size: 7}}},
 			Policy: ota.Policy{Concurrency: -1, FailureThreshold: ptr(2.0)},
 		})
-		require.EqualError(s, err, `ota: create plan "\n": ota: invalid: name ("\n") has the control character U+000A; allowed: at most 255 bytes of UTF-8 without control characters
+		require.EqualError(s, err, `ota: create plan "\n": invalid: name ("\n") has the control character U+000A; allowed: at most 255 bytes of UTF-8 without control characters
 	toVersion is missing; allowed: 1 to 255 bytes
 	shape.batches[0].size (0) makes an empty or impossible batch; allowed: 1 or more
 	concurrency (-1) is out of range; allowed: 1 to 1000000; 0 means 5

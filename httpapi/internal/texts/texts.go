@@ -19,8 +19,15 @@ func LegalID(id string) bool {
 }
 
 // Plain returns the text of an error of package ota without the name of that package, which means
-// nothing to callers of an HTTP API. Wrapped errors repeat it.
-func Plain(err error) string { return strings.ReplaceAll(err.Error(), "ota: ", "") }
+// nothing to callers of an HTTP API. Errors have it at their beginning, and errors that are joined
+// have it at the beginning of each line.
+func Plain(err error) string {
+	text := strings.TrimPrefix(err.Error(), "ota: ")
+	for _, before := range []string{": ", "\n"} {
+		text = strings.ReplaceAll(text, before+"ota: ", before)
+	}
+	return text
+}
 
 // Shorten returns a value of a request for a refusal: at most 64 bytes of it, as valid UTF-8.
 func Shorten(s string) string {
