@@ -141,7 +141,8 @@ func TestAPreviewWritesNothing(t *testing.T) {
 		require.NoError(s, err)
 		require.Equal(s, 25, p.Agents)
 		require.Equal(s, DefaultAttemptTimeout, p.Policy.AttemptTimeout)
-		require.Len(s, p.Warnings, 1, "%v", p.Warnings)
+		require.Len(s, p.Warnings, 2, "%v", p.Warnings)
+		require.Contains(s, p.Warnings[1], "25 agents belong to another plan: a-000, a-001, a-002, … are in "+busy)
 		require.Equal(s, []PreviewBatch{
 			{Index: 0, Size: 9}, {Index: 1, Size: 9}, {Index: 2, Size: 7},
 		}, p.Batches)

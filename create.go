@@ -27,6 +27,10 @@ import (
 // capitals, dashes or quotes. It also names IDs with combining marks, because Create does not find
 // IDs that differ only in their Unicode normal form.
 //
+// The Plan that Create returns also has a warning if Start would be refused now, because other plans
+// have claimed agents. The warning names some of them and these plans. Create compares the first
+// 10,000 agents. Plan does not have this warning: Explain says what is true later.
+//
 // An error names every mistake of the Spec (see FieldErrors). Create returns ErrExists if another
 // plan has the ID or the request key. It also returns the errors of Spec.Agents and of the Store. A
 // Create that fails stores nothing.
@@ -56,7 +60,11 @@ func (e *Engine) Create(ctx context.Context, spec Spec) (Plan, error) {
 		return Plan{}, wrapError(err, "create plan %q", shorten(spec.Name))
 	}
 	e.changed(spec.ID)
-	return e.Plan(ctx, spec.ID)
+	row, err := e.store.Plan(ctx, spec.ID)
+	if err != nil {
+		return Plan{}, wrapError(err, "plan %s", spec.ID)
+	}
+	return e.withClaims(ctx, &row), nil
 }
 
 // sameRequest answers a Create whose request key is taken. It returns the earlier plan if that came
@@ -73,7 +81,7 @@ func (e *Engine) sameRequest(ctx context.Context, spec Spec, exists error) (Plan
 	if row.Fingerprint != spec.Fingerprint {
 		return Plan{}, wrapError(fmt.Errorf("%w: request key %q was used for another request, plan %s", ErrExists, spec.RequestKey, row.ID), "create plan")
 	}
-	return planOf(&row), nil
+	return e.withClaims(ctx, &row), nil
 }
 
 // warnings returns the warnings that every plan of this engine has.

@@ -50,8 +50,8 @@ type operationError struct {
 	err       error
 }
 
-// wrapError adds an operation, for example "start plan p", to an error. All errors of the engine that
-// wrap another error go through it.
+// wrapError adds an operation, for example "start plan p", to an error. All errors of the engine
+// that wrap another error go through it.
 func wrapError(err error, format string, args ...any) error {
 	return &operationError{fmt.Sprintf(format, args...), err}
 }
@@ -167,7 +167,10 @@ type ClaimError struct {
 	Total     int        // how many there are
 }
 
-func (e *ClaimError) Error() string {
+func (e *ClaimError) Error() string { return fmt.Sprintf("ota: plan %s: %s", e.Plan, e.text()) }
+
+// text names the plans, and some agents of each.
+func (e *ClaimError) text() string {
 	var groups [][]string // of agents with the same holder, named by the first
 	var holders []Conflict
 	for _, c := range e.Conflicts {
@@ -190,7 +193,7 @@ func (e *ClaimError) Error() string {
 		}
 		s = append(s, holders[i].of(agents))
 	}
-	return fmt.Sprintf("ota: plan %s: %s %s to another plan: %s", e.Plan, plural.Count(e.Total, "agent"), plural.Verb(e.Total, "belongs", "belong"), strings.Join(s, "; "))
+	return fmt.Sprintf("%s %s to another plan: %s", plural.Count(e.Total, "agent"), plural.Verb(e.Total, "belongs", "belong"), strings.Join(s, "; "))
 }
 
 // Is makes every ClaimError match ErrClaimed.

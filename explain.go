@@ -43,6 +43,13 @@ func (x Explanation) Sentence() string {
 //
 // A plan that rolls back, or is frozen, waits for its rollback plan. So the blockers of that plan
 // follow its own.
+//
+// For a pending plan, Explain names agents that other plans have claimed. It compares the first
+// 10,000 agents.
+//
+// Explain names the agents that wait to start by Now. It also names agents whose call is in flight
+// for half of AttemptTimeout or longer, and the verb that gives such a call up. Outside the process
+// that drives the plan it looks at the first 1,000 agents that are in flight or wait.
 func (e *Engine) Explain(ctx context.Context, id string) (Explanation, error) {
 	x, err := e.explainOne(ctx, id)
 	if err != nil || x.back == "" {
@@ -106,7 +113,18 @@ func (e *Engine) explainOne(ctx context.Context, id string) (Explanation, error)
 		})
 		v.blocked = len(v.blockedAgents)
 	}
-	x = v.explanation(id)
+	named, err := e.storedAgents(ctx, &row)
+	if err != nil {
+		return Explanation{}, wrapError(err, "explain plan %s", id)
+	}
+	x = v.explanation(id, named)
+	if v.status == StatusPending {
+		c, err := e.claimsOf(ctx, &row)
+		if err != nil {
+			return Explanation{}, wrapError(err, "explain plan %s", id)
+		}
+		x.Blockers = append(x.Blockers, c.blocker()...)
+	}
 	if b, first := e.ownerProblem(ctx, &row, v.status, trouble); first {
 		x.Blockers = append([]Blocker{b}, x.Blockers...)
 	} else if len(x.Blockers) == 0 {
@@ -148,7 +166,7 @@ func (e *Engine) askOwner(ctx context.Context, id string) (x Explanation, ok boo
 			return
 		}
 		v := x.st.view(e.now().UnixNano())
-		reply <- answer{Explanation: v.explanation(id), ok: true}
+		reply <- answer{Explanation: v.explanation(id, x.st.rows.named()), ok: true}
 	}
 	if !d.post(func(m *mail) { m.inspections = append(m.inspections, inspect) }) {
 		return Explanation{}, false, ""
@@ -187,12 +205,16 @@ func lastWriter(row *planRow) string {
 	return fmt.Sprintf("engine %s wrote last, at %s", row.Progress.Owner, row.Progress.At.Format(time.RFC3339))
 }
 
-// explanation explains the plan of the view. A blocker names a verb only if the plan accepts it
-// now.
-func (v *view) explanation(id string) Explanation {
+// explanation explains the plan of the view, and names these agents. A blocker names a verb only if
+// the plan accepts it now.
+func (v *view) explanation(id string, named namedAgents) Explanation {
 	x := Explanation{Plan: id, Status: v.status, Batch: min(v.p.Batch, v.p.Reached), Legal: legalNow(v.spec, v.c, v.p), Blockers: v.explain()}
 	if v.c.Rollback != nil && !v.status.Ended() {
 		x.back = v.c.Rollback.ID
+	}
+	v.nameHung(x.Blockers, named.running)
+	if b, ok := urgentBlocker(named.urgent); ok && !v.status.Ended() {
+		x.Blockers = append(x.Blockers, b)
 	}
 	for i := range x.Blockers {
 		if b := &x.Blockers[i]; !slices.Contains(x.Legal, b.Verb) {

@@ -84,7 +84,7 @@ type Plan struct {
 	Source       string            `json:"source,omitempty"`     // of a rollback: the plan rolled back
 	RollbackPlan string            `json:"rollback,omitempty"`   // ID of its rollback plan
 	RollbackSpec *RollbackSpec     `json:"template,omitempty"`   // Spec.Rollback
-	Warnings     []string          `json:"warnings,omitempty"`   // settings that may be mistakes
+	Warnings     []string          `json:"warnings,omitempty"`   // possible mistakes; see Create
 	Readiness    *Readiness        `json:"readiness,omitempty"`  // result of the last Precheck
 	// Generation changes with every verb and new breach, and with the end; not with progress.
 	Generation uint64 `json:"control"`

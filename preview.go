@@ -72,6 +72,10 @@ func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions)
 	if limit := p.Policy.PlanTimeout; limit > 0 && neverOpens(p.Policy.Windows, r.found.At, r.found.At.Add(limit)) {
 		p.Warnings = append(p.Warnings, "no window opens before planLimit has passed, if the plan is started now: Start would refuse it")
 	}
+	if e.with.Claimer != nil {
+		claimed := claims{found: p.Readiness.Conflicts, total: p.Readiness.ConflictCount}
+		p.Warnings = append(p.Warnings, claimed.warning()...)
+	}
 	for _, b := range made.Batches {
 		p.Batches = append(p.Batches, PreviewBatch{
 			Index: b.Index, Name: b.Name, Size: b.Size, Tolerated: Tolerated(*p.Policy.FailureThreshold, b.Size),
@@ -103,92 +107,6 @@ func (d *draft) attempts() iter.Seq2[Attempt, error] {
 			}
 		}
 	}
-}
-
-// conflictSearch looks for agents in plans that are under way.
-type conflictSearch struct {
-	engine *Engine
-	but    []string // plans that are no conflict
-	plans  []string
-	ids    []string
-	found  []Conflict
-	total  int
-}
-
-func (c *conflictSearch) begin(ctx context.Context) error {
-	q := PlanQuery{Status: []Status{StatusRunning, StatusPausing, StatusPaused, StatusCanceling, StatusRollingBack}}
-	for {
-		page, err := c.engine.store.Plans(ctx, q)
-		if err != nil {
-			return err
-		}
-		for _, row := range page.Items {
-			if !slices.Contains(c.but, row.ID) {
-				c.plans = append(c.plans, row.ID)
-			}
-		}
-		if !page.More || len(page.Items) == 0 {
-			return nil
-		}
-		q.Offset += len(page.Items)
-	}
-}
-
-func (c *conflictSearch) add(ctx context.Context, id string) error {
-	if len(c.but) == 0 { // a plan that is to be: the Store cannot say which of its agents it keeps
-		if plan := c.engine.abandoned.planOf(id); plan != "" && !slices.Contains(c.plans, plan) {
-			c.count(Conflict{Agent: id, Plan: plan, Engine: c.engine.abandoned.name})
-		}
-	}
-	if len(c.plans) == 0 {
-		return nil
-	}
-	c.ids = append(c.ids, id)
-	if len(c.ids) < DefaultPage {
-		return nil
-	}
-	return c.ask(ctx)
-}
-
-func (c *conflictSearch) count(x Conflict) {
-	c.total++
-	if len(c.found) < maxNamed {
-		c.found = append(c.found, x)
-	}
-}
-
-// kept counts the agents of a plan that plans keep which have ended.
-func (c *conflictSearch) kept(ctx context.Context, plan string) error {
-	store := c.engine.abandoned.store()
-	if store == nil || plan == "" {
-		return nil
-	}
-	kept, err := store.Kept(ctx, plan)
-	for _, k := range kept {
-		if !slices.Contains(c.but, k.Plan) && !slices.Contains(c.plans, k.Plan) {
-			c.count(k)
-		}
-	}
-	return err
-}
-
-func (c *conflictSearch) ask(ctx context.Context) error {
-	for _, plan := range c.plans {
-		if len(c.ids) == 0 {
-			break
-		}
-		page, err := c.engine.store.Agents(ctx, plan, rowQuery{IDs: c.ids, Limit: len(c.ids)})
-		if err != nil {
-			return err
-		}
-		for i := range page.Items {
-			if r := &page.Items[i]; r.State.Flags&agentReleased == 0 {
-				c.count(Conflict{Agent: r.Agent.ID, Plan: plan})
-			}
-		}
-	}
-	c.ids = c.ids[:0]
-	return nil
 }
 
 // Precheck asks the Prechecker about every agent of a plan that has not started, at most

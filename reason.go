@@ -47,6 +47,7 @@ const (
 	ReasonBudget               // as many agents with the same label are open as the policy allows
 	ReasonDamaged              // the bytes of the plan in the Store are damaged
 	ReasonCoverage             // the last batch has finished, and too few agents are at the target
+	ReasonClaimed              // other plans have claimed agents, so Start would be refused
 )
 
 // The reasons of a Breach.
@@ -125,6 +126,7 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonBudget:           {"budget", "As many agents with one value of a label are open as the policy allows"},
 	ReasonDamaged:          {"damaged", "The plan's bytes in the store are damaged; no engine touches it"},
 	ReasonCoverage:         {"coverage", "Too few agents are at the target for the plan to be completed"},
+	ReasonClaimed:          {"claimed", "Other plans have claimed agents of the plan, so start would be refused"},
 	ReasonThreshold:        {"threshold", "Failure threshold exceeded"},
 	ReasonTooManyAbandoned: {"too_many_abandoned", "Too many calls were abandoned"},
 	ReasonFault:            {"fault", "A part of the executor broke its contract"},

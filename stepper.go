@@ -324,7 +324,7 @@ func (s *Stepper) Plan(ctx context.Context) (Plan, error) {
 }
 
 // Blockers returns what holds the plan back, as of the last Step: what Explain returns, without a
-// read of the Store. It returns nil where the plan is not in memory, as after an error.
+// read of the Store, and without the agents that Explain names. It returns nil where the plan is not in memory, as after an error.
 func (s *Stepper) Blockers() []Blocker {
 	if s.session == nil || s.session.st == nil {
 		return nil
