@@ -124,7 +124,7 @@ func (s *progress) event(rec ota.Record, e ota.Event) {
 		s.draw(b, "watched for "+s.plan.Policy.Soak.Duration.String())
 	case ota.EventBatchCompleted:
 		s.hide()
-		s.line(rec.At, "", "%s", s.batchText(b, "done"))
+		s.line(rec.At, "", "%s", s.batchText(b, fmt.Sprintf("done; plan: %d of %d", s.counts().Succeeded, s.plan.Agents)))
 	case ota.EventBreach:
 		if !s.breached { // it comes again with every further failure
 			s.breached = true

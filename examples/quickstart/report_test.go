@@ -71,3 +71,14 @@ func TestDealOld(t *testing.T) {
 		}
 	}
 }
+
+// The line of the whole plan adds up its batches, also those that have not begun.
+func TestPlanLine(t *testing.T) {
+	s := &progress{out: &output{}, plan: ota.Plan{Agents: 6, ToVersion: "2"}, batches: []batchView{
+		{ota.Batch{Size: 3}, map[string]ota.TaskStatus{"a": ota.TaskSucceeded, "b": ota.TaskFailed, "c": ota.TaskRunning}},
+		{ota.Batch{Index: 1, Size: 3}, map[string]ota.TaskStatus{}},
+	}}
+	if got, want := s.planText(), "plan     ■✗▪···  1 of 6 at 2, 1 failed"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
