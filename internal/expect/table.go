@@ -38,54 +38,94 @@ package expect
 import (
 	"math"
 	"slices"
+	"sync"
 )
 
 // Most is the largest number of agents that a table is computed for, about ten million. Beyond it,
 // Tolerated grows in proportion, which is an upper bound.
 const Most = 10_000_000
 
-// Table tells how many failures are tolerated among the agents that have begun. The zero value
-// tolerates none.
+// Table tells how many failures are tolerated among the agents that have begun. It lists the
+// numbers of agents at which the tolerance rises, in ascending order. The zero value tolerates
+// none. A plan stores its tables, so a later version of this package judges the plan as this one
+// did.
 //
 // A table is exact up to a tolerance of 1,024. Beyond, it is never below the exact value, and at
-// most 0.1 % above. So it has at most 8,400 entries.
-type Table struct {
-	at        []int // the numbers of agents at which the tolerance rises, in ascending order
-	tolerance []int // what is tolerated from there on
-}
+// most
+// 0.1 % above. So it has at most 8,400 entries.
+type Table []int
 
 // New returns the table of a test that stops a good release by mistake in at most alpha of the
 // plans. A release is good while each agent fails with a probability of at most normal. The table
 // is for so many agents. It is the same on every processor.
 func New(normal, alpha float64, agents int) Table {
 	var t Table
-	exact, next := 0, 0
+	tolerated, next := 0, 0
 	rises(normal, alpha, min(agents, Most), func(n int) {
-		if exact == next {
+		if tolerated == next {
 			next = following(next)
-			t.at, t.tolerance = append(t.at, n), append(t.tolerance, next)
+			t = append(t, n)
 		}
-		exact++
+		tolerated++
 	})
 	return t
 }
 
+// exact is the largest tolerance below which a table omits none.
+const exact = 1024
+
 // following returns the tolerance after this one in a table.
-func following(tolerance int) int { return tolerance + 1 + tolerance/1024 }
+func following(tolerance int) int { return tolerance + 1 + tolerance/exact }
+
+// beyond are the tolerances of the entries after the first 1,024.
+var beyond = sync.OnceValue(func() []int {
+	all := make([]int, 8400)
+	t := exact
+	for i := range all {
+		t = following(t)
+		all[i] = t
+	}
+	return all
+})
+
+// tolerance returns what is tolerated from the entry with this number on, counted from 1.
+func tolerance(entry int) int {
+	if entry <= exact {
+		return entry
+	}
+	all := beyond()
+	return all[min(entry-exact, len(all))-1]
+}
 
 // Tolerated returns how many failures are tolerated among n agents.
 func (t Table) Tolerated(n int) int {
 	if n > Most {
 		return int(math.Ceil(float64(t.Tolerated(Most)) / Most * float64(n)))
 	}
-	i, found := slices.BinarySearch(t.at, n)
+	i, found := slices.BinarySearch(t, n)
 	if found {
 		i++
 	}
-	if i == 0 {
-		return 0
+	return tolerance(i)
+}
+
+// Explains reports whether a test with this usual rate tolerates so many failures among n agents.
+// It takes as many steps as there are failures. Its answer may differ from that of a Table where
+// the two sides are equal but for rounding.
+func Explains(normal, alpha float64, n, failed int) bool {
+	if failed > n {
+		return false
 	}
-	return t.tolerance[i-1]
+	limit := inverseLog(normal) / alpha * float64(failed)
+	odds := (1 - normal) / normal
+	r, term := 0.0, 1.0
+	for k := range failed {
+		term = float64(term * float64(float64(float64(failed-k)*odds)/float64(n-failed+k+1)))
+		if r = r + term; r >= limit {
+			return false
+		}
+	}
+	return true
 }
 
 // rises reports the n at which Tolerated rises by one, up to most.
