@@ -226,7 +226,7 @@ type Batch struct {
 	Name      string      `json:"name,omitempty"`
 	Size      int         `json:"size"` // number of its agents
 	Status    BatchStatus `json:"status"`
-	Tolerated int         `json:"tolerated"` // failures before the threshold is exceeded
+	Tolerated int         `json:"tolerated"` // failures before a breach, once all its agents have begun
 	// Accepted are failures that do not count: an operator accepted them, or, in a rollback plan, the
 	// agents did not work before.
 	Accepted    int       `json:"accepted"`

@@ -135,7 +135,7 @@ func TestAPreviewWritesNothing(t *testing.T) {
 		busy := s.start(Policy{}, Shape{}, append(names("a", 40), "z")...)
 		spec := Spec{
 			Name: "x", FromVersion: "1", ToVersion: "2", Agents: AgentIDs(names("a", 25)...), Shape: Shape{Size: 9},
-			Policy: Policy{Concurrency: 3, Soak: Soak{Duration: time.Minute}, Hold: Hold{All: true}},
+			Policy: Policy{Concurrency: 3, FailureThreshold: ptr(0.1), Soak: Soak{Duration: time.Minute}, Hold: Hold{All: true}},
 		}
 		p, err := s.e.Preview(s.ctx, spec, PreviewOptions{})
 		require.NoError(s, err)
@@ -158,7 +158,7 @@ func TestAPreviewOfManyAgents(t *testing.T) {
 	inScene(t, func(s *scene) {
 		all := ids("a", 2500)
 		s.start(Policy{}, Shape{}, all...)
-		p, err := s.e.Preview(s.ctx, Spec{Name: "x", ToVersion: "2", Agents: AgentIDs(all...)}, PreviewOptions{})
+		p, err := s.e.Preview(s.ctx, Spec{Name: "x", ToVersion: "2", Agents: AgentIDs(all...), Policy: Policy{FailureThreshold: ptr(0.1)}}, PreviewOptions{})
 		require.NoError(s, err)
 		require.Equal(s, 2500, p.Readiness.ConflictCount)
 		require.Len(s, p.Readiness.Conflicts, 32)

@@ -312,7 +312,7 @@ func (e *host) gate(ctx context.Context, id string, batch int) (GateVerdict, err
 	if err != nil || len(page.Items) == 0 {
 		return GateNone, err
 	}
-	b := batchOf(&page.Items[0], statusOf(&row.Control, &row.Progress), *row.Control.Policy.FailureThreshold)
+	b := batchOf(&page.Items[0], statusOf(&row.Control, &row.Progress), &row.Control)
 	return e.with.Gater.Gate(ctx, planOf(&row), b)
 }
 

@@ -231,7 +231,7 @@ func (slowProber) Health(context.Context, Attempt) (Health, error) {
 func TestARoundEndsWithItsBatch(t *testing.T) {
 	inScene(t, func(s *scene) {
 		s.use(slowProber{})
-		p := Policy{Concurrency: 1, Soak: Soak{Duration: 100 * time.Second, Interval: 10 * time.Second}}
+		p := Policy{Concurrency: 1, FailureThreshold: ptr(0.1), Soak: Soak{Duration: 100 * time.Second, Interval: 10 * time.Second}}
 		id := s.start(p, Shape{Size: 3}, "ok-1", "ok-2", "ok-3", "fail-1", "ok-4", "ok-5")
 		stop := s.run(s.e)
 		s.after(5 * time.Minute)

@@ -308,6 +308,7 @@ func (d *draft) finish(warnings []string, now time.Time) (createdPlan, error) {
 		spec.Warnings = append(spec.Warnings, fmt.Sprintf("%d of %s %s no version to go back to: a rollback leaves them out", d.noVersion, plural.Count(d.cut.total, "agent"), plural.Verb(d.noVersion, "has", "have")))
 	}
 	c := planControl{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), RollbackSpec: s.Rollback}
+	c.Expected = p.expectTables(d.cut.total, len(batches), largestBatch(batches))
 	if p.Budget.Label != "" {
 		c.Unlabeled = d.unlabeled
 	}

@@ -53,7 +53,12 @@ func (w *command) edit(change func(*Policy)) error {
 	if err := m.result(); err != nil {
 		return err
 	}
-	next = next.withDefaults()
+	if next.Expect != nil && w.row.Source != "" {
+		return &FieldError{Field: "expect", Problem: "does not apply to a rollback", Allowed: "none"}
+	}
+	if next = next.withDefaults(); w.row.Source != "" {
+		next = next.judgedAsRollback()
+	}
 	before, err := json.Marshal(w.c.Policy)
 	if err != nil {
 		return err
@@ -63,7 +68,7 @@ func (w *command) edit(change func(*Policy)) error {
 		return err
 	}
 	w.c.Policy = next
-	if err := w.renewWarnings(); err != nil {
+	if err := w.renewPolicy(); err != nil {
 		return err
 	}
 	w.notes = editNotes(&w.row.Control.Policy, &next, &w.row)
@@ -93,15 +98,18 @@ func apart(f func()) error {
 	return <-ended
 }
 
-// renewWarnings computes the warnings about the new policy. After a change of the budget's label,
+// renewPolicy computes what follows from the new policy: its warnings, and the tables of a new Expect.
+// After a change of the budget's label,
 // the number of agents without it is unknown, since that would need a read of all agents. So this
 // warning is omitted.
-func (w *command) renewWarnings() error {
+func (w *command) renewPolicy() error {
 	if w.c.Policy.Budget.Label != w.row.Control.Policy.Budget.Label {
 		w.c.Unlabeled = 0
 	}
+	old, p := w.row.Control.Policy.Expect, &w.c.Policy
+	renew := !reflect.DeepEqual(old, p.Expect)
 	var batches []batchRow
-	for from := 0; w.c.Policy.Scope == ScopeBatch; {
+	for from := 0; p.Scope != ScopePlan || renew && p.Expect != nil; {
 		page, err := w.store.Batches(w.ctx, w.row.ID, rowQuery{From: from})
 		if err != nil {
 			return err
@@ -111,6 +119,9 @@ func (w *command) renewWarnings() error {
 			break
 		}
 		from = batches[len(batches)-1].Index + 1
+	}
+	if renew {
+		w.c.Expected = p.expectTables(w.row.Spec.Agents, w.row.Spec.Batches, largestBatch(batches))
 	}
 	w.c.Warnings = policyWarnings(w.c.Policy, batches, w.row.Spec.Agents, w.c.Unlabeled)
 	if w.row.Source == "" {
@@ -138,6 +149,11 @@ func editNotes(before, after *Policy, row *planRow) (notes []string) {
 	add(changed(before.AttemptTimeout, after.AttemptTimeout) && p.Counts.Running > 0,
 		"attemptLimit applies to attempts that start from now on: %s in flight %s the old limit; give_up ends one",
 		plural.Count(p.Counts.Running, "call"), plural.Verb(p.Counts.Running, "keeps", "keep"))
+	add(changed(before.Expect, after.Expect) && after.Expect != nil && p.Evidence.Finished > 0,
+		"expect judges all agents that have finished since the last accept: %d of %d failed",
+		p.Evidence.Failed-p.Evidence.FailedBefore, p.Evidence.Finished-p.Evidence.FinishedBefore)
+	add(changed(before.FailureThreshold, after.FailureThreshold) && after.Scope == ScopeFirst && p.Batch > 0,
+		"failureThreshold judges the first batch only, which is completed: its scope is first")
 	add(after.Concurrency < before.Concurrency && p.Open > after.Concurrency,
 		"concurrency ends no call: %s open, and the next agent starts once fewer than %d are",
 		plural.Are(p.Open, "agent"), after.Concurrency)

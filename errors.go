@@ -124,8 +124,13 @@ type BreachError struct {
 }
 
 func (e *BreachError) Error() string {
-	with := fmt.Sprintf("with Accept(%d), a raised limit, or a retry of the failed", e.Failed)
-	if e.Breach.Reason != ReasonThreshold {
+	var with string
+	switch e.Breach.Reason {
+	case ReasonThreshold:
+		with = fmt.Sprintf("with Accept(%d), a raised limit, or a retry of the failed", e.Failed)
+	case ReasonExpect:
+		with = fmt.Sprintf("with Accept(%d), with a retry of the failed, or after an edit of expect", e.Failed)
+	default:
 		with = decisions[e.Breach.Reason]
 	}
 	return fmt.Sprintf("ota: plan %s: %s; %s failed so far: resume %s", e.Plan, e.Breach, plural.Count(e.Failed, "agent"), with)

@@ -74,7 +74,7 @@ func ExampleEngine_Preview() {
 	spec := ota.Spec{
 		Name: "Tills 7.1", ToVersion: "7.1", Agents: ota.AgentIDs("till-1", "till-2", "till-3", "new-4", "sale-5"),
 		Shape:  ota.Shape{Size: 2, Canary: 1},
-		Policy: ota.Policy{Concurrency: 1, Soak: ota.Soak{Duration: time.Hour}},
+		Policy: ota.Policy{Concurrency: 1, FailureThreshold: new(0.1), Soak: ota.Soak{Duration: time.Hour}},
 	}
 	preview, err := engine.Preview(ctx, spec, ota.PreviewOptions{Precheck: true})
 	check(err)

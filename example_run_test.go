@@ -87,7 +87,8 @@ func ExampleShape() {
 	check(err)
 	plan, err := engine.Create(ctx, ota.Spec{
 		Name: "June release", FromVersion: "1.2.0", ToVersion: "1.3.0", Agents: ota.AgentIDs(otatest.IDs("web-", 20)...),
-		Shape: ota.Shape{Batches: []ota.BatchShape{{Name: "canary", Size: 1}, {Name: "few", Size: 4}, {Name: "rest", Size: 15}}},
+		Shape:  ota.Shape{Batches: []ota.BatchShape{{Name: "canary", Size: 1}, {Name: "few", Size: 4}, {Name: "rest", Size: 15}}},
+		Policy: ota.Policy{FailureThreshold: new(0.1)},
 	})
 	check(err)
 	for b, err := range engine.Batches(ctx, plan.ID, 0) {

@@ -55,7 +55,8 @@ func (s *state) foldOrder(o planOrder, now time.Time) (n need, done bool) {
 	}
 }
 
-// foldAccept accepts the failures so far: of these batches, or of the plan for index -1.
+// foldAccept accepts the failures so far: of these batches, or of the plan for index -1. Expect judges
+// anew, in the plan and in each batch in memory.
 func (s *state) foldAccept(o planOrder) (need, bool) {
 	for _, i := range o.Batches {
 		if i < 0 {
@@ -68,6 +69,11 @@ func (s *state) foldAccept(o planOrder) (need, bool) {
 		}
 		b.Accepted = b.Counts.Bad()
 		s.dirtyBatch(b)
+	}
+	s.p.Evidence.accept()
+	for _, i := range sortedKeys(s.batches) {
+		s.batches[i].Evidence.accept()
+		s.dirtyBatch(s.batches[i])
 	}
 	return need{}, true
 }
@@ -179,6 +185,8 @@ func (s *state) retry(r *cachedRow, now time.Time) {
 		return
 	}
 	b := s.batch(r.Batch)
+	s.setFlag(r, agentUnhealthy, false)
+	s.setAgent(r, TaskPending) // first, since its tasks say how it failed
 	for i := range r.State.tasks() {
 		t := r.State.task(i)
 		if !bad(t.Status) && !(t.Status == TaskSkipped && t.Why == ReasonAgentFailed) {
@@ -188,8 +196,8 @@ func (s *state) retry(r *cachedRow, now time.Time) {
 		s.setTask(r, i, TaskPending)
 		s.taskEvent(EventTaskRetried, r, i, ReasonNone, "")
 	}
-	s.setFlag(r, agentUnhealthy, false)
-	s.setAgent(r, TaskPending)
+	b.Evidence.retried()
+	s.p.Evidence.retried()
 	b.Accepted = min(b.Accepted, b.Counts.Bad())
 	s.p.Accepted = min(s.p.Accepted, s.p.Counts.Bad())
 	b.Cursor = min(b.Cursor, r.Ordinal)

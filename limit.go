@@ -182,7 +182,16 @@ func reserveLimit(v *view) allowance {
 		return unlimited
 	}
 	tolerated, failed := v.tolerance()
-	return slots(tolerated+1-failed-v.p.Open, ReasonReserve)
+	r := slots(tolerated+1-failed-v.p.Open, ReasonReserve)
+	if v.c.Policy.Expect == nil {
+		return r
+	}
+	for _, t := range v.c.expectTests(v.spec, v.p, v.b) {
+		if room := max(t.room(), 0); room < r.New {
+			r.New, r.Text = room, t.String()
+		}
+	}
+	return r
 }
 
 // rateLimit is a leaky bucket. Its level is stored as the time when the bucket will be empty, so a
@@ -230,8 +239,11 @@ type view struct {
 // tolerance returns how many failures are tolerated, and how many count, in the scope of the
 // threshold.
 func (v *view) tolerance() (tolerated, failed int) {
-	if v.c.Policy.Scope == ScopePlan {
+	switch {
+	case v.c.Policy.Scope == ScopePlan:
 		return Tolerated(*v.c.Policy.FailureThreshold, v.spec.Agents), v.p.Counts.Bad() - v.p.Accepted
+	case v.c.Policy.Scope == ScopeFirst && v.b.Index > 0:
+		return v.spec.Agents, 0
 	}
 	return Tolerated(*v.c.Policy.FailureThreshold, v.b.Size), v.b.Counts.Bad() - v.b.Accepted
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-19b57ce3/ota/internal/bytesio"
+	"github.com/seed-19b57ce3/ota/internal/expect"
 )
 
 // A part is the stored form of one value: a plan's spec, its Control, its Progress, a batch, or
@@ -274,6 +275,19 @@ func (c *coder) texts(v *[]string) {
 func (c *coder) nums(v *[]int) {
 	for i := range each(c, v) {
 		num(c, &(*v)[i])
+	}
+}
+
+// rising is a list of numbers that grow: it keeps the difference of each from the one before.
+func (c *coder) rising(v *expect.Table) {
+	before := 0
+	for i := range each(c, (*[]int)(v)) {
+		step := (*v)[i] - before
+		num(c, &step)
+		before += step
+		if c.read {
+			(*v)[i] = before
+		}
 	}
 }
 

@@ -57,6 +57,8 @@ func (k *planControl) code(c *coder) {
 	for i := range each(c, &k.Requests) {
 		k.Requests[i].code(c)
 	}
+	c.rising(&k.Expected.Plan)
+	c.rising(&k.Expected.Batch)
 }
 
 func (s *Audit) code(c *coder) {
@@ -168,6 +170,10 @@ func (p *Policy) code(c *coder) {
 	num(c, &p.MaxAbandoned)
 	c.float(&p.Complete.Min)
 	num(c, &p.Complete.Within)
+	if some(c, &p.Expect) {
+		c.float(&p.Expect.Normal)
+		c.float(&p.Expect.Alpha)
+	}
 }
 
 func (b *Budget) code(c *coder) {

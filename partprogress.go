@@ -44,6 +44,14 @@ func (p *planProgress) code(c *coder) {
 	num(c, &p.Reached)
 	c.time(&p.EndedAt)
 	num(c, &p.End)
+	p.Evidence.code(c)
+}
+
+func (e *evidence) code(c *coder) {
+	num(c, &e.Failed)
+	num(c, &e.Finished)
+	num(c, &e.FailedBefore)
+	num(c, &e.FinishedBefore)
 }
 
 func (n *Counts) code(c *coder) {
@@ -110,6 +118,8 @@ func (r *batchRow) code(c *coder) {
 	c.time(&r.FinishedAt)
 	c.time(&r.HealthySince)
 	c.time(&r.ClosedAt)
+	r.Evidence.code(c)
+	c.bool(&r.ExpectContinued)
 }
 
 // The parts that Create writes and that never change: a plan's spec, and an agent's.

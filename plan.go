@@ -56,36 +56,39 @@ type Spec struct {
 
 // Plan is a snapshot of a plan: a copy that shares no state with the engine.
 type Plan struct {
-	ID           string            `json:"id"`
-	Name         string            `json:"name"`
-	FromVersion  string            `json:"fromVersion"`
-	FromRelease  string            `json:"fromRelease"`
-	ToVersion    string            `json:"toVersion"`
-	ToRelease    string            `json:"toRelease"`
-	CreatedBy    string            `json:"createdBy,omitempty"`
-	CreatedAt    time.Time         `json:"createdAt"` // UTC, as all times here
-	StartedAt    time.Time         `json:"startedAt,omitzero"`
-	PausedAt     time.Time         `json:"pausedAt,omitzero"` // while pausing or paused: since when
-	EndedAt      time.Time         `json:"endedAt,omitzero"`
-	Labels       map[string]string `json:"labels,omitempty"`
-	Annotations  map[string]string `json:"annotations,omitempty"`
-	Policy       Policy            `json:"policy"` // the present one, with defaults filled in
-	Status       Status            `json:"status"`
-	Agents       int               `json:"agents"`   // number of its agents
-	Batches      int               `json:"batches"`  // number of its batches
-	Batch        int               `json:"batch"`    // current one; when ended: the last reached
-	Counts       Counts            `json:"counts"`   // its agents by status
-	Tasks        Counts            `json:"tasks"`    // its tasks by status
-	Changed      int               `json:"touched"`  // agents that may have been changed
-	Coverage     Coverage          `json:"coverage"` // how many of its agents are at the target
-	Paused       *Audit            `json:"paused,omitempty"`
-	Breaches     []Breach          `json:"breaches,omitempty"`   // the open ones
-	Components   []string          `json:"components,omitempty"` // of its tasks, by name, sorted
-	Source       string            `json:"source,omitempty"`     // of a rollback: the plan rolled back
-	RollbackPlan string            `json:"rollback,omitempty"`   // ID of its rollback plan
-	RollbackSpec *RollbackSpec     `json:"template,omitempty"`   // Spec.Rollback
-	Warnings     []string          `json:"warnings,omitempty"`   // possible mistakes; see Create
-	Readiness    *Readiness        `json:"readiness,omitempty"`  // result of the last Precheck
+	ID          string            `json:"id"`
+	Name        string            `json:"name"`
+	FromVersion string            `json:"fromVersion"`
+	FromRelease string            `json:"fromRelease"`
+	ToVersion   string            `json:"toVersion"`
+	ToRelease   string            `json:"toRelease"`
+	CreatedBy   string            `json:"createdBy,omitempty"`
+	CreatedAt   time.Time         `json:"createdAt"` // UTC, as all times here
+	StartedAt   time.Time         `json:"startedAt,omitzero"`
+	PausedAt    time.Time         `json:"pausedAt,omitzero"` // while pausing or paused: since when
+	EndedAt     time.Time         `json:"endedAt,omitzero"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Policy      Policy            `json:"policy"` // the present one, with defaults filled in
+	Status      Status            `json:"status"`
+	Agents      int               `json:"agents"`  // number of its agents
+	Batches     int               `json:"batches"` // number of its batches
+	// Tolerated is how many of its agents may fail before a breach, once all have begun. With
+	// ScopeBatch and ScopeFirst, its batches may tolerate less.
+	Tolerated    int           `json:"tolerated"`
+	Batch        int           `json:"batch"`    // current one; when ended: the last reached
+	Counts       Counts        `json:"counts"`   // its agents by status
+	Tasks        Counts        `json:"tasks"`    // its tasks by status
+	Changed      int           `json:"touched"`  // agents that may have been changed
+	Coverage     Coverage      `json:"coverage"` // how many of its agents are at the target
+	Paused       *Audit        `json:"paused,omitempty"`
+	Breaches     []Breach      `json:"breaches,omitempty"`   // the open ones
+	Components   []string      `json:"components,omitempty"` // of its tasks, by name, sorted
+	Source       string        `json:"source,omitempty"`     // of a rollback: the plan rolled back
+	RollbackPlan string        `json:"rollback,omitempty"`   // ID of its rollback plan
+	RollbackSpec *RollbackSpec `json:"template,omitempty"`   // Spec.Rollback
+	Warnings     []string      `json:"warnings,omitempty"`   // possible mistakes; see Create
+	Readiness    *Readiness    `json:"readiness,omitempty"`  // result of the last Precheck
 	// Generation changes with every verb and new breach, and with the end; not with progress.
 	Generation uint64 `json:"control"`
 	Revision   uint64 `json:"revision"`        // number of its newest log record
@@ -201,6 +204,7 @@ var inherits = enum[Inherit]{"inheritance", []string{"limits", "batches", "all"}
 // that only makes a plan wait is off: Windows, Hold, Rate, Halve, Reserve, Gate, MaxConsecutive,
 // BatchTimeout, PlanTimeout, and the rest of Soak.
 func (p Policy) ForRollback() Policy {
+	p = p.judgedAsRollback()
 	back := Policy{
 		Concurrency: p.Concurrency, Scope: ScopePlan, OnBreach: p.OnBreach,
 		Budget: p.Budget, Retry: p.Retry, AttemptTimeout: p.AttemptTimeout, UnreachableTimeout: p.UnreachableTimeout,

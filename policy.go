@@ -35,13 +35,20 @@ type Policy struct {
 	Concurrency int `json:"concurrency"`
 
 	// FailureThreshold is the largest tolerated fraction of failed agents, 0 to 1. More than that
-	// is a breach: with 0 the first failure is one, with 1 none is. Nil means
-	// DefaultFailureThreshold. See Tolerated.
+	// is a breach: with 0 the first failure is one, with 1 none is. See Tolerated. If it is given, it
+	// judges alone. Nil without an Expect means DefaultFailureThreshold of the first batch, and the
+	// default Expect beside it. Nil with an Expect means 1.
 	FailureThreshold *float64 `json:"failureThreshold,omitempty"`
 
-	// Scope is what FailureThreshold is a fraction of: the agents of each batch (the default) or
-	// of the plan.
+	// Scope is what FailureThreshold is a fraction of: the agents of each batch (the default), of
+	// the plan, or of the first batch.
 	Scope Scope `json:"scope"`
+
+	// Expect says how often agents usually fail: more failures than that explains are a breach. If
+	// it is given, it judges alone, or beside a FailureThreshold that is given too. Nil without a
+	// FailureThreshold means Expect{DefaultNormal, DefaultAlpha}; nil with one means none. A rollback
+	// plan has none.
+	Expect *Expect `json:"expect,omitempty"`
 
 	// OnBreach is what happens when more agents fail than tolerated.
 	OnBreach Action `json:"onBreach"`
@@ -123,9 +130,10 @@ type Scope uint8
 const (
 	ScopeBatch Scope = iota // each batch by itself
 	ScopePlan               // the plan as a whole
+	ScopeFirst              // the first batch; the threshold judges no other
 )
 
-var scopes = enum[Scope]{"scope", []string{"batch", "plan"}}
+var scopes = enum[Scope]{"scope", []string{"batch", "plan", "first"}}
 
 // Action is what happens at a breach. When several breaches occur at the same instant, the
 // strongest action wins: rollback, then pause, then continue.
@@ -204,11 +212,7 @@ func (p Policy) withDefaults() Policy {
 	if p.Concurrency == 0 {
 		p.Concurrency = DefaultConcurrency
 	}
-	threshold := DefaultFailureThreshold
-	if p.FailureThreshold != nil {
-		threshold = *p.FailureThreshold
-	}
-	p.FailureThreshold = &threshold
+	p.judgeByDefault()
 	if p.AttemptTimeout == 0 {
 		p.AttemptTimeout = DefaultAttemptTimeout
 	}
@@ -246,6 +250,7 @@ func (p Policy) check(m *mistakes, batches int) {
 		m.fraction("failureThreshold", *t, 0, 1, "0 to 1, as a fraction: 0.1 tolerates one of ten")
 	}
 	scopes.check(m, "scope", p.Scope)
+	p.Expect.check(m)
 	actions.check(m, "onBreach", p.OnBreach)
 	unreachableActions.check(m, "onAway", p.OnUnreachable)
 	p.Budget.check(m)

@@ -77,15 +77,51 @@ func FuzzTolerated(f *testing.F) {
 func TestPolicyDefaults(t *testing.T) {
 	p := Policy{}.withDefaults()
 	require.Equal(t, Policy{
-		Concurrency: 5, FailureThreshold: ptr(0.1), AttemptTimeout: 30 * time.Minute, UnreachableTimeout: time.Hour, MaxAbandoned: 5,
+		Concurrency: 5, FailureThreshold: ptr(0.1), Scope: ScopeFirst, Expect: &Expect{Normal: 0.01, Alpha: 0.01},
+		AttemptTimeout: 30 * time.Minute, UnreachableTimeout: time.Hour, MaxAbandoned: 5,
 		Soak: Soak{Interval: 10 * time.Second, Misses: 3}, Gate: Gate{Interval: 30 * time.Second},
 	}, p)
 	require.Equal(t, 0.0, *Policy{FailureThreshold: ptr(0.0)}.withDefaults().FailureThreshold, "a threshold of 0 is 0")
-	given := Policy{FailureThreshold: ptr(0.5), Hold: Hold{Batches: []int{1}}}
+	given := Policy{FailureThreshold: ptr(0.5), Expect: &Expect{Normal: 0.1}, Hold: Hold{Batches: []int{1}}}
 	with := given.withDefaults()
-	*with.FailureThreshold, with.Hold.Batches[0] = 0.7, 9
+	*with.FailureThreshold, with.Expect.Normal, with.Hold.Batches[0] = 0.7, 0.4, 9
 	require.Equal(t, 0.5, *given.FailureThreshold, "nothing is shared with what was given")
+	require.Equal(t, Expect{Normal: 0.1}, *given.Expect)
 	require.Equal(t, 1, given.Hold.Batches[0])
+}
+
+// A threshold that is given stands alone, and so does an Expect; without both, both judge. Filling in
+// defaults twice is the same as once.
+func TestDefaultsOfWhatJudgesFailures(t *testing.T) {
+	usual := &Expect{Normal: 0.01, Alpha: 0.01}
+	own := &Expect{Normal: 0.2, Alpha: 0.001}
+	for name, c := range map[string]struct {
+		given     Policy
+		threshold float64
+		scope     Scope
+		expect    *Expect
+		rollback  Policy
+	}{
+		"neither":              {Policy{}, 0.1, ScopeFirst, usual, Policy{FailureThreshold: ptr(0.1)}},
+		"neither, of plan":     {Policy{Scope: ScopePlan}, 0.1, ScopePlan, usual, Policy{FailureThreshold: ptr(0.1), Scope: ScopePlan}},
+		"threshold":            {Policy{FailureThreshold: ptr(0.3)}, 0.3, ScopeBatch, nil, Policy{FailureThreshold: ptr(0.3)}},
+		"threshold 0":          {Policy{FailureThreshold: ptr(0.0)}, 0, ScopeBatch, nil, Policy{FailureThreshold: ptr(0.0)}},
+		"threshold, of first":  {Policy{FailureThreshold: ptr(0.3), Scope: ScopeFirst}, 0.3, ScopeFirst, nil, Policy{FailureThreshold: ptr(0.3)}},
+		"threshold of all":     {Policy{FailureThreshold: ptr(1.0)}, 1, ScopeBatch, nil, Policy{FailureThreshold: ptr(1.0)}},
+		"expect":               {Policy{Expect: own}, 1, ScopeBatch, own, Policy{FailureThreshold: ptr(0.1)}},
+		"expect without alpha": {Policy{Expect: &Expect{Normal: 0.2}}, 1, ScopeBatch, &Expect{Normal: 0.2, Alpha: 0.01}, Policy{FailureThreshold: ptr(0.1)}},
+		"both":                 {Policy{FailureThreshold: ptr(0.3), Scope: ScopePlan, Expect: own}, 0.3, ScopePlan, own, Policy{FailureThreshold: ptr(0.3), Scope: ScopePlan}},
+	} {
+		got := c.given.withDefaults()
+		require.Equal(t, c.threshold, *got.FailureThreshold, name)
+		require.Equal(t, c.scope, got.Scope, name)
+		require.Equal(t, c.expect, got.Expect, name)
+		require.Equal(t, got, got.withDefaults(), name)
+		back := c.given.judgedAsRollback()
+		require.Equal(t, c.rollback.withDefaults(), back, name)
+		require.Nil(t, back.Expect, name)
+		require.Equal(t, back, got.judgedAsRollback(), "%s: from a copy of Plan.Policy", name)
+	}
 }
 
 func TestHoldHolds(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 type Preview struct {
 	// Agents is how many agents the plan would have.
 	Agents int `json:"agents"`
+	// Tolerated is how many of its agents may fail before a breach, once all have begun.
+	Tolerated int `json:"tolerated"`
 	// Policy is the policy of the plan, with its defaults.
 	Policy Policy `json:"policy"`
 	// Batches are the batches of the plan.
@@ -67,7 +69,7 @@ func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions)
 		return Preview{}, err
 	}
 	p := Preview{
-		Agents: made.Spec.Agents, Policy: made.Control.Policy, Warnings: slices.Concat(made.Spec.Warnings, made.Control.Warnings), Readiness: r.found,
+		Agents: made.Spec.Agents, Tolerated: made.Control.toleratedInPlan(made.Spec.Agents, made.Spec.Batches), Policy: made.Control.Policy, Warnings: slices.Concat(made.Spec.Warnings, made.Control.Warnings), Readiness: r.found,
 	}
 	if limit := p.Policy.PlanTimeout; limit > 0 && neverOpens(p.Policy.Windows, r.found.At, r.found.At.Add(limit)) {
 		p.Warnings = append(p.Warnings, "no window opens before planLimit has passed, if the plan is started now: Start would refuse it")
@@ -78,7 +80,7 @@ func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions)
 	}
 	for _, b := range made.Batches {
 		p.Batches = append(p.Batches, PreviewBatch{
-			Index: b.Index, Name: b.Name, Size: b.Size, Tolerated: Tolerated(*p.Policy.FailureThreshold, b.Size),
+			Index: b.Index, Name: b.Name, Size: b.Size, Tolerated: made.Control.toleratedInBatch(b.Index, b.Size),
 		})
 	}
 	return p, nil

@@ -39,7 +39,7 @@ func (e *Engine) Batches(ctx context.Context, id string, from int) iter.Seq2[Bat
 			yield(Batch{}, wrapError(err, "batches of plan %s", id))
 			return
 		}
-		st, p := statusOf(&row.Control, &row.Progress), row.Control.Policy.withDefaults()
+		st := statusOf(&row.Control, &row.Progress)
 		for {
 			page, err := e.store.Batches(ctx, id, rowQuery{From: from})
 			if err != nil {
@@ -48,7 +48,7 @@ func (e *Engine) Batches(ctx context.Context, id string, from int) iter.Seq2[Bat
 			}
 			for i := range page.Items {
 				from = page.Items[i].Index + 1
-				if !yield(batchOf(&page.Items[i], st, *p.FailureThreshold), nil) {
+				if !yield(batchOf(&page.Items[i], st, &row.Control), nil) {
 					return
 				}
 			}

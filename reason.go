@@ -61,6 +61,7 @@ const (
 	ReasonGateFailed                          // the gate after the batch failed it
 	ReasonGateUndecided                       // the gate after the batch gave no clear answer
 	ReasonRefused                             // the Store refused a write of the plan permanently
+	ReasonExpect                              // more agents failed than is usual
 )
 
 // How a task ended, or why it waits.
@@ -127,6 +128,7 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonDamaged:          {"damaged", "The plan's bytes in the store are damaged; no engine touches it"},
 	ReasonCoverage:         {"coverage", "Too few agents are at the target for the plan to be completed"},
 	ReasonClaimed:          {"claimed", "Other plans have claimed agents of the plan, so start would be refused"},
+	ReasonExpect:           {"expect", "More agents failed than is usual"},
 	ReasonThreshold:        {"threshold", "Failure threshold exceeded"},
 	ReasonTooManyAbandoned: {"too_many_abandoned", "Too many calls were abandoned"},
 	ReasonFault:            {"fault", "A part of the executor broke its contract"},
@@ -187,6 +189,7 @@ func (r *Reason) UnmarshalText(b []byte) error {
 // decisions say what Resume needs to resolve a breach, for reasons that need anything.
 var decisions = map[Reason]string{
 	ReasonThreshold:     "with accept, raise or retry",
+	ReasonExpect:        "with accept or retry, or after an edit of expect",
 	ReasonPlanTimeout:   "with accept, or after an edit of the limit",
 	ReasonBatchTimeout:  "with accept, or after an edit of the limit",
 	ReasonGateFailed:    "with accept, or plainly to ask again",
@@ -289,7 +292,7 @@ type Breach struct {
 	Action    Action    `json:"action"`
 	Failed    int       `json:"failed"`    // failed agents at that time
 	Tolerated int       `json:"tolerated"` // how many failures were tolerated
-	Size      int       `json:"size"`      // out of how many agents
+	Size      int       `json:"size"`      // out of how many agents; of expect: that have begun
 	Text      string    `json:"text,omitempty"`
 }
 
@@ -301,6 +304,9 @@ func (b Breach) String() string {
 		of := "the plan"
 		if b.Batch >= 0 {
 			of = "batch " + strconv.Itoa(b.Batch)
+		}
+		if b.Reason == ReasonExpect {
+			of += " that have begun"
 		}
 		tolerated := "none is"
 		switch {

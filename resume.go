@@ -2,6 +2,7 @@ package ota
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -24,13 +25,14 @@ const (
 
 // Accept accepts the failures so far. failed is how many agents of the whole plan, not of one
 // batch, the caller has seen failed: Plan.Counts.Bad. If more have failed by now, Resume is
-// refused with the new count. As many agents as the threshold tolerates may then fail in addition.
+// refused with the new count. As many agents as the threshold tolerates may then fail in addition,
+// and Expect begins anew.
 // Accept also removes a time limit that was exceeded, and passes the batch whose gate paused the
 // plan, whatever the count. A negative count is refused.
 func Accept(failed int) Decision { return Decision{kind: answerAccept, failed: failed} }
 
 // Raise sets the plan's failure threshold. Resume is refused if the failures exceed the new
-// threshold too.
+// threshold too. It does not answer a breach with the reason expect: use Edit of Policy.Expect.
 func Raise(threshold float64) Decision { return Decision{kind: answerRaise, threshold: threshold} }
 
 // RetryFailed resets every failed agent of the plan, including those whose failure was accepted.
@@ -101,7 +103,7 @@ func (w *command) answer(d Decision) error {
 		if b.Number <= w.c.AnsweredBreach {
 			continue
 		}
-		if b.Reason != ReasonThreshold {
+		if b.Reason != ReasonThreshold && b.Reason != ReasonExpect {
 			if err := w.answerOther(d, b); err != nil {
 				return err
 			}
@@ -112,7 +114,9 @@ func (w *command) answer(d Decision) error {
 			return err
 		}
 		if over {
-			exceeded = append(exceeded, b.Batch)
+			if !slices.Contains(exceeded, b.Batch) {
+				exceeded = append(exceeded, b.Batch)
+			}
 			if d.kind == answerNone || d.kind == answerRaise || d.kind == answerAccept && p.Counts.Bad() > d.failed {
 				return &BreachError{Plan: w.row.ID, Breach: b, Failed: p.Counts.Bad()}
 			}
@@ -176,13 +180,24 @@ func (w *command) batch(i int) (batchRow, error) {
 	return page.Items[0], nil
 }
 
-// exceeds reports whether the failures still exceed the threshold where the breach occurred.
+// exceeds reports whether the failures still are a breach where the breach occurred: by the threshold
+// or by Expect.
 func (w *command) exceeds(b Breach) (bool, error) {
-	threshold := *w.c.Policy.FailureThreshold
-	if b.Batch < 0 {
-		p := &w.row.Progress
-		return p.Counts.Bad()-p.Accepted > Tolerated(threshold, w.row.Spec.Agents), nil
+	p, row, threshold := &w.row.Progress, batchRow{}, *w.c.Policy.FailureThreshold
+	if b.Batch >= 0 {
+		var err error
+		if row, err = w.batch(b.Batch); err != nil {
+			return false, err
+		}
 	}
-	row, err := w.batch(b.Batch)
-	return row.Counts.Bad()-row.Accepted > Tolerated(threshold, row.Size), err
+	switch {
+	case b.Reason == ReasonExpect:
+		tests := w.c.expectTests(&w.row.Spec, p, &row)
+		return w.c.Policy.Expect != nil && tests[min(b.Batch+1, 1)].exceeded(), nil
+	case b.Batch < 0:
+		return p.Counts.Bad()-p.Accepted > Tolerated(threshold, w.row.Spec.Agents), nil
+	case w.c.Policy.Scope == ScopeFirst && b.Batch > 0:
+		return false, nil
+	}
+	return row.Counts.Bad()-row.Accepted > Tolerated(threshold, row.Size), nil
 }

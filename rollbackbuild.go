@@ -258,7 +258,7 @@ func (rb *rollbackBuilder) policy() (p Policy, gated bool) {
 	default:
 		p = p.ForRollback()
 	}
-	return p.withDefaults(), gated
+	return p.judgedAsRollback(), gated
 }
 
 // finish returns the parts of the plan that depend on its agents.

@@ -62,6 +62,18 @@ type batchRow struct {
 	FinishedAt   time.Time `json:"settledAt,omitzero"`
 	HealthySince time.Time `json:"healthySince,omitzero"`
 	ClosedAt     time.Time `json:"closedAt,omitzero"`
+	// Evidence are the agents by which Expect judges the batch.
+	Evidence evidence `json:"evidence,omitzero"`
+	// ExpectContinued is Continued for breaches of Expect.
+	ExpectContinued bool `json:"expectContinued,omitempty"`
+}
+
+// largestBatch returns the size of the largest batch.
+func largestBatch(batches []batchRow) (n int) {
+	for i := range batches {
+		n = max(n, batches[i].Size)
+	}
+	return n
 }
 
 // agentRow is one agent of a plan as stored. It contains its tasks, so that counters, slots and

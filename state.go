@@ -199,7 +199,9 @@ func (s *state) setAgent(r *cachedRow, to TaskStatus) {
 	b := s.batch(r.Batch)
 	b.Counts.move(from, to)
 	s.p.Counts.move(from, to)
+	s.countEvidence(b, r, -1)
 	r.State.Status = to
+	s.countEvidence(b, r, 1)
 	if bad(from) != bad(to) {
 		if r.is(agentWasBad) { // its failure counts as accepted: nothing got worse
 			b.Accepted += difference(bad(to))
@@ -213,14 +215,6 @@ func (s *state) setAgent(r *cachedRow, to TaskStatus) {
 	if to.Finished() || to == TaskPending {
 		s.setFlag(r, agentOpen, false)
 		s.setFlag(r, agentUrgent, false)
-	}
-}
-
-// judgeLater marks a batch to be judged once all input is folded.
-func (s *state) judgeLater(b *batch) {
-	if !b.judge {
-		b.judge = true
-		s.toJudge = append(s.toJudge, b.Index)
 	}
 }
 
@@ -240,6 +234,9 @@ func (s *state) setFlag(r *cachedRow, f agentFlags, on bool) {
 	case agentOpen:
 		b.Open += by
 		s.p.Open += by
+		if by < 0 && s.c.Policy.Expect != nil {
+			s.judgeLater(b) // Expect tolerates less of fewer agents
+		}
 		s.queue.lanes.count(r, by)
 	case agentChanged:
 		b.Changed += by

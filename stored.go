@@ -117,6 +117,8 @@ type planControl struct {
 	Unlabeled        int           `json:"bare,omitempty"`      // agents without the budget's label
 	Readiness        *Readiness    `json:"readiness,omitempty"` // result of the last Precheck
 	Requests         []pastRequest `json:"requests,omitempty"`  // newest verbs with a request ID
+	// Expected is what Policy.Expect tolerates, as it was computed when that was set.
+	Expected expectTables `json:"expected,omitzero"`
 }
 
 // planStop is an Audit with a mode: how a plan is canceled or rolled back.
@@ -209,6 +211,8 @@ type planProgress struct {
 	Reached int       `json:"reached"` // highest batch that was begun
 	EndedAt time.Time `json:"endedAt,omitzero"`
 	End     Status    `json:"end,omitempty"` // completed or canceled, once ended
+	// Evidence are the agents by which Expect judges the plan.
+	Evidence evidence `json:"evidence,omitzero"`
 }
 
 // canMove reports whether an owner may have something to do for the plan. A verb may write a status

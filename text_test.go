@@ -128,7 +128,7 @@ func TestEnums(t *testing.T) {
 			"batch_reopened batch_canceled task_started task_repeated task_succeeded " +
 			"task_failed task_skipped task_canceled task_unknown task_waiting " +
 			"task_retried health late gate plan_prechecked already_fulfilled"),
-		"Scope":             enumTest[Scope]("batch plan"),
+		"Scope":             enumTest[Scope]("batch plan first"),
 		"Action":            enumTest[Action]("pause rollback continue"),
 		"UnreachableAction": enumTest[UnreachableAction]("fail skip"),
 		"PrecheckState":     enumTest[PrecheckState]("ready at_target blocked away"),

@@ -24,8 +24,17 @@ func (s *state) judge(now time.Time) {
 		b := s.batch(i)
 		b.judge = false
 		s.thresholdVerdict(b, now)
+		s.expectVerdict(b, now)
 	}
 	s.toJudge = s.toJudge[:0]
+}
+
+// judgeLater marks a batch to be judged once all input is folded.
+func (s *state) judgeLater(b *batch) {
+	if !b.judge {
+		b.judge = true
+		s.toJudge = append(s.toJudge, b.Index)
+	}
 }
 
 // canBreach reports whether a plan with status st can be breached. A plan that ends or rolls back
@@ -37,6 +46,9 @@ func canBreach(st Status) bool {
 // thresholdVerdict finds more failures than tolerated, in the batch or in the plan.
 func (s *state) thresholdVerdict(b *batch, now time.Time) {
 	br := Breach{Reason: ReasonThreshold, At: now, Action: s.c.Policy.OnBreach, Batch: b.Index}
+	if s.c.Policy.Scope == ScopeFirst && b.Index > 0 {
+		return
+	}
 	accepted := b.Accepted
 	br.Failed, br.Size = b.Counts.Bad(), b.Size
 	if s.c.Policy.Scope == ScopePlan {
@@ -44,23 +56,81 @@ func (s *state) thresholdVerdict(b *batch, now time.Time) {
 		br.Failed, br.Size = s.p.Counts.Bad(), s.spec.Agents
 	}
 	br.Tolerated = Tolerated(*s.c.Policy.FailureThreshold, br.Size)
-	if br.Failed-accepted <= br.Tolerated {
+	if br.Failed-accepted > br.Tolerated {
+		s.tooManyFailed(b, br, &b.Continued)
+	}
+}
+
+// expectVerdict finds more failures than are usual, in the plan or in the batch.
+func (s *state) expectVerdict(b *batch, now time.Time) {
+	e := s.c.Policy.Expect
+	if e == nil {
 		return
 	}
+	for _, t := range s.c.expectTests(&s.spec, &s.p, &b.batchRow) {
+		if t.exceeded() {
+			s.tooManyFailed(b, Breach{
+				Reason: ReasonExpect, Batch: t.batch, At: now, Action: s.c.Policy.OnBreach,
+				Failed: t.failed, Tolerated: t.tolerated, Size: t.begun, Text: e.remedy(&t),
+			}, &b.ExpectContinued)
+		}
+	}
+}
+
+// expectTests returns the tests of the plan and of a batch. The only batch of a plan tolerates
+// everything, since the test of the plan is the same.
+func (c *planControl) expectTests(spec *planSpec, p *planProgress, b *batchRow) [2]expectTest {
+	tests := [2]expectTest{p.Evidence.test(-1, p.Open, c.Expected.Plan), b.Evidence.test(b.Index, b.Open, c.Expected.Batch)}
+	if spec.Batches < 2 {
+		tests[1].tolerated = b.Size
+	}
+	return tests
+}
+
+// countEvidence adds an agent to what Expect judges by, or takes it away: as its row is now.
+func (s *state) countEvidence(b *batch, r *cachedRow, by int) {
+	failed, finished := r.State.evidence()
+	for _, e := range [2]*evidence{&s.p.Evidence, &b.Evidence} {
+		e.Failed += failed * by
+		e.Finished += finished * by
+	}
+}
+
+// evidence says whether an agent speaks for or against the release: it failed, or it finished at all.
+// An agent that was away until its last answer says nothing, and neither does one that was not changed.
+func (a *agentState) evidence() (failed, finished int) {
+	switch {
+	case a.Status == TaskSucceeded && a.Flags&agentChanged != 0:
+		return 0, 1
+	case !bad(a.Status):
+		return 0, 0
+	}
+	for i := range a.tasks() {
+		if t := a.task(i); bad(t.Status) && (t.Why == ReasonUnreachable || t.Why == ReasonThrottled) {
+			return 0, 0
+		}
+	}
+	return 1, 1
+}
+
+// tooManyFailed records a breach by the number of failures. An open one gets the present numbers. If
+// the policy's action is to continue, it records the event, once per batch: recorded says that it did.
+func (s *state) tooManyFailed(b *batch, br Breach, recorded *bool) {
 	if old := s.openBreach(br); old != nil {
 		if old.Failed != br.Failed {
 			// This copies the breaches: the last commit still refers to the old slice.
 			s.pruneBreaches()
-			s.openBreach(br).Failed = br.Failed
+			old = s.openBreach(br)
+			old.Failed, old.Size, old.Tolerated, old.Text = br.Failed, br.Size, br.Tolerated, br.Text
 			s.event(Event{Kind: EventBreach, Batch: br.Batch, Number: br.Failed, Reason: br.Reason, Text: br.String()})
 		}
 		return
 	}
 	if br.Action == ActionContinue {
-		if b.Continued {
+		if *recorded {
 			return
 		}
-		b.Continued = true
+		*recorded = true
 		s.dirtyBatch(b)
 		s.event(Event{Kind: EventBreach, Batch: br.Batch, Number: br.Failed, Reason: br.Reason, Text: br.String()})
 		return

@@ -20,7 +20,7 @@ func planAs(row *planRow, st Status) Plan {
 		ID: row.ID, Name: s.Name, FromVersion: s.FromVersion, FromRelease: s.FromRelease,
 		ToVersion: s.ToVersion, ToRelease: s.ToRelease, CreatedBy: s.CreatedBy, CreatedAt: s.CreatedAt,
 		EndedAt: p.EndedAt, Labels: cloneMap(s.Labels), Annotations: cloneMap(c.Annotations),
-		Policy: c.Policy.withDefaults(), Status: st, Agents: s.Agents, Batches: s.Batches,
+		Policy: c.Policy.withDefaults(), Status: st, Agents: s.Agents, Batches: s.Batches, Tolerated: c.toleratedInPlan(s.Agents, s.Batches),
 		Batch: min(p.Batch, p.Reached), Counts: ended(p.Counts, st), Tasks: ended(p.Tasks, st), Changed: p.Changed, Coverage: coverageOf(s, p),
 		Source: s.Source, Warnings: slices.Concat(s.Warnings, c.Warnings), Owner: p.Owner, Components: slices.Clone(s.Components),
 		Generation: row.ControlNumber, Revision: row.Revision, Readiness: c.Readiness.clone(),
@@ -28,7 +28,7 @@ func planAs(row *planRow, st Status) Plan {
 	if t := c.RollbackSpec; t != nil {
 		own := t.clone()
 		if own.Policy != nil {
-			*own.Policy = own.Policy.withDefaults()
+			*own.Policy = own.Policy.judgedAsRollback()
 			own.Policy.Gate = t.Policy.Gate // if it is zero, no Gater is asked
 		}
 		plan.RollbackSpec = &own
@@ -75,9 +75,9 @@ func neverStarts(st Status) bool {
 	return st == StatusCanceled || st == StatusRollingBack || st == StatusRolledBack
 }
 
-func batchOf(b *batchRow, st Status, threshold float64) Batch {
+func batchOf(b *batchRow, st Status, c *planControl) Batch {
 	out := Batch{
-		Index: b.Index, Name: b.Name, Size: b.Size, Status: b.Status, Tolerated: Tolerated(threshold, b.Size),
+		Index: b.Index, Name: b.Name, Size: b.Size, Status: b.Status, Tolerated: c.toleratedInBatch(b.Index, b.Size),
 		Accepted: b.Accepted, Counts: ended(b.Counts, st), Tasks: ended(b.Tasks, st),
 		StartedAt: b.StartedAt, FinishedAt: b.FinishedAt, CompletedAt: b.ClosedAt,
 	}
@@ -85,6 +85,42 @@ func batchOf(b *batchRow, st Status, threshold float64) Batch {
 		out.Status = BatchCanceled
 	}
 	return out
+}
+
+// toleratedInBatch returns how many agents of a batch may fail before a breach, once all have begun.
+func (c *planControl) toleratedInBatch(index, size int) int {
+	n := size
+	if c.Policy.Scope != ScopeFirst || index == 0 {
+		n = c.belowThreshold(size)
+	}
+	if c.Policy.Expect != nil {
+		n = min(n, c.Expected.Plan.Tolerated(size))
+		if len(c.Expected.Batch) > 0 {
+			n = min(n, c.Expected.Batch.Tolerated(size))
+		}
+	}
+	return n
+}
+
+// toleratedInPlan is the same for a plan of so many agents and batches.
+func (c *planControl) toleratedInPlan(agents, batches int) int {
+	n := agents
+	if c.Policy.Scope != ScopeFirst || batches < 2 {
+		n = c.belowThreshold(agents)
+	}
+	if c.Policy.Expect != nil {
+		n = min(n, c.Expected.Plan.Tolerated(agents))
+	}
+	return n
+}
+
+// belowThreshold returns what the threshold tolerates of n agents. A plan that cannot be read has
+// none.
+func (c *planControl) belowThreshold(n int) int {
+	if c.Policy.FailureThreshold == nil {
+		return 0
+	}
+	return Tolerated(*c.Policy.FailureThreshold, n)
 }
 
 // agentOf sets a to the content of a row. Its tasks use the beginning of room.
@@ -139,7 +175,7 @@ func cloneOf[T any](p *T) *T {
 }
 
 func (p Policy) clone() Policy {
-	p.FailureThreshold = cloneOf(p.FailureThreshold)
+	p.FailureThreshold, p.Expect = cloneOf(p.FailureThreshold), cloneOf(p.Expect)
 	p.Hold.Batches = slices.Clone(p.Hold.Batches)
 	p.Windows = cloneWindows(p.Windows)
 	return p

@@ -13,6 +13,9 @@ import (
 // the budget's label.
 func policyWarnings(p Policy, batches []batchRow, agents, bare int) []string {
 	w := append(toleranceWarning(p, batches, agents), timeWarnings(p)...)
+	if p.Scope == ScopeFirst && p.Expect == nil {
+		w = append(w, "scope first without expect: after the first batch, no number of failures is a breach")
+	}
 	if bare > 0 {
 		w = append(w, fmt.Sprintf("%d of %s %s no label %s: the budget counts them as agents of one value", bare, plural.Count(agents, "agent"), plural.Verb(bare, "has", "have"), p.Budget.Label))
 	}
@@ -64,6 +67,9 @@ func toleranceWarning(p Policy, batches []batchRow, agents int) []string {
 	case 0:
 		return nil
 	case 1:
+		if p.Expect != nil {
+			return nil
+		}
 		return []string{"failureThreshold 1 tolerates every failure; for one percent, use 0.01"}
 	}
 	if p.Scope == ScopePlan {
@@ -71,6 +77,9 @@ func toleranceWarning(p Policy, batches []batchRow, agents int) []string {
 			return []string{fmt.Sprintf("failureThreshold %g tolerates 0 of %s: the first failure is a breach", threshold, plural.Count(agents, "agent"))}
 		}
 		return nil
+	}
+	if p.Scope == ScopeFirst {
+		batches = batches[:min(1, len(batches))]
 	}
 	for _, b := range batches {
 		if Tolerated(threshold, b.Size) == 0 {

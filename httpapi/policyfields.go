@@ -48,8 +48,9 @@ func (d *decoder) members(rows []policy.Member, change func(func(reflect.Value))
 		known[m.Name] = field{
 			read: func() error {
 				if m.Kind == policy.Object {
+					change(func(p reflect.Value) { m.Inside(p) })
 					return d.object(d.members(m.Members, func(inner func(reflect.Value)) {
-						change(func(p reflect.Value) { inner(m.In(p)) })
+						change(func(p reflect.Value) { inner(m.Inside(p)) })
 					}))
 				}
 				v, given, err := d.policyValue(m)
@@ -80,12 +81,11 @@ func (d *decoder) policyValue(m *policy.Member) (v reflect.Value, given bool, er
 		err = d.integerOf(m.Least, m.Most, m.Allowed, func(n int) { number(int64(n)) }).read()
 	case policy.Fraction:
 		err = d.float(fraction, func(f float64) {
-			if v.Kind() == reflect.Pointer {
+			if given = true; v.Kind() == reflect.Pointer {
 				v.Set(reflect.ValueOf(&f))
 			} else {
 				v.SetFloat(f)
 			}
-			given = true
 		}).read()
 	case policy.Truth:
 		err = d.truth(func(b bool) {

@@ -25,7 +25,7 @@ func sample(m *policy.Member, p reflect.Value) {
 		if to.Kind() == reflect.Pointer {
 			to.Set(reflect.ValueOf(new(float64)))
 		} else {
-			to.SetFloat(0.5)
+			to.SetFloat(0.25)
 		}
 	case policy.Truth:
 		to.SetBool(true)
@@ -46,7 +46,7 @@ func sample(m *policy.Member, p reflect.Value) {
 		to.Set(list)
 	case policy.Object:
 		for i := range m.Members {
-			sample(&m.Members[i], to)
+			sample(&m.Members[i], m.Inside(p))
 		}
 	case policy.Objects:
 		list := reflect.MakeSlice(to.Type(), 2, 2)
@@ -69,7 +69,7 @@ func eachMember(f func(path string, m *policy.Member, only *ota.Policy)) {
 			sample(m, in(only))
 			f(prefix+m.Name, m, only)
 			if m.Kind == policy.Object {
-				walk(prefix+m.Name+".", m.Members, func(p *ota.Policy) reflect.Value { return m.In(in(p)) })
+				walk(prefix+m.Name+".", m.Members, func(p *ota.Policy) reflect.Value { return m.Inside(in(p)) })
 			}
 		}
 	}

@@ -65,7 +65,7 @@ func (c *call) length(name string) (time.Duration, error) {
 func previewOf(p *ota.Preview, annotations map[string]string) wire.Preview {
 	text, warning := observeText(&p.Policy, annotations)
 	out := wire.Preview{
-		TotalAgents: p.Agents, ToleratedFailures: ota.Tolerated(*p.Policy.FailureThreshold, p.Agents), FailureThreshold: *p.Policy.FailureThreshold, Concurrency: p.Policy.Concurrency, ObserveDuration: text,
+		TotalAgents: p.Agents, ToleratedFailures: p.Tolerated, FailureThreshold: *p.Policy.FailureThreshold, Concurrency: p.Policy.Concurrency, ObserveDuration: text,
 		Policy: policy.Of(&p.Policy).Policy, Batches: make([]wire.PreviewBatch, len(p.Batches)), Warnings: append([]string{}, p.Warnings...),
 		Conflicts: []wire.Conflict{}, TotalConflicts: p.Readiness.ConflictCount,
 	}

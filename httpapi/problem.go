@@ -72,6 +72,8 @@ func decisions(e *ota.BreachError) string {
 		return accept + `, which lifts the limit, or after a PATCH with a longer "planLimit"`
 	case ota.ReasonBatchTimeout:
 		return accept + `, which lifts the limit, or after a PATCH with a longer "batchLimit"`
+	case ota.ReasonExpect:
+		return accept + `, with {"decision":"retry"}, which tries the failed again, or after a PATCH with a larger "expect":{"normal":…}, if so many failures are usual`
 	default:
 		return accept + `, with {"decision":"retry"}, which tries the failed again, or with {"decision":"raise","failureThreshold":…} and a threshold that what failed does not exceed`
 	}

@@ -30,7 +30,7 @@ func planOf(p *ota.Plan) wire.Plan {
 		Status: p.Status, CurrentBatch: p.Batch, CreatedBy: p.CreatedBy, CreatedAt: wire.Time{Time: p.CreatedAt}, StartedAt: wire.Time{Time: p.StartedAt},
 		PausedAt: wire.Time{Time: p.PausedAt}, PauseReason: pauseReason(p), CompletedAt: wire.Time{Time: p.EndedAt}, SourcePlanUUID: p.Source, Error: faults(p),
 		Labels: p.Labels, Annotations: shownAnnotations(p.Annotations), RollbackPlanUUID: p.RollbackPlan, Rollback: templateOf(p.RollbackSpec), TotalAgents: p.Agents, Coverage: p.Coverage,
-		ToleratedFailures: ota.Tolerated(*p.Policy.FailureThreshold, p.Agents),
+		ToleratedFailures: p.Tolerated,
 		Policy:            policy.Of(&p.Policy).Policy, Warnings: p.Warnings,
 	}
 	if out.Labels == nil {
@@ -175,7 +175,7 @@ func faults(p *ota.Plan) string {
 		return ""
 	}
 	for _, b := range p.Breaches {
-		if b.Reason != ota.ReasonThreshold && b.Reason != ota.ReasonConsecutive && b.Action != ota.ActionContinue {
+		if b.Reason != ota.ReasonThreshold && b.Reason != ota.ReasonExpect && b.Reason != ota.ReasonConsecutive && b.Action != ota.ActionContinue {
 			return b.String()
 		}
 	}

@@ -21,7 +21,7 @@ func ExampleSimulate() {
 		FromVersion: "1.2.0",
 		ToVersion:   "1.3.0",
 		Agents:      ota.AgentIDs(agents...),
-		Policy:      ota.Policy{Soak: ota.Soak{Duration: 12 * time.Hour}},
+		Policy:      ota.Policy{FailureThreshold: new(0.1), Soak: ota.Soak{Duration: 12 * time.Hour}},
 	}, otatest.NewFleet(otatest.Options{Latency: 10 * time.Minute}))
 	if err != nil {
 		fmt.Println(err)

@@ -20,7 +20,7 @@ func ExampleRun() {
 	spec := ota.Spec{
 		Name: "Firmware 7.1", FromVersion: "7.0", ToVersion: "7.1", Agents: ota.AgentIDs(ids...),
 		Shape:  ota.Shape{Size: 500},
-		Policy: ota.Policy{Concurrency: 25, Soak: ota.Soak{Duration: 2 * time.Hour}},
+		Policy: ota.Policy{Concurrency: 25, Expect: &ota.Expect{Normal: 0.02}, Soak: ota.Soak{Duration: 2 * time.Hour}},
 	}
 	n := 0
 	fleet := simulate.FleetFunc(func(a ota.Attempt, _ time.Time) simulate.Call {

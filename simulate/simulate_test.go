@@ -92,7 +92,7 @@ func TestASimulationStops(t *testing.T) {
 }
 
 func TestASimulationTellsWhenAndWhyItWouldPause(t *testing.T) {
-	sim := simulate(t, simSpec(ota.Policy{}, append(ids("ok", 15), ids("fail", 5)...)...), simFail, Options{})
+	sim := simulate(t, simSpec(ota.Policy{FailureThreshold: ptr(0.1)}, append(ids("ok", 15), ids("fail", 5)...)...), simFail, Options{})
 	if len(sim.Breaches) != 1 {
 		t.Fatalf("got breaches %v, want one", sim.Breaches)
 	}

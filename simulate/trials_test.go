@@ -75,15 +75,16 @@ func TestLatenciesFollowTheirPercentiles(t *testing.T) {
 func TestTrialsTellPoliciesApart(t *testing.T) {
 	bad := AgentModel{Fails: 0.4, Latency: Latency{Median: time.Minute}}
 	o := TrialOptions{Runs: 100, Seed: 1}
-	careful := tried(t, ota.Policy{Concurrency: 1}, bad, o, 60)
-	bold := tried(t, ota.Policy{Concurrency: 10}, bad, o, 60)
+	tenth := 0.1
+	careful := tried(t, ota.Policy{Concurrency: 1, FailureThreshold: &tenth}, bad, o, 60)
+	bold := tried(t, ota.Policy{Concurrency: 10, FailureThreshold: &tenth}, bad, o, 60)
 	require.InDelta(t, 1, careful.Breached(), 0.02)
 	require.Equal(t, map[ota.Reason]float64{ota.ReasonThreshold: careful.Breached()}, round(careful.Breaches()))
 	require.Less(t, careful.Failed().Mean, bold.Failed().Mean)
 	require.Zero(t, careful.Took().Runs-int(math.Round(100*careful.Completed())))
 
 	o.Run.Accept = true
-	on := tried(t, ota.Policy{Concurrency: 1}, bad, o, 60)
+	on := tried(t, ota.Policy{Concurrency: 1, FailureThreshold: &tenth}, bad, o, 60)
 	require.InDelta(t, 1, on.Completed(), 0)
 	require.InDelta(t, careful.Breached(), on.Breached(), 0, "the first breach is remembered though it was accepted")
 	back := tried(t, ota.Policy{OnBreach: ota.ActionRollback}, bad, o, 60)

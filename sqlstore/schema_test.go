@@ -220,7 +220,7 @@ func TestViews(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, id := range []string{"breached", "paused", "ended"} {
-			spec := ota.Spec{ID: id, Name: "name of " + id, ToVersion: "2", Shape: ota.Shape{Size: 2}, Agents: func(yield func(ota.Agent, error) bool) {
+			spec := ota.Spec{ID: id, Name: "name of " + id, ToVersion: "2", Shape: ota.Shape{Size: 2}, Policy: ota.Policy{FailureThreshold: new(0.1)}, Agents: func(yield func(ota.Agent, error) bool) {
 				for i := range 4 {
 					if id == "ended" && i > 1 || !yield(ota.Agent{ID: fmt.Sprint("a-", i), Labels: map[string]string{"of": id}}, nil) {
 						return

@@ -89,7 +89,7 @@ func (w *world) until(id string, want ota.Status) ota.Plan {
 func (w *world) suspended() ota.Plan {
 	w.t.Helper()
 	ids := append(otatest.IDs("fail-", 2), otatest.IDs("ok-", 6)...)
-	p := w.plan(ids, func(s *ota.Spec) { s.Shape.Size = 4; s.Policy.Concurrency = 4 })
+	p := w.plan(ids, func(s *ota.Spec) { s.Shape.Size = 4; s.Policy.Concurrency = 4; s.Policy.FailureThreshold = new(0.1) })
 	return w.start(p.ID, ota.StatusPaused)
 }
 

@@ -180,7 +180,11 @@ func action(field, word string) string {
 // action_on_error is the plan's own, before it is started and while it runs.
 func TestActionOnError(t *testing.T) {
 	w := newWorld(t, avi.Options{})
-	p := w.plan(append(otatest.IDs("ok-", 3), "fail-1"), func(s *ota.Spec) { s.Shape.Size = 1; s.Policy.Hold.Batches = []int{3} })
+	p := w.plan(append(otatest.IDs("ok-", 3), "fail-1"), func(s *ota.Spec) {
+		s.Shape.Size = 1
+		s.Policy.Hold.Batches = []int{3}
+		s.Policy.FailureThreshold = new(0.1)
+	})
 	shown := func(a answer, want string) {
 		t.Helper()
 		if got := at(a.body, "params", "se_group_options", "action_on_error"); a.status != 200 || got != want+"_UPGRADE_OPS_ON_ERROR" {
@@ -272,7 +276,7 @@ func TestResume(t *testing.T) {
 	t.Run("again", func(t *testing.T) { // the same call is as good the second time
 		w := newWorld(t, avi.Options{})
 		ids := append(append([]string{"fail-1"}, otatest.IDs("ok-", 3)...), "fail-2", "ok-4", "ok-5", "ok-6")
-		p := w.plan(ids, func(s *ota.Spec) { s.Shape.Size = 4 })
+		p := w.plan(ids, func(s *ota.Spec) { s.Shape.Size = 4; s.Policy.FailureThreshold = new(0.1) })
 		w.start(p.ID, ota.StatusPaused)
 		const body = `{"replace":{"params":{"se_group_resume_options":{"skip_suspended":true}}}}`
 		if a := w.patch(p.ID, body); a.status != 200 {

@@ -152,7 +152,7 @@ func TestClientRoundTrip(t *testing.T) {
 		Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"c": "d"}, RequestKey: "key",
 		Shape: ota.Shape{Batches: []ota.BatchShape{{Name: "canary", Size: 1}, {Size: 2}}},
 		Policy: ota.Policy{
-			Concurrency: 7, FailureThreshold: &threshold, Scope: ota.ScopePlan, OnBreach: ota.ActionRollback, Reserve: true,
+			Concurrency: 7, FailureThreshold: &threshold, Scope: ota.ScopePlan, Expect: &ota.Expect{Normal: 0.02, Alpha: 0.001}, OnBreach: ota.ActionRollback, Reserve: true,
 			Hold: ota.Hold{All: true, Batches: []int{1}}, Soak: ota.Soak{ToEnd: true, Duration: time.Minute, Stable: time.Hour, Grace: time.Second, Interval: time.Millisecond, Misses: ota.Off, Sample: 7},
 			Retry: ota.RetryPolicy{Max: 3, Backoff: time.Second, MaxBackoff: time.Minute}, AttemptTimeout: ota.NoTimeout, UnreachableTimeout: 90 * time.Minute,
 			OnUnreachable: ota.UnreachableSkipped, MaxAbandoned: 9, BatchTimeout: time.Hour, PlanTimeout: 24 * time.Hour, MaxConsecutive: 4, Halve: true, Budget: ota.Budget{Label: "rack", Max: 2},

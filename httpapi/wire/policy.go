@@ -44,8 +44,15 @@ type Policy struct {
 	Gate           Gate     `json:"gate"`
 	Complete       Complete `json:"complete"`
 
-	Halve  bool   `json:"halve"`
-	Budget Budget `json:"budget,omitzero"` // left out: none
+	Halve  bool    `json:"halve"`
+	Budget Budget  `json:"budget,omitzero"`  // left out: none
+	Expect *Expect `json:"expect,omitempty"` // left out: none
+}
+
+// Expect is ota.Expect on the wire.
+type Expect struct {
+	Normal float64 `json:"normal"`
+	Alpha  float64 `json:"alpha"`
 }
 
 // Hold is ota.Hold on the wire.

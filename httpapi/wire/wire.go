@@ -47,8 +47,8 @@ type Plan struct {
 	Rollback         *RollbackTemplate `json:"rollback,omitempty"`         // of its creation
 	TotalAgents      int               `json:"totalAgents"`
 	Coverage         ota.Coverage      `json:"coverage"` // how many of its agents are at the target
-	// ToleratedFailures is how many of all agents may fail, by the failure threshold. With the scope
-	// "batch", the counts of the batches decide instead.
+	// ToleratedFailures is how many of all agents may fail before a breach, once all have begun. With
+	// the scopes "batch" and "first", the batches may tolerate less.
 	ToleratedFailures int `json:"toleratedFailures"`
 	Policy
 	Warnings []string `json:"warnings,omitempty"` // settings that are legal and may be mistakes

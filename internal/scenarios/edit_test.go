@@ -27,6 +27,7 @@ var edits = map[string]struct {
 	"Windows":            {func(p *ota.Policy) { p.Windows = []ota.Window{{Start: 12 * time.Hour, Length: time.Hour}} }, "windows end no call: 1 call in flight goes on"},
 	"Soak":               {func(p *ota.Policy) { p.Soak = ota.Soak{Duration: time.Hour} }, "observe applies to batches that are not completed: 1 batch is completed"},
 	"Retry":              {func(p *ota.Policy) { p.Retry.Backoff = time.Minute }, "retry applies to the next outcome of an agent: 1 agent is waiting, and keeps the time"},
+	"Expect":             {func(p *ota.Policy) { p.Expect, p.FailureThreshold = &ota.Expect{Normal: 0.1}, ptr(0.01) }, "expect judges all agents that have finished since the last accept: 0 of 2 failed"},
 	"AttemptTimeout":     {func(p *ota.Policy) { p.AttemptTimeout = time.Minute }, "attemptLimit applies to attempts that start from now on: 1 call in flight keeps the old limit; give_up ends one"},
 	"UnreachableTimeout": {func(p *ota.Policy) { p.UnreachableTimeout = time.Minute }, "queueLimit and onAway apply to the next answer"},
 	"OnUnreachable":      {func(p *ota.Policy) { p.OnUnreachable = ota.UnreachableSkipped }, "queueLimit and onAway apply to the next answer"},

@@ -62,7 +62,13 @@ func TestMessagesOfSpecs(t *testing.T) {
 		{"threshold", func(s *ota.Spec) { s.Policy.FailureThreshold = ptr(10.0) }, "failureThreshold (10) is out of range; allowed: 0 to 1, as a fraction: 0.1 tolerates one of ten"},
 		{"threshold below", func(s *ota.Spec) { s.Policy.FailureThreshold = ptr(-0.1) }, "failureThreshold (-0.1) is out of range; allowed: 0 to 1, as a fraction: 0.1 tolerates one of ten"},
 		{"threshold NaN", func(s *ota.Spec) { s.Policy.FailureThreshold = ptr(math.NaN()) }, "failureThreshold (NaN) is not a number; allowed: 0 to 1, as a fraction: 0.1 tolerates one of ten"},
-		{"scope", func(s *ota.Spec) { s.Policy.Scope = 7 }, "scope (7) is unknown; allowed: batch, plan"},
+		{"scope", func(s *ota.Spec) { s.Policy.Scope = 7 }, "scope (7) is unknown; allowed: batch, plan, first"},
+		{"usual rate 0", func(s *ota.Spec) { s.Policy.Expect = &ota.Expect{} }, "expect.normal (0) is out of range; allowed: 0.000001 to 0.5; for a breach at the first failure, use failureThreshold 0"},
+		{"usual rate", func(s *ota.Spec) { s.Policy.Expect = &ota.Expect{Normal: 0.6} }, "expect.normal (0.6) is out of range; allowed: 0.000001 to 0.5; for a breach at the first failure, use failureThreshold 0"},
+		{"usual rate NaN", func(s *ota.Spec) { s.Policy.Expect = &ota.Expect{Normal: math.NaN()} }, "expect.normal (NaN) is not a number; allowed: 0.000001 to 0.5; for a breach at the first failure, use failureThreshold 0"},
+		{"alpha", func(s *ota.Spec) { s.Policy.Expect = &ota.Expect{Normal: 0.1, Alpha: 1} }, "expect.alpha (1) is out of range; allowed: 1e-12 to 0.5; 0 means 0.01"},
+		{"alpha too small", func(s *ota.Spec) { s.Policy.Expect = &ota.Expect{Normal: 0.1, Alpha: 1e-13} }, "expect.alpha (1e-13) is out of range; allowed: 1e-12 to 0.5; 0 means 0.01"},
+		{"a template's usual rate", func(s *ota.Spec) { s.Rollback = &ota.RollbackSpec{Policy: &ota.Policy{Expect: &ota.Expect{Normal: 2}}} }, "rollback.expect.normal (2) is out of range; allowed: 0.000001 to 0.5; for a breach at the first failure, use failureThreshold 0"},
 		{"action", func(s *ota.Spec) { s.Policy.OnBreach = 7 }, "onBreach (7) is unknown; allowed: pause, rollback, continue"},
 		{"away", func(s *ota.Spec) { s.Policy.OnUnreachable = 7 }, "onAway (7) is unknown; allowed: fail, skip"},
 		{"hold first", func(s *ota.Spec) { s.Policy.Hold.Batches = []int{0} }, "hold.batches (0) names the first batch, which needs only Start; allowed: 1 or more"},
@@ -291,7 +297,7 @@ func TestMistakesOfAMapInOrder(t *testing.T) {
 // What an edit changes about the warnings is seen at once.
 func TestEditRenewsWarnings(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.create(ota.Policy{Budget: ota.Budget{Label: "rack", Max: 1}}, ota.Shape{}, names("ok", 13)...).ID
+		id := s.create(ota.Policy{FailureThreshold: ptr(0.1), Budget: ota.Budget{Label: "rack", Max: 1}}, ota.Shape{}, names("ok", 13)...).ID
 		tolerates := "failureThreshold 0.1 tolerates 0 of 3 agents in batch 1: the first failure there is a breach"
 		bare := "13 of 13 agents have no label rack: the budget counts them as agents of one value"
 		require.Equal(s, []string{tolerates, bare}, s.plan(id).Warnings)
@@ -307,8 +313,14 @@ func TestEditRenewsWarnings(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	inScene(t, func(s *scene) {
 		require.Equal(s, []string{"failureThreshold 0.1 tolerates 0 of 3 agents in batch 1: the first failure there is a breach"},
-			s.create(ota.Policy{}, ota.Shape{}, names("ok", 13)...).Warnings)
-		require.Empty(s, s.create(ota.Policy{}, ota.Shape{}, names("ok", 20)...).Warnings)
+			s.create(ota.Policy{FailureThreshold: ptr(0.1)}, ota.Shape{}, names("ok", 13)...).Warnings)
+		require.Empty(s, s.create(ota.Policy{FailureThreshold: ptr(0.1)}, ota.Shape{}, names("ok", 20)...).Warnings)
+		require.Empty(s, s.create(ota.Policy{}, ota.Shape{}, names("ok", 13)...).Warnings)
+		require.Equal(s, []string{"failureThreshold 0.1 tolerates 0 of 9 agents in batch 0: the first failure there is a breach"},
+			s.create(ota.Policy{}, ota.Shape{Size: 9}, names("ok", 20)...).Warnings)
+		require.Equal(s, []string{"scope first without expect: after the first batch, no number of failures is a breach"},
+			s.create(ota.Policy{FailureThreshold: ptr(0.1), Scope: ota.ScopeFirst}, ota.Shape{}, names("ok", 20)...).Warnings)
+		require.Empty(s, s.create(ota.Policy{Expect: &ota.Expect{Normal: 0.1}}, ota.Shape{}, names("ok", 20)...).Warnings)
 		require.Empty(s, s.create(ota.Policy{FailureThreshold: ptr(0.0)}, ota.Shape{}, "ok-1").Warnings)
 		require.Equal(s, []string{"failureThreshold 0.1 tolerates 0 of 3 agents: the first failure is a breach"},
 			s.create(ota.Policy{Scope: ota.ScopePlan}, ota.Shape{Size: 1}, names("ok", 3)...).Warnings)

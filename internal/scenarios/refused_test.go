@@ -81,7 +81,7 @@ func TestRollbackThatTheStoreRefuses(t *testing.T) {
 			return id, err
 		}, ota.StatusCompleted},
 		"an operator, of a canceled plan": {func(s *scene) (string, error) {
-			id := s.start(ota.Policy{}, ota.Shape{Size: 1}, "ok-1", "perm-2", "ok-3")
+			id := s.start(ota.Policy{FailureThreshold: ptr(0.1)}, ota.Shape{Size: 1}, "ok-1", "perm-2", "ok-3")
 			s.drive(id)
 			s.said(s.e.Cancel(s.ctx, id, false, by))
 			_, err := s.e.Rollback(s.ctx, id, ota.RollbackSpec{}, by)

@@ -21,6 +21,13 @@ func answer(members []Member, p, out reflect.Value) {
 		have, to := m.In(p), out.FieldByIndex(m.wire)
 		switch m.Kind {
 		case Object:
+			if have.Kind() == reflect.Pointer {
+				if have.IsNil() {
+					continue
+				}
+				to.Set(reflect.New(to.Type().Elem()))
+				have, to = have.Elem(), to.Elem()
+			}
 			answer(m.Members, have, to)
 		case Objects:
 			for i := range have.Len() {
@@ -29,7 +36,7 @@ func answer(members []Member, p, out reflect.Value) {
 				to.Set(reflect.Append(to, one))
 			}
 		case Fraction:
-			if have.Kind() != reflect.Pointer {
+			if to.Set(reflect.Zero(to.Type())); have.Kind() != reflect.Pointer {
 				to.Set(have)
 			} else if !have.IsNil() {
 				to.Set(have.Elem())
@@ -62,6 +69,8 @@ func request(members []Member, p, out reflect.Value, whole bool) map[string]any 
 		case have.IsZero() && whole:
 			all[m.Name] = nil
 		case have.IsZero():
+		case m.Kind == Object && have.Kind() == reflect.Pointer:
+			all[m.Name] = request(m.Members, have.Elem(), to.Elem(), whole)
 		case m.Kind == Object:
 			all[m.Name] = request(m.Members, have, to, whole)
 		default:

@@ -26,6 +26,8 @@ func every(t *testing.T, typ reflect.Type, rows []Member) {
 			t.Errorf("wire/policy.go has no row for the field %s of %s", f.Name, typ)
 		case row.Name == "":
 			t.Errorf("the row for the field %s of %s has no json tag", f.Name, typ)
+		case row.Kind == Object && f.Type.Kind() == reflect.Pointer:
+			every(t, f.Type.Elem(), row.Members)
 		case row.Kind == Object:
 			every(t, f.Type, row.Members)
 		case row.Kind == Objects:
@@ -41,7 +43,7 @@ func every(t *testing.T, typ reflect.Type, rows []Member) {
 func TestWords(t *testing.T) {
 	for _, m := range Members {
 		if want, ok := map[string]string{
-			"scope": "batch, plan", "onBreach": "pause, rollback, continue", "onAway": "fail, skip",
+			"scope": "batch, plan, first", "onBreach": "pause, rollback, continue", "onAway": "fail, skip",
 		}[m.Name]; ok && m.Allowed != want || !ok && m.Kind == Word {
 			t.Errorf("%s: got %q, want %q", m.Name, m.Allowed, want)
 		}

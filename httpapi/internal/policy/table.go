@@ -54,6 +54,20 @@ func (m *Member) New() reflect.Value { return reflect.New(m.typ).Elem() }
 // In is the field of p, a struct of package ota, that the member stands for.
 func (m *Member) In(p reflect.Value) reflect.Value { return p.FieldByIndex(m.field) }
 
+// Inside is the struct of an object in p. If there is none yet, it makes one.
+func (m *Member) Inside(p reflect.Value) reflect.Value {
+	v := m.In(p)
+	if v.Kind() != reflect.Pointer {
+		return v
+	}
+	own := reflect.New(v.Type().Elem()) // p may share what the pointer points to
+	if !v.IsNil() {
+		own.Elem().Set(v.Elem())
+	}
+	v.Set(own)
+	return own.Elem()
+}
+
 // read returns the rows of a type of package wire, whose fields stand for those of a type of
 // package ota by the same names. It panics when they do not.
 func read(from, to reflect.Type) []Member {
@@ -107,6 +121,8 @@ func (m *Member) describe(row reflect.StructField, target reflect.Type) {
 		m.Kind = Text
 	case kind == reflect.Struct:
 		m.Kind, m.Members = Object, read(row.Type, target)
+	case kind == reflect.Pointer:
+		m.Kind, m.Members = Object, read(row.Type.Elem(), target.Elem())
 	case kind == reflect.Slice && row.Type.Elem().Kind() == reflect.Int:
 		m.Kind = Numbers
 	case kind == reflect.Slice && row.Type.Elem().Kind() == reflect.Struct:
