@@ -16,20 +16,24 @@ type referee struct {
 }
 
 type refPlan struct {
-	id       string
-	agents   map[string]*refAgent
-	batchOf  map[string]int
-	pausedBy bool   // Pause has returned, and nobody has said Resume since
-	lastRev  uint64 // of the log
-	ended    Status
-	known    map[uint64]Breach // every breach that was ever recorded, by its number
-	accepted map[int]int       // failures there were at the last decision, by batch
-	starts   []time.Time
-	open     map[string]bool      // who held a slot at the last commit
-	checks   map[string]time.Time // when an agent last said that it is ready
-	halved   int                  // how often Concurrency is halved
-	urgent   map[string]bool      // agents that a person has asked for
-	loose    bool                 // limits were edited: the bound on failures is not checked
+	id        string
+	agents    map[string]*refAgent
+	batchOf   map[string]int
+	pausedBy  bool   // Pause has returned, and nobody has said Resume since
+	lastRev   uint64 // of the log
+	ended     Status
+	known     map[uint64]Breach // every breach that was ever recorded, by its number
+	accepted  map[int]int       // failures there were at the last decision, by batch
+	starts    []time.Time
+	open      map[string]bool      // who held a slot at the last commit
+	checks    map[string]time.Time // when an agent last said that it is ready
+	halved    int                  // how often Concurrency is halved
+	urgent    map[string]bool      // agents that a person has asked for
+	loose     bool                 // limits were edited: the bound on failures is not checked
+	evidence  map[int]refEvidence  // of the last commit, by batch; -1 is the plan
+	before    map[int]refEvidence  // what was accepted of it
+	accepting uint64               // number of an Accept that is not carried out; 0: none
+	decided   bool                 // somebody has said Resume, Retry or GiveUp
 }
 
 type refAgent struct{ tasks []refTask }
@@ -61,7 +65,7 @@ func (r *referee) created(ids ...string) {
 		if r.plans[id] != nil {
 			continue
 		}
-		p := &refPlan{id: id, urgent: map[string]bool{}, open: map[string]bool{}, checks: map[string]time.Time{}, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}}
+		p := &refPlan{id: id, urgent: map[string]bool{}, open: map[string]bool{}, checks: map[string]time.Time{}, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}, evidence: map[int]refEvidence{}, before: map[int]refEvidence{}}
 		for _, row := range r.rows(id) {
 			p.agents[row.Agent.ID] = &refAgent{tasks: make([]refTask, row.State.tasks())}
 			p.batchOf[row.Agent.ID] = row.Batch
@@ -283,7 +287,8 @@ func (r *referee) committed(before *planRow, c *Commit, rev uint64) {
 	r.verbs(p, before, after, &rec)
 	p.asked(after)
 	r.events(p, before, after, &rec, c, batches)
-	r.verdicts(before, after, rows, batches)
+	r.verdicts(p, before, after, rows, batches)
+	r.expects(p, before, after, rows, batches, &rec)
 	r.closing(&rec, batches, rows, after)
 	r.bounds(p, after, rows, batches, &rec)
 	r.rate(p, before.Control.Policy, &rec)
@@ -351,7 +356,7 @@ func (r *referee) verbs(p *refPlan, before, after *planRow, rec *Record) {
 	for _, e := range rec.Events {
 		switch e.Kind {
 		case EventResumed:
-			p.pausedBy = false
+			p.pausedBy, p.decided = false, true
 			for _, b := range r.batches(p.id) {
 				p.accepted[b.Index] = b.Counts.Bad()
 			}
@@ -507,7 +512,7 @@ func (r *referee) sourceTask(id string, e Event) int {
 }
 
 // verdicts checks that a breach struck because more failed than tolerated, and that none is missing.
-func (r *referee) verdicts(before, after *planRow, rows []agentRow, batches []batchRow) {
+func (r *referee) verdicts(p *refPlan, before, after *planRow, rows []agentRow, batches []batchRow) {
 	for _, b := range after.Progress.Breaches {
 		if b.Number <= before.Progress.LastBreach || b.Reason != ReasonThreshold {
 			continue
@@ -530,6 +535,9 @@ func (r *referee) verdicts(before, after *planRow, rows []agentRow, batches []ba
 		if float64(failed-accepted)/float64(size) <= *after.Control.Policy.FailureThreshold {
 			r.fail("a breach for %d of %d failed, %d accepted, at a threshold of %g", failed, size, accepted, *after.Control.Policy.FailureThreshold)
 		}
+		if after.Control.Policy.Scope == ScopeFirst && b.Batch > 0 && !p.loose {
+			r.fail("the threshold of the first batch judges batch %d", b.Batch)
+		}
 		if b.Action == ActionRollback && after.Source != "" {
 			r.fail("a rollback wants to be rolled back")
 		}
@@ -538,9 +546,12 @@ func (r *referee) verdicts(before, after *planRow, rows []agentRow, batches []ba
 	if st != StatusRunning || after.Control.Policy.OnBreach == ActionContinue || after.Control.OrderCount > after.Progress.LastOrder {
 		return
 	}
-	if after.Control.Policy.Scope == ScopeBatch && after.ProgressNumber > before.ProgressNumber {
+	if after.Control.Policy.Scope != ScopePlan && after.ProgressNumber > before.ProgressNumber {
 		for i := range batches {
 			b := &batches[i]
+			if after.Control.Policy.Scope == ScopeFirst && i > 0 {
+				break
+			}
 			if float64(b.Counts.Bad()-b.Accepted)/float64(b.Size) > *after.Control.Policy.FailureThreshold && b.Index == after.Progress.Batch {
 				r.fail("batch %d of %s goes on with %d of %d failed", i, after.ID, b.Counts.Bad(), b.Size)
 			}

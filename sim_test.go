@@ -198,6 +198,7 @@ func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
 	if s.Policy.OnBreach == ActionContinue {
 		s.Policy.Reserve = false
 	}
+	expectations(&s.Policy, n)
 	if ch.pick(2) == 0 {
 		s.Policy.Retry = RetryPolicy{Max: 1 + ch.pick(2), Backoff: time.Second, MaxBackoff: time.Minute}
 	}
