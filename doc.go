@@ -95,7 +95,8 @@
 //  2. After the commit that records a breach, nothing starts until an operator decides. Failures
 //     during upgrade are outcomes of attempts, never of a timer. So at most M + C agents of a batch
 //     fail during upgrade between two decisions: M are tolerated, C are open. With Policy.Reserve
-//     it is M + 1. Only the size of the batch limits how many agents turn unhealthy after their
+//     it is M + 1. Policy.Expect does not count agents that were away until their last answer.
+//     Only the size of the batch limits how many agents turn unhealthy after their
 //     upgrade. With the action [ActionContinue] there is no limit for either. A Retry that reopens
 //     an earlier batch is a decision too: waiting agents of later batches then give their slots
 //     back, and may fail in addition.

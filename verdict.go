@@ -90,6 +90,9 @@ func (c *planControl) expectTests(spec *planSpec, p *planProgress, b *batchRow) 
 // countEvidence adds an agent to what Expect judges by, or takes it away: as its row is now.
 func (s *state) countEvidence(b *batch, r *cachedRow, by int) {
 	failed, finished := r.State.evidence()
+	if finished == 0 {
+		return
+	}
 	for _, e := range [2]*evidence{&s.p.Evidence, &b.Evidence} {
 		e.Failed += failed * by
 		e.Finished += finished * by
