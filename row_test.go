@@ -290,6 +290,15 @@ func TestShowBatch(t *testing.T) {
 		string(showBatch([]byte("x"), &b)))
 }
 
+// An agent shows the error of the last task that has one, and nothing without an error.
+func TestShowAgent(t *testing.T) {
+	t.Parallel()
+	s := agentState{Rest: make([]taskState, 2)}
+	require.Equal(t, "x", string(showAgent([]byte("x"), &s)))
+	s.Task.More, s.Rest[0].More, s.Rest[1].More = &taskMore{Error: "first"}, &taskMore{Error: "a\x00\"b\"\nc"}, &taskMore{Version: "3"}
+	require.Equal(t, "x{\"error\":\"a\uFFFD\\\"b\\\"\\nc\"}", string(showAgent([]byte("x"), &s)))
+}
+
 // Whatever the values are, what is shown is JSON, and shows every text as it is but for what a
 // database refuses.
 func TestShowIsJSON(t *testing.T) {

@@ -202,7 +202,10 @@ func (w *commitWriter) row(kind Kind, number int, status uint8, why Reason, stat
 // agent adds the state of an agent.
 func (w *commitWriter) agent(ordinal int, s *agentState) error {
 	b, err := s.AppendBinary(w.buf)
-	w.row(KindAgent, ordinal, uint8(s.Status), s.reason(), w.take(b))
+	r := w.row(KindAgent, ordinal, uint8(s.Status), s.reason(), w.take(b))
+	if show := showAgent(w.buf, s); len(show) > len(w.buf) { // few agents have an error
+		r.Show = w.take(show)
+	}
 	return err
 }
 
@@ -255,7 +258,7 @@ func (s rowStore) Plan(ctx context.Context, id string) (planRow, error) {
 	return row, err
 }
 
-// listed returns one plan, for readers: of one that cannot be decoded, what its columns say.
+// listed returns one plan, for readers. A plan that cannot be decoded has only its columns.
 func (s rowStore) listed(ctx context.Context, id string) (planRow, error) {
 	p, err := s.store.Plan(ctx, id)
 	if err != nil {

@@ -60,6 +60,27 @@ func showBatch(b []byte, r *batchRow) []byte {
 	return w.close()
 }
 
+// showAgent appends the JSON of an agent's row: its last error, or nothing if it has none.
+func showAgent(b []byte, s *agentState) []byte {
+	text := s.lastError()
+	if text == "" {
+		return b
+	}
+	w := show{b: append(b, '{')}
+	w.text("error", text)
+	return w.close()
+}
+
+// lastError is the error of the last task that has one.
+func (s *agentState) lastError() (text string) {
+	for i := range s.tasks() {
+		if more := s.task(i).More; more != nil && more.Error != "" {
+			text = more.Error
+		}
+	}
+	return text
+}
+
 // show writes one JSON object.
 type show struct{ b []byte }
 

@@ -35,8 +35,8 @@ import (
 //
 // # Errors
 //
-// ErrNotFound, ErrExists, ErrConflict, ErrFenced, ErrRefused and *DuplicateError say that nothing
-// was changed. A Store may wrap them. A write that can never succeed, for whatever reason, is
+// ErrNotFound, ErrExists, ErrConflict, ErrFenced, ErrRefused and *DuplicateError mean that nothing
+// was changed. A Store may wrap them. A write that can never succeed, for any reason, is
 // ErrRefused: the engine does not repeat it. After any other error of Create or Commit the caller
 // does not know whether the change was made; it is not partly made. A method whose context ends
 // returns the context's error; its change may still be made a moment later. The engine then reads the
@@ -88,8 +88,8 @@ type Store interface {
 	Rows(ctx context.Context, plan string, q RowQuery) (Page[Row], error)
 
 	// Log returns one page of the records that q selects, without a gap. ErrNotFound: there is no
-	// such plan. An empty plan selects the notable records of all plans, newest first, whatever
-	// q.Notable says.
+	// such plan. An empty plan selects the notable records of all plans, newest first, for
+	// every q.Notable.
 	Log(ctx context.Context, plan string, q LogQuery) (Page[LogRow], error)
 }
 
@@ -144,9 +144,8 @@ type Parts struct {
 	Progress []byte // what happened
 }
 
-// Kind tells the families of a plan's rows apart. Each kind has its own numbers and IDs. A Store
-// treats all kinds alike, those that it does not know included: only Claimer looks at one. The
-// numbers are stored.
+// Kind is the kind of a plan's row. Each kind has its own numbers and IDs. A Store treats all kinds
+// alike, also those that it does not know. Only Claimer looks at one kind. The numbers are stored.
 type Kind uint8
 
 // The kinds of rows.
@@ -169,7 +168,9 @@ type Row struct {
 	// State is empty as long as the row is as it was made. Most rows of a large plan are, for most
 	// of its life: keep them cheap.
 	State []byte
-	Show  []byte // as Head.Show; empty for agents
+	// Show is as Head.Show. Of an agent it is {"error": …} while it has an error, or empty. Rows need
+	// not return the Show of agents.
+	Show []byte
 }
 
 // Commit is one change of one plan. What is zero, nil or empty is left as it is.

@@ -35,6 +35,7 @@
 //	ota_agents         one row per agent: the part that never changes
 //	ota_agent_labels   the labels of agents that the plan's index names
 //	ota_states         the states of 32 agents per row: statuses, reasons, and bytes
+//	ota_agent_shows    the errors of agents, for people
 //	ota_log            one record per commit
 //	ota_claims         the plan that has claimed an agent
 //	ota_kept           agents whose calls have not returned, by plan and engine

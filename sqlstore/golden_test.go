@@ -54,7 +54,7 @@ func TestGoldenRows(t *testing.T) {
 }
 
 var goldenTables = strings.Fields(
-	"drafts plans plan_specs plan_controls plan_labels rows agents agent_labels states log claims kept released leases inbox")
+	"drafts plans plan_specs plan_controls plan_labels rows agents agent_labels agent_shows states log claims kept released leases inbox")
 
 // loadRows inserts rows: of each table its columns, and its rows. Bytes are an array with one text
 // in it.

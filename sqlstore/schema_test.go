@@ -250,6 +250,8 @@ func TestViews(t *testing.T) {
 			`SELECT why || ' ' || needs_person FROM ota_plan_list WHERE id = 'ended'`:                                                      "The plan has not been started 1",
 			`SELECT plan || ' ' || status || ' ' || (show->'agents'->>'failed') FROM ota_batch_list WHERE plan = 'breached' AND batch = 1`: "breached completed 1",
 			`SELECT agent || ' ' || status || ' ' || reason || ' ' || why FROM ota_agent_list WHERE plan = 'breached' AND agent = 'a-2'`:   "a-2 failed permanent The executor",
+			`SELECT error FROM ota_agent_list WHERE plan = 'breached' AND agent = 'a-2'`:                                                   "no space left",
+			`SELECT agent || ' ' || (error IS NULL) FROM ota_agent_list WHERE plan = 'breached' AND agent = 'a-1'`:                         "a-1 1",
 			`SELECT agent || ' ' || status || ' ' || (reason IS NULL) FROM ota_agent_list WHERE plan = 'ended' AND ordinal = 0`:            "a-0 pending 1",
 			`SELECT plan || ' ' || revision || ' ' || (bytes > 0) FROM ota_event_list WHERE plan = 'breached' AND revision = 2`:            "breached 2 1",
 			`SELECT 'claims ' || count(*) FROM ota_claim_list`:                                                                             "claims 4",
@@ -257,6 +259,65 @@ func TestViews(t *testing.T) {
 			var have string
 			if _, err := sqlcore.One(t.Context(), sqlcore.DatabaseOf(s), query, nil, &have); err != nil || !strings.HasPrefix(strings.ReplaceAll(have, " true", " 1"), want) {
 				t.Errorf("%s: %q, %v, want %q", query, have, err, want)
+			}
+		}
+	})
+}
+
+// The view shows the error of an agent as long as the agent has one: while it waits for its next
+// attempt, after it has failed, and the error of whichever of its tasks failed. It follows each attempt.
+func TestViewOfErrors(t *testing.T) {
+	both(t, func(t *testing.T, p place) {
+		s := p.open(t)
+		show := func(agent string) (text string) {
+			t.Helper()
+			_, err := sqlcore.One(t.Context(), sqlcore.DatabaseOf(s), `SELECT status || ': ' || coalesce(error, 'none') FROM ota_agent_list WHERE agent = $1`,
+				[]any{agent}, &text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return text
+		}
+		during := map[string]string{}
+		e, err := ota.New(s, ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+			during[fmt.Sprintf("%s %d", a.Agent, a.Number)] = show(a.Agent)
+			switch {
+			case a.Agent == "late" && a.Number < 3:
+				return ota.Result{}, fmt.Errorf("try %d: \"no\" \x00", a.Number)
+			case a.Agent == "two" && a.Task == 1:
+				return ota.Result{}, ota.Permanent(errors.New("the second task"))
+			}
+			return ota.Result{Version: a.ToVersion}, nil
+		}), ota.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		always := 1.0
+		tasks := []ota.TaskSpec{{Component: ota.Component{Name: "x"}}, {Component: ota.Component{Name: "y"}}}
+		_, err = e.Create(t.Context(), ota.Spec{ID: "p", Name: "p", ToVersion: "2", Agents: func(yield func(ota.Agent, error) bool) {
+			_ = yield(ota.Agent{ID: "late"}, nil) && yield(ota.Agent{ID: "two", Tasks: tasks}, nil)
+		}, Policy: ota.Policy{Concurrency: 1, FailureThreshold: &always, Retry: ota.RetryPolicy{Max: 2, Backoff: time.Millisecond}}})
+		if err == nil {
+			_, err = e.Start(t.Context(), "p", ota.Request{})
+		}
+		if err == nil {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			_, err = e.RunPlan(ctx, "p")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at, want := range map[string]string{
+			"late 1": "running: none", "late 2": "running: try 1: \"no\" \uFFFD", "late 3": "running: try 2: \"no\" \uFFFD",
+		} {
+			if during[at] != want {
+				t.Errorf("%s: %q, want %q", at, during[at], want)
+			}
+		}
+		for agent, want := range map[string]string{"late": "succeeded: none", "two": "failed: the second task"} {
+			if have := show(agent); have != want {
+				t.Errorf("%q, want %q", have, want)
 			}
 		}
 	})

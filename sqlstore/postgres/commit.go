@@ -70,6 +70,7 @@ func (d *database) commitQuery(c *ota.Commit) (string, []any) {
 	}
 	t.others(sqlcore.OtherRows(c))
 	t.agents(c.Rows)
+	t.shows(c.Rows)
 	// A row that is not there divides by zero, which undoes the whole statement.
 	t.WriteString("\nSELECT " + strings.Join(append([]string{"revision"}, t.checks...), " / ") + " FROM p")
 	if c.If.Epoch == 0 {
@@ -204,6 +205,24 @@ func (t *commitText) agents(rows []ota.Row) {
 		t.check(part, n)
 		changes = changes[n:]
 	}
+}
+
+// shows writes the errors of agents.
+func (t *commitText) shows(rows []ota.Row) {
+	var numbers []int32
+	var shows []string
+	for i := range rows {
+		if r := &rows[i]; r.Kind == ota.KindAgent && len(r.Show) > 0 {
+			numbers, shows = append(numbers, int32(r.Number)), append(shows, string(r.Show))
+		}
+	}
+	if len(numbers) == 0 {
+		return
+	}
+	fmt.Fprintf(t, `,
+e AS (INSERT INTO ota_agent_shows AS o (plan, number, show) SELECT p.number, u.number, u.show::json
+	FROM p, unnest($%d::int[], $%d::text[]) AS u (number, show)
+	ON CONFLICT (plan, number) DO UPDATE SET show = excluded.show)`, t.add(numbers), t.add(shows))
 }
 
 // postgresStates takes each state of a block, and its digits, from the given ones, or leaves them.

@@ -43,6 +43,7 @@ const (
 	sqliteSpec    = `UPDATE ota_plan_specs SET spec = $2 WHERE plan = $1`
 	sqliteControl = `UPDATE ota_plan_controls SET control = $2 WHERE plan = $1`
 	sqliteRow     = `UPDATE ota_rows SET status = $4, reason = $5, state = $6, show = $7 WHERE plan = $1 AND kind = $2 AND number = $3`
+	sqliteShow    = `INSERT INTO ota_agent_shows (plan, number, show) VALUES ($1, $2, $3) ON CONFLICT (plan, number) DO UPDATE SET show = excluded.show`
 	sqliteRead    = `SELECT statuses, reasons, sizes, states FROM ota_states WHERE plan = $1 AND block = $2`
 	sqliteWrite   = `UPDATE ota_states SET statuses = $3, reasons = $4, sizes = $5, states = $6 WHERE plan = $1 AND block = $2`
 )
@@ -64,6 +65,9 @@ func (t *sqliteTx) commitRows(ctx context.Context, number int64, c *ota.Commit) 
 	for i := range c.Rows {
 		r := &c.Rows[i]
 		if r.Kind == ota.KindAgent {
+			if err := t.commitShow(ctx, number, r); err != nil {
+				return err
+			}
 			continue
 		}
 		args := []any{number, int64(r.Kind), r.Number, int64(r.Status), int64(r.Reason), sqlcore.Bytes(r.State), sqlcore.Show(r.Show)}
@@ -78,6 +82,14 @@ func (t *sqliteTx) commitRows(ctx context.Context, number int64, c *ota.Commit) 
 		}
 	}
 	return nil
+}
+
+// commitShow writes the error of an agent, if it has one.
+func (t *sqliteTx) commitShow(ctx context.Context, number int64, r *ota.Row) error {
+	if len(r.Show) == 0 {
+		return nil
+	}
+	return t.hot(ctx, sqliteShow, []any{number, r.Number, sqlcore.Show(r.Show)})
 }
 
 // commitLabels replaces the labels of a plan.

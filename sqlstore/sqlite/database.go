@@ -208,7 +208,7 @@ func (d *database) prepare(ctx context.Context) error {
 		return nil
 	}
 	statements := map[string]*sql.Stmt{}
-	for _, query := range []string{sqlcore.PlanUpdate, sqlcore.InsertLog, sqliteSpec, sqliteControl, sqliteRow, sqliteRead, sqliteWrite} {
+	for _, query := range []string{sqlcore.PlanUpdate, sqlcore.InsertLog, sqliteSpec, sqliteControl, sqliteRow, sqliteShow, sqliteRead, sqliteWrite} {
 		var s *sql.Stmt
 		err := d.patiently(ctx, func() (err error) {
 			s, err = d.write.PrepareContext(ctx, d.Text(query))

@@ -53,7 +53,7 @@ func MigrationsOf(folder embed.FS) (list []Migration, first string, err error) {
 }
 
 // latest is the newest version of the tables.
-const latest = 1
+const latest = 2
 
 // Latest returns the version of the tables that this package works with.
 func Latest() int { return latest }

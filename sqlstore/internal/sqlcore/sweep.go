@@ -38,7 +38,7 @@ func (s *Store) sweep(ctx context.Context, number int64) error {
 		return err
 	}
 	for _, t := range []struct{ table, key string }{
-		{"ota_inbox", "number"}, {"ota_log", "revision"}, {"ota_rows", "number"}, {"ota_states", "block"},
+		{"ota_inbox", "number"}, {"ota_agent_shows", "number"}, {"ota_log", "revision"}, {"ota_rows", "number"}, {"ota_states", "block"},
 	} {
 		if err := s.sweepTable(ctx, `DELETE FROM `+t.table, t.table, t.key, number); err != nil {
 			return err
