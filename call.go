@@ -107,8 +107,8 @@ func (j *job) try(x Executor) (res Result, err error) {
 	return x.Execute(j.call, j.attempt())
 }
 
-// tell sets the outcome to what a call has answered. ended is why its context ended, other than by
-// its limit. tell reports false if the answer says nothing about the agent.
+// tell sets the outcome to the answer of a call. ended is why the context of the call ended, if not
+// by its timeout. tell reports false if the answer has no information about the agent.
 func (o *outcome) tell(res Result, err, ended error, deadline int64) bool {
 	if err == nil {
 		o.reason, o.unchanged, o.version, o.text = ReasonSucceeded, res.Unchanged, cleanVersion(res.Version), cleanMessage(res.Message)
@@ -147,8 +147,8 @@ func (a *ask) key() askKey {
 	return askKey{a.kind, a.ordinal, a.task, a.number, a.batch, nanos(a.finishedAt)}
 }
 
-// ask asks one question, and sends the answer to the owner. There is exactly one answer, whatever
-// the Executor does. asked has the questions whose answer the owner has not fetched; nothing else
+// ask asks one question, and sends the answer to the owner. There is exactly one answer, also
+// after a panic or a timeout. asked has the questions whose answer the owner has not fetched; nothing else
 // knows them.
 func (d *driver) ask(a ask) {
 	key := a.key()
@@ -274,7 +274,7 @@ func (d *driver) advanceRollback(now time.Time) {
 	d.advancing, d.advanceAt = true, now.Add(d.host.opt.Poll)
 	d.asks.Go(func() {
 		var link counterpart
-		// Posted whatever happens: a Resolver may end this goroutine.
+		// Always posted, because a Resolver may end this goroutine.
 		defer func() { d.post(func(m *mail) { m.counterpart = &link }) }()
 		ctx, cancel := context.WithTimeout(d.base, advanceLimit)
 		defer cancel()

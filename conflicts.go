@@ -35,7 +35,7 @@ func (c *conflictSearch) begin(ctx context.Context) error {
 }
 
 func (c *conflictSearch) add(ctx context.Context, id string) error {
-	if len(c.but) == 0 { // a plan that is to be: the Store cannot say which of its agents it keeps
+	if len(c.but) == 0 { // the plan does not exist yet, so the Store cannot list its kept agents
 		if plan := c.engine.abandoned.planOf(id); plan != "" && !slices.Contains(c.plans, plan) {
 			c.count(Conflict{Agent: id, Plan: plan, Engine: c.engine.abandoned.name})
 		}

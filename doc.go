@@ -108,8 +108,8 @@
 //     two calls of one Key one effect. The Store must make a commit durable.
 //  5. Of two engines on one Store, only one can write a plan's progress. An attempt is made again
 //     only under a higher epoch. An engine checks its lease, by its own monotonic clock, before
-//     each call. A call that has begun may still be at work when the next owner repeats it: only
-//     the Executor can tell the two apart, by Key and Epoch. Without a Store that is a [Leaser],
+//     each call. A call that has begun may still be at work when the next owner repeats it. Only
+//     the Executor can distinguish the two calls, by Key and Epoch. Without a Store that is a [Leaser],
 //     the last engine to start driving a plan owns it.
 //  6. A rollback takes back exactly the agents that may have been changed, each to the version it
 //     had, as far as the Spec gave it. It never causes another rollback. It leaves out agents

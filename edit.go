@@ -136,7 +136,7 @@ func (w *command) renewPolicy() error {
 	return err
 }
 
-// editNotes say what an edit does not affect: attempts, batches and breaches from before it. They
+// editNotes list what an edit does not affect: attempts, batches and breaches from before it. They
 // are part of the answer of Edit only, as warnings.
 func editNotes(before, after *Policy, row *planRow) (notes []string) {
 	p, c := &row.Progress, &row.Control

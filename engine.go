@@ -186,9 +186,9 @@ func (e *Engine) Skip(ctx context.Context, id string, agents []string, by Reques
 	return e.apply(ctx, id, VerbSkip, by, func(w *command) error { return w.skip(agents) })
 }
 
-// Now makes these agents start next, although no window is open, their batch is held, or its turn has
-// not come. A further try of such an agent starts in the same way. At most 100 agents, which are
-// pending or waiting. The plan must have been started.
+// Now makes these agents start next. They start also while no window is open, while their batch is
+// held, and before its turn has come. Further tries of such an agent start in the same way. At most
+// 100 agents, which are pending or waiting. The plan must have been started.
 //
 // Every other limit applies: a pause, an open breach, Concurrency, Reserve, Rate and Budget. A
 // Prechecker is asked first. The agents stay in their batch: their failures count there, and they soak

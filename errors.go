@@ -73,8 +73,8 @@ func plainText(err error) string {
 	return text
 }
 
-// named adds an operation and its plan to an error whose text does not name the plan, such as a
-// mistake in a field, or an error of the Store.
+// named adds an operation and its plan to an error whose text does not name the plan. Such errors are
+// mistakes in a field, and errors of the Store.
 func named(err error, operation, plan string) error {
 	if err == nil {
 		return nil

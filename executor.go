@@ -192,7 +192,7 @@ func readError(err error) (f failure) {
 // nothing.
 //
 // Silence is a failure. No batch completes before every agent that it changed has given a healthy
-// answer after its success, whatever the policy is. An error, or a panic, is no answer: the agent is
+// answer after its success, with every policy. An error, or a panic, is no answer: the agent is
 // asked again in the next round. Soak.Misses of them in a row count as an unhealthy answer. Health
 // should return soon after ctx ends, which is at the latest 30 seconds after the call.
 type Prober interface {

@@ -280,8 +280,8 @@ func (s *state) blockedLongEnough(r *cachedRow, now int64) {
 }
 
 // recovered marks a row for a repeat: it is running in the Store, but no call for it is out in this
-// process. The call was lost or never made, so the agent counts as changed, whatever the repeat
-// answers.
+// process. The call was lost or never made, so the agent counts as changed, for every answer
+// of the repeat.
 func (s *state) recovered(r *cachedRow, now int64) {
 	i := r.State.active()
 	t := r.State.task(i)

@@ -165,7 +165,7 @@ func (e *host) refresh(ctx context.Context, x *session, after uint64) (in input,
 // and a commit would notice a change by others anyway.
 const minRefresh = 100 * time.Millisecond
 
-// nudge tells the driver that the plan may have changed. Every goroutine may call it.
+// nudge wakes the driver, because the plan may have changed. Every goroutine may call it.
 func (d *driver) nudge() {
 	if !d.nudged.Swap(true) {
 		d.wake()

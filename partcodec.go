@@ -39,7 +39,7 @@ import (
 // parts, before it reads rows.
 
 // The kinds of parts. No agent's state has such a second byte, see statecodec.go; describe uses
-// that to tell them apart.
+// that to distinguish them.
 const (
 	partSpec     = 'S'
 	partControl  = 'C'

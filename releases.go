@@ -109,8 +109,8 @@ func (r *agentRow) reported(s *planSpec) string {
 // agreeing is how many agents decide about the release of a plan.
 const agreeing = 1000
 
-// findReleases gives agents of a rollback plan the release to go back to, where the source does not
-// say it.
+// findReleases gives agents of a rollback plan the release to go back to, if the source does not
+// have it.
 func (rb *rollbackBuilder) findReleases(rows []agentRow) error {
 	src := &rb.source.Spec
 	back := planSpec{FromVersion: src.ToVersion, FromRelease: src.ToRelease, ToVersion: src.FromVersion, ToRelease: src.FromRelease}

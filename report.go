@@ -297,7 +297,7 @@ func (e *Engine) post(ctx context.Context, id string, messages []Message) error 
 	return box.Post(ctx, id, messages)
 }
 
-// Async makes an Executor for agents that report later. begin tells the agent to upgrade. The
+// Async makes an Executor for agents that report later. begin orders the agent to upgrade. The
 // report of the outcome reaches Engine.ReportOutcomes minutes or days afterwards, in any process.
 //
 // begin gets the attempt, and returns once the agent has accepted it. begin passes on what the

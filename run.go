@@ -20,7 +20,7 @@ type driver struct {
 	pool   *pool
 	ready  chan struct{} // signals mail or outcomes; every goroutine writes, the owner reads
 
-	// The driver ends when the plan is paused, whatever may still happen to the plan. Never changes.
+	// The driver ends when the plan is paused, also if more may happen to the plan. Never changes.
 	untilPaused bool
 
 	mu     sync.Mutex    // guards mail and closed

@@ -10,8 +10,8 @@ import (
 // ended, or ctx ends. It returns the plan. A pending plan is returned at once, without an error;
 // Wait waits for its Start.
 //
-// RunPlan returns when the plan is paused, whatever the plan waited for before: a batch that soaks, a
-// retry, a closed window. Nothing is in flight then, and questions that were open are answered or
+// RunPlan returns when the plan is paused, also while a batch soaks, an agent waits for a retry, or
+// a window is closed. Nothing is in flight then, and questions that were open are answered or
 // have timed out. A paused plan is not observed after that, until an engine drives it: only Run
 // observes paused plans.
 //

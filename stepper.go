@@ -193,8 +193,8 @@ func (s *Stepper) failed(err error) error {
 	return err
 }
 
-// protect tells the Store which agents are free, and which are not: their abandoned calls have not
-// returned. What fails is repeated by a later step.
+// protect tells the Store which agents are free. Agents whose abandoned calls have not returned are
+// not free. A later step repeats what fails.
 func (s *Stepper) protect(ctx context.Context) {
 	due := s.now.Sub(s.kept) >= s.e.opt.Lease/3
 	if due {
@@ -227,8 +227,8 @@ func (s *Stepper) Refresh(ctx context.Context) (changed bool, err error) {
 }
 
 // Counterpart does what is due between the two plans of a rollback: it makes and starts the
-// rollback plan, tells it when its source has drained, and ends the source when the rollback plan
-// has ended. It returns the ID of the other plan once that has to be stepped too, by a Stepper of
+// rollback plan, lets it begin when its source has drained, and ends the source when the rollback
+// plan has ended. It returns the ID of the other plan once that has to be stepped too, by a Stepper of
 // its own, and whether to step this one again. Call it after each Step that has committed, for both
 // plans. It does nothing for a plan without a rollback. Its errors are those of Step; after any but
 // ErrFenced and ErrNotFound, call it again later.

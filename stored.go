@@ -236,7 +236,7 @@ func (row *planRow) canMove() bool {
 	}
 }
 
-// over reports whether the plan has ended, whether or not its log and stored status say so.
+// over reports whether the plan has ended, also if its log and stored status do not have the end.
 func (row *planRow) over() bool { return statusOf(&row.Control, &row.Progress).Ended() }
 
 // legalNow returns the LegalVerbs of a plan without those that would be refused, or would change

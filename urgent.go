@@ -6,8 +6,8 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/queue"
 )
 
-// An urgent agent is one for which an operator has said Now. It starts next, and passes the windows,
-// the holds and the order of batches. Every other limit applies to it: a pause, an open breach,
+// An urgent agent is one that an operator has put first with Now. It starts next. The windows, the
+// holds and the order of batches do not apply to it. Every other limit applies to it: a pause, an open breach,
 // Concurrency, Reserve, Rate and Budget. It stays urgent until it ends, also for a retry.
 
 // urgentLimits are the limits that apply to urgent agents. The budget is compared for each agent.
@@ -36,7 +36,7 @@ type urgentCounts struct {
 func (s *state) isTurn(r *cachedRow) bool { return r.Batch == s.p.Batch || r.is(agentUrgent) }
 
 // makeUrgent carries out Now for one agent that has not ended. A pending agent waits from now on, so
-// that it is in memory whatever its batch is. An agent that waits becomes due.
+// that it is in memory in every batch. An agent that waits becomes due.
 func (s *state) makeUrgent(r *cachedRow, o planOrder, now int64) {
 	if r.is(agentUrgent) || r.State.Status != TaskPending && r.State.Status != TaskWaiting {
 		return

@@ -42,7 +42,7 @@ func timeWarnings(p Policy) (w []string) {
 	return w
 }
 
-// specWarnings say what is legal about the versions and the shape of a plan but deserves a look.
+// specWarnings warn about versions and shapes that are legal, but may be mistakes.
 func specWarnings(s Spec, agents int) (w []string) {
 	if s.FromVersion == s.ToVersion && s.FromRelease == s.ToRelease {
 		w = append(w, fmt.Sprintf("fromVersion and toVersion are both %s: the plan would bring agents to the version that they have", shorten(s.ToVersion)))

@@ -17,7 +17,7 @@ import (
 	"github.com/seed-19b57ce3/ota/memstore"
 )
 
-// lone is a handler over an Engine that nobody runs.
+// lone returns a handler whose Engine drives no plan.
 func lone(t *testing.T, opt servicefabric.Options) *world {
 	t.Helper()
 	w := &world{t: t}

@@ -52,8 +52,7 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// hangs is a guard against tests that wait for ever. All tests together take seconds, and minutes on
-// a busy machine.
+// hangs limits a test that never ends. All tests together take seconds, and minutes on a busy machine.
 const hangs = 15 * time.Minute
 
 // run runs the named tests, in the packages that have any of them, with one active mutant. It

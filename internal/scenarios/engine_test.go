@@ -98,7 +98,7 @@ func TestAbandonedCalls(t *testing.T) {
 	})
 }
 
-// The engine that lost its plan waits for its calls, but not for ever, and not by asking all the time.
+// An engine that has lost its plan waits for its calls. The wait has a limit, and does not poll.
 func TestFencedWithAStuckCall(t *testing.T) {
 	inScene(t, func(s *scene) {
 		var mute atomic.Bool

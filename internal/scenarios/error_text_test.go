@@ -20,9 +20,9 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/harness"
 )
 
-// An error of the library begins with "ota: ", and repeats that nowhere, whatever it wraps. Here every
-// exported method that returns an error is called in every situation, with bad arguments, and on a
-// Store that fails at each of its calls in turn with errors that have the package's name in their text.
+// An error of the library begins with "ota: ", and repeats that nowhere. These tests call every exported
+// method that returns an error, in every situation and with bad arguments. They also use a Store that
+// fails at each of its calls in turn. The text of its errors has the name of the package.
 
 // oddStore fails at one of its calls.
 type oddStore struct {
