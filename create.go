@@ -107,7 +107,7 @@ type draft struct {
 	alike         lookAlikes          // IDs that look alike
 	extraTasks    map[int]int         // by batch: how many tasks its agents have beyond their first
 	components    map[string]struct{} // at most one name more than maxComponents
-	unlabeled     int                 // agents without the budgeted label
+	unlabeled     []int               // by budget: agents without its label
 	noVersion     int                 // agents without a version to go back to
 	hasPrechecker bool                // a Prechecker may report those versions
 }
@@ -115,7 +115,7 @@ type draft struct {
 func (e *Engine) newDraft(spec Spec, m *mistakes) *draft {
 	return &draft{
 		spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(),
-		extraTasks: map[int]int{}, components: map[string]struct{}{}, hasPrechecker: e.with.Prechecker != nil,
+		unlabeled: make([]int, len(spec.Policy.Budgets)), extraTasks: map[int]int{}, components: map[string]struct{}{}, hasPrechecker: e.with.Prechecker != nil,
 	}
 }
 
@@ -130,8 +130,10 @@ func (d *draft) rows() iter.Seq2[agentRow, error] {
 			}
 			n++
 			d.check(n-1, a)
-			if _, ok := a.Labels[d.spec.Policy.Budget.Label]; !ok {
-				d.unlabeled++
+			for i := range d.unlabeled {
+				if _, ok := a.Labels[d.spec.Policy.Budgets[i].Label]; !ok {
+					d.unlabeled[i]++
+				}
 			}
 			if d.spec.FromVersion == "" && a.Version == "" && len(a.Tasks) == 0 {
 				d.noVersion++
@@ -307,11 +309,8 @@ func (d *draft) finish(warnings []string, now time.Time) (createdPlan, error) {
 	if d.noVersion > 0 && !d.hasPrechecker {
 		spec.Warnings = append(spec.Warnings, fmt.Sprintf("%d of %s %s no version to go back to: a rollback leaves them out", d.noVersion, plural.Count(d.cut.total, "agent"), plural.Verb(d.noVersion, "has", "have")))
 	}
-	c := planControl{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), RollbackSpec: s.Rollback}
+	c := planControl{Schema: Schema, Policy: p, Annotations: cloneMap(s.Annotations), RollbackSpec: s.Rollback, Unlabeled: d.unlabeled}
 	c.Expected = p.expectTables(d.cut.total, len(batches), largestBatch(batches))
-	if p.Budget.Label != "" {
-		c.Unlabeled = d.unlabeled
-	}
 	c.Warnings = policyWarnings(p, batches, d.cut.total, c.Unlabeled)
 	return created(spec, c, batches, cmp.Or(s.Actor, s.CreatedBy), now), nil
 }

@@ -15,6 +15,7 @@ func (s *state) view(now int64) view {
 	if b := s.current(); b != nil {
 		v.b, v.fresh = &b.batchRow, s.queue.fresh(b)
 	}
+	v.starved = s.starved(&v)
 	if pr := &s.probing; v.b != nil && pr.batch == v.b.Index { // else the rounds were about another batch
 		v.allProbed, v.unproven = pr.rounds > 0, pr.unproven
 		if pr.unproven > 0 {
@@ -60,6 +61,7 @@ const (
 	actOpenBatch                     // open the current batch
 	actStart                         // start agents
 	actStartUrgent                   // start urgent agents
+	actStarve                        // agents wait for room that never comes: pause
 	actFinishBatch                   // all agents of the batch have ended: soak it, or close it
 	actCloseBatch                    // the batch has soaked and passed every barrier
 	actNextBatch                     // go on to the batch after a closed one
@@ -145,6 +147,9 @@ func (v *view) decideStart() decision {
 	fresh = min(max(fresh-v.prechecking, 0), v.fresh)
 	if n := slotted + ready + fresh; n > 0 {
 		return decision{action: actStart, all: n, ready: ready, fresh: fresh}
+	}
+	if len(v.starved) > 0 && all > 0 {
+		return decision{action: actStarve}
 	}
 	return decision{wake: earlier(wake, v.wake)}
 }

@@ -58,6 +58,8 @@ func someView(change func(*view)) *view {
 	return v
 }
 
+func rack(most int) []Budget { return []Budget{{Label: "rack", Max: most}} }
+
 func TestLimits(t *testing.T) {
 	at := time.Unix(0, noon).UTC()
 	for _, c := range []struct {
@@ -87,11 +89,11 @@ func TestLimits(t *testing.T) {
 		{"reserve", func(v *view) { v.c.Policy.Reserve = true }, -1, 3, ReasonNone},
 		{"reserve, one failed", func(v *view) { v.c.Policy.Reserve, v.b.Counts.Failed = true, 1 }, -1, 2, ReasonNone},
 		{"reserve, one failed and accepted", func(v *view) { v.c.Policy.Reserve, v.b.Counts.Failed, v.b.Accepted = true, 1, 1 }, -1, 3, ReasonNone},
-		{"budget", func(v *view) { v.inLine, v.fresh, v.c.Policy.Budget = 7, 0, Budget{"rack", 2} }, -1, 0, ReasonBudget},
+		{"budget", func(v *view) { v.inLine, v.fresh, v.c.Policy.Budgets = 7, 0, rack(2) }, -1, 0, ReasonBudget},
 		{"budget, one of the lane is prechecked and ready", func(v *view) {
-			v.inLine, v.fresh, v.prechecking, v.ready, v.c.Policy.Budget = 7, 0, 1, 1, Budget{"rack", 1}
+			v.inLine, v.fresh, v.prechecking, v.ready, v.c.Policy.Budgets = 7, 0, 1, 1, rack(1)
 		}, -1, 4, ReasonNone},
-		{"budget, another lane has room", func(v *view) { v.inLine, v.c.Policy.Budget = 7, Budget{"rack", 2} }, -1, 4, ReasonNone},
+		{"budget, another lane has room", func(v *view) { v.inLine, v.c.Policy.Budgets = 7, rack(2) }, -1, 4, ReasonNone},
 		{"reserve, all open", func(v *view) { v.c.Policy.Reserve, v.p.Open, v.b.Open = true, 3, 3 }, -1, 0, ReasonReserve},
 	} {
 		v := someView(c.change)

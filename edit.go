@@ -99,12 +99,16 @@ func apart(f func()) error {
 }
 
 // renewPolicy computes what follows from the new policy: its warnings, and the tables of a new Expect.
-// After a change of the budget's label,
-// the number of agents without it is unknown, since that would need a read of all agents. So this
-// warning is omitted.
+// The number of agents without a label that no budget had before is unknown, since that would need a
+// read of all agents. So this warning is omitted.
 func (w *command) renewPolicy() error {
-	if w.c.Policy.Budget.Label != w.row.Control.Policy.Budget.Label {
-		w.c.Unlabeled = 0
+	before := w.row.Control.Policy.Budgets
+	w.c.Unlabeled = make([]int, len(w.c.Policy.Budgets))
+	for i, b := range w.c.Policy.Budgets {
+		k := slices.IndexFunc(before, func(old Budget) bool { return old.Label == b.Label })
+		if k >= 0 && k < len(w.row.Control.Unlabeled) {
+			w.c.Unlabeled[i] = w.row.Control.Unlabeled[k]
+		}
 	}
 	old, p := w.row.Control.Policy.Expect, &w.c.Policy
 	renew := !reflect.DeepEqual(old, p.Expect)
@@ -157,8 +161,8 @@ func editNotes(before, after *Policy, row *planRow) (notes []string) {
 	add(after.Concurrency < before.Concurrency && p.Open > after.Concurrency,
 		"concurrency ends no call: %s open, and the next agent starts once fewer than %d are",
 		plural.Are(p.Open, "agent"), after.Concurrency)
-	add(changed(before.Budget, after.Budget) && p.Open > 0,
-		"budget ends no call: %s open, and it limits those that start from now on",
+	add(changed(before.Budgets, after.Budgets) && p.Open > 0,
+		"budgets end no call: %s open, and they limit those that start from now on",
 		plural.Are(p.Open, "agent"))
 	add(after.Reserve && !before.Reserve && p.Open > 0,
 		"reserve ends no call: %s open", plural.Are(p.Open, "agent"))

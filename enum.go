@@ -135,6 +135,15 @@ func (a UnreachableAction) MarshalText() ([]byte, error) { return unreachableAct
 // UnmarshalText accepts what String returns for a constant, and refuses everything else.
 func (a *UnreachableAction) UnmarshalText(b []byte) error { return unreachableActions.unmarshal(b, a) }
 
+// String returns "unavailable" or "open".
+func (o BudgetOf) String() string { return budgetOfs.word(o) }
+
+// MarshalText returns what String returns.
+func (o BudgetOf) MarshalText() ([]byte, error) { return budgetOfs.marshal(o) }
+
+// UnmarshalText accepts what String returns for a constant, and refuses everything else.
+func (o *BudgetOf) UnmarshalText(b []byte) error { return budgetOfs.unmarshal(b, o) }
+
 // String returns "ready", "at_target", "blocked" or "away".
 func (s PrecheckState) String() string { return precheckStates.word(s) }
 

@@ -83,7 +83,7 @@ func ExampleBudget() {
 	}
 	spec := ota.Spec{
 		Name: "Nodes 5.2", ToVersion: "5.2", Shape: ota.Shape{Size: 12},
-		Policy: ota.Policy{Concurrency: 8, Budget: ota.Budget{Label: "rack", Max: 1}},
+		Policy: ota.Policy{Concurrency: 8, Budgets: []ota.Budget{{Label: "rack", Max: 1}}},
 		Agents: func(yield func(ota.Agent, error) bool) {
 			for _, n := range nodes {
 				if !yield(n, nil) {

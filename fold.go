@@ -72,6 +72,9 @@ func (s *state) applyOutcome(r *cachedRow, o *outcome) {
 	}
 	if b.changed {
 		s.markChanged(r, o.task)
+		if b.status != TaskSucceeded {
+			s.setFlag(r, agentDown, true)
+		}
 	}
 	s.keepMore(t, o, b, target)
 	s.setTask(r, o.task, b.status)
@@ -159,6 +162,7 @@ func (s *state) wait(r *cachedRow, task int, b transition) {
 // nextTask continues with an agent whose task succeeded: with its next task, which keeps the slot,
 // or with its end.
 func (s *state) nextTask(r *cachedRow, task int) {
+	s.setFlag(r, agentDown, false)
 	if task+1 < r.State.tasks() {
 		s.setAgent(r, TaskWaiting)
 		s.setFlag(r, agentOpen, s.isTurn(r))
@@ -291,6 +295,7 @@ func (s *state) recovered(r *cachedRow, now int64) {
 	s.setTask(r, i, TaskWaiting)
 	s.setAgent(r, TaskWaiting)
 	s.markChanged(r, i)
+	s.setFlag(r, agentDown, true)
 	s.setFlag(r, agentOpen, s.isTurn(r))
 	t.Why, t.Ended = ReasonRepeat, now
 	s.taskEvent(EventTaskWaiting, r, i, ReasonRepeat, "")

@@ -138,6 +138,7 @@ func (s *state) skip(r *cachedRow, o planOrder, now int64) {
 			}
 		}
 		s.setAgent(r, TaskSkipped)
+		s.queue.leaveLine(r.Ordinal)
 		s.releaseClaim(r)
 	case t.Status == TaskWaiting && t.Why != ReasonRepeat:
 		t.Ended = now
@@ -168,6 +169,7 @@ func (s *state) giveUp(r *cachedRow, o planOrder, now int64) {
 	s.queue.block(r.Ordinal, r.Agent.ID)
 	s.change.abandoned = true
 	s.markChanged(r, i)
+	s.setFlag(r, agentDown, true)
 	t.Why, t.Ended = ReasonOperator, now
 	s.countFailure(r)
 	s.setTask(r, i, TaskUnknown)
@@ -317,7 +319,7 @@ func (s *state) lateReport(o *outcome) {
 // withdraw removes an agent from the queues. Agents in retries need no removal: startWaiting skips
 // those that do not wait any more.
 func (q *queues) withdraw(ordinal int) {
-	for _, f := range []*queue.FIFO{&q.repeats, &q.partly, &q.back, &q.inspect} {
+	for _, f := range []*queue.FIFO{&q.repeats, &q.partly, &q.back, &q.down, &q.inspect} {
 		f.Remove(ordinal)
 	}
 	q.lanes.Remove(ordinal)

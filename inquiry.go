@@ -126,6 +126,7 @@ func (s *state) health(r *cachedRow, healthy bool, at int64, why Reason, reason 
 	case healthy && !was:
 	case healthy:
 		s.setFlag(r, agentUnhealthy, false)
+		s.setFlag(r, agentDown, false)
 		s.setUnhealthySince(r, 0)
 		b.HealthySince = stamp(at)
 		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: ReasonSucceeded, Text: string(reason)})
@@ -133,6 +134,7 @@ func (s *state) health(r *cachedRow, healthy bool, at int64, why Reason, reason 
 		s.failUnhealthy(r, at, why, reason)
 	case !was:
 		s.setFlag(r, agentUnhealthy, true)
+		s.setFlag(r, agentDown, true)
 		s.setUnhealthySince(r, at)
 		s.queue.timers.Push(queue.Timer{At: at + int64(s.c.Policy.Soak.Grace), Item: r.Ordinal, Kind: timerHealth})
 		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: why, Text: string(reason)})
@@ -194,6 +196,7 @@ func (s *state) failUnhealthy(r *cachedRow, at int64, why Reason, reason cleaned
 	t.More = &taskMore{Error: string(reason)}
 	s.setUnhealthySince(r, 0)
 	s.setFlag(r, agentUnhealthy, false)
+	s.setFlag(r, agentDown, true)
 	s.setFlag(r, agentAtTarget, false)
 	s.setTask(r, i, TaskFailed)
 	s.taskEvent(EventTaskFailed, r, i, why, string(reason))

@@ -14,6 +14,9 @@ import (
 // order adds an order for the owner.
 func (w *command) order(kind orderKind, agents []string, batches []int) {
 	w.c.OrderCount++
+	if kind == orderRetry || kind == orderSkip {
+		w.c.StarvedAnswered = w.row.Progress.LastBreach
+	}
 	w.c.Orders = slices.DeleteFunc(slices.Clone(w.c.Orders), func(o planOrder) bool { return o.Number <= w.row.Progress.LastOrder })
 	w.c.Orders = append(w.c.Orders, planOrder{Number: w.c.OrderCount, Kind: kind, Agents: agents, Batches: batches, By: w.audit()})
 	w.event(Event{Kind: EventOrdered, Batch: -1, Number: int(w.c.OrderCount), Text: orderText(kind, agents)})

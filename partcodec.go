@@ -311,6 +311,39 @@ func (c *coder) pairs(v *map[string]string) {
 	}
 }
 
+// numbers is a map of numbers, in order of its keys. An empty map is read as nil.
+func (c *coder) numbers(v *map[string]int) {
+	n := c.count(len(*v))
+	if !c.read {
+		var room [maxPairs]string // as in pairs
+		keys := room[:0]
+		for k := range *v {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			value := (*v)[k]
+			c.text(&k)
+			num(c, &value)
+		}
+		return
+	}
+	if *v = nil; n > 0 {
+		*v = make(map[string]int, min(n, maxPairs))
+	}
+	last := ""
+	for i := 0; i < n && !c.in.Bad(); i++ {
+		var key string
+		var value int
+		c.text(&key)
+		num(c, &value)
+		if i > 0 && key <= last {
+			c.in.Fail()
+		}
+		(*v)[key], last = value, key
+	}
+}
+
 func (c *coder) readPairs(v *map[string]string, n int) {
 	if *v = nil; n > 0 {
 		*v = make(map[string]string, min(n, maxPairs))

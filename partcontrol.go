@@ -50,7 +50,7 @@ func (k *planControl) code(c *coder) {
 	num(c, &k.GateAccepted)
 	num(c, &k.RolledBackBreach)
 	c.texts(&k.Warnings)
-	num(c, &k.Unlabeled)
+	c.nums(&k.Unlabeled)
 	if some(c, &k.Readiness) {
 		k.Readiness.code(c)
 	}
@@ -59,6 +59,7 @@ func (k *planControl) code(c *coder) {
 	}
 	c.rising(&k.Expected.Plan)
 	c.rising(&k.Expected.Batch)
+	num(c, &k.StarvedAnswered)
 }
 
 func (s *Audit) code(c *coder) {
@@ -152,7 +153,9 @@ func (p *Policy) code(c *coder) {
 	num(c, &p.OnBreach)
 	c.bool(&p.Halve)
 	c.bool(&p.Reserve)
-	p.Budget.code(c)
+	for i := range each(c, &p.Budgets) {
+		p.Budgets[i].code(c)
+	}
 	p.Hold.code(c)
 	for i := range each(c, &p.Windows) {
 		p.Windows[i].code(c)
@@ -179,6 +182,8 @@ func (p *Policy) code(c *coder) {
 func (b *Budget) code(c *coder) {
 	c.text(&b.Label)
 	num(c, &b.Max)
+	c.numbers(&b.Each)
+	num(c, &b.Of)
 }
 
 func (h *Hold) code(c *coder) {

@@ -45,6 +45,9 @@ func (p *planProgress) code(c *coder) {
 	c.time(&p.EndedAt)
 	num(c, &p.End)
 	p.Evidence.code(c)
+	for i := range each(c, &p.Starved) {
+		p.Starved[i].code(c)
+	}
 }
 
 func (e *evidence) code(c *coder) {
@@ -52,6 +55,12 @@ func (e *evidence) code(c *coder) {
 	num(c, &e.Finished)
 	num(c, &e.FailedBefore)
 	num(c, &e.FinishedBefore)
+}
+
+func (x *starvedValue) code(c *coder) {
+	c.text(&x.Label)
+	c.text(&x.Value)
+	num(c, &x.Down)
 }
 
 func (n *Counts) code(c *coder) {

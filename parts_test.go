@@ -99,7 +99,9 @@ func fillRandomly(v reflect.Value, r *rand.Rand, all bool) {
 		if n := some(3); n > 0 {
 			v.Set(reflect.MakeMap(v.Type()))
 			for range n {
-				v.SetMapIndex(reflect.ValueOf(text()), reflect.ValueOf(text()))
+				value := reflect.New(v.Type().Elem()).Elem()
+				fillRandomly(value, r, true)
+				v.SetMapIndex(reflect.ValueOf(text()), value)
 			}
 		}
 	case reflect.String:

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 
-	"github.com/seed-19b57ce3/ota/internal/plural"
 	"github.com/seed-19b57ce3/ota/internal/queue"
 )
 
@@ -17,6 +15,8 @@ func (q *queues) release(r *cachedRow) {
 		q.urgent = append(q.urgent, r.Ordinal)
 	case r.is(agentOpen):
 		q.retries.Push(r.Ordinal)
+	case r.is(agentDown):
+		q.down.Push(r.Ordinal)
 	default:
 		q.back.Push(r.Ordinal)
 	}
@@ -124,7 +124,7 @@ func (q *queues) cursor() int {
 // fresh returns how many agents that need a slot may be looked at. It is 0 only if none of them could
 // get one.
 func (q *queues) fresh(b *batch) int {
-	n := q.back.Len() + q.lanes.Ready()
+	n := q.down.Len() + q.back.Len() + q.lanes.Ready()
 	if q.next < b.First+b.Size && q.lanes.InLine() < lookAhead {
 		n += b.Counts.Pending
 	}
@@ -138,7 +138,7 @@ func (q *queues) slotted() int { return q.repeats.Len() + q.partly.Len() + q.ret
 func (s *state) enterBatch() {
 	q := &s.queue
 	q.timers.DeleteFunc(func(t queue.Timer) bool { return t.Kind != timerHealth })
-	*q = queues{blocked: q.blocked, timers: q.timers, orderRows: q.orderRows, moreOrderRows: q.moreOrderRows, lanes: newLanes(s.c.Policy.Budget)}
+	*q = queues{blocked: q.blocked, timers: q.timers, orderRows: q.orderRows, moreOrderRows: q.moreOrderRows, lanes: s.newLanes()}
 	for i := range q.blocked {
 		q.blocked[i].pending, q.blocked[i].parked, q.blocked[i].since = false, nil, 0
 	}
@@ -147,6 +147,7 @@ func (s *state) enterBatch() {
 		return
 	}
 	q.next = max(b.Cursor, b.First)
+	s.queueDown(b)
 	s.rows.busyRows(func(r *cachedRow) {
 		if r.is(agentOpen) {
 			q.lanes.count(r, 1)
@@ -227,11 +228,14 @@ func (s *state) pick(d decision, now int64) need {
 	return need{}
 }
 
-// candidate removes the next agent that needs a slot from its queue. First come the lines of lanes that
-// have a free slot again, then agents that were unreachable, then the pending ones. It is nil if there
-// is none, or if a page is needed.
+// candidate removes the next agent that needs a slot from its queue. First come agents that are down,
+// then the lines of lanes that have a free slot again, then agents that were unreachable, then the
+// pending ones. It is nil if there is none, or if a page is needed.
 func (s *state) candidate() (*cachedRow, need) {
 	q, b := &s.queue, s.current()
+	if r, n := s.downCandidate(); r != nil || n.kind != needNothing {
+		return r, n
+	}
 	for o, ok := q.lanes.First(); ok; o, ok = q.lanes.First() {
 		r := s.rows.at(o)
 		if r == nil {
@@ -271,7 +275,7 @@ func (s *state) candidate() (*cachedRow, need) {
 // startWaiting starts a queued agent, unless it was skipped while it was in the queue.
 func (s *state) startWaiting(ordinal int, now int64) bool {
 	r := s.rows.at(ordinal)
-	if r == nil || r.State.Status != TaskWaiting {
+	if r == nil || r.State.Status != TaskWaiting || s.giveSlotBack(r) {
 		return false
 	}
 	s.start(r, now)
@@ -313,41 +317,3 @@ func sortedKeys[V any](m map[int]V) []int { return slices.Sorted(maps.Keys(m)) }
 // lookAhead is how many agents may wait in lines. The search for pending agents stops there, so that
 // a batch whose next agents all have full lanes does not fill the memory.
 const lookAhead = 2 * pageSize
-
-// lanes divide the agents that need a slot by their value of the budgeted label. The rows determine
-// them; they are not stored.
-type lanes struct {
-	queue.Lanes
-	budget Budget // of the policy at the time
-}
-
-func newLanes(b Budget) lanes { return lanes{Lanes: queue.NewLanes(b.Max), budget: b} }
-
-// count records that an agent takes a slot, or returns it.
-func (ls *lanes) count(r *cachedRow, by int) {
-	if ls.budget.Label != "" {
-		ls.Count(r.Agent.Labels[ls.budget.Label], by)
-	}
-}
-
-// wait puts an agent into line, unless its lane has a free slot for it.
-func (ls *lanes) wait(r *cachedRow) bool {
-	return ls.budget.Label != "" && ls.Wait(r.Agent.Labels[ls.budget.Label], r.Ordinal)
-}
-
-// full reports whether no agent of the same lane may take a slot.
-func (ls *lanes) full(r *cachedRow) bool {
-	return ls.budget.Label != "" && ls.Full(r.Agent.Labels[ls.budget.Label])
-}
-
-// budgetLimit reports the budget only if it blocks every agent that needs a slot. The lanes decide
-// for each agent.
-func budgetLimit(v *view) allowance {
-	if v.inLine == 0 || v.fresh+v.ready > 0 {
-		return unlimited
-	}
-	r := slots(0, ReasonBudget)
-	b := v.c.Policy.Budget
-	r.Text = plural.Count(v.inLine, "agent") + " " + plural.Verb(v.inLine, "waits", "wait") + " for others with the same " + b.Label + ", of which " + strconv.Itoa(b.Max) + " may be open"
-	return r
-}

@@ -63,10 +63,12 @@ func inRack(ordinal int, rack string) *cachedRow {
 
 // Without a budget no agent waits, and nothing is counted.
 func TestLanesWithoutABudget(t *testing.T) {
-	ls := newLanes(Budget{})
+	s := &state{}
+	ls := s.newLanes()
 	ls.count(inRack(0, "a"), 7)
 	require.False(t, ls.wait(inRack(0, "a")))
-	ls = newLanes(Budget{Label: "rack", Max: 1})
+	s.c.Policy.Budgets = rack(1)
+	ls = s.newLanes()
 	ls.count(inRack(0, "a"), 1)
 	require.True(t, ls.wait(inRack(1, "a")))
 	require.False(t, ls.wait(inRack(2, "b")))

@@ -199,7 +199,7 @@ const (
 var inherits = enum[Inherit]{"inheritance", []string{"limits", "batches", "all"}}
 
 // ForRollback returns the policy that the rollback plan of a plan with policy p has by default. It
-// keeps Concurrency, FailureThreshold, OnBreach, Budget, Retry, AttemptTimeout, UnreachableTimeout,
+// keeps Concurrency, FailureThreshold, OnBreach, Budgets, Retry, AttemptTimeout, UnreachableTimeout,
 // OnUnreachable, MaxAbandoned, and of Soak: Grace, Interval and Misses. Scope is the plan. Everything
 // that only makes a plan wait is off: Windows, Hold, Rate, Halve, Reserve, Gate, MaxConsecutive,
 // BatchTimeout, PlanTimeout, and the rest of Soak.
@@ -207,7 +207,7 @@ func (p Policy) ForRollback() Policy {
 	p = p.judgedAsRollback()
 	back := Policy{
 		Concurrency: p.Concurrency, Scope: ScopePlan, OnBreach: p.OnBreach,
-		Budget: p.Budget, Retry: p.Retry, AttemptTimeout: p.AttemptTimeout, UnreachableTimeout: p.UnreachableTimeout,
+		Budgets: p.Budgets, Retry: p.Retry, AttemptTimeout: p.AttemptTimeout, UnreachableTimeout: p.UnreachableTimeout,
 		OnUnreachable: p.OnUnreachable, MaxAbandoned: p.MaxAbandoned,
 		Soak: Soak{Grace: p.Soak.Grace, Interval: p.Soak.Interval, Misses: p.Soak.Misses},
 	}

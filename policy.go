@@ -62,8 +62,8 @@ type Policy struct {
 	// can fail during upgrade. If no failure is tolerated, agents go one at a time.
 	Reserve bool `json:"reserve,omitempty"`
 
-	// Budget limits how many agents with one value of a label are open at once.
-	Budget Budget `json:"budget,omitzero"`
+	// Budgets limit how many agents with one value of a label are unavailable at once. At most 8.
+	Budgets []Budget `json:"budgets,omitempty"`
 
 	// Hold names the batches that wait for Promote before they begin.
 	Hold Hold `json:"hold,omitzero"`
@@ -234,6 +234,7 @@ func (p Policy) withDefaults() Policy {
 	if p.Rate.Starts > 0 && p.Rate.Per == 0 {
 		p.Rate.Per = time.Minute
 	}
+	p.Budgets = cloneBudgets(p.Budgets)
 	p.Hold.Batches = slices.Clone(p.Hold.Batches)
 	p.Windows = cloneWindows(p.Windows)
 	return p
@@ -253,7 +254,7 @@ func (p Policy) check(m *mistakes, batches int) {
 	p.Expect.check(m)
 	actions.check(m, "onBreach", p.OnBreach)
 	unreachableActions.check(m, "onAway", p.OnUnreachable)
-	p.Budget.check(m)
+	checkBudgets(m, p.Budgets)
 	p.Complete.check(m)
 	if p.Reserve && p.OnBreach == ActionContinue {
 		m.add("reserve", "true", "does not go with going on after a breach: it would wait for ever", "with onBreach pause or rollback")
@@ -341,26 +342,4 @@ func Tolerated(threshold float64, n int) int {
 		t--
 	}
 	return t
-}
-
-// Budget limits how many agents with one value of a label are open at once, as Concurrency limits
-// all of them. For example, at most two per rack, whatever the order of the agents. The zero value
-// sets no limit. When a label value has reached its limit, further agents with that value are
-// queued; agents with other values continue.
-type Budget struct {
-	// Label is the agents' label whose values are counted. Agents without it share the empty
-	// value. At most 255 bytes; empty means no budget.
-	Label string `json:"label,omitempty"`
-	// Max is how many agents with one value may be open. 1 to 1,000,000.
-	Max int `json:"max,omitempty"`
-}
-
-func (b Budget) check(m *mistakes) {
-	checkText(m, "budget.label", b.Label, maxText)
-	switch {
-	case b.Max < 0 || b.Max > maxConcurrency || b.Label != "" && b.Max == 0:
-		m.add("budget.max", strconv.Itoa(b.Max), "is out of range", "1 to 1000000")
-	case b.Label == "" && b.Max > 0:
-		m.add("budget.label", "", "is missing", "the name of a label of the agents")
-	}
 }

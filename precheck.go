@@ -2,11 +2,35 @@ package ota
 
 import (
 	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/queue"
 )
 
 // precheckHolds is how long a precheck stays valid. If an agent could not start by then, because
 // the plan was paused or its window closed, it is asked again.
 const precheckHolds = time.Minute
+
+// checks are the agents of the current batch that are being prechecked, or have passed and wait to
+// start. Each counts as open. They are not stored.
+type checks struct {
+	of    map[int]*check // by ordinal
+	ready queue.FIFO     // those with an answer
+}
+
+type check struct {
+	at      int64 // when it was answered; 0: the question is out
+	expired bool  // the answer does not count any more
+	found   precheckFound
+}
+
+// precheckAnswer is the answer of a Prechecker: what happens to the agent. Without an outcome the
+// agent may start.
+type precheckAnswer struct {
+	ordinal int
+	at      int64
+	found   precheckFound
+	outcome *outcome
+}
 
 // unchecked reports whether an agent needs a precheck before it starts.
 func (s *state) unchecked(r *cachedRow) bool {
@@ -98,6 +122,11 @@ func (s *state) startChecked(n int, now int64) need {
 		case !startable(r):
 			s.checked(r)
 		case q.of[o] == nil, r.is(agentUrgent): // it was made urgent, and is queued there
+		case s.queue.lanes.over(r): // another agent went down since the question
+			s.checked(r)
+			if s.queue.lanes.wait(r) && r.State.Status == TaskPending {
+				s.queue.passed.Add(o)
+			}
 		case !s.checkExpired(o, now):
 			s.start(r, now)
 		}

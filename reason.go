@@ -44,7 +44,7 @@ const (
 	ReasonGate                 // the gate after the batch has not passed
 	ReasonEvidence             // the canary changed no agent, so it proves nothing
 	ReasonWindow               // no maintenance window is open
-	ReasonBudget               // as many agents with the same label are open as the policy allows
+	ReasonBudget               // as many agents with one label value are unavailable as allowed
 	ReasonDamaged              // the bytes of the plan in the Store are damaged
 	ReasonCoverage             // the last batch has finished, and too few agents are at the target
 	ReasonClaimed              // other plans have claimed agents, so Start would be refused
@@ -62,6 +62,7 @@ const (
 	ReasonGateUndecided                       // the gate after the batch gave no clear answer
 	ReasonRefused                             // the Store refused a write of the plan permanently
 	ReasonExpect                              // more agents failed than is usual
+	ReasonStarved                             // agents of a label value that are down use up its budget
 )
 
 // How a task ended, or why it waits.
@@ -123,8 +124,9 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonGateFailed:       {"gate_failed", "The gate after the batch failed"},
 	ReasonGateUndecided:    {"gate_undecided", "The gate after the batch came to no answer"},
 	ReasonRefused:          {"refused", "The store refused for good what the plan was to write"},
+	ReasonStarved:          {"starved", "Agents that are down use up the budget of those that wait"},
 	ReasonWindow:           {"window", "No maintenance window is open"},
-	ReasonBudget:           {"budget", "As many agents with one value of a label are open as the policy allows"},
+	ReasonBudget:           {"budget", "As many agents with one value of a label are open or down as the policy allows"},
 	ReasonDamaged:          {"damaged", "The plan's bytes in the store are damaged; no engine touches it"},
 	ReasonCoverage:         {"coverage", "Too few agents are at the target for the plan to be completed"},
 	ReasonClaimed:          {"claimed", "Other plans have claimed agents of the plan, so start would be refused"},
@@ -194,6 +196,7 @@ var decisions = map[Reason]string{
 	ReasonBatchTimeout:  "with accept, or after an edit of the limit",
 	ReasonGateFailed:    "with accept, or plainly to ask again",
 	ReasonGateUndecided: "with accept, or plainly to ask again",
+	ReasonStarved:       "with retry, or after a skip, a retry or an edit of the budgets",
 }
 
 // Record is one record of a plan's log: the changes of one commit. Its number is the revision that

@@ -7,7 +7,8 @@ import (
 )
 
 // Decision is how Resume answers a breach. The zero value is no decision. It suffices for every
-// breach except a threshold that is still exceeded and a time limit that is still exceeded.
+// breach except a threshold that is still exceeded, a time limit that is still exceeded, and a value
+// that is still starved.
 type Decision struct {
 	kind      answerKind
 	failed    int
@@ -132,7 +133,8 @@ func (w *command) answer(d Decision) error {
 }
 
 // answerOther answers a breach other than a threshold. A time limit needs Edit, or Accept, which
-// lifts it. A gate is asked again unless Accept passes it. Other breaches need no answer.
+// lifts it. A gate is asked again unless Accept passes it. A starved value needs a Skip, a Retry or an
+// Edit of the budgets. Other breaches need no answer.
 func (w *command) answerOther(d Decision, b Breach) error {
 	accept := d.kind == answerAccept
 	c := w.c
@@ -159,6 +161,11 @@ func (w *command) answerOther(d Decision, b Breach) error {
 			w.c.GateAccepted = b.Batch + 1
 		}
 		return nil
+	case ReasonStarved:
+		if d.kind == answerRetry || b.Number <= w.c.StarvedAnswered || !w.c.Policy.starves(w.row.Progress.Starved) {
+			return nil
+		}
+		accept = false
 	default:
 		return nil
 	}

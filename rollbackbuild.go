@@ -283,7 +283,7 @@ func (rb *rollbackBuilder) finish(warnings []string) (createdPlan, error) {
 	if gated && (rb.e.with.Gater != nil || rb.gated) {
 		warnings = append(warnings, gatedRollback)
 	}
-	c := planControl{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations), Warnings: append(policyWarnings(p, rb.batches, rb.total, 0), slowRollback(&p, &rb.source.Control.Policy)...)}
+	c := planControl{Schema: Schema, Policy: p, Annotations: cloneMap(spec.Annotations), Warnings: append(policyWarnings(p, rb.batches, rb.total, nil), slowRollback(&p, &rb.source.Control.Policy)...)}
 	by := rb.source.Control.Rollback.Frozen
 	return created(planSpec{
 		Schema: Schema, Name: cmp.Or(spec.Name, string(cleanLine("Rollback of "+src.Name))), FromVersion: src.ToVersion, FromRelease: src.ToRelease,

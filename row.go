@@ -110,7 +110,7 @@ type agentState struct {
 }
 
 // agentFlags are facts about an agent.
-type agentFlags uint8
+type agentFlags uint16
 
 // The facts about an agent.
 const (
@@ -122,7 +122,12 @@ const (
 	agentExtended                         // its attempt was called again, with its whole time again
 	agentUrgent                           // starts next, by Now
 	agentWasBad                           // of a rollback: bad in the source, so no failure counts
+	agentDown                             // does not serve: an attempt failed, or it is unhealthy
 )
+
+// down reports whether the agent does not serve, as far as its plan knows. Its flag says so until it
+// succeeds or is healthy again. A retry, a skip and an accepted failure leave it.
+func (a *agentState) down() bool { return a.Flags&agentDown != 0 }
 
 // agentMore has the fields that few agents need.
 type agentMore struct {

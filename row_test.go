@@ -49,7 +49,7 @@ var codecCases = []struct {
 	{
 		"everything",
 		agentState{
-			Status: TaskFailed, Flags: 0xff,
+			Status: TaskFailed, Flags: 0xfff,
 			Task: taskState{
 				Status: TaskSucceeded, Why: ReasonSucceeded, Tries: 255, Number: math.MaxUint32, Started: -1, Ended: -2,
 				More: &taskMore{Version: "v9", Error: "ü", UnreachableSince: noon},

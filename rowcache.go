@@ -274,6 +274,7 @@ const (
 	needPage             // the page of rows with ordinal from
 	needBatch            // batches, starting with index from
 	needFailed           // failed agents from ordinal from on, for a retry
+	needDown             // agents that are down and not busy, from ordinal from on
 	needIDs              // the rows of these agents, for an order
 	needHealth           // the rows of these agents, for health reports
 	needReports          // the rows of these agents, for reported outcomes

@@ -97,6 +97,7 @@ func (r *planRow) newer() bool { return errors.Is(r.unreadable, errSchema) }
 type rowQuery struct {
 	From, To int
 	Status   []TaskStatus // agents: any of these; empty means all
+	Down     bool         // agents: only those that are down and not busy, whatever Status says
 	IDs      []string     // agents: only these; at most 1,000
 	Reason   []Reason
 	Prefix   string
@@ -202,7 +203,7 @@ func (w *commitWriter) row(kind Kind, number int, status uint8, why Reason, stat
 // agent adds the state of an agent.
 func (w *commitWriter) agent(ordinal int, s *agentState) error {
 	b, err := s.AppendBinary(w.buf)
-	r := w.row(KindAgent, ordinal, uint8(s.Status), s.reason(), w.take(b))
+	r := w.row(KindAgent, ordinal, s.rowStatus(), s.reason(), w.take(b))
 	if show := showAgent(w.buf, s); len(show) > len(w.buf) { // few agents have an error
 		r.Show = w.take(show)
 	}
@@ -309,6 +310,35 @@ func (s rowStore) Batches(ctx context.Context, plan string, q rowQuery) (Page[ba
 	return out, err
 }
 
+// rowDown is added to the Status of the row of an agent that is down, so that a Store finds these
+// rows quickly.
+const rowDown = 8
+
+func (a *agentState) rowStatus() uint8 {
+	if a.down() {
+		return uint8(a.Status) + rowDown
+	}
+	return uint8(a.Status)
+}
+
+// statuses are those of the rows that the query selects.
+func (q *rowQuery) statuses() []uint8 {
+	if q.Down {
+		var all []uint8
+		for st := TaskPending; st <= TaskUnknown; st++ {
+			if !busy(st) {
+				all = append(all, uint8(st)+rowDown)
+			}
+		}
+		return all
+	}
+	all := make([]uint8, 0, 2*len(q.Status))
+	for _, st := range q.Status {
+		all = append(all, uint8(st), uint8(st)+rowDown)
+	}
+	return all
+}
+
 // maxIDs is how many agents a query may name.
 const maxIDs = 1000
 
@@ -325,12 +355,8 @@ func (s rowStore) Agents(ctx context.Context, plan string, q rowQuery) (Page[age
 		buffer = new([]Row)
 	}
 	defer rowBuffers.Put(buffer)
-	statuses := make([]uint8, len(q.Status))
-	for i, st := range q.Status {
-		statuses[i] = uint8(st)
-	}
 	page, err := s.store.Rows(ctx, plan, RowQuery{
-		Kind: KindAgent, From: q.From, To: q.To, Status: statuses, IDs: q.IDs, Reason: q.Reason, Prefix: q.Prefix, Label: q.Label,
+		Kind: KindAgent, From: q.From, To: q.To, Status: q.statuses(), IDs: q.IDs, Reason: q.Reason, Prefix: q.Prefix, Label: q.Label,
 		Cursor: q.Cursor, Limit: q.Limit, Total: q.Total, Buffer: (*buffer)[:0],
 	})
 	if cap(page.Items) > cap(*buffer) {

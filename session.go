@@ -169,6 +169,12 @@ func (x *session) fetch(ctx context.Context, n need) error {
 			return err
 		}
 		st.orderRowsLoaded(page.Items, page.More)
+	case needDown:
+		page, err := x.store.agents(ctx, x.plan, rowQuery{From: n.from, Down: true})
+		if err != nil {
+			return err
+		}
+		st.downRowsLoaded(page.Items, page.More)
 	case needIDs, needHealth, needReports:
 		page, err := x.store.agents(ctx, x.plan, rowQuery{IDs: n.ids, Limit: len(n.ids)})
 		if err != nil {

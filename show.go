@@ -211,6 +211,8 @@ type describedState struct {
 	Released       bool            `json:"released,omitempty"`
 	Extended       bool            `json:"extended,omitempty"`
 	Urgent         bool            `json:"urgent,omitempty"`
+	Down           bool            `json:"down,omitempty"`
+	WasBad         bool            `json:"wasBad,omitempty"`
 	UnhealthySince time.Time       `json:"unhealthySince,omitzero"`
 	Previous       string          `json:"previous,omitempty"`
 	Release        string          `json:"previousRelease,omitempty"`
@@ -232,11 +234,11 @@ type describedTask struct {
 }
 
 func describeState(s *agentState) describedState {
-	const known = agentChanged | agentOpen | agentAtTarget | agentUnhealthy | agentReleased | agentExtended | agentUrgent
+	const known = agentChanged | agentOpen | agentAtTarget | agentUnhealthy | agentReleased | agentExtended | agentUrgent | agentDown | agentWasBad
 	out := describedState{
 		Status: s.Status, Touched: s.Flags&agentChanged != 0, Open: s.Flags&agentOpen != 0,
 		AtTarget: s.Flags&agentAtTarget != 0, Unhealthy: s.Flags&agentUnhealthy != 0, Released: s.Flags&agentReleased != 0,
-		Extended: s.Flags&agentExtended != 0, Urgent: s.Flags&agentUrgent != 0, Flags: s.Flags &^ known,
+		Extended: s.Flags&agentExtended != 0, Urgent: s.Flags&agentUrgent != 0, Down: s.down(), WasBad: s.Flags&agentWasBad != 0, Flags: s.Flags &^ known,
 		Tasks: []describedTask{describeTask(&s.Task)},
 	}
 	if s.More != nil {

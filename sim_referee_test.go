@@ -292,7 +292,9 @@ func (r *referee) committed(before *planRow, c *Commit, rev uint64) {
 	r.closing(&rec, batches, rows, after)
 	r.bounds(p, after, rows, batches, &rec)
 	r.rate(p, before.Control.Policy, &rec)
-	r.budget(p, before.Control.Policy.Budget, rows, &rec)
+	for _, b := range before.Control.Policy.Budgets {
+		r.budget(p, b, before.Source != "", rows, &rec)
+	}
 	r.limits(p, before, after, &rec, batches)
 	r.coverage(p, before, after, &rec, batches)
 	r.checks(p, &rec, rows)
@@ -339,6 +341,7 @@ func (r *referee) counters(row *planRow, rows []agentRow, batches []batchRow) {
 			r.fail("agent %s runs without a slot", a.Agent.ID)
 		}
 		judgeReleased(row.Source != "", a, r.fail)
+		r.down(a)
 	}
 	p := &row.Progress
 	if p.Counts != all || p.Tasks != tasks || p.Open != open || p.Changed != touched {
@@ -739,25 +742,41 @@ func (r *referee) rate(p *refPlan, pol Policy, rec *Record) {
 	}
 }
 
-// budget counts the open agents of each value of the budgeted label: nobody takes a slot above it.
-func (r *referee) budget(p *refPlan, b Budget, rows []agentRow, rec *Record) {
-	if b.Label == "" {
-		return
-	}
-	open := map[string]int{}
+// budget counts the agents of each value of a budgeted label that are open, or unavailable: none takes a slot above the limit, and
+// none starts above it unless it is down itself.
+func (r *referee) budget(p *refPlan, b Budget, repairs bool, rows []agentRow, rec *Record) {
+	used := map[string]int{}
+	all := b.Of == UnavailableAgents && !repairs
 	for i := range rows {
-		if rows[i].State.Flags&agentOpen != 0 {
-			open[rows[i].Agent.Labels[b.Label]]++
+		if rows[i].State.Flags&agentOpen != 0 || all && rows[i].State.Flags&agentDown != 0 {
+			used[rows[i].Agent.Labels[b.Label]]++
 		}
 	}
 	for _, e := range rec.Events {
-		if e.Kind != EventTaskStarted || p.open[e.Agent] {
+		if e.Kind != EventTaskStarted && e.Kind != EventTaskRepeated || p.open[e.Agent] && !all {
 			continue
 		}
-		i := slices.IndexFunc(rows, func(a agentRow) bool { return a.Agent.ID == e.Agent })
-		if value := rows[i].Agent.Labels[b.Label]; open[value] > b.Max {
-			r.fail("agent %s of %s took a slot, with %d open of %s %q; %d may be", e.Agent, p.id, open[value], b.Label, value, b.Max)
+		a := &rows[slices.IndexFunc(rows, func(a agentRow) bool { return a.Agent.ID == e.Agent })]
+		most, value := b.Max, a.Agent.Labels[b.Label]
+		if n, ok := b.Each[value]; ok {
+			most = n
 		}
+		if used[value] > most && !(all && a.State.Flags&agentDown != 0) {
+			r.fail("agent %s of %s was started, with %d %s of %s %q; %d may be", e.Agent, p.id, used[value], b.Of, b.Label, value, most)
+		}
+	}
+}
+
+// down checks that an agent is down exactly as long as it must be: from an outcome that may have changed it, or an unhealthy answer,
+// to its success, or a healthy answer.
+func (r *referee) down(a *agentRow) {
+	is, must := a.State.Flags&agentDown != 0, a.State.Flags&agentUnhealthy != 0
+	for k := range a.State.tasks() {
+		t := a.State.task(k)
+		must = must || t.Status != TaskSucceeded && t.Status != TaskRunning && a.State.touched(k) || t.Status == TaskFailed && (t.Why == ReasonUnhealthy || t.Why == ReasonSilent)
+	}
+	if must && !is || is && !must && a.State.Status == TaskSucceeded {
+		r.fail("agent %s is down: %t; its tasks say %t", a.Agent.ID, is, must)
 	}
 }
 

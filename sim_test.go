@@ -244,11 +244,23 @@ func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
 	}
 	switch ch.pick(4) {
 	case 0:
-		s.Policy.Budget = Budget{Label: "rack", Max: 1 + ch.pick(2)}
+		s.Policy.Budgets = simBudgets(ch)
 	case 1:
-		s.Policy.Budget = Budget{Label: "nobody has it", Max: 1 + ch.pick(3)}
+		s.Policy.Budgets = []Budget{{Label: "nobody has it", Max: 1 + ch.pick(3), Of: BudgetOf(ch.pick(2))}}
 	}
 	return s
+}
+
+// simBudgets are one or two budgets.
+func simBudgets(ch chooser) []Budget {
+	all := []Budget{{Label: "rack", Max: 1 + ch.pick(2), Of: BudgetOf(ch.pick(2))}}
+	if all[0].Each = nil; ch.pick(3) == 0 {
+		all[0].Each = map[string]int{"0": 1 + ch.pick(3)}
+	}
+	if ch.pick(3) == 0 {
+		all = append(all, Budget{Label: "nobody has it", Max: 1 + ch.pick(4), Of: BudgetOf(ch.pick(2))})
+	}
+	return all
 }
 
 // simWindows open for forty minutes of every hour: longer than settle jumps.

@@ -168,8 +168,8 @@ func (w *world) newRequest(id string) request {
 		c := 1 + w.choose.pick(4)
 		q.say = edit(func(p *Policy) { p.Concurrency = c })
 	case 14:
-		b := Budget{Label: "rack", Max: 1 + w.choose.pick(3)}
-		q.say = edit(func(p *Policy) { p.Budget = b })
+		b := simBudgets(w.choose)
+		q.say = edit(func(p *Policy) { p.Budgets = b })
 	case 15:
 		agents := []string{fmt.Sprintf("a%02d", w.choose.pick(len(w.behave)))}
 		if calls := w.procs[0].calls; len(calls) > 0 { // most agents have none

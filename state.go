@@ -37,7 +37,8 @@ type state struct {
 	asks             []ask // dispatch fills in their attempts and sends them
 	calls            callsView
 	change           change
-	urgents          int   // urgent agents
+	urgents          int // urgent agents
+	down             downAgents
 	toJudge          []int // batches whose failures changed, or whose policy was edited
 	batchClock       batchClock
 }
@@ -200,8 +201,14 @@ func (s *state) setAgent(r *cachedRow, to TaskStatus) {
 	b.Counts.move(from, to)
 	s.p.Counts.move(from, to)
 	s.countEvidence(b, r, -1)
+	if r.is(agentDown) {
+		s.countDown(r, -1)
+	}
 	r.State.Status = to
 	s.countEvidence(b, r, 1)
+	if r.is(agentDown) {
+		s.countDown(r, 1)
+	}
 	if bad(from) != bad(to) {
 		if r.is(agentWasBad) { // its failure counts as accepted: nothing got worse
 			b.Accepted += difference(bad(to))
@@ -248,6 +255,9 @@ func (s *state) setFlag(r *cachedRow, f agentFlags, on bool) {
 		b.Unhealthy += by
 	case agentUrgent:
 		s.urgents += by
+	case agentDown:
+		s.countDown(r, by)
+		s.queue.lanes.countDown(r, by, s.queue.checks.of[r.Ordinal] != nil)
 	}
 	s.dirty(r)
 	s.dirtyBatch(b)
@@ -321,10 +331,11 @@ type queues struct {
 	retries queue.FIFO // due; the agents hold a slot
 	// Due agents without a slot: they were unreachable, or a retry interrupted their batch.
 	back queue.FIFO
+	down queue.FIFO // agents without a slot that are down: they start first
 	// Agents before this ordinal are not pending, except those in blocked and passed.
 	next          int
 	passed        queue.MinSet   // pending agents that are queued in a lane or prechecked
-	lanes         lanes          // of agents that need a slot
+	lanes         lanes          // the budgets, and the agents that wait for room in one
 	checks        checks         // of agents that are prechecked
 	blocked       []blockedAgent // agents whose abandoned call has not returned
 	urgent        []int          // urgent agents that are due, of all batches
@@ -357,28 +368,6 @@ type blockedAgent struct {
 
 // waits reports whether the agent would be called next if it were not blocked.
 func (b *blockedAgent) waits() bool { return b.pending || b.parked != nil }
-
-// checks are the agents of the current batch that are being prechecked, or have passed and wait to
-// start. Each counts as open. They are not stored.
-type checks struct {
-	of    map[int]*check // by ordinal
-	ready queue.FIFO     // those with an answer
-}
-
-type check struct {
-	at      int64 // when it was answered; 0: the question is out
-	expired bool  // the answer does not count any more
-	found   precheckFound
-}
-
-// precheckAnswer is the answer of a Prechecker: what happens to the agent. Without an outcome the
-// agent may start.
-type precheckAnswer struct {
-	ordinal int
-	at      int64
-	found   precheckFound
-	outcome *outcome
-}
 
 // reported is an outcome from a report.
 type reported struct {

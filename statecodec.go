@@ -17,7 +17,8 @@ import (
 //	task:  parts fields
 //	fields: status reason [tries] [number] [started] [ended] [version error away]
 //
-// ended is the difference from started.
+// The upper half of the status of a state has the flags from bit 8 on. ended is the difference from
+// started.
 //
 // The parts of a state are those of its first task, with two bits more. The bits of changed agents
 // and tasks have no field. A state has no checksum, unlike the parts of partcodec.go: it would
@@ -70,7 +71,7 @@ func (s *agentState) AppendBinary(b []byte) ([]byte, error) {
 	if len(s.Rest) > 0 {
 		parts |= stateRest
 	}
-	out, err := s.Task.append(append(b, s.schema(), byte(s.Status), byte(s.Flags), parts), parts)
+	out, err := s.Task.append(append(b, s.schema(), byte(s.Status)|byte(s.Flags>>8)<<4, byte(s.Flags), parts), parts)
 	if err == nil && parts&(stateMore|stateRest) != 0 {
 		out, err = s.appendRare(out)
 	}
@@ -156,10 +157,10 @@ func (s *agentState) UnmarshalBinary(b []byte) error {
 	if len(b) > 0 && b[0] > stateSchema {
 		return fmt.Errorf("ota: an agent's state was %w: it has schema %d, this version reads 1 to %d", errSchema, b[0], stateSchema)
 	}
-	if len(b) < minState || b[0] == 0 || b[1] > byte(TaskUnknown) {
+	if len(b) < minState || b[0] == 0 || b[1]&0xf > byte(TaskUnknown) {
 		return errBadState
 	}
-	out := agentState{Status: TaskStatus(b[1]), Flags: agentFlags(b[2])}
+	out := agentState{Status: TaskStatus(b[1] & 0xf), Flags: agentFlags(b[2]) | agentFlags(b[1]>>4)<<8}
 	parts, d := b[3], stateReader{bytesio.NewReader(b[4:])}
 	d.task(&out.Task, parts)
 	if parts&(stateMore|stateRest) != 0 {

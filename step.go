@@ -8,8 +8,8 @@ import "time"
 // If it needs rows, it returns that need. The shell loads them and calls step again. The work done
 // so far stays in the state.
 func (s *state) step(now time.Time) (n need, wake time.Time) {
-	if s.queue.lanes.budget != s.c.Policy.Budget {
-		s.enterBatch()
+	if n := s.countBudgets(); n.kind != needNothing {
+		return n, time.Time{}
 	}
 	n = s.fold(now)
 	if n.kind == needNothing && !s.change.again {
@@ -97,6 +97,8 @@ func (s *state) carryOut(d decision, now time.Time) need {
 		return s.pick(d, now.UnixNano())
 	case actStartUrgent:
 		s.startUrgent(d, now.UnixNano())
+	case actStarve:
+		s.starvedVerdict(now)
 	case actFinishBatch:
 		s.finishBatch(b, now)
 	case actCloseBatch:

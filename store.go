@@ -151,7 +151,7 @@ type Kind uint8
 // The kinds of rows.
 const (
 	KindBatch Kind = iota + 1 // Status is a BatchStatus
-	KindAgent                 // Status is a TaskStatus, Reason why its task ended or waits
+	KindAgent                 // Status is a TaskStatus, plus 8 for an agent that is down; Reason why its task ended or waits
 )
 
 // Row is one row of a plan. Create makes it. A Commit replaces Status, Reason, State and Show; the

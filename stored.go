@@ -1,7 +1,9 @@
 package ota
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -114,11 +116,13 @@ type planControl struct {
 	// roll back.
 	RolledBackBreach uint64        `json:"undone,omitempty"`
 	Warnings         []string      `json:"warnings,omitempty"`  // about the policy
-	Unlabeled        int           `json:"bare,omitempty"`      // agents without the budget's label
+	Unlabeled        []int         `json:"bare,omitempty"`      // by budget: agents without its label
 	Readiness        *Readiness    `json:"readiness,omitempty"` // result of the last Precheck
 	Requests         []pastRequest `json:"requests,omitempty"`  // newest verbs with a request ID
 	// Expected is what Policy.Expect tolerates, as it was computed when that was set.
 	Expected expectTables `json:"expected,omitzero"`
+	// StarvedAnswered: breaches up to this number were followed by a Skip or a Retry.
+	StarvedAnswered uint64 `json:"starvedAnswered,omitempty"`
 }
 
 // planStop is an Audit with a mode: how a plan is canceled or rolled back.
@@ -213,6 +217,29 @@ type planProgress struct {
 	End     Status    `json:"end,omitempty"` // completed or canceled, once ended
 	// Evidence are the agents by which Expect judges the plan.
 	Evidence evidence `json:"evidence,omitzero"`
+	// Starved are the first values of the newest breach with the reason starved.
+	Starved []starvedValue `json:"starved,omitempty"`
+}
+
+// starvedValue is a value of a label whose budget is used up by agents that do not come back by
+// themselves. As it is stored, Resume reads it.
+type starvedValue struct {
+	Label string `json:"label"`
+	Value string `json:"value,omitempty"`
+	Down  int    `json:"down"`
+}
+
+func (x starvedValue) compare(y starvedValue) int {
+	return cmp.Or(strings.Compare(x.Label, y.Label), strings.Compare(x.Value, y.Value))
+}
+
+// starves reports whether a value that was found to be starved is so still, by the policy's budgets.
+func (p *Policy) starves(values []starvedValue) bool {
+	return slices.ContainsFunc(values, func(x starvedValue) bool {
+		return slices.ContainsFunc(p.Budgets, func(b Budget) bool {
+			return b.Label == x.Label && b.Of == UnavailableAgents && x.Down >= b.limit(x.Value)
+		})
+	})
 }
 
 // canMove reports whether an owner may have something to do for the plan. A verb may write a status

@@ -131,6 +131,7 @@ func TestEnums(t *testing.T) {
 		"Scope":             enumTest[Scope]("batch plan first"),
 		"Action":            enumTest[Action]("pause rollback continue"),
 		"UnreachableAction": enumTest[UnreachableAction]("fail skip"),
+		"BudgetOf":          enumTest[BudgetOf]("unavailable open"),
 		"PrecheckState":     enumTest[PrecheckState]("ready at_target blocked away"),
 		"GateVerdict":       enumTest[GateVerdict]("none pass fail inconclusive"),
 		"Reason":            testReasons,

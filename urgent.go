@@ -126,13 +126,16 @@ func (s *state) startUrgent(d decision, now int64) {
 			}
 		case s.urgentBlocked(r):
 		case r.is(agentOpen) && slotted > 0:
-			slotted, stays = slotted-1, false
-			s.start(r, now)
+			slotted--
+			if stays = s.giveSlotBack(r); !stays {
+				s.start(r, now)
+			}
 		case r.is(agentOpen), c != nil && c.at == 0:
 		case c != nil && ready > 0:
 			ready--
-			stays = s.checkExpired(o, now)
-			if !stays {
+			if q.lanes.over(r) { // another agent went down since the question
+				s.checked(r)
+			} else if stays = s.checkExpired(o, now); !stays {
 				s.start(r, now)
 			}
 		case c == nil && fresh > 0 && !q.lanes.full(r):

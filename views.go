@@ -176,6 +176,7 @@ func cloneOf[T any](p *T) *T {
 
 func (p Policy) clone() Policy {
 	p.FailureThreshold, p.Expect = cloneOf(p.FailureThreshold), cloneOf(p.Expect)
+	p.Budgets = cloneBudgets(p.Budgets)
 	p.Hold.Batches = slices.Clone(p.Hold.Batches)
 	p.Windows = cloneWindows(p.Windows)
 	return p

@@ -10,14 +10,16 @@ import (
 )
 
 // policyWarnings returns warnings about legal but surprising settings. bare is how many agents lack
-// the budget's label.
-func policyWarnings(p Policy, batches []batchRow, agents, bare int) []string {
+// the label of each budget.
+func policyWarnings(p Policy, batches []batchRow, agents int, bare []int) []string {
 	w := append(toleranceWarning(p, batches, agents), timeWarnings(p)...)
 	if p.Scope == ScopeFirst && p.Expect == nil {
 		w = append(w, "scope first without expect: after the first batch, no number of failures is a breach")
 	}
-	if bare > 0 {
-		w = append(w, fmt.Sprintf("%d of %s %s no label %s: the budget counts them as agents of one value", bare, plural.Count(agents, "agent"), plural.Verb(bare, "has", "have"), p.Budget.Label))
+	for i, n := range bare {
+		if n > 0 {
+			w = append(w, fmt.Sprintf("%d of %s %s no label %s: the budget counts them as agents of one value", n, plural.Count(agents, "agent"), plural.Verb(n, "has", "have"), p.Budgets[i].Label))
+		}
 	}
 	return w
 }

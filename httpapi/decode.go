@@ -188,6 +188,15 @@ func (d *decoder) enum(v encoding.TextUnmarshaler, allowed string, set func()) f
 	}}
 }
 
+// replaced is a member of an earlier version. It is refused by name, with what replaces it.
+func (d *decoder) replaced(by string) field {
+	refuse := func() { d.refuse("", "was replaced", by) }
+	return field{null: refuse, bad: true, read: func() error {
+		refuse()
+		return d.Skip()
+	}}
+}
+
 // pairs is a field that is an object of strings.
 func (d *decoder) pairs(set func(map[string]string)) field {
 	return field{read: func() error {

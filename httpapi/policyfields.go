@@ -36,6 +36,7 @@ func (e *policyEdit) fields() fields {
 	known["observeDuration"] = field{
 		read: e.observeDuration, null: func() { e.observe, e.reset = nil, true },
 	}
+	known["budget"] = e.d.replaced("budgets, a list: [{\"label\": …, \"max\": …, \"of\": \"open\"}]")
 	return known
 }
 
@@ -110,6 +111,9 @@ func (d *decoder) policyValue(m *policy.Member) (v reflect.Value, given bool, er
 		}).read()
 	case policy.Clock:
 		err = d.timeOfDay(length).read()
+	case policy.Counts:
+		err = d.counts(m, v)
+		given = true
 	case policy.Numbers, policy.Objects:
 		err = d.list(m, v)
 		given = true
@@ -117,6 +121,21 @@ func (d *decoder) policyValue(m *policy.Member) (v reflect.Value, given bool, er
 		panic("httpapi: no decoder for " + m.Name)
 	}
 	return v, given, err
+}
+
+// counts reads an object of numbers into v. It replaces the whole object.
+func (d *decoder) counts(m *policy.Member, v reflect.Value) error {
+	v.Set(reflect.MakeMap(v.Type()))
+	return d.Object(func(key string) error {
+		if v.Len() == 1000 {
+			return newProblem("invalid", "", wire.Mistake{
+				Pointer: d.Pointer(), Problem: "is one value too many", Allowed: "at most 64",
+			})
+		}
+		return d.integerOf(m.Least, m.Most, m.Allowed, func(n int) {
+			v.SetMapIndex(reflect.ValueOf(key), reflect.ValueOf(n))
+		}).read()
+	})
 }
 
 // list reads a list into v. It replaces the whole list, as a merge patch does.

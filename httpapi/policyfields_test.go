@@ -44,6 +44,8 @@ func sample(m *policy.Member, p reflect.Value) {
 		list.Index(0).SetInt(int64(m.Least))
 		list.Index(1).SetInt(int64(m.Most))
 		to.Set(list)
+	case policy.Counts:
+		to.Set(reflect.ValueOf(map[string]int{"a": m.Least, "b": m.Most}))
 	case policy.Object:
 		for i := range m.Members {
 			sample(&m.Members[i], m.Inside(p))
@@ -160,6 +162,26 @@ func TestPolicyRefusals(t *testing.T) {
 	})
 }
 
+// The member of an earlier version is refused by name, with its new form; also as null.
+func TestBudgetWasReplaced(t *testing.T) {
+	for _, v := range []any{map[string]any{"label": "rack", "max": 1}, nil, 7, "x"} {
+		p, d := edited(t, ota.Policy{}, map[string]any{"budget": v})
+		if len(d.mistakes) != 1 || d.mistakes[0].Pointer != "/budget" || !strings.Contains(d.mistakes[0].Allowed, "budgets") || p.Budgets != nil {
+			t.Errorf("%v: got %+v", v, d.mistakes)
+		}
+	}
+}
+
+// A number in each is refused by its value's name.
+func TestEachIsRefusedByName(t *testing.T) {
+	for _, n := range []int{0, -1, 1_000_001} {
+		_, d := edited(t, ota.Policy{}, map[string]any{"budgets": []any{map[string]any{"label": "rack", "each": map[string]any{"a/b": n}}}})
+		if len(d.mistakes) != 1 || d.mistakes[0].Pointer != "/budgets/0/each/a~1b" {
+			t.Errorf("%d: got %+v", n, d.mistakes)
+		}
+	}
+}
+
 // openapi.json has every member, in requests and in answers, with the kind and the range of its
 // row.
 func TestPolicyInTheDocument(t *testing.T) {
@@ -215,7 +237,7 @@ func (s schemas) options(schema any) []map[string]any {
 var documented = map[policy.Kind]string{
 	policy.Number: "integer", policy.Fraction: "number", policy.Truth: "boolean", policy.Text: "string",
 	policy.Word: "string", policy.Wait: "string", policy.Limit: "string", policy.Clock: "string",
-	policy.Numbers: "array", policy.Object: "object", policy.Objects: "array",
+	policy.Numbers: "array", policy.Object: "object", policy.Objects: "array", policy.Counts: "object",
 }
 
 // check compares the properties of a schema with rows of the table.
@@ -242,6 +264,10 @@ func (s schemas) check(t *testing.T, path string, rows []policy.Member, schema a
 			}
 		case policy.Numbers:
 			if items := s.options(found["items"])[0]; request {
+				checkRange(t, at, m, items)
+			}
+		case policy.Counts:
+			if items := s.options(found["additionalProperties"])[0]; request {
 				checkRange(t, at, m, items)
 			}
 		case policy.Word:

@@ -44,9 +44,9 @@ type Policy struct {
 	Gate           Gate     `json:"gate"`
 	Complete       Complete `json:"complete"`
 
-	Halve  bool    `json:"halve"`
-	Budget Budget  `json:"budget,omitzero"`  // left out: none
-	Expect *Expect `json:"expect,omitempty"` // left out: none
+	Halve   bool     `json:"halve"`
+	Budgets []Budget `json:"budgets,omitempty"`
+	Expect  *Expect  `json:"expect,omitempty"` // left out: none
 }
 
 // Expect is ota.Expect on the wire.
@@ -100,8 +100,10 @@ type Complete struct {
 
 // Budget is ota.Budget on the wire.
 type Budget struct {
-	Label string `json:"label,omitempty"`
-	Max   int    `json:"max,omitempty"`
+	Label string         `json:"label"`
+	Max   int            `json:"max,omitempty"`
+	Each  map[string]int `json:"each,omitempty" policy:"1..1000000"`
+	Of    ota.BudgetOf   `json:"of"`
 }
 
 // Window is ota.Window on the wire.

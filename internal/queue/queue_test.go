@@ -94,30 +94,33 @@ func TestTimersAgreeWithASortedSlice(t *testing.T) {
 	}
 }
 
+// each is a limit of so many slots for each key.
+func each(slots int) func(string) int { return func(string) int { return slots } }
+
 func TestLanes(t *testing.T) {
-	ls := NewLanes(2)
+	ls := NewLanes(each(2))
 	for i := range 2 {
-		require.False(t, ls.Wait("a", i), "a slot is free")
-		ls.Count("a", 1)
+		require.False(t, ls.Wait(i, "a"), "a slot is free")
+		ls.Count(0, "a", 1)
 	}
-	require.False(t, ls.Wait("b", 9), "another lane has slots of its own")
+	require.False(t, ls.Wait(9, "b"), "another lane has slots of its own")
 	for i := range 3 {
-		require.True(t, ls.Wait("a", 2+i))
+		require.True(t, ls.Wait(2+i, "a"))
 	}
 	require.Equal(t, 3, ls.InLine())
 	require.Zero(t, ls.Ready())
 	require.Equal(t, -1, first(&ls), "no slot is free")
-	ls.Count("a", -1)
-	require.True(t, ls.Wait("a", 5), "no item overtakes the line")
+	ls.Count(0, "a", -1)
+	require.True(t, ls.Wait(5, "a"), "no item overtakes the line")
 	require.Equal(t, 1, ls.Ready())
 	require.Equal(t, 2, first(&ls), "the first comes first")
 	ls.Pop()
-	ls.Count("a", 1)
+	ls.Count(0, "a", 1)
 	require.Equal(t, -1, first(&ls))
 	ls.Remove(4)
 	ls.Remove(77)
 	require.Equal(t, 2, ls.InLine())
-	ls.Count("a", -1)
+	ls.Count(0, "a", -1)
 	require.Equal(t, 3, first(&ls))
 	ls.Pop()
 	require.Equal(t, 5, first(&ls), "4 was removed")
@@ -133,36 +136,131 @@ func first(ls *Lanes) int {
 
 // A lane whose line was emptied by Remove loses its turn, and gets one again with the next item.
 func TestALaneWithoutALine(t *testing.T) {
-	ls := NewLanes(1)
-	ls.Count("a", 1)
-	ls.Wait("a", 1)
-	ls.Count("a", -1)
+	ls := NewLanes(each(1))
+	ls.Count(0, "a", 1)
+	ls.Wait(1, "a")
+	ls.Count(0, "a", -1)
 	ls.Remove(1)
 	require.Equal(t, -1, first(&ls))
-	ls.Count("a", 1)
-	ls.Wait("a", 2)
+	ls.Count(0, "a", 1)
+	ls.Wait(2, "a")
 	require.Equal(t, -1, first(&ls))
-	ls.Count("a", -1)
+	ls.Count(0, "a", -1)
 	require.Equal(t, 2, first(&ls))
 }
 
 // Lanes take turns, so that a long line does not block a short one.
 func TestLanesTakeTurns(t *testing.T) {
-	ls := NewLanes(3)
+	ls := NewLanes(each(3))
 	for i, key := range []string{"a", "b"} {
-		ls.Count(key, 3)
+		ls.Count(0, key, 3)
 		for k := range 3 {
-			require.True(t, ls.Wait(key, 10*i+k))
+			require.True(t, ls.Wait(10*i+k, key))
 		}
 	}
-	ls.Count("a", -3)
-	ls.Count("b", -3)
+	ls.Count(0, "a", -3)
+	ls.Count(0, "b", -3)
 	var order []int
 	for ls.InLine() > 0 {
 		order = append(order, first(&ls))
 		ls.Pop()
 	}
 	require.Equal(t, []int{0, 10, 1, 11, 2, 12}, order)
+}
+
+// An item needs a slot of every limit. It waits for the one that is taken, and no item with other keys
+// waits for it.
+func TestLanesWithTwoLimits(t *testing.T) {
+	ls := NewLanes(each(1), func(key string) int {
+		if key == "wide" {
+			return 3
+		}
+		return 1
+	})
+	take := func(by int, keys ...string) {
+		for i, key := range keys {
+			ls.Count(i, key, by)
+		}
+	}
+	require.False(t, ls.Wait(1, "a", "x"))
+	take(1, "a", "x")
+	require.True(t, ls.Wait(2, "a", "y"), "a is taken")
+	require.True(t, ls.Wait(3, "b", "x"), "x is taken")
+	require.True(t, ls.Wait(4, "a", "x"), "both are taken")
+	require.False(t, ls.Wait(5, "b", "y"))
+	take(1, "b", "y")
+	require.True(t, ls.Full("c", "y"))
+	require.False(t, ls.Over(0, "a"))
+	take(-1, "a", "x")
+	require.Equal(t, 4, first(&ls), "2 waits for y, and 3 for b")
+	take(1, "a", "x")
+	require.Equal(t, -1, first(&ls))
+	take(-1, "b", "y")
+	require.Equal(t, -1, first(&ls), "2 still waits for a, and 3 for x")
+	take(-1, "a", "x")
+	got := []int{}
+	for item, ok := ls.First(); ok; item, ok = ls.First() {
+		got = append(got, item)
+		ls.Pop()
+	}
+	require.ElementsMatch(t, []int{2, 3, 4}, got)
+	for i := range 3 {
+		require.False(t, ls.Wait(i, string(rune('d'+i)), "wide"))
+		take(1, string(rune('d'+i)), "wide")
+	}
+	require.True(t, ls.Wait(9, "z", "wide"), "three of it are taken")
+}
+
+// Lanes agree with a search through all items: no item that could get its slots is left in line, and
+// none gets slots that are taken.
+func TestLanesAgreeWithASearch(t *testing.T) {
+	draw := rand.New(rand.NewPCG(3, 4))
+	key := func() string { return strconv.Itoa(draw.IntN(3)) }
+	for range 200 {
+		most := 1 + draw.IntN(2)
+		ls := NewLanes(each(most), each(most))
+		taken := [2]map[string]int{{}, {}}
+		room := func(k [2]string) bool { return taken[0][k[0]] < most && taken[1][k[1]] < most }
+		var inLine, out [][2]string
+		count := func(k [2]string, by int) {
+			for i := range k {
+				ls.Count(i, k[i], by)
+				taken[i][k[i]] += by
+			}
+		}
+		items := map[int][2]string{}
+		for n := range 200 {
+			if draw.IntN(3) == 0 && len(out) > 0 {
+				k := draw.IntN(len(out))
+				count(out[k], -1)
+				out = slices.Delete(out, k, k+1)
+			} else {
+				k := [2]string{key(), key()}
+				if ls.Wait(n, k[0], k[1]) {
+					items[n], inLine = k, append(inLine, k)
+				} else {
+					require.True(t, room(k))
+					count(k, 1)
+					out = append(out, k)
+				}
+			}
+			for item, ok := ls.First(); ok; item, ok = ls.First() {
+				k := items[item]
+				require.True(t, room(k))
+				ls.Pop()
+				at := slices.Index(inLine, k)
+				inLine, out = slices.Delete(inLine, at, at+1), append(out, k)
+				count(k, 1)
+			}
+			require.False(t, slices.ContainsFunc(inLine, room), "an item waits although it has room")
+			require.Len(t, inLine, ls.InLine())
+			total := 0
+			for _, n := range ls.Lines {
+				total += n
+			}
+			require.Equal(t, total, ls.InLine())
+		}
+	}
 }
 
 func TestMinSet(t *testing.T) {
@@ -219,17 +317,17 @@ func BenchmarkLanes(b *testing.B) {
 	for i := range keys {
 		keys[i] = strconv.Itoa(i)
 	}
-	ls := NewLanes(1)
+	ls := NewLanes(each(1))
 	b.ReportAllocs()
 	for b.Loop() {
 		for i := range 64 {
 			if i < len(keys) {
-				ls.Count(keys[i], 1)
+				ls.Count(0, keys[i], 1)
 			}
-			ls.Wait(keys[i%len(keys)], i)
+			ls.Wait(i, keys[i%len(keys)])
 		}
 		for _, key := range keys {
-			ls.Count(key, -1)
+			ls.Count(0, key, -1)
 		}
 		for ls.InLine() > 0 {
 			if _, ok := ls.First(); ok {

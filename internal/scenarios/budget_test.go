@@ -49,7 +49,7 @@ func TestAFullRackHoldsUpNoOther(t *testing.T) {
 		most, all := s.fleet.countRacks()
 		spec := ota.Spec{
 			Name: "x", FromVersion: "1", ToVersion: "2", Agents: racks(60, 20, 3), Shape: ota.Shape{Size: 60},
-			Policy: ota.Policy{Concurrency: 6, Budget: ota.Budget{Label: "rack", Max: 2}},
+			Policy: ota.Policy{Concurrency: 6, Budgets: []ota.Budget{{Label: "rack", Max: 2}}},
 		}
 		p, err := s.e.Create(s.ctx, spec)
 		require.NoError(s, err)
@@ -67,7 +67,7 @@ func TestALabelBudgetExplainsItself(t *testing.T) {
 		s.fleet.countRacks()
 		spec := ota.Spec{
 			Name: "x", FromVersion: "1", ToVersion: "2", Agents: racks(20, 20, 1), Shape: ota.Shape{Size: 20},
-			Policy: ota.Policy{Concurrency: 10, Budget: ota.Budget{Label: "rack", Max: 3}},
+			Policy: ota.Policy{Concurrency: 10, Budgets: []ota.Budget{{Label: "rack", Max: 3}}},
 		}
 		p, err := s.e.Create(s.ctx, spec)
 		require.NoError(s, err)
@@ -75,14 +75,14 @@ func TestALabelBudgetExplainsItself(t *testing.T) {
 		s.run(s.e)
 		s.after(500 * time.Millisecond)
 		x := s.explain(p.ID)
-		require.Equal(s, "As many agents with one value of a label are open as the policy allows: 17 agents wait for others with the same rack, of which 3 may be open", x.Sentence())
-		s.said(s.e.Edit(s.ctx, p.ID, func(p *ota.Policy) { p.Budget.Max = 8 }, ota.Request{}))
+		require.Equal(s, "As many agents with one value of a label are open or down as the policy allows: 17 agents wait for others with the same rack, of which 3 may be unavailable", x.Sentence())
+		s.said(s.e.Edit(s.ctx, p.ID, func(p *ota.Policy) { p.Budgets[0].Max = 8 }, ota.Request{}))
 		s.after(100 * time.Millisecond)
 		require.Equal(s, 8, s.plan(p.ID).InFlight(), "an edit counts at once")
-		s.said(s.e.Edit(s.ctx, p.ID, func(p *ota.Policy) { p.Budget = ota.Budget{Label: "row", Max: 1} }, ota.Request{}))
+		s.said(s.e.Edit(s.ctx, p.ID, func(p *ota.Policy) { p.Budgets = []ota.Budget{{Label: "row", Max: 1}} }, ota.Request{}))
 		s.after(2 * time.Second)
 		require.Equal(s, 1, s.plan(p.ID).InFlight(), "nobody has that label: they share the empty value")
-		s.said(s.e.Edit(s.ctx, p.ID, func(p *ota.Policy) { p.Budget = ota.Budget{} }, ota.Request{}))
+		s.said(s.e.Edit(s.ctx, p.ID, func(p *ota.Policy) { p.Budgets = nil }, ota.Request{}))
 		s.after(3 * time.Second)
 		s.status(p.ID, ota.StatusCompleted)
 	})
@@ -99,7 +99,7 @@ func TestALabelBudgetAndEverythingElse(t *testing.T) {
 		}
 		spec := ota.Spec{
 			Name: "x", FromVersion: "1", ToVersion: "2", Agents: listed(agents), Shape: ota.Shape{Size: 12},
-			Policy: ota.Policy{Concurrency: 5, Reserve: true, FailureThreshold: &one, Retry: ota.RetryPolicy{Max: 1, Backoff: time.Second}, UnreachableTimeout: 3 * time.Minute, Budget: ota.Budget{Label: "rack", Max: 1}},
+			Policy: ota.Policy{Concurrency: 5, Reserve: true, FailureThreshold: &one, Retry: ota.RetryPolicy{Max: 1, Backoff: time.Second}, UnreachableTimeout: 3 * time.Minute, Budgets: []ota.Budget{{Label: "rack", Max: 1, Of: ota.OpenAgents}}},
 		}
 		p, err := s.e.Create(s.ctx, spec)
 		require.NoError(s, err)
@@ -122,7 +122,7 @@ func TestALineLongerThanAPage(t *testing.T) {
 		n := 5 * pageSize
 		spec := ota.Spec{
 			Name: "x", FromVersion: "1", ToVersion: "2", Agents: racks(n, n/2, 2), Shape: ota.Shape{Size: n},
-			Policy: ota.Policy{Concurrency: 300, Budget: ota.Budget{Label: "rack", Max: 100}},
+			Policy: ota.Policy{Concurrency: 300, Budgets: []ota.Budget{{Label: "rack", Max: 100}}},
 		}
 		s.fleet.latency = time.Second
 		p, err := s.e.Create(s.ctx, spec)

@@ -74,8 +74,8 @@ func TestMessagesOfSpecs(t *testing.T) {
 		{"hold first", func(s *ota.Spec) { s.Policy.Hold.Batches = []int{0} }, "hold.batches (0) names the first batch, which needs only Start; allowed: 1 or more"},
 		{"hold none", func(s *ota.Spec) { s.Shape.Size = 1; s.Policy.Hold.Batches = []int{2} }, "hold.batches (2) names no batch of the plan; allowed: 1 to 1"},
 		{"hold of one batch", func(s *ota.Spec) { s.Policy.Hold.Batches = []int{1} }, "hold.batches (1) names no batch of the plan; allowed: none, since the plan has only its first batch"},
-		{"budget without a number", func(s *ota.Spec) { s.Policy.Budget.Label = "rack" }, "budget.max (0) is out of range; allowed: 1 to 1000000"},
-		{"budget without a label", func(s *ota.Spec) { s.Policy.Budget.Max = 3 }, "budget.label is missing; allowed: the name of a label of the agents"},
+		{"budget without a number", func(s *ota.Spec) { s.Policy.Budgets = []ota.Budget{{Label: "rack"}} }, "budgets[0].max (0) limits nothing; allowed: 1 to 1000000, or each"},
+		{"budget without a label", func(s *ota.Spec) { s.Policy.Budgets = []ota.Budget{{Max: 3}} }, "budgets[0].label is missing; allowed: the name of a label of the agents"},
 		{"a template's policy", func(s *ota.Spec) { s.Rollback = &ota.RollbackSpec{Policy: &ota.Policy{Concurrency: -1}} }, "rollback.concurrency (-1) is out of range; allowed: 1 to 1000000; 0 means 5"},
 		{"hold none of a list", func(s *ota.Spec) {
 			s.Shape.Batches = []ota.BatchShape{{Size: 1}, {Size: 1}}
@@ -297,13 +297,13 @@ func TestMistakesOfAMapInOrder(t *testing.T) {
 // What an edit changes about the warnings is seen at once.
 func TestEditRenewsWarnings(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.create(ota.Policy{FailureThreshold: ptr(0.1), Budget: ota.Budget{Label: "rack", Max: 1}}, ota.Shape{}, names("ok", 13)...).ID
+		id := s.create(ota.Policy{FailureThreshold: ptr(0.1), Budgets: []ota.Budget{{Label: "rack", Max: 1}}}, ota.Shape{}, names("ok", 13)...).ID
 		tolerates := "failureThreshold 0.1 tolerates 0 of 3 agents in batch 1: the first failure there is a breach"
 		bare := "13 of 13 agents have no label rack: the budget counts them as agents of one value"
 		require.Equal(s, []string{tolerates, bare}, s.plan(id).Warnings)
 		s.said(s.e.Edit(s.ctx, id, func(p *ota.Policy) { p.FailureThreshold = ptr(0.5) }, ota.Request{}))
 		require.Equal(s, []string{bare}, s.plan(id).Warnings)
-		s.said(s.e.Edit(s.ctx, id, func(p *ota.Policy) { p.FailureThreshold, p.Budget = ptr(0.05), ota.Budget{} }, ota.Request{}))
+		s.said(s.e.Edit(s.ctx, id, func(p *ota.Policy) { p.FailureThreshold, p.Budgets = ptr(0.05), nil }, ota.Request{}))
 		require.Equal(s, []string{"failureThreshold 0.05 tolerates 0 of 10 agents in batch 0: the first failure there is a breach"}, s.plan(id).Warnings)
 		s.said(s.e.Edit(s.ctx, id, func(p *ota.Policy) { p.Scope, p.FailureThreshold = ota.ScopePlan, ptr(0.08) }, ota.Request{}))
 		require.Empty(s, s.plan(id).Warnings)

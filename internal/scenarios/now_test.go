@@ -74,7 +74,7 @@ func TestNowDoesNotPass(t *testing.T) {
 			clear:  func(s *scene, _ string) { s.after(time.Hour) },
 		},
 		"a budget": {
-			policy: ota.Policy{Concurrency: 3, Budget: ota.Budget{Label: "rack", Max: 1}, AttemptTimeout: time.Hour, FailureThreshold: ptr(1.0)},
+			policy: ota.Policy{Concurrency: 3, Budgets: []ota.Budget{{Label: "rack", Max: 1, Of: ota.OpenAgents}}, AttemptTimeout: time.Hour, FailureThreshold: ptr(1.0)},
 			agents: []string{"hang-1", "ok-2", "ok-3"},
 			clear:  func(s *scene, _ string) { s.after(time.Hour) },
 		},

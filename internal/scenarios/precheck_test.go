@@ -217,7 +217,7 @@ func TestPrechecksAfterACrash(t *testing.T) {
 
 func TestPrechecksSkippedMeanwhile(t *testing.T) {
 	inCheck(t, func(s *scene, p *prechecking) {
-		id := s.start(ota.Policy{Concurrency: 2, Budget: ota.Budget{Label: "rack", Max: 2}}, ota.Shape{}, "ok-1", "ok-2", "ok-3", "ok-4")
+		id := s.start(ota.Policy{Concurrency: 2, Budgets: []ota.Budget{{Label: "rack", Max: 2}}}, ota.Shape{}, "ok-1", "ok-2", "ok-3", "ok-4")
 		s.run(s.e)
 		s.after(500 * time.Millisecond)
 		s.said(s.e.Skip(s.ctx, id, []string{"ok-1", "ok-3"}, ota.Request{}))

@@ -19,7 +19,7 @@ import (
 func everyField() ota.Policy {
 	return ota.Policy{
 		Concurrency: 2, FailureThreshold: ptr(0.5), Scope: ota.ScopePlan, OnBreach: ota.ActionContinue, Halve: true, Reserve: true,
-		Budget: ota.Budget{Label: "rack", Max: 3}, Hold: ota.Hold{All: true, Batches: []int{1}},
+		Budgets: []ota.Budget{{Label: "rack", Max: 3}}, Hold: ota.Hold{All: true, Batches: []int{1}},
 		Windows: []ota.Window{{Start: time.Hour, Length: time.Hour}},
 		Soak:    ota.Soak{Duration: time.Hour, Stable: time.Hour, Grace: time.Second, Interval: time.Second, ToEnd: true, Misses: 2, Sample: 5},
 		Retry:   ota.RetryPolicy{Max: 1, Backoff: time.Second, MaxBackoff: time.Minute}, AttemptTimeout: time.Minute,
@@ -32,7 +32,7 @@ func everyField() ota.Policy {
 // Every field of a policy is either kept for a rollback or off. A new field has to choose.
 func TestPolicyOfARollback(t *testing.T) {
 	kept := []string{
-		"Concurrency", "FailureThreshold", "Scope", "OnBreach", "Budget", "Retry", "AttemptTimeout", "UnreachableTimeout",
+		"Concurrency", "FailureThreshold", "Scope", "OnBreach", "Budgets", "Retry", "AttemptTimeout", "UnreachableTimeout",
 		"OnUnreachable", "MaxAbandoned", "Soak.Grace", "Soak.Interval", "Soak.Misses",
 	}
 	off := []string{

@@ -47,7 +47,7 @@ func answer(members []Member, p, out reflect.Value) {
 			to.SetBool(have.Bool())
 		case Text:
 			to.SetString(have.String())
-		default: // a word, or numbers: the same type on both sides
+		default: // a word, numbers or counts: the same type on both sides
 			to.Set(have)
 		}
 	}

@@ -29,6 +29,7 @@ const (
 	Numbers                  // a list of numbers from Least to Most
 	Object                   // an object with Members
 	Objects                  // a list of objects with Members
+	Counts                   // an object whose members are numbers from Least to Most
 )
 
 // Member is one row of the table.
@@ -125,6 +126,8 @@ func (m *Member) describe(row reflect.StructField, target reflect.Type) {
 		m.Kind, m.Members = Object, read(row.Type.Elem(), target.Elem())
 	case kind == reflect.Slice && row.Type.Elem().Kind() == reflect.Int:
 		m.Kind = Numbers
+	case kind == reflect.Map && row.Type.Elem().Kind() == reflect.Int:
+		m.Kind = Counts
 	case kind == reflect.Slice && row.Type.Elem().Kind() == reflect.Struct:
 		m.Kind, m.Members = Objects, read(row.Type.Elem(), target.Elem())
 	}

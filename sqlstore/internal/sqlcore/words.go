@@ -33,7 +33,7 @@ func words() (list []word) {
 	}
 	add("status", func(c uint8) string { return ota.Status(c).String() })
 	add("batch status", func(c uint8) string { return ota.BatchStatus(c).String() })
-	add("task status", func(c uint8) string { return ota.TaskStatus(c).String() })
+	add("task status", taskStatus)
 	add("coverage", func(c uint8) string { return ota.Coverage(c).String() })
 	add("reason", func(c uint8) string { return ota.Reason(c).String() })
 	return list
@@ -65,4 +65,16 @@ func (s *Store) writeWords(ctx context.Context) error {
 		return tx.ExecMany(ctx, `INSERT INTO ota_words (kind, code, hex, word, sentence) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (kind, code) DO UPDATE SET word = excluded.word, sentence = excluded.sentence`, missing)
 	})
+}
+
+// taskStatus is the word of a status of an agent. One of 8 and more is of an agent that is down.
+func taskStatus(c uint8) string {
+	status := ota.TaskStatus(c)
+	if status <= ota.TaskUnknown {
+		return status.String()
+	}
+	if down := status - 8; down <= ota.TaskUnknown {
+		return down.String() + ", down"
+	}
+	return status.String()
 }
