@@ -25,6 +25,11 @@ type Budget struct {
 	// Each gives single values a limit of their own, instead of Max. 1 to 1,000,000, for at most 64
 	// values.
 	Each map[string]int `json:"each,omitempty"`
+	// Values is how many values may be in use at once; only one budget may have it. A value is in use
+	// while an agent of it counts (see Of), and from its first start in the current batch until its
+	// agents in that batch have finished. So a batch takes its values one after the other. 1 to 64;
+	// 0 means any number. It has no effect in a rollback plan.
+	Values int `json:"values,omitempty"`
 	// Of says which agents count.
 	Of BudgetOf `json:"of"`
 }
@@ -47,6 +52,7 @@ var budgetOfs = enum[BudgetOf]{"budget", []string{"unavailable", "open"}}
 const (
 	maxBudgets = 8
 	maxEach    = 64
+	maxValues  = 64
 )
 
 // limit is how many agents with a value may count.
@@ -61,7 +67,7 @@ func (b *Budget) limit(value string) int {
 }
 
 func (b Budget) equal(c Budget) bool {
-	return b.Label == c.Label && b.Max == c.Max && b.Of == c.Of && maps.Equal(b.Each, c.Each)
+	return b.Label == c.Label && b.Max == c.Max && b.Values == c.Values && b.Of == c.Of && maps.Equal(b.Each, c.Each)
 }
 
 func cloneBudgets(budgets []Budget) []Budget {
@@ -77,7 +83,13 @@ func checkBudgets(m *mistakes, budgets []Budget) {
 	if len(budgets) > maxBudgets {
 		m.add("budgets", strconv.Itoa(len(budgets)), "are too many", "at most 8")
 	}
+	turns := -1
 	for i, b := range budgets[:min(len(budgets), maxBudgets)] {
+		if b.Values > 0 && turns >= 0 {
+			m.add(fmt.Sprintf("budgets[%d].values", i), strconv.Itoa(b.Values), fmt.Sprintf("is in budgets[%d] too", turns), "in one budget")
+		} else if b.Values > 0 {
+			turns = i
+		}
 		b.check(m, fmt.Sprintf("budgets[%d].", i))
 		if slices.ContainsFunc(budgets[:i], func(c Budget) bool { return c.Label == b.Label && c.Of == b.Of }) {
 			m.add(fmt.Sprintf("budgets[%d].label", i), b.Label, "has an earlier budget of the same agents", "one budget for a label and of; each gives single values another limit")
@@ -94,9 +106,10 @@ func (b *Budget) check(m *mistakes, at string) {
 	switch {
 	case b.Max < 0 || b.Max > maxConcurrency:
 		m.add(at+"max", strconv.Itoa(b.Max), "is out of range", allowed+"; 0 means no limit for values that each does not name")
-	case b.Max == 0 && len(b.Each) == 0:
-		m.add(at+"max", "0", "limits nothing", allowed+", or each")
+	case b.Max == 0 && len(b.Each) == 0 && b.Values == 0:
+		m.add(at+"max", "0", "limits nothing", allowed+", or each, or values")
 	}
+	m.numbers(numberRule{at + "values", b.Values, 0, maxValues, "1 to 64; 0 means any number of values"})
 	budgetOfs.check(m, at+"of", b.Of)
 	if n := len(b.Each); n > maxEach {
 		m.add(at+"each", strconv.Itoa(n), "are too many", "at most 64")

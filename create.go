@@ -108,6 +108,7 @@ type draft struct {
 	extraTasks    map[int]int         // by batch: how many tasks its agents have beyond their first
 	components    map[string]struct{} // at most one name more than maxComponents
 	unlabeled     []int               // by budget: agents without its label
+	turns         turnsOfBatches      // of the budget with Values
 	noVersion     int                 // agents without a version to go back to
 	hasPrechecker bool                // a Prechecker may report those versions
 }
@@ -115,7 +116,7 @@ type draft struct {
 func (e *Engine) newDraft(spec Spec, m *mistakes) *draft {
 	return &draft{
 		spec: spec, mistakes: m, cut: newCutter(spec.Shape), seed: maphash.MakeSeed(),
-		unlabeled: make([]int, len(spec.Policy.Budgets)), extraTasks: map[int]int{}, components: map[string]struct{}{}, hasPrechecker: e.with.Prechecker != nil,
+		unlabeled: make([]int, len(spec.Policy.Budgets)), turns: newTurnsOfBatches(spec.Policy.Budgets), extraTasks: map[int]int{}, components: map[string]struct{}{}, hasPrechecker: e.with.Prechecker != nil,
 	}
 }
 
@@ -142,6 +143,7 @@ func (d *draft) rows() iter.Seq2[agentRow, error] {
 			if !ok || d.mistakes.err != nil {
 				continue // the plan is refused; the loop goes on to find more mistakes
 			}
+			d.turns.add(batch, a.Labels)
 			row := newRow(n-1, batch, agentSpec{ID: a.ID, Version: trimVersion(a.Version), Labels: cloneMap(a.Labels), Tasks: keptTasks(withRelease(a.Tasks, a.Release))})
 			if further := len(row.State.Rest); further > 0 {
 				d.extraTasks[batch] += further
@@ -306,6 +308,7 @@ func (d *draft) finish(warnings []string, now time.Time) (createdPlan, error) {
 	}
 	spec.Warnings = append(spec.Warnings, specWarnings(s, d.cut.total)...)
 	spec.Warnings = append(spec.Warnings, d.alike.warnings()...)
+	spec.Warnings = append(spec.Warnings, d.turns.warnings()...)
 	if d.noVersion > 0 && !d.hasPrechecker {
 		spec.Warnings = append(spec.Warnings, fmt.Sprintf("%d of %s %s no version to go back to: a rollback leaves them out", d.noVersion, plural.Count(d.cut.total, "agent"), plural.Verb(d.noVersion, "has", "have")))
 	}

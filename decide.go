@@ -15,6 +15,7 @@ func (s *state) view(now int64) view {
 	if b := s.current(); b != nil {
 		v.b, v.fresh = &b.batchRow, s.queue.fresh(b)
 	}
+	v.postponed = s.queue.lanes.turns.postponed()
 	v.starved = s.starved(&v)
 	if pr := &s.probing; v.b != nil && pr.batch == v.b.Index { // else the rounds were about another batch
 		v.allProbed, v.unproven = pr.rounds > 0, pr.unproven

@@ -36,6 +36,28 @@ func ExampleBudget_each() {
 	// completed after 4m0s
 }
 
+// One zone after the other, and five agents of it at once. The plan lists the zones in turn.
+func ExampleBudget_values() {
+	var nodes []ota.Agent
+	for i := range 15 {
+		nodes = append(nodes, ota.Agent{ID: fmt.Sprintf("node-%02d", i), Labels: map[string]string{"zone": fmt.Sprint("z", i%3)}})
+	}
+	spec := ota.Spec{
+		Name: "Ingesters 2.14", ToVersion: "2.14", Shape: ota.Shape{Size: 15}, Agents: eachAgent(nodes),
+		Policy: ota.Policy{Concurrency: 8, Budgets: []ota.Budget{{Label: "zone", Values: 1}}},
+	}
+	var zones []string
+	fleet := simulate.FleetFunc(func(a ota.Attempt, _ time.Time) simulate.Call {
+		zones = append(zones, a.Labels["zone"])
+		return simulate.Call{Latency: time.Minute, Result: ota.Result{Version: a.ToVersion}}
+	})
+	sim, err := simulate.Run(context.Background(), spec, fleet, simulate.Options{})
+	check(err)
+	fmt.Println(sim.Plan.Status, "after", sim.Took(), slices.Compact(zones))
+	// Output:
+	// completed after 3m0s [z0 z1 z2]
+}
+
 // A dead member keeps its place in the budget of its cluster: the plan does not take down the next
 // one. It upgrades the other cluster, and then pauses.
 func ExampleBudgetOf() {

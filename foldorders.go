@@ -323,6 +323,7 @@ func (q *queues) withdraw(ordinal int) {
 		f.Remove(ordinal)
 	}
 	q.lanes.Remove(ordinal)
+	q.lanes.turns.waiting.Remove(ordinal)
 	q.dropUrgent(ordinal)
 }
 

@@ -23,7 +23,9 @@ type lanes struct {
 	queue.Lanes
 	budgets     []Budget // of the policy at the time
 	unavailable []bool   // by budget: agents that are down count
+	used        []int    // by budget: values with an agent that counts
 	control     uint64   // number of the control whose budgets these are
+	turns       turns
 	buffer      []string // of values
 }
 
@@ -48,10 +50,11 @@ func (s *state) newLanes() lanes {
 			return b.limit(value)
 		})
 	}
-	ls.Lanes = queue.NewLanes(limits...)
+	ls.Lanes, ls.used = queue.NewLanes(limits...), make([]int, len(limits))
+	ls.turns = s.newTurns(ls.budgets)
 	for i, values := range s.down.values {
 		for value, n := range values {
-			ls.Count(i, value, n)
+			ls.take(i, value, n)
 		}
 	}
 	return ls
@@ -76,7 +79,17 @@ func (ls *lanes) count(r *cachedRow, by int) {
 		return
 	}
 	for i, value := range ls.values(r) {
-		ls.Count(i, value, by)
+		ls.take(i, value, by)
+	}
+}
+
+// take counts agents of one value.
+func (ls *lanes) take(i int, value string, by int) {
+	before := ls.Taken(i, value)
+	ls.Count(i, value, by)
+	ls.turns.stale = ls.turns.stale || by < 0
+	if value != noValue {
+		ls.used[i] += int(asInt64(before+by > 0) - asInt64(before > 0))
 	}
 }
 
@@ -86,7 +99,7 @@ func (ls *lanes) countDown(r *cachedRow, by int, prechecked bool) {
 	for i := range ls.budgets {
 		if ls.unavailable[i] {
 			n := 1 - int(asInt64(r.is(agentOpen))) - int(asInt64(prechecked))
-			ls.Count(i, r.Agent.Labels[ls.budgets[i].Label], by*n)
+			ls.take(i, r.Agent.Labels[ls.budgets[i].Label], by*n)
 		}
 	}
 }
@@ -98,7 +111,7 @@ func (ls *lanes) wait(r *cachedRow) bool {
 
 // full reports whether a budget has no room for an agent.
 func (ls *lanes) full(r *cachedRow) bool {
-	return len(ls.budgets) > 0 && ls.Full(ls.values(r)...)
+	return len(ls.budgets) > 0 && (!ls.admits(r) || ls.Full(ls.values(r)...))
 }
 
 // over reports whether an agent that counts already must not start, because another agent of its
@@ -109,7 +122,8 @@ func (ls *lanes) over(r *cachedRow) bool {
 			return true
 		}
 	}
-	return false
+	t := &ls.turns
+	return t.most > 0 && ls.unavailable[t.budget] && !r.is(agentDown) && ls.inUse() > t.most
 }
 
 // giveSlotBack takes the slot of a waiting agent that must not start now (see over). The agent then
@@ -121,7 +135,7 @@ func (s *state) giveSlotBack(r *cachedRow) bool {
 	s.setFlag(r, agentOpen, false)
 	i := r.State.active()
 	s.taskEvent(EventTaskWaiting, r, i, ReasonBudget, "")
-	if !r.is(agentUrgent) {
+	if !r.is(agentUrgent) && !s.queue.lanes.postpone(r) {
 		s.queue.lanes.wait(r)
 	}
 	return true
@@ -218,6 +232,14 @@ func (d *downAgents) add(ls *lanes, r *agentRow, by int) {
 	}
 }
 
+// valuesOf are the counts of one budget.
+func (d *downAgents) valuesOf(budget int) map[string]int {
+	if d.values == nil {
+		return nil
+	}
+	return d.values[budget]
+}
+
 // queueDown queues the pending agents of a batch that are down: they need no room, and start first.
 func (s *state) queueDown(b *batch) {
 	for _, o := range sortedKeys(s.down.pending) {
@@ -244,6 +266,7 @@ func (s *state) downCandidate() (*cachedRow, need) {
 		case blocked >= 0 && r.State.Status == TaskPending:
 			q.blocked[blocked].pending = true
 		case r.State.Status == TaskWaiting && q.park(o, &q.down):
+		case q.lanes.postpone(r):
 		case q.lanes.wait(r):
 			if r.State.Status == TaskPending {
 				q.passed.Add(o)
@@ -258,10 +281,14 @@ func (s *state) downCandidate() (*cachedRow, need) {
 // budgetLimit reports the budgets only if they block every agent that needs a slot. The lanes decide
 // for each agent.
 func budgetLimit(v *view) allowance {
-	if v.inLine == 0 || v.fresh+v.ready > 0 {
+	if v.inLine+v.postponed == 0 || v.fresh+v.ready > 0 {
 		return unlimited
 	}
 	r := slots(0, ReasonBudget)
+	if v.inLine == 0 {
+		r.Text = v.turnText()
+		return r
+	}
 	waiting := plural.Count(v.inLine, "agent") + " " + plural.Verb(v.inLine, "waits", "wait")
 	budgets := v.c.Policy.Budgets
 	if len(budgets) == 1 && len(budgets[0].Each) == 0 {
@@ -290,7 +317,7 @@ func labelsOf(budgets []Budget) string {
 // starved returns the values that agents wait for in vain: no agent that is down starts again by
 // itself. It is empty while anything else may happen: a start, the end of a call, a timer, an answer.
 func (s *state) starved(v *view) []starvedValue {
-	waiting := v.inLine + len(s.queue.urgent)
+	waiting := v.inLine + len(s.queue.urgent) + v.postponed
 	if waiting == 0 || v.status != StatusRunning || v.blocked > 0 || v.fresh+v.ready+v.prechecking+s.p.Open+s.p.Counts.Running+s.queue.timers.Len() > 0 {
 		return nil
 	}
@@ -298,9 +325,17 @@ func (s *state) starved(v *view) []starvedValue {
 	for values := range s.queue.lanes.Lines {
 		s.addStarved(found, values)
 	}
+	turn := v.postponed > 0
 	for _, o := range s.queue.urgent {
 		if r := s.rows.at(o); r != nil && r.State.Status == TaskWaiting {
+			turn = turn || !s.queue.lanes.admits(r)
 			s.addStarved(found, s.queue.lanes.values(r))
+		}
+	}
+	if turn { // the values that are down take every turn
+		i := s.queue.lanes.turns.budget
+		for value, n := range s.down.valuesOf(i) {
+			found[starvedValue{s.queue.lanes.budgets[i].Label, value, n}] = struct{}{}
 		}
 	}
 	return slices.SortedFunc(maps.Keys(found), starvedValue.compare)
@@ -309,18 +344,15 @@ func (s *state) starved(v *view) []starvedValue {
 // addStarved adds those of an agent's values that are starved.
 func (s *state) addStarved(found map[starvedValue]struct{}, values []string) {
 	for i, value := range values {
-		if s.down.values == nil || !s.queue.lanes.unavailable[i] {
-			continue
-		}
 		b := &s.queue.lanes.budgets[i]
-		if n := s.down.values[i][value]; n > 0 && n >= b.limit(value) {
+		if n := s.down.valuesOf(i)[value]; n > 0 && n >= b.limit(value) {
 			found[starvedValue{b.Label, value, n}] = struct{}{}
 		}
 	}
 }
 
-// maxStarved is how many starved values are stored.
-const maxStarved = 8
+// maxStarved is how many starved values are stored. Resume compares their number with Budget.Values.
+const maxStarved = maxValues
 
 // starvedVerdict pauses a plan in which only agents are left that wait for a starved value. It does so
 // whatever the policy's action is, since going on cannot help.
@@ -335,8 +367,9 @@ func (s *state) starvedVerdict(now time.Time) {
 			}
 		}
 	})
+	b := s.current()
 	s.recordBreach(Breach{
-		Reason: ReasonStarved, Batch: s.p.Batch, At: now, Action: ActionPause,
-		Text: plural.Count(s.queue.lanes.InLine()+len(s.queue.urgent), "agent/cannot start: "+text),
+		Reason: ReasonStarved, Batch: b.Index, At: now, Action: ActionPause,
+		Text: plural.Count(b.Counts.Pending+b.Counts.Waiting, "agent/cannot start: "+text),
 	})
 }

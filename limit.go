@@ -221,6 +221,8 @@ type view struct {
 	// an upper bound of agents that need a slot and could get one; 0 is exact
 	fresh  int
 	inLine int // agents queued in lanes without room
+	// agents whose value has no turn; of pending ones only the first counts
+	postponed int
 	// values whose agents are down for good, while nothing but agents that wait for them is left
 	starved []starvedValue
 	// agents that count as open because they are prechecked, including ready ones

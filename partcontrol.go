@@ -183,6 +183,7 @@ func (b *Budget) code(c *coder) {
 	c.text(&b.Label)
 	num(c, &b.Max)
 	c.numbers(&b.Each)
+	num(c, &b.Values)
 	num(c, &b.Of)
 }
 

@@ -129,6 +129,8 @@ func (r *batchRow) code(c *coder) {
 	c.time(&r.ClosedAt)
 	r.Evidence.code(c)
 	c.bool(&r.ExpectContinued)
+	c.text(&r.InUseLabel)
+	c.texts(&r.InUse)
 }
 
 // The parts that Create writes and that never change: a plan's spec, and an agent's.

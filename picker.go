@@ -113,6 +113,9 @@ func (q *queues) lift(i int) {
 // cursor returns the ordinal at which a restart begins its search for pending agents.
 func (q *queues) cursor() int {
 	c := q.passed.Lowest(q.next)
+	if from := q.lanes.turns.from; from > 0 {
+		c = min(c, from-1)
+	}
 	for _, b := range q.blocked {
 		if b.pending {
 			c = min(c, b.ordinal)
@@ -222,7 +225,7 @@ func (s *state) pick(d decision, now int64) need {
 			s.start(r, now)
 		}
 	}
-	if b := s.current(); q.next == b.First+b.Size && b.Counts.Pending > q.waitingBlocked()+q.passed.Len() {
+	if b := s.current(); q.next == b.First+b.Size && q.lanes.turns.from == 0 && b.Counts.Pending > q.waitingBlocked()+q.passed.Len() {
 		s.fault(now, fmt.Sprintf("batch %d counts %d pending agents, but none is left", b.Index, b.Counts.Pending))
 	}
 	return need{}
@@ -243,13 +246,13 @@ func (s *state) candidate() (*cachedRow, need) {
 		}
 		q.lanes.Pop()
 		q.passed.Remove(o)
-		if r.State.Status == TaskPending || r.State.Status == TaskWaiting {
+		if startable(r) && !q.lanes.postpone(r) {
 			return r, need{}
 		}
 	}
 	for q.back.Len() > 0 {
 		r := s.rows.at(q.back.Pop())
-		if r != nil && r.State.Status == TaskWaiting && !q.park(r.Ordinal, &q.back) && !q.lanes.wait(r) {
+		if r != nil && r.State.Status == TaskWaiting && !q.park(r.Ordinal, &q.back) && !q.lanes.postpone(r) && !q.lanes.wait(r) {
 			return r, need{}
 		}
 	}
@@ -263,6 +266,7 @@ func (s *state) candidate() (*cachedRow, need) {
 		case r.State.Status != TaskPending, q.passed.Has(r.Ordinal):
 		case i >= 0:
 			q.blocked[i].pending = true
+		case q.lanes.postpone(r):
 		case q.lanes.wait(r):
 			q.passed.Add(r.Ordinal)
 		default:
@@ -302,6 +306,7 @@ func (s *state) start(r *cachedRow, now int64) {
 	s.setTask(r, i, TaskRunning)
 	s.setAgent(r, TaskRunning)
 	s.setFlag(r, agentOpen, true)
+	s.beginTurn(r)
 	s.keepPrevious(r, s.checked(r))
 	s.taskEvent(kind, r, i, t.Why, "")
 	b := s.current()

@@ -124,7 +124,7 @@ func (s *state) startChecked(n int, now int64) need {
 		case q.of[o] == nil, r.is(agentUrgent): // it was made urgent, and is queued there
 		case s.queue.lanes.over(r): // another agent went down since the question
 			s.checked(r)
-			if s.queue.lanes.wait(r) && r.State.Status == TaskPending {
+			if !s.queue.lanes.postpone(r) && s.queue.lanes.wait(r) && r.State.Status == TaskPending {
 				s.queue.passed.Add(o)
 			}
 		case !s.checkExpired(o, now):

@@ -66,6 +66,10 @@ type batchRow struct {
 	Evidence evidence `json:"evidence,omitzero"`
 	// ExpectContinued is Continued for breaches of Expect.
 	ExpectContinued bool `json:"expectContinued,omitempty"`
+	// InUse are the values of the label InUseLabel that have begun in the batch, for Budget.Values.
+	// Those whose agents have all finished may be among them.
+	InUseLabel string   `json:"inUseLabel,omitempty"`
+	InUse      []string `json:"inUse,omitempty"`
 }
 
 // largestBatch returns the size of the largest batch.

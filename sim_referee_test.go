@@ -34,6 +34,8 @@ type refPlan struct {
 	before    map[int]refEvidence  // what was accepted of it
 	accepting uint64               // number of an Accept that is not carried out; 0: none
 	decided   bool                 // somebody has said Resume, Retry or GiveUp
+	turns     map[string]bool      // values of a budget with Values that have begun in the batch, and not finished
+	turnsIn   string               // that batch, and the budget's label
 }
 
 type refAgent struct{ tasks []refTask }
@@ -295,6 +297,7 @@ func (r *referee) committed(before *planRow, c *Commit, rev uint64) {
 	for _, b := range before.Control.Policy.Budgets {
 		r.budget(p, b, before.Source != "", rows, &rec)
 	}
+	r.turns(p, before, after, rows, &rec)
 	r.limits(p, before, after, &rec, batches)
 	r.coverage(p, before, after, &rec, batches)
 	r.checks(p, &rec, rows)
@@ -758,12 +761,56 @@ func (r *referee) budget(p *refPlan, b Budget, repairs bool, rows []agentRow, re
 		}
 		a := &rows[slices.IndexFunc(rows, func(a agentRow) bool { return a.Agent.ID == e.Agent })]
 		most, value := b.Max, a.Agent.Labels[b.Label]
+		if most == 0 {
+			most = math.MaxInt
+		}
 		if n, ok := b.Each[value]; ok {
 			most = n
 		}
 		if used[value] > most && !(all && a.State.Flags&agentDown != 0) {
 			r.fail("agent %s of %s was started, with %d %s of %s %q; %d may be", e.Agent, p.id, used[value], b.Of, b.Label, value, most)
 		}
+	}
+}
+
+// turns checks that no more values are in use than Budget.Values when an agent starts that is not down.
+func (r *referee) turns(p *refPlan, before, after *planRow, rows []agentRow, rec *Record) {
+	i := slices.IndexFunc(before.Control.Policy.Budgets, func(b Budget) bool { return b.Values > 0 })
+	if i < 0 || before.Source != "" {
+		p.turnsIn = ""
+		return
+	}
+	b := before.Control.Policy.Budgets[i]
+	if in := fmt.Sprint(after.Progress.Batch, b.Label); p.turnsIn != in {
+		p.turns, p.turnsIn = map[string]bool{}, in
+	}
+	counts, unfinished := map[string]bool{}, map[string]bool{}
+	for i := range rows {
+		a := &rows[i]
+		value, flags := a.Agent.Labels[b.Label], a.State.Flags
+		counts[value] = counts[value] || flags&agentOpen != 0 || flags&agentDown != 0 && b.Of == UnavailableAgents
+		unfinished[value] = unfinished[value] || a.Batch == after.Progress.Batch && !a.State.Status.Finished()
+	}
+	var begins []string
+	for _, e := range rec.Events {
+		if e.Kind != EventTaskStarted && e.Kind != EventTaskRepeated {
+			continue
+		}
+		a := &rows[slices.IndexFunc(rows, func(a agentRow) bool { return a.Agent.ID == e.Agent })]
+		value := a.Agent.Labels[b.Label]
+		if a.State.Flags&agentDown == 0 && !(p.open[a.Agent.ID] && b.Of == OpenAgents) {
+			begins = append(begins, value)
+		}
+		p.turns[value] = p.turns[value] || a.Batch == after.Progress.Batch
+	}
+	inUse := map[string]bool{}
+	for value := range counts {
+		if p.turns[value] = p.turns[value] && unfinished[value]; p.turns[value] || counts[value] {
+			inUse[value] = true
+		}
+	}
+	if len(begins) > 0 && len(inUse) > b.Values && !p.loose {
+		r.fail("plan %s starts agents of %v of %s, then %v are in use; %d may be", p.id, begins, b.Label, inUse, b.Values)
 	}
 }
 

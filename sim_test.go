@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -226,10 +227,11 @@ func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
 		s.Policy.BatchTimeout = time.Duration(1+ch.pick(10)) * time.Minute
 	}
 	s.Policy.Gate = Gate{Interval: time.Duration(1+ch.pick(30)) * time.Second, MaxInconclusive: ch.pick(2), MaxErrors: ch.pick(2)}
-	ids := make([]string, n)
+	ids, kinds := make([]string, n), 0
 	for i := range ids {
 		ids[i] = fmt.Sprintf("a%02d", i)
 		behave[ids[i]] = ch.pick(17)
+		kinds = 17*kinds + behave[ids[i]]
 	}
 	s.Agents = simAgents(ids)
 	if s.Policy.PlanTimeout == 0 && ch.pick(4) == 0 {
@@ -244,21 +246,26 @@ func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
 	}
 	switch ch.pick(4) {
 	case 0:
-		s.Policy.Budgets = simBudgets(ch)
+		s.Policy.Budgets = simBudgets(1+ch.pick(2), kinds)
 	case 1:
-		s.Policy.Budgets = []Budget{{Label: "nobody has it", Max: 1 + ch.pick(3), Of: BudgetOf(ch.pick(2))}}
+		s.Policy.Budgets = []Budget{{Label: "nobody has it", Max: 1 + ch.pick(3), Of: BudgetOf(kinds % 2)}}
 	}
 	return s
 }
 
-// simBudgets are one or two budgets.
-func simBudgets(ch chooser) []Budget {
-	all := []Budget{{Label: "rack", Max: 1 + ch.pick(2), Of: BudgetOf(ch.pick(2))}}
-	if all[0].Each = nil; ch.pick(3) == 0 {
-		all[0].Each = map[string]int{"0": 1 + ch.pick(3)}
+// simBudgets are one or two budgets, by the number n. They draw nothing, so that schedules with other budgets stay as they are.
+func simBudgets(most, n int) []Budget {
+	draw := rand.New(rand.NewPCG(uint64(n), 7))
+	all := []Budget{{Label: "rack", Max: most, Of: BudgetOf(draw.IntN(4) / 3)}}
+	if draw.IntN(3) == 0 {
+		all[0].Each = map[string]int{"0": 1 + draw.IntN(3)}
 	}
-	if ch.pick(3) == 0 {
-		all = append(all, Budget{Label: "nobody has it", Max: 1 + ch.pick(4), Of: BudgetOf(ch.pick(2))})
+	if draw.IntN(3) == 0 {
+		all = append(all, Budget{Label: "nobody has it", Max: 1 + draw.IntN(4), Of: BudgetOf(draw.IntN(2))})
+	}
+	if draw.IntN(3) == 0 {
+		all[0].Values = 1 + draw.IntN(2)
+		all[0].Max *= draw.IntN(2)
 	}
 	return all
 }
@@ -274,11 +281,15 @@ func simWindows(at, margin time.Duration) []Window {
 
 const simOpen = 40 * time.Minute
 
-// simAgents stand in three racks, one after the other.
+// simAgents stand in three racks: one after the other, or in turn if their number is even.
 func simAgents(ids []string) iter.Seq2[Agent, error] {
 	var agents []Agent
 	for i, id := range ids {
-		agents = append(agents, Agent{ID: id, Labels: map[string]string{"rack": fmt.Sprint(3 * i / len(ids))}})
+		rack := 3 * i / len(ids)
+		if len(ids)%2 == 0 {
+			rack = i % 3
+		}
+		agents = append(agents, Agent{ID: id, Labels: map[string]string{"rack": fmt.Sprint(rack)}})
 	}
 	return listed(agents)
 }

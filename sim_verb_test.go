@@ -168,7 +168,7 @@ func (w *world) newRequest(id string) request {
 		c := 1 + w.choose.pick(4)
 		q.say = edit(func(p *Policy) { p.Concurrency = c })
 	case 14:
-		b := simBudgets(w.choose)
+		b := simBudgets(1+w.choose.pick(3), int(w.clock.t.Unix()))
 		q.say = edit(func(p *Policy) { p.Budgets = b })
 	case 15:
 		agents := []string{fmt.Sprintf("a%02d", w.choose.pick(len(w.behave)))}

@@ -209,6 +209,7 @@ func (s *state) setAgent(r *cachedRow, to TaskStatus) {
 	if r.is(agentDown) {
 		s.countDown(r, 1)
 	}
+	s.queue.lanes.turns.stale = true
 	if bad(from) != bad(to) {
 		if r.is(agentWasBad) { // its failure counts as accepted: nothing got worse
 			b.Accepted += difference(bad(to))

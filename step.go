@@ -62,6 +62,7 @@ func (s *state) decideAll(now time.Time) (need, time.Time) {
 			return need{kind: needBatch, from: s.p.Batch}, time.Time{}
 		}
 		s.limitBlocked(now.UnixNano())
+		s.nextTurns()
 		v = s.view(now.UnixNano())
 		switch d := v.decide(); d.action {
 		case actWait:
@@ -134,6 +135,7 @@ func (s *state) finishBatch(b *batch, now time.Time) {
 // closeBatch completes a batch.
 func (s *state) closeBatch(b *batch, now time.Time) {
 	b.Status, b.ClosedAt = BatchCompleted, now
+	b.InUseLabel, b.InUse = "", nil
 	// An unfinished round of probes asks about this batch. Its answers are not needed any more.
 	s.probing.active = false
 	if p := s.c.Policy; p.Halve {

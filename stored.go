@@ -235,10 +235,17 @@ func (x starvedValue) compare(y starvedValue) int {
 
 // starves reports whether a value that was found to be starved is so still, by the policy's budgets.
 func (p *Policy) starves(values []starvedValue) bool {
-	return slices.ContainsFunc(values, func(x starvedValue) bool {
-		return slices.ContainsFunc(p.Budgets, func(b Budget) bool {
-			return b.Label == x.Label && b.Of == UnavailableAgents && x.Down >= b.limit(x.Value)
-		})
+	return slices.ContainsFunc(p.Budgets, func(b Budget) bool {
+		used := 0
+		for _, x := range values {
+			if b.Of != UnavailableAgents || b.Label != x.Label {
+				continue
+			}
+			if used++; x.Down >= b.limit(x.Value) || b.Values > 0 && used >= b.Values {
+				return true
+			}
+		}
+		return false
 	})
 }
 

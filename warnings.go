@@ -44,6 +44,42 @@ func timeWarnings(p Policy) (w []string) {
 	return w
 }
 
+// turnsOfBatches find the first batch of a plan whose values take turns, by Budget.Values.
+type turnsOfBatches struct {
+	budget Budget // Values is 0 if no budget has it
+	batch  int    // of seen
+	seen   map[string]struct{}
+	found  bool
+}
+
+func newTurnsOfBatches(budgets []Budget) turnsOfBatches {
+	for _, b := range budgets {
+		if b.Values > 0 {
+			return turnsOfBatches{budget: b, batch: -1}
+		}
+	}
+	return turnsOfBatches{}
+}
+
+// add adds an agent. Agents come in order of their batches.
+func (t *turnsOfBatches) add(batch int, labels map[string]string) {
+	if t.budget.Values == 0 || t.found {
+		return
+	}
+	if t.batch != batch {
+		t.batch, t.seen = batch, map[string]struct{}{}
+	}
+	t.seen[labels[t.budget.Label]] = struct{}{}
+	t.found = len(t.seen) > t.budget.Values
+}
+
+func (t *turnsOfBatches) warnings() []string {
+	if !t.found {
+		return nil
+	}
+	return []string{fmt.Sprintf("batch %d has more than %s, and others may have: they take turns in each batch; with batches of so many values, each is observed before the next", t.batch, plural.Count(t.budget.Values, "value/of "+t.budget.Label))}
+}
+
 // specWarnings warn about versions and shapes that are legal, but may be mistakes.
 func specWarnings(s Spec, agents int) (w []string) {
 	if s.FromVersion == s.ToVersion && s.FromRelease == s.ToRelease {

@@ -100,10 +100,11 @@ type Complete struct {
 
 // Budget is ota.Budget on the wire.
 type Budget struct {
-	Label string         `json:"label"`
-	Max   int            `json:"max,omitempty"`
-	Each  map[string]int `json:"each,omitempty" policy:"1..1000000"`
-	Of    ota.BudgetOf   `json:"of"`
+	Label  string         `json:"label"`
+	Max    int            `json:"max,omitempty"`
+	Each   map[string]int `json:"each,omitempty" policy:"1..1000000"`
+	Values int            `json:"values,omitempty" policy:"0..64"`
+	Of     ota.BudgetOf   `json:"of"`
 }
 
 // Window is ota.Window on the wire.

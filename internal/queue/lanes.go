@@ -133,6 +133,14 @@ func (ls *Lanes) Full(keys ...string) bool {
 	return false
 }
 
+// Taken returns how many slots of a key are taken.
+func (ls *Lanes) Taken(limit int, key string) int {
+	if s := ls.slots[limit][key]; s != nil {
+		return s.taken
+	}
+	return 0
+}
+
 // Over reports whether more slots of a key are taken than it has.
 func (ls *Lanes) Over(limit int, key string) bool {
 	s := ls.slots[limit][key]

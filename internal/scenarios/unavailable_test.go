@@ -347,3 +347,112 @@ func TestARetryStartsWhatIsDownFirst(t *testing.T) {
 		require.Equal(s, "bad-5", calls[0].Agent)
 	})
 }
+
+// zones is a scene with a plan of n agents in each of three zones, in turn; one zone may be in use.
+func (s *scene) zones(p ota.Policy, size, n int) string {
+	s.T.Helper()
+	p.Budgets = []ota.Budget{{Label: "cluster", Values: 1}}
+	var agents []string
+	for i := range 3 * n {
+		agents = append(agents, fmt.Sprintf("ok-%03d z%d", i, i%3))
+	}
+	return s.clusters(p, ota.Shape{Size: size}, agents...)
+}
+
+// order is the labels of the calls, without repetitions.
+func (s *scene) order() (zones []string) {
+	for _, c := range s.fleet.made("") {
+		if z := c.Labels["cluster"]; len(zones) == 0 || zones[len(zones)-1] != z {
+			zones = append(zones, z)
+		}
+	}
+	return zones
+}
+
+// Many agents of one zone are upgraded at once, and none of two zones: in each batch the zones take turns, and a zone goes on where
+// it was after a takeover at any moment.
+func TestZonesTakeTurns(t *testing.T) {
+	for name, c := range map[string]struct {
+		size int
+		want []string
+	}{
+		"one batch":          {30, []string{"z0", "z1", "z2"}},
+		"batches span zones": {15, []string{"z0", "z1", "z2", "z0", "z1", "z2"}},
+	} {
+		for taken := range 9 {
+			t.Run(fmt.Sprintf("%s, a new owner after %d s", name, taken), func(t *testing.T) {
+				inScene(t, func(s *scene) {
+					s.fleet.latency = time.Second
+					id := s.zones(ota.Policy{Concurrency: 4}, c.size, 10)
+					stop := s.run(s.e)
+					s.after(time.Second/2 + time.Duration(taken)*time.Second)
+					require.Equal(s, min(4, c.size/3), s.fleet.most, "a zone is upgraded side by side")
+					require.NoError(s, stop())
+					s.run(s.engine(s.store, s.fleet, "two"))
+					s.after(time.Minute)
+					s.status(id, ota.StatusCompleted)
+					require.Equal(s, c.want, s.order())
+					require.Len(s, s.fleet.made(""), 30)
+				})
+			})
+		}
+	}
+}
+
+// A zone with an agent that is down stays in use: no other zone begins, and the plan pauses and says so. So it is after a takeover.
+func TestAZoneThatIsDownHoldsTheOthers(t *testing.T) {
+	inScene(t, func(s *scene) {
+		works := false
+		s.fleet.do = func(_ context.Context, a ota.Attempt) (ota.Result, bool, error) {
+			if a.Agent == "ok-003" && !works {
+				return ota.Result{}, true, errors.New("no")
+			}
+			return ota.Result{Version: "2"}, true, nil
+		}
+		id := s.zones(ota.Policy{Concurrency: 4}, 9, 3)
+		stop := s.run(s.e)
+		s.after(time.Minute)
+		p := s.plan(id)
+		require.Equal(s, ota.ReasonStarved, p.Breaches[0].Reason)
+		require.Equal(s, `Agents that are down use up the budget of those that wait: 6 agents cannot start: cluster "z0" has 1 agent down`, p.Breaches[0].String())
+		require.Equal(s, 2, p.Counts.Succeeded)
+		require.NoError(s, stop())
+		s.run(s.engine(s.store, s.fleet, "two"))
+		s.after(time.Hour)
+		require.Equal(s, []string{"z0"}, s.order())
+		_, err := s.e.Resume(s.ctx, id, ota.Decision{}, ota.Request{})
+		var breach *ota.BreachError
+		require.ErrorAs(s, err, &breach)
+		require.NoError(s, edit(s, id, func(p *ota.Policy) { p.Budgets[0].Values = 2 }))
+		s.said(s.e.Resume(s.ctx, id, ota.Decision{}, ota.Request{}))
+		s.after(time.Minute)
+		s.status(id, ota.StatusCompleted)
+		require.Equal(s, []string{"z0", "z1", "z2"}, s.order())
+	})
+}
+
+// A million agents of two zones would not fit into the lines: the search passes those without a turn, and comes back.
+func TestTurnsInABatchLongerThanTheLines(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.store.Blind = true
+		n := 5 * pageSize
+		spec := ota.Spec{
+			Name: "x", FromVersion: "1", ToVersion: "2", Agents: racks(n, 1, 2), Shape: ota.Shape{Size: n},
+			Policy: ota.Policy{Concurrency: 1000, Budgets: []ota.Budget{{Label: "rack", Values: 1}}},
+		}
+		s.fleet.latency = time.Second
+		p, err := s.e.Create(s.ctx, spec)
+		require.NoError(s, err)
+		require.Contains(s, p.Warnings, "batch 0 has more than 1 value of rack, and others may have: they take turns in each batch; with batches of so many values, each is observed before the next")
+		s.said(s.e.Start(s.ctx, p.ID, ota.Request{}))
+		s.run(s.e)
+		s.after(10 * time.Minute)
+		s.status(p.ID, ota.StatusCompleted)
+		last := "0"
+		for _, c := range s.fleet.made("") {
+			require.GreaterOrEqual(s, c.Labels["rack"], last)
+			last = c.Labels["rack"]
+		}
+		require.Len(s, s.fleet.made(""), n)
+	})
+}
