@@ -40,7 +40,8 @@ type BudgetOf uint8
 // The agents that count in a Budget.
 const (
 	// Open agents, and those that are down: an attempt failed that may have changed the agent, or it
-	// is unhealthy or silent. Only a success, or a healthy answer, makes it available again.
+	// is unhealthy or silent, or its precheck says so (Precheck.Down). Only a success, or a healthy
+	// answer, makes it available again.
 	UnavailableAgents BudgetOf = iota
 	// Open agents only. An agent that failed gives its place back.
 	OpenAgents

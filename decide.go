@@ -9,7 +9,7 @@ func (s *state) view(now int64) view {
 	v := view{
 		status: s.status(), spec: &s.spec, c: &s.c, p: &s.p, now: now, calls: s.calls,
 		slotted: s.queue.slotted(), inLine: s.queue.lanes.InLine(),
-		prechecking: len(s.queue.checks.of), ready: s.queue.checks.ready.Len(), stale: s.stale(now),
+		prechecking: len(s.queue.checks.of), ready: s.queue.checks.readyLen(), stale: s.stale(now),
 		blocked: s.queue.countBlocked((*blockedAgent).waits), blockedAgents: s.queue.blocked, urgent: s.urgent(), urgents: s.urgents,
 	}
 	if b := s.current(); b != nil {

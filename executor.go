@@ -297,6 +297,10 @@ type Precheck struct {
 	Release string `json:"release,omitempty"`
 	// Reason is why the agent is to be skipped, or does not answer, for people; cut to 4 KiB.
 	Reason string `json:"reason,omitempty"`
+	// Down says that the agent does not serve now, whatever its State. A budget of unavailable agents
+	// counts it until it succeeds. A ready agent that is down starts before others, since its
+	// upgrade takes nothing away. It has no effect with PrecheckAtTarget.
+	Down bool `json:"down,omitempty"`
 }
 
 // OutcomeReport is the outcome of an attempt that ends after its call has returned: see Async.

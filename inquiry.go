@@ -326,7 +326,7 @@ func readPrecheck(same sameness, a Attempt, p Precheck, err error) (_ Precheck, 
 // answer turns a precheck into input. An agent that cannot start gets an outcome of the same table
 // as a call.
 func (p Precheck) answer(a ask, after time.Duration, now time.Time) precheckAnswer {
-	out := precheckAnswer{ordinal: a.ordinal, at: now.UnixNano(), found: precheckFound{cleanVersion(p.Version), cleanVersion(p.Release)}}
+	out := precheckAnswer{ordinal: a.ordinal, at: now.UnixNano(), found: precheckFound{cleanVersion(p.Version), cleanVersion(p.Release), p.Down}}
 	o := &outcome{
 		ordinal: a.ordinal, agent: a.attempt.Agent, task: a.attempt.Task, at: out.at, unchanged: true, after: after, text: cleanMessage(p.Reason),
 	}

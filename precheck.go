@@ -15,6 +15,7 @@ const precheckHolds = time.Minute
 type checks struct {
 	of    map[int]*check // by ordinal
 	ready queue.FIFO     // those with an answer
+	down  queue.FIFO     // those with an answer that are down: they start first
 }
 
 type check struct {
@@ -52,7 +53,10 @@ func (s *state) precheck(r *cachedRow) {
 }
 
 // precheckFound is what a precheck found out about an agent. Empty means unknown.
-type precheckFound struct{ version, release cleaned }
+type precheckFound struct {
+	version, release cleaned
+	down             bool
+}
 
 // checked removes the agent from the prechecks, because it starts or ended, and returns what its
 // precheck found.
@@ -92,12 +96,19 @@ func (s *state) prechecked(r *cachedRow, c *check, a *precheckAnswer) {
 		// An outcome has no effect while the plan is paused. The agent is asked again before it
 		// starts.
 		c.at, c.found, c.expired = a.at, a.found, a.outcome != nil
-		if !r.is(agentUrgent) {
+		switch {
+		case r.is(agentUrgent):
+		case a.found.down:
+			s.queue.checks.down.Push(r.Ordinal)
+		default:
 			s.queue.checks.ready.Push(r.Ordinal)
 		}
 	default:
 		s.checked(r)
 		s.applyOutcome(r, a.outcome)
+		if r.State.Status != TaskSucceeded {
+			s.setFlag(r, agentDown, a.found.down || r.is(agentDown))
+		}
 		b := s.batch(r.Batch)
 		b.Cursor = s.queue.cursor()
 	}
@@ -111,18 +122,22 @@ func startable(r *cachedRow) bool {
 // has expired.
 func (s *state) startChecked(n int, now int64) need {
 	q := &s.queue.checks
-	for ; n > 0 && q.ready.Len() > 0; n-- {
-		o := q.ready.Front()
+	for ; n > 0 && q.readyLen() > 0; n-- {
+		from := &q.ready
+		if q.down.Len() > 0 {
+			from = &q.down
+		}
+		o := from.Front()
 		r := s.rows.at(o)
 		if r == nil {
 			return need{kind: needPage, from: o}
 		}
-		q.ready.Pop()
+		from.Pop()
 		switch {
 		case !startable(r):
 			s.checked(r)
 		case q.of[o] == nil, r.is(agentUrgent): // it was made urgent, and is queued there
-		case s.queue.lanes.over(r): // another agent went down since the question
+		case s.overChecked(r): // another agent went down since the question
 			s.checked(r)
 			if !s.queue.lanes.postpone(r) && s.queue.lanes.wait(r) && r.State.Status == TaskPending {
 				s.queue.passed.Add(o)
@@ -132,6 +147,20 @@ func (s *state) startChecked(n int, now int64) need {
 		}
 	}
 	return need{}
+}
+
+// readyLen returns how many agents have an answer and may start.
+func (q *checks) readyLen() int { return q.ready.Len() + q.down.Len() }
+
+// overChecked reports whether an agent that is prechecked must not start, see lanes.over. By then its
+// answer says whether it serves. That is news if an earlier one said that it was down.
+func (s *state) overChecked(r *cachedRow) bool {
+	down := s.queue.checks.of[r.Ordinal].found.down
+	if !down && r.is(agentDown) && !r.is(agentChanged) {
+		s.setFlag(r, agentDown, false)
+		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: ReasonSucceeded, Text: "it serves, as its precheck says"})
+	}
+	return !down && s.queue.lanes.over(r)
 }
 
 // checkExpired reports whether the answer of a precheck does not count any more, and asks again then.

@@ -627,7 +627,7 @@ func (w *world) deliverAsk(p *process) {
 
 // precheck is what an agent says before it is started, by its behaviour.
 func (w *world) precheck(a Attempt) Precheck {
-	p := Precheck{}
+	p := Precheck{Down: w.behave[a.Agent]%4 == 1}
 	switch w.behave[a.Agent] {
 	case 11:
 		p.State = PrecheckAtTarget

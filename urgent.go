@@ -133,7 +133,7 @@ func (s *state) startUrgent(d decision, now int64) {
 		case r.is(agentOpen), c != nil && c.at == 0:
 		case c != nil && ready > 0:
 			ready--
-			if q.lanes.over(r) { // another agent went down since the question
+			if s.overChecked(r) { // another agent went down since the question
 				s.checked(r)
 			} else if stays = s.checkExpired(o, now); !stays {
 				s.start(r, now)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -455,4 +456,63 @@ func TestTurnsInABatchLongerThanTheLines(t *testing.T) {
 		}
 		require.Len(s, s.fleet.made(""), n)
 	})
+}
+
+// downFleet answers prechecks: an agent whose ID has "dead" does not serve before its upgrade.
+type downFleet struct {
+	*scripted
+	blocked bool // the dead ones may not be upgraded
+}
+
+func (f *downFleet) Precheck(ctx context.Context, a ota.Attempt) (ota.Precheck, error) {
+	if !strings.HasPrefix(a.Agent, "slow") {
+		if err := nap(ctx, time.Second); err != nil {
+			return ota.Precheck{}, err
+		}
+	}
+	p := ota.Precheck{Down: strings.Contains(a.Agent, "dead")}
+	if p.Down && f.blocked {
+		p.State, p.Reason = ota.PrecheckBlocked, "out of reach of its technician"
+	}
+	return p, nil
+}
+
+// An agent that is down by its precheck starts first, and counts in its budget when it may not be upgraded.
+func TestDownByPrecheck(t *testing.T) {
+	agents := []string{"ok-1 b", "ok-dead-2 a", "ok-3 a", "ok-4 b"}
+	t.Run("starts first", func(t *testing.T) {
+		inScene(t, func(s *scene) {
+			s.use(&downFleet{scripted: s.fleet})
+			s.fleet.latency = time.Second
+			id := s.clusters(ota.Policy{Concurrency: 3}, ota.Shape{Size: 5}, append([]string{"slow-0 c"}, agents...)...)
+			s.run(s.e)
+			s.after(500 * time.Millisecond)
+			require.NoError(s, edit(s, id, func(p *ota.Policy) { p.Concurrency = 1 }))
+			s.after(5 * time.Second) // the other two have answered, and wait for the slot
+			require.Len(s, s.fleet.made(""), 1)
+			s.after(time.Hour)
+			s.status(id, ota.StatusCompleted)
+			require.Equal(s, "ok-dead-2", s.fleet.made("")[1].Agent)
+		})
+	})
+	for _, taken := range []bool{false, true} {
+		t.Run(fmt.Sprintf("blocked, new owner: %t", taken), func(t *testing.T) {
+			inScene(t, func(s *scene) {
+				x := &downFleet{scripted: s.fleet, blocked: true}
+				s.use(x)
+				id := s.clusters(ota.Policy{Concurrency: 2}, ota.Shape{Size: 2}, agents...)
+				stop := s.run(s.e)
+				s.after(1500 * time.Millisecond)
+				if taken {
+					require.NoError(s, stop())
+					s.run(s.engine(s.store, x, "two"))
+				}
+				s.after(time.Hour)
+				p := s.plan(id)
+				require.Equal(s, ota.ReasonStarved, p.Breaches[0].Reason)
+				require.Equal(s, []int{2, 1}, []int{p.Counts.Succeeded, p.Counts.Skipped})
+				require.Empty(s, s.fleet.made("ok-3"), "the other one of its cluster waits")
+			})
+		})
+	}
 }
