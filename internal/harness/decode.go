@@ -50,6 +50,7 @@ type batchView struct {
 type AgentView struct {
 	Ordinal, Batch int
 	ID             string
+	Labels         map[string]string
 	State          AgentState
 	bytes          string // of which State was read
 }
@@ -63,6 +64,7 @@ type AgentState struct {
 	Unhealthy bool           `json:"unhealthy"`
 	Released  bool           `json:"released"`
 	Urgent    bool           `json:"urgent"`
+	Down      bool           `json:"down"`
 	Since     time.Time      `json:"unhealthySince"`
 	Previous  string         `json:"previous"`
 	Tasks     []TaskState    `json:"tasks"`
@@ -137,7 +139,7 @@ func Agent(r *ota.Row) (a AgentView, err error) {
 }
 
 func (a *AgentView) decode(r *ota.Row) error {
-	a.Ordinal, a.Batch, a.ID, a.bytes = r.Number, r.Batch, r.ID, string(r.State)
+	a.Ordinal, a.Batch, a.ID, a.Labels, a.bytes = r.Number, r.Batch, r.ID, r.Labels, string(r.State)
 	if len(r.State) > 0 {
 		return described(r.State, "state", &a.State)
 	}

@@ -125,6 +125,7 @@ func (c *CheckedStore) judge(k ota.Commit, was, is *Snapshot) {
 	c.judgeCounts(is, wrong)
 	c.judgeEvents(was, is, rec, wrong)
 	c.judgeStarts(was, is, rec, wrong)
+	c.judgeBudgets(was, is, rec, wrong)
 	c.judgeEnd(was, is, wrong)
 }
 

@@ -516,3 +516,46 @@ func TestDownByPrecheck(t *testing.T) {
 		})
 	}
 }
+
+// A new owner counts the agents that went down before: after the failure was accepted, no breach protects the next agent of the
+// cluster.
+func TestTheDownAreCountedAtATakeover(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.fleet.latency = time.Second
+		id := s.clusters(ota.Policy{Concurrency: 1}, ota.Shape{Size: 8}, "fail-1 a", "ok-2 b", "ok-3 b", "ok-4 a", "ok-5 b", "ok-6 b", "ok-7 a", "ok-8 b")
+		stop := s.run(s.e)
+		s.after(2500 * time.Millisecond)
+		require.NoError(s, stop())
+		s.run(s.engine(s.store, s.fleet, "two"))
+		s.after(time.Hour)
+		require.Empty(s, append(s.fleet.made("ok-4"), s.fleet.made("ok-7")...))
+		require.Equal(s, 5, s.plan(id).Counts.Succeeded)
+		require.Equal(s, ota.ReasonStarved, s.plan(id).Breaches[0].Reason)
+	})
+}
+
+// An agent that waits for its next attempt gives its slot back when another one of its cluster goes down, since it serves itself.
+func TestAnOpenAgentGivesItsSlotBack(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.fleet.do = func(_ context.Context, a ota.Attempt) (ota.Result, bool, error) {
+			if a.Agent == "ok-2" && a.Number == 1 {
+				return ota.Result{}, true, ota.Unchanged(errors.New("busy"))
+			}
+			return ota.Result{Version: "2"}, true, nil
+		}
+		id := s.clusters(ota.Policy{
+			Retry: ota.RetryPolicy{Max: 1, Backoff: 4 * time.Minute}, Soak: ota.Soak{Duration: time.Second, ToEnd: true},
+		}, ota.Shape{Size: 1}, "ok-1 a", "ok-2 a")
+		s.run(s.e)
+		s.after(65 * time.Second)
+		require.Len(s, s.fleet.made("ok-2"), 1)
+		require.NoError(s, s.e.ReportHealth(s.ctx, id, []ota.HealthReport{{Agent: "ok-1", Reason: "no pulse"}}))
+		s.after(time.Hour)
+		require.Len(s, s.fleet.made("ok-2"), 1, "its cluster has one down")
+		require.Equal(s, ota.ReasonStarved, s.plan(id).Breaches[0].Reason)
+		s.said(s.e.Resume(s.ctx, id, ota.RetryFailed(), ota.Request{}))
+		s.after(time.Hour)
+		s.status(id, ota.StatusCompleted)
+		require.Len(s, s.fleet.made("ok-2"), 2)
+	})
+}
