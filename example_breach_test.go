@@ -258,8 +258,8 @@ func ExampleEngine_Rollback() {
 	// ok-1 runs 1.2.0
 }
 
-// By default a rollback is one batch that waits for nothing but its own calls. A RollbackSpec asks for
-// more of the source.
+// By default a rollback is one batch that waits for nothing but its own calls. A RollbackSpec asks
+// for more of the source.
 func ExampleRollbackSpec() {
 	ctx := context.Background()
 	policy := ota.Policy{Concurrency: 2, Rate: ota.Rate{Starts: 6000}}

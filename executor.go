@@ -236,8 +236,8 @@ const (
 // then pause the plan: they never pass a batch.
 //
 // A Gater is asked about a rollback plan, whose Plan.Source is not empty, only if RollbackSpec says
-// so. It is not asked about a batch that changed no agent, nor while the plan is paused. Gate should
-// return soon after ctx ends, which is at the latest 30 seconds after the call.
+// so. It is not asked about a batch that changed no agent, nor while the plan is paused. Gate
+// should return soon after ctx ends, which is at the latest 30 seconds after the call.
 type Gater interface {
 	Gate(ctx context.Context, p Plan, b Batch) (GateVerdict, error)
 }

@@ -98,8 +98,8 @@ func (s *state) applyOutcome(r *cachedRow, o *outcome) {
 	}
 }
 
-// countFailure counts an agent that failed, for MaxConsecutive. In a rollback, an agent that was bad
-// before does not count.
+// countFailure counts an agent that failed, for MaxConsecutive. In a rollback, an agent that was
+// bad before does not count.
 func (s *state) countFailure(r *cachedRow) {
 	if !r.is(agentWasBad) {
 		s.p.ConsecutiveFailures++

@@ -139,15 +139,16 @@ func (s Spec) check(m *mistakes) {
 	s.Policy.check(m, len(s.Shape.Batches))
 }
 
-// RollbackSpec is how a plan is rolled back. The zero value is the fast way: one batch, the source's
-// labels, the name "Rollback of …", and the policy that Policy.ForRollback makes of the source's
-// present one. Versions and agents follow from the source. Annotations, and the source's own
-// RollbackSpec, are not inherited. Spec.Rollback is for the rollback that a breach asks for.
+// RollbackSpec is how a plan is rolled back. The zero value is the fast way: one batch, the
+// source's labels, the name "Rollback of …", and the policy that Policy.ForRollback makes of the
+// source's present one. Versions and agents follow from the source. Annotations, and the source's
+// own RollbackSpec, are not inherited. Spec.Rollback is for the rollback that a breach asks for.
 // CreateRollback and Rollback use only their own RollbackSpec, and nothing of Spec.Rollback.
 //
-// The zero value promises this time: agents / Concurrency, rounded up, times the time of a call, and
-// one round of questions if the Executor is a Prober. Only Budget, Retry, UnreachableTimeout and
-// abandoned calls can make it longer; Explain then names them.
+// The zero value promises this time: agents / Concurrency, rounded up, times the time of a call,
+// and one round of questions if the Executor is a Prober. Only Budget, Retry, UnreachableTimeout,
+// abandoned calls, and agents that answer unhealthy or not at all can make it longer. Explain then
+// names them.
 type RollbackSpec struct {
 	// Name is for people. At most 255 bytes.
 	Name string `json:"name,omitempty"`
@@ -160,7 +161,8 @@ type RollbackSpec struct {
 	// Not together with InheritAll. The rollback plan's Warnings name settings of the source that
 	// make it slow.
 	Policy *Policy `json:"policy,omitempty"`
-	// Inherit is what else the rollback plan has of its source: its batches, or its whole policy too.
+	// Inherit is what else the rollback plan has of its source: its batches, or its whole policy
+	// too.
 	Inherit Inherit `json:"inherit,omitzero"`
 	// Interrupt ends the contexts of the source's calls in flight when the rollback starts.
 	// Otherwise the rollback waits for these calls.
@@ -191,8 +193,8 @@ const (
 	InheritLimits Inherit = iota
 	// InheritBatches is the source's batches in reverse order, too.
 	InheritBatches
-	// InheritAll is the source's whole present policy too, without Hold.Batches, and its gate. So the
-	// rollback is as careful, and as slow, as its source.
+	// InheritAll is the source's whole present policy too, without Hold.Batches, and its gate. So
+	// the rollback is as careful, and as slow, as its source.
 	InheritAll
 )
 
@@ -200,9 +202,9 @@ var inherits = enum[Inherit]{"inheritance", []string{"limits", "batches", "all"}
 
 // ForRollback returns the policy that the rollback plan of a plan with policy p has by default. It
 // keeps Concurrency, FailureThreshold, OnBreach, Budgets, Retry, AttemptTimeout, UnreachableTimeout,
-// OnUnreachable, MaxAbandoned, and of Soak: Grace, Interval and Misses. Scope is the plan. Everything
-// that only makes a plan wait is off: Windows, Hold, Rate, Halve, Reserve, Gate, MaxConsecutive,
-// BatchTimeout, PlanTimeout, and the rest of Soak.
+// OnUnreachable, MaxAbandoned, and of Soak: Grace, Interval and Misses. Scope is the plan.
+// Everything that only makes a plan wait is off: Windows, Hold, Rate, Halve, Reserve, Gate,
+// MaxConsecutive, BatchTimeout, PlanTimeout, Expect, Complete, and the rest of Soak.
 func (p Policy) ForRollback() Policy {
 	p = p.judgedAsRollback()
 	back := Policy{

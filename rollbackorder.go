@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// The order of a rollback in one batch: first the agents that are bad, then those in flight, then the
-// others, the last changed first. With the batches of the source, these have the reverse order, and
-// bad agents have no precedence. Agents for which a call is out come last in both.
+// The order of a rollback in one batch: first the agents that are bad, then those in flight, then
+// the others, the last changed first. With the batches of the source, these have the reverse order,
+// and bad agents have no precedence. Agents for which a call is out come last in both.
 
 // take is one step of the order: agents of one batch of the source join the rollback plan.
 type take struct {
@@ -125,8 +125,9 @@ func (rb *rollbackBuilder) take(step take, later []string) ([]agentRow, error) {
 	return rb.makeRows(rb.reopen(), found, later)
 }
 
-// find returns the agents of a batch of the source that the rollback takes back, except those that it
-// has found before. The source may still change, so an agent may be bad in one of two reads only.
+// find returns the agents of a batch of the source that the rollback takes back, except those that
+// it has found before. The source may still change, so an agent may be bad in one of two reads
+// only.
 func (rb *rollbackBuilder) find(src *batchRow, onlyBad bool) (found []agentRow, err error) {
 	for q := (rowQuery{From: src.First, To: src.First + src.Size}); ; {
 		page, err := rb.e.store.Agents(rb.ctx, rb.source.ID, q)

@@ -8,7 +8,8 @@ import (
 	"github.com/seed-19b57ce3/ota"
 )
 
-// lateFleet is healthy for nine hours after an upgrade, and then it is not. A call takes 20 seconds.
+// lateFleet is healthy for nine hours after an upgrade, and then it is not. A call takes 20
+// seconds.
 type lateFleet struct{ upgraded map[string]time.Time }
 
 func (f lateFleet) SimulateCall(a ota.Attempt, at time.Time) Call {
@@ -25,8 +26,8 @@ func (f lateFleet) SimulateHealth(a ota.Attempt, at time.Time) Health {
 	return Health{Latency: time.Second, Health: ota.Health{Healthy: !upgraded || at.Sub(since) <= 9*time.Hour}}
 }
 
-// The time of a rollback is that of its calls and one round of questions, however slow and careful its
-// source was. The way back that inherits everything takes hours.
+// The time of a rollback is that of its calls and one round of questions, however slow and careful
+// its source was. The way back that inherits everything takes hours.
 func TestTimeOfARollback(t *testing.T) {
 	threshold, start := 0.02, time.Date(2000, 1, 1, 22, 0, 0, 0, time.UTC)
 	careful := ota.Policy{

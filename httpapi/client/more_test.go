@@ -30,6 +30,7 @@ func TestClientRollbackTemplate(t *testing.T) {
 		Policy: ota.Policy{FailureThreshold: &none, OnBreach: ota.ActionRollback, Concurrency: 1, MaxConsecutive: 8, BatchTimeout: time.Hour},
 		Rollback: &ota.RollbackSpec{
 			Name: "back", Labels: map[string]string{"c": "d"}, Annotations: map[string]string{"e": "f"}, Policy: &policy, Interrupt: true,
+			Inherit: ota.InheritBatches,
 		},
 	})
 	if err == nil {
@@ -39,7 +40,7 @@ func TestClientRollbackTemplate(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := p.Rollback
-	if r == nil || r.Name != "back" || r.Labels["c"] != "d" || r.Annotations["e"] != "f" || r.Mode != "interrupt" ||
+	if r == nil || r.Name != "back" || r.Labels["c"] != "d" || r.Annotations["e"] != "f" || r.Mode != "interrupt" || r.Inherit != ota.InheritBatches ||
 		r.RollbackPolicy == nil || r.Concurrency != 7 || r.FailureThreshold != 1 || r.Scope != ota.ScopePlan || r.Gate.Interval != wire.Duration(time.Hour) {
 		t.Errorf("the answer says %+v of the rollback", r)
 	}

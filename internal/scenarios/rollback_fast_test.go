@@ -89,8 +89,8 @@ func (c counted) Gate(_ context.Context, p ota.Plan, _ ota.Batch) (ota.GateVerdi
 	return ota.GateFail, nil
 }
 
-// A rollback waits for its calls and for one answer of each agent, whatever its source waits for, and
-// whatever asks for it.
+// A rollback waits for its calls and for one answer of each agent, whatever its source waits for,
+// and whatever asks for it.
 func TestARollbackWaitsForNothingElse(t *testing.T) {
 	for name, slow := range map[string]ota.Policy{
 		"window":  {Windows: []ota.Window{{Length: 10 * time.Minute}}}, // the breach closes it
@@ -156,7 +156,8 @@ func TestARollbackWaitsForNothingElse(t *testing.T) {
 	}
 }
 
-// A Gater is asked about a rollback plan if everything is inherited, or the given policy has a Gate.
+// A Gater is asked about a rollback plan if everything is inherited, or the given policy has a
+// Gate.
 func TestGateOfARollback(t *testing.T) {
 	own, gate := ota.Policy{}, ota.Policy{Gate: ota.Gate{Interval: time.Minute}}
 	for name, c := range map[string]struct {
@@ -267,8 +268,8 @@ func (s *scene) accepted(id string) int {
 	return -1
 }
 
-// An agent that did not work before may fail again: nothing got worse. It ends failed, and the rollback
-// goes on. One that worked counts.
+// An agent that did not work before may fail again: nothing got worse. It ends failed, and the
+// rollback goes on. One that worked counts.
 func TestAgentsThatWereBadDoNotCount(t *testing.T) {
 	for name, c := range map[string]struct {
 		fail   []string
@@ -374,8 +375,8 @@ func TestARollbackInheritsAcrossACrash(t *testing.T) {
 	}
 }
 
-// Explain of a source shows what its rollback plan waits for, since when, and which verb of that plan
-// helps.
+// Explain of a source shows what its rollback plan waits for, since when, and which verb of that
+// plan helps.
 func TestExplainShowsBothPlans(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.start(ota.Policy{Concurrency: 1}, ota.Shape{}, "ok-1", "ok-2", "ok-3", "ok-4")
@@ -432,8 +433,8 @@ func (s slowReads) Rows(ctx context.Context, plan string, q ota.RowQuery) (ota.P
 	return page, err
 }
 
-// The builder of a rollback plan reads the batches twice: for the bad agents, and for the others. An
-// agent may fail in between.
+// The builder of a rollback plan reads the batches twice: for the bad agents, and for the others.
+// An agent may fail in between.
 func TestNoAgentIsLostBetweenTwoReads(t *testing.T) {
 	inScene(t, func(s *scene) {
 		slow := false
