@@ -171,6 +171,10 @@ func TestBarriers(t *testing.T) {
 			v.c.Policy.Complete, v.now = Complete{Min: 1, Within: 60 * time.Second}, v.now+50e9
 			v.b.Index = v.spec.Batches - 1
 		}), closers, nil},
+		{"the gate has not passed", observing(func(v *view) { v.calls.gater, v.b.Changed, v.now = true, 1, v.now+1e12 }), closers, &block{Why: ReasonGate, Text: "batch 0", asksGate: true}},
+		{"a rollback without a gate", observing(func(v *view) {
+			v.calls.gater, v.spec.Ungated, v.b.Changed, v.now = true, true, 1, v.now+1e12
+		}), closers, nil},
 		{"all were asked", observing(func(v *view) { v.calls.prober, v.allProbed, v.now = true, true, v.now+1e12 }), closers, nil},
 	} {
 		v := someView(c.change)
@@ -289,6 +293,21 @@ func TestThresholdVerdict(t *testing.T) {
 			require.Equal(t, c.action, br.Action, c.name)
 		}
 		require.Equal(t, c.bumps, s.change.bump, c.name)
+	}
+}
+
+// An agent of a rollback that was bad before counts as accepted while it is bad.
+func TestAgentsThatWereBadAreAccepted(t *testing.T) {
+	s := judging(func(*state) {})
+	r := s.rows.add(agentRow{State: agentState{Status: TaskRunning, Flags: agentWasBad}})
+	s.batches[0].Counts, s.p.Counts = Counts{Pending: 9, Running: 1}, Counts{Pending: 19, Running: 1}
+	for _, c := range []struct {
+		to   TaskStatus
+		want int
+	}{{TaskFailed, 1}, {TaskPending, 0}, {TaskRunning, 0}, {TaskUnknown, 1}, {TaskFailed, 1}, {TaskPending, 0}, {TaskSucceeded, 0}, {TaskFailed, 1}} {
+		s.setAgent(r, c.to)
+		require.Equal(t, c.want, s.batches[0].Accepted, c.to)
+		require.Equal(t, c.want, s.p.Accepted, c.to)
 	}
 }
 

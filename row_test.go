@@ -195,6 +195,29 @@ var someEvents = []Event{
 	{Kind: EventLate, Batch: -1},
 }
 
+func TestIsBad(t *testing.T) {
+	waiting := func(first, second TaskStatus) agentState {
+		return agentState{Status: TaskWaiting, Task: taskState{Status: first}, Rest: []taskState{{Status: second}}}
+	}
+	for name, c := range map[string]struct {
+		state agentState
+		want  bool
+	}{
+		"failed":                     {agentState{Status: TaskFailed}, true},
+		"unknown":                    {agentState{Status: TaskUnknown}, true},
+		"retried":                    {agentState{Status: TaskPending}, true},
+		"waits after a failure":      {waiting(TaskWaiting, TaskPending), true},
+		"waits in its second task":   {waiting(TaskSucceeded, TaskWaiting), true},
+		"between two tasks":          {waiting(TaskSucceeded, TaskPending), false},
+		"running":                    {agentState{Status: TaskRunning}, false},
+		"succeeded":                  {agentState{Status: TaskSucceeded}, false},
+		"succeeded, and unhealthy":   {agentState{Status: TaskSucceeded, Flags: agentUnhealthy}, true},
+		"canceled between two tasks": {agentState{Status: TaskCanceled}, false},
+	} {
+		require.Equal(t, c.want, isBad(&agentRow{State: c.state}), name)
+	}
+}
+
 func TestRecordRoundTrip(t *testing.T) {
 	at := time.Unix(0, noon).UTC()
 	data, notable := encodeRecord(at, StatusRunning, "r", someEvents...)
