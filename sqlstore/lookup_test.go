@@ -11,8 +11,8 @@ import (
 	"github.com/seed-19b57ce3/ota/sqlstore/internal/sqltest"
 )
 
-// BenchmarkLookup reads agents by their IDs, in plans of two sizes. docs/performance.md has the
-// results. What makes the two equal is tested by TestReadsUseAnIndex.
+// BenchmarkLookup reads agents by their IDs, in plans of two sizes.
+// TestReadsUseAnIndex tests that both use an index.
 func BenchmarkLookup(b *testing.B) {
 	for name, p := range map[string]place{"SQLite": sqlitePlace(b), "PostgreSQL": postgresPlace(b)} {
 		s := p.open(b)
