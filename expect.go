@@ -90,16 +90,25 @@ type expectTables struct {
 }
 
 func (p *Policy) expectTables(agents, batches, largest int) (t expectTables) {
-	e := p.Expect
-	switch {
-	case e == nil:
-	case batches < 2:
-		t.Plan = expect.New(e.Normal, e.Alpha, agents)
-	default:
-		t.Plan = expect.New(e.Normal, e.Alpha/2, agents)
-		t.Batch = expect.New(e.Normal, e.Alpha/2/float64(batches), largest)
+	if e := p.Expect; e != nil {
+		t.Plan = expect.New(e.Normal, e.alpha(-1, batches), agents)
+		if batches > 1 {
+			t.Batch = expect.New(e.Normal, e.alpha(0, batches), largest)
+		}
 	}
 	return t
+}
+
+// alpha is the share of Alpha for the test of a batch, or of the plan for -1.
+func (e *Expect) alpha(batch, batches int) float64 {
+	switch {
+	case batches < 2:
+		return e.Alpha
+	case batch < 0:
+		return e.Alpha / 2
+	default:
+		return e.Alpha / 2 / float64(batches)
+	}
 }
 
 // evidence counts the agents by which Expect judges, of a plan or of a batch.
@@ -152,11 +161,11 @@ func (e *evidence) test(batch, open int, table expect.Table) expectTest {
 var usualRates = []float64{0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5}
 
 // remedy says how many failed in percent, and which Normal would tolerate that.
-func (e *Expect) remedy(t *expectTest) string {
+func (e *Expect) remedy(t *expectTest, batches int) string {
 	percent := func(rate float64) string { return strconv.FormatFloat(100*rate, 'g', 3, 64) + " %" }
 	text := percent(float64(t.failed)/float64(max(t.begun, 1))) + " failed, " + percent(e.Normal) + " is usual"
 	for _, rate := range usualRates {
-		if rate > e.Normal && expect.Explains(rate, e.Alpha/2, t.begun, t.failed) {
+		if rate > e.Normal && expect.Explains(rate, e.alpha(t.batch, batches), t.begun, t.failed) {
 			return text + "; if more is usual here, set expect.normal to " + strconv.FormatFloat(rate, 'g', -1, 64)
 		}
 	}

@@ -2,6 +2,8 @@ package ota
 
 import (
 	"math/rand/v2"
+	"regexp"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -108,6 +110,44 @@ func TestReserveByExpect(t *testing.T) {
 		require.Equal(t, max(0, min(c.room, 1-c.planOpen)), reserveLimit(v).New, c.name)
 		v.c.Policy.Scope, v.b.Index = ScopeFirst, 1 // it judges another batch
 		require.Equal(t, c.room, reserveLimit(v).New, c.name)
+	}
+}
+
+// A breach proposes the smallest usual rate that tolerates what has failed, by the tables that an Edit
+// would make of it. If no rate does, it proposes none.
+func TestABreachProposesARate(t *testing.T) {
+	proposes := regexp.MustCompile(`set expect.normal to ([0-9.]+)$`)
+	for _, batches := range []int{1, 30} {
+		for batch := -1; batch < min(batches-1, 1); batch++ {
+			for begun := 1; begun <= 300; begun += 7 {
+				for failed := 1; failed <= begun; failed++ {
+					tolerates := func(e Expect) bool {
+						p := Policy{Expect: &e}
+						tables := p.expectTables(300, batches, 300)
+						table := tables.Plan
+						if batch >= 0 {
+							table = tables.Batch
+						}
+						return failed <= table.Tolerated(begun)
+					}
+					e := Expect{Normal: 0.01, Alpha: 0.01}
+					if tolerates(e) {
+						continue
+					}
+					text := e.remedy(&expectTest{batch: batch, failed: failed, begun: begun}, batches)
+					var want, got string
+					for _, rate := range []float64{0.02, 0.05, 0.1, 0.2, 0.5} {
+						if e.Normal = rate; want == "" && tolerates(e) {
+							want = strconv.FormatFloat(rate, 'g', -1, 64)
+						}
+					}
+					if found := proposes.FindStringSubmatch(text); found != nil {
+						got = found[1]
+					}
+					require.Equal(t, want, got, "%d of %d failed: %s", failed, begun, text)
+				}
+			}
+		}
 	}
 }
 

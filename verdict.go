@@ -71,7 +71,7 @@ func (s *state) expectVerdict(b *batch, now time.Time) {
 		if t.exceeded() {
 			s.tooManyFailed(b, Breach{
 				Reason: ReasonExpect, Batch: t.batch, At: now, Action: s.c.Policy.OnBreach,
-				Failed: t.failed, Tolerated: t.tolerated, Size: t.begun, Text: e.remedy(&t),
+				Failed: t.failed, Tolerated: t.tolerated, Size: t.begun, Text: e.remedy(&t, s.spec.Batches),
 			}, &b.ExpectContinued)
 		}
 	}
