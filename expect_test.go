@@ -158,7 +158,7 @@ func trial(r *rand.Rand, p *Policy, t *expectTables, sizes []int, rate float64, 
 	for _, size := range sizes {
 		var b evidence
 		var fast, slow, begun int
-		for finished := 0; finished < size; finished++ {
+		for range size {
 			for ; begun < size && fast+slow < flight; begun++ {
 				if r.Float64() < rate {
 					fast++

@@ -60,7 +60,7 @@ func (r *referee) expects(p *refPlan, before, after *planRow, rows []agentRow, b
 		}
 		st := statusOf(&after.Control, &after.Progress)
 		judged := after.ProgressNumber > before.ProgressNumber && after.Control.OrderCount <= after.Progress.LastOrder
-		if st == StatusRunning && judged && e != nil && after.Control.Policy.OnBreach != ActionContinue && failed > tolerated && r.inMemory(k, batches) {
+		if st == StatusRunning && judged && after.Control.Policy.OnBreach != ActionContinue && failed > tolerated && r.inMemory(k, batches) {
 			r.fail("plan %s goes on with %d of %d failed in %d, %d are tolerated", p.id, failed, begun, k, tolerated)
 		}
 	}

@@ -121,7 +121,7 @@ func Explains(normal, alpha float64, n, failed int) bool {
 	r, term := 0.0, 1.0
 	for k := range failed {
 		term = float64(term * float64(float64(float64(failed-k)*odds)/float64(n-failed+k+1)))
-		if r = r + term; r >= limit {
+		if r += term; r >= limit {
 			return false
 		}
 	}

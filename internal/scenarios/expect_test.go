@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -159,7 +158,7 @@ func TestExpectContinuesOncePerBatch(t *testing.T) {
 				}
 			}
 		}
-		require.Equal(s, 4, len(batches), "%v", batches)
+		require.Len(s, batches, 4)
 	})
 }
 
@@ -266,7 +265,7 @@ func TestRollbackHasNoExpect(t *testing.T) {
 		back := s.said(s.e.CreateRollback(s.ctx, id, ota.RollbackSpec{}, ota.Request{}))
 		_, err := s.e.Edit(s.ctx, back.ID, func(p *ota.Policy) { p.Expect = &ota.Expect{Normal: 0.1} }, ota.Request{})
 		var field *ota.FieldError
-		require.True(s, errors.As(err, &field))
+		require.ErrorAs(s, err, &field)
 		require.Equal(s, "expect", field.Field)
 	})
 }
