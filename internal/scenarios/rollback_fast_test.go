@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -334,8 +336,11 @@ func TestARollbackInheritsAcrossACrash(t *testing.T) {
 	for _, inherit := range []ota.Inherit{ota.InheritLimits, ota.InheritBatches, ota.InheritAll} {
 		for kill := range 10 {
 			inScene(t, func(s *scene) {
+				var mu sync.Mutex
 				n, dead := 0, false
 				s.store.BeforeCommit.Set(func(_ context.Context, k ota.Commit) error {
+					mu.Lock()
+					defer mu.Unlock()
 					if s.struck(k.Plan) {
 						n++
 					}
@@ -420,14 +425,14 @@ func TestExplainShowsBothPlans(t *testing.T) {
 // slowReads is a Store that takes three seconds to read agents.
 type slowReads struct {
 	ota.Store
-	slow *bool
+	slow *atomic.Bool
 }
 
 func (s slowReads) Unwrap() ota.Store { return s.Store }
 
 func (s slowReads) Rows(ctx context.Context, plan string, q ota.RowQuery) (ota.Page[ota.Row], error) {
 	page, err := s.Store.Rows(ctx, plan, q)
-	if *s.slow && q.Kind == ota.KindAgent && err == nil {
+	if s.slow.Load() && q.Kind == ota.KindAgent && err == nil {
 		err = nap(ctx, 3*time.Second)
 	}
 	return page, err
@@ -437,8 +442,8 @@ func (s slowReads) Rows(ctx context.Context, plan string, q ota.RowQuery) (ota.P
 // An agent may fail in between.
 func TestNoAgentIsLostBetweenTwoReads(t *testing.T) {
 	inScene(t, func(s *scene) {
-		slow := false
-		s.e = s.engine(slowReads{s.store, &slow}, s.fleet, "one")
+		slow := new(atomic.Bool)
+		s.e = s.engine(slowReads{s.store, slow}, s.fleet, "one")
 		id := s.start(ota.Policy{Concurrency: 3, FailureThreshold: ptr(1.0)}, ota.Shape{Size: 5}, "perm-0", "ok-1", "late-2", "ok-3", "later-4")
 		s.fleet.do = func(ctx context.Context, a ota.Attempt) (ota.Result, bool, error) {
 			if !a.IsRollback && strings.HasPrefix(a.Agent, "late") {
@@ -449,9 +454,9 @@ func TestNoAgentIsLostBetweenTwoReads(t *testing.T) {
 		}
 		s.run(s.e)
 		s.after(6500 * time.Millisecond)
-		slow = true
+		slow.Store(true)
 		back := s.said(s.e.Rollback(s.ctx, id, ota.RollbackSpec{}, ota.Request{}))
-		slow = false
+		slow.Store(false)
 		require.Equal(s, 5, back.Agents)
 		s.after(time.Minute)
 		s.status(id, ota.StatusRolledBack)
