@@ -82,7 +82,7 @@ func cloneBudgets(budgets []Budget) []Budget {
 // checkBudgets adds every mistake of a policy's budgets to m.
 func checkBudgets(m *mistakes, budgets []Budget) {
 	if len(budgets) > maxBudgets {
-		m.add("budgets", strconv.Itoa(len(budgets)), "are too many", "at most 8")
+		m.add("budgets", strconv.Itoa(len(budgets)), "has too many entries", "at most 8")
 	}
 	turns := -1
 	for i, b := range budgets[:min(len(budgets), maxBudgets)] {
@@ -113,7 +113,7 @@ func (b *Budget) check(m *mistakes, at string) {
 	m.numbers(numberRule{at + "values", b.Values, 0, maxValues, "1 to 64; 0 means any number of values"})
 	budgetOfs.check(m, at+"of", b.Of)
 	if n := len(b.Each); n > maxEach {
-		m.add(at+"each", strconv.Itoa(n), "are too many", "at most 64")
+		m.add(at+"each", strconv.Itoa(n), "has too many values", "at most 64")
 		return
 	}
 	for _, value := range slices.Sorted(maps.Keys(b.Each)) {

@@ -190,7 +190,7 @@ func (e *Engine) Skip(ctx context.Context, id string, agents []string, by Reques
 // held, and before its turn has come. Further tries of such an agent start in the same way. At most
 // 100 agents, which are pending or waiting. The plan must have been started.
 //
-// Every other limit applies: a pause, an open breach, Concurrency, Reserve, Rate and Budget. A
+// Every other limit applies: a pause, an open breach, Concurrency, Reserve, Rate and Budgets. A
 // Prechecker is asked first. The agents stay in their batch: their failures count there, and they soak
 // with it. The log names the actor. Repeating Now changes nothing.
 func (e *Engine) Now(ctx context.Context, id string, agents []string, by Request) (Plan, error) {

@@ -274,7 +274,7 @@ type HealthReport struct {
 
 // Prechecker is an Executor that can check an agent before the plan changes anything. It is asked
 // before the first attempt for an agent, when that agent's turn has come. An agent that is being
-// asked counts as open for Concurrency and Budget. Precheck is a question: it must change nothing.
+// asked counts as open for Concurrency and Budgets. Precheck is a question: it must change nothing.
 // It should return soon after ctx ends, which is at the latest 30 seconds after the call.
 //
 // The Number of a is 0, because there is no attempt yet. a.IsRollback says that the agent would be

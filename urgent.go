@@ -7,8 +7,9 @@ import (
 )
 
 // An urgent agent is one that an operator has put first with Now. It starts next. The windows, the
-// holds and the order of batches do not apply to it. Every other limit applies to it: a pause, an open breach,
-// Concurrency, Reserve, Rate and Budget. It stays urgent until it ends, also for a retry.
+// holds and the order of batches do not apply to it. Every other limit applies to it: a pause, an
+// open breach, Concurrency, Reserve, Rate and Budgets. It stays urgent until it ends, also for a
+// retry.
 
 // urgentLimits are the limits that apply to urgent agents. The budget is compared for each agent.
 var urgentLimits = []func(*view) allowance{

@@ -74,6 +74,8 @@ func decisions(e *ota.BreachError) string {
 		return accept + `, which lifts the limit, or after a PATCH with a longer "batchLimit"`
 	case ota.ReasonExpect:
 		return accept + `, with {"decision":"retry"}, which tries the failed again, or after a PATCH with a larger "expect":{"normal":…}, if so many failures are usual`
+	case ota.ReasonStarved:
+		return `resume with {"decision":"retry"}, which tries the failed again, or after a retry or a skip, or after a PATCH of "budgets"`
 	default:
 		return accept + `, with {"decision":"retry"}, which tries the failed again, or with {"decision":"raise","failureThreshold":…} and a threshold that what failed does not exceed`
 	}

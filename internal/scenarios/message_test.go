@@ -74,8 +74,23 @@ func TestMessagesOfSpecs(t *testing.T) {
 		{"hold first", func(s *ota.Spec) { s.Policy.Hold.Batches = []int{0} }, "hold.batches (0) names the first batch, which needs only Start; allowed: 1 or more"},
 		{"hold none", func(s *ota.Spec) { s.Shape.Size = 1; s.Policy.Hold.Batches = []int{2} }, "hold.batches (2) names no batch of the plan; allowed: 1 to 1"},
 		{"hold of one batch", func(s *ota.Spec) { s.Policy.Hold.Batches = []int{1} }, "hold.batches (1) names no batch of the plan; allowed: none, since the plan has only its first batch"},
-		{"budget without a number", func(s *ota.Spec) { s.Policy.Budgets = []ota.Budget{{Label: "rack"}} }, "budgets[0].max (0) limits nothing; allowed: 1 to 1000000, or each"},
+		{"budget without a number", func(s *ota.Spec) { s.Policy.Budgets = []ota.Budget{{Label: "rack"}} }, "budgets[0].max (0) limits nothing; allowed: 1 to 1000000, or each, or values"},
 		{"budget without a label", func(s *ota.Spec) { s.Policy.Budgets = []ota.Budget{{Max: 3}} }, "budgets[0].label is missing; allowed: the name of a label of the agents"},
+		{"a budget's number", func(s *ota.Spec) { s.Policy.Budgets = []ota.Budget{{Label: "rack", Max: -1}} }, "budgets[0].max (-1) is out of range; allowed: 1 to 1000000; 0 means no limit for values that each does not name"},
+		{"a value's number", func(s *ota.Spec) {
+			s.Policy.Budgets = []ota.Budget{{Label: "rack", Max: 1}, {Label: "role", Each: map[string]int{"db": 0, "web": 2}}}
+		}, "budgets[1].each.db (0) is out of range; allowed: 1 to 1000000"},
+		{"a value's name", func(s *ota.Spec) { s.Policy.Budgets = []ota.Budget{{Label: "role", Each: map[string]int{"\n": 1}}} }, `budgets[0].each ("\n") has the control character U+000A; allowed: ` + text},
+		{"too many values with a number", func(s *ota.Spec) { s.Policy.Budgets = []ota.Budget{{Label: "role", Each: manyValues(65)}} }, "budgets[0].each (65) has too many values; allowed: at most 64"},
+		{"values in use", func(s *ota.Spec) { s.Policy.Budgets = []ota.Budget{{Label: "zone", Values: 65}} }, "budgets[0].values (65) is out of range; allowed: 1 to 64; 0 means any number of values"},
+		{"values in use, twice", func(s *ota.Spec) {
+			s.Policy.Budgets = []ota.Budget{{Label: "zone", Values: 1}, {Label: "rack", Values: 2}}
+		}, "budgets[1].values (2) is in budgets[0] too; allowed: in one budget"},
+		{"what counts", func(s *ota.Spec) { s.Policy.Budgets = []ota.Budget{{Label: "zone", Max: 1, Of: 7}} }, "budgets[0].of (7) is unknown; allowed: unavailable, open"},
+		{"one label twice", func(s *ota.Spec) {
+			s.Policy.Budgets = []ota.Budget{{Label: "zone", Max: 1}, {Label: "zone", Max: 3, Of: ota.OpenAgents}, {Label: "zone", Max: 2}}
+		}, "budgets[2].label (zone) has an earlier budget of the same agents; allowed: one budget for a label and of; each gives single values another limit"},
+		{"too many budgets", func(s *ota.Spec) { s.Policy.Budgets = manyBudgets(9) }, "budgets (9) has too many entries; allowed: at most 8"},
 		{"a template's policy", func(s *ota.Spec) { s.Rollback = &ota.RollbackSpec{Policy: &ota.Policy{Concurrency: -1}} }, "rollback.concurrency (-1) is out of range; allowed: 1 to 1000000; 0 means 5"},
 		{"hold none of a list", func(s *ota.Spec) {
 			s.Shape.Batches = []ota.BatchShape{{Size: 1}, {Size: 1}}
@@ -325,4 +340,21 @@ func TestWarnings(t *testing.T) {
 		require.Equal(s, []string{"failureThreshold 0.1 tolerates 0 of 3 agents: the first failure is a breach"},
 			s.create(ota.Policy{Scope: ota.ScopePlan}, ota.Shape{Size: 1}, names("ok", 3)...).Warnings)
 	})
+}
+
+// manyBudgets are n budgets, of different labels.
+func manyBudgets(n int) (all []ota.Budget) {
+	for i := range n {
+		all = append(all, ota.Budget{Label: fmt.Sprint("label", i), Max: 1})
+	}
+	return all
+}
+
+// manyValues gives n values a number.
+func manyValues(n int) map[string]int {
+	all := map[string]int{}
+	for i := range n {
+		all[fmt.Sprint(i)] = 1
+	}
+	return all
 }

@@ -184,10 +184,8 @@ func TestWhatAnswersStarved(t *testing.T) {
 					if owner != "same" {
 						require.NoError(s, stop())
 					}
-					e := s.e
 					if owner == "new" {
-						e = s.engine(s.store, s.fleet, "two")
-						s.run(e)
+						s.run(s.engine(s.store, s.fleet, "two"))
 						s.after(time.Minute)
 					}
 					if c.do != nil {
@@ -212,7 +210,7 @@ func TestWhatAnswersStarved(t *testing.T) {
 					}
 					s.status(id, want)
 					if want == ota.StatusPaused {
-						require.Len(s, s.fleet.made("ok-3"), 0, "nothing of the starved cluster has started")
+						require.Empty(s, s.fleet.made("ok-3"), "nothing of the starved cluster has started")
 					}
 				})
 			})
