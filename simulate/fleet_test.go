@@ -147,8 +147,13 @@ func TestASimulatedRollbackWaitsForAbandonedCalls(t *testing.T) {
 		}
 		return Call{Latency: 5 * time.Hour, IgnoresContext: true}
 	})
-	policy := ota.Policy{AttemptTimeout: time.Hour, OnBreach: ota.ActionRollback}
+	policy := ota.Policy{AttemptTimeout: time.Hour, UnreachableTimeout: ota.NoTimeout, OnBreach: ota.ActionRollback}
 	sim := simulate(t, simSpec(policy, "a"), fleet, Options{})
 	require.Equal(t, ota.StatusRolledBack, sim.Plan.Status, "%s", sim)
 	require.Equal(t, 5*time.Hour, sim.Took(), "%s", sim)
+
+	policy.UnreachableTimeout = time.Hour // the call is abandoned after an hour, and waited for another one
+	sim = simulate(t, simSpec(policy, "a"), fleet, Options{})
+	require.Equal(t, ota.StatusRolledBack, sim.Plan.Status, "%s", sim)
+	require.InDelta(t, 2*time.Hour, sim.Took(), float64(time.Minute), "%s", sim)
 }
