@@ -147,13 +147,19 @@ func TestASimulatedRollbackWaitsForAbandonedCalls(t *testing.T) {
 		}
 		return Call{Latency: 5 * time.Hour, IgnoresContext: true}
 	})
-	policy := ota.Policy{AttemptTimeout: time.Hour, UnreachableTimeout: ota.NoTimeout, OnBreach: ota.ActionRollback}
-	sim := simulate(t, simSpec(policy, "a"), fleet, Options{})
-	require.Equal(t, ota.StatusRolledBack, sim.Plan.Status, "%s", sim)
-	require.Equal(t, 5*time.Hour, sim.Took(), "%s", sim)
-
-	policy.UnreachableTimeout = time.Hour // the call is abandoned after an hour, and waited for another one
-	sim = simulate(t, simSpec(policy, "a"), fleet, Options{})
-	require.Equal(t, ota.StatusRolledBack, sim.Plan.Status, "%s", sim)
-	require.InDelta(t, 2*time.Hour, sim.Took(), float64(time.Minute), "%s", sim)
+	policy := ota.Policy{AttemptTimeout: time.Hour, OnBreach: ota.ActionRollback}
+	for limit, want := range map[time.Duration]struct {
+		took            time.Duration
+		succeeds, fails int
+	}{
+		ota.NoTimeout:  {5 * time.Hour, 1, 0},
+		10 * time.Hour: {5 * time.Hour, 1, 0},
+		2 * time.Hour:  {3*time.Hour + 5*time.Second, 0, 1}, // after the call was abandoned
+	} {
+		policy.UnreachableTimeout = limit
+		sim := simulate(t, simSpec(policy, "a"), fleet, Options{})
+		require.Equal(t, ota.StatusRolledBack, sim.Plan.Status, "%s", sim)
+		require.Equal(t, want.took, sim.Took(), "%s", sim)
+		require.Equal(t, ota.Counts{Succeeded: want.succeeds, Failed: want.fails}, sim.Rollback.Counts)
+	}
 }
