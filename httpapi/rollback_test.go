@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -55,7 +56,7 @@ func TestPolicyOfARollback(t *testing.T) {
 			}
 			time.Sleep(2 * time.Hour)
 			rec := httptest.NewRecorder()
-			h.ServeHTTP(rec, httptest.NewRequest("POST", "/api/v1/lifecycle/upgrade-plans/"+p.ID+"/rollback", strings.NewReader(body)))
+			h.ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "/api/v1/lifecycle/upgrade-plans/"+p.ID+"/rollback", strings.NewReader(body)))
 			if p, err = e.Plan(ctx, p.ID); err != nil || rec.Code != 200 {
 				t.Fatalf("%s: %v, %s", body, err, rec.Body)
 			}
