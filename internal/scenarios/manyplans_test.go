@@ -40,6 +40,14 @@ func (s *askedStore) Rows(ctx context.Context, plan string, q ota.RowQuery) (ota
 	return s.Store.Rows(ctx, plan, q)
 }
 
+// Claim is what Start calls, after Create has read the plan. What is read from then on is the owner's.
+func (s *askedStore) Claim(ctx context.Context, plan, from string) ([]ota.Conflict, int, error) {
+	s.mu.Lock()
+	s.page = 0
+	s.mu.Unlock()
+	return s.Store.Claim(ctx, plan, from)
+}
+
 // drivePlans makes so many plans and drives them at once to their ends, each with calls that take a little longer than those
 // of the one before.
 func drivePlans(t *testing.T, s ota.Store, plans, agents, concurrency int) {
