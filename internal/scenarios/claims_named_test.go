@@ -114,7 +114,7 @@ func TestKeptAgentsAreNamed(t *testing.T) {
 // The claims of its source do not keep a rollback plan from starting.
 func TestClaimsOfTheSourceAreNotNamed(t *testing.T) {
 	inScene(t, func(s *scene) {
-		id := s.start(ota.Policy{}, ota.Shape{Size: 1}, "ok-1", "fail-2", "ok-3")
+		id := s.start(ota.Policy{FailureThreshold: ptr(0.0)}, ota.Shape{Size: 1}, "ok-1", "fail-2", "ok-3")
 		s.run(s.e)
 		s.after(time.Minute)
 		s.status(id, ota.StatusPaused)

@@ -245,7 +245,7 @@ func TestReserveWithExpect(t *testing.T) {
 	})
 }
 
-// A breach of Expect rolls back. The rollback plan has no Expect: its threshold judges every batch.
+// A breach of Expect rolls back. The rollback plan has no Expect: its threshold judges all of it.
 func TestRollbackHasNoExpect(t *testing.T) {
 	inScene(t, func(s *scene) {
 		p := expects
@@ -257,7 +257,7 @@ func TestRollbackHasNoExpect(t *testing.T) {
 		back := s.plan(s.plan(id).RollbackPlan)
 		require.Nil(s, back.Policy.Expect)
 		require.InDelta(s, 0.1, *back.Policy.FailureThreshold, 0)
-		require.Equal(s, ota.ScopeBatch, back.Policy.Scope)
+		require.Equal(s, ota.ScopePlan, back.Policy.Scope)
 	})
 	inScene(t, func(s *scene) {
 		id := s.start(ota.Policy{}, ota.Shape{}, "ok-1", "ok-2")

@@ -201,7 +201,7 @@ func TestAPolicyIsNotInherited(t *testing.T) {
 		id := s.start(ota.Policy{}, ota.Shape{}, "ok-1")
 		s.drive(id)
 		_, err := s.e.Rollback(s.ctx, id, ota.RollbackSpec{Policy: &ota.Policy{}, Inherit: ota.InheritAll}, ota.Request{})
-		require.EqualError(s, err, "ota: invalid: rollback.inherit (all) does not go with a policy, which is the whole policy; allowed: limits or batches, or no policy")
+		require.EqualError(s, err, "ota: rollback plan "+id+": invalid: rollback.inherit (all) does not go with a policy, which is the whole policy; allowed: limits or batches, or no policy")
 		_, err = s.e.CreateRollback(s.ctx, id, ota.RollbackSpec{Inherit: 3}, ota.Request{})
 		require.ErrorIs(s, err, ota.ErrInvalid)
 		_, err = s.e.Create(s.ctx, ota.Spec{
