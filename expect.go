@@ -1,6 +1,7 @@
 package ota
 
 import (
+	"cmp"
 	"strconv"
 
 	"github.com/seed-19b57ce3/ota/internal/expect"
@@ -46,25 +47,26 @@ func (e *Expect) check(m *mistakes) {
 // judgeByDefault fills in how failures are judged. A threshold that is given stands alone, and so
 // does an Expect. Without both, Expect judges the plan, and the threshold its first batch.
 func (p *Policy) judgeByDefault() {
-	threshold := DefaultFailureThreshold
+	own := &struct { // one allocation
+		threshold float64
+		expect    Expect
+	}{DefaultFailureThreshold, Expect{Normal: DefaultNormal}}
 	switch {
 	case p.FailureThreshold != nil:
-		threshold = *p.FailureThreshold
+		own.threshold = *p.FailureThreshold
 	case p.Expect != nil:
-		threshold = 1
+		own.threshold = 1
 	default:
-		p.Expect = &Expect{Normal: DefaultNormal}
+		p.Expect = &own.expect
 		if p.Scope == ScopeBatch {
 			p.Scope = ScopeFirst
 		}
 	}
-	p.FailureThreshold = &threshold
+	p.FailureThreshold = &own.threshold
 	if p.Expect != nil {
-		e := *p.Expect
-		if e.Alpha == 0 {
-			e.Alpha = DefaultAlpha
-		}
-		p.Expect = &e
+		own.expect = *p.Expect
+		own.expect.Alpha = cmp.Or(own.expect.Alpha, DefaultAlpha)
+		p.Expect = &own.expect
 	}
 }
 
