@@ -32,6 +32,7 @@
 //	Open       has a slot: in flight, or waiting for a retry or a repeat
 //	Finished   ended: succeeded, failed, skipped, canceled or unknown
 //	Changed    may have been changed by the plan; a rollback takes it back
+//	Down       does not serve: an attempt that may have changed it failed, or it is unhealthy
 //	Away       did not answer, or asked to come back later, and was not changed
 //	Breach     a recorded rule violation, for example too many failures; it stays open until
 //	           Resume resolves it, even if the cause goes away

@@ -162,7 +162,9 @@ func (s *state) wait(r *cachedRow, task int, b transition) {
 // nextTask continues with an agent whose task succeeded: with its next task, which keeps the slot,
 // or with its end.
 func (s *state) nextTask(r *cachedRow, task int) {
-	s.setFlag(r, agentDown, false)
+	if r.is(agentDown) {
+		s.setFlag(r, agentDown, false)
+	}
 	if task+1 < r.State.tasks() {
 		s.setAgent(r, TaskWaiting)
 		s.setFlag(r, agentOpen, s.isTurn(r))

@@ -236,8 +236,10 @@ func (s *state) pick(d decision, now int64) need {
 // pending ones. It is nil if there is none, or if a page is needed.
 func (s *state) candidate() (*cachedRow, need) {
 	q, b := &s.queue, s.current()
-	if r, n := s.downCandidate(); r != nil || n.kind != needNothing {
-		return r, n
+	if q.down.Len() > 0 {
+		if r, n := s.downCandidate(); r != nil || n.kind != needNothing {
+			return r, n
+		}
 	}
 	for o, ok := q.lanes.First(); ok; o, ok = q.lanes.First() {
 		r := s.rows.at(o)
@@ -308,7 +310,9 @@ func (s *state) start(r *cachedRow, now int64) {
 	s.setFlag(r, agentOpen, true)
 	s.beginTurn(r)
 	found := s.checked(r)
-	s.setFlag(r, agentDown, found.down || r.is(agentDown))
+	if found.down {
+		s.setFlag(r, agentDown, true)
+	}
 	s.keepPrevious(r, found)
 	s.taskEvent(kind, r, i, t.Why, "")
 	b := s.current()

@@ -106,8 +106,8 @@ func (s *state) prechecked(r *cachedRow, c *check, a *precheckAnswer) {
 	default:
 		s.checked(r)
 		s.applyOutcome(r, a.outcome)
-		if r.State.Status != TaskSucceeded {
-			s.setFlag(r, agentDown, a.found.down || r.is(agentDown))
+		if a.found.down && r.State.Status != TaskSucceeded {
+			s.setFlag(r, agentDown, true)
 		}
 		b := s.batch(r.Batch)
 		b.Cursor = s.queue.cursor()

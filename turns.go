@@ -77,10 +77,12 @@ func (ls *lanes) admits(r *cachedRow) bool {
 
 // postpone passes an agent that needs a slot, if its value has no turn.
 func (ls *lanes) postpone(r *cachedRow) bool {
+	return ls.turns.most > 0 && !ls.admits(r) && ls.passed(r)
+}
+
+// passed records an agent that was passed.
+func (ls *lanes) passed(r *cachedRow) bool {
 	t := &ls.turns
-	if ls.admits(r) {
-		return false
-	}
 	t.over = t.over || ls.inUse() > t.most
 	switch {
 	case r.State.Status == TaskWaiting:
