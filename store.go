@@ -151,7 +151,8 @@ type Kind uint8
 // The kinds of rows.
 const (
 	KindBatch Kind = iota + 1 // Status is a BatchStatus
-	KindAgent                 // Status is a TaskStatus, plus 8 for an agent that is down; Reason why its task ended or waits
+	// Status is a TaskStatus, plus 8 for an agent that is down; Reason is why its task ended or waits.
+	KindAgent
 )
 
 // Row is one row of a plan. Create makes it. A Commit replaces Status, Reason, State and Show; the

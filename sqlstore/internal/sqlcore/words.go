@@ -67,14 +67,11 @@ func (s *Store) writeWords(ctx context.Context) error {
 	})
 }
 
-// taskStatus is the word of a status of an agent. One of 8 and more is of an agent that is down.
+// taskStatus is the word of a status of an agent. One of 8 and more is of an agent that is down; its
+// word is the same.
 func taskStatus(c uint8) string {
-	status := ota.TaskStatus(c)
-	if status <= ota.TaskUnknown {
-		return status.String()
+	if c > 15 {
+		return strconv.Itoa(int(c))
 	}
-	if down := status - 8; down <= ota.TaskUnknown {
-		return down.String() + ", down"
-	}
-	return status.String()
+	return ota.TaskStatus(c & 7).String()
 }
