@@ -77,7 +77,8 @@ func (t *turnsOfBatches) warnings() []string {
 	if !t.found {
 		return nil
 	}
-	return []string{fmt.Sprintf("batch %d has more than %s, and others may have: they take turns in each batch; with batches of so many values, each is observed before the next", t.batch, plural.Count(t.budget.Values, "value/of "+t.budget.Label))}
+	return []string{fmt.Sprintf("batch %d has more than %s: they take turns in each batch; to observe each before the next, cut the batches by %s",
+		t.batch, plural.Count(t.budget.Values, "value/of "+t.budget.Label), t.budget.Label)}
 }
 
 // specWarnings warn about versions and shapes that are legal, but may be mistakes.

@@ -442,7 +442,7 @@ func TestTurnsInABatchLongerThanTheLines(t *testing.T) {
 		s.fleet.latency = time.Second
 		p, err := s.e.Create(s.ctx, spec)
 		require.NoError(s, err)
-		require.Contains(s, p.Warnings, "batch 0 has more than 1 value of rack, and others may have: they take turns in each batch; with batches of so many values, each is observed before the next")
+		require.Contains(s, p.Warnings, "batch 0 has more than 1 value of rack: they take turns in each batch; to observe each before the next, cut the batches by rack")
 		s.said(s.e.Start(s.ctx, p.ID, ota.Request{}))
 		s.run(s.e)
 		s.after(10 * time.Minute)
