@@ -44,13 +44,16 @@ func (e *Expect) check(m *mistakes) {
 	}
 }
 
+// judgement is the memory of the two rules by which a policy judges failures: one allocation.
+type judgement struct {
+	threshold float64
+	expect    Expect
+}
+
 // judgeByDefault fills in how failures are judged. A threshold that is given stands alone, and so
 // does an Expect. Without both, Expect judges the plan, and the threshold its first batch.
 func (p *Policy) judgeByDefault() {
-	own := &struct { // one allocation
-		threshold float64
-		expect    Expect
-	}{DefaultFailureThreshold, Expect{Normal: DefaultNormal}}
+	own := &judgement{DefaultFailureThreshold, Expect{Normal: DefaultNormal}}
 	switch {
 	case p.FailureThreshold != nil:
 		own.threshold = *p.FailureThreshold

@@ -256,11 +256,20 @@ func each[T any](c *coder, v *[]T) int {
 
 // some reports whether there is a value behind a pointer, which the caller then codes.
 func some[T any](c *coder, v **T) bool {
+	if is := someIn(c, v, nil); !is || *v != nil {
+		return is
+	}
+	*v = new(T)
+	return true
+}
+
+// someIn is some, and reads the value into room.
+func someIn[T any](c *coder, v **T, room *T) bool {
 	is := *v != nil
 	c.bool(&is)
 	if c.read {
 		if *v = nil; is {
-			*v = new(T)
+			*v = room
 		}
 	}
 	return is

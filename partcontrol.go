@@ -145,8 +145,14 @@ func (f *Conflict) code(c *coder) {
 // A policy, as a field of Control and of a RollbackSpec.
 
 func (p *Policy) code(c *coder) {
+	var threshold *float64
+	var expect *Expect
+	if c.read {
+		own := new(judgement)
+		threshold, expect = &own.threshold, &own.expect
+	}
 	num(c, &p.Concurrency)
-	if some(c, &p.FailureThreshold) {
+	if someIn(c, &p.FailureThreshold, threshold) {
 		c.float(p.FailureThreshold)
 	}
 	num(c, &p.Scope)
@@ -173,7 +179,7 @@ func (p *Policy) code(c *coder) {
 	num(c, &p.MaxAbandoned)
 	c.float(&p.Complete.Min)
 	num(c, &p.Complete.Within)
-	if some(c, &p.Expect) {
+	if someIn(c, &p.Expect, expect) {
 		c.float(&p.Expect.Normal)
 		c.float(&p.Expect.Alpha)
 	}
