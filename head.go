@@ -42,18 +42,6 @@ func endedAt(st Status, c *planControl, p *planProgress) time.Time {
 	}
 }
 
-// coverageOf returns how many of a plan's agents are at its target.
-func coverageOf(s *planSpec, p *planProgress) Coverage {
-	switch n := p.Counts.Succeeded; {
-	case n == 0:
-		return CoverageNone
-	case n < s.Agents:
-		return CoveragePartial
-	default:
-		return CoverageAll
-	}
-}
-
 // passing are the reasons of limits that a Head does not name. They belong to a plan that is at
 // work, or pass within moments.
 var passing = []Reason{

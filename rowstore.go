@@ -369,44 +369,6 @@ func (s rowStore) Agents(ctx context.Context, plan string, q rowQuery) (Page[age
 	return out, err
 }
 
-// read decodes an agent. It keeps the ID and the labels of the row.
-func (r *agentRow) read(row *Row) error {
-	*r = agentRow{Ordinal: row.Number, Batch: row.Batch, Agent: agentSpec{ID: row.ID, Labels: row.Labels}}
-	if len(row.Fixed) > 0 { // few agents have fields of their own
-		if err := r.Agent.decodePart(row.Fixed); err != nil {
-			return err
-		}
-	}
-	if len(row.State) > 0 {
-		return r.State.UnmarshalBinary(row.State)
-	}
-	if n := len(r.Agent.Tasks); n > 1 {
-		r.State.Rest = make([]taskState, n-1)
-	}
-	return nil
-}
-
-// fresh reports whether the agent is as its plan has made it.
-func (a *agentState) fresh() bool {
-	for i := range a.Rest {
-		if a.Rest[i] != (taskState{}) {
-			return false
-		}
-	}
-	return a.Status == 0 && a.Flags == 0 && a.Task == (taskState{}) && a.More == nil
-}
-
-// reason is why the agent ended or waits: that of its first task that failed, else of its present
-// one.
-func (a *agentState) reason() Reason {
-	for i := range a.Rest {
-		if bad(a.task(i).Status) {
-			return a.task(i).Why
-		}
-	}
-	return a.task(a.active()).Why
-}
-
 // Log returns records above a revision, in order and without a gap.
 func (s rowStore) Log(ctx context.Context, plan string, after uint64, limit int) ([]LogRow, error) {
 	page, err := s.store.Log(ctx, plan, LogQuery{After: after, Limit: limit})

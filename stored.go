@@ -343,3 +343,15 @@ func undoing(c *planControl, p *planProgress) bool {
 	}
 	return false
 }
+
+// coverageOf returns how many of a plan's agents are at its target.
+func coverageOf(s *planSpec, p *planProgress) Coverage {
+	switch n := p.Counts.Succeeded; {
+	case n == 0:
+		return CoverageNone
+	case n < s.Agents:
+		return CoveragePartial
+	default:
+		return CoverageAll
+	}
+}
