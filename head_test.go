@@ -46,12 +46,13 @@ func TestHeadSaysWhatHolds(t *testing.T) {
 	}
 	breach := planProgress{Breaches: []Breach{{Number: 1, Reason: ReasonThreshold, At: at(4)}}, LastBreach: 1, Changed: 1}
 	tests := map[string]struct {
-		c      planControl
-		p      planProgress
-		b      *batchRow // nil: as for a verb
-		can    abilities
-		before Head
-		want   Head // of its fields Hold, Since and Person
+		c       planControl
+		p       planProgress
+		b       *batchRow // nil: as for a verb
+		can     abilities
+		blocked int
+		before  Head
+		want    Head // of its fields Hold, Since and Person
 	}{
 		"pending":  {want: Head{Hold: ReasonPending, Since: at(0), Person: true}},
 		"at work":  {c: started(nil), p: planProgress{Counts: Counts{Running: 1}}},
@@ -110,6 +111,20 @@ func TestHeadSaysWhatHolds(t *testing.T) {
 			c: started(nil), b: &batchRow{Status: BatchSoaking, Canary: true},
 			want: Head{Hold: ReasonEvidence, Since: at(9), Person: true},
 		},
+		"an abandoned call": {
+			c: started(nil), b: &batchRow{Status: BatchRunning}, blocked: 1,
+			want: Head{Hold: ReasonAbandonedCall, Since: at(9)},
+		},
+		"coverage": {
+			c: started(func(c *planControl) { c.Policy.Complete.Min = 1 }), p: planProgress{Batch: 2, Reached: 2},
+			b:    &batchRow{Index: 2, Status: BatchSoaking, Changed: 1},
+			want: Head{Hold: ReasonCoverage, Since: at(9), Person: true},
+		},
+		"coverage, to a verb": {
+			c: started(func(c *planControl) { c.Policy.Complete.Min = 1 }), p: planProgress{Batch: 2, Reached: 2},
+			before: Head{Hold: ReasonCoverage, Since: at(8), Person: true},
+			want:   Head{Hold: ReasonCoverage, Since: at(8), Person: true},
+		},
 		"retries": {
 			c: started(nil), p: planProgress{Counts: Counts{Waiting: 1}, Open: 1}, b: &batchRow{Status: BatchRunning, Counts: Counts{Waiting: 1}},
 			want: Head{Hold: ReasonBackoff, Since: at(9)},
@@ -128,7 +143,7 @@ func TestHeadSaysWhatHolds(t *testing.T) {
 		if test.b != nil {
 			v.b = test.b
 		}
-		v.calls.abilities = test.can
+		v.calls.abilities, v.blocked = test.can, test.blocked
 		h := v.headAfter(&test.before, nil)
 		require.Equal(t, st, h.Status, name)
 		require.Equal(t, test.want.Hold, h.Hold, name)

@@ -84,6 +84,24 @@ func TestConsecutiveFailures(t *testing.T) {
 	})
 }
 
+// An agent whose outcome is unknown has failed too, so it counts among those in a row.
+func TestUnknownOutcomesInARow(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(ota.Policy{Concurrency: 1, FailureThreshold: ptr(1.0), MaxConsecutive: 1}, ota.Shape{}, "hang-1", "hang-2", "ok-3")
+		s.run(s.e)
+		s.after(time.Minute)
+		s.said(s.e.GiveUp(s.ctx, id, []string{"hang-1"}, ota.Request{}))
+		s.after(time.Minute)
+		s.status(id, ota.StatusRunning)
+		s.said(s.e.GiveUp(s.ctx, id, []string{"hang-2"}, ota.Request{}))
+		s.after(time.Minute)
+		s.stays(id, ota.StatusPaused)
+		p := s.plan(id)
+		require.Equal(s, ota.ReasonConsecutive, p.Breaches[0].Reason)
+		require.Equal(s, 2, p.Counts.Unknown)
+	})
+}
+
 // A rate spreads starts evenly, also after an engine has died.
 func TestRate(t *testing.T) {
 	inScene(t, func(s *scene) {
