@@ -248,7 +248,7 @@ func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
 	case 0:
 		s.Policy.Budgets = simBudgets(1+ch.pick(2), kinds)
 	case 1:
-		s.Policy.Budgets = []Budget{{Label: "nobody has it", Max: 1 + ch.pick(3), Of: BudgetOf(kinds % 2)}}
+		s.Policy.Budgets = []Budget{{Label: "nobody has it", Max: 1 + ch.pick(3), Of: BudgetOf(kinds & 1)}}
 	}
 	return s
 }
