@@ -741,7 +741,10 @@ func (w *world) settle() {
 		for len(p.calls) > 0 {
 			w.deliver(p)
 		}
-		for len(p.asks) > 0 {
+		for n := 0; len(p.asks) > 0; n++ {
+			if n > 10_000 {
+				panic("sim: a question follows each answer, without time in between\n" + w.Describe())
+			}
 			w.deliverAsk(p)
 		}
 		w.drive(p)

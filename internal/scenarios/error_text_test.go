@@ -298,7 +298,8 @@ func erringMethods(t *testing.T) map[string]erring {
 		have[method] = true
 	}
 	for m := range reflect.TypeFor[*ota.Engine]().Methods() {
-		if m.Name != "Clock" && m.Name != "Resolved" { // they return no error
+		planted := strings.Contains(m.Name, "_") // a variant with a planted bug
+		if m.Name != "Clock" && m.Name != "Resolved" && !planted { // these two return no error
 			require.True(t, have[m.Name], "Engine.%s is in no table", m.Name)
 		}
 	}
