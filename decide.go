@@ -172,7 +172,12 @@ func (v *view) admission(limits []func(*view) allowance) (all, fresh int, wake i
 func (v *view) decideClose() decision {
 	wake := v.wake
 	for _, barrier := range closers {
-		if h, holds := barrier(v); holds {
+		h, holds := barrier(v)
+		switch {
+		case !holds:
+		case h.Verb != 0 && len(v.starved) > 0: // an urgent agent that waits would have the verb refused
+			return decision{action: actStarve}
+		default:
 			return decision{action: actAsk, wake: earlier(wake, h.Until), gate: h.asksGate}
 		}
 	}

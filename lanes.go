@@ -1,6 +1,7 @@
 package ota
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -370,6 +371,6 @@ func (s *state) starvedVerdict(now time.Time) {
 	b := s.current()
 	s.recordBreach(Breach{
 		Reason: ReasonStarved, Batch: b.Index, At: now, Action: ActionPause,
-		Text: plural.Count(b.Counts.Pending+b.Counts.Waiting, "agent/cannot start: "+text),
+		Text: plural.Count(cmp.Or(b.Counts.Pending+b.Counts.Waiting, s.p.Counts.Waiting), "agent/cannot start: "+text),
 	})
 }

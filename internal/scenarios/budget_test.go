@@ -139,3 +139,29 @@ func TestALineLongerThanAPage(t *testing.T) {
 		require.Equal(s, n, calls, "every agent was called once")
 	})
 }
+
+// A canary that changed no agent waits for Promote. An urgent agent that waits for room would have
+// Promote refused; if the room never comes, the plan pauses and says why.
+func TestAnUrgentAgentStarvesBesideACanary(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.use(&prechecked{scripted: s.fleet, check: func(a ota.Attempt) (ota.Precheck, error) {
+			if a.Agent == "bad-0" {
+				return ota.Precheck{State: ota.PrecheckBlocked, Reason: "in use", Down: true}, nil
+			}
+			return ota.Precheck{}, nil
+		}})
+		id := s.start(ota.Policy{Budgets: []ota.Budget{{Label: "rack", Max: 1}}}, ota.Shape{Canary: 1, Size: 1}, "bad-0", "ok-1", "ok-2")
+		s.run(s.e)
+		s.after(time.Minute)
+		require.Contains(s, s.reasons(id), "evidence")
+		s.said(s.e.Now(s.ctx, id, []string{"ok-2"}, ota.Request{}))
+		s.after(time.Minute)
+		s.stays(id, ota.StatusPaused)
+		require.Equal(s, ota.ReasonStarved, s.plan(id).Breaches[0].Reason)
+		require.Contains(s, s.plan(id).Breaches[0].Text, "1 agent cannot start")
+		s.said(s.e.Skip(s.ctx, id, []string{"ok-2"}, ota.Request{}))
+		s.said(s.e.Resume(s.ctx, id, ota.Decision{}, ota.Request{}))
+		s.after(time.Minute)
+		require.Contains(s, s.explain(id).Legal, ota.VerbPromote)
+	})
+}
