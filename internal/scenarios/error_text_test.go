@@ -298,7 +298,7 @@ func erringMethods(t *testing.T) map[string]erring {
 		have[method] = true
 	}
 	for m := range reflect.TypeFor[*ota.Engine]().Methods() {
-		planted := strings.Contains(m.Name, "_") // a variant with a planted bug
+		planted := strings.Contains(m.Name, "_")                   // a variant with a planted bug
 		if m.Name != "Clock" && m.Name != "Resolved" && !planted { // these two return no error
 			require.True(t, have[m.Name], "Engine.%s is in no table", m.Name)
 		}
