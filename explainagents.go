@@ -28,14 +28,7 @@ func (n *namedAgents) add(r *agentRow) {
 // named returns the agents in memory that Explain may name. All agents in flight are in memory, and
 // all urgent ones.
 func (rs *rowCache) named() (n namedAgents) {
-	for _, p := range rs.pages {
-		for i := range p.rows {
-			n.add(p.rows[i].agentRow)
-		}
-	}
-	for _, r := range rs.single {
-		n.add(r.agentRow)
-	}
+	rs.busyRows(func(r *cachedRow) { n.add(r.agentRow) })
 	return n
 }
 
@@ -65,8 +58,8 @@ func hungAfter(p *Policy) time.Duration {
 	return p.AttemptTimeout / 2
 }
 
-// nameHung names the agents whose calls hang, the longest first, and the verb that gives these calls
-// up.
+// nameHung names the agents whose calls hang, the longest first, and the verb that gives these
+// calls up.
 func (v *view) nameHung(blockers []Blocker, running []*agentRow) {
 	after := hungAfter(&v.c.Policy)
 	started := func(r *agentRow) int64 { return r.State.task(r.State.active()).Started }

@@ -308,16 +308,20 @@ func (c *coder) pairs(v *map[string]string) {
 		return
 	}
 	var room [maxPairs]string // on the stack; a map has no more
-	keys := room[:0]
-	for k := range *v {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	for _, k := range keys {
+	for _, k := range keysIn(room[:0], *v) {
 		value := (*v)[k]
 		c.text(&k)
 		c.text(&value)
 	}
+}
+
+// keysIn returns the keys of m in order. They are appended to room.
+func keysIn[T any](room []string, m map[string]T) []string {
+	for k := range m {
+		room = append(room, k)
+	}
+	slices.Sort(room)
+	return room
 }
 
 // numbers is a map of numbers, in order of its keys. An empty map is read as nil.
@@ -325,12 +329,7 @@ func (c *coder) numbers(v *map[string]int) {
 	n := c.count(len(*v))
 	if !c.read {
 		var room [maxPairs]string // as in pairs
-		keys := room[:0]
-		for k := range *v {
-			keys = append(keys, k)
-		}
-		slices.Sort(keys)
-		for _, k := range keys {
+		for _, k := range keysIn(room[:0], *v) {
 			value := (*v)[k]
 			c.text(&k)
 			num(c, &value)
