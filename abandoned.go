@@ -19,7 +19,8 @@ import (
 type abandonedCalls struct {
 	host *host
 	name string // of this instance; no other process has it
-	// the agents with a call out in drivers that may have lost their plan, except those of this plan
+	// the agents with a call out in drivers that may have lost their plan, except those of this
+	// plan
 	doubtful func(plan string) []string
 
 	mu    sync.Mutex

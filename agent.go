@@ -17,8 +17,8 @@ type Agent struct {
 	// FromVersion. At most 255 bytes.
 	Version string
 	// Release is what the agent runs before the plan, if known, and what a rollback brings it back
-	// to. Empty means the plan's FromRelease. If that is empty too, a rollback uses the release that
-	// a Prechecker reported, else the one that Engine.Releases finds. At most 255 bytes.
+	// to. Empty means the plan's FromRelease. If that is empty too, a rollback uses the release
+	// that a Prechecker reported, else the one that Engine.Releases finds. At most 255 bytes.
 	Release string
 	// Labels are the agent's, for example its zone. An Executor sees them in the Attempt.
 	Labels map[string]string
@@ -227,8 +227,8 @@ type Batch struct {
 	Size      int         `json:"size"` // number of its agents
 	Status    BatchStatus `json:"status"`
 	Tolerated int         `json:"tolerated"` // failures before a breach, once all its agents have begun
-	// Accepted are failures that do not count: an operator accepted them, or, in a rollback plan, the
-	// agents did not work before.
+	// Accepted are failures that do not count: an operator accepted them, or, in a rollback plan,
+	// the agents did not work before.
 	Accepted    int       `json:"accepted"`
 	Counts      Counts    `json:"counts"` // its agents by status
 	Tasks       Counts    `json:"tasks"`  // its tasks by status

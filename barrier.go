@@ -83,8 +83,9 @@ func answeredBarrier(v *view) (block, bool) {
 	return x, true
 }
 
-// freshBarrier blocks the next batch until the batch before was asked within the last Soak.Interval.
-// Rounds go on while a batch is held or a plan is paused. So it blocks only after a change of owner.
+// freshBarrier blocks the next batch until the batch before was asked within the last
+// Soak.Interval. Rounds go on while a batch is held or a plan is paused. So it blocks only after a
+// change of owner.
 func freshBarrier(v *view) (block, bool) {
 	return block{Why: ReasonInquiry, Text: "asking the agents of the batch before how they are"}, v.calls.prober && v.stale
 }

@@ -9,8 +9,8 @@ import (
 
 // Budget limits how many agents with one value of a label are unavailable at once, as Concurrency
 // limits all that are open. For example, at most one of each cluster, whatever the order of the
-// agents. When a value has reached its limit, further agents with that value wait; agents with other
-// values continue.
+// agents. When a value has reached its limit, further agents with that value wait; agents with
+// other values continue.
 //
 // An agent that is down already needs no room, and starts first. When all that is left waits for
 // values whose unavailable agents do not come back by themselves, the plan pauses with the reason
@@ -25,10 +25,10 @@ type Budget struct {
 	// Each gives single values a limit of their own, instead of Max. 1 to 1,000,000, for at most 64
 	// values.
 	Each map[string]int `json:"each,omitempty"`
-	// Values is how many values may be in use at once; only one budget may have it. A value is in use
-	// while an agent of it counts (see Of), and from its first start in the current batch until its
-	// agents in that batch have finished. So a batch takes its values one after the other. 1 to 64;
-	// 0 means any number. It has no effect in a rollback plan.
+	// Values is how many values may be in use at once; only one budget may have it. A value is in
+	// use while an agent of it counts (see Of), and from its first start in the current batch until
+	// its agents in that batch have finished. So a batch takes its values one after the other. 1 to
+	// 64; 0 means any number. It has no effect in a rollback plan.
 	Values int `json:"values,omitempty"`
 	// Of says which agents count.
 	Of BudgetOf `json:"of"`
@@ -39,9 +39,9 @@ type BudgetOf uint8
 
 // The agents that count in a Budget.
 const (
-	// Open agents, and those that are down: an attempt failed that may have changed the agent, or it
-	// is unhealthy or silent, or its precheck says so (Precheck.Down). Only a success, or a healthy
-	// answer, makes it available again.
+	// Open agents, and those that are down: an attempt failed that may have changed the agent, or
+	// it is unhealthy or silent, or its precheck says so (Precheck.Down). Only a success, or a
+	// healthy answer, makes it available again.
 	UnavailableAgents BudgetOf = iota
 	// Open agents only. An agent that failed gives its place back.
 	OpenAgents
@@ -49,7 +49,8 @@ const (
 
 var budgetOfs = enum[BudgetOf]{"budget", []string{"unavailable", "open"}}
 
-// maxBudgets and maxEach bound the budgets of a policy, and the values that have a limit of their own.
+// maxBudgets and maxEach bound the budgets of a policy, and the values that have a limit of their
+// own.
 const (
 	maxBudgets = 8
 	maxEach    = 64

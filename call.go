@@ -18,8 +18,8 @@ var (
 	errFencedOff   = errors.New("ota: another engine owns the plan now")
 )
 
-// job is a call of the Executor to be made. It is small because it is copied on its way to a worker.
-// The worker makes the attempt of it.
+// job is a call of the Executor to be made. It is small because it is copied on its way to a
+// worker. The worker makes the attempt of it.
 type job struct {
 	template *Attempt // the other fields; agents without own versions or tasks share one template
 	agent    string
@@ -57,8 +57,8 @@ func (j *job) abandoned(at time.Time, why Reason) outcome {
 // callClock makes the contexts of calls by the engine's clock.
 type callClock struct{ clock.Clock }
 
-// WithDeadline is part of lazyctx.Clock. The limit is one of the engine's clock. The context's timer
-// runs by the system's clock, and for a mock also by the mock.
+// WithDeadline is part of lazyctx.Clock. The limit is one of the engine's clock. The context's
+// timer runs by the system's clock, and for a mock also by the mock.
 func (c *callClock) WithDeadline(parent context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
 	left := deadline.Sub(c.Now())
 	ctx, cancel := context.WithDeadline(parent, time.Now().Add(left))
@@ -71,8 +71,8 @@ func (c *callClock) WithDeadline(parent context.Context, deadline time.Time) (co
 }
 
 // execute makes the call, sets its outcome, and returns when the call returned. ok is false if the
-// outcome says nothing about the agent: the shutdown of the engine, or the loss of the plan, ended the
-// call.
+// outcome says nothing about the agent: the shutdown of the engine, or the loss of the plan, ended
+// the call.
 func (j *job) execute(p *pool, o *outcome) (at time.Time, ok bool) {
 	res, err := j.try(p.exec)
 	j.call.Release()
@@ -89,8 +89,8 @@ func (j *job) execute(p *pool, o *outcome) (at time.Time, ok bool) {
 	return at, ok
 }
 
-// unmade sets the outcome of a call that is not made, because its context has ended before. ok is as
-// in execute.
+// unmade sets the outcome of a call that is not made, because its context has ended before. ok is
+// as in execute.
 func (j *job) unmade(o *outcome, at time.Time) (ok bool) {
 	why := j.call.ParentCause()
 	*o = j.outcome(at)
@@ -147,9 +147,9 @@ func (a *ask) key() askKey {
 	return askKey{a.kind, a.ordinal, a.task, a.number, a.batch, nanos(a.finishedAt)}
 }
 
-// ask asks one question, and sends the answer to the owner. There is exactly one answer, also
-// after a panic or a timeout. asked has the questions whose answer the owner has not fetched; nothing else
-// knows them.
+// ask asks one question, and sends the answer to the owner. There is exactly one answer, also after
+// a panic or a timeout. asked has the questions whose answer the owner has not fetched; nothing
+// else knows them.
 func (d *driver) ask(a ask) {
 	key := a.key()
 	if d.asked[key] {

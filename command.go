@@ -43,8 +43,8 @@ func (b Request) checkGeneration(row *planRow) error {
 	return &generationError{plan: row.ID, is: row.ControlNumber, wanted: b.Generation}
 }
 
-// generationError is the conflict that a request has asked for. The engine repeats a verb after every
-// other conflict.
+// generationError is the conflict that a request has asked for. The engine repeats a verb after
+// every other conflict.
 type generationError struct {
 	plan       string
 	is, wanted uint64

@@ -27,9 +27,9 @@ import (
 // capitals, dashes or quotes. It also names IDs with combining marks, because Create does not find
 // IDs that differ only in their Unicode normal form.
 //
-// The Plan that Create returns also has a warning if Start would be refused now, because other plans
-// have claimed agents. The warning names some of them and these plans. Create compares the first
-// 10,000 agents. Plan does not have this warning: Explain says what is true later.
+// The Plan that Create returns also has a warning if Start would be refused now, because other
+// plans have claimed agents. The warning names some of them and these plans. Create compares the
+// first 10,000 agents. Plan does not have this warning: Explain says what is true later.
 //
 // An error names every mistake of the Spec (see FieldErrors). Create returns ErrExists if another
 // plan has the ID or the request key. It also returns the errors of Spec.Agents and of the Store. A

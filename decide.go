@@ -67,8 +67,8 @@ const (
 	actCloseBatch                    // the batch has soaked and passed every barrier
 	actNextBatch                     // go on to the batch after a closed one
 	actComplete                      // the last batch is closed
-	// ask about the soaking batch: the health of its agents, then its gate; or about the batch before
-	// a pending one.
+	// ask about the soaking batch: the health of its agents, then its gate; or about the batch
+	// before a pending one.
 	actAsk
 )
 

@@ -74,8 +74,8 @@
 //
 // A batch is completed as soon as it has finished if it changed nothing, or if the policy observes
 // nothing and the Executor is no [Prober]. With a Prober, every agent that the batch changed has to
-// give a healthy answer after its success; silence is a failure. The current batch is the lowest that is not completed. So a batch whose failures are
-// retried blocks the later ones.
+// give a healthy answer after its success; silence is a failure. The current batch is the lowest
+// that is not completed. So a batch whose failures are retried blocks the later ones.
 //
 // A task, and the agent it belongs to:
 //
@@ -144,12 +144,12 @@
 //
 // These types are the contract between the engine and a [Store]; users of an existing Store may
 // skip them. An author may implement Store, [Leaser], [Notifier], [Claimer], [Inbox] and [Pruner].
-// A Store keeps a [PlanRow] with its [Names], [Head], [Numbers] and [Parts], the [Row]s of each [Kind],
-// and a log of [LogRow]s. It applies a [Commit], and answers a [PlanQuery], a [RowQuery] and a
-// [LogQuery] with a [Page]. [Sort], [Label] and [Message] belong to them. [Describe] shows bytes as
-// JSON. [Image] is one plan in memory, for a Store that has no better way; docs/store.md has an
-// example. Callers of the Engine use only PlanQuery, [AgentQuery] and Page of these, and Prune of a
-// Pruner for cleaning up.
+// A Store keeps a [PlanRow] with its [Names], [Head], [Numbers] and [Parts], the [Row]s of each
+// [Kind], and a log of [LogRow]s. It applies a [Commit], and answers a [PlanQuery], a [RowQuery]
+// and a [LogQuery] with a [Page]. [Sort], [Label] and [Message] belong to them. [Describe] shows
+// bytes as JSON. [Image] is one plan in memory, for a Store that has no better way; docs/store.md
+// has an example. Callers of the Engine use only PlanQuery, [AgentQuery] and Page of these, and
+// Prune of a Pruner for cleaning up.
 //
 // # For authors of wrappers
 //

@@ -76,8 +76,8 @@ func (w *command) edit(change func(*Policy)) error {
 	return nil
 }
 
-// apart runs a function of the caller in a goroutine of its own, and waits for it. The verb may run in
-// the goroutine of the plan's owner, which must survive a panic and runtime.Goexit.
+// apart runs a function of the caller in a goroutine of its own, and waits for it. The verb may run
+// in the goroutine of the plan's owner, which must survive a panic and runtime.Goexit.
 func apart(f func()) error {
 	ended := make(chan error, 1)
 	go func() {
@@ -98,9 +98,9 @@ func apart(f func()) error {
 	return <-ended
 }
 
-// renewPolicy computes what follows from the new policy: its warnings, and the tables of a new Expect.
-// The number of agents without a label that no budget had before is unknown, since that would need a
-// read of all agents. So this warning is omitted.
+// renewPolicy computes what follows from the new policy: its warnings, and the tables of a new
+// Expect. The number of agents without a label that no budget had before is unknown, since that
+// would need a read of all agents. So this warning is omitted.
 func (w *command) renewPolicy() error {
 	before := w.row.Control.Policy.Budgets
 	w.c.Unlabeled = make([]int, len(w.c.Policy.Budgets))

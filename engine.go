@@ -171,8 +171,8 @@ func (e *Engine) Cancel(ctx context.Context, id string, interrupt bool, by Reque
 }
 
 // Promote lets a held batch begin. batch is the index of the next batch that has not begun. A batch
-// may be promoted before its turn comes. While agents of the batch before it have not ended, a batch
-// that is not held is refused with a *StateError: it would begin no earlier.
+// may be promoted before its turn comes. While agents of the batch before it have not ended, a
+// batch that is not held is refused with a *StateError: it would begin no earlier.
 //
 // Promote with Plan.Batches, the number of batches, completes a plan that Policy.Complete keeps
 // open.
@@ -191,8 +191,8 @@ func (e *Engine) Skip(ctx context.Context, id string, agents []string, by Reques
 // 100 agents, which are pending or waiting. The plan must have been started.
 //
 // Every other limit applies: a pause, an open breach, Concurrency, Reserve, Rate and Budgets. A
-// Prechecker is asked first. The agents stay in their batch: their failures count there, and they soak
-// with it. The log names the actor. Repeating Now changes nothing.
+// Prechecker is asked first. The agents stay in their batch: their failures count there, and they
+// soak with it. The log names the actor. Repeating Now changes nothing.
 func (e *Engine) Now(ctx context.Context, id string, agents []string, by Request) (Plan, error) {
 	return e.apply(ctx, id, VerbNow, by, func(w *command) error { return w.urgent(agents) })
 }
@@ -203,9 +203,9 @@ func (e *Engine) Now(ctx context.Context, id string, agents []string, by Request
 // attempt, until the call has returned. What it then returns is only an event in the log
 // ([EventLate]).
 //
-// The plan's owner carries this out within its Options.Poll. An attempt that has ended by then keeps
-// its outcome. GiveUp returns a *FieldError for an agent that is not running. A running agent is also
-// one whose call was lost and is to be repeated.
+// The plan's owner carries this out within its Options.Poll. An attempt that has ended by then
+// keeps its outcome. GiveUp returns a *FieldError for an agent that is not running. A running agent
+// is also one whose call was lost and is to be repeated.
 func (e *Engine) GiveUp(ctx context.Context, id string, agents []string, by Request) (Plan, error) {
 	return e.apply(ctx, id, VerbGiveUp, by, func(w *command) error { return w.giveUp(agents) })
 }

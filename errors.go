@@ -73,8 +73,8 @@ func plainText(err error) string {
 	return text
 }
 
-// named adds an operation and its plan to an error whose text does not name the plan. Such errors are
-// mistakes in a field, and errors of the Store.
+// named adds an operation and its plan to an error whose text does not name the plan. Such errors
+// are mistakes in a field, and errors of the Store.
 func named(err error, operation, plan string) error {
 	if err == nil {
 		return nil

@@ -292,14 +292,14 @@ type Precheck struct {
 	// it, instead of to the version from the Spec. A ready agent that runs the target version is
 	// at the target, and an agent at the target that runs another version is ready.
 	Version string `json:"version,omitempty"`
-	// Release is the release that the agent runs now; empty means unknown. A rollback brings the agent
-	// back to it, unless the Spec says another one.
+	// Release is the release that the agent runs now; empty means unknown. A rollback brings the
+	// agent back to it, unless the Spec says another one.
 	Release string `json:"release,omitempty"`
 	// Reason is why the agent is to be skipped, or does not answer, for people; cut to 4 KiB.
 	Reason string `json:"reason,omitempty"`
-	// Down says that the agent does not serve now, whatever its State. A budget of unavailable agents
-	// counts it until it succeeds. A ready agent that is down starts before others, since its
-	// upgrade takes nothing away. It has no effect with PrecheckAtTarget.
+	// Down says that the agent does not serve now, whatever its State. A budget of unavailable
+	// agents counts it until it succeeds. A ready agent that is down starts before others, since
+	// its upgrade takes nothing away. It has no effect with PrecheckAtTarget.
 	Down bool `json:"down,omitempty"`
 }
 
@@ -349,8 +349,9 @@ func (f ResolverFunc) Resolve(ctx context.Context, spec Spec, a Agent) ([]TaskSp
 	return f(ctx, spec, a)
 }
 
-// Resolved returns spec with a Resolver's tasks in those of its agents that have none, found as the agents are read. Create and Preview
-// do this with Options.Resolver; it is for simulations, which have no Resolver. See also Engine.Resolved.
+// Resolved returns spec with a Resolver's tasks in those of its agents that have none, found as the
+// agents are read. Create and Preview do this with Options.Resolver; it is for simulations, which
+// have no Resolver. See also Engine.Resolved.
 func Resolved(ctx context.Context, spec Spec, r Resolver) Spec {
 	if r == nil || spec.Agents == nil {
 		return spec

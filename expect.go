@@ -19,12 +19,12 @@ const (
 // sample and no schedule. It judges the whole plan, and each batch by itself.
 //
 // If each agent fails with a probability of at most Normal, the plan is stopped by mistake with a
-// probability of at most Alpha. A release that is no worse than usual is not found. A usual rate above
-// Normal stops good releases.
+// probability of at most Alpha. A release that is no worse than usual is not found. A usual rate
+// above Normal stops good releases.
 //
 // An agent counts as begun when it has succeeded with a change, or has failed, or is open. An agent
-// that was away until its last answer, was skipped, or had the target already, does not count. Alpha
-// counts on agents that fail for reasons of their own: see docs/policies.md.
+// that was away until its last answer, was skipped, or had the target already, does not count.
+// Alpha counts on agents that fail for reasons of their own: see docs/policies.md.
 type Expect struct {
 	// Normal is the largest usual rate of failures: the fraction of agents that fail with a good
 	// release. 0.000001 to 0.5.
@@ -89,8 +89,8 @@ func (p Policy) judgedAsRollback() Policy {
 // expectTables are what Expect tolerates among the agents that have begun.
 type expectTables struct {
 	Plan expect.Table `json:"plan,omitempty"`
-	// Batch is for each batch of a plan with several. Half of Alpha is the plan's, the other half is
-	// shared by the batches.
+	// Batch is for each batch of a plan with several. Half of Alpha is the plan's, the other half
+	// is shared by the batches.
 	Batch expect.Table `json:"batch,omitempty"`
 }
 

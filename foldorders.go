@@ -55,8 +55,8 @@ func (s *state) foldOrder(o planOrder, now time.Time) (n need, done bool) {
 	}
 }
 
-// foldAccept accepts the failures so far: of these batches, or of the plan for index -1. Expect judges
-// anew, in the plan and in each batch in memory.
+// foldAccept accepts the failures so far: of these batches, or of the plan for index -1. Expect
+// judges anew, in the plan and in each batch in memory.
 func (s *state) foldAccept(o planOrder) (need, bool) {
 	for _, i := range o.Batches {
 		if i < 0 {
@@ -155,8 +155,8 @@ type givenUp struct {
 }
 
 // giveUp ends the attempt that is out for one agent, if there is one. The agent is blocked at once,
-// so that a retry in the same step does not start it beside the call. The shell ends the call before
-// the commit, and unblocks the agent if there was no call.
+// so that a retry in the same step does not start it beside the call. The shell ends the call
+// before the commit, and unblocks the agent if there was no call.
 func (s *state) giveUp(r *cachedRow, o planOrder, now int64) {
 	i := r.State.active()
 	t := r.State.task(i)

@@ -104,9 +104,10 @@ type Options struct {
 	Poll time.Duration
 	// DrainTimeout is how long calls may continue after the context of Run or RunPlan has ended.
 	// Nothing starts in that time, and each outcome is recorded. Then the contexts of the calls end
-	// too, and the next owner repeats these attempts under the same Key. 1 ms or more; 0 means 20 s;
-	// a negative value ends the contexts at once. The engine does not wait longer than AbandonAfter
-	// for a call whose context has ended. Give it less time than your platform gives the process.
+	// too, and the next owner repeats these attempts under the same Key. 1 ms or more; 0 means 20
+	// s; a negative value ends the contexts at once. The engine does not wait longer than
+	// AbandonAfter for a call whose context has ended. Give it less time than your platform gives
+	// the process.
 	DrainTimeout time.Duration
 	// AbandonAfter is how long a call may continue after its context has ended, before it is
 	// abandoned. 1 ms or more; 0 means 5 s.
@@ -173,8 +174,8 @@ type lease struct {
 	// concurrently.
 	base  time.Time
 	until atomic.Int64 // nanoseconds after base; 0: no lease is needed
-	// How often the lease was renewed only after it had expired. Another engine may have taken plans
-	// meanwhile.
+	// How often the lease was renewed only after it had expired. Another engine may have taken
+	// plans meanwhile.
 	lapses atomic.Int64
 
 	mu      sync.Mutex

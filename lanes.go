@@ -279,8 +279,8 @@ func (s *state) downCandidate() (*cachedRow, need) {
 	return nil, need{}
 }
 
-// budgetLimit reports the budgets only if they block every agent that needs a slot. The lanes decide
-// for each agent.
+// budgetLimit reports the budgets only if they block every agent that needs a slot. The lanes
+// decide for each agent.
 func budgetLimit(v *view) allowance {
 	if v.inLine+v.postponed == 0 || v.fresh+v.ready > 0 {
 		return unlimited
@@ -316,7 +316,8 @@ func labelsOf(budgets []Budget) string {
 }
 
 // starved returns the values that agents wait for in vain: no agent that is down starts again by
-// itself. It is empty while anything else may happen: a start, the end of a call, a timer, an answer.
+// itself. It is empty while anything else may happen: a start, the end of a call, a timer, an
+// answer.
 func (s *state) starved(v *view) []starvedValue {
 	waiting := v.inLine + len(s.queue.urgent) + v.postponed
 	if waiting == 0 || v.status != StatusRunning || v.blocked > 0 || v.fresh+v.ready+v.prechecking+s.p.Open+s.p.Counts.Running+s.queue.timers.Len() > 0 {
@@ -352,11 +353,12 @@ func (s *state) addStarved(found map[starvedValue]struct{}, values []string) {
 	}
 }
 
-// maxStarved is how many starved values are stored. Resume compares their number with Budget.Values.
+// maxStarved is how many starved values are stored. Resume compares their number with
+// Budget.Values.
 const maxStarved = maxValues
 
-// starvedVerdict pauses a plan in which only agents are left that wait for a starved value. It does so
-// whatever the policy's action is, since going on cannot help.
+// starvedVerdict pauses a plan in which only agents are left that wait for a starved value. It does
+// so whatever the policy's action is, since going on cannot help.
 func (s *state) starvedVerdict(now time.Time) {
 	v := s.view(now.UnixNano())
 	values := v.starved

@@ -316,10 +316,10 @@ func (c *planControl) endPause(since, until time.Time) {
 	c.PausedOpen += openFor(c.Policy.Windows, since, until)
 }
 
-// standStill moves the start of an agent's absence by the time in which its next attempt was due and
-// could not be made: the windows were shut, the plan was paused, it had no slot, or no engine. So
-// only waits between attempts, and attempts, count for UnreachableTimeout. Of an attempt whose call
-// was lost, nothing counts.
+// standStill moves the start of an agent's absence by the time in which its next attempt was due
+// and could not be made: the windows were shut, the plan was paused, it had no slot, or no engine.
+// So only waits between attempts, and attempts, count for UnreachableTimeout. Of an attempt whose
+// call was lost, nothing counts.
 func (t *taskState) standStill(now int64) {
 	due := t.Ended
 	if t.Why == ReasonRepeat {
@@ -342,8 +342,8 @@ func (t *taskState) deadline(limit time.Duration) int64 {
 }
 
 // keepDeadline gives a lost attempt that is called again the deadline that it had, so a plan that
-// often loses its engine still ends an attempt that hangs. Time since the call was found lost does not
-// count: the plan could not repeat it.
+// often loses its engine still ends an attempt that hangs. Time since the call was found lost does
+// not count: the plan could not repeat it.
 //
 // The deadline may have passed while no engine was there to make the call. Then the attempt has its
 // whole time again, since only a call finds out how it ended, but once only. After that the context

@@ -12,9 +12,9 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
-// notice logs what an operator must know of a plan: its breaches, its changes of status, and when it
-// begins and ends to wait. The engine that drives the plan logs each once. Only the owner's goroutine
-// uses it.
+// notice logs what an operator must know of a plan: its breaches, its changes of status, and when
+// it begins and ends to wait. The engine that drives the plan logs each once. Only the owner's
+// goroutine uses it.
 type notice struct {
 	lastBreach uint64 // number of the newest breach that was logged or existed before
 	status     Status // the status that was logged last
@@ -98,8 +98,8 @@ var waitReasons = []Reason{
 	ReasonBudget, ReasonReserve, ReasonBackoff, ReasonRate,
 }
 
-// waitsFor returns what a plan waits for, and since when. The zero allowance means that it goes on, or
-// that its status says why it does not.
+// waitsFor returns what a plan waits for, and since when. The zero allowance means that it goes on,
+// or that its status says why it does not.
 func waitsFor(st *state, now time.Time) (r allowance, since time.Time) {
 	status := st.status()
 	switch {
@@ -142,8 +142,8 @@ func (v *view) blockers() (all []allowance) {
 	return all
 }
 
-// storeErrors logs errors of the Store: each once a minute, because everything that an engine does meets
-// the same error many times a second.
+// storeErrors logs errors of the Store: each once a minute, because everything that an engine does
+// meets the same error many times a second.
 type storeErrors struct {
 	mu    sync.Mutex
 	since time.Time // of the first error; zero: the Store answers
@@ -161,7 +161,8 @@ const (
 	storeErrorsMost = 64 // different ones that are remembered
 )
 
-// storeFailed logs that the Store does not answer. doing is what the engine wanted; plan may be empty.
+// storeFailed logs that the Store does not answer. doing is what the engine wanted; plan may be
+// empty.
 func (h *host) storeFailed(ctx context.Context, doing, plan string, err error) {
 	now, s := h.now(), &h.storeErrors
 	cause := err

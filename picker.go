@@ -82,8 +82,8 @@ func (q *queues) countBlocked(such func(*blockedAgent) bool) int {
 	return n
 }
 
-// unblock records that the call of this plan by this engine has returned. It reports whether the call
-// was known to be out.
+// unblock records that the call of this plan by this engine has returned. It reports whether the
+// call was known to be out.
 func (q *queues) unblock(ordinal int) bool {
 	i := q.blockedAt(ordinal)
 	if i < 0 || !q.blocked[i].own {
@@ -124,8 +124,8 @@ func (q *queues) cursor() int {
 	return c
 }
 
-// fresh returns how many agents that need a slot may be looked at. It is 0 only if none of them could
-// get one.
+// fresh returns how many agents that need a slot may be looked at. It is 0 only if none of them
+// could get one.
 func (q *queues) fresh(b *batch) int {
 	n := q.down.Len() + q.back.Len() + q.lanes.Ready()
 	if q.next < b.First+b.Size && q.lanes.InLine() < lookAhead {
@@ -200,8 +200,8 @@ func (s *state) requeueRepeat(r *cachedRow) {
 	}
 }
 
-// pick starts as many agents as was decided, or has them prechecked first. It needs a page when the next pending agents are
-// not in memory.
+// pick starts as many agents as was decided, or has them prechecked first. It needs a page when the
+// next pending agents are not in memory.
 func (s *state) pick(d decision, now int64) need {
 	q, held := &s.queue, d.all-d.ready-d.fresh
 	for _, f := range []*queue.FIFO{&q.repeats, &q.partly, &q.retries} {
@@ -231,9 +231,9 @@ func (s *state) pick(d decision, now int64) need {
 	return need{}
 }
 
-// candidate removes the next agent that needs a slot from its queue. First come agents that are down,
-// then the lines of lanes that have a free slot again, then agents that were unreachable, then the
-// pending ones. It is nil if there is none, or if a page is needed.
+// candidate removes the next agent that needs a slot from its queue. First come agents that are
+// down, then the lines of lanes that have a free slot again, then agents that were unreachable,
+// then the pending ones. It is nil if there is none, or if a page is needed.
 func (s *state) candidate() (*cachedRow, need) {
 	q, b := &s.queue, s.current()
 	if q.down.Len() > 0 {
@@ -325,6 +325,6 @@ func (s *state) start(r *cachedRow, now int64) {
 
 func sortedKeys[V any](m map[int]V) []int { return slices.Sorted(maps.Keys(m)) }
 
-// lookAhead is how many agents may wait in lines. The search for pending agents stops there, so that
-// a batch whose next agents all have full lanes does not fill the memory.
+// lookAhead is how many agents may wait in lines. The search for pending agents stops there, so
+// that a batch whose next agents all have full lanes does not fill the memory.
 const lookAhead = 2 * pageSize

@@ -35,9 +35,9 @@ type Policy struct {
 	Concurrency int `json:"concurrency"`
 
 	// FailureThreshold is the largest tolerated fraction of failed agents, 0 to 1. More than that
-	// is a breach: with 0 the first failure is one, with 1 none is. See Tolerated. If it is given, it
-	// judges alone. Nil without an Expect means DefaultFailureThreshold of the first batch, and the
-	// default Expect beside it. Nil with an Expect means 1.
+	// is a breach: with 0 the first failure is one, with 1 none is. See Tolerated. If it is given,
+	// it judges alone. Nil without an Expect means DefaultFailureThreshold of the first batch, and
+	// the default Expect beside it. Nil with an Expect means 1.
 	FailureThreshold *float64 `json:"failureThreshold,omitempty"`
 
 	// Scope is what FailureThreshold is a fraction of: the agents of each batch (the default), of
@@ -46,8 +46,8 @@ type Policy struct {
 
 	// Expect says how often agents usually fail: more failures than that explains are a breach. If
 	// it is given, it judges alone, or beside a FailureThreshold that is given too. Nil without a
-	// FailureThreshold means Expect{DefaultNormal, DefaultAlpha}; nil with one means none. A rollback
-	// plan has none.
+	// FailureThreshold means Expect{DefaultNormal, DefaultAlpha}; nil with one means none. A
+	// rollback plan has none.
 	Expect *Expect `json:"expect,omitempty"`
 
 	// OnBreach is what happens when more agents fail than tolerated.
@@ -80,10 +80,10 @@ type Policy struct {
 	// Retry says how often, and when, a failed attempt is tried again.
 	Retry RetryPolicy `json:"retry,omitzero"`
 
-	// AttemptTimeout limits one attempt. When it passes, the context of the call ends and the attempt
-	// has timed out. A call that repeats the attempt after a crash keeps its deadline. If that passed
-	// while no engine was there, the attempt gets AttemptTimeout again, once. 1 ms or more, or
-	// NoTimeout; 0 means DefaultAttemptTimeout.
+	// AttemptTimeout limits one attempt. When it passes, the context of the call ends and the
+	// attempt has timed out. A call that repeats the attempt after a crash keeps its deadline. If
+	// that passed while no engine was there, the attempt gets AttemptTimeout again, once. 1 ms or
+	// more, or NoTimeout; 0 means DefaultAttemptTimeout.
 	AttemptTimeout time.Duration `json:"attemptLimit"`
 
 	// UnreachableTimeout is how long an agent may stay unreachable or throttled, counted from the

@@ -152,8 +152,8 @@ func (s *state) startChecked(n int, now int64) need {
 // readyLen returns how many agents have an answer and may start.
 func (q *checks) readyLen() int { return q.ready.Len() + q.down.Len() }
 
-// overChecked reports whether an agent that is prechecked must not start, see lanes.over. By then its
-// answer says whether it serves. That is news if an earlier one said that it was down.
+// overChecked reports whether an agent that is prechecked must not start, see lanes.over. By then
+// its answer says whether it serves. That is news if an earlier one said that it was down.
 func (s *state) overChecked(r *cachedRow) bool {
 	down := s.queue.checks.of[r.Ordinal].found.down
 	if !down && r.is(agentDown) && !r.is(agentChanged) {
@@ -163,7 +163,8 @@ func (s *state) overChecked(r *cachedRow) bool {
 	return !down && s.queue.lanes.over(r)
 }
 
-// checkExpired reports whether the answer of a precheck does not count any more, and asks again then.
+// checkExpired reports whether the answer of a precheck does not count any more, and asks again
+// then.
 func (s *state) checkExpired(ordinal int, now int64) bool {
 	c := s.queue.checks.of[ordinal]
 	expired := c.expired || now-c.at > int64(precheckHolds)

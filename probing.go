@@ -8,9 +8,9 @@ import (
 )
 
 // A round of health questions asks every agent of the soaking batch that succeeded. With Soak.ToEnd
-// it also asks a sample of the agents of earlier batches. While the next batch has not begun, a round
-// asks a sample of the batch before. Rounds are in memory: a new owner asks again, so only questions
-// that it asked itself count.
+// it also asks a sample of the agents of earlier batches. While the next batch has not begun, a
+// round asks a sample of the batch before. Rounds are in memory: a new owner asks again, so only
+// questions that it asked itself count.
 
 // probing is what the owner knows from its rounds.
 type probing struct {
@@ -21,8 +21,8 @@ type probing struct {
 	active   bool
 	out      int // open questions
 
-	// The agents that the current round asks next, in this order: agents of sampled batches that did
-	// not answer, other agents of these batches, and the agents from ordinal next to end.
+	// The agents that the current round asks next, in this order: agents of sampled batches that
+	// did not answer, other agents of these batches, and the agents from ordinal next to end.
 	again     []int
 	low, high int // the ordinals of the sampled batches
 	sample    int // how many of them are still to be asked; they are taken in turn
@@ -197,8 +197,8 @@ func (s *state) setProbing(r *cachedRow, on bool) {
 	s.rows.setProbing(r, on)
 }
 
-// isProven reports whether nothing has to wait for an answer of the agent: it has given a healthy one
-// since its success, or it was not changed, or its batch has passed.
+// isProven reports whether nothing has to wait for an answer of the agent: it has given a healthy
+// one since its success, or it was not changed, or its batch has passed.
 func (s *state) isProven(r *cachedRow) bool {
 	b := s.current()
 	return b == nil || r.Batch != b.Index || !r.is(agentChanged) || s.probing.has(r.Ordinal-b.First)

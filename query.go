@@ -145,10 +145,11 @@ func (e *Engine) FailedSpec(ctx context.Context, id string) (Spec, error) {
 	return e.restOf(ctx, p, "Failed of ", []TaskStatus{TaskFailed, TaskUnknown}, failedAgents), nil
 }
 
-// RemainingSpec returns a Spec for a new plan of those agents of a plan that it has not brought to the
-// target: agents that failed, that were canceled, and, with skipped, that were skipped. Of a plan that
-// was rolled back, it also has the agents that were taken back. While the plan has not ended, its
-// pending agents are still to come, and the Spec has only agents that failed, or were skipped.
+// RemainingSpec returns a Spec for a new plan of those agents of a plan that it has not brought to
+// the target: agents that failed, that were canceled, and, with skipped, that were skipped. Of a
+// plan that was rolled back, it also has the agents that were taken back. While the plan has not
+// ended, its pending agents are still to come, and the Spec has only agents that failed, or were
+// skipped.
 //
 // The Spec has the source's order, versions, labels and present policy; each agent has its labels,
 // its tasks, and the version that it ran before the source. Create refuses a Spec without agents.
@@ -263,8 +264,8 @@ func (e *Engine) waitChange(ctx context.Context, changed <-chan struct{}) bool {
 }
 
 // Wait returns when a plan is paused or has ended, or when ctx ends. It also waits for a plan that
-// has not started. Any engine may drive the plan. For a rollback plan that has ended, Wait waits for
-// its source too: then their agents are free for other plans.
+// has not started. Any engine may drive the plan. For a rollback plan that has ended, Wait waits
+// for its source too: then their agents are free for other plans.
 func (e *Engine) Wait(ctx context.Context, id string) (Plan, error) {
 	changed, stop := e.hub.Watch(id)
 	defer stop()

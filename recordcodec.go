@@ -10,10 +10,10 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/bytesio"
 )
 
-// A log record is stored as bytes. A head of fixed length (schema, kind of part, status, time) comes
-// first. Then come the request ID, with its length in front, and the events: each a kind, a mask of
-// the fields that follow, and those fields. Agents are named by their IDs, so a record can be read
-// without the plan.
+// A log record is stored as bytes. A head of fixed length (schema, kind of part, status, time)
+// comes first. Then come the request ID, with its length in front, and the events: each a kind, a
+// mask of the fields that follow, and those fields. Agents are named by their IDs, so a record can
+// be read without the plan.
 
 const recordHead = 1 + 1 + 1 + 8
 

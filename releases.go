@@ -9,8 +9,9 @@ import (
 // releasePlans is how many completed plans are searched for the release of an agent.
 const releasePlans = 100
 
-// Releases returns, by ID, the release of version that agents have: that of the newest completed plan
-// that brought the agent to version, among the last 100. An agent without such a plan is absent.
+// Releases returns, by ID, the release of version that agents have: that of the newest completed
+// plan that brought the agent to version, among the last 100. An agent without such a plan is
+// absent.
 func (e *Engine) Releases(ctx context.Context, version string, agents []string) (map[string]string, error) {
 	want := make(map[string]string, len(agents))
 	for _, id := range agents {

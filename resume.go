@@ -7,8 +7,8 @@ import (
 )
 
 // Decision is how Resume answers a breach. The zero value is no decision. It suffices for every
-// breach except a threshold that is still exceeded, a time limit that is still exceeded, and a value
-// that is still starved.
+// breach except a threshold that is still exceeded, a time limit that is still exceeded, and a
+// value that is still starved.
 type Decision struct {
 	kind      answerKind
 	failed    int
@@ -133,8 +133,8 @@ func (w *command) answer(d Decision) error {
 }
 
 // answerOther answers a breach other than a threshold. A time limit needs Edit, or Accept, which
-// lifts it. A gate is asked again unless Accept passes it. A starved value needs a Skip, a Retry or an
-// Edit of the budgets. Other breaches need no answer.
+// lifts it. A gate is asked again unless Accept passes it. A starved value needs a Skip, a Retry or
+// an Edit of the budgets. Other breaches need no answer.
 func (w *command) answerOther(d Decision, b Breach) error {
 	accept := d.kind == answerAccept
 	c := w.c
@@ -187,8 +187,8 @@ func (w *command) batch(i int) (batchRow, error) {
 	return page.Items[0], nil
 }
 
-// exceeds reports whether the failures still are a breach where the breach occurred: by the threshold
-// or by Expect.
+// exceeds reports whether the failures still are a breach where the breach occurred: by the
+// threshold or by Expect.
 func (w *command) exceeds(b Breach) (bool, error) {
 	p, row, threshold := &w.row.Progress, batchRow{}, *w.c.Policy.FailureThreshold
 	if b.Batch >= 0 {

@@ -62,10 +62,10 @@ const (
 var inherits = enum[Inherit]{"inheritance", []string{"limits", "batches", "all"}}
 
 // ForRollback returns the policy that the rollback plan of a plan with policy p has by default. It
-// keeps Concurrency, FailureThreshold, OnBreach, Budgets, Retry, AttemptTimeout, UnreachableTimeout,
-// OnUnreachable, MaxAbandoned, and of Soak: Grace, Interval and Misses. Scope is the plan.
-// Everything that only makes a plan wait is off: Windows, Hold, Rate, Halve, Reserve, Gate,
-// MaxConsecutive, BatchTimeout, PlanTimeout, Expect, Complete, and the rest of Soak.
+// keeps Concurrency, FailureThreshold, OnBreach, Budgets, Retry, AttemptTimeout,
+// UnreachableTimeout, OnUnreachable, MaxAbandoned, and of Soak: Grace, Interval and Misses. Scope
+// is the plan. Everything that only makes a plan wait is off: Windows, Hold, Rate, Halve, Reserve,
+// Gate, MaxConsecutive, BatchTimeout, PlanTimeout, Expect, Complete, and the rest of Soak.
 func (p Policy) ForRollback() Policy {
 	p = p.judgedAsRollback()
 	back := Policy{

@@ -129,8 +129,9 @@ const (
 	agentDown                             // does not serve: an attempt failed, or it is unhealthy, or its precheck says so
 )
 
-// down reports whether the agent does not serve, as far as its plan knows. Its flag says so until it
-// succeeds, is healthy again, or its precheck says so. A retry, a skip and an accepted failure leave it.
+// down reports whether the agent does not serve, as far as its plan knows. Its flag says so until
+// it succeeds, is healthy again, or its precheck says so. A retry, a skip and an accepted failure
+// leave it.
 func (a *agentState) down() bool { return a.Flags&agentDown != 0 }
 
 // agentMore has the fields that few agents need.

@@ -33,8 +33,8 @@ type driver struct {
 	asks    sync.WaitGroup // goroutines beside the owner
 	// the plan may have changed; set by every goroutine, cleared by the owner
 	nudged atomic.Bool
-	// lease.lapses when this driver last knew that it owned the plan, or -1 when it had lost the plan;
-	// written by the owner
+	// lease.lapses when this driver last knew that it owned the plan, or -1 when it had lost the
+	// plan; written by the owner
 	sure atomic.Int64
 
 	// All fields below are written and read by the owner only.

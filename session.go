@@ -45,8 +45,8 @@ type session struct {
 	// an outcome, or it is lost. lost reports that a call was lost since the last time. Nil: the
 	// shell makes no calls. Only the shell knows which calls are out.
 	callsInFlight func(calls map[callKey]bool) (lost bool)
-	// giveUpCalls ends calls and abandons them at once. It returns those that have not returned. Nil:
-	// the shell makes no calls.
+	// giveUpCalls ends calls and abandons them at once. It returns those that have not returned.
+	// Nil: the shell makes no calls.
 	giveUpCalls func(calls []callKey, now time.Time) (out []callKey)
 	refusal     cleaned // why the Store refused the last commit for good; empty: it did not
 

@@ -153,10 +153,10 @@ func (w *show) text(name, s string) {
 	w.b = append(w.b, '"')
 }
 
-// Describe returns bytes that a [Store] keeps as JSON for people and dumps: one of [Parts], or Fixed
-// or State of a [Row]. It is an object with one member, named after the kind of part: spec, control,
-// progress, batch, agent or state. The library never reads it back, and a later version may describe
-// the same bytes in other words.
+// Describe returns bytes that a [Store] keeps as JSON for people and dumps: one of [Parts], or
+// Fixed or State of a [Row]. It is an object with one member, named after the kind of part: spec,
+// control, progress, batch, agent or state. The library never reads it back, and a later version
+// may describe the same bytes in other words.
 func Describe(part []byte) ([]byte, error) {
 	if len(part) < 2 {
 		return nil, fmt.Errorf("ota: describe: the part is %w: it has %d bytes", errDamaged, len(part))

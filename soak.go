@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Soak is how a batch is observed after its upgrade. With the zero value, a batch is not observed for
-// any time. If the Executor is a [Prober], each agent of it that was changed must still give one
-// healthy answer after its success. The last batch is observed like the others.
+// Soak is how a batch is observed after its upgrade. With the zero value, a batch is not observed
+// for any time. If the Executor is a [Prober], each agent of it that was changed must still give
+// one healthy answer after its success. The last batch is observed like the others.
 type Soak struct {
 	// Duration is the least time for which a batch is observed, counted from the end of its last
 	// agent. 0, or 1 ms to ten years.
@@ -78,8 +78,8 @@ type Complete struct {
 	// at the target.
 	Min float64 `json:"min,omitempty"`
 	// Within completes the plan as it is, that long after its last agent has finished. 1 ms to ten
-	// years; 0 means that the plan waits until Retry or Promote. It has no effect if Min is 0, and is
-	// refused then.
+	// years; 0 means that the plan waits until Retry or Promote. It has no effect if Min is 0, and
+	// is refused then.
 	Within time.Duration `json:"within,omitempty"`
 }
 

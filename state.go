@@ -66,8 +66,8 @@ type abilities struct {
 type surroundings struct {
 	draining bool // the engine is shutting down
 	leaseOut bool // the lease is about to expire
-	// No new questions: the Store refused a commit a moment ago and could refuse an answer too, or the
-	// driver is about to end.
+	// No new questions: the Store refused a commit a moment ago and could refuse an answer too, or
+	// the driver is about to end.
 	muted  bool
 	source bool // of a rollback: its source has nothing in flight
 

@@ -8,10 +8,9 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/bytesio"
 )
 
-// The stored form of an agentState. Schema 2 has the release; schema 1, for a state without one, does
-// not. A field in brackets is present only when its bit in
-// parts is set. Numbers are varints, texts have their length in front, and started is eight bytes,
-// little endian:
+// The stored form of an agentState. Schema 2 has the release; schema 1, for a state without one,
+// does not. A field in brackets is present only when its bit in parts is set. Numbers are varints,
+// texts have their length in front, and started is eight bytes, little endian:
 //
 //	state: schema status flags parts fields [previous unhealthy release] [count of further tasks, tasks]
 //	task:  parts fields

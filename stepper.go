@@ -92,8 +92,8 @@ type Step struct {
 	// Calls are to be made now, each once. Each ends with Returned, or with Abandoned if it ignores
 	// the end of its context.
 	Calls []Call
-	// Ended are calls of earlier steps that need not go on: their outcome was reported, or an operator
-	// has given them up. End their contexts. Each still ends with Returned or Abandoned.
+	// Ended are calls of earlier steps that need not go on: their outcome was reported, or an
+	// operator has given them up. End their contexts. Each still ends with Returned or Abandoned.
 	Ended []Call
 	// Interrupt says that every call that is out should end: the plan is canceled or rolled back,
 	// with Interrupt. End their contexts.
@@ -228,10 +228,10 @@ func (s *Stepper) Refresh(ctx context.Context) (changed bool, err error) {
 
 // Counterpart does what is due between the two plans of a rollback: it makes and starts the
 // rollback plan, lets it begin when its source has drained, and ends the source when the rollback
-// plan has ended. It returns the ID of the other plan once that has to be stepped too, by a Stepper of
-// its own, and whether to step this one again. Call it after each Step that has committed, for both
-// plans. It does nothing for a plan without a rollback. Its errors are those of Step; after any but
-// ErrFenced and ErrNotFound, call it again later.
+// plan has ended. It returns the ID of the other plan once that has to be stepped too, by a Stepper
+// of its own, and whether to step this one again. Call it after each Step that has committed, for
+// both plans. It does nothing for a plan without a rollback. Its errors are those of Step; after
+// any but ErrFenced and ErrNotFound, call it again later.
 func (s *Stepper) Counterpart(ctx context.Context) (other string, changed bool, err error) {
 	if err := s.begin(ctx); err != nil {
 		return "", false, named(err, "step", s.id)
@@ -324,7 +324,8 @@ func (s *Stepper) Plan(ctx context.Context) (Plan, error) {
 }
 
 // Blockers returns what holds the plan back, as of the last Step: what Explain returns, without a
-// read of the Store, and without the agents that Explain names. It returns nil where the plan is not in memory, as after an error.
+// read of the Store, and without the agents that Explain names. It returns nil where the plan is
+// not in memory, as after an error.
 func (s *Stepper) Blockers() []Blocker {
 	if s.session == nil || s.session.st == nil {
 		return nil

@@ -74,7 +74,8 @@ func (s *Stepper) handOut() []Call {
 	return s.calls
 }
 
-// endedCalls lists the calls that need not go on: their outcome was reported, or they were given up.
+// endedCalls lists the calls that need not go on: their outcome was reported, or they were given
+// up.
 func (s *Stepper) endedCalls() []Call {
 	x := s.session
 	s.ended = s.ended[:0]

@@ -8,10 +8,10 @@ import (
 	"github.com/seed-19b57ce3/ota/internal/wrap"
 )
 
-// Store keeps plans. A plan is a PlanRow, its rows, and its log. What only the library understands is
-// bytes. A Store never looks into them; beside them it keeps the few columns that it selects by. So a
-// new feature of the library changes no Store. memstore is the reference implementation, docs/store.md
-// explains how to write one, and storetest checks it.
+// Store keeps plans. A plan is a PlanRow, its rows, and its log. What only the library understands
+// is bytes. A Store never looks into them; beside them it keeps the few columns that it selects by.
+// So a new feature of the library changes no Store. memstore is the reference implementation,
+// docs/store.md explains how to write one, and storetest checks it.
 //
 // All methods are safe for concurrent use. A method that is called after another one has returned
 // sees everything that the first one wrote.
@@ -24,8 +24,8 @@ import (
 // of Parts and in LogRow.Data, 1 MiB in each of Fixed and State, and 64 KiB in Show.
 //
 // Slices and maps given to a Store belong to the caller again when the method returns: a Store
-// copies what it keeps. Those of a row that Create reads belong to the caller again when Create asks
-// for the next row. What a Store has returned stays as it is: the caller does not change it,
+// copies what it keeps. Those of a row that Create reads belong to the caller again when Create
+// asks for the next row. What a Store has returned stays as it is: the caller does not change it,
 // and a later commit does not either. RowQuery.Buffer is the exception.
 //
 // # Times
@@ -39,8 +39,9 @@ import (
 // was changed. A Store may wrap them. A write that can never succeed, for any reason, is
 // ErrRefused: the engine does not repeat it. After any other error of Create or Commit the caller
 // does not know whether the change was made; it is not partly made. A method whose context ends
-// returns the context's error; its change may still be made a moment later. The engine then reads the
-// plan again. If the change arrives in between, the numbers that its next Commit compares detect it.
+// returns the context's error; its change may still be made a moment later. The engine then reads
+// the plan again. If the change arrives in between, the numbers that its next Commit compares
+// detect it.
 //
 // # Optional interfaces
 //
@@ -151,7 +152,8 @@ type Kind uint8
 // The kinds of rows.
 const (
 	KindBatch Kind = iota + 1 // Status is a BatchStatus
-	// Status is a TaskStatus, plus 8 for an agent that is down; Reason is why its task ended or waits.
+	// Status is a TaskStatus, plus 8 for an agent that is down; Reason is why its task ended or
+	// waits.
 	KindAgent
 )
 
@@ -169,8 +171,8 @@ type Row struct {
 	// State is empty as long as the row is as it was made. Most rows of a large plan are, for most
 	// of its life: keep them cheap.
 	State []byte
-	// Show is as Head.Show. Of an agent it is {"error": …} while it has an error, or empty. Rows need
-	// not return the Show of agents.
+	// Show is as Head.Show. Of an agent it is {"error": …} while it has an error, or empty. Rows
+	// need not return the Show of agents.
 	Show []byte
 }
 

@@ -29,10 +29,10 @@ type Notifier interface {
 // Leaser keeps no agent: see Keep.
 type Claimer interface {
 	// Claim claims every agent of plan for it, or none. conflicts lists at most 32 agents that
-	// another plan has claimed; total is their number. Claims of a plan that has ended (its Head.Ended is set) are void.
-	// from, if not empty, is a plan whose claims are taken over. Repeating a claim is success. A
-	// plan may claim before it is started, and keeps its claims until it ends. ErrNotFound when
-	// there is no such plan.
+	// another plan has claimed; total is their number. Claims of a plan that has ended (its
+	// Head.Ended is set) are void. from, if not empty, is a plan whose claims are taken over.
+	// Repeating a claim is success. A plan may claim before it is started, and keeps its claims
+	// until it ends. ErrNotFound when there is no such plan.
 	//
 	// An agent that Kept would list for another plan is a conflict too, with its Engine, unless
 	// from is not empty. Claim ignores an agent that plan has released: it is never claimed again,
@@ -64,8 +64,8 @@ type Claimer interface {
 // Inbox is a Store that passes reports to the process that owns a plan. Without it every process
 // except the owner's refuses reports.
 type Inbox interface {
-	// Post appends messages to the inbox of a plan, all of them or none. It drops a message whose ID
-	// was posted to this plan before. It ignores Number: the Store numbers messages. It returns
+	// Post appends messages to the inbox of a plan, all of them or none. It drops a message whose
+	// ID was posted to this plan before. It ignores Number: the Store numbers messages. It returns
 	// ErrNotFound if there is no such plan, and ErrRefused if it can never keep these messages.
 	Post(ctx context.Context, plan string, messages []Message) error
 	// Read returns the messages above after, in order, at most limit of them; 0 means DefaultPage.

@@ -233,7 +233,8 @@ func (x starvedValue) compare(y starvedValue) int {
 	return cmp.Or(strings.Compare(x.Label, y.Label), strings.Compare(x.Value, y.Value))
 }
 
-// starves reports whether a value that was found to be starved is so still, by the policy's budgets.
+// starves reports whether a value that was found to be starved is so still, by the policy's
+// budgets.
 func (p *Policy) starves(values []starvedValue) bool {
 	return slices.ContainsFunc(p.Budgets, func(b Budget) bool {
 		used := 0

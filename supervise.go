@@ -331,7 +331,8 @@ func (e *Engine) foldWithoutDriver(ctx context.Context, id string, in input, blo
 	}
 }
 
-// foldOnce is foldWithoutDriver, once. It returns ErrFenced if another engine took the plan meanwhile.
+// foldOnce is foldWithoutDriver, once. It returns ErrFenced if another engine took the plan
+// meanwhile.
 func (e *Engine) foldOnce(ctx context.Context, id string, in input, blocked []blockedAgent) error {
 	row, err := e.store.Plan(ctx, id)
 	if err != nil {

@@ -24,8 +24,8 @@ type turns struct {
 	stale   bool       // a value may have had its turn since the last look
 }
 
-// newTurns returns the turns of the current batch, with the values that have begun in it. A rollback
-// has none.
+// newTurns returns the turns of the current batch, with the values that have begun in it. A
+// rollback has none.
 func (s *state) newTurns(budgets []Budget) turns {
 	i := slices.IndexFunc(budgets, func(b Budget) bool { return b.Values > 0 })
 	if i < 0 || s.spec.Source != "" {
@@ -56,9 +56,9 @@ func (ls *lanes) inUse() int {
 	return n
 }
 
-// admits reports whether an agent that needs a slot may have one by the turns: its value is in use, or
-// may be. While more values are in use than allowed, because agents of another one went down, only
-// agents that are down may start.
+// admits reports whether an agent that needs a slot may have one by the turns: its value is in use,
+// or may be. While more values are in use than allowed, because agents of another one went down,
+// only agents that are down may start.
 func (ls *lanes) admits(r *cachedRow) bool {
 	t := &ls.turns
 	if t.most == 0 {
@@ -112,9 +112,9 @@ func (s *state) beginTurn(r *cachedRow) {
 	s.dirtyBatch(b)
 }
 
-// nextTurns ends the turns of values whose agents in the batch have finished. Then the search begins
-// again at the first agent that was passed. It can tell only when the search has come to the end of
-// the batch.
+// nextTurns ends the turns of values whose agents in the batch have finished. Then the search
+// begins again at the first agent that was passed. It can tell only when the search has come to the
+// end of the batch.
 func (s *state) nextTurns() {
 	q, b := &s.queue, s.current()
 	t := &q.lanes.turns

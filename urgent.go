@@ -36,8 +36,8 @@ type urgentCounts struct {
 // isTurn reports whether an agent may start now as far as the order of batches goes.
 func (s *state) isTurn(r *cachedRow) bool { return r.Batch == s.p.Batch || r.is(agentUrgent) }
 
-// makeUrgent carries out Now for one agent that has not ended. A pending agent waits from now on, so
-// that it is in memory in every batch. An agent that waits becomes due.
+// makeUrgent carries out Now for one agent that has not ended. A pending agent waits from now on,
+// so that it is in memory in every batch. An agent that waits becomes due.
 func (s *state) makeUrgent(r *cachedRow, o planOrder, now int64) {
 	if r.is(agentUrgent) || r.State.Status != TaskPending && r.State.Status != TaskWaiting {
 		return
@@ -93,7 +93,8 @@ func (q *queues) dropUrgent(ordinal int) {
 	q.urgent = slices.DeleteFunc(q.urgent, func(o int) bool { return o == ordinal })
 }
 
-// decideUrgent decides about urgent agents. Without any that may start it waits, at most until wake.
+// decideUrgent decides about urgent agents. Without any that may start it waits, at most until
+// wake.
 func (v *view) decideUrgent() decision {
 	n := v.urgent
 	if n == (urgentCounts{}) {

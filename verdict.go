@@ -99,8 +99,9 @@ func (s *state) countEvidence(b *batch, r *cachedRow, by int) {
 	}
 }
 
-// evidence says whether an agent speaks for or against the release: it failed, or it finished at all.
-// An agent that was away until its last answer says nothing, and neither does one that was not changed.
+// evidence says whether an agent speaks for or against the release: it failed, or it finished at
+// all. An agent that was away until its last answer says nothing, and neither does one that was not
+// changed.
 func (a *agentState) evidence() (failed, finished int) {
 	switch {
 	case a.Status == TaskSucceeded && a.Flags&agentChanged != 0:
@@ -116,8 +117,9 @@ func (a *agentState) evidence() (failed, finished int) {
 	return 1, 1
 }
 
-// tooManyFailed records a breach by the number of failures. An open one gets the present numbers. If
-// the policy's action is to continue, it records the event, once per batch: recorded says that it did.
+// tooManyFailed records a breach by the number of failures. An open one gets the present numbers.
+// If the policy's action is to continue, it records the event, once per batch: recorded says that
+// it did.
 func (s *state) tooManyFailed(b *batch, br Breach, recorded *bool) {
 	if old := s.openBreach(br); old != nil {
 		if old.Failed != br.Failed {

@@ -87,7 +87,8 @@ func batchOf(b *batchRow, st Status, c *planControl) Batch {
 	return out
 }
 
-// toleratedInBatch returns how many agents of a batch may fail before a breach, once all have begun.
+// toleratedInBatch returns how many agents of a batch may fail before a breach, once all have
+// begun.
 func (c *planControl) toleratedInBatch(index, size int) int {
 	n := size
 	if c.Policy.Scope != ScopeFirst || index == 0 {
@@ -163,8 +164,8 @@ func taskOf(t *taskState, work TaskSpec) Task {
 	return out
 }
 
-// Readers get copies of what a driver works on. These functions copy the values behind the pointers,
-// maps and slices.
+// Readers get copies of what a driver works on. These functions copy the values behind the
+// pointers, maps and slices.
 
 func cloneOf[T any](p *T) *T {
 	if p == nil {

@@ -31,7 +31,8 @@ type Window struct {
 	Start time.Duration `json:"start"`
 	// Length is how long it is open. 1 ms to 7 days.
 	Length time.Duration `json:"length"`
-	// Zone is the IANA name of the zone of Days and Start, such as "Europe/Berlin". Empty means UTC.
+	// Zone is the IANA name of the zone of Days and Start, such as "Europe/Berlin". Empty means
+	// UTC.
 	Zone string `json:"zone,omitempty"`
 	// Margin is how much of Length must remain for an agent to start. Each window has its own: a
 	// window that follows at once does not extend it. 1 ms to less than Length; 0 means that
@@ -64,8 +65,8 @@ func (p Policy) NextOpen(t time.Time) time.Time {
 	}
 }
 
-// neverOpens reports whether no window lets an agent start at from or later, before until. It is false
-// if until is zero, which means no end.
+// neverOpens reports whether no window lets an agent start at from or later, before until. It is
+// false if until is zero, which means no end.
 func neverOpens(windows []Window, from, until time.Time) bool {
 	if until.IsZero() {
 		return false
@@ -161,8 +162,8 @@ func openUntil(windows []Window, since time.Time, d time.Duration) time.Time {
 	return time.Unix(0, t).UTC().Add(d)
 }
 
-// maxOpenings limits the cost of openFor and openUntil: time beyond so many openings counts as open.
-// It is years with a window a day, and months with as many windows as a policy may have.
+// maxOpenings limits the cost of openFor and openUntil: time beyond so many openings counts as
+// open. It is years with a window a day, and months with as many windows as a policy may have.
 const maxOpenings = 4096
 
 // unknownZones names the zones that this process cannot find. It is empty if there are none.
