@@ -7,10 +7,14 @@ import (
 )
 
 // refEvidence is what the referee counts of the agents by which Expect judges: of a plan or a batch.
-type refEvidence struct{ failed, finished, open int }
+type refEvidence struct {
+	failed, finished, open int
+	putBack                int // failed before this commit, and not after it
+}
 
-// evidenceOf counts rows. The plan is the key -1.
-func evidenceOf(rows []agentRow) map[int]refEvidence {
+// evidenceOf counts rows. The plan is the key -1. failed says which rows counted as failed at the
+// last call, and is brought up to date.
+func evidenceOf(rows []agentRow, failed map[int]bool) map[int]refEvidence {
 	all := map[int]refEvidence{}
 	for i := range rows {
 		a := &rows[i]
@@ -30,9 +34,13 @@ func evidenceOf(rows []agentRow) map[int]refEvidence {
 		case a.State.Status == TaskFailed, a.State.Status == TaskUnknown:
 			e.failed, e.finished = 1, 1
 		}
+		if failed[i] && e.failed == 0 {
+			e.putBack = 1
+		}
+		failed[i] = e.failed == 1
 		for _, k := range []int{-1, a.Batch} {
 			n := all[k]
-			all[k] = refEvidence{n.failed + e.failed, n.finished + e.finished, n.open + e.open}
+			all[k] = refEvidence{n.failed + e.failed, n.finished + e.finished, n.open + e.open, n.putBack + e.putBack}
 		}
 	}
 	return all
@@ -40,7 +48,7 @@ func evidenceOf(rows []agentRow) map[int]refEvidence {
 
 // expects checks what Expect counts, that every breach of it is right, and that none is missing.
 func (r *referee) expects(p *refPlan, before, after *planRow, rows []agentRow, batches []batchRow, rec *Record) {
-	now := evidenceOf(rows)
+	now := evidenceOf(rows, p.failed)
 	r.evidence(p, after, now, batches)
 	e := after.Control.Policy.Expect
 	switch {
@@ -101,7 +109,8 @@ func (r *referee) evidence(p *refPlan, after *planRow, now map[int]refEvidence, 
 		if was := p.evidence[k]; accepted && (r.inMemory(k, batches) || s.FinishedBefore == was.finished && s.FailedBefore == was.failed) {
 			base = was
 		}
-		if n := base.failed - now[k].failed; n > 0 { // accepted failures were put back
+		// Orders come first in a commit: what they put back is gone before another agent fails.
+		if n := base.failed - (p.evidence[k].failed - now[k].putBack); n > 0 {
 			base.failed, base.finished = base.failed-n, base.finished-n
 		}
 		base.open = 0

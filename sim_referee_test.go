@@ -31,6 +31,7 @@ type refPlan struct {
 	urgent    map[string]bool      // agents that a person has asked for
 	loose     bool                 // limits were edited: the bound on failures is not checked
 	evidence  map[int]refEvidence  // of the last commit, by batch; -1 is the plan
+	failed    map[int]bool         // the rows that counted as failed at the last commit
 	before    map[int]refEvidence  // what was accepted of it
 	accepting uint64               // number of an Accept that is not carried out; 0: none
 	decided   bool                 // somebody has said Resume, Retry or GiveUp
@@ -67,7 +68,7 @@ func (r *referee) created(ids ...string) {
 		if r.plans[id] != nil {
 			continue
 		}
-		p := &refPlan{id: id, urgent: map[string]bool{}, open: map[string]bool{}, checks: map[string]time.Time{}, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}, evidence: map[int]refEvidence{}, before: map[int]refEvidence{}}
+		p := &refPlan{id: id, urgent: map[string]bool{}, open: map[string]bool{}, checks: map[string]time.Time{}, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}, evidence: map[int]refEvidence{}, before: map[int]refEvidence{}, failed: map[int]bool{}}
 		for _, row := range r.rows(id) {
 			p.agents[row.Agent.ID] = &refAgent{tasks: make([]refTask, row.State.tasks())}
 			p.batchOf[row.Agent.ID] = row.Batch

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"testing"
@@ -137,6 +138,36 @@ func TestALineLongerThanAPage(t *testing.T) {
 		require.Equal(s, n, s.plan(p.ID).Counts.Succeeded)
 		calls := len(s.fleet.made(""))
 		require.Equal(s, n, calls, "every agent was called once")
+	})
+}
+
+// An urgent agent of another value has its turn after the current batch has finished, also while that
+// batch waits for Promote.
+func TestAnUrgentAgentHasItsTurnBesideACanary(t *testing.T) {
+	inScene(t, func(s *scene) {
+		s.use(ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+			if a.Agent == "0" {
+				return ota.Result{}, ota.Unchanged(ota.Rejected(errors.New("unknown package")))
+			}
+			return ota.Result{}, nil
+		}))
+		var agents []ota.Agent
+		for _, zone := range []string{"0", "1", "2"} {
+			agents = append(agents, ota.Agent{ID: zone, Labels: map[string]string{"zone": zone}})
+		}
+		p, err := s.e.Create(s.ctx, ota.Spec{
+			Name: "x", ToVersion: "2", Agents: listed(agents), Shape: ota.Shape{Canary: 1, Size: 1},
+			Policy: ota.Policy{OnBreach: ota.ActionContinue, Budgets: []ota.Budget{{Label: "zone", Values: 1, Of: ota.OpenAgents}}},
+		})
+		require.NoError(s, err)
+		s.said(s.e.Start(s.ctx, p.ID, ota.Request{}))
+		s.run(s.e)
+		s.after(time.Minute)
+		require.Contains(s, s.reasons(p.ID), "evidence")
+		s.said(s.e.Now(s.ctx, p.ID, []string{"2"}, ota.Request{}))
+		s.after(time.Minute)
+		require.Equal(s, 1, s.plan(p.ID).Counts.Succeeded)
+		require.Contains(s, s.reasons(p.ID), "evidence")
 	})
 }
 
