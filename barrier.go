@@ -106,13 +106,17 @@ func evidenceBarrier(v *view) (block, bool) {
 	return block{Why: ReasonEvidence, Verb: VerbPromote, Text: fmt.Sprintf("batch %d", v.b.Index)}, true
 }
 
-// coverageBarrier holds the last batch while too few agents of the plan are at the target.
+// coverageBarrier holds the last batch while too few agents of the plan are at the target. While the
+// plan does not run, the batch stays open: an agent could still turn unhealthy before the plan ends.
 func coverageBarrier(v *view) (block, bool) {
 	rule := v.c.Policy.Complete
 	if rule.Min == 0 || v.b.Index+1 < v.spec.Batches || v.c.Promoted > v.b.Index {
 		return block{}, false
 	}
 	missing := rule.missing(v.p.Counts.Succeeded, v.spec.Agents)
+	if missing == 0 {
+		return block{Why: ReasonCoverage, Text: "the batch stays open until the plan runs again"}, v.status != StatusRunning
+	}
 	x := block{
 		Why: ReasonCoverage, Verb: VerbPromote,
 		Text: fmt.Sprintf("%d of %s %s at the target, %d more must be", v.p.Counts.Succeeded,
@@ -121,5 +125,5 @@ func coverageBarrier(v *view) (block, bool) {
 	if rule.Within > 0 {
 		x.Until = nanos(v.b.FinishedAt) + int64(rule.Within)
 	}
-	return x, missing > 0 && (x.Until == 0 || v.now < x.Until)
+	return x, x.Until == 0 || v.now < x.Until
 }

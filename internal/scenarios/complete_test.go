@@ -80,6 +80,27 @@ func TestRetryLiftsTheCoverage(t *testing.T) {
 	})
 }
 
+// A plan is paused while its last batch soaks. The batch stays open, so an agent that turns unhealthy
+// meanwhile still counts when the plan goes on.
+func TestCoverageIsLostWhileThePlanIsPaused(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(ota.Policy{
+			Complete: ota.Complete{Min: 1}, FailureThreshold: ptr(1.0), Soak: ota.Soak{Duration: time.Minute, ToEnd: true},
+		}, ota.Shape{Size: 2}, "ok-1", "ok-2")
+		s.run(s.e)
+		s.after(10 * time.Second)
+		s.said(s.e.Pause(s.ctx, id, ota.Request{}))
+		s.after(10 * time.Minute)
+		s.status(id, ota.StatusPaused)
+		require.NoError(s, s.e.ReportHealth(s.ctx, id, []ota.HealthReport{{Agent: "ok-1", Reason: "sick"}}))
+		s.after(time.Minute)
+		s.said(s.e.Resume(s.ctx, id, ota.Decision{}, ota.Request{}))
+		s.after(time.Hour)
+		s.stays(id, ota.StatusRunning)
+		require.Contains(s, s.explain(id).Sentence(), "1 of 2 agents is at the target, 1 more must be")
+	})
+}
+
 // A plan in which every agent is blocked covers nothing. Without Complete it ends, and says so.
 func TestNothingWasDone(t *testing.T) {
 	inScene(t, func(s *scene) {
