@@ -136,8 +136,8 @@ func (s *state) giveSlotBack(r *cachedRow) bool {
 	s.setFlag(r, agentOpen, false)
 	i := r.State.active()
 	s.taskEvent(EventTaskWaiting, r, i, ReasonBudget, "")
-	if !r.is(agentUrgent) && !s.queue.lanes.postpone(r) {
-		s.queue.lanes.wait(r)
+	if ls := &s.queue.lanes; !r.is(agentUrgent) && !ls.postpone(r) && !ls.wait(r) {
+		s.queue.back.Push(r.Ordinal) // its own place is free again
 	}
 	return true
 }

@@ -113,7 +113,8 @@ func (x *session) loadBusy(ctx context.Context, st *state, calls map[callKey]boo
 }
 
 // loadRows reads the busy agents of a range, and marks those without a call for a repeat. If agents
-// are unhealthy, it restores their timers.
+// are unhealthy, it restores their timers. ErrConflict: another owner has started an agent since the
+// batches were read.
 func (x *session) loadRows(ctx context.Context, st *state, calls map[callKey]bool, now time.Time, from, to int) error {
 	q := rowQuery{From: from, To: to, Status: []TaskStatus{TaskRunning, TaskWaiting}}
 	for _, b := range st.batches {
@@ -135,6 +136,9 @@ func (x *session) loadRows(ctx context.Context, st *state, calls map[callKey]boo
 					st.queue.timers.Push(queue.Timer{At: m.Unhealthy + int64(st.c.Policy.Soak.Grace), Item: row.Ordinal, Kind: timerHealth})
 				}
 				continue
+			}
+			if st.batches[row.Batch] == nil {
+				return fmt.Errorf("%w: agent %q is busy in batch %d, which was read before", ErrConflict, row.Agent.ID, row.Batch)
 			}
 			r := st.rows.add(row)
 			if r.is(agentUrgent) {

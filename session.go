@@ -81,9 +81,11 @@ type turnInput struct {
 func (x *session) turn(ctx context.Context, now time.Time, in turnInput) (wake time.Time, again bool, err error) {
 	x.addInput(in.input)
 	x.background = in.background
-	for range maxRefusals {
+	for try := 1; try <= maxRefusals; try++ {
 		if x.st == nil {
-			if err := x.load(ctx, now); err != nil {
+			if err := x.load(ctx, now); errors.Is(err, ErrConflict) && try < maxRefusals {
+				continue
+			} else if err != nil {
 				return time.Time{}, false, err
 			}
 		}

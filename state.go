@@ -246,6 +246,9 @@ func (s *state) setFlag(r *cachedRow, f agentFlags, on bool) {
 			s.judgeLater(b) // Expect tolerates less of fewer agents
 		}
 		s.queue.lanes.count(r, by)
+		if by < 0 && r.State.Status == TaskWaiting {
+			s.beginTurn(r) // its value stays in use without the slot
+		}
 	case agentChanged:
 		b.Changed += by
 		s.p.Changed += by

@@ -128,6 +128,7 @@ func (s *state) nextTurns() {
 	if unfinished, known := s.unfinishedValues(b); known {
 		maps.DeleteFunc(t.begun, func(value string, _ struct{}) bool { return !unfinished[value] })
 	}
+	q.lanes.endTurns()
 	if n := q.lanes.inUse(); n > t.most || n == t.most && !t.over {
 		return
 	}
@@ -137,6 +138,20 @@ func (s *state) nextTurns() {
 	}
 	for t.waiting.Len() > 0 {
 		q.back.Push(t.waiting.Pop())
+	}
+}
+
+// endTurns ends turns of values without an open agent while more values have begun than allowed. An
+// edit can lower Values, or bring it when many agents are open.
+func (ls *lanes) endTurns() {
+	t := &ls.turns
+	for _, value := range slices.Backward(slices.Sorted(maps.Keys(t.begun))) {
+		if len(t.begun) <= t.most {
+			return
+		}
+		if ls.Taken(t.budget, value) <= 0 {
+			delete(t.begun, value)
+		}
 	}
 }
 
