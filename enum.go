@@ -54,6 +54,15 @@ func (s Status) MarshalText() ([]byte, error) { return statuses.marshal(s) }
 // UnmarshalText accepts what String returns for a constant, and refuses everything else.
 func (s *Status) UnmarshalText(b []byte) error { return statuses.unmarshal(b, s) }
 
+// String returns "time", "person" or "engine".
+func (n Needs) String() string { return needs.word(n) }
+
+// MarshalText returns what String returns.
+func (n Needs) MarshalText() ([]byte, error) { return needs.marshal(n) }
+
+// UnmarshalText accepts what String returns for a constant, and refuses everything else.
+func (n *Needs) UnmarshalText(b []byte) error { return needs.unmarshal(b, n) }
+
 // String returns "limits", "batches" or "all".
 func (i Inherit) String() string { return inherits.word(i) }
 

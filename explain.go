@@ -186,7 +186,7 @@ func (e *Engine) askOwner(ctx context.Context, id string) (x Explanation, ok boo
 
 // noEngine returns the blocker of a plan that no live engine drives although one should.
 func (e *Engine) noEngine(ctx context.Context, row *planRow, st Status) (Blocker, bool) {
-	if st == StatusPending || st == StatusPaused || st.Ended() {
+	if !toBeDriven(st) {
 		return Blocker{}, false
 	}
 	owner := row.Progress.Owner
@@ -340,4 +340,40 @@ func (b Blocker) String() string {
 		}
 	}
 	return s
+}
+
+// undriven reports whether a plan that is to be driven is not driven by any engine that is alive.
+func (e *Engine) undriven(row *planRow, owners []string) bool {
+	if !toBeDriven(row.Status) || slices.Contains(owners, row.Progress.Owner) {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.drivers[row.ID] == nil
+}
+
+// tellUndriven tells which of the plans no engine drives although one should. Who is alive is read
+// once for all of them.
+func (e *Engine) tellUndriven(ctx context.Context, rows []planRow, plans []Plan) error {
+	if !slices.ContainsFunc(rows, func(r planRow) bool { return toBeDriven(r.Status) }) {
+		return nil
+	}
+	owners, err := e.owners(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		if r := &rows[i]; e.undriven(r, owners) {
+			plans[i].Waiting = &Waiting{Reason: ReasonNoEngine, Since: r.Progress.At, Needs: NeedsEngine}
+			if r.Progress.At.IsZero() {
+				plans[i].Waiting.Since = plans[i].StartedAt
+			}
+		}
+	}
+	return nil
+}
+
+// toBeDriven reports whether a plan with this status needs an engine.
+func toBeDriven(st Status) bool {
+	return st != StatusPending && st != StatusPaused && !st.Ended()
 }

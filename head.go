@@ -1,9 +1,10 @@
 package ota
 
 import (
-	"cmp"
 	"slices"
 	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // The core computes a plan's Head for each commit: what lists select by and show, without a look
@@ -68,8 +69,11 @@ func (v *view) hold(before *Head) (why Reason, person bool) {
 	}
 	legal := legalNow(v.spec, v.c, v.p)
 	add := func(reason Reason, verb Verb) {
-		why = cmp.Or(why, reason)
-		person = person || verb != 0 && slices.Contains(legal, verb)
+		needed := verb != 0 && slices.Contains(legal, verb)
+		if why == ReasonNone || needed && !person { // time alone does not clear what needs a person
+			why = reason
+		}
+		person = person || needed
 	}
 	if v.calls.refusal != "" {
 		add(ReasonStore, VerbCancel)
@@ -163,4 +167,60 @@ func (s *state) recordStatus(now time.Time) {
 	// A new control number refuses verbs that were decided before the end.
 	s.change.bump = s.change.bump || st.Ended() && !s.over
 	s.event(e)
+}
+
+// waitRecorded is how long a plan waits before a commit records it. A plan that goes on all the
+// time makes none.
+const waitRecorded = time.Second
+
+// recordWait records that the plan has begun to wait, or waits for something else, if no commit has
+// said so by itself. It returns when to look again.
+func (s *state) recordWait(now, wake time.Time) time.Time {
+	if s.change.again || s.change.log.events > 0 || s.p.Counts.Running > 0 || s.calls.draining || s.loggedStatus.Ended() {
+		s.stillSince = time.Time{}
+		return wake
+	}
+	v := s.view(now.UnixNano())
+	why, person := v.hold(&s.head)
+	switch {
+	case why == s.head.Hold && person == s.head.Person:
+		s.stillSince = time.Time{}
+		return wake
+	case s.stillSince.IsZero():
+		s.stillSince = now
+	}
+	if at := s.stillSince.Add(waitRecorded); now.Before(at) {
+		return soonest(wake, at)
+	}
+	e := Event{Kind: EventWaiting, Batch: -1, Reason: why}
+	for _, r := range v.blockers() {
+		if r.Why == why {
+			e.Until = stamp(r.Until)
+			break
+		}
+	}
+	s.event(e)
+	return wake
+}
+
+// blockers lists the limits and barriers that block the plan, and what its agents wait for.
+func (v *view) blockers() (all []allowance) {
+	for r := range v.limiting {
+		all = append(all, r)
+	}
+	if v.b == nil {
+		return all
+	}
+	if v.b.Status == BatchRunning {
+		if v.blocked > 0 {
+			all = append(all, allowance{Why: ReasonAbandonedCall, Text: plural.Count(v.blocked, "agent")})
+		}
+		if n := v.b.Counts.Waiting; n > 0 {
+			all = append(all, allowance{Why: ReasonBackoff, Until: v.wake, Text: plural.Count(n, "agent")})
+		}
+	}
+	for b := range v.holding {
+		all = append(all, allowance{Why: b.Why, Until: b.Until, Verb: b.Verb, Text: b.Text})
+	}
+	return all
 }

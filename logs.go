@@ -8,8 +8,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/seed-19b57ce3/ota/internal/plural"
 )
 
 // notice logs what an operator must know of a plan: its breaches, its changes of status, and when
@@ -118,28 +116,6 @@ func waitsFor(st *state, now time.Time) (r allowance, since time.Time) {
 		}
 	}
 	return r, now
-}
-
-// blockers lists the limits and barriers that block the plan, and what its agents wait for.
-func (v *view) blockers() (all []allowance) {
-	for r := range v.limiting {
-		all = append(all, r)
-	}
-	if v.b == nil {
-		return all
-	}
-	if v.b.Status == BatchRunning {
-		if v.blocked > 0 {
-			all = append(all, allowance{Why: ReasonAbandonedCall, Text: plural.Count(v.blocked, "agent")})
-		}
-		if n := v.b.Counts.Waiting; n > 0 {
-			all = append(all, allowance{Why: ReasonBackoff, Until: v.wake, Text: plural.Count(n, "agent")})
-		}
-	}
-	for b := range v.holding {
-		all = append(all, allowance{Why: b.Why, Until: b.Until, Verb: b.Verb, Text: b.Text})
-	}
-	return all
 }
 
 // storeErrors logs errors of the Store: each once a minute, because everything that an engine does

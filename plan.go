@@ -75,12 +75,14 @@ type Plan struct {
 	Batches     int               `json:"batches"` // number of its batches
 	// Tolerated is how many of its agents may fail before a breach, once all have begun. With
 	// ScopeBatch and ScopeFirst, its batches may tolerate less.
-	Tolerated    int           `json:"tolerated"`
-	Batch        int           `json:"batch"`    // current one; when ended: the last reached
-	Counts       Counts        `json:"counts"`   // its agents by status
-	Tasks        Counts        `json:"tasks"`    // its tasks by status
-	Changed      int           `json:"touched"`  // agents that may have been changed
-	Coverage     Coverage      `json:"coverage"` // how many of its agents are at the target
+	Tolerated int      `json:"tolerated"`
+	Batch     int      `json:"batch"`    // current one; when ended: the last reached
+	Counts    Counts   `json:"counts"`   // its agents by status
+	Tasks     Counts   `json:"tasks"`    // its tasks by status
+	Changed   int      `json:"touched"`  // agents that may have been changed
+	Coverage  Coverage `json:"coverage"` // how many of its agents are at the target
+	// Waiting is what holds the plan. Nil: it makes progress, or has ended.
+	Waiting      *Waiting      `json:"waiting,omitempty"`
 	Paused       *Audit        `json:"paused,omitempty"`
 	Breaches     []Breach      `json:"breaches,omitempty"`   // the open ones
 	Components   []string      `json:"components,omitempty"` // of its tasks, by name, sorted

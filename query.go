@@ -15,7 +15,11 @@ func (e *Engine) Plan(ctx context.Context, id string) (Plan, error) {
 	if err != nil {
 		return Plan{}, wrapError(err, "plan %s", id)
 	}
-	return planOf(&row), nil
+	rows, plans := []planRow{row}, []Plan{planOf(&row)}
+	if err := e.tellUndriven(ctx, rows, plans); err != nil {
+		return Plan{}, wrapError(err, "plan %s", id)
+	}
+	return plans[0], nil
 }
 
 // Plans returns one page of plans, newest first.
@@ -27,6 +31,9 @@ func (e *Engine) Plans(ctx context.Context, q PlanQuery) (Page[Plan], error) {
 	out := pageOf(rows, make([]Plan, len(rows.Items)))
 	for i := range rows.Items {
 		out.Items[i] = planOf(&rows.Items[i])
+	}
+	if err := e.tellUndriven(ctx, rows.Items, out.Items); err != nil {
+		return Page[Plan]{}, wrapError(err, "plans")
 	}
 	return out, nil
 }

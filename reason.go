@@ -274,6 +274,9 @@ const (
 	EventGate        // answer of the Gater; Number is the verdict, Text the details
 	EventPrechecked  // Precheck; Number agents are blocked or away, Text is the counts
 	EventFulfilled   // a verb with a request ID had already taken effect; Text is the verb
+	// The plan has waited for a second, for Reason, until Until if that is known. With ReasonNone it
+	// waits no more.
+	EventWaiting
 )
 
 var eventKinds = enum[EventKind]{"event kind", []string{
@@ -282,7 +285,7 @@ var eventKinds = enum[EventKind]{"event kind", []string{
 	"rollback_completed", "rollback_off", "plan_status", "plan_owned", "breach", "batch_started", "batch_observing",
 	"batch_completed", "batch_reopened", "batch_canceled", "task_started", "task_repeated", "task_succeeded",
 	"task_failed", "task_skipped", "task_canceled", "task_unknown", "task_waiting", "task_retried", "health", "late", "gate",
-	"plan_prechecked", "already_fulfilled",
+	"plan_prechecked", "already_fulfilled", "waiting",
 }}
 
 // Breach is a recorded rule violation, for example too many failures. It stays open until Resume

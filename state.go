@@ -16,9 +16,10 @@ type state struct {
 	spec         planSpec
 	c            planControl
 	p            planProgress
-	loggedStatus Status // status in the newest log record
-	head         Head   // of the plan's newest commit
-	over         bool   // the plan had ended when it was loaded, so its control number is final
+	loggedStatus Status    // status in the newest log record
+	head         Head      // of the plan's newest commit
+	stillSince   time.Time // when the plan was first seen to wait for what head does not say
+	over         bool      // the plan had ended when it was loaded, so its control number is final
 	same         sameness
 
 	controlNumber  uint64

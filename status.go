@@ -1,5 +1,7 @@
 package ota
 
+import "time"
+
 // Status is the status of a plan. It is never stored as a separate fact. It is computed from what
 // operators want (Control) and what happened (Progress), so the two cannot disagree about it.
 type Status uint8
@@ -82,3 +84,33 @@ var taskStatuses = enum[TaskStatus]{"task status", []string{
 // Finished reports whether a task in this status has ended. Retry may return it to pending. A
 // success may still turn into a failure while its batch is observed.
 func (s TaskStatus) Finished() bool { return s >= TaskSucceeded }
+
+// Waiting says what holds a plan that makes no progress. The engine that drives the plan writes it
+// with commits that happen anyway. If a plan has had nothing to do for a second and waits for
+// something else than the last commit says, one commit records that. Explain says more: the agents,
+// the verbs, and every other cause.
+type Waiting struct {
+	Reason Reason    `json:"reason"`
+	Since  time.Time `json:"since,omitzero"` // when it began to wait for this
+	Needs  Needs     `json:"needs"`          // who can let the plan go on
+}
+
+// String returns the reason as a sentence, and since when.
+func (w Waiting) String() string {
+	if w.Since.IsZero() {
+		return w.Reason.Sentence()
+	}
+	return w.Reason.Sentence() + ", since " + w.Since.Format(time.RFC3339)
+}
+
+// Needs is who can let a plan go on that makes no progress.
+type Needs uint8
+
+// Who a plan needs.
+const (
+	NeedsTime   Needs = iota // it goes on by itself
+	NeedsPerson              // a person has to call a verb; see LegalVerbs and Explain
+	NeedsEngine              // no engine that is alive drives it
+)
+
+var needs = enum[Needs]{"need", []string{"time", "person", "engine"}}

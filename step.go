@@ -17,6 +17,7 @@ func (s *state) step(now time.Time) (n need, wake time.Time) {
 	}
 	if n.kind == needNothing {
 		s.recordStatus(now)
+		wake = s.recordWait(now, wake)
 	}
 	return n, wake
 }

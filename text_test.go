@@ -115,6 +115,7 @@ func TestEnums(t *testing.T) {
 	tests := map[string]func(*testing.T){
 		"Status": enumTest[Status]("unknown pending running pausing paused canceling canceled rolling_back " +
 			"rolled_back completed"),
+		"Needs":       enumTest[Needs]("time person engine"),
 		"Coverage":    enumTest[Coverage]("none partial all"),
 		"Inherit":     enumTest[Inherit]("limits batches all"),
 		"BatchStatus": enumTest[BatchStatus]("pending running observing completed canceled"),
@@ -127,7 +128,7 @@ func TestEnums(t *testing.T) {
 			"plan_owned breach batch_started batch_observing batch_completed " +
 			"batch_reopened batch_canceled task_started task_repeated task_succeeded " +
 			"task_failed task_skipped task_canceled task_unknown task_waiting " +
-			"task_retried health late gate plan_prechecked already_fulfilled"),
+			"task_retried health late gate plan_prechecked already_fulfilled waiting"),
 		"Scope":             enumTest[Scope]("batch plan first"),
 		"Action":            enumTest[Action]("pause rollback continue"),
 		"UnreachableAction": enumTest[UnreachableAction]("fail skip"),

@@ -21,7 +21,7 @@ func planAs(row *planRow, st Status) Plan {
 		ToVersion: s.ToVersion, ToRelease: s.ToRelease, CreatedBy: s.CreatedBy, CreatedAt: s.CreatedAt,
 		EndedAt: p.EndedAt, Labels: cloneMap(s.Labels), Annotations: cloneMap(c.Annotations),
 		Policy: c.Policy.withDefaults(), Status: st, Agents: s.Agents, Batches: s.Batches, Tolerated: c.toleratedInPlan(s.Agents, s.Batches),
-		Batch: min(p.Batch, p.Reached), Counts: ended(p.Counts, st), Tasks: ended(p.Tasks, st), Changed: p.Changed, Coverage: coverageOf(s, p),
+		Batch: min(p.Batch, p.Reached), Counts: ended(p.Counts, st), Tasks: ended(p.Tasks, st), Changed: p.Changed, Coverage: coverageOf(s, p), Waiting: row.Head.waiting(),
 		Source: s.Source, Warnings: slices.Concat(s.Warnings, c.Warnings), Owner: p.Owner, Components: slices.Clone(s.Components),
 		Generation: row.ControlNumber, Revision: row.Revision, Readiness: c.Readiness.clone(),
 	}
@@ -200,4 +200,16 @@ func (r *Readiness) clone() *Readiness {
 		r.Conflicts = slices.Clone(r.Conflicts)
 	}
 	return r
+}
+
+// waiting is what the Head of a plan says of it; nil if it makes progress, or has ended.
+func (h *Head) waiting() *Waiting {
+	if h.Hold == ReasonNone || h.Status.Ended() {
+		return nil
+	}
+	w := &Waiting{Reason: h.Hold, Since: h.Since}
+	if h.Person {
+		w.Needs = NeedsPerson
+	}
+	return w
 }

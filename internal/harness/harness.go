@@ -211,7 +211,7 @@ func (c *CheckedStore) judgeEvents(was, is *Snapshot, rec ota.Record, wrong wron
 			}
 		}
 	}
-	if !changed && reflect.DeepEqual(was.row.Progress.Rest, is.row.Progress.Rest) && !kinds[ota.EventLate] && !kinds[ota.EventStatus] {
+	if !changed && reflect.DeepEqual(was.row.Progress.Rest, is.row.Progress.Rest) && !kinds[ota.EventLate] && !kinds[ota.EventStatus] && !kinds[ota.EventWaiting] {
 		wrong("nothing was changed by %v", rec.Events)
 	}
 }
