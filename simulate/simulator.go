@@ -196,13 +196,19 @@ func (s *simulator) rest() (Stop, error) {
 }
 
 // needsPerson reports whether only a person can make the plan go on: each blocker needs a verb. A
-// plan whose agents are probed is never at rest by itself.
+// paused plan asks no Gater, so its gate needs the verb too. A plan whose agents are probed is never
+// at rest by itself.
 func (s *simulator) needsPerson(p *plan) bool {
 	if s.with.Prober == nil {
 		return false
 	}
 	blockers := p.stepper.Blockers()
-	return len(blockers) > 0 && !slices.ContainsFunc(blockers, func(b ota.Blocker) bool { return b.Verb == 0 })
+	paused := slices.ContainsFunc(blockers, func(b ota.Blocker) bool {
+		return b.Reason == ota.ReasonPaused || b.Reason == ota.ReasonBreached
+	})
+	return len(blockers) > 0 && !slices.ContainsFunc(blockers, func(b ota.Blocker) bool {
+		return b.Verb == 0 && !(paused && b.Reason == ota.ReasonGate)
+	})
 }
 
 // promote promotes what nothing else holds.

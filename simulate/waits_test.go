@@ -125,3 +125,52 @@ func TestSimulatedGate(t *testing.T) {
 		})
 	}
 }
+
+// unsure is a fleet whose Gater never comes to an answer.
+type unsure struct{ Fleet }
+
+func (u unsure) Unwrap() Fleet { return u.Fleet }
+
+func (unsure) SimulateGate(ota.Plan, ota.Batch, time.Time) Gate {
+	return Gate{Err: errors.New("no answer")}
+}
+
+// A simulation stops when its plan is paused and rests, also where something else than the pause blocks
+// it, for a time or without end.
+func TestAPausedPlanStopsTheSimulation(t *testing.T) {
+	t.Parallel()
+	works := FleetFunc(func(a ota.Attempt, _ time.Time) Call {
+		if a.Agent == "a1" {
+			return Call{Latency: time.Minute, Err: ota.Permanent(errors.New("no"))}
+		}
+		return Call{Latency: time.Minute, Result: ota.Result{Version: a.ToVersion}}
+	})
+	soak := ota.Soak{Duration: time.Hour}
+	for name, c := range map[string]struct {
+		fleet  Fleet
+		policy ota.Policy
+		after  time.Duration // until the plan rests
+	}{
+		"gate":     {unsure{works}, ota.Policy{FailureThreshold: new(1.0), Soak: soak}, time.Minute + time.Hour},
+		"window":   {works, ota.Policy{FailureThreshold: new(0.0), Windows: []ota.Window{{Length: 30 * time.Second}}}, 24 * time.Hour},
+		"soak":     {works, ota.Policy{FailureThreshold: new(0.0), Soak: soak}, time.Minute + time.Hour},
+		"rate":     {works, ota.Policy{FailureThreshold: new(0.0), Rate: ota.Rate{Starts: 3, Per: 30 * 24 * time.Hour}}, 20 * 24 * time.Hour},
+		"coverage": {works, ota.Policy{FailureThreshold: new(0.0), Complete: ota.Complete{Min: 1, Within: 24 * time.Hour}}, 24 * time.Hour},
+		"timeout":  {works, ota.Policy{FailureThreshold: new(0.0), PlanTimeout: 48 * time.Hour}, 48 * time.Hour},
+	} {
+		for _, prober := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", prober ", prober), func(t *testing.T) {
+				fleet := c.fleet
+				if prober {
+					fleet = probed{fleet}
+				}
+				r, err := Run(t.Context(), ota.Spec{
+					Name: "x", ToVersion: "2", Agents: ota.AgentIDs("a0", "a1", "a2", "a3"), Shape: ota.Shape{Size: 3}, Policy: c.policy,
+				}, fleet, Options{Promote: true})
+				require.NoError(t, err)
+				require.Equal(t, StopPaused, r.Stop, r.String())
+				require.LessOrEqual(t, r.Took(), c.after+time.Minute, r.String())
+			})
+		}
+	}
+}
