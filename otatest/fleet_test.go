@@ -27,7 +27,7 @@ func TestIDs(t *testing.T) {
 }
 
 func TestBehaviourOf(t *testing.T) {
-	for b := otatest.OK; b <= otatest.Busy; b++ {
+	for b := otatest.OK; b <= otatest.Late; b++ {
 		if got := otatest.BehaviourOf(b.String() + "-7"); got != b {
 			t.Errorf("%s-7 behaves as %s", b, got)
 		}
@@ -133,7 +133,7 @@ func TestSetOverridesTheID(t *testing.T) {
 
 func TestRollbackPlansSucceed(t *testing.T) {
 	fleet := otatest.NewFleet(otatest.Options{})
-	for b := otatest.OK; b <= otatest.Busy; b++ {
+	for b := otatest.OK; b <= otatest.Late; b++ {
 		a := attempt(b.String()+"-1", 1)
 		a.FromVersion, a.ToVersion, a.IsRollback = "2.0", "1.0", true
 		res, err := fleet.Execute(t.Context(), a)

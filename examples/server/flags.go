@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-19b57ce3/ota/examples/internal/planstore"
 	"github.com/seed-19b57ce3/ota/httpapi/servicefabric"
+	"github.com/seed-19b57ce3/ota/otatest"
 )
 
 type config struct {
@@ -18,6 +19,7 @@ type config struct {
 	token   string
 	open    bool
 	latency time.Duration
+	sick    time.Duration
 	verbose bool
 	start   bool
 	apps    servicefabric.Apps
@@ -33,6 +35,7 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 	fs.StringVar(&c.token, "token", "", "the `token` that callers must send; required, unless -open")
 	fs.BoolVar(&c.open, "open", false, "let everybody in, without a token")
 	fs.DurationVar(&c.latency, "latency", 50*time.Millisecond, "the time that a call of an agent takes")
+	fs.DurationVar(&c.sick, "sick-after", otatest.DefaultSickAfter, "how long agents named late-… are healthy after their upgrade")
 	fs.BoolVar(&c.start, "start-on-create", false, "start every plan when it is created")
 	fs.BoolVar(&c.verbose, "v", false, "log every request, not only those that are refused")
 	fs.Var(c.apps, "app", "a Service Fabric application, as `NAME=agent,agent,…` without fabric:/ before the name; may be repeated")
@@ -50,6 +53,8 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 		return c, errors.New("-name is empty")
 	case c.latency < 0:
 		return c, fmt.Errorf("-latency %v is negative", c.latency)
+	case c.sick <= 0:
+		return c, fmt.Errorf("-sick-after %v is not positive", c.sick)
 	}
 	return c, nil
 }

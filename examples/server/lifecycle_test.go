@@ -260,6 +260,7 @@ func TestFlags(t *testing.T) {
 		{"-token T -open", "exclude each other"},
 		{"-open x", "no arguments"},
 		{"-open -latency -1s", "is negative"},
+		{"-open -sick-after 0s", "is not positive"},
 		{"-open -name=", "-name is empty"},
 		{"-open -app a", "has no agents"},
 		{"-open -app a=", "is empty or there twice"},

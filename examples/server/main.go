@@ -7,9 +7,9 @@
 // logs to standard error. Stop it with Ctrl-C or SIGTERM, or kill it with -9, at any moment.
 // Started again with the same -db, it continues every plan.
 //
-// The ID of an agent selects its behaviour: fail-7 fails, away-7 does not answer (see package
-// otatest). Agents with other names succeed. serve.go is the part that you would write for your own
-// service.
+// The ID of an agent selects its behaviour: fail-7 fails, away-7 does not answer, silent-7 succeeds
+// and then answers nothing more, late-7 becomes sick after -sick-after (see package otatest). Agents
+// with other names succeed. serve.go is the part that you would write for your own service.
 package main
 
 import (

@@ -40,7 +40,7 @@ func run(ctx context.Context, c config, stdout, stderr io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeStore()) }()
-	engine, err := ota.New(store, otatest.NewFleet(otatest.Options{Latency: c.latency}), ota.Options{
+	engine, err := ota.New(store, otatest.NewFleet(otatest.Options{Latency: c.latency, SickAfter: c.sick}), ota.Options{
 		Name:         c.name, // an engine that returns under its name has its plans back at once
 		Logger:       log,
 		DrainTimeout: drain,
