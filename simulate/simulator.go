@@ -195,9 +195,12 @@ func (s *simulator) rest() (Stop, error) {
 	return 0, s.refresh(p)
 }
 
-// needsPerson reports whether only a person can make the plan go on: each blocker needs a verb. A
-// paused plan asks no Gater, so its gate needs the verb too. A plan whose agents are probed is never
-// at rest by itself.
+// whilePaused are the reasons of blockers that stay as long as the plan is paused: it starts nothing
+// and asks no Gater.
+var whilePaused = []ota.Reason{ota.ReasonGate, ota.ReasonConcurrency, ota.ReasonReserve, ota.ReasonBudget}
+
+// needsPerson reports whether only a person can make the plan go on: each blocker needs a verb, or
+// stays until the plan is resumed. A plan whose agents are probed is never at rest by itself.
 func (s *simulator) needsPerson(p *plan) bool {
 	if s.with.Prober == nil {
 		return false
@@ -207,7 +210,7 @@ func (s *simulator) needsPerson(p *plan) bool {
 		return b.Reason == ota.ReasonPaused || b.Reason == ota.ReasonBreached
 	})
 	return len(blockers) > 0 && !slices.ContainsFunc(blockers, func(b ota.Blocker) bool {
-		return b.Verb == 0 && !(paused && b.Reason == ota.ReasonGate)
+		return b.Verb == 0 && !(paused && slices.Contains(whilePaused, b.Reason))
 	})
 }
 

@@ -12,6 +12,11 @@ import (
 // so every claim succeeds and every lease lasts: no result depends on the real time.
 type store struct{ ota.Store }
 
+var (
+	_ ota.Claimer = store{}
+	_ ota.Leaser  = store{}
+)
+
 // newStore returns an empty store.
 func newStore() ota.Store { return store{memstore.New()} }
 
@@ -29,6 +34,9 @@ func (store) Kept(context.Context, string) ([]ota.Conflict, error) { return nil,
 
 // Release implements ota.Claimer.
 func (store) Release(context.Context, string, []string) error { return nil }
+
+// Holders implements ota.Claimer.
+func (store) Holders(context.Context, []string) ([]string, error) { return nil, nil }
 
 // Renew implements ota.Leaser.
 func (store) Renew(context.Context, string, time.Duration) error { return nil }

@@ -3,6 +3,7 @@ package simulate
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,6 +136,11 @@ func (unsure) SimulateGate(ota.Plan, ota.Batch, time.Time) Gate {
 	return Gate{Err: errors.New("no answer")}
 }
 
+// unreachable is how a call for an agent ends that cannot be reached.
+func unreachable(ota.Attempt, time.Time) Call {
+	return Call{Latency: time.Minute, Err: ota.Unreachable(errors.New("no route"))}
+}
+
 // A simulation stops when its plan is paused and rests, also where something else than the pause blocks
 // it, for a time or without end.
 func TestAPausedPlanStopsTheSimulation(t *testing.T) {
@@ -152,6 +158,9 @@ func TestAPausedPlanStopsTheSimulation(t *testing.T) {
 		after  time.Duration // until the plan rests
 	}{
 		"gate":     {unsure{works}, ota.Policy{FailureThreshold: new(1.0), Soak: soak}, time.Minute + time.Hour},
+		"reserve":  {FleetFunc(unreachable), ota.Policy{FailureThreshold: new(0.0), Reserve: true, Soak: soak}, 3 * time.Hour},
+		"budget":   {FleetFunc(unreachable), ota.Policy{FailureThreshold: new(0.0), Budgets: []ota.Budget{{Label: "zone", Max: 1}}}, 2 * time.Hour},
+		"slots":    {FleetFunc(unreachable), ota.Policy{FailureThreshold: new(0.0), Concurrency: 1}, 2 * time.Hour},
 		"window":   {works, ota.Policy{FailureThreshold: new(0.0), Windows: []ota.Window{{Length: 30 * time.Second}}}, 24 * time.Hour},
 		"soak":     {works, ota.Policy{FailureThreshold: new(0.0), Soak: soak}, time.Minute + time.Hour},
 		"rate":     {works, ota.Policy{FailureThreshold: new(0.0), Rate: ota.Rate{Starts: 3, Per: 30 * 24 * time.Hour}}, 20 * 24 * time.Hour},
@@ -165,10 +174,11 @@ func TestAPausedPlanStopsTheSimulation(t *testing.T) {
 					fleet = probed{fleet}
 				}
 				r, err := Run(t.Context(), ota.Spec{
-					Name: "x", ToVersion: "2", Agents: ota.AgentIDs("a0", "a1", "a2", "a3"), Shape: ota.Shape{Size: 3}, Policy: c.policy,
+					Name: "x", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs("a0", "a1", "a2", "a3"), Shape: ota.Shape{Size: 3}, Policy: c.policy,
 				}, fleet, Options{Promote: true})
 				require.NoError(t, err)
 				require.Equal(t, StopPaused, r.Stop, r.String())
+				require.NotContains(t, strings.Join(r.Plan.Warnings, "; "), "the store", "a simulation has no other plans and engines")
 				require.LessOrEqual(t, r.Took(), c.after+time.Minute, r.String())
 			})
 		}
