@@ -131,7 +131,7 @@ func (e *BreachError) Error() string {
 	case ReasonExpect:
 		with = fmt.Sprintf("with Accept(%d), with a retry of the failed, or after an edit of expect", e.Failed)
 	default:
-		with = decisions[e.Breach.Reason]
+		with = decisionsOn(e.Breach.Reason, e.Failed)
 	}
 	return fmt.Sprintf("ota: plan %s: %s; %s failed so far: resume %s", e.Plan, e.Breach, plural.Count(e.Failed, "agent"), with)
 }

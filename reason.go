@@ -199,6 +199,15 @@ var decisions = map[Reason]string{
 	ReasonStarved:       "with retry, or after a skip, a retry or an edit of the budgets",
 }
 
+// decisionsOn is which decisions answer a breach where so many agents have failed. Without one, the
+// agents that are down were skipped, and a retry does nothing.
+func decisionsOn(r Reason, failed int) string {
+	if r == ReasonStarved && failed == 0 {
+		return "after a skip or an edit of the budgets"
+	}
+	return decisions[r]
+}
+
 // Record is one record of a plan's log: the changes of one commit. Its number is the revision that
 // the commit made: from 1, without gap.
 type Record struct {

@@ -162,7 +162,7 @@ func (w *command) answerOther(d Decision, b Breach) error {
 		}
 		return nil
 	case ReasonStarved:
-		if d.kind == answerRetry || b.Number <= w.c.StarvedAnswered || !w.c.Policy.starves(w.row.Progress.Starved) {
+		if d.kind == answerRetry && w.row.Progress.Counts.Bad() > 0 || b.Number <= w.c.StarvedAnswered || !w.c.Policy.starves(w.row.Progress.Starved) {
 			return nil
 		}
 		accept = false

@@ -510,9 +510,25 @@ func TestDownByPrecheck(t *testing.T) {
 				require.Equal(s, ota.ReasonStarved, p.Breaches[0].Reason)
 				require.Equal(s, []int{2, 1}, []int{p.Counts.Succeeded, p.Counts.Skipped})
 				require.Empty(s, s.fleet.made("ok-3"), "the other one of its cluster waits")
+				s.retriesNothing(id)
 			})
 		})
 	}
+}
+
+// retriesNothing asserts that a retry is no answer where no agent has failed, that Explain does not
+// name it, and that what it names is one.
+func (s *scene) retriesNothing(id string) {
+	s.Helper()
+	_, err := s.e.Resume(s.ctx, id, ota.RetryFailed(), ota.Request{})
+	require.ErrorContains(s, err, "0 agents failed so far: resume after a skip or an edit of the budgets")
+	require.Equal(s, "after a skip or an edit of the budgets, or by rollback", s.explain(id).Blockers[0].With)
+	_, err = s.e.Skip(s.ctx, id, []string{"ok-3"}, ota.Request{})
+	require.NoError(s, err)
+	_, err = s.e.Resume(s.ctx, id, ota.Decision{}, ota.Request{})
+	require.NoError(s, err)
+	s.after(time.Hour)
+	s.status(id, ota.StatusCompleted)
 }
 
 // A new owner counts the agents that went down before: after the failure was accepted, no breach protects the next agent of the
