@@ -149,7 +149,8 @@ func (a *ask) key() askKey {
 
 // ask asks one question, and sends the answer to the owner. There is exactly one answer, also after
 // a panic or a timeout. asked has the questions whose answer the owner has not fetched; nothing
-// else knows them.
+// else knows them. Code that ignores its context keeps at most maxUnreturned goroutines per question:
+// from then on, the question counts as not answered until one of them returns.
 func (d *driver) ask(a ask) {
 	key := a.key()
 	if d.asked[key] {
@@ -172,6 +173,11 @@ func (d *driver) ask(a ask) {
 			d.asks.Done()
 		})
 	}
+	if !d.beginQuestion(key) {
+		reply(d.answer(ctx, a, errNoAnswer))
+		cancel()
+		return
+	}
 	late := time.AfterFunc(askLimit+d.host.opt.AbandonAfter, func() { reply(d.answer(ctx, a, errNoAnswer)) })
 	go func() {
 		defer cancel()
@@ -181,10 +187,37 @@ func (d *driver) ask(a ask) {
 			if put == nil { // runtime.Goexit
 				put = d.answer(ctx, a, errNoAnswer)
 			}
+			d.endQuestion(key) // before the owner can ask again
 			reply(put)
 		}()
 		put = d.answer(ctx, a, nil)
 	}()
+}
+
+// maxUnreturned is how often the same question may be out. More than once, since the next one may be
+// answered where the first one hangs.
+const maxUnreturned = 3
+
+// beginQuestion records that a goroutine of a question runs. It returns false if too many run.
+func (d *driver) beginQuestion(key askKey) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.unreturned[key] == maxUnreturned {
+		return false
+	}
+	if d.unreturned == nil {
+		d.unreturned = map[askKey]int{}
+	}
+	d.unreturned[key]++
+	return true
+}
+
+func (d *driver) endQuestion(key askKey) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.unreturned[key]--; d.unreturned[key] == 0 {
+		delete(d.unreturned, key)
+	}
 }
 
 // answer asks the Executor. With an error, that is the answer. It returns a function that adds the

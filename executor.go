@@ -194,7 +194,8 @@ func readError(err error) (f failure) {
 // Silence is a failure. No batch completes before every agent that it changed has given a healthy
 // answer after its success, with every policy. An error, or a panic, is no answer: the agent is
 // asked again in the next round. Soak.Misses of them in a row count as an unhealthy answer. Health
-// should return soon after ctx ends, which is at the latest 30 seconds after the call.
+// should return soon after ctx ends, which is at the latest 30 seconds after the call. Once three
+// calls for an agent have not returned, each round counts as a question without an answer.
 type Prober interface {
 	Health(ctx context.Context, a Attempt) (Health, error)
 }

@@ -23,10 +23,12 @@ type driver struct {
 	// The driver ends when the plan is paused, also if more may happen to the plan. Never changes.
 	untilPaused bool
 
-	mu     sync.Mutex    // guards mail and closed
+	mu     sync.Mutex    // guards mail, closed and unreturned
 	mail   mail          // written by every goroutine, taken by the owner
 	closed bool          // written by the owner; mail is refused from then on
 	done   chan struct{} // closed by the owner when the driver has stopped
+	// how many goroutines of a question run, also those that no one waits for any more
+	unreturned map[askKey]int
 
 	base    context.Context // parent of the contexts of all questions and calls
 	endBase context.CancelCauseFunc

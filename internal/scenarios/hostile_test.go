@@ -260,6 +260,12 @@ func (h *hostile) act(ids []string) {
 		what = "rollback"
 		_, err = h.e.Rollback(h.ctx, id, ota.RollbackSpec{Inherit: ota.Inherit(h.pick(3)), Interrupt: h.pick(2) == 0}, by)
 	case 15:
+		if h.pick(2) == 0 {
+			h.log("the store is down")
+			h.store.Down.Store(true)
+			h.after(time.Duration(h.pick(60)) * time.Second)
+			h.store.Down.Store(false)
+		}
 		h.takeOver()
 	}
 	if what != "" {
@@ -328,15 +334,19 @@ func (h *hostile) follow(p ota.Plan) {
 				}
 			}
 			if err != nil {
-				h.Logf("%s: %s (%s): %v", id, b, b.With, errs)
+				h.Errorf("%s: %s: %v", id, b, errs)
 			}
 		case ota.VerbPromote:
 			_, err = h.e.Promote(h.ctx, id, q.Batch+1, ota.Request{})
 			if err != nil {
-				_, err = h.e.Promote(h.ctx, id, q.Batch, ota.Request{})
+				if _, err = h.e.Promote(h.ctx, id, q.Batch, ota.Request{}); err != nil && h.plan(id).Batch == q.Batch {
+					h.Errorf("%s: %s: %v", id, b, err)
+				}
 			}
 		case ota.VerbRollback:
-			_, err = h.e.Rollback(h.ctx, id, ota.RollbackSpec{}, ota.Request{})
+			if _, err = h.e.Rollback(h.ctx, id, ota.RollbackSpec{}, ota.Request{}); err != nil {
+				h.Errorf("%s: %s: %v", id, b, err)
+			}
 		default:
 			h.Errorf("%s: what is %s?", id, b)
 		}
