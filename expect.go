@@ -163,7 +163,9 @@ func (e *evidence) test(batch, open int, table expect.Table) expectTest {
 }
 
 // usualRates are the rates that a breach proposes as Normal.
-var usualRates = []float64{0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5}
+var usualRates = []float64{
+	0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
+}
 
 // remedy says how many failed in percent, and which Normal would tolerate that.
 func (e *Expect) remedy(t *expectTest, batches int) string {
@@ -171,7 +173,7 @@ func (e *Expect) remedy(t *expectTest, batches int) string {
 	text := percent(float64(t.failed)/float64(max(t.begun, 1))) + " failed, " + percent(e.Normal) + " is usual"
 	for _, rate := range usualRates {
 		if rate > e.Normal && expect.Explains(rate, e.alpha(t.batch, batches), t.begun, t.failed) {
-			return text + "; if more is usual here, set expect.normal to " + strconv.FormatFloat(rate, 'g', -1, 64)
+			return text + "; if more is usual here, set expect.normal to " + strconv.FormatFloat(rate, 'f', -1, 64)
 		}
 	}
 	return text

@@ -213,3 +213,10 @@ func TestExpectAndFastFailures(t *testing.T) {
 		require.LessOrEqual(t, float64(failed)/float64(max(stopped, 1)), c.failed, "%+v", c)
 	}
 }
+
+// Rare failures have proposals of their own size: a rate of one in 10,000 is not answered by 0.005.
+func TestABreachProposesARareRate(t *testing.T) {
+	e := Expect{Normal: 1e-5, Alpha: 0.01}
+	text := e.remedy(&expectTest{batch: -1, failed: 6, begun: 61_110}, 5)
+	require.Equal(t, "0.00982 % failed, 0.001 % is usual; if more is usual here, set expect.normal to 0.00002", text)
+}
