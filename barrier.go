@@ -68,6 +68,8 @@ func answeredBarrier(v *view) (block, bool) {
 	switch {
 	case !v.calls.prober:
 		return block{}, false
+	case v.p.Ambient:
+		return block{Why: ReasonInquiry, Text: "the agents are asked again once those that the plan has not begun are healthy"}, true
 	case !v.allProbed:
 		return block{Why: ReasonInquiry, Text: "asking the agents of the batch how they are"}, true
 	case v.unproven == 0 || v.c.Policy.Soak.Misses == Off && v.c.Promoted > v.b.Index:

@@ -141,10 +141,11 @@ type askKey struct {
 	number     uint32
 	batch      int
 	finishedAt int64
+	compare    bool
 }
 
 func (a *ask) key() askKey {
-	return askKey{a.kind, a.ordinal, a.task, a.number, a.batch, nanos(a.finishedAt)}
+	return askKey{a.kind, a.ordinal, a.task, a.number, a.batch, nanos(a.finishedAt), a.compared != nil}
 }
 
 // ask asks one question, and sends the answer to the owner. There is exactly one answer, also after
@@ -253,6 +254,7 @@ func (d *driver) answerProbe(ctx context.Context, a ask, err error) func(*input)
 func (h Health) answer(a ask, at time.Time, err error) probeAnswer {
 	return probeAnswer{
 		ordinal: a.ordinal, number: a.number, at: at.UnixNano(), known: err == nil, healthy: h.Healthy, reason: cleanMessage(h.Reason),
+		compare: a.compared != nil,
 	}
 }
 

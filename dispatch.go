@@ -21,7 +21,11 @@ func (x *session) dispatch() {
 	}
 	x.reportedCalls = append(x.reportedCalls, st.change.reportedCalls...)
 	for _, a := range st.asks {
-		a.attempt = st.attempt(st.rows.at(a.ordinal), a.task)
+		r := &cachedRow{agentRow: a.compared}
+		if a.compared == nil {
+			r = st.rows.at(a.ordinal)
+		}
+		a.attempt = st.attempt(r, a.task)
 		x.asks = append(x.asks, a)
 	}
 	st.asks = st.asks[:0]

@@ -86,7 +86,7 @@
 //
 // Unknown means interrupted without a definite answer; it counts as failed. A success turns into a
 // failure when the agent is reported unhealthy while its batch is observed. Retry returns failed
-// and unknown tasks to pending.
+// and unknown tasks to pending, and so does an outage: see [Soak].Compare.
 //
 // # What is promised
 //
@@ -101,6 +101,8 @@
 //     upgrade. With the action [ActionContinue] there is no limit for either. A Retry that reopens
 //     an earlier batch is a decision too: waiting agents of later batches then give their slots
 //     back, and may fail in addition.
+//     Failures during an outage that also hits agents which the plan has not begun pause the plan,
+//     and are judged again: see Soak.Compare. They never cause a rollback.
 //  3. Counters equal the rows they count at every commit. Each commit has at least one event in the
 //     log, and each change is part of a commit.
 //  4. The process may be killed at any moment. Afterwards no completed task runs again and none is

@@ -144,6 +144,43 @@ func ExampleSoak_misses() {
 	// silent-1 silent
 }
 
+// darkFleet is a fleet whose network is down from the third to the fifth minute.
+type darkFleet struct{}
+
+func (darkFleet) SimulateCall(a ota.Attempt, _ time.Time) simulate.Call {
+	return simulate.Call{Latency: time.Second, Result: ota.Result{Version: a.ToVersion}}
+}
+
+// SimulateHealth implements simulate.Prober.
+func (darkFleet) SimulateHealth(_ ota.Attempt, at time.Time) simulate.Health {
+	minute := at.Sub(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)).Minutes()
+	if minute >= 3 && minute < 5 {
+		return simulate.Health{Latency: time.Second, Err: errors.New("no route to host")}
+	}
+	return simulate.Health{Latency: time.Second, Health: ota.Health{Healthy: true}}
+}
+
+// In an outage, agents that the plan has not begun are silent too. So the plan pauses, and rolls
+// nothing back.
+func ExampleSoak_compare() {
+	var ids []string
+	for i := range 100 {
+		ids = append(ids, fmt.Sprint("web-", i))
+	}
+	spec := ota.Spec{
+		Name: "compare", FromVersion: "1", ToVersion: "2", Agents: ota.AgentIDs(ids...), Shape: ota.Shape{Canary: 10, Size: 45},
+		Policy: ota.Policy{OnBreach: ota.ActionRollback, Soak: ota.Soak{Duration: 10 * time.Minute}},
+	}
+	sim, err := simulate.Run(context.Background(), spec, darkFleet{}, simulate.Options{})
+	check(err)
+	breach := sim.Plan.Breaches[0]
+	fmt.Println(sim.Plan.Status, breach.Reason, breach.Action)
+	fmt.Println(breach.Text)
+	// Output:
+	// paused ambient pause
+	// 20 of 20 agents that this plan has not begun are sick too: an outage, or a release that harms others
+}
+
 // A plan that must cover all of its agents stays open while one of them has failed.
 func ExampleComplete() {
 	ctx, shutdown := context.WithCancel(context.Background())

@@ -75,11 +75,13 @@ func (p *Policy) judgeByDefault() {
 
 // judgedAsRollback returns the policy of a rollback plan, defaults filled in. A rollback has no
 // Expect: its agents were chosen because their release is bad. So its threshold judges every batch.
+// It compares with no other agents.
 func (p Policy) judgedAsRollback() Policy {
 	if p.FailureThreshold == nil || p.Expect != nil && *p.FailureThreshold == 1 {
 		threshold := DefaultFailureThreshold
 		p.FailureThreshold = &threshold
 	}
+	p.Soak.Compare = Off
 	if p.Expect = nil; p.Scope == ScopeFirst {
 		p.Scope = ScopeBatch
 	}

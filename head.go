@@ -47,6 +47,7 @@ func endedAt(st Status, c *planControl, p *planProgress) time.Time {
 // work, or pass within moments.
 var passing = []Reason{
 	ReasonOrders, ReasonConcurrency, ReasonReserve, ReasonDraining, ReasonLease, ReasonRate, ReasonBudget,
+	ReasonInquiry,
 }
 
 // ofBatch are the reasons that only the row of the current batch shows.

@@ -8,8 +8,8 @@ import (
 )
 
 // An inquiry is a question to the outside, which the shell asks for the core. It is read-only and
-// has a time limit, and at most Concurrency are out at once. Its answer is input: it counts when it
-// is committed.
+// has a time limit, and at most Concurrency are out at once, besides those to a group to compare
+// with. Its answer is input: it counts when it is committed.
 
 // probeAnswer is the answer of a Prober. known is false if it could not tell.
 type probeAnswer struct {
@@ -19,6 +19,7 @@ type probeAnswer struct {
 	known   bool
 	healthy bool
 	reason  cleaned
+	compare bool // the plan has not begun the agent
 }
 
 // inspectAnswer is the answer of an Inspector: how the attempt ended. Without an outcome the
@@ -35,6 +36,11 @@ type inspectAnswer struct {
 func (s *state) foldHealth() need {
 	for len(s.in.probes) > 0 {
 		a := s.in.probes[0]
+		if a.compare {
+			s.foldCompared(&a)
+			s.in.probes = s.in.probes[1:]
+			continue
+		}
 		r := s.rows.at(a.ordinal)
 		switch {
 		case r == nil: // the state was loaded again since the question

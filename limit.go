@@ -12,6 +12,7 @@ import (
 var limits = []func(*view) allowance{
 	operatorLimit,
 	breachLimit,
+	compareLimit,
 	cancelLimit,
 	rollbackLimit,
 	orderLimit,
@@ -79,6 +80,7 @@ func describeAudit(s Audit) string {
 func breachLimit(v *view) allowance {
 	if b := standing(v.c, v.p); b != nil {
 		r := blockedBy(ReasonBreached, VerbResume, b.String())
+		r.Text += v.noGroup(b)
 		r.With = decisionsOn(b.Reason, v.p.Counts.Bad())
 		if v.spec.Source == "" && v.p.Changed > 0 {
 			r.With = strings.TrimPrefix(r.With+", or by rollback", ", ")

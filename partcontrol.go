@@ -216,6 +216,7 @@ func (o *Soak) code(c *coder) {
 	c.bool(&o.ToEnd)
 	num(c, &o.Misses)
 	num(c, &o.Sample)
+	num(c, &o.Compare)
 }
 
 func (r *RetryPolicy) code(c *coder) {

@@ -48,6 +48,10 @@ func (p *planProgress) code(c *coder) {
 	for i := range each(c, &p.Starved) {
 		p.Starved[i].code(c)
 	}
+	c.nums(&p.Group)
+	num(c, &p.Quiet)
+	num(c, &p.Undecided)
+	c.bool(&p.Ambient)
 }
 
 func (e *evidence) code(c *coder) {

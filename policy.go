@@ -17,13 +17,14 @@ const (
 	DefaultUnreachableTimeout = time.Hour
 	DefaultSoakInterval       = 10 * time.Second
 	DefaultSoakMisses         = 3
+	DefaultSoakCompare        = 20
 	DefaultGateInterval       = 30 * time.Second
 )
 
 // NoTimeout switches AttemptTimeout or UnreachableTimeout off.
 const NoTimeout = time.Duration(math.MaxInt64)
 
-// Off switches Soak.Misses off.
+// Off switches Soak.Misses or Soak.Compare off.
 const Off = -1
 
 // Policy says how fast a plan goes, how careful it is, and what it does when things go wrong. It
@@ -225,6 +226,9 @@ func (p Policy) withDefaults() Policy {
 	if p.Soak.Misses == 0 {
 		p.Soak.Misses = DefaultSoakMisses
 	}
+	if p.Soak.Compare == 0 {
+		p.Soak.Compare = DefaultSoakCompare
+	}
 	if p.Gate.Interval == 0 {
 		p.Gate.Interval = DefaultGateInterval
 	}
@@ -264,6 +268,7 @@ func (p Policy) check(m *mistakes, batches int) {
 	m.numbers(
 		numberRule{"observe.misses", p.Soak.Misses, Off, 1000, "1 to 1000, or Off; 0 means 3"},
 		numberRule{"observe.sample", p.Soak.Sample, 0, maxConcurrency, "1 to 1000000; 0 means 1 % of the agents, at least 10 and at most 1000"},
+		numberRule{"observe.compare", p.Soak.Compare, Off, maxGroup, compareAllowed},
 		numberRule{"retry.max", p.Retry.Max, 0, 100, "0 to 100"},
 		numberRule{"rate.starts", p.Rate.Starts, 0, 1_000_000, "1 to 1000000; 0 means no rate"},
 		numberRule{"maxConsecutive", p.MaxConsecutive, 0, noMost, "0 or more"},
@@ -271,9 +276,14 @@ func (p Policy) check(m *mistakes, batches int) {
 		numberRule{"gate.maxErrors", p.Gate.MaxErrors, 0, noMost, "0 or more"},
 		numberRule{"maxAbandoned", p.MaxAbandoned, 0, noMost, "1 or more; 0 means the concurrency"},
 	)
+	if n := p.Soak.Compare; n > 0 && n < minGroup {
+		m.add("observe.compare", strconv.Itoa(n), "is too few agents to compare with", compareAllowed)
+	}
 	checkWindows(m, p.Windows)
 	p.checkWindowUnits(m)
 }
+
+const compareAllowed = "4 to 1000, or Off; 0 means 20"
 
 // durations are the rules of the policy's durations, besides those of its windows.
 func (p Policy) durations() []durationRule {

@@ -79,7 +79,7 @@ func TestPolicyDefaults(t *testing.T) {
 	require.Equal(t, Policy{
 		Concurrency: 5, FailureThreshold: ptr(0.1), Scope: ScopeFirst, Expect: &Expect{Normal: 0.01, Alpha: 0.01},
 		AttemptTimeout: 30 * time.Minute, UnreachableTimeout: time.Hour, MaxAbandoned: 5,
-		Soak: Soak{Interval: 10 * time.Second, Misses: 3}, Gate: Gate{Interval: 30 * time.Second},
+		Soak: Soak{Interval: 10 * time.Second, Misses: 3, Compare: 20}, Gate: Gate{Interval: 30 * time.Second},
 	}, p)
 	require.Equal(t, 0.0, *Policy{FailureThreshold: ptr(0.0)}.withDefaults().FailureThreshold, "a threshold of 0 is 0")
 	given := Policy{FailureThreshold: ptr(0.5), Expect: &Expect{Normal: 0.1}, Hold: Hold{Batches: []int{1}}}
@@ -118,6 +118,7 @@ func TestDefaultsOfWhatJudgesFailures(t *testing.T) {
 		require.Equal(t, c.expect, got.Expect, name)
 		require.Equal(t, got, got.withDefaults(), name)
 		back := c.given.judgedAsRollback()
+		c.rollback.Soak.Compare = Off
 		require.Equal(t, c.rollback.withDefaults(), back, name)
 		require.Nil(t, back.Expect, name)
 		require.Equal(t, back, got.judgedAsRollback(), "%s: from a copy of Plan.Policy", name)

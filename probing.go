@@ -72,7 +72,7 @@ func (s *state) watched() int {
 // round is due.
 func (s *state) probe(now int64) (n need, due int64) {
 	i := s.watched()
-	if i < 0 || !s.calls.asks() {
+	if i < 0 || !s.calls.asks() || s.p.Ambient { // in an outage, answers say nothing
 		return need{}, 0
 	}
 	b := s.batch(i)

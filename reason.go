@@ -63,6 +63,7 @@ const (
 	ReasonRefused                             // the Store refused a write of the plan permanently
 	ReasonExpect                              // more agents failed than is usual
 	ReasonStarved                             // agents of a label value that are down use up its budget
+	ReasonAmbient                             // agents that the plan has not begun are sick too
 )
 
 // How a task ended, or why it waits.
@@ -125,6 +126,7 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonGateUndecided:    {"gate_undecided", "The gate after the batch came to no answer"},
 	ReasonRefused:          {"refused", "The store refused for good what the plan was to write"},
 	ReasonStarved:          {"starved", "Agents that are down use up the budget of those that wait"},
+	ReasonAmbient:          {"ambient", "The release may not be why agents failed"},
 	ReasonWindow:           {"window", "No maintenance window is open"},
 	ReasonBudget:           {"budget", "As many agents with one value of a label are open or down as the policy allows"},
 	ReasonDamaged:          {"damaged", "The plan's bytes in the store are damaged; no engine touches it"},
@@ -271,18 +273,21 @@ const (
 	EventBatchCanceled  // its plan was canceled first
 	EventTaskStarted    // an attempt was started
 	EventTaskRepeated   // an attempt lost in a crash is called again
-	EventTaskSucceeded  // this and the next four: how a task ended
+	// This and the next four: how a task ended. With the reason ambient, a failure was taken back.
+	EventTaskSucceeded
 	EventTaskFailed
 	EventTaskSkipped
 	EventTaskCanceled
 	EventTaskUnknown
 	EventTaskWaiting // it waits until Until for its next attempt
-	EventTaskRetried // an order returned it to pending
-	EventHealth      // a report changed whether an agent counts as healthy
-	EventLate        // a report or an outcome came too late to count
-	EventGate        // answer of the Gater; Number is the verdict, Text the details
-	EventPrechecked  // Precheck; Number agents are blocked or away, Text is the counts
-	EventFulfilled   // a verb with a request ID had already taken effect; Text is the verb
+	EventTaskRetried // an order, or an outage that has passed, returned it to pending
+	// A report changed whether an agent counts as healthy. Without an agent: Text says how many
+	// agents are sick that the plan has not begun.
+	EventHealth
+	EventLate       // a report or an outcome came too late to count
+	EventGate       // answer of the Gater; Number is the verdict, Text the details
+	EventPrechecked // Precheck; Number agents are blocked or away, Text is the counts
+	EventFulfilled  // a verb with a request ID had already taken effect; Text is the verb
 	// The plan has waited for a second, for Reason, until Until if that is known. With ReasonNone it
 	// waits no more.
 	EventWaiting

@@ -72,7 +72,7 @@ func (p Policy) ForRollback() Policy {
 		Concurrency: p.Concurrency, Scope: ScopePlan, OnBreach: p.OnBreach,
 		Budgets: p.Budgets, Retry: p.Retry, AttemptTimeout: p.AttemptTimeout, UnreachableTimeout: p.UnreachableTimeout,
 		OnUnreachable: p.OnUnreachable, MaxAbandoned: p.MaxAbandoned,
-		Soak: Soak{Grace: p.Soak.Grace, Interval: p.Soak.Interval, Misses: p.Soak.Misses},
+		Soak: Soak{Grace: p.Soak.Grace, Interval: p.Soak.Interval, Misses: p.Soak.Misses, Compare: Off},
 	}
 	if p.FailureThreshold != nil {
 		threshold := *p.FailureThreshold

@@ -272,6 +272,7 @@ type needKind uint8
 const (
 	needNothing needKind = iota
 	needPage             // the page of rows with ordinal from
+	needRow              // the row with ordinal from, alone
 	needBatch            // batches, starting with index from
 	needFailed           // failed agents from ordinal from on, for a retry
 	needDown             // agents that are down and not busy, from ordinal from on

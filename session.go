@@ -152,6 +152,15 @@ func (x *session) fetch(ctx context.Context, n need) error {
 		}
 		st.rows.addPage(rows)
 		x.readAhead(to)
+	case needRow:
+		page, err := x.store.agents(ctx, x.plan, rowQuery{From: n.from, To: n.from + 1, Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(page.Items) == 0 {
+			return fmt.Errorf("agent at ordinal %d is missing", n.from)
+		}
+		st.rows.add(page.Items[0])
 	case needBatch:
 		page, err := x.store.batches(ctx, x.plan, rowQuery{From: n.from, To: min(n.from+64, st.spec.Batches)})
 		if err != nil {
@@ -272,15 +281,18 @@ func (x *session) idle(wake time.Time, awaited bool) bool {
 	case st.Ended():
 		return true
 	case st == StatusPaused, st == StatusPending:
-		return wake.IsZero() && !x.st.probing.active && !awaited
+		return wake.IsZero() && !x.st.asking() && !awaited
 	}
 	return false
 }
 
 // paused reports whether the plan is paused, and the last round of health questions has ended.
 func (x *session) paused() bool {
-	return x.st != nil && x.st.status() == StatusPaused && !x.st.probing.active
+	return x.st != nil && x.st.status() == StatusPaused && !x.st.asking()
 }
+
+// asking reports whether a round of health questions is under way, or a breach waits for one.
+func (s *state) asking() bool { return s.probing.active || s.group.active || s.p.Undecided != 0 }
 
 // row is the plan as it is stored. It is valid while no change waits for a commit.
 func (x *session) row() planRow {

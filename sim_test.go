@@ -226,6 +226,7 @@ func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
 	if ch.pick(5) == 0 {
 		s.Policy.BatchTimeout = time.Duration(1+ch.pick(10)) * time.Minute
 	}
+	s.Policy.Soak.Compare = Off // compare_sim_test.go has it on
 	s.Policy.Gate = Gate{Interval: time.Duration(1+ch.pick(30)) * time.Second, MaxInconclusive: ch.pick(2), MaxErrors: ch.pick(2)}
 	ids, kinds := make([]string, n), 0
 	for i := range ids {

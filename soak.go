@@ -36,7 +36,20 @@ type Soak struct {
 	// that did not answer are asked besides, in every round. 1 to 1,000,000; 0 means 1 % of them,
 	// at least 10 and at most 1,000.
 	Sample int `json:"sample,omitempty"`
+	// Compare is how many agents that the plan has not begun are asked in every round too, if the
+	// Executor is a Prober. Only agents that answered healthy once, from Start on, are among them.
+	// Before anything follows from failures, they are asked once more. If a quarter of them, and at
+	// least two, are unhealthy or silent, the plan pauses with the reason ambient: it rolls nothing
+	// back, and judges the failed agents again once the others are healthy. 4 to 1,000; 0 means
+	// DefaultSoakCompare, and Off none. A rollback plan has none.
+	Compare int `json:"compare,omitempty"`
 }
+
+// The least and the greatest size of a group to compare with. Fewer agents say nothing.
+const (
+	minGroup = 4
+	maxGroup = 1000
+)
 
 // None reports whether a batch is not observed for any time.
 func (o Soak) None() bool { return o.Duration == 0 && o.Stable == 0 }
@@ -58,6 +71,18 @@ func (o Soak) misses() int {
 		return 0
 	default:
 		return o.Misses
+	}
+}
+
+// compare is Compare with its default; 0: off.
+func (o Soak) compare() int {
+	switch o.Compare {
+	case 0:
+		return DefaultSoakCompare
+	case Off:
+		return 0
+	default:
+		return o.Compare
 	}
 }
 

@@ -33,6 +33,7 @@ type state struct {
 	in        input // not folded yet
 
 	probing probing
+	group   comparison
 	// gating: a question to the Gater is out. asksGate: dispatch sends one.
 	gating, asksGate bool
 	asks             []ask // dispatch fills in their attempts and sends them
@@ -198,6 +199,9 @@ func (s *state) setAgent(r *cachedRow, to TaskStatus) {
 		// The open question is about an agent that had succeeded.
 		s.setProbing(r, false)
 	}
+	if from == TaskPending {
+		s.leaveGroup(r.Ordinal)
+	}
 	b := s.batch(r.Batch)
 	b.Counts.move(from, to)
 	s.p.Counts.move(from, to)
@@ -302,6 +306,7 @@ type ask struct {
 	number     uint32
 	batch      int       // of askGate
 	finishedAt time.Time // of askGate: since when the batch soaks
+	compared   *agentRow // of askProbe: an agent that the plan has not begun
 }
 
 type askKind uint8

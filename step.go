@@ -66,13 +66,8 @@ func (s *state) decideAll(now time.Time) (need, time.Time) {
 		s.nextTurns()
 		v = s.view(now.UnixNano())
 		switch d := v.decide(); d.action {
-		case actWait:
-			return need{}, stamp(earlier(d.wake, s.nextTimeout(&v)))
-		case actAsk:
-			n, due := s.probe(now.UnixNano())
-			if d.gate && n.kind == needNothing && v.status == StatusRunning {
-				due = earlier(due, s.askGate(now))
-			}
+		case actWait, actAsk:
+			n, due := s.ask(d, now)
 			return n, stamp(earlier(earlier(d.wake, due), s.nextTimeout(&v)))
 		default:
 			if n := s.carryOut(d, now); n.kind != needNothing || s.change.again {
@@ -80,6 +75,22 @@ func (s *state) decideAll(now time.Time) (need, time.Time) {
 			}
 		}
 	}
+}
+
+// ask asks about the batch, if that was decided, and compares with agents that the plan has not
+// begun. It returns when to ask again.
+func (s *state) ask(d decision, now time.Time) (n need, due int64) {
+	if d.action == actAsk {
+		n, due = s.probe(now.UnixNano())
+		if d.gate && n.kind == needNothing && s.status() == StatusRunning {
+			due = earlier(due, s.askGate(now))
+		}
+	}
+	if n.kind != needNothing {
+		return n, due
+	}
+	n, compare := s.compare(now.UnixNano())
+	return n, earlier(due, compare)
 }
 
 // carryOut applies a decision to the state. Calls and questions wait for the commit.

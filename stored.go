@@ -219,6 +219,17 @@ type planProgress struct {
 	Evidence evidence `json:"evidence,omitzero"`
 	// Starved are the first values of the newest breach with the reason starved.
 	Starved []starvedValue `json:"starved,omitempty"`
+	// Group are the ordinals of the agents to compare with, in order. The plan has not begun them,
+	// and they were healthy when they joined.
+	Group []int `json:"group,omitempty"`
+	// Quiet is when the last round of questions began in which the group was healthy, in Unix
+	// nanoseconds.
+	Quiet int64 `json:"quiet,omitempty"`
+	// Undecided: what follows from breaches with this number or a higher one waits until the group
+	// was asked. 0 means none.
+	Undecided uint64 `json:"undecided,omitempty"`
+	// Ambient says that the group was sick, and that failures since Quiet are to be judged again.
+	Ambient bool `json:"ambient,omitempty"`
 }
 
 // starvedValue is a value of a label whose budget is used up by agents that do not come back by
@@ -263,7 +274,7 @@ func (row *planRow) canMove() bool {
 	case StatusPending:
 		return ordered
 	case StatusPaused:
-		return ordered || row.Control.Rollback != nil || row.Progress.Owner == "" || !row.Control.Policy.Soak.None()
+		return ordered || row.Control.Rollback != nil || row.Progress.Owner == "" || row.Progress.Undecided != 0 || row.Progress.Ambient || !row.Control.Policy.Soak.None()
 	case StatusRunning, StatusPausing, StatusCanceling, StatusRollingBack:
 		return true
 	default:
@@ -335,10 +346,11 @@ func standing(c *planControl, p *planProgress) *Breach {
 	return nil
 }
 
-// undoing reports whether an open breach asks for a rollback that has not begun yet.
+// undoing reports whether an open breach asks for a rollback that has not begun yet, and need not
+// wait until the group to compare with was asked.
 func undoing(c *planControl, p *planProgress) bool {
 	for _, b := range p.Breaches {
-		if b.Number > c.AnsweredBreach && b.Number > c.RolledBackBreach && b.Action == ActionRollback {
+		if (p.Undecided == 0 || b.Number < p.Undecided) && b.Number > c.AnsweredBreach && b.Number > c.RolledBackBreach && b.Action == ActionRollback {
 			return true
 		}
 	}

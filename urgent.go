@@ -15,6 +15,7 @@ import (
 var urgentLimits = []func(*view) allowance{
 	operatorLimit,
 	breachLimit,
+	compareLimit,
 	cancelLimit,
 	rollbackLimit,
 	orderLimit,

@@ -136,6 +136,7 @@ func (s *state) tooManyFailed(b *batch, br Breach, recorded *bool) {
 			return
 		}
 		*recorded = true
+		s.compareFirst(br.Reason, br.Action, s.p.LastBreach+1)
 		s.dirtyBatch(b)
 		s.event(Event{Kind: EventBreach, Batch: br.Batch, Number: br.Failed, Reason: br.Reason, Text: br.String()})
 		return
@@ -184,6 +185,7 @@ func (s *state) timeVerdicts(now time.Time) {
 // event.
 func (s *state) recordOrContinue(br Breach) {
 	if br.Action == ActionContinue {
+		s.compareFirst(br.Reason, br.Action, s.p.LastBreach+1)
 		s.event(Event{Kind: EventBreach, Batch: br.Batch, Reason: br.Reason, Text: br.String()})
 		return
 	}
@@ -272,6 +274,7 @@ func (s *state) recordBreach(br Breach) {
 	s.p.LastBreach++
 	br.Number = s.p.LastBreach
 	s.p.Breaches = append(s.p.Breaches, br)
+	s.compareFirst(br.Reason, br.Action, br.Number)
 	s.change.bump = true
 	s.event(Event{Kind: EventBreach, Batch: br.Batch, Number: br.Failed, Reason: br.Reason, Text: br.String()})
 }

@@ -134,7 +134,8 @@ func slowRollback(p, source *Policy) []string {
 	if len(p.Windows) > 0 && reflect.DeepEqual(p.Windows, source.Windows) {
 		shared = append(shared, "windows")
 	}
-	if o := p.Soak; !o.None() && o == source.Soak {
+	o, of := p.Soak, source.Soak
+	if o.Compare = of.Compare; !o.None() && o == of {
 		shared = append(shared, fmt.Sprintf("observe (%s after each batch)", o.Duration+o.Stable))
 	}
 	if p.Hold.All && source.Hold.All {

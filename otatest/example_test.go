@@ -49,7 +49,7 @@ func ExampleSimulate() {
 	// +25h0m0s plan_status paused
 	// +37h0m0s batch_completed batch 2
 	// paused after 37h0m0s: 28 of 30 succeeded, 2 failed, calls: 30
-	//   A breach stands and needs a decision: Failure threshold exceeded: 2 of the 10 agents of batch 2 failed, 1 is tolerated; cleared by resume with accept, raise or retry, or by rollback
+	//   A breach stands and needs a decision: Failure threshold exceeded: 2 of the 10 agents of batch 2 failed, 1 is tolerated; no group to compare with: 0 healthy agents that the plan has not begun, 4 are needed; cleared by resume with accept, raise or retry, or by rollback
 	// It would pause after 25h0m0s: Failure threshold exceeded: 2 of the 10 agents of batch 2 failed, 1 is tolerated.
 	// fail-1 fails: agent fail-1 did not install 1.3.0
 	// fail-2 fails: agent fail-2 did not install 1.3.0

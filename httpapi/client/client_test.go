@@ -153,7 +153,7 @@ func TestClientRoundTrip(t *testing.T) {
 		Shape: ota.Shape{Batches: []ota.BatchShape{{Name: "canary", Size: 1}, {Size: 2}}},
 		Policy: ota.Policy{
 			Concurrency: 7, FailureThreshold: &threshold, Scope: ota.ScopePlan, Expect: &ota.Expect{Normal: 0.02, Alpha: 0.001}, OnBreach: ota.ActionRollback, Reserve: true,
-			Hold: ota.Hold{All: true, Batches: []int{1}}, Soak: ota.Soak{ToEnd: true, Duration: time.Minute, Stable: time.Hour, Grace: time.Second, Interval: time.Millisecond, Misses: ota.Off, Sample: 7},
+			Hold: ota.Hold{All: true, Batches: []int{1}}, Soak: ota.Soak{ToEnd: true, Duration: time.Minute, Stable: time.Hour, Grace: time.Second, Interval: time.Millisecond, Misses: ota.Off, Sample: 7, Compare: 5},
 			Retry: ota.RetryPolicy{Max: 3, Backoff: time.Second, MaxBackoff: time.Minute}, AttemptTimeout: ota.NoTimeout, UnreachableTimeout: 90 * time.Minute,
 			OnUnreachable: ota.UnreachableSkipped, MaxAbandoned: 9, BatchTimeout: time.Hour, PlanTimeout: 24 * time.Hour, MaxConsecutive: 4, Halve: true, Budgets: []ota.Budget{{Label: "rack", Max: 2, Each: map[string]int{"a": 3}, Of: ota.OpenAgents}, {Label: "zone", Max: 1, Values: 2}},
 			Rate: ota.Rate{Starts: 10, Per: time.Minute}, Gate: ota.Gate{Interval: time.Second, MaxInconclusive: 2, MaxErrors: 3}, Complete: ota.Complete{Min: 0.5, Within: time.Hour},

@@ -22,7 +22,7 @@ func TestClientRollbackTemplate(t *testing.T) {
 	c, e, _ := testserver.Lifecycle(t, ota.ExecutorFunc(testserver.Quick), httpapi.Options{Strict: true})
 	none, all := 0.0, 1.0
 	policy := ota.Policy{
-		Concurrency: 7, FailureThreshold: &all, Scope: ota.ScopePlan, Soak: ota.Soak{Interval: time.Second, Misses: 3},
+		Concurrency: 7, FailureThreshold: &all, Scope: ota.ScopePlan, Soak: ota.Soak{Interval: time.Second, Misses: 3, Compare: ota.Off},
 		AttemptTimeout: ota.NoTimeout, UnreachableTimeout: 90 * time.Minute, MaxAbandoned: 9, Rate: ota.Rate{Starts: 1000, Per: time.Minute}, Gate: ota.Gate{Interval: time.Hour},
 	}
 	p, err := c.Create(t.Context(), ota.Spec{

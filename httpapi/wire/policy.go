@@ -70,6 +70,7 @@ type Soak struct {
 	ToEnd    bool     `json:"toEnd"`
 	Misses   int      `json:"misses" policy:"-1..1000"`
 	Sample   int      `json:"sample" policy:"0..1000000"`
+	Compare  int      `json:"compare" policy:"-1..1000"`
 }
 
 // RetryPolicy is ota.RetryPolicy on the wire.

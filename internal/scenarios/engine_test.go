@@ -307,7 +307,7 @@ func TestProber(t *testing.T) {
 				out.Add(-1)
 				return ota.Health{Healthy: true}, nil
 			}
-			id := s.start(ota.Policy{Concurrency: 2, Soak: ota.Soak{Duration: 35 * time.Second, Interval: 10 * time.Second}}, ota.Shape{}, names("ok", 6)...)
+			id := s.start(ota.Policy{Concurrency: 2, Soak: ota.Soak{Duration: 35 * time.Second, Interval: 10 * time.Second, Compare: ota.Off}}, ota.Shape{}, names("ok", 6)...)
 			require.Equal(s, ota.StatusCompleted, s.drive(id).Status)
 			require.Equal(s, int64(4*6), asked.Load())
 			require.Equal(s, int64(2), most.Load())

@@ -23,7 +23,7 @@ func everyField() ota.Policy {
 		Concurrency: 2, FailureThreshold: ptr(0.5), Scope: ota.ScopePlan, OnBreach: ota.ActionContinue, Halve: true, Reserve: true,
 		Budgets: []ota.Budget{{Label: "rack", Max: 3}}, Hold: ota.Hold{All: true, Batches: []int{1}},
 		Windows: []ota.Window{{Start: time.Hour, Length: time.Hour}},
-		Soak:    ota.Soak{Duration: time.Hour, Stable: time.Hour, Grace: time.Second, Interval: time.Second, ToEnd: true, Misses: 2, Sample: 5},
+		Soak:    ota.Soak{Duration: time.Hour, Stable: time.Hour, Grace: time.Second, Interval: time.Second, ToEnd: true, Misses: 2, Sample: 5, Compare: 6},
 		Retry:   ota.RetryPolicy{Max: 1, Backoff: time.Second, MaxBackoff: time.Minute}, AttemptTimeout: time.Minute,
 		UnreachableTimeout: time.Minute, OnUnreachable: ota.UnreachableSkipped, BatchTimeout: time.Hour, PlanTimeout: time.Hour,
 		MaxConsecutive: 3, Rate: ota.Rate{Starts: 1, Per: time.Hour}, Gate: ota.Gate{Interval: time.Hour, MaxInconclusive: 1, MaxErrors: 1}, Complete: ota.Complete{Min: 1, Within: time.Hour},
@@ -52,6 +52,8 @@ func TestPolicyOfARollback(t *testing.T) {
 				t.Errorf("everyField has no %s", name)
 			case name == "Soak":
 				compare("Soak.", a, b)
+			case name == "Soak.Compare":
+				require.Equal(t, ota.Off, back.Soak.Compare)
 			case slices.Contains(kept, name):
 				require.Equal(t, a.Interface(), b.Interface(), name)
 			case slices.Contains(off, name):

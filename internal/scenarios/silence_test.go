@@ -84,7 +84,7 @@ func TestEveryAgentIsAskedOnce(t *testing.T) {
 	inScene(t, func(s *scene) {
 		h := &hush{}
 		h.use(s)
-		id := s.start(ota.Policy{}, ota.Shape{Size: 3}, names("ok", 8)...)
+		id := s.start(ota.Policy{Soak: ota.Soak{Compare: ota.Off}}, ota.Shape{Size: 3}, names("ok", 8)...)
 		s.drive(id)
 		s.status(id, ota.StatusCompleted)
 		for _, a := range names("ok", 8) {
@@ -206,7 +206,7 @@ func TestPassedBatchesAreSampled(t *testing.T) {
 func TestAHeldPlanIsWatched(t *testing.T) {
 	inScene(t, func(s *scene) {
 		sick := false
-		h := &hush{sick: func(string) bool { return sick }}
+		h := &hush{sick: func(agent string) bool { return sick && agent == "ok-000" }}
 		h.use(s)
 		policy := ota.Policy{FailureThreshold: ptr(0.0), Hold: ota.Hold{All: true}, Soak: ota.Soak{Duration: time.Minute}}
 		id := s.start(policy, ota.Shape{Canary: 1, Size: 5}, names("ok", 6)...)
