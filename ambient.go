@@ -1,10 +1,6 @@
 package ota
 
-import (
-	"slices"
-
-	"github.com/seed-19b57ce3/ota/internal/queue"
-)
+import "slices"
 
 // A breach is ambient if agents are sick which the plan has not begun. It pauses the plan, and what
 // failed meanwhile is judged again.
@@ -75,6 +71,7 @@ func (s *state) judgeAgain(until, now int64) (n need, done bool) {
 		g.cursor = r.Ordinal + 1
 		switch at, unwell := r.State.failed(); {
 		case at < s.p.Quiet || at > until || at == 0:
+		case unwell && !s.healthCounts(s.batch(r.Batch)): // nothing asks it again
 		case unwell:
 			s.unfail(r, now)
 		default:
@@ -92,6 +89,11 @@ func (s *state) judgeAgain(until, now int64) (n need, done bool) {
 	}
 	g.cursor = 0
 	return need{}, true
+}
+
+// healthCounts reports whether the health of a batch's agents still counts.
+func (s *state) healthCounts(b *batch) bool {
+	return b.Status != BatchCompleted || s.c.Policy.Soak.ToEnd || b.Index == s.watched()
 }
 
 // failed returns when an agent failed, or 0 if a person ended its attempt. unwell reports that it
@@ -128,9 +130,8 @@ func (s *state) unfail(r *cachedRow, now int64) {
 	s.setFlag(r, agentAtTarget, !r.is(agentChanged))
 	s.setFlag(r, agentUnhealthy, true)
 	s.setUnhealthySince(r, now)
-	if grace := s.c.Policy.Soak.Grace; grace > 0 {
-		s.queue.timers.Push(queue.Timer{At: now + int64(grace), Item: r.Ordinal, Kind: timerHealth})
+	if b.Status == BatchCompleted {
+		s.probing.note(r, silence{agent: r.Agent.ID, proven: true}) // the next round asks it
 	}
-	s.probing.note(r, silence{agent: r.Agent.ID, proven: true}) // the next round asks it, also in a passed batch
 	s.taskEvent(EventTaskSucceeded, r, i, ReasonAmbient, "its health is judged again")
 }

@@ -52,8 +52,8 @@ func (s *state) compare(now int64) (n need, due int64) {
 	if s.compares() == 0 && p.Undecided == 0 && !p.Ambient || !canBreach(s.status()) {
 		return need{}, 0
 	}
-	if s.c.AnsweredBreach >= p.Undecided {
-		p.Undecided = 0
+	if p.Undecided != 0 && s.c.AnsweredBreach >= p.Undecided { // a person has resumed the plan
+		p.Undecided, s.change.again = 0, true
 	}
 	if s.compares() == 0 || p.Ambient && s.openBreach(ambientBreach) == nil {
 		return s.compareNoMore(now), 0

@@ -37,6 +37,11 @@ type refPlan struct {
 	decided   bool                 // somebody has said Resume, Retry or GiveUp
 	turns     map[string]bool      // values of a budget with Values that have begun in the batch, and not finished
 	turnsIn   string               // that batch, and the budget's label
+	healthy   map[string]bool      // agents that are compared with, and have answered so since a breach began to wait for them
+	sick      map[string]bool      // likewise
+	struck    map[string]bool      // who they were then
+	waits     bool                 // a breach waits for them
+	breached  map[Reason]bool      // the reasons of all breaches
 }
 
 type refAgent struct{ tasks []refTask }
@@ -301,6 +306,7 @@ func (r *referee) committed(before *planRow, c *Commit, rev uint64) {
 	r.turns(p, before, after, rows, &rec)
 	r.limits(p, before, after, &rec, batches)
 	r.coverage(p, before, after, &rec, batches)
+	r.compares(p, before, after, rows, &rec)
 	r.checks(p, &rec, rows)
 	r.windows(p, before.Control.Policy, &rec)
 	r.halving(p, before.Control.Policy, &rec, after.Progress.Open)
@@ -382,7 +388,8 @@ func (r *referee) verbs(p *refPlan, before, after *planRow, rec *Record) {
 			continue
 		}
 		stands := slices.ContainsFunc(after.Progress.Breaches, func(x Breach) bool { return x.Number == b.Number })
-		if !stands && after.Control.AnsweredBreach < b.Number {
+		undecided := before.Progress.Undecided != 0 && b.Number >= before.Progress.Undecided
+		if !stands && after.Control.AnsweredBreach < b.Number && !(undecided && fromFailures(b.Reason) && after.Progress.Ambient) {
 			r.fail("breach %d of %s is gone without an answer", b.Number, p.id)
 		}
 	}
@@ -709,6 +716,7 @@ func (r *referee) atRest() {
 		if row.Status != st {
 			r.fail("plan %s is %s, the store lists it as %s", id, st, row.Status)
 		}
+		r.quietAtRest(&row)
 		x, err := r.w.engine.Explain(r.w.ctx, id)
 		r.w.must(err)
 		if len(x.Blockers) == 0 {

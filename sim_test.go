@@ -97,6 +97,8 @@ type world struct {
 	tasks   map[string]int // how many components an agent has; 0: one task without a component
 	spec    Spec
 	every   bool // every choice is tried: few are offered
+	probes  bool // also then the fleet answers about its health
+	sky     *sky // nil: the network never goes down
 	gated   bool // the fleet has a gate
 	checked bool // the fleet has a precheck
 	older   bool // an older version has stored a rollback plan that runs alone
@@ -297,6 +299,7 @@ func simAgents(ids []string) iter.Seq2[Agent, error] {
 
 // step lets one thing happen.
 func (w *world) step() {
+	w.sky.change()
 	p := w.procs[w.choose.pick(len(w.procs))]
 	switch k := w.choose.pick(10); {
 	case k < 5 && len(p.calls) > 0:
@@ -370,7 +373,7 @@ func (w *world) drive(p *process) {
 func (w *world) session(p *process, id string) *session {
 	if p.plans[id] == nil {
 		x := newSession(rowStore{w.store}, id, p.name, w.row(id).Epoch)
-		x.abilities.prober = !w.every
+		x.abilities.prober = !w.every || w.probes
 		x.abilities.gater, x.abilities.prechecker = w.gated, w.checked
 		x.callsInFlight = func(calls map[callKey]bool) bool { return p.out(id, calls) }
 		x.giveUpCalls = func(calls []callKey, _ time.Time) []callKey { return p.giveUp(id, calls) }
@@ -570,6 +573,9 @@ func (w *world) deliver(p *process) {
 // answer is what the fleet says, by the agent's behaviour.
 func (w *world) answer(a Attempt) (Result, error) {
 	failed := errors.New("sim: it failed")
+	if w.sky != nil && w.sky.down && !w.quiet {
+		return Result{}, failed
+	}
 	b := w.behaviour(a.Agent, a.Component.Name)
 	if a.IsRollback && b != 9 {
 		return Result{Version: a.ToVersion}, nil
@@ -602,7 +608,10 @@ func (w *world) answer(a Attempt) (Result, error) {
 }
 
 func (w *world) deliverAsk(p *process) {
-	i := w.choose.pick(len(p.asks))
+	i := 0
+	if !w.every {
+		i = w.choose.pick(len(p.asks))
+	}
 	a := p.asks[i]
 	p.asks = slices.Delete(p.asks, i, i+1)
 	if a.ask.kind == askGate {
@@ -618,10 +627,16 @@ func (w *world) deliverAsk(p *process) {
 	}
 	healthy := w.behave[a.ask.attempt.Agent] != 10 || a.ask.attempt.IsRollback
 	var err error
-	if w.behave[a.ask.attempt.Agent] == 16 && !a.ask.attempt.IsRollback || !w.quiet && w.choose.pick(8) == 0 {
+	if w.behave[a.ask.attempt.Agent] == 16 && !a.ask.attempt.IsRollback || !w.quiet && !w.every && w.choose.pick(8) == 0 {
 		err = errors.New("no answer")
 	}
+	healthy, err = w.health(a.ask, healthy, err)
 	reply := Health{Healthy: healthy}.answer(a.ask, w.clock.t, err)
+	if a.ask.compared != nil {
+		w.referee.compared(a.plan, a.ask.attempt.Agent, healthy && err == nil)
+		w.turn(p, a.plan, input{probes: []probeAnswer{reply}})
+		return
+	}
 	w.referee.heard(a.plan, a.ask.attempt.Agent, healthy && err == nil)
 	w.turn(p, a.plan, input{probes: []probeAnswer{reply}})
 }
