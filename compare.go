@@ -52,7 +52,7 @@ func (s *state) compare(now int64) (n need, due int64) {
 	if s.compares() == 0 && p.Undecided == 0 && !p.Ambient || !canBreach(s.status()) {
 		return need{}, 0
 	}
-	if p.Undecided != 0 && s.c.AnsweredBreach >= p.Undecided { // a person has resumed the plan
+	if p.Undecided != 0 && !waitsForGroup(&s.c, p) { // a person has resumed the plan
 		p.Undecided, s.change.again = 0, true
 	}
 	if s.compares() == 0 || p.Ambient && s.openBreach(ambientBreach) == nil {
@@ -172,7 +172,7 @@ func (s *state) askGroup() need {
 		if !s.calls.asks() {
 			return need{}
 		}
-		if x.out || x.row.State.Status != TaskPending || x.row.State.Task.Number > 0 {
+		if x.out || !x.row.State.fresh() {
 			continue
 		}
 		if g.known == nil {
@@ -258,7 +258,7 @@ func (s *state) compareFirst(why Reason, action Action, number uint64) {
 	if s.compares() == 0 || action != ActionRollback && !fromFailures(why) || why == ReasonAmbient {
 		return
 	}
-	if g := &s.group; len(s.p.Group) < minGroup && !g.active || s.p.Undecided != 0 {
+	if g := &s.group; len(s.p.Group) < minGroup && !g.active || waitsForGroup(&s.c, &s.p) {
 		return
 	}
 	s.p.Undecided = number
@@ -281,7 +281,7 @@ func (s *state) decideBreach(text string) {
 
 // compareLimit lets nothing start while the group is asked whether the release is to blame.
 func compareLimit(v *view) allowance {
-	if v.p.Undecided == 0 {
+	if !waitsForGroup(v.c, v.p) {
 		return unlimited
 	}
 	return blockedBy(ReasonInquiry, 0, "asking "+plural.Count(len(v.p.Group), "agent")+" that the plan has not begun")

@@ -292,7 +292,7 @@ func (x *session) paused() bool {
 }
 
 // asking reports whether a round of health questions is under way, or a breach waits for one.
-func (s *state) asking() bool { return s.probing.active || s.group.active || s.p.Undecided != 0 }
+func (s *state) asking() bool { return s.probing.active || s.group.active || waitsForGroup(&s.c, &s.p) }
 
 // row is the plan as it is stored. It is valid while no change waits for a commit.
 func (x *session) row() planRow {

@@ -166,7 +166,7 @@ func count(such bool) int {
 
 // quietAtRest checks that nothing waits for the group once all have been healthy for long.
 func (r *referee) quietAtRest(row *planRow) {
-	if p := &row.Progress; canBreach(statusOf(&row.Control, p)) && (p.Undecided != 0 || p.Ambient) {
+	if p := &row.Progress; canBreach(statusOf(&row.Control, p)) && (waitsForGroup(&row.Control, p) || p.Ambient) {
 		r.fail("plan %s still waits for its group at rest: undecided %d, ambient %t", row.ID, p.Undecided, p.Ambient)
 	}
 }

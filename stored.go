@@ -274,7 +274,7 @@ func (row *planRow) canMove() bool {
 	case StatusPending:
 		return ordered
 	case StatusPaused:
-		return ordered || row.Control.Rollback != nil || row.Progress.Owner == "" || row.Progress.Undecided != 0 || row.Progress.Ambient || !row.Control.Policy.Soak.None()
+		return ordered || row.Control.Rollback != nil || row.Progress.Owner == "" || waitsForGroup(&row.Control, &row.Progress) || row.Progress.Ambient || !row.Control.Policy.Soak.None()
 	case StatusRunning, StatusPausing, StatusCanceling, StatusRollingBack:
 		return true
 	default:
@@ -350,12 +350,16 @@ func standing(c *planControl, p *planProgress) *Breach {
 // wait until the group to compare with was asked.
 func undoing(c *planControl, p *planProgress) bool {
 	for _, b := range p.Breaches {
-		if (p.Undecided == 0 || b.Number < p.Undecided) && b.Number > c.AnsweredBreach && b.Number > c.RolledBackBreach && b.Action == ActionRollback {
+		if (!waitsForGroup(c, p) || b.Number < p.Undecided) && b.Number > c.AnsweredBreach && b.Number > c.RolledBackBreach && b.Action == ActionRollback {
 			return true
 		}
 	}
 	return false
 }
+
+// waitsForGroup reports whether what follows from a breach waits until the group to compare with was
+// asked. A Resume ends that.
+func waitsForGroup(c *planControl, p *planProgress) bool { return p.Undecided > c.AnsweredBreach }
 
 // coverageOf returns how many of a plan's agents are at its target.
 func coverageOf(s *planSpec, p *planProgress) Coverage {

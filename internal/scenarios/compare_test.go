@@ -286,3 +286,24 @@ func TestCompareIsChecked(t *testing.T) {
 		}
 	})
 }
+
+// A failure from before the last quiet round is the release's. It stays when an outage follows.
+func TestAFailureFromBeforeAnOutage(t *testing.T) {
+	inScene(t, func(s *scene) {
+		w := &weather{silent: true}
+		w.use(s)
+		soak := ota.Soak{Duration: 10 * time.Minute}
+		id := s.start(ota.Policy{FailureThreshold: ptr(0.2), Soak: soak}, ota.Shape{Size: 10}, append([]string{"fail-1"}, names("ok", 99)...)...)
+		stop := s.run(s.e)
+		s.after(time.Minute)
+		w.set(true)
+		s.after(2 * time.Minute)
+		require.Equal(s, ota.ReasonAmbient, s.plan(id).Breaches[0].Reason)
+		require.Equal(s, 1, s.plan(id).Counts.Failed)
+		w.set(false)
+		s.after(time.Minute)
+		require.NoError(s, stop())
+		require.Equal(s, 1, s.plan(id).Counts.Failed)
+		require.Equal(s, 9, s.plan(id).Counts.Succeeded)
+	})
+}
