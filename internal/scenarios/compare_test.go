@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -305,5 +307,58 @@ func TestAFailureFromBeforeAnOutage(t *testing.T) {
 		require.NoError(s, stop())
 		require.Equal(s, 1, s.plan(id).Counts.Failed)
 		require.Equal(s, 9, s.plan(id).Counts.Succeeded)
+	})
+}
+
+// Five of twenty are an outage, four are not.
+func TestAQuarterOfTheGroupIsAnOutage(t *testing.T) {
+	for sick, want := range map[int]ota.Reason{4: ota.ReasonThreshold, 5: ota.ReasonAmbient} {
+		inScene(t, func(s *scene) {
+			w := &weather{broken: allOf}
+			w.use(s)
+			id := s.start(ota.Policy{FailureThreshold: ptr(0.0)}, ota.Shape{Size: 10}, names("ok", 100)...)
+			stop := s.run(s.e)
+			s.after(500 * time.Millisecond)
+			w.mu.Lock()
+			require.Len(s, w.asked, 20)
+			falls := map[string]bool{}
+			for _, agent := range slices.Sorted(maps.Keys(w.asked))[:sick] {
+				falls[agent] = true
+			}
+			w.always = func(agent string) bool { return falls[agent] }
+			w.mu.Unlock()
+			s.after(time.Minute)
+			require.Equal(s, want, s.plan(id).Breaches[0].Reason, "%d are sick", sick)
+			require.NoError(s, stop())
+		})
+	}
+}
+
+// Only questions that were asked after the breach decide: what the group answered before may be older
+// than what failed.
+func TestTheGroupIsAskedAfterTheBreach(t *testing.T) {
+	inScene(t, func(s *scene) {
+		var mu sync.Mutex
+		asked := map[string]int{}
+		s.fleet.health = func(a ota.Attempt) (ota.Health, error) {
+			mu.Lock()
+			asked[a.Agent]++
+			n := asked[a.Agent]
+			mu.Unlock()
+			if a.Number > 0 {
+				return ota.Health{Reason: "broken"}, nil
+			}
+			if n == 2 {
+				time.Sleep(2 * time.Second)
+			}
+			return ota.Health{Healthy: n != 2}, nil
+		}
+		s.use(probed{s.fleet})
+		id := s.start(ota.Policy{FailureThreshold: ptr(0.0)}, ota.Shape{Size: 10}, names("ok", 100)...)
+		stop := s.run(s.e)
+		s.after(time.Minute)
+		require.NoError(s, stop())
+		require.Equal(s, ota.ReasonThreshold, s.plan(id).Breaches[0].Reason)
+		require.Len(s, s.plan(id).Breaches, 1)
 	})
 }
