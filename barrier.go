@@ -45,19 +45,18 @@ func (v *view) holding(yield func(block) bool) {
 
 func promotedBarrier(v *view) (block, bool) {
 	k := v.b.Index
-	if !v.c.Policy.Hold.holds(k) || v.c.Promoted >= k {
+	if !v.c.Policy.at(k).held || v.c.Promoted >= k {
 		return block{}, false
 	}
 	return block{Why: ReasonHeld, Verb: VerbPromote, Text: fmt.Sprintf("batch %d", k)}, true
 }
 
 func observedBarrier(v *view) (block, bool) {
-	o := v.c.Policy.Soak
 	if v.b.Unhealthy > 0 {
 		return block{Why: ReasonSoaking, Text: fmt.Sprintf("%s of batch %d %s unhealthy", plural.Count(v.b.Unhealthy, "agent"), v.b.Index, plural.Verb(v.b.Unhealthy, "is", "are"))}, true
 	}
-	waited := nanos(v.b.FinishedAt) + int64(o.Duration)
-	until := max(nanos(v.b.HealthySince), waited) + int64(o.Stable)
+	waited := nanos(v.b.FinishedAt) + int64(v.c.Policy.at(v.b.Index).soak)
+	until := max(nanos(v.b.HealthySince), waited) + int64(v.c.Policy.Soak.Stable)
 	return block{Why: ReasonSoaking, Until: until, Text: fmt.Sprintf("batch %d", v.b.Index)}, v.now < until
 }
 

@@ -22,9 +22,17 @@ func TestCutter(t *testing.T) {
 		{"one more", Shape{Size: 5}, 11, []int{5, 5, 1}},
 		{"ones", Shape{Size: 1}, 3, []int{1, 1, 1}},
 		{"larger than all", Shape{Size: 100}, 3, []int{3}},
-		{"list", Shape{Batches: []BatchShape{{"canary", 1}, {"half", 4}, {"rest", 5}}}, 10, []int{1, 4, 5}},
+		{"list", Shape{Batches: []BatchShape{{Name: "canary", Size: 1}, {Name: "half", Size: 4}, {Name: "rest", Size: 5}}}, 10, []int{1, 4, 5}},
+		{"shares", shares(1, 10, 50, 0), 1000, []int{10, 100, 500, 390}},
+		{"shares of few", shares(1, 10, 50, 0), 10, []int{1, 1, 5, 3}},
+		{"rounded up in all", shares(25, 25, 25, 25), 10, []int{3, 2, 3, 2}},
+		{"thirds", shares(33.3, 33.3, 33.4), 1000, []int{333, 333, 334}},
+		{"at least one", shares(0.1, 0.1, 0), 3, []int{1, 1, 1}},
+		{"a size, a share, the rest", Shape{Batches: []BatchShape{{Size: 5}, {Percent: 20}, {}}}, 100, []int{5, 20, 75}},
 	} {
 		cut := newCutter(c.shape)
+		cut.agents = c.agents
+		require.Equal(t, c.want, c.shape.sizes(c.agents), c.name)
 		for range c.agents {
 			_, ok := cut.next()
 			require.True(t, ok, c.name)
@@ -144,7 +152,7 @@ func TestAPreviewWritesNothing(t *testing.T) {
 		require.Len(s, p.Warnings, 2, "%v", p.Warnings)
 		require.Contains(s, p.Warnings[1], "25 agents belong to another plan: a-000, a-001, a-002, … are in "+busy)
 		require.Equal(s, []PreviewBatch{
-			{Index: 0, Size: 9}, {Index: 1, Size: 9}, {Index: 2, Size: 7},
+			{Index: 0, Size: 9, Concurrency: 3, Soak: time.Minute}, {Index: 1, Size: 9, Concurrency: 3, Soak: time.Minute, Held: true}, {Index: 2, Size: 7, Concurrency: 3, Soak: time.Minute, Held: true},
 		}, p.Batches)
 		require.Equal(s, 25, p.Readiness.ConflictCount)
 		require.Equal(s, Conflict{Agent: "a-000", Plan: busy}, p.Readiness.Conflicts[0])

@@ -263,7 +263,7 @@ func (w *command) promote(batch int) error {
 	if batch != next {
 		return w.refuse(fmt.Sprintf("batch %d was named, batch %d is the next", batch, next))
 	}
-	if n := openAgents(&w.row.Progress); n > 0 && !w.c.Policy.Hold.holds(next) {
+	if n := openAgents(&w.row.Progress); n > 0 && !w.c.Policy.at(next).held {
 		return w.refuse(fmt.Sprintf("batch %d is not held, and begins once batch %d has passed; %s not ended; "+
 			"give_up ends the attempt of one that is running, skip ends one that is waiting",
 			next, next-1, plural.Count(n, "agent")+" "+plural.Verb(n, "has", "have")))

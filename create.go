@@ -109,6 +109,7 @@ type draft struct {
 	components    map[string]struct{} // at most one name more than maxComponents
 	unlabeled     []int               // by budget: agents without its label
 	turns         turnsOfBatches      // of the budget with Values
+	orderWarnings []string            // of Shape.arrange
 	noVersion     int                 // agents without a version to go back to
 	hasPrechecker bool                // a Prechecker may report those versions
 }
@@ -170,6 +171,9 @@ func (d *draft) checkAll(n int) {
 		d.mistakes.add("agents", strconv.Itoa(len(d.components)), "have too many different component names",
 			strconv.Itoa(maxComponents)+" at most; tell installations apart by component.instance")
 	}
+	if len(d.spec.Shape.Batches) == 0 { // else Policy.check knows the number
+		d.spec.Policy.checkStageBatches(d.mistakes, len(d.cut.first))
+	}
 	for _, b := range d.spec.Policy.Hold.Batches {
 		if n := len(d.cut.first); b >= n && len(d.spec.Shape.Batches) == 0 {
 			allowed := holdable(n)
@@ -218,10 +222,10 @@ func (d *draft) inGroups(agents iter.Seq2[Agent, error]) iter.Seq2[Agent, error]
 	}
 }
 
-// agents yields the agents in the user's order, or shuffled. Percent and Shuffle need the whole
-// list, so it is in memory for them.
+// agents yields the agents in the order of the shape. If the shape needs the whole list, it is in
+// memory.
 func (d *draft) agents() iter.Seq2[Agent, error] {
-	if d.spec.Shape.Shuffle == 0 && d.spec.Shape.Percent == 0 {
+	if !d.spec.Shape.needsAll() {
 		return d.spec.Agents
 	}
 	return func(yield func(Agent, error) bool) {
@@ -234,9 +238,7 @@ func (d *draft) agents() iter.Seq2[Agent, error] {
 			all = append(all, a)
 		}
 		d.cut.agents = len(all)
-		if seed := d.spec.Shape.Shuffle; seed != 0 {
-			shuffle(all, seed)
-		}
+		d.orderWarnings = d.spec.Shape.arrange(all, d.spec.ToVersion)
 		for _, a := range all {
 			if !yield(a, nil) {
 				return
@@ -304,11 +306,12 @@ func (d *draft) finish(warnings []string, now time.Time) (createdPlan, error) {
 		Schema: Schema, Name: s.Name, FromVersion: s.FromVersion, FromRelease: s.FromRelease,
 		ToVersion: s.ToVersion, ToRelease: s.ToRelease, CreatedBy: s.CreatedBy, CreatedAt: now,
 		Labels: cloneMap(s.Labels), Agents: d.cut.total, Batches: len(batches), Warnings: warnings,
-		Components: slices.Sorted(maps.Keys(d.components)),
+		Components: slices.Sorted(maps.Keys(d.components)), Represent: slices.Clone(s.Shape.Represent),
 	}
 	spec.Warnings = append(spec.Warnings, specWarnings(s, d.cut.total)...)
 	spec.Warnings = append(spec.Warnings, d.alike.warnings()...)
 	spec.Warnings = append(spec.Warnings, d.turns.warnings()...)
+	spec.Warnings = append(spec.Warnings, d.orderWarnings...)
 	if d.noVersion > 0 && !d.hasPrechecker {
 		spec.Warnings = append(spec.Warnings, fmt.Sprintf("%d of %s %s no version to go back to: a rollback leaves them out", d.noVersion, plural.Count(d.cut.total, "agent"), plural.Verb(d.noVersion, "has", "have")))
 	}

@@ -134,7 +134,7 @@ func (v *view) decideOpen() decision {
 // watchOn waits, and goes on to ask the agents of the batch before. A paused plan without a soak
 // rests; it asks once more after Resume.
 func (v *view) watchOn(wake int64) decision {
-	if !v.calls.prober || v.b.Index == 0 || v.status != StatusRunning && v.c.Policy.Soak.None() {
+	if !v.calls.prober || v.b.Index == 0 || v.status != StatusRunning && !v.c.Policy.at(v.b.Index-1).soaks {
 		return decision{wake: wake}
 	}
 	return decision{action: actAsk, wake: wake}

@@ -50,11 +50,15 @@ func (w *command) edit(change func(*Policy)) error {
 	}
 	var m mistakes
 	next.check(&m, w.row.Spec.Batches)
+	checkRepresented(&m, w.row.Spec.Represent, next.Budgets)
 	if err := m.result(); err != nil {
 		return err
 	}
 	if next.Expect != nil && w.row.Source != "" {
 		return &FieldError{Field: "expect", Problem: "does not apply to a rollback", Allowed: "none"}
+	}
+	if len(next.Stages) > 0 && w.row.Source != "" {
+		return &FieldError{Field: "stages", Problem: "do not apply to a rollback", Allowed: "none"}
 	}
 	if next = next.withDefaults(); w.row.Source != "" {
 		next = next.judgedAsRollback()
@@ -158,9 +162,10 @@ func editNotes(before, after *Policy, row *planRow) (notes []string) {
 		p.Evidence.Failed-p.Evidence.FailedBefore, p.Evidence.Finished-p.Evidence.FinishedBefore)
 	add(changed(before.FailureThreshold, after.FailureThreshold) && after.Scope == ScopeFirst && p.Batch > 0,
 		"failureThreshold judges the first batch only, which is completed: its scope is first")
-	add(after.Concurrency < before.Concurrency && p.Open > after.Concurrency,
+	was, is := before.at(p.Batch), after.at(p.Batch)
+	add(is.concurrency < was.concurrency && p.Open > is.concurrency,
 		"concurrency ends no call: %s open, and the next agent starts once fewer than %d are",
-		plural.Are(p.Open, "agent"), after.Concurrency)
+		plural.Are(p.Open, "agent"), is.concurrency)
 	add(changed(before.Budgets, after.Budgets) && p.Open > 0,
 		"budgets end no call: %s open, and they limit those that start from now on",
 		plural.Are(p.Open, "agent"))
@@ -173,6 +178,8 @@ func editNotes(before, after *Policy, row *planRow) (notes []string) {
 		"hold applies to batches that have not begun: batch %d is the last that has begun", p.Reached)
 	add(changed(before.Soak, after.Soak) && p.Batch > 0,
 		"observe applies to batches that are not completed: %s completed", plural.Are(p.Batch, "batch"))
+	add(stagesClosed(before, after, p.Batch),
+		"stages apply to batches that are not completed: %s completed", plural.Are(p.Batch, "batch"))
 	add(changed(before.Retry, after.Retry) && p.Counts.Waiting > 0,
 		"retry applies to the next outcome of an agent: %s waiting, and %s the time of the next try",
 		plural.Are(p.Counts.Waiting, "agent"), plural.Verb(p.Counts.Waiting, "keeps", "keep"))
@@ -184,6 +191,13 @@ func editNotes(before, after *Policy, row *planRow) (notes []string) {
 		add(true, "an open breach stays open until resume, and keeps the action %s: %s", b.Action, b.String())
 	}
 	return notes
+}
+
+// stagesClosed reports whether an edit changes the stage of a batch before this one.
+func stagesClosed(before, after *Policy, batch int) bool {
+	return slices.ContainsFunc(slices.Concat(before.Stages, after.Stages), func(s Stage) bool {
+		return s.Batch < batch && !reflect.DeepEqual(before.stage(s.Batch), after.stage(s.Batch))
+	})
 }
 
 // holdsBegun reports whether a hold names a batch that has begun.

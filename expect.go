@@ -82,6 +82,7 @@ func (p Policy) judgedAsRollback() Policy {
 		p.FailureThreshold = &threshold
 	}
 	p.Soak.Compare = Off
+	p.Stages = nil
 	if p.Expect = nil; p.Scope == ScopeFirst {
 		p.Scope = ScopeBatch
 	}

@@ -176,7 +176,7 @@ func (s *state) nextTask(r *cachedRow, task int) {
 	if !r.is(agentChanged) {
 		s.setFlag(r, agentAtTarget, true)
 		// Without a soak, nothing can find the agent unhealthy, so no retry needs the claim.
-		if s.c.Policy.Soak.None() {
+		if !s.c.Policy.at(r.Batch).soaks {
 			s.releaseClaim(r)
 		}
 	}

@@ -151,7 +151,7 @@ func windowLimit(v *view) allowance {
 }
 
 func concurrencyLimit(v *view) allowance {
-	most := v.c.Policy.Concurrency
+	most := v.c.Policy.at(v.p.Batch).concurrency
 	r := slots(v.concurrency()-v.p.Open, ReasonConcurrency)
 	if n := v.concurrency(); n < most {
 		r.Text = fmt.Sprintf("%d instead of %d, after batches with failures", n, most)
@@ -159,12 +159,13 @@ func concurrencyLimit(v *view) allowance {
 	return r
 }
 
-// concurrency is the policy's Concurrency, halved for batches with failures if the policy says so.
+// concurrency is that of the current batch, halved for batches with failures if the policy says so.
 func (v *view) concurrency() int {
+	n := v.c.Policy.at(v.p.Batch).concurrency
 	if !v.c.Policy.Halve {
-		return v.c.Policy.Concurrency
+		return n
 	}
-	return max(v.c.Policy.Concurrency>>v.p.Halved, 1)
+	return max(n>>v.p.Halved, 1)
 }
 
 // halved returns how often concurrency is halved after a batch with this many failures has closed.
@@ -245,13 +246,14 @@ type view struct {
 // tolerance returns how many failures are tolerated, and how many count, in the scope of the
 // threshold.
 func (v *view) tolerance() (tolerated, failed int) {
+	r := v.c.Policy.at(v.b.Index)
 	switch {
 	case v.c.Policy.Scope == ScopePlan:
-		return Tolerated(*v.c.Policy.FailureThreshold, v.spec.Agents), v.p.Counts.Bad() - v.p.Accepted
-	case v.c.Policy.Scope == ScopeFirst && v.b.Index > 0:
+		return Tolerated(*r.threshold, v.spec.Agents), v.p.Counts.Bad() - v.p.Accepted
+	case !r.judges:
 		return v.spec.Agents, 0
 	}
-	return Tolerated(*v.c.Policy.FailureThreshold, v.b.Size), v.b.Counts.Bad() - v.b.Accepted
+	return r.tolerated(v.b.Size), v.b.Counts.Bad() - v.b.Accepted
 }
 
 // Clocks measure time for the timeouts of a policy. A clock that bounds work stands still while the

@@ -59,7 +59,8 @@ func (x *session) load(ctx context.Context, now time.Time) error {
 		controlNumber: row.ControlNumber, progressNumber: row.ProgressNumber, epoch: row.Epoch,
 		batches: map[int]*batch{}, calls: callsView{abilities: x.abilities}, same: x.same,
 	}
-	st.rows.bits = pageBitsOf(row.Control.Policy.Concurrency)
+	concurrency, _ := row.Control.Policy.most()
+	st.rows.bits = pageBitsOf(concurrency)
 	st.change.step = 1
 	st.change.log.reset()
 	st.queue.blocked = slices.Clone(x.blocked)

@@ -183,6 +183,9 @@ func (p *Policy) code(c *coder) {
 		c.float(&p.Expect.Normal)
 		c.float(&p.Expect.Alpha)
 	}
+	for i := range each(c, &p.Stages) {
+		p.Stages[i].code(c)
+	}
 }
 
 func (b *Budget) code(c *coder) {
@@ -196,6 +199,20 @@ func (b *Budget) code(c *coder) {
 func (h *Hold) code(c *coder) {
 	c.bool(&h.All)
 	c.nums(&h.Batches)
+}
+
+func (s *Stage) code(c *coder) {
+	num(c, &s.Batch)
+	if some(c, &s.Soak) {
+		num(c, s.Soak)
+	}
+	if some(c, &s.FailureThreshold) {
+		c.float(s.FailureThreshold)
+	}
+	num(c, &s.Concurrency)
+	if some(c, &s.Hold) {
+		c.bool(s.Hold)
+	}
 }
 
 func (w *Window) code(c *coder) {

@@ -182,6 +182,7 @@ func (s *planSpec) code(c *coder) {
 	num(c, &s.Unconfirmed)
 	c.texts(&s.Warnings)
 	c.bool(&s.Ungated)
+	c.texts(&s.Represent)
 }
 
 // appendPart omits the ID and the labels: a Store has them beside the part. An agent without other

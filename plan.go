@@ -22,7 +22,8 @@ type Spec struct {
 	ToVersion, ToRelease string
 	// Agents yields the agents in the order in which they are to be upgraded. Create reads it
 	// once, to its end. An error that it yields ends Create with that error. Agents are kept in
-	// memory only if the shape needs their number first (Percent) or shuffles them.
+	// memory only if the shape needs their number first (Percent) or another order of them (Shuffle,
+	// Represent, First, Last).
 	Agents iter.Seq2[Agent, error]
 	// Shape cuts the agents into batches.
 	Shape Shape
@@ -139,6 +140,7 @@ func (s Spec) check(m *mistakes) {
 		s.Rollback.check(m)
 	}
 	s.Policy.check(m, len(s.Shape.Batches))
+	checkRepresented(m, s.Shape.Represent, s.Policy.Budgets)
 }
 
 // Audit records who did something, when and why.

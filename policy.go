@@ -69,6 +69,11 @@ type Policy struct {
 	// Hold names the batches that wait for Promote before they begin.
 	Hold Hold `json:"hold,omitzero"`
 
+	// Stages are what differs in single batches: how long they soak, their threshold, their
+	// Concurrency, whether they wait for Promote. At most 64, one for a batch, in any order. A
+	// rollback plan has none.
+	Stages []Stage `json:"stages,omitempty"`
+
 	// Windows are the maintenance windows. An agent starts only while one of them is open; this
 	// includes retries, and repeats after a crash. Calls in flight and observation continue
 	// outside of them. None means always open. At most 64. A rollback plan has none, unless its
@@ -240,6 +245,7 @@ func (p Policy) withDefaults() Policy {
 	}
 	p.Budgets = cloneBudgets(p.Budgets)
 	p.Hold.Batches = slices.Clone(p.Hold.Batches)
+	p.Stages = cloneStages(p.Stages)
 	p.Windows = cloneWindows(p.Windows)
 	return p
 }
@@ -264,6 +270,7 @@ func (p Policy) check(m *mistakes, batches int) {
 		m.add("reserve", "true", "does not go with going on after a breach: it would wait for ever", "with onBreach pause or rollback")
 	}
 	p.Hold.check(m, batches)
+	p.checkStages(m, batches)
 	m.durations(p.durations()...)
 	m.numbers(
 		numberRule{"observe.misses", p.Soak.Misses, Off, 1000, "1 to 1000, or Off; 0 means 3"},

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -35,6 +36,11 @@ type PreviewBatch struct {
 	// Tolerated is how many agents of the batch may fail. With ScopePlan the failures of the whole
 	// plan count instead.
 	Tolerated int `json:"tolerated"`
+	// Concurrency, Soak and Held are what applies to the batch: of its Stage, or else of the policy.
+	// Soak is Soak.Duration. Held says that the batch waits for Promote.
+	Concurrency int           `json:"concurrency"`
+	Soak        time.Duration `json:"wait"`
+	Held        bool          `json:"held"`
 }
 
 // PreviewOptions are the options of Preview. The zero value asks no agent.
@@ -79,8 +85,10 @@ func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions)
 		p.Warnings = append(p.Warnings, claimed.warning()...)
 	}
 	for _, b := range made.Batches {
+		r := p.Policy.at(b.Index)
 		p.Batches = append(p.Batches, PreviewBatch{
 			Index: b.Index, Name: b.Name, Size: b.Size, Tolerated: made.Control.toleratedInBatch(b.Index, b.Size),
+			Concurrency: r.concurrency, Soak: r.soak, Held: r.held,
 		})
 	}
 	return p, nil

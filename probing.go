@@ -89,7 +89,7 @@ func (s *state) probe(now int64) (n need, due int64) {
 		}
 		s.beginRound(b, now)
 	}
-	for ordinal, more := pr.peek(); more && pr.out < s.c.Policy.Concurrency; ordinal, more = pr.peek() {
+	for ordinal, more := pr.peek(); more && pr.out < s.c.Policy.at(i).concurrency; ordinal, more = pr.peek() {
 		r := s.rows.at(ordinal)
 		if r == nil {
 			return need{kind: needPage, from: ordinal}, 0

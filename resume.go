@@ -32,7 +32,7 @@ const (
 // plan, whatever the count. A negative count is refused.
 func Accept(failed int) Decision { return Decision{kind: answerAccept, failed: failed} }
 
-// Raise sets the plan's failure threshold. Resume is refused if the failures exceed the new
+// Raise sets the plan's failure threshold, or that of the breached batch if its Stage has one. Resume is refused if the failures exceed the new
 // threshold too. It does not answer a breach with the reason expect: use Edit of Policy.Expect.
 func Raise(threshold float64) Decision { return Decision{kind: answerRaise, threshold: threshold} }
 
@@ -86,13 +86,30 @@ func (w *command) resume(d Decision) error {
 func (w *command) raise(threshold float64) error {
 	var m mistakes
 	p := w.c.Policy
-	p.FailureThreshold = &threshold
+	p.Stages = cloneStages(p.Stages)
+	batches := w.breached()
+	for _, batch := range batches {
+		p.raise(batch, threshold)
+	}
+	if len(batches) == 0 {
+		p.raise(-1, threshold)
+	}
 	p.check(&m, w.row.Spec.Batches)
 	if err := m.result(); err != nil {
 		return err
 	}
 	w.c.Policy = p
 	return nil
+}
+
+// breached returns the batches, -1 for the plan, whose threshold is exceeded by an open breach.
+func (w *command) breached() (batches []int) {
+	for _, b := range w.row.Progress.Breaches {
+		if b.Number > w.c.AnsweredBreach && b.Reason == ReasonThreshold {
+			batches = append(batches, b.Batch)
+		}
+	}
+	return batches
 }
 
 // answer checks that d answers every unanswered breach.
@@ -190,7 +207,7 @@ func (w *command) batch(i int) (batchRow, error) {
 // exceeds reports whether the failures still are a breach where the breach occurred: by the
 // threshold or by Expect.
 func (w *command) exceeds(b Breach) (bool, error) {
-	p, row, threshold := &w.row.Progress, batchRow{}, *w.c.Policy.FailureThreshold
+	p, row, r := &w.row.Progress, batchRow{}, w.c.Policy.at(b.Batch)
 	if b.Batch >= 0 {
 		var err error
 		if row, err = w.batch(b.Batch); err != nil {
@@ -202,9 +219,8 @@ func (w *command) exceeds(b Breach) (bool, error) {
 		tests := w.c.expectTests(&w.row.Spec, p, &row)
 		return w.c.Policy.Expect != nil && tests[min(b.Batch+1, 1)].exceeded(), nil
 	case b.Batch < 0:
-		return p.Counts.Bad()-p.Accepted > Tolerated(threshold, w.row.Spec.Agents), nil
-	case w.c.Policy.Scope == ScopeFirst && b.Batch > 0:
-		return false, nil
+		return p.Counts.Bad()-p.Accepted > Tolerated(*r.threshold, w.row.Spec.Agents), nil
 	}
-	return row.Counts.Bad()-row.Accepted > Tolerated(threshold, row.Size), nil
+	r.judges = r.judges || w.c.Policy.Scope == ScopePlan // an Edit has changed the scope since
+	return row.Counts.Bad()-row.Accepted > r.tolerated(row.Size), nil
 }

@@ -37,6 +37,9 @@ func (s RollbackSpec) check(m *mistakes) {
 	if s.Policy != nil {
 		m.in = "rollback."
 		s.Policy.check(m, 0)
+		if len(s.Policy.Stages) > 0 {
+			m.add("stages", "", "do not apply to a rollback", "none")
+		}
 		m.in = ""
 	}
 	inherits.check(m, "rollback.inherit", s.Inherit)
@@ -54,8 +57,8 @@ const (
 	InheritLimits Inherit = iota
 	// InheritBatches is the source's batches in reverse order, too.
 	InheritBatches
-	// InheritAll is the source's whole present policy too, without Hold.Batches, and its gate. So
-	// the rollback is as careful, and as slow, as its source.
+	// InheritAll is the source's whole present policy too, without Hold.Batches and Stages, and its
+	// gate. So the rollback is as careful, and as slow, as its source.
 	InheritAll
 )
 
@@ -65,7 +68,8 @@ var inherits = enum[Inherit]{"inheritance", []string{"limits", "batches", "all"}
 // keeps Concurrency, FailureThreshold, OnBreach, Budgets, Retry, AttemptTimeout,
 // UnreachableTimeout, OnUnreachable, MaxAbandoned, and of Soak: Grace, Interval and Misses. Scope
 // is the plan. Everything that only makes a plan wait is off: Windows, Hold, Rate, Halve, Reserve,
-// Gate, MaxConsecutive, BatchTimeout, PlanTimeout, Expect, Complete, and the rest of Soak.
+// Gate, MaxConsecutive, BatchTimeout, PlanTimeout, Expect, Complete, Stages, and the rest of
+// Soak.
 func (p Policy) ForRollback() Policy {
 	p = p.judgedAsRollback()
 	back := Policy{

@@ -170,7 +170,7 @@ func (d *driver) call(now time.Time) {
 		if first != 0 {
 			d.nextAbandonCheck = soonest(d.nextAbandonCheck, stamp(first).Add(d.host.opt.AbandonAfter))
 		}
-		x.starts = d.pool.push(x.starts, max(x.st.c.Policy.Concurrency, len(x.starts)), d.office.moreDriversThanCPUs())
+		x.starts = d.pool.push(x.starts, max(x.st.c.Policy.at(x.st.p.Batch).concurrency, len(x.starts)), d.office.moreDriversThanCPUs())
 	}
 	for _, a := range x.asks {
 		d.ask(a)

@@ -132,7 +132,7 @@ func (s *state) carryOut(d decision, now time.Time) need {
 func (s *state) finishBatch(b *batch, now time.Time) {
 	b.FinishedAt, b.HealthySince = now, now
 	s.dirtyBatch(b)
-	observed := !s.c.Policy.Soak.None() || s.calls.gater || s.calls.prober
+	observed := s.c.Policy.at(b.Index).soaks || s.calls.gater || s.calls.prober
 	last := s.c.Policy.Complete.Min > 0 && b.Index+1 == s.spec.Batches // it may have to wait
 	if b.Unhealthy == 0 && !last && (b.Changed > 0 && !observed || b.Changed == 0 && !b.Canary) {
 		s.closeBatch(b, now)
@@ -150,8 +150,8 @@ func (s *state) closeBatch(b *batch, now time.Time) {
 	b.InUseLabel, b.InUse = "", nil
 	// An unfinished round of probes asks about this batch. Its answers are not needed any more.
 	s.probing.active = false
-	if p := s.c.Policy; p.Halve {
-		s.p.Halved = halved(s.p.Halved, p.Concurrency, b.Counts.Bad())
+	if s.c.Policy.Halve {
+		s.p.Halved = halved(s.p.Halved, s.c.Policy.at(b.Index).concurrency, b.Counts.Bad())
 	}
 	s.dirtyBatch(b)
 	s.event(Event{Kind: EventBatchCompleted, Batch: b.Index, Number: b.Counts.Bad()})

@@ -83,6 +83,8 @@ type planSpec struct {
 	Warnings    []string `json:"warnings,omitempty"`
 	// Ungated, of a rollback: no Gater is asked about its batches.
 	Ungated bool `json:"ungated,omitempty"`
+	// Represent are the labels of Shape.Represent.
+	Represent []string `json:"represent,omitempty"`
 }
 
 // planControl is the half of a plan's state with what operators want. Only verbs write it.
@@ -274,7 +276,7 @@ func (row *planRow) canMove() bool {
 	case StatusPending:
 		return ordered
 	case StatusPaused:
-		return ordered || row.Control.Rollback != nil || row.Progress.Owner == "" || waitsForGroup(&row.Control, &row.Progress) || row.Progress.Ambient || !row.Control.Policy.Soak.None()
+		return ordered || row.Control.Rollback != nil || row.Progress.Owner == "" || waitsForGroup(&row.Control, &row.Progress) || row.Progress.Ambient || row.Control.Policy.watches(row.Progress.Batch)
 	case StatusRunning, StatusPausing, StatusCanceling, StatusRollingBack:
 		return true
 	default:
@@ -298,7 +300,7 @@ func legalNow(s *planSpec, c *planControl, p *planProgress) []Verb {
 		case VerbCancel:
 			return c.Cancel != nil && c.Cancel.Interrupt || !cancelable(c, p)
 		case VerbPromote:
-			useless := openAgents(p) > 0 && !c.Policy.Hold.holds(next)
+			useless := openAgents(p) > 0 && !c.Policy.at(next).held
 			return frozen || next >= s.Batches && !short(s, c, p) || c.Promoted >= next || useless
 		case VerbSkip:
 			return p.Counts.Pending+p.Counts.Waiting == 0

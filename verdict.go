@@ -46,16 +46,17 @@ func canBreach(st Status) bool {
 // thresholdVerdict finds more failures than tolerated, in the batch or in the plan.
 func (s *state) thresholdVerdict(b *batch, now time.Time) {
 	br := Breach{Reason: ReasonThreshold, At: now, Action: s.c.Policy.OnBreach, Batch: b.Index}
-	if s.c.Policy.Scope == ScopeFirst && b.Index > 0 {
+	r, ofPlan := s.c.Policy.at(b.Index), s.c.Policy.Scope == ScopePlan
+	if !r.judges && !ofPlan {
 		return
 	}
 	accepted := b.Accepted
 	br.Failed, br.Size = b.Counts.Bad(), b.Size
-	if s.c.Policy.Scope == ScopePlan {
+	if ofPlan {
 		br.Batch, accepted = -1, s.p.Accepted
 		br.Failed, br.Size = s.p.Counts.Bad(), s.spec.Agents
 	}
-	br.Tolerated = Tolerated(*s.c.Policy.FailureThreshold, br.Size)
+	br.Tolerated = Tolerated(*r.threshold, br.Size)
 	if br.Failed-accepted > br.Tolerated {
 		s.tooManyFailed(b, br, &b.Continued)
 	}

@@ -90,10 +90,9 @@ func batchOf(b *batchRow, st Status, c *planControl) Batch {
 // toleratedInBatch returns how many agents of a batch may fail before a breach, once all have
 // begun.
 func (c *planControl) toleratedInBatch(index, size int) int {
-	n := size
-	if c.Policy.Scope != ScopeFirst || index == 0 {
-		n = c.belowThreshold(size)
-	}
+	r := c.Policy.at(index)
+	r.judges = r.judges || c.Policy.Scope == ScopePlan
+	n := r.tolerated(size)
 	if c.Policy.Expect != nil {
 		n = min(n, c.Expected.Plan.Tolerated(size))
 		if len(c.Expected.Batch) > 0 {
@@ -107,21 +106,13 @@ func (c *planControl) toleratedInBatch(index, size int) int {
 func (c *planControl) toleratedInPlan(agents, batches int) int {
 	n := agents
 	if c.Policy.Scope != ScopeFirst || batches < 2 {
-		n = c.belowThreshold(agents)
+		_, threshold := c.Policy.most()
+		n = Tolerated(threshold, agents)
 	}
 	if c.Policy.Expect != nil {
 		n = min(n, c.Expected.Plan.Tolerated(agents))
 	}
 	return n
-}
-
-// belowThreshold returns what the threshold tolerates of n agents. A plan that cannot be read has
-// none.
-func (c *planControl) belowThreshold(n int) int {
-	if c.Policy.FailureThreshold == nil {
-		return 0
-	}
-	return Tolerated(*c.Policy.FailureThreshold, n)
 }
 
 // agentOf sets a to the content of a row. Its tasks use the beginning of room.
@@ -179,6 +170,7 @@ func (p Policy) clone() Policy {
 	p.FailureThreshold, p.Expect = cloneOf(p.FailureThreshold), cloneOf(p.Expect)
 	p.Budgets = cloneBudgets(p.Budgets)
 	p.Hold.Batches = slices.Clone(p.Hold.Batches)
+	p.Stages = cloneStages(p.Stages)
 	p.Windows = cloneWindows(p.Windows)
 	return p
 }

@@ -32,6 +32,11 @@ func timeWarnings(p Policy) (w []string) {
 	if d := p.Soak.Duration; d > 0 && d < soon {
 		w = append(w, fmt.Sprintf("observe.wait %s observes a batch for less than a second", d))
 	}
+	for i, s := range p.Stages {
+		if s.Soak != nil && *s.Soak > 0 && *s.Soak < soon {
+			w = append(w, fmt.Sprintf("stages[%d].wait %s observes batch %d for less than a second", i, *s.Soak, s.Batch))
+		}
+	}
 	if d := p.Soak.Stable; d > 0 && d < soon {
 		w = append(w, fmt.Sprintf("observe.stable %s is less than a second", d))
 	}
@@ -117,12 +122,10 @@ func toleranceWarning(p Policy, batches []batchRow, agents int) []string {
 		}
 		return nil
 	}
-	if p.Scope == ScopeFirst {
-		batches = batches[:min(1, len(batches))]
-	}
 	for _, b := range batches {
-		if Tolerated(threshold, b.Size) == 0 {
-			return []string{fmt.Sprintf("failureThreshold %g tolerates 0 of %s in batch %d: the first failure there is a breach", threshold, plural.Count(b.Size, "agent"), b.Index)}
+		r := p.at(b.Index)
+		if r.judges && *r.threshold > 0 && r.tolerated(b.Size) == 0 {
+			return []string{fmt.Sprintf("failureThreshold %g tolerates 0 of %s in batch %d: the first failure there is a breach", *r.threshold, plural.Count(b.Size, "agent"), b.Index)}
 		}
 	}
 	return nil

@@ -120,6 +120,9 @@ func (x *creation) read(d *decoder) error {
 				"max":    d.integer(0, 1<<30, func(n int) { s.Shape.Growth.Max = n }),
 			})
 		}},
+		"represent":   d.someTexts(&s.Shape.Represent),
+		"first":       d.matchers(&s.Shape.First),
+		"last":        d.matchers(&s.Shape.Last),
 		"shuffleSeed": d.integer64(1, 1<<53, func(n int64) { s.Shape.Shuffle = uint64(n) }),
 		"labels":      d.pairs(func(m map[string]string) { s.Labels = m }),
 		"annotations": d.pairs(func(m map[string]string) { s.Annotations = m }),
@@ -223,12 +226,49 @@ func (x *creation) batches() error {
 		}
 		var b ota.BatchShape
 		err := x.d.object(fields{
-			"name": x.d.text(&b.Name),
-			"size": x.d.integer(1, 1<<30, func(n int) { b.Size = n }),
+			"name":    x.d.text(&b.Name),
+			"size":    x.d.integer(1, 1<<30, func(n int) { b.Size = n }),
+			"percent": x.d.float("a number more than 0, at most 100", func(f float64) { b.Percent = f }),
 		})
 		x.spec.Shape.Batches = append(x.spec.Shape.Batches, b)
 		return err
 	})
+}
+
+// maxOrder bounds what a request says of the order of agents, before the Engine checks it.
+const maxOrder = 100
+
+// someTexts is a field that is a list of strings.
+func (d *decoder) someTexts(all *[]string) field {
+	return field{read: func() error {
+		return d.Array(func(i int) error {
+			if i == maxOrder {
+				return d.tooMany()
+			}
+			s, err := d.String()
+			*all = append(*all, s)
+			return err
+		})
+	}}
+}
+
+// matchers is a field that is a list of labels with their values.
+func (d *decoder) matchers(all *[]ota.Label) field {
+	return field{read: func() error {
+		return d.Array(func(i int) error {
+			if i == maxOrder {
+				return d.tooMany()
+			}
+			var l ota.Label
+			err := d.object(fields{"label": d.text(&l.Name), "value": d.text(&l.Value)})
+			*all = append(*all, l)
+			return err
+		})
+	}}
+}
+
+func (d *decoder) tooMany() error {
+	return newProblem("invalid", "", wire.Mistake{Pointer: d.Pointer(), Problem: "has too many entries", Allowed: fmt.Sprintf("at most %d", maxOrder)})
 }
 
 func (x *creation) create() (ota.Plan, error) {

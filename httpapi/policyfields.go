@@ -71,7 +71,11 @@ var limitWords = map[string]time.Duration{"none": ota.NoTimeout}
 
 // policyValue reads one value that is no object. It is given unless it was refused.
 func (d *decoder) policyValue(m *policy.Member) (v reflect.Value, given bool, err error) {
-	v = m.New()
+	whole := m.New()
+	if v = whole; v.Kind() == reflect.Pointer { // absent, or a value
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
+	}
 	number := func(n int64) {
 		v.SetInt(n)
 		given = true
@@ -82,11 +86,8 @@ func (d *decoder) policyValue(m *policy.Member) (v reflect.Value, given bool, er
 		err = d.integerOf(m.Least, m.Most, m.Allowed, func(n int) { number(int64(n)) }).read()
 	case policy.Fraction:
 		err = d.float(fraction, func(f float64) {
-			if given = true; v.Kind() == reflect.Pointer {
-				v.Set(reflect.ValueOf(&f))
-			} else {
-				v.SetFloat(f)
-			}
+			v.SetFloat(f)
+			given = true
 		}).read()
 	case policy.Truth:
 		err = d.truth(func(b bool) {
@@ -120,7 +121,7 @@ func (d *decoder) policyValue(m *policy.Member) (v reflect.Value, given bool, er
 	default:
 		panic("httpapi: no decoder for " + m.Name)
 	}
-	return v, given, err
+	return whole, given, err
 }
 
 // counts reads an object of numbers into v. It replaces the whole object.

@@ -18,15 +18,15 @@ import (
 // sample sets a member of p to a value that is legal and not the default.
 func sample(m *policy.Member, p reflect.Value) {
 	to := m.In(p)
+	if to.Kind() == reflect.Pointer && m.Kind != policy.Object {
+		to.Set(reflect.New(to.Type().Elem()))
+		to = to.Elem()
+	}
 	switch m.Kind {
 	case policy.Number:
 		to.SetInt(int64(m.Most))
 	case policy.Fraction:
-		if to.Kind() == reflect.Pointer {
-			to.Set(reflect.ValueOf(new(float64)))
-		} else {
-			to.SetFloat(0.25)
-		}
+		to.SetFloat(0.25)
 	case policy.Truth:
 		to.SetBool(true)
 	case policy.Text:

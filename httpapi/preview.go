@@ -76,7 +76,7 @@ func previewOf(p *ota.Preview, annotations map[string]string) wire.Preview {
 		out.Conflicts = append(out.Conflicts, wire.Conflict{AgentID: x.Agent, PlanID: x.Plan})
 	}
 	for i, b := range p.Batches {
-		out.Batches[i] = wire.PreviewBatch{BatchIndex: b.Index, Name: b.Name, Agents: b.Size, ToleratedFailures: b.Tolerated}
+		out.Batches[i] = wire.PreviewBatch{BatchIndex: b.Index, Name: b.Name, Agents: b.Size, ToleratedFailures: b.Tolerated, Concurrency: b.Concurrency, Soak: wire.Duration(b.Soak), Held: b.Held}
 	}
 	return out
 }

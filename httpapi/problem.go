@@ -84,7 +84,7 @@ func decisions(e *ota.BreachError) string {
 // The fields of the Engine that have another name on the wire.
 var (
 	fieldNames = strings.NewReplacer(
-		"agents[", "agentIds[", "shape.size", "batchSize", "shape.batches", "batches", "shape.percent", "percent", "shape.canary", "canary", "shape.growth", "growth", "shape.shuffle", "shuffleSeed", "by.reason", "reason",
+		"agents[", "agentIds[", "shape.size", "batchSize", "shape.batches", "batches", "shape.percent", "percent", "shape.canary", "canary", "shape.growth", "growth", "shape.shuffle", "shuffleSeed", "shape.represent", "represent", "shape.first", "first", "shape.last", "last", "by.reason", "reason",
 	)
 	fieldIndex = regexp.MustCompile(`\[([^\]]*)\]`)
 )

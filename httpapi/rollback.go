@@ -40,7 +40,7 @@ func (x *undoEdit) settle(source *ota.Policy) {
 		p := source.ForRollback()
 		if x.spec.Inherit == ota.InheritAll {
 			p = *source
-			p.Hold.Batches = nil // they name the source's batches
+			p.Hold.Batches, p.Stages = nil, nil // they name the source's batches
 			if p.Gate == (ota.Gate{}) {
 				p.Gate.Interval = ota.DefaultGateInterval // a zero Gate asks no Gater
 			}

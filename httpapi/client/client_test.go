@@ -150,13 +150,14 @@ func TestClientRoundTrip(t *testing.T) {
 	spec := ota.Spec{
 		Name: "all", FromVersion: "1", FromRelease: "10", ToVersion: "2", ToRelease: "20", CreatedBy: "me",
 		Labels: map[string]string{"a": "b"}, Annotations: map[string]string{"c": "d"}, RequestKey: "key",
-		Shape: ota.Shape{Batches: []ota.BatchShape{{Name: "canary", Size: 1}, {Size: 2}}},
+		Shape: ota.Shape{Batches: []ota.BatchShape{{Name: "canary", Size: 1}, {Percent: 60}}, First: []ota.Label{{Name: "z", Value: "0"}}, Last: []ota.Label{{Name: "z", Value: "2"}}},
 		Policy: ota.Policy{
-			Concurrency: 7, FailureThreshold: &threshold, Scope: ota.ScopePlan, Expect: &ota.Expect{Normal: 0.02, Alpha: 0.001}, OnBreach: ota.ActionRollback, Reserve: true,
+			Concurrency: 7, FailureThreshold: &threshold, Scope: ota.ScopeFirst, Expect: &ota.Expect{Normal: 0.02, Alpha: 0.001}, OnBreach: ota.ActionRollback, Reserve: true,
 			Hold: ota.Hold{All: true, Batches: []int{1}}, Soak: ota.Soak{ToEnd: true, Duration: time.Minute, Stable: time.Hour, Grace: time.Second, Interval: time.Millisecond, Misses: ota.Off, Sample: 7, Compare: 5},
 			Retry: ota.RetryPolicy{Max: 3, Backoff: time.Second, MaxBackoff: time.Minute}, AttemptTimeout: ota.NoTimeout, UnreachableTimeout: 90 * time.Minute,
 			OnUnreachable: ota.UnreachableSkipped, MaxAbandoned: 9, BatchTimeout: time.Hour, PlanTimeout: 24 * time.Hour, MaxConsecutive: 4, Halve: true, Budgets: []ota.Budget{{Label: "rack", Max: 2, Each: map[string]int{"a": 3}, Of: ota.OpenAgents}, {Label: "zone", Max: 1, Values: 2}},
-			Rate: ota.Rate{Starts: 10, Per: time.Minute}, Gate: ota.Gate{Interval: time.Second, MaxInconclusive: 2, MaxErrors: 3}, Complete: ota.Complete{Min: 0.5, Within: time.Hour},
+			Stages: []ota.Stage{{Batch: 0, Soak: new(time.Duration), FailureThreshold: &threshold, Concurrency: 3}, {Batch: 1, Hold: new(true)}},
+			Rate:   ota.Rate{Starts: 10, Per: time.Minute}, Gate: ota.Gate{Interval: time.Second, MaxInconclusive: 2, MaxErrors: 3}, Complete: ota.Complete{Min: 0.5, Within: time.Hour},
 			Windows: []ota.Window{{Days: []time.Weekday{1, 6}, Start: 22 * time.Hour, Length: 8 * time.Hour, Zone: "Europe/Berlin", Margin: time.Hour}},
 		},
 		Agents: func(yield func(ota.Agent, error) bool) {

@@ -126,10 +126,18 @@ func creationOf(s *ota.Spec) map[string]any {
 		}
 		body["growth"] = growth
 	}
+	add("represent", s.Shape.Represent, len(s.Shape.Represent) > 0)
+	add("first", matchersOf(s.Shape.First), len(s.Shape.First) > 0)
+	add("last", matchersOf(s.Shape.Last), len(s.Shape.Last) > 0)
 	add("shuffleSeed", s.Shape.Shuffle, s.Shape.Shuffle != 0)
 	batches := make([]map[string]any, len(s.Shape.Batches))
 	for i, b := range s.Shape.Batches {
-		batches[i] = map[string]any{"name": b.Name, "size": b.Size}
+		if batches[i] = map[string]any{"name": b.Name}; b.Size != 0 {
+			batches[i]["size"] = b.Size
+		}
+		if b.Percent != 0 {
+			batches[i]["percent"] = b.Percent
+		}
 	}
 	add("batches", batches, len(batches) > 0)
 	maps.Copy(body, policy.Request(&s.Policy, false))
@@ -137,6 +145,14 @@ func creationOf(s *ota.Spec) map[string]any {
 		body["rollback"] = rollbackOf(r)
 	}
 	return body
+}
+
+// matchersOf are labels as members of a request.
+func matchersOf(labels []ota.Label) (all []map[string]string) {
+	for _, l := range labels {
+		all = append(all, map[string]string{"label": l.Name, "value": l.Value})
+	}
+	return all
 }
 
 // rollbackOf is a RollbackSpec as a request. A policy is sent whole.

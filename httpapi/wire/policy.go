@@ -44,6 +44,7 @@ type Policy struct {
 	Gate           Gate     `json:"gate"`
 	Complete       Complete `json:"complete"`
 
+	Stages  []Stage  `json:"stages,omitempty"`
 	Halve   bool     `json:"halve"`
 	Budgets []Budget `json:"budgets,omitempty"`
 	Expect  *Expect  `json:"expect,omitempty"` // left out: none
@@ -59,6 +60,15 @@ type Expect struct {
 type Hold struct {
 	All     bool  `json:"every,omitempty"`
 	Batches []int `json:"batches,omitempty" policy:"1..1073741824"`
+}
+
+// Stage is ota.Stage on the wire. A member that is absent is as in the policy.
+type Stage struct {
+	Batch            int       `json:"batch" policy:"0..1073741823"`
+	Soak             *Duration `json:"wait,omitempty"`
+	FailureThreshold *float64  `json:"failureThreshold,omitempty"`
+	Concurrency      int       `json:"concurrency,omitempty"`
+	Hold             *bool     `json:"hold,omitempty"`
 }
 
 // Soak is ota.Soak on the wire. Its Duration and a plan's observeDuration are the same.

@@ -236,6 +236,10 @@ type PreviewBatch struct {
 	Name              string `json:"name,omitempty"`
 	Agents            int    `json:"agents"` // how many
 	ToleratedFailures int    `json:"toleratedFailures"`
+	// Concurrency, Soak and Held are what applies to the batch, by its stage or the policy.
+	Concurrency int      `json:"concurrency"`
+	Soak        Duration `json:"wait"`
+	Held        bool     `json:"held"`
 	// BeginsAfter and EndsAfter count from the plan's start, at the earliest. Only with
 	// callDuration.
 	BeginsAfter *Duration `json:"beginsAfter,omitempty"`

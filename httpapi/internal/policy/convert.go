@@ -19,6 +19,13 @@ func answer(members []Member, p, out reflect.Value) {
 	for i := range members {
 		m := &members[i]
 		have, to := m.In(p), out.FieldByIndex(m.wire)
+		if to.Kind() == reflect.Pointer && m.Kind != Object { // absent, or a value
+			if have.IsNil() {
+				continue
+			}
+			to.Set(reflect.New(to.Type().Elem()))
+			have, to = have.Elem(), to.Elem()
+		}
 		switch m.Kind {
 		case Object:
 			if have.Kind() == reflect.Pointer {

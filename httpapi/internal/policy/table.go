@@ -106,11 +106,15 @@ func (m *Member) describe(row reflect.StructField, target reflect.Type) {
 	if text := row.Tag.Get("allowed"); text != "" {
 		m.Allowed = text
 	}
-	switch kind := row.Type.Kind(); {
-	case row.Type == duration:
+	typ := row.Type
+	if typ.Kind() == reflect.Pointer && typ.Elem().Kind() != reflect.Struct {
+		typ = typ.Elem() // absent, or a value
+	}
+	switch kind := typ.Kind(); {
+	case typ == duration:
 		m.Kind = map[string]Kind{"": Wait, "limit": Limit, "clock": Clock}[tag]
-	case reflect.PointerTo(row.Type).Implements(word):
-		m.Kind, m.Words = Word, words(row.Type)
+	case reflect.PointerTo(typ).Implements(word):
+		m.Kind, m.Words = Word, words(typ)
 		m.Allowed = strings.Join(m.Words, ", ")
 	case kind == reflect.Int:
 		m.Kind = Number
