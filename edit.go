@@ -48,6 +48,9 @@ func (w *command) edit(change func(*Policy)) error {
 	if err := apart(func() { change(&next) }); err != nil {
 		return err
 	}
+	if len(next.Stages) > 0 && w.row.Source != "" {
+		return &FieldError{Field: "stages", Problem: "do not apply to a rollback", Allowed: "none"}
+	}
 	var m mistakes
 	next.check(&m, w.row.Spec.Batches)
 	checkRepresented(&m, w.row.Spec.Represent, next.Budgets)
@@ -56,9 +59,6 @@ func (w *command) edit(change func(*Policy)) error {
 	}
 	if next.Expect != nil && w.row.Source != "" {
 		return &FieldError{Field: "expect", Problem: "does not apply to a rollback", Allowed: "none"}
-	}
-	if len(next.Stages) > 0 && w.row.Source != "" {
-		return &FieldError{Field: "stages", Problem: "do not apply to a rollback", Allowed: "none"}
 	}
 	if next = next.withDefaults(); w.row.Source != "" {
 		next = next.judgedAsRollback()

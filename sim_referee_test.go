@@ -205,12 +205,13 @@ func (r *referee) windows(p *refPlan, pol Policy, rec *Record) {
 }
 
 // halving follows the batches: as many as Concurrency, halved, leaves may take a slot.
-func (r *referee) halving(p *refPlan, pol Policy, rec *Record, open int) {
+func (r *referee) halving(p *refPlan, policy *Policy, rec *Record, open int) {
 	for _, e := range rec.Events {
+		pol := staged(policy, e.Batch)
 		switch {
 		case !pol.Halve:
 		case p.loose && e.Task > 0: // its slot is from before an Edit took one away: the agent was asked then whether it is ready
-		case e.Kind == EventTaskStarted && !p.open[e.Agent] && open > max(1, pol.Concurrency>>p.halved):
+		case e.Kind == EventTaskStarted && !p.open[e.Agent] && !p.urgent[e.Agent] && open > max(1, pol.Concurrency>>p.halved):
 			r.fail("plan %s has %d agents open, concurrency is %d, halved %d times", p.id, open, pol.Concurrency, p.halved)
 		case e.Kind != EventBatchCompleted:
 		case e.Number == 0:
@@ -309,7 +310,7 @@ func (r *referee) committed(before *planRow, c *Commit, rev uint64) {
 	r.compares(p, before, after, rows, &rec)
 	r.checks(p, &rec, rows)
 	r.windows(p, before.Control.Policy, &rec)
-	r.halving(p, before.Control.Policy, &rec, after.Progress.Open)
+	r.halving(p, &before.Control.Policy, &rec, after.Progress.Open)
 	r.ends(p, after)
 	r.pauseStays(before, after, c)
 	r.together(after)
@@ -486,7 +487,7 @@ func (r *referee) start(p *refPlan, a *refTask, before, after *planRow, e Event,
 			r.fail("agent %s of batch %d was started while batch %d is %s", e.Agent, e.Batch, i, b.Status)
 		}
 	}
-	if pol := before.Control.Policy; pol.Hold.All && e.Batch > before.Control.Promoted && e.Batch > 0 && !p.urgent[e.Agent] {
+	if pol := staged(&before.Control.Policy, e.Batch); pol.Hold.All && e.Batch > before.Control.Promoted && e.Batch > 0 && !p.urgent[e.Agent] {
 		r.fail("agent %s of batch %d was started, promoted is %d", e.Agent, e.Batch, before.Control.Promoted)
 	}
 	if before.Source != "" {
@@ -546,10 +547,11 @@ func (r *referee) verdicts(p *refPlan, before, after *planRow, rows []agentRow, 
 		if accepted < uncounted {
 			r.fail("a breach for %d of %d failed, %d of them did not work before, %d are accepted", failed, size, uncounted, accepted)
 		}
-		if float64(failed-accepted)/float64(size) <= *after.Control.Policy.FailureThreshold {
-			r.fail("a breach for %d of %d failed, %d accepted, at a threshold of %g", failed, size, accepted, *after.Control.Policy.FailureThreshold)
+		pol := staged(&after.Control.Policy, b.Batch)
+		if float64(failed-accepted)/float64(size) <= *pol.FailureThreshold {
+			r.fail("a breach for %d of %d failed, %d accepted, at a threshold of %g", failed, size, accepted, *pol.FailureThreshold)
 		}
-		if after.Control.Policy.Scope == ScopeFirst && b.Batch > 0 && !p.loose {
+		if pol.Scope == ScopeFirst && b.Batch > 0 && !p.loose {
 			r.fail("the threshold of the first batch judges batch %d", b.Batch)
 		}
 		if b.Action == ActionRollback && after.Source != "" {
@@ -563,10 +565,11 @@ func (r *referee) verdicts(p *refPlan, before, after *planRow, rows []agentRow, 
 	if after.Control.Policy.Scope != ScopePlan && after.ProgressNumber > before.ProgressNumber {
 		for i := range batches {
 			b := &batches[i]
-			if after.Control.Policy.Scope == ScopeFirst && i > 0 {
-				break
+			pol := staged(&after.Control.Policy, i)
+			if pol.Scope == ScopeFirst && i > 0 {
+				continue
 			}
-			if float64(b.Counts.Bad()-b.Accepted)/float64(b.Size) > *after.Control.Policy.FailureThreshold && b.Index == after.Progress.Batch {
+			if float64(b.Counts.Bad()-b.Accepted)/float64(b.Size) > *pol.FailureThreshold && b.Index == after.Progress.Batch {
 				r.fail("batch %d of %s goes on with %d of %d failed", i, after.ID, b.Counts.Bad(), b.Size)
 			}
 		}
@@ -580,7 +583,7 @@ func (r *referee) closing(rec *Record, batches []batchRow, rows []agentRow, afte
 		switch {
 		case e.Kind == EventBatchCompleted:
 			b := &batches[e.Batch]
-			if o := after.Control.Policy.Soak; b.Changed > 0 && b.ClosedAt.Sub(b.FinishedAt) < o.Duration+o.Stable {
+			if o := staged(&after.Control.Policy, e.Batch).Soak; b.Changed > 0 && b.ClosedAt.Sub(b.FinishedAt) < o.Duration+o.Stable {
 				r.fail("batch %d of %s was observed for %s only", e.Batch, after.ID, b.ClosedAt.Sub(b.FinishedAt))
 			}
 			r.proven(after.ID, e.Batch, rows)
@@ -643,16 +646,21 @@ func (r *referee) pauseStays(before, after *planRow, c *Commit) {
 // bounds checks how many are open, and how many can fail: promises 1 and 2.
 func (r *referee) bounds(p *refPlan, after *planRow, rows []agentRow, batches []batchRow, rec *Record) {
 	fresh := slices.ContainsFunc(rec.Events, func(e Event) bool { return e.Kind == EventTaskStarted })
-	pol := after.Control.Policy
+	whole := &after.Control.Policy
 	for i := range batches {
 		open := 0
+		pol := staged(whole, i)
+		most, _ := whole.most()
+		if !slices.ContainsFunc(rows, func(a agentRow) bool { return p.urgent[a.Agent.ID] }) { // else it may have begun in an earlier batch
+			most = pol.Concurrency
+		}
 		for k := range rows {
 			if a := &rows[k]; a.Batch == i && (a.State.Status == TaskRunning || a.State.Status == TaskWaiting && a.State.Flags&agentOpen != 0) {
 				open++
 			}
 		}
-		if fresh && open > pol.Concurrency && !p.loose {
-			r.fail("batch %d of %s has %d agents open, concurrency is %d", i, p.id, open, pol.Concurrency)
+		if fresh && open > most && !p.loose {
+			r.fail("batch %d of %s has %d agents open, concurrency is %d", i, p.id, open, most)
 		}
 		if p.loose || pol.Scope != ScopeBatch || pol.OnBreach == ActionContinue {
 			continue
@@ -663,8 +671,7 @@ func (r *referee) bounds(p *refPlan, after *planRow, rows []agentRow, batches []
 				failed++
 			}
 		}
-		most := Tolerated(*pol.FailureThreshold, batches[i].Size) + pol.Concurrency + p.accepted[i]
-		if failed > most {
+		if most += Tolerated(*pol.FailureThreshold, batches[i].Size) + p.accepted[i]; failed > most {
 			r.fail("batch %d of %s has %d failed agents, at most %d may", i, p.id, failed, most)
 		}
 		if bound := Tolerated(*pol.FailureThreshold, batches[i].Size) + 1; pol.Reserve && p.accepted[i] == 0 && failed > bound && !unhealthyIn(rows, i) {

@@ -199,6 +199,9 @@ func TestSmallPlansExhaustively(t *testing.T) {
 		{"one crash, rolls back", 1, false, Policy{Concurrency: 2, FailureThreshold: &zero, OnBreach: ActionRollback}, 0},
 		{"one crash, two tasks, rolls back", 1, false, Policy{Concurrency: 2, FailureThreshold: &zero, OnBreach: ActionRollback}, 2},
 		{"one crash and a pause, two tasks, one at a time", 1, true, Policy{Concurrency: 1, FailureThreshold: &half}, 2},
+		{"one crash, a stage for each batch", 1, false, Policy{Concurrency: 2, FailureThreshold: &zero, Stages: []Stage{
+			{Batch: 0, Concurrency: 1, FailureThreshold: &half, Soak: ptr(time.Minute)}, {Batch: 1, Concurrency: 3, Hold: ptr(false)},
+		}}, 0},
 		{"two crashes, observes", 2, false, Policy{Concurrency: 2, FailureThreshold: &half, Soak: Soak{Duration: time.Minute}}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

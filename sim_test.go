@@ -253,6 +253,7 @@ func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
 	case 1:
 		s.Policy.Budgets = []Budget{{Label: "nobody has it", Max: 1 + ch.pick(3), Of: BudgetOf(kinds & 1)}}
 	}
+	stages(&s, n, kinds)
 	return s
 }
 

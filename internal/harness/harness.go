@@ -284,9 +284,20 @@ func (c *CheckedStore) judgeStarts(was, is *Snapshot, rec ota.Record, wrong wron
 			fresh = true
 		}
 	}
-	if open := is.row.Progress.Open; fresh && open > is.row.Control.Policy.Concurrency {
-		wrong("%d agents are open, %d may be", open, is.row.Control.Policy.Concurrency)
+	most := is.row.Control.Policy.Concurrency
+	for _, stage := range is.row.Control.Policy.Stages {
+		if stage.Concurrency > 0 && stage.Batch == firstOpen(is.batches) {
+			most = stage.Concurrency
+		}
 	}
+	if open := is.row.Progress.Open; fresh && open > most {
+		wrong("%d agents are open, %d may be", open, most)
+	}
+}
+
+// firstOpen is the index of the current batch.
+func firstOpen(batches []batchView) int {
+	return slices.IndexFunc(batches, func(b batchView) bool { return b.Status != ota.BatchCompleted })
 }
 
 // judgeEnd checks that an end stays.

@@ -26,6 +26,7 @@ var edits = map[string]struct {
 	"Hold":               {func(p *ota.Policy) { p.Hold = ota.Hold{Batches: []int{1}} }, "hold applies to batches that have not begun: batch 1 is the last"},
 	"Windows":            {func(p *ota.Policy) { p.Windows = []ota.Window{{Start: 12 * time.Hour, Length: time.Hour}} }, "windows end no call: 1 call in flight goes on"},
 	"Soak":               {func(p *ota.Policy) { p.Soak = ota.Soak{Duration: time.Hour} }, "observe applies to batches that are not completed: 1 batch is completed"},
+	"Stages":             {func(p *ota.Policy) { p.Stages = []ota.Stage{{Batch: 0, Soak: ptr(time.Hour)}} }, "stages apply to batches that are not completed: 1 batch is completed"},
 	"Retry":              {func(p *ota.Policy) { p.Retry.Backoff = time.Minute }, "retry applies to the next outcome of an agent: 1 agent is waiting, and keeps the time"},
 	"Expect":             {func(p *ota.Policy) { p.Expect, p.FailureThreshold = &ota.Expect{Normal: 0.1}, ptr(0.01) }, "expect judges all agents that have finished since the last accept: 0 of 2 failed"},
 	"AttemptTimeout":     {func(p *ota.Policy) { p.AttemptTimeout = time.Minute }, "attemptLimit applies to attempts that start from now on: 1 call in flight keeps the old limit; give_up ends one"},
