@@ -98,7 +98,7 @@ func (c *cutter) check(m *mistakes) {
 		case n < len(list):
 			m.add("shape.batches", strconv.Itoa(len(list)), fmt.Sprintf("are too many for %s: batch %d would be empty", agents, n), "batches of at least one agent each")
 		case c.used < c.room:
-			m.add("shape.batches", "", fmt.Sprintf("have more than %s", agents), "batches that add up to all agents, or a last one without size and percent")
+			m.add("shape.batches", "", "have more than "+agents, "batches that add up to all agents, or a last one without size and percent")
 		case c.first[n-1]+c.room < c.total:
 			m.add("shape.batches", "", fmt.Sprintf("have %d of %s", c.first[n-1]+c.room, agents), "batches that add up to all agents, or a last one without size and percent")
 		}
@@ -226,13 +226,13 @@ func (s *Shape) groups(agents []Agent) (sizes []int, warnings []string) {
 		if len(group) > 0 || g == len(s.First) {
 			continue
 		}
-		l, name := Label{}, "first"
+		name, l := "last", s.Last
 		if g < len(s.First) {
-			l = s.First[g]
+			name, l = "first", s.First
 		} else {
-			l, name = s.Last[g-len(s.First)-1], "last"
+			g -= len(s.First) + 1
 		}
-		warnings = append(warnings, fmt.Sprintf("shape.%s %s=%s applies to no agent", name, l.Name, l.Value))
+		warnings = append(warnings, fmt.Sprintf("shape.%s %s=%s applies to no agent", name, l[g].Name, l[g].Value))
 	}
 	return sizes, warnings
 }

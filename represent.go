@@ -101,8 +101,7 @@ func (x *arranger) interleaved(r *rand.Rand) []int {
 		}
 	}
 	at := make([]float64, len(order)) // by agent: its place in its group, from 0 to 1
-	for k := len(groups) - 1; k >= 0; k-- {
-		g := groups[k]
+	for _, g := range slices.Backward(groups) {
 		places := make([]float64, len(g.count))
 		for i := range places {
 			places[i] = r.Float64()

@@ -219,3 +219,6 @@ func checkRepresented(m *mistakes, represent []string, budgets []Budget) {
 		}
 	}
 }
+
+// Label is a name and a value. The zero Label is none.
+type Label struct{ Name, Value string }

@@ -177,3 +177,11 @@ func (p *Policy) checkStage(m *mistakes, s *Stage, at string) {
 // watches reports whether the owner watches agents while the plan is paused at a batch: those of the
 // batch, or of the batch before.
 func (p *Policy) watches(batch int) bool { return p.at(batch).soaks || p.at(batch-1).soaks }
+
+func cloneOf[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
+}

@@ -292,9 +292,6 @@ type RowQuery struct {
 	Buffer []Row
 }
 
-// Label is a name and a value. The zero Label is none.
-type Label struct{ Name, Value string }
-
 // LogQuery selects records of one plan: those above After in order, or, with Before, those below
 // Before, newest first. The next page begins at the last Revision. Over all plans records are in
 // order of At, newest first, then of Plan, then of Revision, highest first; After and Before are

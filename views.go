@@ -158,14 +158,6 @@ func taskOf(t *taskState, work TaskSpec) Task {
 // Readers get copies of what a driver works on. These functions copy the values behind the
 // pointers, maps and slices.
 
-func cloneOf[T any](p *T) *T {
-	if p == nil {
-		return nil
-	}
-	v := *p
-	return &v
-}
-
 func (p Policy) clone() Policy {
 	p.FailureThreshold, p.Expect = cloneOf(p.FailureThreshold), cloneOf(p.Expect)
 	p.Budgets = cloneBudgets(p.Budgets)

@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -141,7 +140,7 @@ func TestStageThreshold(t *testing.T) {
 		s.stays(id, ota.StatusPaused)
 		_, err := s.e.Resume(s.ctx, id, ota.Raise(0.1), ota.Request{})
 		var breach *ota.BreachError
-		require.True(s, errors.As(err, &breach), "one of four is still too many: %v", err)
+		require.ErrorAs(s, err, &breach, "one of four is still too many")
 		p, err = s.e.Resume(s.ctx, id, ota.Raise(0.25), ota.Request{})
 		require.NoError(s, err)
 		require.InDelta(s, 0.5, *p.Policy.FailureThreshold, 0)
