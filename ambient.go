@@ -131,7 +131,7 @@ func (s *state) unfail(r *cachedRow, now int64) {
 	s.setFlag(r, agentUnhealthy, true)
 	s.setUnhealthySince(r, now)
 	if b.Status == BatchCompleted {
-		s.probing.note(r, silence{agent: r.Agent.ID, proven: true}) // the next round asks it
+		s.probing.note(r.Ordinal, silence{agent: r.Agent.ID, proven: true}) // the next round asks it
 	}
 	s.taskEvent(EventTaskSucceeded, r, i, ReasonAmbient, "its health is judged again")
 }

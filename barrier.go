@@ -11,7 +11,7 @@ import (
 // function to one of the lists.
 var (
 	openers = []func(*view) (block, bool){promotedBarrier, freshBarrier}
-	closers = []func(*view) (block, bool){observedBarrier, answeredBarrier, gateBarrier, evidenceBarrier, coverageBarrier}
+	closers = []func(*view) (block, bool){observedBarrier, answeredBarrier, gateBarrier, evidenceBarrier, stragglersBarrier, coverageBarrier}
 )
 
 // block is why a barrier does not let the plan pass.
@@ -92,7 +92,7 @@ func freshBarrier(v *view) (block, bool) {
 }
 
 func gateBarrier(v *view) (block, bool) {
-	if !v.calls.gater || v.spec.Ungated || v.b.Gate == GatePass || v.c.GateAccepted > v.b.Index || v.b.Changed == 0 {
+	if !v.calls.gater || v.spec.Ungated || v.b.Gate == GatePass || v.c.GateAccepted > v.b.Index || v.b.Changed+v.b.out() == 0 {
 		return block{}, false
 	}
 	return block{Why: ReasonGate, Text: fmt.Sprintf("batch %d", v.b.Index), asksGate: true}, true

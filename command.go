@@ -163,7 +163,7 @@ func (w *command) event(e Event) {
 
 // refuse is the error for a verb that the current status forbids.
 func (w *command) refuse(hint string) error {
-	legal := legalNow(&w.row.Spec, &w.row.Control, &w.row.Progress)
+	legal := legalNow(&w.row.Spec, &w.row.Control, &w.row.Progress, nil)
 	legal = slices.DeleteFunc(legal, func(v Verb) bool { return v == w.verb })
 	return &StateError{Plan: w.row.ID, Verb: w.verb, Have: w.status(), Legal: legal, Hint: hint}
 }
@@ -264,9 +264,16 @@ func (w *command) promote(batch int) error {
 		return w.refuse(fmt.Sprintf("batch %d was named, batch %d is the next", batch, next))
 	}
 	if n := openAgents(&w.row.Progress); n > 0 && !w.c.Policy.at(next).held {
-		return w.refuse(fmt.Sprintf("batch %d is not held, and begins once batch %d has passed; %s not ended; "+
-			"give_up ends the attempt of one that is running, skip ends one that is waiting",
-			next, next-1, plural.Count(n, "agent")+" "+plural.Verb(n, "has", "have")))
+		page, err := w.store.Batches(w.ctx, w.row.ID, rowQuery{From: next - 1, To: next})
+		if err != nil {
+			return err
+		}
+		if len(page.Items) == 0 || !mayStraggle(&w.row.Spec, &w.row.Progress, &page.Items[0]) {
+			return w.refuse(fmt.Sprintf("batch %d is not held, and begins once batch %d has passed; %s not ended; "+
+				"give_up ends the attempt of one that is running, skip ends one that is waiting",
+				next, next-1, plural.Count(n, "agent")+" "+plural.Verb(n, "has", "have")))
+		}
+		w.c.StragglersAccepted, w.exact = batch, true
 	}
 	w.c.Promoted = batch
 	w.event(Event{Kind: EventPromoted, Batch: batch})

@@ -63,7 +63,7 @@ const (
 	actStart                         // start agents
 	actStartUrgent                   // start urgent agents
 	actStarve                        // agents wait for room that never comes: pause
-	actFinishBatch                   // all agents of the batch have ended: soak it, or close it
+	actFinishBatch                   // the batch waits for no agent any more: soak it, or close it
 	actCloseBatch                    // the batch has soaked and passed every barrier
 	actNextBatch                     // go on to the batch after a closed one
 	actComplete                      // the last batch is closed
@@ -105,14 +105,14 @@ func (v *view) decide() decision {
 func (v *view) decideBatch() decision {
 	switch v.b.Status {
 	case BatchPending:
-		return v.decideOpen()
+		return v.stragglersFirst((*view).decideOpen)
 	case BatchRunning:
 		if allFinished(v.b) {
 			return decision{action: actFinishBatch}
 		}
-		return v.decideStart()
+		return v.withoutStragglers(v.decideStart())
 	case BatchSoaking:
-		return v.decideClose()
+		return v.stragglersFirst((*view).decideClose)
 	default:
 		return decision{action: actNextBatch}
 	}
@@ -175,7 +175,7 @@ func (v *view) decideClose() decision {
 		h, holds := barrier(v)
 		switch {
 		case !holds:
-		case h.Verb != 0 && len(v.starved) > 0: // an urgent agent that waits would have the verb refused
+		case len(v.starved) > 0 && (h.Verb != 0 || h.Why == ReasonStragglers): // an agent that waits would have the verb refused
 			return decision{action: actStarve}
 		default:
 			return decision{action: actAsk, wake: earlier(wake, h.Until), gate: h.asksGate}

@@ -65,7 +65,7 @@ func (s *state) releaseRows() {
 		s.rows.sweep(done)
 	}
 	for _, i := range s.change.batches {
-		if b := s.batches[i]; b != nil && b.Status == BatchCompleted && i < s.p.Batch && !b.judge {
+		if b := s.batches[i]; b != nil && b.Status == BatchCompleted && i < s.p.Batch && !b.judge && b.Stragglers == 0 {
 			delete(s.batches, i)
 			s.lastBatch = nil
 		}

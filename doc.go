@@ -91,8 +91,9 @@
 // # What is promised
 //
 //  1. At most Policy.Concurrency agents are open at once. No agent of a batch starts before every
-//     earlier batch has finished, was observed, and passed, unless an operator asked for that agent
-//     with [Engine.Now]. Lowering Concurrency ends no call.
+//     earlier batch has closed: it has finished, was observed, and passed. An operator may ask for
+//     an agent with [Engine.Now]. With [Stragglers], a batch goes on without few agents that are
+//     out; no plan is completed before these have ended. Lowering Concurrency ends no call.
 //  2. After the commit that records a breach, nothing starts until an operator decides. Failures
 //     during upgrade are outcomes of attempts, never of a timer. So at most M + C agents of a batch
 //     fail during upgrade between two decisions: M are tolerated, C are open. With Policy.Reserve

@@ -217,6 +217,43 @@ func ExampleComplete() {
 	// completed all
 }
 
+// A batch goes on without an agent that hangs. The agent counts when it ends.
+func ExampleStragglers() {
+	ctx := context.Background()
+	hung := make(chan struct{})
+	executor := ota.ExecutorFunc(func(_ context.Context, a ota.Attempt) (ota.Result, error) {
+		switch a.Agent {
+		case "hangs":
+			<-hung
+		case "last": // the first batch has closed
+			close(hung)
+		}
+		return ota.Result{Version: a.ToVersion}, nil
+	})
+	engine, err := ota.New(memstore.New(), executor, ota.Options{})
+	check(err)
+	policy := ota.Policy{Stragglers: ota.Stragglers{Share: 0.5, After: 5 * time.Millisecond}}
+	plan := started(ctx, engine, ota.Shape{Size: 2}, policy, "ok", "hangs", "last")
+	plan, err = engine.RunPlan(ctx, plan.ID)
+	check(err)
+	fmt.Println(plan.Status, plan.Coverage)
+	for record, err := range engine.Watch(ctx, plan.ID, 0) {
+		check(err)
+		for _, e := range record.Events {
+			if e.Kind == ota.EventBatchCompleted {
+				fmt.Println(e.Batch, e.Text)
+			}
+		}
+		if record.Status.Ended() {
+			break
+		}
+	}
+	// Output:
+	// completed all
+	// 0 1 agent is out
+	// 1
+}
+
 // A monitoring system can report the health of agents. A report counts while the agent's batch
 // soaks.
 func ExampleEngine_ReportHealth() {

@@ -208,10 +208,11 @@ func lastWriter(row *planRow) string {
 // explanation explains the plan of the view, and names these agents. A blocker names a verb only if
 // the plan accepts it now.
 func (v *view) explanation(id string, named namedAgents) Explanation {
-	x := Explanation{Plan: id, Status: v.status, Batch: min(v.p.Batch, v.p.Reached), Legal: legalNow(v.spec, v.c, v.p), Blockers: v.explain()}
+	x := Explanation{Plan: id, Status: v.status, Batch: min(v.p.Batch, v.p.Reached), Legal: legalNow(v.spec, v.c, v.p, v.b), Blockers: v.explain()}
 	if v.c.Rollback != nil && !v.status.Ended() {
 		x.back = v.c.Rollback.ID
 	}
+	nameStragglers(x.Blockers, slices.Concat(named.running, named.waiting))
 	v.nameHung(x.Blockers, named.running)
 	if b, ok := urgentBlocker(named.urgent); ok && !v.status.Ended() {
 		x.Blockers = append(x.Blockers, b)

@@ -13,6 +13,7 @@ import (
 // namedAgents are agents of a plan that Explain may name.
 type namedAgents struct {
 	running []*agentRow // in flight
+	waiting []*agentRow // stragglers that wait for another attempt
 	urgent  []*agentRow // they wait, and start next by Now
 }
 
@@ -22,6 +23,8 @@ func (n *namedAgents) add(r *agentRow) {
 		n.running = append(n.running, r)
 	case r.State.Status == TaskWaiting && r.State.Flags&agentUrgent != 0:
 		n.urgent = append(n.urgent, r)
+	case r.State.Status == TaskWaiting && r.State.Flags&agentStraggler != 0:
+		n.waiting = append(n.waiting, r)
 	}
 }
 
@@ -97,4 +100,20 @@ func rowNames(rows []*agentRow) string {
 			}
 		}
 	})
+}
+
+// nameStragglers names the agents that a blocker is about.
+func nameStragglers(blockers []Blocker, busy []*agentRow) {
+	for i := range blockers {
+		b := &blockers[i]
+		if b.Reason != ReasonStragglers {
+			continue
+		}
+		rows := slices.DeleteFunc(slices.Clone(busy), func(r *agentRow) bool { return r.State.Flags&agentStraggler == 0 })
+		slices.SortFunc(rows, func(a, b *agentRow) int { return a.Ordinal - b.Ordinal })
+		if len(rows) > 0 {
+			b.Text = fmt.Sprintf("%s: %s", b.Text, rowNames(rows))
+		}
+		b.Verb, b.With = VerbGiveUp, "of these agents"
+	}
 }

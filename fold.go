@@ -300,6 +300,7 @@ func (s *state) recovered(r *cachedRow, now int64) {
 	s.setFlag(r, agentDown, true)
 	s.setFlag(r, agentOpen, s.isTurn(r))
 	t.Why, t.Ended = ReasonRepeat, now
+	s.noteStart(s.batch(r.Batch), now)
 	s.taskEvent(EventTaskWaiting, r, i, ReasonRepeat, "")
 }
 

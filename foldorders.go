@@ -206,6 +206,7 @@ func (s *state) retry(r *cachedRow, now time.Time) {
 	if b.Status == BatchSoaking || b.Status == BatchCompleted {
 		b.Status, b.FinishedAt, b.ClosedAt = BatchRunning, time.Time{}, time.Time{}
 		s.startClock(b, now)
+		s.noteStart(b, now.UnixNano())
 		s.event(Event{Kind: EventBatchReopened, Batch: b.Index})
 	}
 	s.p.Batch = min(s.p.Batch, b.Index)
@@ -215,7 +216,7 @@ func (s *state) retry(r *cachedRow, now time.Time) {
 // they cannot continue before this batch has closed, and it may need every slot.
 func (s *state) stepBack() {
 	s.rows.busyRows(func(r *cachedRow) {
-		if r.State.Status == TaskWaiting && r.Batch > s.p.Batch && !r.is(agentUrgent) {
+		if r.State.Status == TaskWaiting && r.Batch > s.p.Batch && !s.isTurn(r) {
 			s.setFlag(r, agentOpen, false)
 		}
 	})

@@ -51,11 +51,11 @@ var passing = []Reason{
 }
 
 // ofBatch are the reasons that only the row of the current batch shows.
-var ofBatch = []Reason{ReasonSource, ReasonSoaking, ReasonGate, ReasonEvidence, ReasonCoverage, ReasonAbandonedCall, ReasonBackoff}
+var ofBatch = []Reason{ReasonSource, ReasonSoaking, ReasonGate, ReasonEvidence, ReasonStragglers, ReasonCoverage, ReasonAbandonedCall, ReasonBackoff}
 
 // hold returns the reason why the plan makes no progress, or ReasonNone. person reports whether the
 // plan waits for a person: a verb that is legal now would clear the reason. A running plan with
-// calls in flight makes progress. before is the Head of the last commit: a commit that has not read
+// calls in flight makes progress, unless only stragglers are at work and it waits for them. before is the Head of the last commit: a commit that has not read
 // the current batch keeps its reason.
 func (v *view) hold(before *Head) (why Reason, person bool) {
 	switch {
@@ -66,9 +66,12 @@ func (v *view) hold(before *Head) (why Reason, person bool) {
 	case v.status == StatusRollingBack:
 		return ReasonRollingBack, false
 	case v.status.Ended(), v.status == StatusRunning && v.p.Counts.Running > 0:
+		if v.status == StatusRunning && v.straggling(before.Hold) {
+			return ReasonStragglers, false
+		}
 		return ReasonNone, false
 	}
-	legal := legalNow(v.spec, v.c, v.p)
+	legal := legalNow(v.spec, v.c, v.p, v.b)
 	add := func(reason Reason, verb Verb) {
 		needed := verb != 0 && slices.Contains(legal, verb)
 		if why == ReasonNone || needed && !person { // time alone does not clear what needs a person

@@ -120,15 +120,17 @@ func (s *state) health(r *cachedRow, healthy bool, at int64, why Reason, reason 
 	case r.is(agentReleased): // the plan's claim on the agent has ended
 		s.lateHealth(r.Agent.ID, healthy, reason)
 		return
-	case at < r.State.task(r.State.tasks()-1).Ended, b.Status == BatchCompleted && at > nanos(b.ClosedAt) && !s.c.Policy.Soak.ToEnd && b.Index != s.watched():
+	case at < r.State.task(r.State.tasks()-1).Ended, b.Status == BatchCompleted && at > nanos(b.ClosedAt) && !s.c.Policy.Soak.ToEnd && b.Index != s.watched() && !r.is(agentStraggler):
 		s.lateHealth(r.Agent.ID, healthy, reason)
 		return
 	}
-	was := r.is(agentUnhealthy)
+	was, late := r.is(agentUnhealthy), r.is(agentStraggler)
 	if why != ReasonSilent {
 		s.heard(r, healthy)
 	}
 	switch {
+	case healthy && !was && late:
+		s.event(Event{Kind: EventHealth, Batch: r.Batch, Agent: r.Agent.ID, Reason: ReasonSucceeded, Text: string(reason)})
 	case healthy && !was:
 	case healthy:
 		s.setFlag(r, agentUnhealthy, false)

@@ -20,6 +20,7 @@ var limits = []func(*view) allowance{
 	leaseLimit,
 	sourceLimit,
 	windowLimit,
+	stragglersLimit,
 	concurrencyLimit,
 	reserveLimit,
 	budgetLimit,
@@ -366,7 +367,7 @@ func (s *state) keepDeadline(r *cachedRow, t *taskState, now int64) {
 }
 
 // allFinished reports whether every agent of a batch has ended.
-func allFinished(b *batchRow) bool { return b.Counts.Pending+b.Counts.Running+b.Counts.Waiting == 0 }
+func allFinished(b *batchRow) bool { return b.Counts.Pending+b.out() == 0 }
 
 // earlier returns the earlier of two times in nanoseconds, where 0 means none.
 func earlier(a, b int64) int64 {

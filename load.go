@@ -85,9 +85,12 @@ func (x *session) loadBusy(ctx context.Context, st *state, calls map[callKey]boo
 	if st.p.Batch >= st.spec.Batches {
 		return nil
 	}
-	last, busy := 0, 0
+	first, last, busy, lowest := -1, 0, 0, st.p.Batch
+	if st.p.Stragglers > 0 {
+		lowest = min(lowest, st.p.StragglersFrom)
+	}
 	// Batches that have not begun follow if they have urgent agents.
-	for from := st.p.Batch; from < st.spec.Batches && (from <= st.p.Reached || from == st.p.Batch || busy < openAgents(&st.p)); {
+	for from := lowest; from < st.spec.Batches && (from <= st.p.Reached || from == st.p.Batch || busy < openAgents(&st.p)); {
 		to := st.p.Reached + 1
 		if from >= to {
 			to = from + 64
@@ -104,22 +107,25 @@ func (x *session) loadBusy(ctx context.Context, st *state, calls map[callKey]boo
 			from, busy = b.Index+1, busy+b.Counts.Running+b.Counts.Waiting
 			last = b.First + b.Size
 			begun := b.Index <= st.p.Reached || b.Counts.Running+b.Counts.Waiting > 0
-			if b.Status != BatchCompleted && begun || b.Index == st.p.Batch {
+			if b.Status != BatchCompleted && begun || b.Index == st.p.Batch || b.Stragglers > 0 {
+				if first < 0 {
+					first = b.First
+				}
 				st.batches[b.Index] = &batch{batchRow: b}
 				st.judgeLater(st.batches[b.Index])
 			}
 		}
 	}
-	return x.loadRows(ctx, st, calls, now, st.batches[st.p.Batch].First, last)
+	return x.loadRows(ctx, st, calls, now, first, last)
 }
 
 // loadRows reads the busy agents of a range, and marks those without a call for a repeat. If agents
-// are unhealthy, it restores their timers. ErrConflict: another owner has started an agent since the
-// batches were read.
+// are unhealthy, it restores their timers. Stragglers that succeeded and did not answer are asked
+// again. ErrConflict: another owner has started an agent since the batches were read.
 func (x *session) loadRows(ctx context.Context, st *state, calls map[callKey]bool, now time.Time, from, to int) error {
 	q := rowQuery{From: from, To: to, Status: []TaskStatus{TaskRunning, TaskWaiting}}
 	for _, b := range st.batches {
-		if b.Unhealthy > 0 {
+		if b.Unhealthy > 0 || b.Stragglers > b.Counts.Running+b.Counts.Waiting {
 			q.Status = append(q.Status, TaskSucceeded)
 			break
 		}
@@ -133,6 +139,9 @@ func (x *session) loadRows(ctx context.Context, st *state, calls map[callKey]boo
 			row := page.Items[i]
 			q.From = row.Ordinal + 1
 			if row.State.Status == TaskSucceeded {
+				if row.State.Flags&agentStraggler != 0 {
+					st.probing.note(row.Ordinal, silence{agent: row.Agent.ID, late: true})
+				}
 				if m := row.State.More; row.State.Flags&agentUnhealthy != 0 && m != nil {
 					st.queue.timers.Push(queue.Timer{At: m.Unhealthy + int64(st.c.Policy.Soak.Grace), Item: row.Ordinal, Kind: timerHealth})
 				}

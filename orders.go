@@ -146,6 +146,7 @@ func (w *command) retry(agents []string) error {
 	if err != nil {
 		return err
 	}
+	w.c.StragglersAccepted = 0 // the batches that run again wait for their agents
 	w.order(orderRetry, agents, nil)
 	return nil
 }

@@ -60,6 +60,7 @@ func (k *planControl) code(c *coder) {
 	c.rising(&k.Expected.Plan)
 	c.rising(&k.Expected.Batch)
 	num(c, &k.StarvedAnswered)
+	num(c, &k.StragglersAccepted)
 }
 
 func (s *Audit) code(c *coder) {
@@ -186,6 +187,8 @@ func (p *Policy) code(c *coder) {
 	for i := range each(c, &p.Stages) {
 		p.Stages[i].code(c)
 	}
+	c.float(&p.Stragglers.Share)
+	num(c, &p.Stragglers.After)
 }
 
 func (b *Budget) code(c *coder) {

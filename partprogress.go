@@ -52,6 +52,8 @@ func (p *planProgress) code(c *coder) {
 	num(c, &p.Quiet)
 	num(c, &p.Undecided)
 	c.bool(&p.Ambient)
+	num(c, &p.Stragglers)
+	num(c, &p.StragglersFrom)
 }
 
 func (e *evidence) code(c *coder) {
@@ -135,6 +137,8 @@ func (r *batchRow) code(c *coder) {
 	c.bool(&r.ExpectContinued)
 	c.text(&r.InUseLabel)
 	c.texts(&r.InUse)
+	num(c, &r.LastStart)
+	num(c, &r.Stragglers)
 }
 
 // The parts that Create writes and that never change: a plan's spec, and an agent's.

@@ -391,3 +391,19 @@ func writeGoldenParts(t *testing.T) {
 		}
 	}
 }
+
+// No flag makes a state look like another part: describe tells them apart by their second byte.
+func TestFlagsOfAStateAreNoPart(t *testing.T) {
+	const flags = agentDown | agentStraggler
+	for f := flags; ; f = (f - 1) & flags {
+		for status := TaskPending; status <= TaskUnknown; status++ {
+			b, err := (&agentState{Status: status, Flags: f}).AppendBinary(nil)
+			if err != nil || partNames[b[1]] != "" {
+				t.Errorf("flags %b, status %s: %v, looks like a %s", f, status, err, partNames[b[1]])
+			}
+		}
+		if f == 0 {
+			return
+		}
+	}
+}

@@ -128,7 +128,7 @@ func (q *queues) cursor() int {
 // could get one.
 func (q *queues) fresh(b *batch) int {
 	n := q.down.Len() + q.back.Len() + q.lanes.Ready()
-	if q.next < b.First+b.Size && q.lanes.InLine() < lookAhead {
+	if b.Status == BatchRunning && q.next < b.First+b.Size && q.lanes.InLine() < lookAhead {
 		n += b.Counts.Pending
 	}
 	return n
@@ -163,7 +163,7 @@ func (s *state) enterBatch() {
 func (s *state) requeue(r *cachedRow) {
 	i := r.State.active()
 	t := r.State.task(i)
-	here := r.Batch == s.p.Batch
+	here := s.isTurn(r)
 	switch {
 	case r.State.Status != TaskWaiting:
 	case r.is(agentUrgent):
@@ -192,7 +192,7 @@ func (s *state) requeueRepeat(r *cachedRow) {
 	switch {
 	case r.is(agentUrgent):
 		s.queue.urgent = append(s.queue.urgent, r.Ordinal)
-	case r.Batch != s.p.Batch:
+	case !s.isTurn(r):
 	case r.is(agentOpen):
 		s.queue.repeats.Push(r.Ordinal)
 	default:
@@ -258,7 +258,7 @@ func (s *state) candidate() (*cachedRow, need) {
 			return r, need{}
 		}
 	}
-	for b.Counts.Pending > 0 && q.next < b.First+b.Size && q.lanes.InLine() < lookAhead {
+	for b.Status == BatchRunning && b.Counts.Pending > 0 && q.next < b.First+b.Size && q.lanes.InLine() < lookAhead {
 		r := s.rows.at(q.next)
 		if r == nil {
 			return nil, need{kind: needPage, from: q.next}
@@ -299,6 +299,9 @@ func (s *state) start(r *cachedRow, now int64) {
 		kind = EventTaskRepeated
 	} else {
 		t.Number++
+	}
+	if kind == EventTaskRepeated || t.Number == 1 {
+		s.noteStart(s.batch(r.Batch), now)
 	}
 	t.Ended = 0
 	if kind == EventTaskStarted {

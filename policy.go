@@ -124,6 +124,10 @@ type Policy struct {
 	// value requires none.
 	Complete Complete `json:"complete,omitzero"`
 
+	// Stragglers says when a batch goes on without its last agents. In the zero value it waits for
+	// every agent.
+	Stragglers Stragglers `json:"stragglers,omitzero"`
+
 	// MaxAbandoned is how many calls may be abandoned, because they did not return after their
 	// timeout, before the plan pauses itself. 0 means the plan's Concurrency.
 	MaxAbandoned int `json:"maxAbandoned,omitempty"`
@@ -266,6 +270,7 @@ func (p Policy) check(m *mistakes, batches int) {
 	unreachableActions.check(m, "onAway", p.OnUnreachable)
 	checkBudgets(m, p.Budgets)
 	p.Complete.check(m)
+	p.Stragglers.check(m)
 	if p.Reserve && p.OnBreach == ActionContinue {
 		m.add("reserve", "true", "does not go with going on after a breach: it would wait for ever", "with onBreach pause or rollback")
 	}
@@ -306,6 +311,7 @@ func (p Policy) durations() []durationRule {
 		{"rate.per", p.Rate.Per, maxDuration, durationAllowed},
 		{"gate.every", p.Gate.Interval, maxDuration, durationAllowed},
 		{"complete.within", p.Complete.Within, maxDuration, durationAllowed},
+		{"stragglers.after", p.Stragglers.After, maxDuration, durationAllowed},
 		{"attemptLimit", p.AttemptTimeout, NoTimeout, "1ms or more, or NoTimeout; 0 means 30m"},
 		{"queueLimit", p.UnreachableTimeout, NoTimeout, "1ms or more, or NoTimeout; 0 means 1h"},
 	}

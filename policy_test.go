@@ -286,10 +286,10 @@ var unitless = []time.Duration{1, 30, 999_999}
 func TestDurationsHaveUnits(t *testing.T) {
 	t.Parallel()
 	policies := durationsOf(reflect.TypeFor[Policy](), nil)
-	require.Len(t, policies, 16, "the durations of a policy, its windows among them")
+	require.Len(t, policies, 17, "the durations of a policy, its windows among them")
 	for _, field := range policies {
 		for _, d := range unitless {
-			p := Policy{Windows: []Window{{Start: time.Hour, Length: time.Hour}}, Rate: Rate{Starts: 1}, Complete: Complete{Min: 1}}
+			p := Policy{Windows: []Window{{Start: time.Hour, Length: time.Hour}}, Rate: Rate{Starts: 1}, Complete: Complete{Min: 1}, Stragglers: Stragglers{Share: 1, After: time.Minute}}
 			setDuration(&p, field, d)
 			var m mistakes
 			p.check(&m, 0)

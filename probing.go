@@ -39,17 +39,23 @@ type silence struct {
 	agent  string
 	misses int  // questions in a row without an answer
 	proven bool // it has given a healthy answer since its success, or its batch has passed
+	late   bool // a straggler that succeeded after its batch had closed
 }
 
 // beginSoak forgets what is known of the agents of a batch that soaks now. What is known of earlier
 // batches remains, for Soak.ToEnd.
 func (pr *probing) beginSoak(b *batch) {
-	maps.DeleteFunc(pr.silent, func(o int, _ silence) bool { return o >= b.First })
+	maps.DeleteFunc(pr.silent, func(o int, x silence) bool { return o >= b.First && !x.late })
+	late := 0
 	for o, x := range pr.silent {
+		if x.late {
+			late++
+			continue
+		}
 		x.proven = true
 		pr.silent[o] = x
 	}
-	*pr = probing{batch: b.Index, out: pr.out, turn: pr.turn, silent: pr.silent}
+	*pr = probing{batch: b.Index, out: pr.out, turn: pr.turn, silent: pr.silent, unproven: late}
 }
 
 // watched returns the batch whose health counts: the current one while it soaks, or the one before
@@ -121,9 +127,9 @@ func (s *state) beginRound(b *batch, now int64) {
 	if pr.sample > 0 && (pr.turn < pr.low || pr.turn >= pr.high) {
 		pr.turn = pr.low + int(jitterOf(s.id, "", 0, 0)%uint64(pr.high-pr.low))
 	}
-	maps.DeleteFunc(pr.silent, func(o int, _ silence) bool { return o < pr.low })
+	maps.DeleteFunc(pr.silent, func(o int, x silence) bool { return o < pr.low && !x.late })
 	for _, o := range slices.Sorted(maps.Keys(pr.silent)) {
-		if o < pr.high {
+		if o < pr.high || pr.silent[o].late {
 			pr.again = append(pr.again, o)
 		}
 	}
@@ -177,7 +183,7 @@ func (s *state) askHealth(r *cachedRow) {
 		return
 	}
 	if !s.isProven(r) {
-		s.probing.note(r, silence{agent: r.Agent.ID})
+		s.probing.note(r.Ordinal, silence{agent: r.Agent.ID, late: r.is(agentStraggler)})
 	}
 	i := r.State.tasks() - 1
 	s.setProbing(r, true)
@@ -201,6 +207,9 @@ func (s *state) setProbing(r *cachedRow, on bool) {
 // one since its success, or it was not changed, or its batch has passed.
 func (s *state) isProven(r *cachedRow) bool {
 	b := s.current()
+	if r.is(agentStraggler) {
+		return false
+	}
 	return b == nil || r.Batch != b.Index || !r.is(agentChanged) || s.probing.has(r.Ordinal-b.First)
 }
 
@@ -210,14 +219,14 @@ func (pr *probing) has(i int) bool {
 }
 
 // note records that an agent has not answered, unless that is known.
-func (pr *probing) note(r *cachedRow, x silence) {
-	if _, ok := pr.silent[r.Ordinal]; ok {
+func (pr *probing) note(ordinal int, x silence) {
+	if _, ok := pr.silent[ordinal]; ok {
 		return
 	}
 	if pr.silent == nil {
 		pr.silent = map[int]silence{}
 	}
-	pr.silent[r.Ordinal] = x
+	pr.silent[ordinal] = x
 	if !x.proven {
 		pr.unproven++
 	}
@@ -238,6 +247,9 @@ func (pr *probing) forget(ordinal int) {
 func (s *state) heard(r *cachedRow, healthy bool) {
 	pr, b := &s.probing, s.current()
 	pr.forget(r.Ordinal)
+	if healthy {
+		s.setFlag(r, agentStraggler, false)
+	}
 	if b == nil || r.Batch != b.Index || pr.batch != b.Index || b.Status != BatchSoaking {
 		return
 	}
@@ -259,7 +271,7 @@ func (s *state) missed(r *cachedRow, at int64) {
 		return
 	}
 	pr := &s.probing
-	pr.note(r, silence{agent: r.Agent.ID, proven: s.isProven(r)})
+	pr.note(r.Ordinal, silence{agent: r.Agent.ID, proven: s.isProven(r), late: r.is(agentStraggler)})
 	x := pr.silent[r.Ordinal]
 	x.misses++
 	pr.silent[r.Ordinal] = x

@@ -48,6 +48,7 @@ const (
 	ReasonDamaged              // the bytes of the plan in the Store are damaged
 	ReasonCoverage             // the last batch has finished, and too few agents are at the target
 	ReasonClaimed              // other plans have claimed agents, so Start would be refused
+	ReasonStragglers           // agents of closed batches are out; the plan waits for them
 )
 
 // The reasons of a Breach.
@@ -131,6 +132,7 @@ var reasons = map[Reason]struct{ word, sentence string }{
 	ReasonBudget:           {"budget", "As many agents with one value of a label are open or down as the policy allows"},
 	ReasonDamaged:          {"damaged", "The plan's bytes in the store are damaged; no engine touches it"},
 	ReasonCoverage:         {"coverage", "Too few agents are at the target for the plan to be completed"},
+	ReasonStragglers:       {"stragglers", "The plan waits for agents of batches that went on without them"},
 	ReasonClaimed:          {"claimed", "Other plans have claimed agents of the plan, so start would be refused"},
 	ReasonExpect:           {"expect", "More agents failed than is usual"},
 	ReasonThreshold:        {"threshold", "Failure threshold exceeded"},

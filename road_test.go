@@ -184,7 +184,7 @@ func (w *world) ways() (how []string, ok bool) {
 				continue
 			}
 			row := w.row(id)
-			legal := legalNow(&row.Spec, &row.Control, &row.Progress)
+			legal := legalNow(&row.Spec, &row.Control, &row.Progress, nil)
 			for _, v := range []Verb{VerbResume, VerbStart, VerbPromote, VerbRollback, VerbCancel} {
 				if !said && slices.Contains(legal, v) && sayOne(v)(w, id) == nil {
 					said = true

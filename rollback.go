@@ -233,7 +233,7 @@ func (e *Engine) checkNotChangedSince(ctx context.Context, row *planRow) error {
 			return wrapError(err, "start rollback plan %s", row.ID)
 		}
 		if len(changed) > 0 {
-			legal := legalNow(&row.Spec, &row.Control, &row.Progress)
+			legal := legalNow(&row.Spec, &row.Control, &row.Progress, nil)
 			return &StateError{
 				Plan: row.ID, Verb: VerbStart, Have: statusOf(&row.Control, &row.Progress),
 				Legal: slices.DeleteFunc(legal, func(v Verb) bool { return v == VerbStart }),

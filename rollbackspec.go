@@ -68,8 +68,8 @@ var inherits = enum[Inherit]{"inheritance", []string{"limits", "batches", "all"}
 // keeps Concurrency, FailureThreshold, OnBreach, Budgets, Retry, AttemptTimeout,
 // UnreachableTimeout, OnUnreachable, MaxAbandoned, and of Soak: Grace, Interval and Misses. Scope
 // is the plan. Everything that only makes a plan wait is off: Windows, Hold, Rate, Halve, Reserve,
-// Gate, MaxConsecutive, BatchTimeout, PlanTimeout, Expect, Complete, Stages, and the rest of
-// Soak.
+// Gate, MaxConsecutive, BatchTimeout, PlanTimeout, Expect, Complete, Stages, Stragglers, and
+// the rest of Soak.
 func (p Policy) ForRollback() Policy {
 	p = p.judgedAsRollback()
 	back := Policy{

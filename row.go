@@ -70,7 +70,15 @@ type batchRow struct {
 	// Those whose agents have all finished may be among them.
 	InUseLabel string   `json:"inUseLabel,omitempty"`
 	InUse      []string `json:"inUse,omitempty"`
+	// LastStart is when the last agent began, less Control.PausedFor at that time, in Unix
+	// nanoseconds. So time in which the plan is paused does not count for Stragglers.After.
+	LastStart int64 `json:"lastStart,omitempty"`
+	// Stragglers is the number of agents with the flag agentStraggler.
+	Stragglers int `json:"stragglers,omitempty"`
 }
+
+// out returns how many agents of a batch have started and have not finished.
+func (r *batchRow) out() int { return r.Counts.Running + r.Counts.Waiting }
 
 // largestBatch returns the size of the largest batch.
 func largestBatch(batches []batchRow) (n int) {
@@ -127,6 +135,10 @@ const (
 	agentUrgent                           // starts next, by Now
 	agentWasBad                           // of a rollback: bad in the source, so no failure counts
 	agentDown                             // does not serve: an attempt failed, or it is unhealthy, or its precheck says so
+
+	// Its batch closed while it was out, and it has not ended, or not given a healthy answer since.
+	// Bit 10 is not used: with it, a state would begin as another part does (see describe).
+	agentStraggler agentFlags = 1 << 11
 )
 
 // down reports whether the agent does not serve, as far as its plan knows. Its flag says so until

@@ -213,6 +213,7 @@ type describedState struct {
 	Urgent         bool            `json:"urgent,omitempty"`
 	Down           bool            `json:"down,omitempty"`
 	WasBad         bool            `json:"wasBad,omitempty"`
+	Straggler      bool            `json:"straggler,omitempty"`
 	UnhealthySince time.Time       `json:"unhealthySince,omitzero"`
 	Previous       string          `json:"previous,omitempty"`
 	Release        string          `json:"previousRelease,omitempty"`
@@ -234,11 +235,12 @@ type describedTask struct {
 }
 
 func describeState(s *agentState) describedState {
-	const known = agentChanged | agentOpen | agentAtTarget | agentUnhealthy | agentReleased | agentExtended | agentUrgent | agentDown | agentWasBad
+	const known = agentChanged | agentOpen | agentAtTarget | agentUnhealthy | agentReleased | agentExtended | agentUrgent | agentDown | agentWasBad | agentStraggler
 	out := describedState{
 		Status: s.Status, Touched: s.Flags&agentChanged != 0, Open: s.Flags&agentOpen != 0,
 		AtTarget: s.Flags&agentAtTarget != 0, Unhealthy: s.Flags&agentUnhealthy != 0, Released: s.Flags&agentReleased != 0,
-		Extended: s.Flags&agentExtended != 0, Urgent: s.Flags&agentUrgent != 0, Down: s.down(), WasBad: s.Flags&agentWasBad != 0, Flags: s.Flags &^ known,
+		Extended: s.Flags&agentExtended != 0, Urgent: s.Flags&agentUrgent != 0, Down: s.down(), WasBad: s.Flags&agentWasBad != 0,
+		Straggler: s.Flags&agentStraggler != 0, Flags: s.Flags &^ known,
 		Tasks: []describedTask{describeTask(&s.Task)},
 	}
 	if s.More != nil {

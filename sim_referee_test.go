@@ -42,6 +42,9 @@ type refPlan struct {
 	struck    map[string]bool      // who they were then
 	waits     bool                 // a breach waits for them
 	breached  map[Reason]bool      // the reasons of all breaches
+	began     map[int]time.Time    // when an agent of a batch began last
+	left      map[int]bool         // batches that went on without agents
+	late      []string             // stragglers at the last commit
 }
 
 type refAgent struct{ tasks []refTask }
@@ -73,7 +76,7 @@ func (r *referee) created(ids ...string) {
 		if r.plans[id] != nil {
 			continue
 		}
-		p := &refPlan{id: id, urgent: map[string]bool{}, open: map[string]bool{}, checks: map[string]time.Time{}, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}, evidence: map[int]refEvidence{}, before: map[int]refEvidence{}, failed: map[int]bool{}}
+		p := &refPlan{id: id, urgent: map[string]bool{}, open: map[string]bool{}, checks: map[string]time.Time{}, agents: map[string]*refAgent{}, batchOf: map[string]int{}, lastRev: 1, known: map[uint64]Breach{}, accepted: map[int]int{}, began: map[int]time.Time{}, left: map[int]bool{}, evidence: map[int]refEvidence{}, before: map[int]refEvidence{}, failed: map[int]bool{}}
 		for _, row := range r.rows(id) {
 			p.agents[row.Agent.ID] = &refAgent{tasks: make([]refTask, row.State.tasks())}
 			p.batchOf[row.Agent.ID] = row.Batch
@@ -298,7 +301,8 @@ func (r *referee) committed(before *planRow, c *Commit, rev uint64) {
 	r.events(p, before, after, &rec, c, batches)
 	r.verdicts(p, before, after, rows, batches)
 	r.expects(p, before, after, rows, batches, &rec)
-	r.closing(&rec, batches, rows, after)
+	r.closing(p, &rec, batches, rows, after)
+	r.stragglers(p, after, &rec, rows, batches)
 	r.bounds(p, after, rows, batches, &rec)
 	r.rate(p, before.Control.Policy, &rec)
 	for _, b := range before.Control.Policy.Budgets {
@@ -316,6 +320,7 @@ func (r *referee) committed(before *planRow, c *Commit, rev uint64) {
 	r.together(after)
 	p.slots(rows)
 	p.served(rows)
+	p.keepLate(rows)
 }
 
 // counters checks promise 3.
@@ -578,7 +583,7 @@ func (r *referee) verdicts(p *refPlan, before, after *planRow, rows []agentRow, 
 
 // closing checks that a batch was observed for as long as asked before it closed, the last one too, and that nobody fails
 // for a report from after that.
-func (r *referee) closing(rec *Record, batches []batchRow, rows []agentRow, after *planRow) {
+func (r *referee) closing(p *refPlan, rec *Record, batches []batchRow, rows []agentRow, after *planRow) {
 	for _, e := range rec.Events {
 		switch {
 		case e.Kind == EventBatchCompleted:
@@ -589,7 +594,7 @@ func (r *referee) closing(rec *Record, batches []batchRow, rows []agentRow, afte
 			r.proven(after.ID, e.Batch, rows)
 		case e.Kind == EventTaskFailed && (e.Reason == ReasonUnhealthy || e.Reason == ReasonSilent):
 			for i := range rows {
-				if a := &rows[i]; a.Agent.ID == e.Agent && !after.Control.Policy.Soak.ToEnd && a.State.task(e.Task).Ended > watchedUntil(batches, a.Batch) {
+				if a := &rows[i]; a.Agent.ID == e.Agent && !after.Control.Policy.Soak.ToEnd && !p.isLate(e.Agent) && a.State.task(e.Task).Ended > watchedUntil(batches, a.Batch) {
 					r.fail("agent %s failed for a report from after the next batch had begun", e.Agent)
 				}
 			}

@@ -194,6 +194,8 @@ func TestSmallPlansExhaustively(t *testing.T) {
 	}{
 		{"one crash, tolerates half", 1, false, Policy{Concurrency: 2, FailureThreshold: &half}, 0},
 		{"one crash, tolerates nothing, one at a time", 1, false, Policy{Concurrency: 1, FailureThreshold: &zero}, 0},
+		{"one crash, goes on without one", 1, false, Policy{Concurrency: 2, FailureThreshold: &half, Stragglers: Stragglers{Share: 0.5, After: time.Millisecond}}, 0},
+		{"one crash and a pause, goes on without all", 1, true, Policy{Concurrency: 3, FailureThreshold: &half, Stragglers: Stragglers{Share: 1, After: time.Millisecond}}, 0},
 		{"one crash, reserves", 1, false, Policy{Concurrency: 2, FailureThreshold: &zero, Reserve: true}, 0},
 		{"one crash and a pause", 1, true, Policy{Concurrency: 2, FailureThreshold: &half}, 0},
 		{"one crash, rolls back", 1, false, Policy{Concurrency: 2, FailureThreshold: &zero, OnBreach: ActionRollback}, 0},

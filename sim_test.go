@@ -247,6 +247,7 @@ func randomSpec(ch chooser, agents int, behave map[string]int) Spec {
 			s.Policy.Complete.Within = 5 * time.Minute
 		}
 	}
+	s.Policy.Stragglers = simStragglers(kinds)
 	switch ch.pick(4) {
 	case 0:
 		s.Policy.Budgets = simBudgets(1+ch.pick(2), kinds)

@@ -102,9 +102,9 @@ type Complete struct {
 	// already. More than 0, at most 1; 0 requires none. Skipped, canceled and failed agents are not
 	// at the target.
 	Min float64 `json:"min,omitempty"`
-	// Within completes the plan as it is, that long after its last agent has finished. 1 ms to ten
-	// years; 0 means that the plan waits until Retry or Promote. It has no effect if Min is 0, and
-	// is refused then.
+	// Within completes the plan as it is, that long after the last agent of its last batch has
+	// finished, and not before every straggler has. 1 ms to ten years; 0 means that the plan waits
+	// until Retry or Promote. It has no effect if Min is 0, and is refused then.
 	Within time.Duration `json:"within,omitempty"`
 }
 
@@ -128,4 +128,35 @@ func (c Complete) missing(succeeded, n int) int {
 		k++
 	}
 	return max(k-succeeded, 0)
+}
+
+// Stragglers says when a batch goes on without its last agents: they have started and have not
+// finished, because their calls are out or they wait for another attempt. Both fields are required
+// together.
+//
+// A straggler keeps its slot, its claim and its attempts. It counts in its own batch when it ends,
+// also after that batch has closed: more failures than tolerated are a breach then. With a
+// [Prober], it must still give a healthy answer after its success. The last batch waits for every
+// agent, so no plan is completed while an agent is out. GiveUp ends the call of a straggler.
+type Stragglers struct {
+	// Share is the largest fraction of a batch's agents that may be out when the batch goes on.
+	// More than 0, at most 1, compared as in Tolerated: 0.05 allows one of 20, and none of 10. 0
+	// means that a batch waits for every agent.
+	Share float64 `json:"share,omitempty"`
+	// After is how long the batch waits after the last first attempt of an agent, or the last call
+	// that a new owner has to repeat. Time in which the plan is paused does not count. 1 ms to ten
+	// years.
+	After time.Duration `json:"after,omitempty"`
+}
+
+func (r Stragglers) check(m *mistakes) {
+	share := strconv.FormatFloat(r.Share, 'g', -1, 64)
+	switch {
+	case !(r.Share >= 0 && r.Share <= 1):
+		m.add("stragglers.share", share, "is not a fraction", "0 to 1")
+	case r.Share > 0 && r.After == 0:
+		m.add("stragglers.share", share, "needs a time", "0, or a stragglers.after of 1ms or more")
+	case r.Share == 0 && r.After != 0:
+		m.add("stragglers.after", r.After.String(), "has no effect without stragglers.share", "0, or a stragglers.share above 0")
+	}
 }

@@ -228,6 +228,7 @@ func (s *state) setAgent(r *cachedRow, to TaskStatus) {
 	if to.Finished() || to == TaskPending {
 		s.setFlag(r, agentOpen, false)
 		s.setFlag(r, agentUrgent, false)
+		s.endStraggler(r)
 	}
 }
 
@@ -264,6 +265,8 @@ func (s *state) setFlag(r *cachedRow, f agentFlags, on bool) {
 		b.Unhealthy += by
 	case agentUrgent:
 		s.urgents += by
+	case agentStraggler:
+		s.countStraggler(b, by)
 	case agentDown:
 		s.countDown(r, by)
 		s.queue.lanes.countDown(r, by, s.queue.checks.of[r.Ordinal] != nil)

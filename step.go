@@ -1,6 +1,10 @@
 package ota
 
-import "time"
+import (
+	"time"
+
+	"github.com/seed-19b57ce3/ota/internal/plural"
+)
 
 // step folds the input, judges the result, and carries out decisions until it has to wait or has
 // enough for one commit. wake is when to call step again without an input.
@@ -104,6 +108,7 @@ func (s *state) carryOut(d decision, now time.Time) need {
 		b.Status, b.StartedAt = BatchRunning, now
 		s.p.Reached = max(s.p.Reached, b.Index)
 		s.startClock(b, now)
+		s.noteStart(b, now.UnixNano())
 		s.event(Event{Kind: EventBatchStarted, Batch: b.Index, Number: b.Size})
 		s.enterBatch()
 	case actStart:
@@ -117,6 +122,9 @@ func (s *state) carryOut(d decision, now time.Time) need {
 	case actCloseBatch:
 		s.closeBatch(b, now)
 	case actNextBatch:
+		if next := s.p.Batch + 1; next < s.spec.Batches && s.batch(next) == nil {
+			return need{kind: needBatch, from: next} // the queues are built for it
+		}
 		s.p.Batch++
 		if b := s.current(); b != nil && (b.Status == BatchRunning || b.Status == BatchSoaking) {
 			s.startClock(b, now) // it waited for an earlier batch that ran again
@@ -128,13 +136,15 @@ func (s *state) carryOut(d decision, now time.Time) need {
 	return need{}
 }
 
-// finishBatch moves a batch on when all its agents have ended: it soaks, or closes at once.
+// finishBatch moves a batch on when all its agents have ended, or when it goes on without those that
+// are out: it soaks, or closes at once.
 func (s *state) finishBatch(b *batch, now time.Time) {
 	b.FinishedAt, b.HealthySince = now, now
 	s.dirtyBatch(b)
 	observed := s.c.Policy.at(b.Index).soaks || s.calls.gater || s.calls.prober
-	last := s.c.Policy.Complete.Min > 0 && b.Index+1 == s.spec.Batches // it may have to wait
-	if b.Unhealthy == 0 && !last && (b.Changed > 0 && !observed || b.Changed == 0 && !b.Canary) {
+	last := b.Index+1 == s.spec.Batches && (s.c.Policy.Complete.Min > 0 || s.p.Stragglers > 0) // it may have to wait
+	changed := b.Changed+b.out() > 0                                                           // an agent that is out may be changed
+	if b.Unhealthy == 0 && !last && (changed && !observed || !changed && !b.Canary) {
 		s.closeBatch(b, now)
 		return
 	}
@@ -148,11 +158,16 @@ func (s *state) finishBatch(b *batch, now time.Time) {
 func (s *state) closeBatch(b *batch, now time.Time) {
 	b.Status, b.ClosedAt = BatchCompleted, now
 	b.InUseLabel, b.InUse = "", nil
+	s.leaveStragglers(b)
 	// An unfinished round of probes asks about this batch. Its answers are not needed any more.
 	s.probing.active = false
 	if s.c.Policy.Halve {
 		s.p.Halved = halved(s.p.Halved, s.c.Policy.at(b.Index).concurrency, b.Counts.Bad())
 	}
 	s.dirtyBatch(b)
-	s.event(Event{Kind: EventBatchCompleted, Batch: b.Index, Number: b.Counts.Bad()})
+	e := Event{Kind: EventBatchCompleted, Batch: b.Index, Number: b.Counts.Bad()}
+	if n := b.out(); n > 0 {
+		e.Text = plural.Are(n, "agent") + " out"
+	}
+	s.event(e)
 }

@@ -125,6 +125,9 @@ type planControl struct {
 	Expected expectTables `json:"expected,omitzero"`
 	// StarvedAnswered: breaches up to this number were followed by a Skip or a Retry.
 	StarvedAnswered uint64 `json:"starvedAnswered,omitempty"`
+	// StragglersAccepted is the highest batch that a person lets begin while agents before it are
+	// out.
+	StragglersAccepted int `json:"stragglersAccepted,omitempty"`
 }
 
 // planStop is an Audit with a mode: how a plan is canceled or rolled back.
@@ -232,6 +235,10 @@ type planProgress struct {
 	Undecided uint64 `json:"undecided,omitempty"`
 	// Ambient says that the group was sick, and that failures since Quiet are to be judged again.
 	Ambient bool `json:"ambient,omitempty"`
+	// Stragglers is the number of agents with the flag agentStraggler. No batch before
+	// StragglersFrom has one.
+	Stragglers     int `json:"stragglers,omitempty"`
+	StragglersFrom int `json:"stragglersFrom,omitempty"`
 }
 
 // starvedValue is a value of a label whose budget is used up by agents that do not come back by
@@ -289,8 +296,8 @@ func (row *planRow) over() bool { return statusOf(&row.Control, &row.Progress).E
 
 // legalNow returns the LegalVerbs of a plan without those that would be refused, or would change
 // nothing, for reasons besides its status. It ignores claims of other plans, and the decision that
-// a Resume may need.
-func legalNow(s *planSpec, c *planControl, p *planProgress) []Verb {
+// a Resume may need. b is the current batch, or nil if it was not read.
+func legalNow(s *planSpec, c *planControl, p *planProgress, b *batchRow) []Verb {
 	frozen, next := c.Rollback != nil, p.Reached+1
 	touched := p.Changed+p.Counts.Running > 0
 	return slices.DeleteFunc(LegalVerbs(statusOf(c, p)), func(v Verb) bool {
@@ -300,7 +307,7 @@ func legalNow(s *planSpec, c *planControl, p *planProgress) []Verb {
 		case VerbCancel:
 			return c.Cancel != nil && c.Cancel.Interrupt || !cancelable(c, p)
 		case VerbPromote:
-			useless := openAgents(p) > 0 && !c.Policy.at(next).held
+			useless := openAgents(p) > 0 && !c.Policy.at(next).held && !mayStraggle(s, p, b)
 			return frozen || next >= s.Batches && !short(s, c, p) || c.Promoted >= next || useless
 		case VerbSkip:
 			return p.Counts.Pending+p.Counts.Waiting == 0
@@ -326,6 +333,13 @@ func short(s *planSpec, c *planControl, p *planProgress) bool {
 	rule := c.Policy.Complete
 	return rule.Min > 0 && p.Reached+1 == s.Batches && p.Counts.Pending+openAgents(p) == 0 &&
 		rule.missing(p.Counts.Succeeded, s.Agents) > 0
+}
+
+// mayStraggle reports whether Promote of the next batch lets the plan go on without the agents of
+// batch b that are out.
+func mayStraggle(s *planSpec, p *planProgress, b *batchRow) bool {
+	return b != nil && b.Status == BatchRunning && b.Index == p.Reached && b.Index+1 < s.Batches &&
+		b.Counts.Pending == 0 && b.out() > 0
 }
 
 // openAgents returns how many agents are running or waiting.

@@ -118,10 +118,10 @@ func (s *state) beginTurn(r *cachedRow) {
 func (s *state) nextTurns() {
 	q, b := &s.queue, s.current()
 	t := &q.lanes.turns
-	if t.most == 0 || !t.stale || t.postponed()+s.urgents == 0 || b == nil || b.Status != BatchRunning && b.Status != BatchSoaking {
+	if t.most == 0 || !t.stale || t.postponed()+s.urgents == 0 || b == nil {
 		return
 	}
-	if b.Counts.Pending > 0 && q.next < b.First+b.Size {
+	if b.Status == BatchRunning && b.Counts.Pending > 0 && q.next < b.First+b.Size {
 		return
 	}
 	t.stale = false

@@ -32,10 +32,13 @@ type urgentCounts struct {
 	slotted int // they have a slot
 	ready   int // they passed their precheck, or must be asked again
 	fresh   int // they need a slot, and their budget has one
+	unbegun int // of the current batch, also those that are not counted above: without an attempt
 }
 
 // isTurn reports whether an agent may start now as far as the order of batches goes.
-func (s *state) isTurn(r *cachedRow) bool { return r.Batch == s.p.Batch || r.is(agentUrgent) }
+func (s *state) isTurn(r *cachedRow) bool {
+	return r.Batch == s.p.Batch || r.is(agentUrgent) || r.is(agentStraggler)
+}
 
 // makeUrgent carries out Now for one agent that has not ended. A pending agent waits from now on,
 // so that it is in memory in every batch. An agent that waits becomes due.
@@ -68,6 +71,9 @@ func (s *state) makeUrgent(r *cachedRow, o planOrder, now int64) {
 func (s *state) urgent() (n urgentCounts) {
 	for _, o := range s.queue.urgent {
 		r, c := s.rows.at(o), s.queue.checks.of[o]
+		if r != nil && r.Batch == s.p.Batch && r.State.Task.unstarted() {
+			n.unbegun++
+		}
 		switch {
 		case r == nil, r.State.Status != TaskWaiting, s.urgentBlocked(r):
 		case r.is(agentOpen):

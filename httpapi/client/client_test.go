@@ -157,7 +157,7 @@ func TestClientRoundTrip(t *testing.T) {
 			Retry: ota.RetryPolicy{Max: 3, Backoff: time.Second, MaxBackoff: time.Minute}, AttemptTimeout: ota.NoTimeout, UnreachableTimeout: 90 * time.Minute,
 			OnUnreachable: ota.UnreachableSkipped, MaxAbandoned: 9, BatchTimeout: time.Hour, PlanTimeout: 24 * time.Hour, MaxConsecutive: 4, Halve: true, Budgets: []ota.Budget{{Label: "rack", Max: 2, Each: map[string]int{"a": 3}, Of: ota.OpenAgents}, {Label: "zone", Max: 1, Values: 2}},
 			Stages: []ota.Stage{{Batch: 0, Soak: new(time.Duration), FailureThreshold: &threshold, Concurrency: 3}, {Batch: 1, Hold: new(true)}},
-			Rate:   ota.Rate{Starts: 10, Per: time.Minute}, Gate: ota.Gate{Interval: time.Second, MaxInconclusive: 2, MaxErrors: 3}, Complete: ota.Complete{Min: 0.5, Within: time.Hour},
+			Rate:   ota.Rate{Starts: 10, Per: time.Minute}, Gate: ota.Gate{Interval: time.Second, MaxInconclusive: 2, MaxErrors: 3}, Complete: ota.Complete{Min: 0.5, Within: time.Hour}, Stragglers: ota.Stragglers{Share: 0.25, After: time.Minute},
 			Windows: []ota.Window{{Days: []time.Weekday{1, 6}, Start: 22 * time.Hour, Length: 8 * time.Hour, Zone: "Europe/Berlin", Margin: time.Hour}},
 		},
 		Agents: func(yield func(ota.Agent, error) bool) {

@@ -36,13 +36,14 @@ type Policy struct {
 	OnUnreachable      ota.UnreachableAction `json:"onAway"`
 	MaxAbandoned       int                   `json:"maxAbandoned" policy:"1..1000000"`
 
-	Windows        []Window `json:"windows,omitempty"`
-	BatchTimeout   Duration `json:"batchLimit"` // "0s": none
-	PlanTimeout    Duration `json:"planLimit"`  // "0s": none
-	MaxConsecutive int      `json:"maxConsecutive"`
-	Rate           Rate     `json:"rate"`
-	Gate           Gate     `json:"gate"`
-	Complete       Complete `json:"complete"`
+	Windows        []Window   `json:"windows,omitempty"`
+	BatchTimeout   Duration   `json:"batchLimit"` // "0s": none
+	PlanTimeout    Duration   `json:"planLimit"`  // "0s": none
+	MaxConsecutive int        `json:"maxConsecutive"`
+	Rate           Rate       `json:"rate"`
+	Gate           Gate       `json:"gate"`
+	Complete       Complete   `json:"complete"`
+	Stragglers     Stragglers `json:"stragglers"`
 
 	Stages  []Stage  `json:"stages,omitempty"`
 	Halve   bool     `json:"halve"`
@@ -107,6 +108,12 @@ type Gate struct {
 type Complete struct {
 	Min    float64  `json:"min"`
 	Within Duration `json:"within"`
+}
+
+// Stragglers is ota.Stragglers on the wire.
+type Stragglers struct {
+	Share float64  `json:"share"`
+	After Duration `json:"after"`
 }
 
 // Budget is ota.Budget on the wire.

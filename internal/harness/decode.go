@@ -64,6 +64,7 @@ type AgentState struct {
 	Unhealthy bool           `json:"unhealthy"`
 	Released  bool           `json:"released"`
 	Urgent    bool           `json:"urgent"`
+	Straggler bool           `json:"straggler"`
 	Down      bool           `json:"down"`
 	Since     time.Time      `json:"unhealthySince"`
 	Previous  string         `json:"previous"`

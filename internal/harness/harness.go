@@ -186,7 +186,10 @@ func (c *CheckedStore) judgeEvents(was, is *Snapshot, rec ota.Record, wrong wron
 			changed = true
 			gaveUp := b.State
 			gaveUp.Open = gaveUp.Open || a.State.Open // its slot, when an earlier batch is reopened
-			if !named[b.ID] && !(kinds[ota.EventBatchReopened] && reflect.DeepEqual(a.State, gaveUp)) {
+			straggles := a.State
+			straggles.Straggler = true // its batch closes without it
+			named := named[b.ID] || kinds[ota.EventBatchCompleted] && reflect.DeepEqual(b.State, straggles)
+			if !named && !(kinds[ota.EventBatchReopened] && reflect.DeepEqual(a.State, gaveUp)) {
 				wrong("agent %s changed without an event: %+v to %+v by %v", b.ID, a.State, b.State, rec.Events)
 			}
 			if a.State.Status == ota.TaskSucceeded && b.State.Status != ota.TaskSucceeded && b.State.Status != ota.TaskFailed {

@@ -17,6 +17,7 @@ import (
 type clock struct {
 	policy  ota.Policy
 	subject []string // agents of the batch in question
+	next    []string // agents of the batch after it
 	fleet   func(*scene) ota.Executor
 	strikes ota.EventKind // the event that shows it
 	nth     int           // which one; 0: the first
@@ -55,6 +56,10 @@ func clocks() map[string]clock {
 		"Rate.Per":  {policy: ota.Policy{Rate: ota.Rate{Starts: 1, Per: limit}}, subject: []string{"ok-1"}, strikes: ota.EventTaskStarted},
 		"Complete.Within": {
 			policy: ota.Policy{Complete: ota.Complete{Min: 1, Within: limit}, FailureThreshold: ptr(1.0)}, subject: []string{"fail-1"}, strikes: ota.EventBatchCompleted,
+		},
+		"Stragglers.After": {
+			policy:  ota.Policy{Stragglers: ota.Stragglers{Share: 1, After: limit}, AttemptTimeout: ota.NoTimeout},
+			subject: hang, next: []string{"ok-9"}, strikes: ota.EventBatchCompleted,
 		},
 		"Gate.Interval": {
 			policy: ota.Policy{Gate: ota.Gate{Interval: limit, MaxInconclusive: 100}}, subject: []string{"ok-1"},
@@ -137,11 +142,12 @@ func TestWhatStopsAClock(t *testing.T) {
 				inScene(t, func(s *scene) {
 					policy, agents, held := c.policy, c.subject, d.name == "batch held"
 					d.policy(&policy)
-					if held || name == "Rate.Per" {
+					if held || name == "Rate.Per" || c.next != nil {
 						agents = append([]string{"ok-0"}, agents...)
 					}
+					agents = append(agents, c.next...)
 					shape := ota.Shape{}
-					if held {
+					if held || c.next != nil {
 						shape.Size = 1
 					}
 					x := ota.Executor(s.fleet)

@@ -38,6 +38,7 @@ var edits = map[string]struct {
 	"Rate":               {func(p *ota.Policy) { p.Rate = ota.Rate{Starts: 1} }, ""},
 	"Gate":               {func(p *ota.Policy) { p.Gate.Interval = time.Hour }, ""},
 	"Complete":           {func(p *ota.Policy) { p.Complete.Min = 0.5 }, ""},
+	"Stragglers":         {func(p *ota.Policy) { p.Stragglers = ota.Stragglers{Share: 1, After: time.Hour} }, ""},
 	"MaxAbandoned":       {func(p *ota.Policy) { p.MaxAbandoned = 1 }, "maxAbandoned is compared when the next call is abandoned"},
 }
 
@@ -82,13 +83,13 @@ func TestEditNamesTheOpenBreach(t *testing.T) {
 	})
 }
 
-// While agents of a batch run or wait, a Promote of the next batch that is not held would change nothing. It is refused, and names what
-// helps.
-func TestPromoteDoesNotPassStragglers(t *testing.T) {
+// While an agent of a batch has not begun, a Promote of the next batch that is not held would change nothing. It is refused, and names
+// what helps.
+func TestPromoteWaitsForEveryStart(t *testing.T) {
 	for _, straggler := range []string{"hang-2", "fail-2"} {
 		inScene(t, func(s *scene) {
-			p := ota.Policy{FailureThreshold: ptr(1.0), Retry: ota.RetryPolicy{Max: 1, Backoff: time.Hour}, AttemptTimeout: ota.NoTimeout}
-			id := s.start(p, ota.Shape{Size: 2}, "ok-1", straggler, "ok-3")
+			p := ota.Policy{Concurrency: 1, FailureThreshold: ptr(1.0), Retry: ota.RetryPolicy{Max: 1, Backoff: time.Hour}, AttemptTimeout: ota.NoTimeout}
+			id := s.start(p, ota.Shape{Size: 2}, straggler, "ok-1", "ok-3")
 			s.run(s.e)
 			s.after(time.Minute)
 			before := s.plan(id)

@@ -28,13 +28,13 @@ type hall struct {
 	after  time.Duration          // from the success until the agent is sick or silent
 	hits   func(ota.Attempt) bool // the agents that the release harms; nil means all
 	stays  bool                   // a rollback fails on every agent
-	outage outage                 // of every agent, also of those that the plan did not change
+	outage outageTime             // of every agent, also of those that the plan did not change
 
 	changed map[string]time.Time
 }
 
-// outage is a time in which every agent is sick or silent, counted from the start of the plan.
-type outage struct {
+// outageTime is a time in which every agent is sick or silent, counted from the start of the plan.
+type outageTime struct {
 	harm
 	from, to time.Duration
 }

@@ -46,7 +46,9 @@ var incidents = []incident{
 			{
 				plan: "the same with rollback, and the harm comes from outside", agents: 10_000, labels: inFive, bound: figure(compared, 1110, 0), measure: takenBack,
 				spec: func() ota.Spec { s := regions(); s.Policy.OnBreach = ota.ActionRollback; compare(&s); return s },
-				bad:  func() simulate.Fleet { return &hall{outage: outage{silences, 25 * time.Minute, 10_000 * time.Hour}} },
+				bad: func() simulate.Fleet {
+					return &hall{outage: outageTime{silences, 25 * time.Minute, 10_000 * time.Hour}}
+				},
 				note: "A good release is on its way when all nodes lose their network for another reason. The figure is how many healthy upgrades are taken back. " + noCompare,
 			},
 		},
@@ -175,7 +177,7 @@ var incidents = []incident{
 		plays: []played{{
 			plan: "standard, with rollback, observed to the end", agents: 1000, bound: figure(compared, 752, 0), measure: takenBack,
 			spec: func() ota.Spec { s := backOnBreach(); s.Policy.Soak.ToEnd = true; compare(&s); return s },
-			bad:  func() simulate.Fleet { return &hall{outage: outage{sickens, 65 * time.Minute, 67 * time.Minute}} },
+			bad:  func() simulate.Fleet { return &hall{outage: outageTime{sickens, 65 * time.Minute, 67 * time.Minute}} },
 			note: "The figure is how many healthy upgrades are taken back. " + noCompare,
 		}},
 	},
