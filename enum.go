@@ -161,3 +161,12 @@ func (s PrecheckState) MarshalText() ([]byte, error) { return precheckStates.mar
 
 // UnmarshalText accepts what String returns for a constant, and refuses everything else.
 func (s *PrecheckState) UnmarshalText(b []byte) error { return precheckStates.unmarshal(b, s) }
+
+// String returns "fails", "hangs" or "unhealthy".
+func (k HarmKind) String() string { return harmKinds.word(k) }
+
+// MarshalText returns what String returns.
+func (k HarmKind) MarshalText() ([]byte, error) { return harmKinds.marshal(k) }
+
+// UnmarshalText accepts what String returns for a constant, and refuses everything else.
+func (k *HarmKind) UnmarshalText(b []byte) error { return harmKinds.unmarshal(b, k) }

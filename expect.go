@@ -172,8 +172,7 @@ var usualRates = []float64{
 
 // remedy says how many failed in percent, and which Normal would tolerate that.
 func (e *Expect) remedy(t *expectTest, batches int) string {
-	percent := func(rate float64) string { return strconv.FormatFloat(100*rate, 'g', 3, 64) + " %" }
-	text := percent(float64(t.failed)/float64(max(t.begun, 1))) + " failed, " + percent(e.Normal) + " is usual"
+	text := percent(float64(t.failed)/float64(max(t.begun, 1)), 3) + " failed, " + percent(e.Normal, 3) + " is usual"
 	for _, rate := range usualRates {
 		if rate > e.Normal && expect.Explains(rate, e.alpha(t.batch, batches), t.begun, t.failed) {
 			return text + "; if more is usual here, set expect.normal to " + strconv.FormatFloat(rate, 'f', -1, 64)

@@ -20,6 +20,12 @@ type Preview struct {
 	Policy Policy `json:"policy"`
 	// Batches are the batches of the plan.
 	Batches []PreviewBatch `json:"batches"`
+	// Harm is what a release would do that breaks every agent: it fails at once, it hangs, or it
+	// shows a minute, five minutes, an hour and a day later.
+	Harm []Harm `json:"harm"`
+	// Sees is which failure rates the plan finds: after its first batch, after batches by which the
+	// number of agents has at least doubled, and after the last.
+	Sees []Sees `json:"sees"`
 	// Warnings are those of the plan: settings that are legal and may be a mistake.
 	Warnings []string `json:"warnings,omitempty"`
 	// Readiness shows agents that other active plans claim now, when the next window opens, and
@@ -76,6 +82,7 @@ func (e *Engine) Preview(ctx context.Context, spec Spec, options PreviewOptions)
 	}
 	p := Preview{
 		Agents: made.Spec.Agents, Tolerated: made.Control.toleratedInPlan(made.Spec.Agents, made.Spec.Batches), Policy: made.Control.Policy, Warnings: slices.Concat(made.Spec.Warnings, made.Control.Warnings), Readiness: r.found,
+		Harm: made.harm(), Sees: made.sees(),
 	}
 	if limit := p.Policy.PlanTimeout; limit > 0 && neverOpens(p.Policy.Windows, r.found.At, r.found.At.Add(limit)) {
 		p.Warnings = append(p.Warnings, "no window opens before planLimit has passed, if the plan is started now: Start would refuse it")

@@ -13,7 +13,7 @@ func Sees(n, tolerated int) float64 {
 	low, high := 0.0, 1.0
 	for range 60 {
 		rate := (low + high) / 2
-		if atMost(n, tolerated, rate) > 0.05 {
+		if float64(tolerated) >= float64(n)*rate || atMost(n, tolerated, rate) > 0.05 {
 			low = rate
 		} else {
 			high = rate
@@ -22,15 +22,19 @@ func Sees(n, tolerated int) float64 {
 	return high
 }
 
-// atMost returns the probability that at most k of n agents fail, each with this rate.
+// atMost returns the probability that at most k of n agents fail, each with this rate. It adds the
+// terms from k down, which is where they are largest if k is below the mean, and stops at those
+// that change nothing.
 func atMost(n, k int, rate float64) float64 {
-	logRate, logRest := math.Log(rate), math.Log1p(-rate)
 	all, _ := math.Lgamma(float64(n + 1))
-	sum := 0.0
-	for i := range k + 1 {
-		failed, _ := math.Lgamma(float64(i + 1))
-		rest, _ := math.Lgamma(float64(n - i + 1))
-		sum += math.Exp(all - failed - rest + float64(i)*logRate + float64(n-i)*logRest)
+	failed, _ := math.Lgamma(float64(k + 1))
+	rest, _ := math.Lgamma(float64(n - k + 1))
+	term := math.Exp(all - failed - rest + float64(k)*math.Log(rate) + float64(n-k)*math.Log1p(-rate))
+	odds := (1 - rate) / rate
+	sum := term
+	for i := k; i > 0 && term > sum*1e-12; i-- {
+		term *= odds * float64(i) / float64(n-i+1)
+		sum += term
 	}
 	return sum
 }
