@@ -9,9 +9,10 @@ import (
 	"time"
 )
 
-// Context is the context of one call. It costs 24 bytes until one of Done, Err and Value is called:
-// the first of these calls makes the real context, from then on it is used. Context is safe for
-// concurrent use, and callers may keep it. Call Init before anything else. It must not be copied.
+// Context is the context of one call. It costs 24 bytes until Done or Err is called: the first of
+// these calls makes the real context, from then on it is used. Value does not need it, so a tracer
+// that asks each context for its span costs nothing. Context is safe for concurrent use, and
+// callers may keep it. Call Init before anything else. It must not be copied.
 type Context struct {
 	parent   *Parent
 	deadline int64 // Unix nanoseconds; 0: none
@@ -58,9 +59,16 @@ func (c *Context) Done() <-chan struct{} { return c.make().Done() }
 // Err is part of context.Context.
 func (c *Context) Err() error { return c.make().Err() }
 
-// Value is part of context.Context. It asks the real context: the package context finds the
-// contexts to cancel by it.
-func (c *Context) Value(key any) any { return c.make().Value(key) }
+// Value is part of context.Context. It asks the parent. A value that is itself a context is the
+// exception: the package context finds by it what may be canceled. That is the real context, not
+// the parent.
+func (c *Context) Value(key any) any {
+	v := c.parent.Value(key)
+	if _, ok := v.(context.Context); ok {
+		return c.make().Value(key)
+	}
+	return v
+}
 
 // ParentCause returns why the parent has ended, as context.Cause does. It is nil if it has not.
 func (c *Context) ParentCause() error { return context.Cause(c.parent) }

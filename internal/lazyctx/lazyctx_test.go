@@ -39,7 +39,7 @@ func TestNothingIsMadeUntilNeeded(t *testing.T) {
 	for name, need := range map[string]func(*Context){
 		"Done":  func(c *Context) { c.Done() },
 		"Err":   func(c *Context) { require.NoError(t, c.Err()) },
-		"Value": func(c *Context) { c.Value(key{}) },
+		"Cause": func(c *Context) { require.NoError(t, context.Cause(c)) },
 		"End":   func(c *Context) { c.End() },
 	} {
 		c, s := begin(t.Context(), at.UnixNano())
@@ -55,6 +55,29 @@ func TestNothingIsMadeUntilNeeded(t *testing.T) {
 		require.Equal(t, 1, s.made, name)
 		c.Release()
 	}
+}
+
+// A caller that only asks for values makes nothing, whether the parent has the value or not.
+func TestValueMakesNothing(t *testing.T) {
+	c, s := begin(context.WithValue(t.Context(), key{}, "x"), time.Now().Add(time.Hour).UnixNano())
+	require.Equal(t, any("x"), c.Value(key{}))
+	require.Nil(t, c.Value(0))
+	require.Zero(t, testing.AllocsPerRun(10, func() { c.Value(key{}) }))
+	require.Nil(t, c.real.Load())
+	require.Zero(t, s.made)
+}
+
+// The cause of a context that has ended is its own, also when its parent ends later.
+func TestCauseIsItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parent, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		c, _ := begin(parent, time.Now().Add(time.Minute).UnixNano())
+		time.Sleep(time.Hour)
+		require.ErrorIs(t, c.Err(), context.DeadlineExceeded)
+		cancel(errors.New("too late to matter"))
+		require.Equal(t, context.DeadlineExceeded, context.Cause(c))
+	})
 }
 
 func TestWithoutADeadline(t *testing.T) {
