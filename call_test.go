@@ -14,6 +14,8 @@ import (
 
 	"github.com/benbjohnson/clock"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-19b57ce3/ota/internal/lazyctx"
 )
 
 // asked is a fleet whose first question of a kind is not answered as it should be.
@@ -245,4 +247,25 @@ func TestARoundEndsWithItsBatch(t *testing.T) {
 		s.drive(id)
 		s.status(id, StatusCompleted)
 	})
+}
+
+// A call whose Executor only asks its context for values makes no context with a deadline, and the
+// cause of one that has ended stays its own.
+func TestValuesOfACallContextCostNothing(t *testing.T) {
+	type key struct{}
+	parent, cancel := context.WithCancelCause(context.WithValue(t.Context(), key{}, "x"))
+	defer cancel(nil)
+	var c lazyctx.Context
+	c.Init(&lazyctx.Parent{Context: parent, Clock: &callClock{clock.New()}}, 1)
+	require.Equal(t, any("x"), c.Value(key{}))
+	require.Nil(t, c.Value(0))
+	fresh, n, root := make([]lazyctx.Context, 11), 0, &lazyctx.Parent{Context: parent, Clock: &callClock{clock.New()}}
+	require.Zero(t, testing.AllocsPerRun(10, func() {
+		fresh[n].Init(root, 1)
+		fresh[n].Value(0)
+		n++
+	}))
+	require.ErrorIs(t, c.Err(), context.DeadlineExceeded)
+	cancel(errors.New("too late to matter"))
+	require.Equal(t, context.DeadlineExceeded, context.Cause(&c))
 }
