@@ -54,6 +54,10 @@ func (s *state) ambientVerdict(now int64) need {
 func (s *state) judgeAgain(until, now int64) (n need, done bool) {
 	g, q := &s.group, &s.queue
 	if q.orderRows == nil {
+		if len(s.change.agents) > 0 { // the Store does not have these failures yet
+			s.change.again = true
+			return need{}, false
+		}
 		if b := s.current(); g.cursor == 0 && b != nil {
 			s.probing.active = false
 			s.probing.beginSoak(b) // also no question missed in an outage counts

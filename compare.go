@@ -262,6 +262,7 @@ func (s *state) compareFirst(why Reason, action Action, number uint64) {
 		return
 	}
 	s.p.Undecided = number
+	s.group.fresh = false // a round that is out may have begun after an earlier breach
 }
 
 // fromFailures reports whether a breach counts failed agents.

@@ -5,41 +5,6 @@ import (
 	"time"
 )
 
-// Harm is what a release does that breaks every agent that it reaches: how many agents, until the
-// plan starts no more. It is arithmetic over the plan's batches, by the limits and verdicts of the
-// engine.
-//
-// Agents is exact where calls end one after the other, and agents succeed and answer at once.
-// Otherwise it is an upper bound. Everything that delays a plan can only lower it: calls that take
-// time, Rate, Budgets, Windows, a Hold (each batch counts as promoted at once), prechecks. So can
-// everything that stops it earlier: a gate, BatchTimeout, PlanTimeout, a call that is abandoned. With
-// Soak.ToEnd, it is exact while Soak.Sample is all agents of earlier batches.
-//
-// A failure that shows later needs a Prober whose rounds take less than Soak.Interval, or reports of
-// health that come at least as soon.
-type Harm struct {
-	Kind HarmKind `json:"kind"`
-	// After is how long after its success an agent becomes unhealthy. It is 0 for the other kinds.
-	After time.Duration `json:"after,omitempty"`
-	// Agents is how many agents the release changes before the plan starts no more.
-	Agents int `json:"agents"`
-	// Stops reports that a breach stops the plan. Otherwise it goes on to its end, or waits for calls
-	// that never return.
-	Stops bool `json:"stops"`
-}
-
-// HarmKind is how a release breaks an agent.
-type HarmKind uint8
-
-// The kinds of harm.
-const (
-	HarmFails     HarmKind = iota // each call fails
-	HarmHangs                     // each call hangs, until AttemptTimeout ends it
-	HarmUnhealthy                 // each call succeeds; the agent is unhealthy Harm.After later
-)
-
-var harmKinds = enum[HarmKind]{"harm", []string{"fails", "hangs", "unhealthy"}}
-
 // shownAfter are the times after which a preview assumes that a failure shows.
 var shownAfter = []time.Duration{time.Minute, 5 * time.Minute, time.Hour, 24 * time.Hour}
 
@@ -89,7 +54,7 @@ func newHarmed(p *createdPlan) *harmed {
 }
 
 // open makes a batch the current one.
-func (h *harmed) open(i int) { h.b = &h.batches[i] }
+func (h *harmed) open(i int) { h.b, h.p.Batch = &h.batches[i], i }
 
 // start starts agents of the current batch, as many as may be open.
 func (h *harmed) start() {
@@ -145,7 +110,8 @@ func (h *harmed) breached(b *batchRow) bool {
 // neverStops reports whether no number of failures stops the plan.
 func (h *harmed) neverStops() bool {
 	p := &h.c.Policy
-	return p.OnBreach == ActionContinue || *p.FailureThreshold == 1 && p.Expect == nil && p.MaxConsecutive == 0
+	stages := slices.ContainsFunc(p.Stages, func(s Stage) bool { return s.FailureThreshold != nil && *s.FailureThreshold < 1 })
+	return p.OnBreach == ActionContinue || *p.FailureThreshold == 1 && !stages && p.Expect == nil && p.MaxConsecutive == 0
 }
 
 // failsAtOnce lets each agent fail, one after the other, with as many open as may be. It reports
@@ -165,7 +131,7 @@ func (h *harmed) failsAtOnce() bool {
 				return true
 			}
 		}
-		h.p.Halved = halved(h.p.Halved, h.c.Policy.Concurrency, h.b.Counts.Failed)
+		h.p.Halved = halved(h.p.Halved, h.c.Policy.at(i).concurrency, h.b.Counts.Failed)
 	}
 	return false
 }
@@ -198,8 +164,8 @@ func (h *harmed) showsAfter(after int64) bool {
 // soak returns when the current batch passes. Its agents fail in it, if a round of questions finds
 // them unhealthy.
 func (h *harmed) soak(now, after int64) (end int64) {
-	o := &h.c.Policy.Soak
-	end = now + int64(o.Duration) + int64(o.Stable)
+	o, soak := &h.c.Policy.Soak, int64(h.c.Policy.at(h.b.Index).soak)
+	end = now + soak + int64(o.Stable)
 	first := (after + o.interval() - 1) / o.interval() // the round that finds them
 	if first >= rounds(now, end, o.interval()) {
 		return end
@@ -207,7 +173,7 @@ func (h *harmed) soak(now, after int64) (end int64) {
 	h.shown[h.b.Index] = true
 	h.fail(h.b, h.b.Size)
 	failed := now + first*o.interval() + int64(o.Grace)
-	return max(failed, now+int64(o.Duration)) + int64(o.Stable)
+	return max(failed, now+soak) + int64(o.Stable)
 }
 
 // rounds is how many rounds of questions begin before end. The first one begins at once.

@@ -47,11 +47,11 @@ func (p *createdPlan) sees() (all []Sees) {
 func (p *createdPlan) stopsAfter(b *batchRow, agents int) float64 {
 	c := &p.Control
 	rate := 1.0
-	switch threshold := *c.Policy.FailureThreshold; {
+	switch r := c.Policy.at(b.Index); {
 	case c.Policy.Scope == ScopePlan:
-		rate = expect.Sees(agents, Tolerated(threshold, p.Spec.Agents))
-	case c.Policy.Scope == ScopeBatch || b.Index == 0:
-		rate = expect.Sees(b.Size, Tolerated(threshold, b.Size))
+		rate = expect.Sees(agents, Tolerated(*c.Policy.FailureThreshold, p.Spec.Agents))
+	case r.judges:
+		rate = expect.Sees(b.Size, r.tolerated(b.Size))
 	}
 	if c.Policy.Expect == nil {
 		return rate

@@ -23,6 +23,7 @@ var sentences = []func(*Policy) string{
 	reserveSentence,
 	budgetSentences,
 	holdSentence,
+	stageSentences,
 	windowSentence,
 	rateSentence,
 	attemptSentence,
@@ -30,7 +31,9 @@ var sentences = []func(*Policy) string{
 	soakSentence,
 	healthSentence,
 	earlierSentence,
+	compareSentence,
 	gateSentence,
+	stragglersSentence,
 	completeSentence,
 	abandonedSentence,
 }
@@ -152,6 +155,35 @@ func holdSentence(p *Policy) string {
 	}
 }
 
+func stageSentences(p *Policy) string {
+	lines := make([]string, len(p.Stages))
+	for i := range p.Stages {
+		lines[i] = p.Stages[i].sentence()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// sentence returns for example "In batch 2: concurrency 50, soak 1h, waits for Promote."
+func (s *Stage) sentence() string {
+	var rules []string
+	if s.Concurrency > 0 {
+		rules = append(rules, "concurrency "+strconv.Itoa(s.Concurrency))
+	}
+	if s.FailureThreshold != nil {
+		rules = append(rules, "failure threshold "+percent(*s.FailureThreshold, exactly))
+	}
+	if s.Soak != nil {
+		rules = append(rules, "soak "+brief(*s.Soak))
+	}
+	if s.Hold != nil {
+		rules = append(rules, map[bool]string{true: "waits for Promote", false: "does not wait for Promote"}[*s.Hold])
+	}
+	if len(rules) == 0 {
+		rules = []string{"as in every batch"}
+	}
+	return "In batch " + strconv.Itoa(s.Batch) + ": " + strings.Join(rules, ", ") + "."
+}
+
 func windowSentence(p *Policy) string {
 	if len(p.Windows) == 0 {
 		return ""
@@ -270,6 +302,22 @@ func earlierSentence(p *Policy) string {
 	}
 }
 
+func compareSentence(p *Policy) string {
+	if n := p.Soak.Compare; n > 0 && n != DefaultSoakCompare {
+		return "A breach is compared with " + plural.Count(n, "agent") + " that the plan has not begun."
+	} else if n == Off {
+		return "A breach is not compared with agents that the plan has not begun."
+	}
+	return ""
+}
+
+func stragglersSentence(p *Policy) string {
+	if p.Stragglers.Share == 0 {
+		return ""
+	}
+	return "A batch goes on without its last " + percent(p.Stragglers.Share, exactly) + " of agents, " + brief(p.Stragglers.After) + " after its last start."
+}
+
 func gateSentence(p *Policy) string {
 	g := p.Gate
 	if g == (Gate{Interval: DefaultGateInterval}) {
@@ -333,3 +381,38 @@ func list(numbers []int) string {
 	}
 	return strings.Join(words, "")
 }
+
+// Harm is what a release does that breaks every agent that it reaches: how many agents, until the
+// plan starts no more. It is arithmetic over the plan's batches, by the limits and verdicts of the
+// engine.
+//
+// Agents is exact where calls end one after the other, and agents succeed and answer at once.
+// Otherwise it is an upper bound. Everything that delays a plan can only lower it: calls that take
+// time, Rate, Budgets, Windows, a Hold (each batch counts as promoted at once), prechecks. So can
+// everything that stops it earlier: a gate, BatchTimeout, PlanTimeout, a call that is abandoned. With
+// Soak.ToEnd, it is exact while Soak.Sample is all agents of earlier batches.
+//
+// A failure that shows later needs a Prober whose rounds take less than Soak.Interval, or reports of
+// health that come at least as soon.
+type Harm struct {
+	Kind HarmKind `json:"kind"`
+	// After is how long after its success an agent becomes unhealthy. It is 0 for the other kinds.
+	After time.Duration `json:"after,omitempty"`
+	// Agents is how many agents the release changes before the plan starts no more.
+	Agents int `json:"agents"`
+	// Stops reports that a breach stops the plan. Otherwise it goes on to its end, or waits for calls
+	// that never return.
+	Stops bool `json:"stops"`
+}
+
+// HarmKind is how a release breaks an agent.
+type HarmKind uint8
+
+// The kinds of harm.
+const (
+	HarmFails     HarmKind = iota // each call fails
+	HarmHangs                     // each call hangs, until AttemptTimeout ends it
+	HarmUnhealthy                 // each call succeeds; the agent is unhealthy Harm.After later
+)
+
+var harmKinds = enum[HarmKind]{"harm", []string{"fails", "hangs", "unhealthy"}}

@@ -18,11 +18,12 @@ func fullPolicy() Policy {
 		Budgets:        []Budget{{Label: "cluster", Max: 1, Each: map[string]int{"db": 3}, Values: 2}},
 		Hold:           Hold{Batches: []int{1, 3}},
 		Windows:        []Window{{Days: []time.Weekday{time.Saturday}, Start: 22 * time.Hour, Length: 8 * time.Hour, Zone: "Europe/Berlin", Margin: time.Hour}},
-		Soak:           Soak{Duration: time.Hour, Stable: time.Minute, Grace: time.Minute, Interval: time.Minute, ToEnd: true, Misses: 5, Sample: 20},
+		Soak:           Soak{Duration: time.Hour, Stable: time.Minute, Grace: time.Minute, Interval: time.Minute, ToEnd: true, Misses: 5, Sample: 20, Compare: 5},
 		Retry:          RetryPolicy{Max: 2, Backoff: time.Minute, MaxBackoff: time.Hour},
 		AttemptTimeout: 10 * time.Minute, UnreachableTimeout: 2 * time.Hour, BatchTimeout: 3 * time.Hour, PlanTimeout: 4 * time.Hour,
 		Rate: Rate{Starts: 10, Per: time.Second}, Gate: Gate{Interval: time.Minute, MaxInconclusive: 1, MaxErrors: 2},
-		Complete: Complete{Min: 0.95, Within: 24 * time.Hour},
+		Complete: Complete{Min: 0.95, Within: 24 * time.Hour}, Stragglers: Stragglers{Share: 0.1, After: time.Minute},
+		Stages: []Stage{{Batch: 1, Soak: new(2 * time.Hour), FailureThreshold: new(0.3), Concurrency: 3, Hold: new(true)}},
 	}
 }
 
@@ -112,6 +113,7 @@ On a breach the plan rolls back the agents that it may have changed.
 Agents start only while, if all open ones fail, at most one more has failed than is tolerated.
 Of the agents with the same cluster, at most 1 may be unavailable at once; with cluster "db" at most 3; at most 2 values of cluster at a time.
 Batches 1 and 3 wait for Promote.
+In batch 1: concurrency 3, failure threshold 30 %, soak 2h, waits for Promote.
 Agents start only in these windows: Sat 22:00 for 8h in Europe/Berlin, not in the last 1h.
 At most 10 attempts start in 1s.
 An attempt may take 10m; a failed one is repeated at most 2 times, after 1m, then twice as long each time, never after more than 1h.
@@ -119,7 +121,9 @@ An agent that is unreachable for more than 2h fails.
 A batch is observed for 1h after its last agent, and until all have been healthy for another 1m.
 A Prober is asked every 1m; 5 questions in a row without an answer count as unhealthy. An unhealthy agent fails after 1m.
 Agents of earlier batches are observed until the plan ends; a round asks 20 agents.
+A breach is compared with 5 agents that the plan has not begun.
 A Gater is asked every 1m after a batch; more than 1 inconclusive answer or 2 errors pause the plan.
+A batch goes on without its last 10 % of agents, 1m after its last start.
 The plan is completed once 95 % of its agents are at the target, or 24h after its last agent; Promote completes it as it is.
 More than 9 calls that do not return after the timeout pause the plan.`), fullPolicy().String())
 	for text, p := range map[string]Policy{

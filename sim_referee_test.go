@@ -208,9 +208,13 @@ func (r *referee) windows(p *refPlan, pol Policy, rec *Record) {
 }
 
 // halving follows the batches: as many as Concurrency, halved, leaves may take a slot.
-func (r *referee) halving(p *refPlan, policy *Policy, rec *Record, open int) {
+// batch is the current one, also for a straggler.
+func (r *referee) halving(p *refPlan, policy *Policy, rec *Record, open, batch int) {
 	for _, e := range rec.Events {
 		pol := staged(policy, e.Batch)
+		if e.Kind == EventTaskStarted {
+			pol = staged(policy, max(e.Batch, batch))
+		}
 		switch {
 		case !pol.Halve:
 		case p.loose && e.Task > 0: // its slot is from before an Edit took one away: the agent was asked then whether it is ready
@@ -314,7 +318,7 @@ func (r *referee) committed(before *planRow, c *Commit, rev uint64) {
 	r.compares(p, before, after, rows, &rec)
 	r.checks(p, &rec, rows)
 	r.windows(p, before.Control.Policy, &rec)
-	r.halving(p, &before.Control.Policy, &rec, after.Progress.Open)
+	r.halving(p, &before.Control.Policy, &rec, after.Progress.Open, after.Progress.Batch)
 	r.ends(p, after)
 	r.pauseStays(before, after, c)
 	r.together(after)

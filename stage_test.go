@@ -27,7 +27,12 @@ func TestOneFunctionReadsAStage(t *testing.T) {
 		"partcontrol.go:code": "stores", "views.go:clone": "copies", "soak.go:None": "of Soak itself",
 		"create.go:checkAll": "refuses", "edit.go:editNotes": "names what an edit of the policy's own value does not affect",
 		"warnings.go:toleranceWarning": "the value of the plan", "warnings.go:timeWarnings": "names fields", "warnings.go:slowRollback": "a rollback has no stages",
-		"preview.go:newReadiness": "questions at once, before any batch",
+		"head.go:recordWait": "of a Head", "views.go:waiting": "of a Head",
+		"harm.go:neverStops": "asks for any threshold", "outlook.go:stopsAfter": "the threshold of the plan",
+		"sentences.go:concurrencySentence": "says the policy's own", "sentences.go:thresholdSentence": "says the policy's own",
+		"sentences.go:holdSentence": "says the policy's own", "sentences.go:soakSentence": "says the policy's own",
+		"sentences.go:abandonedSentence": "says the policy's own",
+		"preview.go:newReadiness":        "questions at once, before any batch",
 	}
 	seen := map[string]bool{}
 	files, err := filepath.Glob("*.go")

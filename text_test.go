@@ -116,6 +116,7 @@ func TestEnums(t *testing.T) {
 		"Status": enumTest[Status]("unknown pending running pausing paused canceling canceled rolling_back " +
 			"rolled_back completed"),
 		"Needs":       enumTest[Needs]("time person engine"),
+		"HarmKind":    enumTest[HarmKind]("fails hangs unhealthy"),
 		"Coverage":    enumTest[Coverage]("none partial all"),
 		"Inherit":     enumTest[Inherit]("limits batches all"),
 		"BatchStatus": enumTest[BatchStatus]("pending running observing completed canceled"),

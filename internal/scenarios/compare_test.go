@@ -362,3 +362,21 @@ func TestTheGroupIsAskedAfterTheBreach(t *testing.T) {
 		require.Len(s, s.plan(id).Breaches, 1)
 	})
 }
+
+// Agents fail in the commit in which the group turns out to be sick. They are judged again too. Which
+// commit that is depends on the order of answers, so many plans are tried.
+func TestFailuresOfOneCommitAreJudgedAgain(t *testing.T) {
+	for range 400 {
+		inScene(t, func(s *scene) {
+			w := &weather{silent: true}
+			w.use(s)
+			id := s.start(ota.Policy{FailureThreshold: ptr(0.2), Soak: ota.Soak{Duration: 10 * time.Minute}}, ota.Shape{Size: 10}, names("ok", 100)...)
+			stop := s.run(s.e)
+			s.after(time.Minute)
+			w.set(true)
+			s.after(2 * time.Minute)
+			require.Zero(s, s.plan(id).Counts.Failed)
+			require.NoError(s, stop())
+		})
+	}
+}

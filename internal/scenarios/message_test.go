@@ -54,7 +54,7 @@ func TestMessagesOfSpecs(t *testing.T) {
 		{"agent's label", func(s *ota.Spec) { s.Agents = agent(ota.Agent{ID: "a", Labels: map[string]string{"z": "\x01"}}) }, `agents[0].labels[z] ("\x01") has the control character U+0001; allowed: ` + text},
 		{"size", func(s *ota.Spec) { s.Shape.Size = -1 }, "shape.size (-1) is out of range; allowed: 1 or more; 0 means 10"},
 		{"size and list", func(s *ota.Spec) { s.Shape = ota.Shape{Size: 1, Batches: []ota.BatchShape{{Size: 2}}} }, "shape.size (1) does not go with a list of batches; allowed: one of the two"},
-		{"shuffle and list", func(s *ota.Spec) { s.Shape = ota.Shape{Shuffle: 9, Batches: []ota.BatchShape{{Size: 2}}} }, "shape.shuffle (9) does not go with a list of batches; allowed: one of the two"},
+		{"shuffle and list", func(s *ota.Spec) { s.Shape = ota.Shape{Shuffle: 9, Batches: []ota.BatchShape{{Size: 2}}} }, "shape.shuffle (9) does not go with a list of sizes; allowed: one of the two, or a list with percent"},
 		{"sum", func(s *ota.Spec) { s.Shape.Batches = []ota.BatchShape{{Size: 1}, {Size: 2}} }, "shape.batches (3) is the sum of the sizes, but not the number of agents; allowed: 2"},
 		{"sum too small", func(s *ota.Spec) { s.Shape.Batches = []ota.BatchShape{{Size: 1}} }, "shape.batches (1) is the sum of the sizes, but not the number of agents; allowed: 2"},
 		{"batch name", func(s *ota.Spec) { s.Shape.Batches = []ota.BatchShape{{Name: "\n", Size: 2}} }, `shape.batches[0].name ("\n") has the control character U+000A; allowed: ` + text},
@@ -133,12 +133,12 @@ func TestAllMistakesAtOnce(t *testing.T) {
 		})
 		require.EqualError(s, err, `ota: create plan "\n": invalid: name ("\n") has the control character U+000A; allowed: at most 255 bytes of UTF-8 without control characters
 	toVersion is missing; allowed: 1 to 255 bytes
-	shape.batches[0].size (0) makes an empty or impossible batch; allowed: 1 or more
+	shape.batches[0].size (0) makes an empty or impossible batch; allowed: 1 or more, or percent; the last batch may have neither, for the rest
 	concurrency (-1) is out of range; allowed: 1 to 1000000; 0 means 5
 	failureThreshold (2) is out of range; allowed: 0 to 1, as a fraction: 0.1 tolerates one of ten
 	agents[1].id is empty; allowed: 1 to 255 bytes
 	agents[2].id ("a") is in the plan twice; allowed: every agent once
-	shape.batches (7) is the sum of the sizes, but not the number of agents; allowed: 3`)
+	shape.batches (2) are too many for 3 agents: batch 1 would be empty; allowed: batches of at least one agent each`)
 	})
 }
 

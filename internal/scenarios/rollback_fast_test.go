@@ -27,7 +27,7 @@ func everyField() ota.Policy {
 		Retry:   ota.RetryPolicy{Max: 1, Backoff: time.Second, MaxBackoff: time.Minute}, AttemptTimeout: time.Minute,
 		UnreachableTimeout: time.Minute, OnUnreachable: ota.UnreachableSkipped, BatchTimeout: time.Hour, PlanTimeout: time.Hour,
 		MaxConsecutive: 3, Rate: ota.Rate{Starts: 1, Per: time.Hour}, Gate: ota.Gate{Interval: time.Hour, MaxInconclusive: 1, MaxErrors: 1}, Complete: ota.Complete{Min: 1, Within: time.Hour},
-		Stragglers:   ota.Stragglers{Share: 0.5, After: time.Hour},
+		Stragglers:   ota.Stragglers{Share: 0.5, After: time.Hour}, Stages: []ota.Stage{{Batch: 1, Concurrency: 1}},
 		MaxAbandoned: 4, Expect: &ota.Expect{Normal: 0.01, Alpha: 0.01},
 	}
 }
@@ -39,7 +39,7 @@ func TestPolicyOfARollback(t *testing.T) {
 		"OnUnreachable", "MaxAbandoned", "Soak.Grace", "Soak.Interval", "Soak.Misses",
 	}
 	off := []string{
-		"Halve", "Reserve", "Hold", "Windows", "BatchTimeout", "PlanTimeout", "MaxConsecutive", "Rate", "Gate", "Complete", "Stragglers", "Expect",
+		"Halve", "Reserve", "Hold", "Windows", "BatchTimeout", "PlanTimeout", "MaxConsecutive", "Rate", "Gate", "Complete", "Stragglers", "Stages", "Expect",
 		"Soak.Duration", "Soak.Stable", "Soak.ToEnd", "Soak.Sample",
 	}
 	p := everyField()
