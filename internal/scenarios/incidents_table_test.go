@@ -30,7 +30,7 @@ var incidents = []incident{
 				plan: "the same with rollback, and the harm comes from outside", agents: 10_000, labels: inFive, bound: 0, measure: takenBack,
 				spec: func() ota.Spec { s := regions(); s.Policy.OnBreach = ota.ActionRollback; return s },
 				bad: func() simulate.Fleet {
-					return &hall{outage: outageTime{silences, 25 * time.Minute, 10_000 * time.Hour}}
+					return &hall{outage: outageTime{silences, 25 * time.Minute, 24 * time.Hour}}
 				},
 				note: "A good release is on its way when all nodes lose their network for another reason. The figure is how many healthy upgrades are taken back. Agents that the plan has not begun are sick too, so the plan pauses and takes none back.",
 			},
