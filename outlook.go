@@ -88,7 +88,7 @@ func (p Preview) String() string {
 	return strings.Join(append(append(lines, "A release that breaks every agent reaches, if health is asked or reported:"), p.harmLines()...), "\n")
 }
 
-// batchesText returns for example "100 agents in 3 batches: the first has 10, the largest 50."
+// batchesText returns for example "100 agents in 3 batches: the first has 10, the largest 50".
 func (p *Preview) batchesText() string {
 	largest := 0
 	for _, b := range p.Batches {

@@ -127,21 +127,21 @@ func budgetSentences(p *Policy) string {
 }
 
 // sentence returns for example "Of the agents with the same cluster, at most 1 may be unavailable at
-// once; with cluster "db" at most 3."
+// once; with cluster "db" at most 3".
 func (b *Budget) sentence() string {
 	most := "any number"
 	if b.Max > 0 {
 		most = "at most " + strconv.Itoa(b.Max)
 	}
 	of := [...]string{UnavailableAgents: "unavailable", OpenAgents: "open"}[b.Of]
-	text := "Of the agents with the same " + b.Label + ", " + most + " may be " + of + " at once"
+	parts := []string{"Of the agents with the same " + b.Label + ", " + most + " may be " + of + " at once"}
 	for _, value := range slices.Sorted(maps.Keys(b.Each)) {
-		text += fmt.Sprintf("; with %s %q at most %d", b.Label, value, b.Each[value])
+		parts = append(parts, fmt.Sprintf("with %s %q at most %d", b.Label, value, b.Each[value]))
 	}
 	if b.Values > 0 {
-		text += "; at most " + plural.Count(b.Values, "value/of "+b.Label) + " at a time"
+		parts = append(parts, "at most "+plural.Count(b.Values, "value/of "+b.Label)+" at a time")
 	}
-	return text + "."
+	return strings.Join(parts, "; ") + "."
 }
 
 func holdSentence(p *Policy) string {
@@ -163,7 +163,7 @@ func stageSentences(p *Policy) string {
 	return strings.Join(lines, "\n")
 }
 
-// sentence returns for example "In batch 2: concurrency 50, soak 1h, waits for Promote."
+// sentence returns for example "In batch 2: concurrency 50, soak 1h, waits for Promote".
 func (s *Stage) sentence() string {
 	var rules []string
 	if s.Concurrency > 0 {

@@ -27,7 +27,7 @@ func everyField() ota.Policy {
 		Retry:   ota.RetryPolicy{Max: 1, Backoff: time.Second, MaxBackoff: time.Minute}, AttemptTimeout: time.Minute,
 		UnreachableTimeout: time.Minute, OnUnreachable: ota.UnreachableSkipped, BatchTimeout: time.Hour, PlanTimeout: time.Hour,
 		MaxConsecutive: 3, Rate: ota.Rate{Starts: 1, Per: time.Hour}, Gate: ota.Gate{Interval: time.Hour, MaxInconclusive: 1, MaxErrors: 1}, Complete: ota.Complete{Min: 1, Within: time.Hour},
-		Stragglers:   ota.Stragglers{Share: 0.5, After: time.Hour}, Stages: []ota.Stage{{Batch: 1, Concurrency: 1}},
+		Stragglers: ota.Stragglers{Share: 0.5, After: time.Hour}, Stages: []ota.Stage{{Batch: 1, Concurrency: 1}},
 		MaxAbandoned: 4, Expect: &ota.Expect{Normal: 0.01, Alpha: 0.01},
 	}
 }

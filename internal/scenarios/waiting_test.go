@@ -46,8 +46,11 @@ func TestWhatEachPlanWaitsFor(t *testing.T) {
 		"soaking":  {start: true, agents: []string{"ok-1"}, policy: ota.Policy{Soak: ota.Soak{Duration: 48 * time.Hour}}, want: ota.Waiting{Reason: ota.ReasonSoaking}},
 		"breached": {start: true, agents: []string{"fail-1", "ok-2"}, shape: ota.Shape{Size: 1}, policy: ota.Policy{FailureThreshold: &none}, want: ota.Waiting{Reason: ota.ReasonBreached, Needs: ota.NeedsPerson}},
 		"coverage": {start: true, agents: []string{"fail-1", "ok-2"}, policy: ota.Policy{FailureThreshold: ptr(1.0), Complete: ota.Complete{Min: 1}}, want: ota.Waiting{Reason: ota.ReasonCoverage, Needs: ota.NeedsPerson}},
-		"paused": {start: true, agents: []string{"ok-1", "ok-2"}, shape: ota.Shape{Size: 1}, policy: ota.Policy{Hold: ota.Hold{All: true}}, want: ota.Waiting{Reason: ota.ReasonPaused, Needs: ota.NeedsPerson},
-			verb: func(s *scene, id string) error { _, err := s.e.Pause(s.ctx, id, ota.Request{}); return err }},
+		"paused": {
+			start: true, agents: []string{"ok-1", "ok-2"}, shape: ota.Shape{Size: 1}, policy: ota.Policy{Hold: ota.Hold{All: true}},
+			want: ota.Waiting{Reason: ota.ReasonPaused, Needs: ota.NeedsPerson},
+			verb: func(s *scene, id string) error { _, err := s.e.Pause(s.ctx, id, ota.Request{}); return err },
+		},
 		"completed": {start: true, agents: []string{"ok-1"}, nothing: true},
 	} {
 		t.Run(name, func(t *testing.T) {
