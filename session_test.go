@@ -97,6 +97,51 @@ func TestOnlyTheFirstTakesAPlan(t *testing.T) {
 	})
 }
 
+// betweenReads does something before the first read of agents.
+type betweenReads struct {
+	Store
+	once sync.Once
+	do   func()
+}
+
+func (s *betweenReads) Rows(ctx context.Context, plan string, q RowQuery) (Page[Row], error) {
+	if q.Kind == KindAgent {
+		s.once.Do(s.do)
+	}
+	return s.Store.Rows(ctx, plan, q)
+}
+
+// The owner before starts an urgent agent after its batch was read, and before its row is. The
+// engine that takes the plan over reads the plan again.
+func TestATakeoverBetweenTwoReads(t *testing.T) {
+	inScene(t, func(s *scene) {
+		id := s.start(Policy{Concurrency: 3}, Shape{Size: 1}, names("ok", 5)...)
+		old := newSession(rowStore{s.store}, id, "old", 0)
+		now := func(agent string) {
+			if agent != "" {
+				s.said(s.e.Now(s.ctx, id, []string{agent}, Request{}))
+				require.NoError(s, old.refresh(s.ctx))
+			}
+			for again := true; again; {
+				var err error
+				_, again, err = old.turn(s.ctx, time.Now(), turnInput{})
+				require.NoError(s, err)
+			}
+		}
+		now("")
+		now("ok-003")
+		torn := &betweenReads{Store: s.store, do: func() { now("ok-002") }}
+		taken := newSession(rowStore{torn}, id, "new", 1)
+		for again := true; again; {
+			var err error
+			_, again, err = taken.turn(s.ctx, time.Now(), turnInput{})
+			require.NoError(s, err)
+		}
+		require.Len(s, taken.starts, 3, "the calls are made again")
+		require.Equal(s, 3, s.plan(id).Counts.Running)
+	})
+}
+
 // postman begins attempts by remembering them; agents whose IDs begin with away are not reached.
 type postman struct {
 	mu    sync.Mutex
