@@ -347,41 +347,6 @@ func abandonedSentence(p *Policy) string {
 		plural.Verb(p.MaxAbandoned, "pauses", "pause") + " the plan."
 }
 
-// percent returns a fraction in percent with so many digits, for example "0.5 %".
-func percent(fraction float64, digits int) string {
-	return strconv.FormatFloat(100*fraction, 'g', digits, 64) + " %"
-}
-
-// exactly is a number of digits that shows every fraction as it was written.
-const exactly = 12
-
-// brief returns a duration without parts that are zero, for example "30m".
-func brief(d time.Duration) string {
-	if d == NoTimeout {
-		return "any time"
-	}
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
-
-// list returns numbers as "1, 2 and 3".
-func list(numbers []int) string {
-	words := make([]string, len(numbers))
-	for i, n := range numbers {
-		words[i] = strconv.Itoa(n)
-	}
-	if n := len(words); n > 1 {
-		return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
-	}
-	return strings.Join(words, "")
-}
-
 // Harm is what a release does that breaks every agent that it reaches: how many agents, until the
 // plan starts no more. It is arithmetic over the plan's batches, by the limits and verdicts of the
 // engine.
