@@ -47,7 +47,7 @@ func (x *creation) answer(read func(*decoder) error, create func() (ota.Plan, er
 	if err := c.h.opt.Auth.Allow(c.r.Context(), c.who, Access{Action: ActionCreate}); err != nil {
 		return err
 	}
-	what, err := c.shown(true)
+	what, err := c.shown(true, true)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ var fixed = []string{
 
 // editPlan is EditPlan: a JSON merge patch (RFC 7396) of a plan's policy.
 func editPlan(c *call) error {
-	what, err := c.shown(false)
+	what, err := c.shown(true, false)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 
 // getPlan is GetGraduatedPlan.
 func getPlan(c *call) error {
-	what, err := c.shown(true)
+	what, err := c.shown(true, true)
 	if err != nil {
 		return err
 	}

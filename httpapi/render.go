@@ -73,8 +73,8 @@ func (s *stream) value(v any) {
 type shown struct{ batches, tasks bool }
 
 // shown reads ?tasks= and ?batches=.
-func (c *call) shown(tasks bool) (s shown, err error) {
-	if s.batches, err = c.truth("batches", true); err != nil {
+func (c *call) shown(batches, tasks bool) (s shown, err error) {
+	if s.batches, err = c.truth("batches", batches); err != nil {
 		return s, err
 	}
 	s.tasks, err = c.truth("tasks", tasks)

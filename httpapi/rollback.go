@@ -73,7 +73,7 @@ func (x *rollbackRequest) fields(d *decoder) fields {
 
 // createRollback is CreateRollbackPlan: the plan is made, and waits to be started.
 func createRollback(c *call) error {
-	what, err := c.shown(true)
+	what, err := c.shown(true, true)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func createRollback(c *call) error {
 
 // rollbackPlan is RollbackPlan: the rollback plan is made and started.
 func rollbackPlan(c *call) error {
-	what, err := c.shown(false)
+	what, err := c.shown(true, false)
 	if err != nil {
 		return err
 	}

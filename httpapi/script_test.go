@@ -226,7 +226,7 @@ func (w *world) exchange(x *script.Exchange) {
 		}
 		body = b.Bytes()
 	}
-	text := strings.ReplaceAll(w.script(string(body)), "\n\n", "\n·\n")
+	text := planRevision.ReplaceAllString(strings.ReplaceAll(w.script(string(body)), "\n\n", "\n·\n"), "${1}1")
 	x.Reply = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\n·")
 	if x.Reply != "" {
 		x.Reply += "\n"
@@ -237,6 +237,9 @@ func (w *world) exchange(x *script.Exchange) {
 func unescape(s string) string {
 	return strings.NewReplacer("<ff>", "\xff", "<nl>", "\n").Replace(s)
 }
+
+// How many commits there were depends on which answers came together.
+var planRevision = regexp.MustCompile(`("batchCount": ?\d+,\s*(?:"owner": ?"[^"]*",\s*)?"revision": ?)\d+`)
 
 var planID = regexp.MustCompile(`plan-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 

@@ -26,7 +26,7 @@ var verbs = []struct {
 // say reads a verb's body, finds its plan and has do carry it out. more are the body's fields
 // besides reason; check looks at them before the plan is looked for.
 func (c *call) say(v ota.Verb, more func(*decoder) fields, check func() error, do func(ota.Plan, ota.Request) (ota.Plan, error)) error {
-	what, err := c.shown(false)
+	what, err := c.shown(true, false)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,9 @@ func (c *Client) Detail(ctx context.Context, id string) (wire.Plan, error) {
 type PlanQuery struct {
 	Status   []ota.Status      // any of these; none means all
 	Coverage []ota.Coverage    // any of these; none means all
+	Needs    []ota.Needs       // any of these; none means all
+	Reason   []ota.Reason      // what holds the plan: any of these; none means all
+	Search   string            // part of the name, or how the ID begins
 	Labels   map[string]string // all of these
 	Limit    int               // 1 to 500; 0 means 50
 	Offset   int               // how many are skipped
@@ -41,6 +44,15 @@ func (c *Client) Plans(ctx context.Context, q PlanQuery) (wire.List[wire.Plan], 
 	}
 	for _, c := range q.Coverage {
 		v.Add("coverage", c.String())
+	}
+	for _, n := range q.Needs {
+		v.Add("needs", n.String())
+	}
+	for _, r := range q.Reason {
+		v.Add("reason", r.String())
+	}
+	if q.Search != "" {
+		v.Set("q", q.Search)
 	}
 	for name, label := range q.Labels {
 		v.Add("label", name+"="+label)

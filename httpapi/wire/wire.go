@@ -53,6 +53,14 @@ type Plan struct {
 	Policy
 	Warnings []string `json:"warnings,omitempty"` // settings that are legal and may be mistakes
 
+	// Waiting is what holds the plan. Nil: it makes progress, or has ended.
+	Waiting    *Waiting   `json:"waiting,omitempty"`
+	Counts     ota.Counts `json:"counts"`          // its agents by status
+	Touched    int        `json:"touched"`         // agents that may have been changed
+	BatchCount int        `json:"batchCount"`      // also where the batches are left out
+	Owner      string     `json:"owner,omitempty"` // name of its last engine
+	Revision   uint64     `json:"revision"`        // number of its newest log record
+
 	// ETag is the entity tag of the plan, for If-Match. The client fills it in from the answer.
 	ETag string `json:"-"`
 }
@@ -61,6 +69,14 @@ type Plan struct {
 func (p *Plan) Control() uint64 {
 	n, _ := strconv.ParseUint(strings.Trim(p.ETag, `"`), 10, 64)
 	return n
+}
+
+// Waiting is ota.Waiting on the wire.
+type Waiting struct {
+	Reason   ota.Reason `json:"reason"`
+	Sentence string     `json:"sentence"`
+	Since    Time       `json:"since,omitzero"`
+	Needs    ota.Needs  `json:"needs"` // who can let the plan go on
 }
 
 // RollbackTemplate is how a breach rolls the plan back. Its members are those of the request.

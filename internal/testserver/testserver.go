@@ -77,7 +77,9 @@ func Lifecycle(
 		t.Fatal(err)
 	}
 	Run(t, e.Run)
+	authorize := opt.Auth.Authorize
 	opt.Auth = httpapi.Tokens(map[string]string{"ann-token": "ann"})
+	opt.Auth.Authorize = authorize
 	h, err := httpapi.New(e, opt)
 	if err != nil {
 		t.Fatal(err)
