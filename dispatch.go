@@ -5,19 +5,10 @@ import "slices"
 // dispatch turns the committed starts into calls, and the core's questions into asks.
 func (x *session) dispatch() {
 	st := x.st
-	var shared *Attempt // of all plain agents
 	x.starts = slices.Grow(x.starts, len(st.change.starts))
 	for _, b := range st.change.starts {
 		r := st.rows.at(b.ordinal)
-		own := shared
-		if own == nil || !r.plain() {
-			a := st.attempt(r, b.task)
-			own = &a
-		}
-		if r.plain() {
-			shared = own
-		}
-		x.starts = append(x.starts, st.job(own, r))
+		x.starts = append(x.starts, st.job(st.template(r, b.task), r))
 	}
 	x.reportedCalls = append(x.reportedCalls, st.change.reportedCalls...)
 	for _, a := range st.asks {
@@ -70,6 +61,20 @@ func (s *state) releaseRows() {
 			s.lastBatch = nil
 		}
 	}
+}
+
+// template is what the attempts of a task have in common. All plain agents share one, until a verb
+// changes the plan.
+func (s *state) template(r *cachedRow, task int) *Attempt {
+	if !r.plain() {
+		a := s.attempt(r, task)
+		return &a
+	}
+	if t := &s.shared; t.attempt == nil || t.control != s.controlNumber || t.attempt.Epoch != s.epoch {
+		a := s.attempt(r, task)
+		t.attempt, t.control = &a, s.controlNumber
+	}
+	return s.shared.attempt
 }
 
 // job is a call to make: the attempt template, or one like it for another agent.

@@ -166,11 +166,13 @@ func (c *coder) varint(v int64) int64 {
 
 // num is a number of any integer type. One that does not fit into the type is damage.
 func num[T ~int | ~int64 | ~uint64 | ~uint8](c *coder, v *T) {
-	x := c.varint(int64(*v))
-	if c.read {
-		if *v = T(x); int64(*v) != x {
-			c.in.Fail()
-		}
+	if !c.read {
+		c.b = bytesio.AppendVarint(c.b, int64(*v))
+		return
+	}
+	x := c.varint(0)
+	if *v = T(x); int64(*v) != x {
+		c.in.Fail()
 	}
 }
 

@@ -43,6 +43,15 @@ type state struct {
 	down             downAgents
 	toJudge          []int // batches whose failures changed, or whose policy was edited
 	batchClock       batchClock
+	deciding         view // buffer of decideAll
+	shared           sharedAttempt
+}
+
+// sharedAttempt is the attempt of all plain agents, as of a Control number. It never changes once
+// calls have it.
+type sharedAttempt struct {
+	attempt *Attempt
+	control uint64
 }
 
 // batch is the row of a batch as its owner works on it.

@@ -61,18 +61,18 @@ func (s *state) fold(now time.Time) need {
 
 // decideAll carries out one decision after another until the next one is to wait.
 func (s *state) decideAll(now time.Time) (need, time.Time) {
-	var v view
+	v := &s.deciding
 	for {
 		if s.spec.Batches > s.p.Batch && s.current() == nil {
 			return need{kind: needBatch, from: s.p.Batch}, time.Time{}
 		}
 		s.limitBlocked(now.UnixNano())
 		s.nextTurns()
-		v = s.view(now.UnixNano())
+		*v = s.view(now.UnixNano())
 		switch d := v.decide(); d.action {
 		case actWait, actAsk:
 			n, due := s.ask(d, now)
-			return n, stamp(earlier(earlier(d.wake, due), s.nextTimeout(&v)))
+			return n, stamp(earlier(earlier(d.wake, due), s.nextTimeout(v)))
 		default:
 			if n := s.carryOut(d, now); n.kind != needNothing || s.change.again {
 				return n, time.Time{}

@@ -356,3 +356,27 @@ func TestStepperHasThePlanUntilItIsClosed(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, StatusCompleted, p.Status)
 }
+
+// Calls share what their attempts have in common. A verb that changes it, and a new owner, are in the
+// next call all the same.
+func TestAttemptsHaveTheAnnotationsOfNow(t *testing.T) {
+	t.Parallel()
+	spec := one("a", "b", "c")
+	spec.Policy.Concurrency, spec.Annotations = 1, map[string]string{"k": "1"}
+	s := stepping(t, newTestStore(), Answers{}, spec)
+	first := s.only()
+	require.Equal(t, map[string]string{"k": "1"}, first.Attempt().Annotations)
+	_, err := s.e.Annotate(t.Context(), s.id, map[string]string{"k": "2"}, nil, Request{})
+	require.NoError(t, err)
+	_, err = s.s.Refresh(t.Context())
+	require.NoError(t, err)
+	s.s.Returned(first, s.now, Result{Version: "2"}, nil)
+	second := s.only()
+	require.Equal(t, map[string]string{"k": "2"}, second.Attempt().Annotations)
+	require.Equal(t, map[string]string{"k": "1"}, first.Attempt().Annotations, "a call that was made does not change")
+	s.s.Close()
+	next := &stepped{T: t, e: s.e, s: s.e.Stepper(s.id, Answers{}), store: s.store, id: s.id, now: s.now}
+	repeated := next.only()
+	require.Equal(t, second.Attempt().Epoch+1, repeated.Attempt().Epoch)
+	require.True(t, repeated.Attempt().Repeat)
+}

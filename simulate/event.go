@@ -16,8 +16,8 @@ type event struct {
 	plan     *plan
 	kind     eventKind
 	call     ota.Call
-	end      Call     // of eventReturned and eventLate
-	question question // of eventAnswered
+	end      Call      // of eventReturned and eventLate
+	question *question // of eventAnswered
 }
 
 type eventKind uint8
@@ -69,7 +69,7 @@ func (s *simulator) call(p *plan, c ota.Call) {
 
 // ask asks the fleet about an agent or a batch, and queues the answer.
 func (s *simulator) ask(p *plan, q ota.Question) error {
-	x := question{Question: q}
+	x := &question{Question: q}
 	var latency time.Duration
 	switch q.Kind {
 	case ota.QuestionPrecheck:

@@ -90,25 +90,16 @@ func shorten(id string) string {
 	return strings.ToValidUTF8(id[:most], "") + "…"
 }
 
-// groupFails draws once for all agents of a group in a run.
-func (m AgentModel) groupFails(run uint64) bool {
-	if m.Group == "" {
-		return false
-	}
-	h := fnv.New64a()
-	h.Write([]byte("group " + m.Group))
-	return rand.New(rand.NewPCG(run, h.Sum64())).Float64() < m.GroupFails
-}
-
 // drawing is the fleet from which runs are drawn.
 type drawing struct {
 	agents []ota.Agent
-	models map[string]drawnAgent
+	models map[string]*drawnAgent
 }
 
 type drawnAgent struct {
 	AgentModel
-	hash uint64
+	hash  uint64
+	group uint64 // hash of the Group
 }
 
 // maxNamed is how many mistakes of a model an error names.
@@ -117,7 +108,7 @@ const maxNamed = 32
 // drawn reads the agents of a spec and gets the model of each. A mistake in the spec itself is
 // found when the first run creates the plan.
 func drawn(spec ota.Spec, model Model) (*drawing, error) {
-	d := &drawing{models: map[string]drawnAgent{}}
+	d := &drawing{models: map[string]*drawnAgent{}}
 	if spec.Agents == nil {
 		return d, nil
 	}
@@ -127,9 +118,8 @@ func drawn(spec ota.Spec, model Model) (*drawing, error) {
 		if err != nil {
 			return nil, err
 		}
-		h := fnv.New64a()
-		h.Write([]byte(a.ID))
-		one := drawnAgent{AgentModel: model(a), hash: h.Sum64()}
+		m := model(a)
+		one := &drawnAgent{AgentModel: m, hash: hashOf(a.ID), group: hashOf("group " + m.Group)}
 		for _, err := range one.check(a.ID) {
 			if len(bad) < maxNamed {
 				bad = append(bad, err)
@@ -148,26 +138,57 @@ func drawn(spec ota.Spec, model Model) (*drawing, error) {
 
 var errDrawn = errors.New("simulate: the draw of the trial")
 
+func hashOf(s string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(s))
+	return h.Sum64()
+}
+
 // fleet is the fleet of one run. Each draw depends on the seed, the run, the agent and the attempt,
 // and on nothing that the policy decides.
 func (d *drawing) fleet(seed, run uint64) Fleet {
+	draws := &draws{run: seed ^ run*0x9e3779b97f4a7c15}
+	draws.Rand = rand.New(&draws.source)
 	return FleetFunc(func(a ota.Attempt, _ time.Time) Call {
 		m := d.models[a.Agent]
-		source := rand.NewPCG(seed^run*0x9e3779b97f4a7c15, m.hash)
-		r := rand.New(source)
-		fails := r.Float64() < m.Fails || m.groupFails(seed^run*0x9e3779b97f4a7c15)
-		source.Seed(r.Uint64(), uint64(a.Task)<<33|uint64(a.Number)<<1)
-		if a.IsRollback {
-			source.Seed(r.Uint64(), 1)
-			fails, m.Flaky = false, 0
+		if m == nil {
+			m = new(drawnAgent)
 		}
-		flaky := r.Float64() < m.Flaky
-		c := Call{Latency: m.Latency.draw(r)}
-		if fails || flaky {
+		fails, latency := draws.attempt(m, &a)
+		c := Call{Latency: latency}
+		if fails {
 			c.Err = errDrawn
 		} else {
 			c.Result.Version = a.ToVersion
 		}
 		return c
 	})
+}
+
+// draws are the draws of one run. Each begins with a seed of its own, in the same memory.
+type draws struct {
+	*rand.Rand
+	source rand.PCG
+	run    uint64
+}
+
+// attempt draws whether an attempt fails, and how long it takes.
+func (r *draws) attempt(m *drawnAgent, a *ota.Attempt) (fails bool, latency time.Duration) {
+	group := m.Group != "" && r.groupFails(m)
+	r.source.Seed(r.run, m.hash)
+	fails = r.Float64() < m.Fails || group
+	flaky := m.Flaky
+	r.source.Seed(r.Uint64(), uint64(a.Task)<<33|uint64(a.Number)<<1)
+	if a.IsRollback {
+		r.source.Seed(r.Uint64(), 1)
+		fails, flaky = false, 0
+	}
+	fails = r.Float64() < flaky || fails
+	return fails, m.Latency.draw(r.Rand)
+}
+
+// groupFails draws once for all agents of a group in a run.
+func (r *draws) groupFails(m *drawnAgent) bool {
+	r.source.Seed(r.run, m.group)
+	return r.Float64() < m.GroupFails
 }

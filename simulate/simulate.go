@@ -176,11 +176,15 @@ func Run(ctx context.Context, spec ota.Spec, fleet Fleet, options Options) (*Res
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	s, err := newSimulator(ctx, fleet, with, options.withDefaults())
+	s, err := newSimulator(ctx, newStore(), fleet, with, options.withDefaults())
 	if err != nil {
 		return nil, err
 	}
-	if err := s.begin(spec); err != nil {
+	id, err := s.create(spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.start(id, spec.CreatedBy); err != nil {
 		return nil, err
 	}
 	stop, err := s.run()

@@ -16,6 +16,9 @@ import (
 // asks the simulated fleet, queues the answer, and jumps to the next moment at which something
 // happens.
 type simulator struct {
+	caller context.Context // ends the simulation
+	// ctx is caller without its end: no call of the Store waits, and a context for each of them
+	// would be most of what a run allocates.
 	ctx    context.Context
 	engine *ota.Engine
 	clock  *virtualClock
@@ -49,27 +52,32 @@ type virtualClock struct {
 // Now returns the virtual time.
 func (c *virtualClock) Now() time.Time { return c.now }
 
-func newSimulator(ctx context.Context, fleet Fleet, with companions, opt Options) (*simulator, error) {
-	s := &simulator{ctx: ctx, clock: &virtualClock{Clock: clock.New(), now: opt.Start}, fleet: fleet, with: with, opt: opt}
+func newSimulator(ctx context.Context, in ota.Store, fleet Fleet, with companions, opt Options) (*simulator, error) {
+	s := &simulator{
+		caller: ctx, ctx: context.WithoutCancel(ctx), clock: &virtualClock{Clock: clock.New(), now: opt.Start},
+		fleet: fleet, with: with, opt: opt,
+	}
 	var err error
-	s.engine, err = ota.New(newStore(), nil, ota.Options{Name: actor, Clock: s.clock, SameVersion: opt.SameVersion})
+	s.engine, err = ota.New(in, nil, ota.Options{Name: actor, Clock: s.clock, SameVersion: opt.SameVersion})
 	return s, err
 }
 
 // actor is the engine's name, the ID of a plan that has none, and the actor of verbs.
 const actor = "simulation"
 
-// begin creates and starts the plan.
-func (s *simulator) begin(spec ota.Spec) error {
+// create creates the plan, and returns its ID.
+func (s *simulator) create(spec ota.Spec) (id string, err error) {
 	spec.ID = cmp.Or(spec.ID, actor)
-	p, err := s.engine.Create(s.ctx, spec)
-	if err != nil {
+	p, err := s.engine.Create(s.caller, spec)
+	return p.ID, err
+}
+
+// start starts the plan.
+func (s *simulator) start(id, by string) error {
+	if _, err := s.engine.Start(s.caller, id, ota.Request{Actor: by}); err != nil {
 		return err
 	}
-	if _, err := s.engine.Start(s.ctx, p.ID, ota.Request{Actor: spec.CreatedBy}); err != nil {
-		return err
-	}
-	s.add(p.ID)
+	s.add(id)
 	return nil
 }
 
@@ -82,8 +90,8 @@ func (s *simulator) add(id string) {
 func (s *simulator) run() (Stop, error) {
 	end := s.opt.Start.Add(s.opt.MaxTime)
 	for {
-		if err := s.ctx.Err(); err != nil {
-			return 0, context.Cause(s.ctx)
+		if s.caller.Err() != nil {
+			return 0, context.Cause(s.caller)
 		}
 		if err := s.now(); err != nil {
 			return 0, err
@@ -195,9 +203,11 @@ func (s *simulator) rest() (Stop, error) {
 	return 0, s.refresh(p)
 }
 
-// whilePaused are the reasons of blockers that stay as long as the plan is paused: it starts nothing
-// and asks no Gater.
-var whilePaused = []ota.Reason{ota.ReasonGate, ota.ReasonConcurrency, ota.ReasonReserve, ota.ReasonBudget}
+// whilePaused are the reasons of blockers that stay as long as the plan is paused: it starts nothing,
+// asks no Gater, and completes no last batch. A straggler whose call is out has a blocker of its own.
+var whilePaused = []ota.Reason{
+	ota.ReasonGate, ota.ReasonConcurrency, ota.ReasonReserve, ota.ReasonBudget, ota.ReasonCoverage, ota.ReasonStragglers,
+}
 
 // needsPerson reports whether only a person can make the plan go on: each blocker needs a verb, or
 // stays until the plan is resumed. A plan whose agents are probed is never at rest by itself.

@@ -160,12 +160,3 @@ func TestAgentsOfAGroupFailTogether(t *testing.T) {
 	}
 	require.InDelta(t, 100, together, 30)
 }
-
-func BenchmarkTrials(b *testing.B) {
-	m := SameAgents(AgentModel{Fails: 0.02, Latency: Latency{Median: time.Minute, P99: 10 * time.Minute}})
-	for range b.N {
-		_, err := Trials(b.Context(), simSpec(ota.Policy{}, ids("a", 1000)...), m, TrialOptions{Runs: 100, Run: Options{Accept: true}})
-		require.NoError(b, err)
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100_000, "ns/agent")
-}

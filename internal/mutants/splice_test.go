@@ -30,7 +30,7 @@ var mutant = os.Getenv("` + switchName + `")
 const switchName = "OTA_MUTANT"
 
 // tested are the folders of the packages whose tests kill mutants.
-var tested = []string{".", "internal/scenarios"}
+var tested = []string{".", "internal/scenarios", "simulate"}
 
 // build runs a go command that builds a tested package with all mutants. The mutants may be in any
 // package of the module that the tests use.
