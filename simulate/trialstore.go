@@ -21,9 +21,8 @@ type trialStore struct {
 
 // trialPlan is one plan of a run.
 type trialPlan struct {
-	row  ota.PlanRow
-	rows map[ota.Kind][]ota.Row
-	room []byte // of the states of all rows
+	ota.Image        // without a log
+	room      []byte // of the states of all rows
 }
 
 // stateRoom is how much memory a state has at first. A longer one gets its own.
@@ -40,23 +39,23 @@ func (s *trialStore) reset() {
 
 // begin makes the plan what it was when it was created.
 func (p *trialPlan) begin(created *ota.Image) {
-	parts := p.row.Parts
-	p.row = created.Plan
-	p.row.Head.Show = nil
-	p.row.Parts.Control = append(parts.Control[:0], created.Plan.Parts.Control...)
-	p.row.Parts.Progress = append(parts.Progress[:0], created.Plan.Parts.Progress...)
-	if p.rows == nil {
-		p.rows = map[ota.Kind][]ota.Row{}
+	parts := p.Plan.Parts
+	p.Plan = created.Plan
+	p.Plan.Head.Show = nil
+	p.Plan.Parts.Control = append(parts.Control[:0], created.Plan.Parts.Control...)
+	p.Plan.Parts.Progress = append(parts.Progress[:0], created.Plan.Parts.Progress...)
+	if p.Rows == nil {
+		p.Rows = map[ota.Kind][]ota.Row{}
 		total := 0
 		for kind, rows := range created.Rows {
-			p.rows[kind] = make([]ota.Row, len(rows))
+			p.Rows[kind] = make([]ota.Row, len(rows))
 			total += len(rows)
 		}
 		p.room = make([]byte, total*stateRoom)
 	}
 	room := p.room
 	for kind, rows := range created.Rows {
-		own := p.rows[kind]
+		own := p.Rows[kind]
 		copy(own, rows)
 		for i := range own {
 			own[i].State, own[i].Show = append(room[:0:stateRoom], own[i].State...), nil
@@ -67,7 +66,7 @@ func (p *trialPlan) begin(created *ota.Image) {
 
 func (s *trialStore) find(id string) (*trialPlan, error) {
 	for _, p := range s.plans {
-		if p.row.ID == id {
+		if p.Plan.ID == id {
 			return p, nil
 		}
 	}
@@ -98,18 +97,17 @@ func (s *trialStore) Commit(_ context.Context, c ota.Commit) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	image := ota.Image{Plan: p.row, Rows: p.rows}
-	if err := image.Refuse(&c); err != nil {
+	if err := p.Refuse(&c); err != nil {
 		return 0, err
 	}
-	row := &p.row
+	row := &p.Plan
 	row.Numbers = row.Numbers.With(c.Then)
 	if c.Names != nil {
 		row.Names = *c.Names
 	}
 	if c.Head != nil {
 		row.Head = *c.Head
-		row.Head.Show = nil
+		row.Head.Show = nil // it is the caller's memory
 	}
 	if len(c.Parts.Control) > 0 {
 		row.Parts.Control = append(row.Parts.Control[:0], c.Parts.Control...)
@@ -119,7 +117,7 @@ func (s *trialStore) Commit(_ context.Context, c ota.Commit) (uint64, error) {
 	}
 	for i := range c.Rows {
 		from := &c.Rows[i]
-		to := &p.rows[from.Kind][from.Number]
+		to := &p.Rows[from.Kind][from.Number]
 		to.Status, to.Reason, to.State = from.Status, from.Reason, append(to.State[:0], from.State...)
 	}
 	row.Revision++
@@ -137,7 +135,7 @@ func (s *trialStore) Plan(_ context.Context, id string) (ota.PlanRow, error) {
 
 // copyRow returns a copy that later commits do not change.
 func (p *trialPlan) copyRow() ota.PlanRow {
-	row := p.row
+	row := p.Plan
 	row.Parts.Control, row.Parts.Progress = slices.Clone(row.Parts.Control), slices.Clone(row.Parts.Progress)
 	return row
 }
@@ -158,7 +156,7 @@ func (s *trialStore) Rows(_ context.Context, plan string, q ota.RowQuery) (page 
 	if err != nil {
 		return page, err
 	}
-	rows := p.rows[q.Kind]
+	rows := p.Rows[q.Kind]
 	from, to := min(max(q.From, 0), len(rows)), len(rows)
 	if q.To > 0 {
 		to = max(from, min(to, q.To))
