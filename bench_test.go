@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,6 +48,35 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
+// counts is an Observer that counts.
+type counts struct{ commits, calls atomic.Int64 }
+
+func (c *counts) Committed(*ota.Committed) { c.commits.Add(1) }
+func (c *counts) Called(*ota.Called)       { c.calls.Add(1) }
+
+// BenchmarkObserver is BenchmarkRun without an Observer, and with one that counts.
+func BenchmarkObserver(b *testing.B) {
+	ids := make([]string, 100_000)
+	for i := range ids {
+		ids[i] = "agent-" + strconv.Itoa(i)
+	}
+	for name, o := range map[string]ota.Observer{"none": nil, "counting": &counts{}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				e, id := benchPlanOf(b, ids, ota.Options{Observer: o})
+				runtime.GC()
+				b.StartTimer()
+				if p, err := e.RunPlan(b.Context(), id); err != nil || p.Counts.Succeeded != len(ids) {
+					b.Fatal(p.Status, p.Counts, err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(ids)), "ns/task")
+		})
+	}
+}
+
 // BenchmarkCore is what the owner of a plan does for one agent, without goroutines: fold its outcome, decide, commit in
 // memory, hand out the next start. The outcomes come 64 at a time.
 func BenchmarkCore(b *testing.B) {
@@ -76,8 +106,13 @@ func BenchmarkCore(b *testing.B) {
 
 func benchPlan(b *testing.B, ids []string) (*ota.Engine, string) {
 	b.Helper()
+	return benchPlanOf(b, ids, ota.Options{})
+}
+
+func benchPlanOf(b *testing.B, ids []string, o ota.Options) (*ota.Engine, string) {
+	b.Helper()
 	noop := ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) { return ota.Result{}, nil })
-	e, err := ota.New(memstore.New(), noop, ota.Options{})
+	e, err := ota.New(memstore.New(), noop, o)
 	if err != nil {
 		b.Fatal(err)
 	}

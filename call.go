@@ -72,8 +72,8 @@ func (c *callClock) WithDeadline(parent context.Context, deadline time.Time) (co
 
 // execute makes the call, sets its outcome, and returns when the call returned. ok is false if the
 // outcome says nothing about the agent: the shutdown of the engine, or the loss of the plan, ended
-// the call.
-func (j *job) execute(p *pool, o *outcome) (at time.Time, ok bool) {
+// the call. began is for the observer.
+func (j *job) execute(p *pool, o *outcome, began time.Time) (at time.Time, ok bool) {
 	res, err := j.try(p.exec)
 	j.call.Release()
 	at = p.clock.Now()
@@ -86,6 +86,7 @@ func (j *job) execute(p *pool, o *outcome) (at time.Time, ok bool) {
 	if o.reason == ReasonPanic && p.panicked != nil {
 		p.panicked(j.agent, err)
 	}
+	p.observeCall(j, began, at, o.reason, err)
 	return at, ok
 }
 
@@ -240,7 +241,7 @@ func (d *driver) answerProbe(ctx context.Context, a ask, err error) func(*input)
 	var health Health
 	if err == nil {
 		prober := d.host.with.Prober
-		health, err = protect(func() (Health, error) { return prober.Health(ctx, a.attempt) })
+		health, err = observe(d.host.observer, Called{Kind: CallHealth, Attempt: a.attempt}, func() (Health, error) { return prober.Health(ctx, a.attempt) })
 	}
 	if err != nil {
 		d.host.logPanic(ctx, err, "plan", d.id, "agent", a.attempt.Agent)
@@ -262,7 +263,7 @@ func (d *driver) answerInspect(ctx context.Context, a ask, err error) func(*inpu
 	var found Inspection
 	if err == nil {
 		inspector := d.host.with.Inspector
-		found, err = protect(func() (Inspection, error) { return inspector.Inspect(ctx, a.attempt) })
+		found, err = observe(d.host.observer, Called{Kind: CallInspect, Attempt: a.attempt}, func() (Inspection, error) { return inspector.Inspect(ctx, a.attempt) })
 	}
 	if err != nil {
 		d.host.logPanic(ctx, err, "plan", d.id, "agent", a.attempt.Agent)
@@ -348,7 +349,8 @@ func (e *host) gate(ctx context.Context, id string, batch int) (GateVerdict, err
 		return GateNone, err
 	}
 	b := batchOf(&page.Items[0], statusOf(&row.Control, &row.Progress), &row.Control)
-	return e.with.Gater.Gate(ctx, planOf(&row), b)
+	call := Called{Kind: CallGate, Attempt: Attempt{Plan: id}, Batch: batch}
+	return observe(e.observer, call, func() (GateVerdict, error) { return e.with.Gater.Gate(ctx, planOf(&row), b) })
 }
 
 // answerPrecheck asks the Prechecker.
@@ -363,7 +365,7 @@ func (d *driver) answerPrecheck(ctx context.Context, a ask, err error) func(*inp
 
 // precheck asks the Prechecker about an attempt, and interprets its answer.
 func (e *host) precheck(ctx context.Context, x Prechecker, a Attempt) (p Precheck, after time.Duration) {
-	p, err := protect(func() (Precheck, error) { return x.Precheck(ctx, a) })
+	p, err := observe(e.observer, Called{Kind: CallPrecheck, Attempt: a}, func() (Precheck, error) { return x.Precheck(ctx, a) })
 	e.logPanic(ctx, err, "plan", a.Plan, "agent", a.Agent)
 	return readPrecheck(e.opt.SameVersion, a, p, err)
 }

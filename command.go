@@ -113,6 +113,7 @@ func (w *command) prepare(apply func(*command) error) (c planCommit, ok bool, er
 	c = planCommit{
 		Plan: w.row.ID, Control: w.row.ControlNumber, Progress: w.row.ProgressNumber,
 		Exact: w.exact, NewControl: &w.c, Head: &head, At: w.now,
+		Name: w.row.Spec.Name, Was: w.row.Head.Status, Counts: &w.row.Progress.Counts,
 	}
 	c.Log, c.Notable = encodeRecord(w.now, status, w.request.ID, w.events...)
 	return c, true, nil

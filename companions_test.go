@@ -18,7 +18,7 @@ import (
 )
 
 // Exported interfaces that are no optional companion of another one.
-var noCompanions = []string{"Executor", "Store", "Resolver"}
+var noCompanions = []string{"Executor", "Store", "Resolver", "Observer"}
 
 var companionTables = []reflect.Type{
 	reflect.TypeFor[executorCompanions](), reflect.TypeFor[storeCompanions](),

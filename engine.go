@@ -44,7 +44,11 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	e := &Engine{host: host{store: rowStore{store}, exec: executor, opt: options.withDefaults(), instance: uuid.NewString()[:8]}}
+	e := &Engine{host: host{exec: executor, opt: options.withDefaults(), instance: uuid.NewString()[:8]}}
+	if o := options.Observer; o != nil {
+		e.observer = &observer{to: o, clock: e.opt.Clock, logger: e.opt.Logger}
+	}
+	e.store = rowStore{store, e.observer}
 	e.clock = callClock{e.opt.Clock}
 	e.foldTurn, e.abandoned.storing, e.drivers = newTurn(), newTurn(), map[string]*driver{}
 	var m mistakes
@@ -54,6 +58,9 @@ func New(store Store, executor Executor, options Options) (*Engine, error) {
 	}
 	if options.Resolver != nil && wrap.IsNil(options.Resolver) {
 		m.add("resolver", wrap.TypeName(options.Resolver), "is nil inside", "a value; nil means one task for each agent")
+	}
+	if options.Observer != nil && wrap.IsNil(options.Observer) {
+		m.add("observer", wrap.TypeName(options.Observer), "is nil inside", "a value; nil means that nothing is observed")
 	}
 	if err := m.result(); err != nil {
 		return nil, err
@@ -322,7 +329,7 @@ func (e *Engine) newDriver(ctx context.Context, row *planRow) *driver {
 		e.abandoned.add(abandonedCall{id, j.agent, j.ordinal})
 		e.abandoned.startKeeper()
 	}
-	d.pool.onReturned = d.lateReturn
+	d.pool.onReturned, d.pool.observer = d.lateReturn, e.observer
 	d.pool.panicked = func(agent string, err error) { e.logPanic(d.base, err, "plan", id, "agent", agent) }
 	d.session.blocked, d.session.callsInFlight = e.abandoned.ofPlan(id), d.pool.calls
 	d.session.giveUpCalls = d.giveUp

@@ -70,3 +70,40 @@ func ExampleExecutor() {
 	// completed 3 succeeded, 1 of them at the target already
 	// 2 were installed, 2 changed
 }
+
+// outcomes is an Observer that counts how calls end.
+type outcomes struct {
+	mu   sync.Mutex
+	ends map[ota.Reason]int
+	last ota.Status
+}
+
+// Called implements ota.Observer.
+func (o *outcomes) Called(c *ota.Called) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if c.Kind == ota.CallExecute {
+		o.ends[c.Reason]++
+	}
+}
+
+// Committed implements ota.Observer.
+func (o *outcomes) Committed(c *ota.Committed) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.last = c.Status
+}
+
+// An Observer counts for metrics. It reads no log, and costs the plan nearly nothing.
+func ExampleObserver() {
+	ctx := context.Background()
+	machines := &installer{runs: map[string]string{"web-1": "1.2.0", "web-2": "1.2.0"}}
+	seen := &outcomes{ends: map[ota.Reason]int{}}
+	engine, err := ota.New(memstore.New(), machines, ota.Options{Observer: seen})
+	check(err)
+	plan := started(ctx, engine, ota.Shape{}, ota.Policy{}, "web-1", "web-2")
+	_, err = engine.RunPlan(ctx, plan.ID)
+	check(err)
+	fmt.Println(seen.ends, seen.last)
+	// Output: map[succeeded:2] completed
+}

@@ -27,6 +27,7 @@ type host struct {
 	hub       feed.Hub  // wakes those who wait for a plan
 	lease     lease
 	abandoned abandonedCalls
+	observer  *observer // nil: none
 
 	storeErrors storeErrors
 }
@@ -94,6 +95,9 @@ type Options struct {
 	// breaches and pauses as warnings, and every other change of status. It also receives failures
 	// of the Store and of the lease, and the stack of a panic in user code. Nil means no log.
 	Logger *slog.Logger
+	// Observer is notified of each commit and each call of this engine, for metrics and traces. Nil
+	// means that nothing is observed, which costs nothing.
+	Observer Observer
 	// Clock is the source of time. Nil means the real clock.
 	Clock clock.Clock
 	// Lease is how long this engine counts as alive after its last renewal, if the Store is a

@@ -139,7 +139,7 @@ func playInFlight(sc *scene, put func(*flight), lost bool, reload func(*flight) 
 		return Result{}, s.answer
 	})
 	s.id = s.start(Policy{FailureThreshold: ptr(1.0)}, Shape{}, "a")
-	s.x = newSession(rowStore{failing{s.store, s}}, s.id, "one", 0)
+	s.x = newSession(rowStore{store: failing{s.store, s}}, s.id, "one", 0)
 	calls, endCalls := context.WithCancelCause(s.ctx)
 	s.endCalls = endCalls
 	s.pool = newPool(exec, &s.e.clock, calls, func() {}, func(time.Time) bool { return !s.leaseOut })

@@ -13,7 +13,10 @@ import (
 )
 
 // rowStore is a Store as the engine uses it: with rows instead of bytes.
-type rowStore struct{ store Store }
+type rowStore struct {
+	store    Store
+	observer *observer // is notified of commits; nil: none
+}
 
 // newPlan is a plan about to be created.
 type newPlan struct {
@@ -68,6 +71,11 @@ type planCommit struct {
 	Log     []byte
 	At      time.Time
 	Notable bool
+
+	// For the Observer only: the plan's name, its status before, and its counts.
+	Name   string
+	Was    Status
+	Counts *Counts
 }
 
 // planRow is a plan as a Store returns it.
@@ -126,13 +134,18 @@ func (s rowStore) Create(ctx context.Context, p newPlan, agents iter.Seq2[agentR
 			}
 		}
 	}
-	return s.store.Create(ctx, row, rows, func() (Commit, error) {
-		c, err := p.Finish()
-		if err != nil {
+	began := s.observer.now()
+	var done createdPlan
+	err := s.store.Create(ctx, row, rows, func() (_ Commit, err error) {
+		if done, err = p.Finish(); err != nil {
 			return Commit{}, err
 		}
-		return firstCommit(&p, &c), nil
+		return firstCommit(&p, &done), nil
 	})
+	if err == nil {
+		s.observer.committed(1, began, done.observed(p.ID))
+	}
+	return err
 }
 
 // newAgentRow encodes an agent of a new plan into buf. An agent that was never started has no
@@ -247,7 +260,17 @@ func (w *commitWriter) commit(c *planCommit) Commit {
 // Commit makes a commit without rows.
 func (s rowStore) Commit(ctx context.Context, c planCommit) (revision uint64, err error) {
 	var w commitWriter
-	return s.store.Commit(ctx, w.commit(&c))
+	return s.write(ctx, &c, &w)
+}
+
+// write makes a commit with the rows of w, and notifies the observer when the Store has it.
+func (s rowStore) write(ctx context.Context, c *planCommit, w *commitWriter) (revision uint64, err error) {
+	began := s.observer.now()
+	revision, err = s.store.Commit(ctx, w.commit(c))
+	if err == nil {
+		s.observer.committed(revision, began, c)
+	}
+	return revision, err
 }
 
 // Plan returns one plan. Parts that cannot be decoded are an error: nothing may be decided by them.

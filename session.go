@@ -220,6 +220,7 @@ func (x *session) commit(ctx context.Context, now time.Time) (again bool, err er
 		Plan: x.plan, Owner: true, Raise: x.raise, BumpControl: st.change.bump,
 		Control: st.controlNumber, Progress: st.progressNumber, Epoch: st.epoch,
 		NewProgress: &st.p, Head: &x.head, Log: st.change.log.finish(now, st.loggedStatus), At: now, Notable: st.change.log.notable,
+		Name: st.spec.Name, Was: st.head.Status, Counts: &st.p.Counts,
 	}
 	if err := x.addRows(); err != nil {
 		return false, err

@@ -16,7 +16,7 @@ func TestOrdersFirstThenWhatIsHeld(t *testing.T) {
 	inScene(t, func(s *scene) {
 		agents := names("a", orderChunk+100)
 		id := s.start(Policy{Concurrency: 1}, Shape{}, agents...)
-		x := newSession(rowStore{s.store}, id, "one", 0)
+		x := newSession(rowStore{store: s.store}, id, "one", 0)
 		turn := func() (again bool) {
 			_, again, err := x.turn(s.ctx, time.Now(), turnInput{})
 			require.NoError(s, err)
@@ -67,12 +67,12 @@ func TestAFreshOwnerIsLeftAlone(t *testing.T) {
 		require.NoError(s, err)
 		store := &takenStore{testStore: mem, take: func() {
 			require.NoError(s, mem.Renew(s.ctx, "fresh", time.Hour))
-			_, _, err := newSession(rowStore{mem}, id, "fresh", 0).turn(s.ctx, time.Now(), turnInput{})
+			_, _, err := newSession(rowStore{store: mem}, id, "fresh", 0).turn(s.ctx, time.Now(), turnInput{})
 			require.NoError(s, err)
 		}}
 		stop := s.run(s.engine(store, s.fleet, "one"))
 		s.after(30 * time.Minute)
-		row, err := rowStore{mem}.Plan(s.ctx, id)
+		row, err := rowStore{store: mem}.Plan(s.ctx, id)
 		require.NoError(s, err)
 		require.Equal(s, "fresh", row.Progress.Owner)
 		require.EqualValues(s, 1, row.Epoch)
@@ -85,12 +85,12 @@ func TestAFreshOwnerIsLeftAlone(t *testing.T) {
 func TestOnlyTheFirstTakesAPlan(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.start(Policy{}, Shape{}, "ok-0")
-		first, second := newSession(rowStore{s.store}, id, "first", 0), newSession(rowStore{s.store}, id, "second", 0)
+		first, second := newSession(rowStore{store: s.store}, id, "first", 0), newSession(rowStore{store: s.store}, id, "second", 0)
 		_, _, err := first.turn(s.ctx, time.Now(), turnInput{})
 		require.NoError(s, err)
 		_, _, err = second.turn(s.ctx, time.Now(), turnInput{})
 		require.ErrorIs(s, err, ErrFenced)
-		row, err := rowStore{s.store}.Plan(s.ctx, id)
+		row, err := rowStore{store: s.store}.Plan(s.ctx, id)
 		require.NoError(s, err)
 		require.Equal(s, "first", row.Progress.Owner)
 		require.EqualValues(s, 1, row.Epoch)
@@ -116,7 +116,7 @@ func (s *betweenReads) Rows(ctx context.Context, plan string, q RowQuery) (Page[
 func TestATakeoverBetweenTwoReads(t *testing.T) {
 	inScene(t, func(s *scene) {
 		id := s.start(Policy{Concurrency: 3}, Shape{Size: 1}, names("ok", 5)...)
-		old := newSession(rowStore{s.store}, id, "old", 0)
+		old := newSession(rowStore{store: s.store}, id, "old", 0)
 		now := func(agent string) {
 			if agent != "" {
 				s.said(s.e.Now(s.ctx, id, []string{agent}, Request{}))
@@ -131,7 +131,7 @@ func TestATakeoverBetweenTwoReads(t *testing.T) {
 		now("")
 		now("ok-003")
 		torn := &betweenReads{Store: s.store, do: func() { now("ok-002") }}
-		taken := newSession(rowStore{torn}, id, "new", 1)
+		taken := newSession(rowStore{store: torn}, id, "new", 1)
 		for again := true; again; {
 			var err error
 			_, again, err = taken.turn(s.ctx, time.Now(), turnInput{})
@@ -233,7 +233,7 @@ func TestAReportTakesALostAttemptOutOfTheQueue(t *testing.T) {
 		s.after(time.Second)
 		require.NoError(s, stop())
 		s.said(s.e.Pause(s.ctx, id, Request{}))
-		x := newSession(rowStore{s.store}, id, "one", 0)
+		x := newSession(rowStore{store: s.store}, id, "one", 0)
 		turn := func(in input) {
 			_, _, err := x.turn(s.ctx, time.Now(), turnInput{input: in})
 			require.NoError(s, err)
@@ -267,13 +267,13 @@ func TestNoVerbLandsAfterTheEnd(t *testing.T) {
 					id := s.start(Policy{Concurrency: 1}, Shape{}, names("ok", 2)...)
 					stop := s.run(s.e)
 					s.after(500 * time.Millisecond)
-					row, err := rowStore{s.store}.Plan(s.ctx, id)
+					row, err := rowStore{store: s.store}.Plan(s.ctx, id)
 					require.NoError(s, err)
 					s.after(time.Minute)
 					require.NoError(s, stop())
 					before := s.plan(id)
 					require.Equal(s, StatusCompleted, before.Status)
-					w := &command{ctx: s.ctx, store: rowStore{s.store}, verb: VerbAnnotate, request: by, row: row, now: time.Now(), inexact: loose}
+					w := &command{ctx: s.ctx, store: rowStore{store: s.store}, verb: VerbAnnotate, request: by, row: row, now: time.Now(), inexact: loose}
 					_, err = w.commit(say)
 					require.ErrorIs(s, err, ErrConflict)
 					require.Equal(s, before.Revision, s.plan(id).Revision)
@@ -349,13 +349,13 @@ func TestWeakerAnswersBecomeRight(t *testing.T) {
 					id := s.start(Policy{Soak: Soak{Duration: time.Minute}}, Shape{Size: 1}, "ok-1", "slow-2", "ok-3")
 					stop := s.run(s.e)
 					s.after(c.read)
-					row, err := rowStore{s.store}.Plan(s.ctx, id)
+					row, err := rowStore{store: s.store}.Plan(s.ctx, id)
 					require.NoError(s, err)
 					s.after(c.lands - c.read)
 					if !c.alive {
 						require.NoError(s, stop())
 					}
-					w := &command{ctx: s.ctx, store: rowStore{s.store}, verb: v.verb, request: Request{Actor: "ann"}, row: row, now: time.Now(), inexact: c.loose}
+					w := &command{ctx: s.ctx, store: rowStore{store: s.store}, verb: v.verb, request: Request{Actor: "ann"}, row: row, now: time.Now(), inexact: c.loose}
 					row, err = w.commit(v.say)
 					require.NoError(s, err)
 					answer := w.plan(&row)
@@ -367,7 +367,7 @@ func TestWeakerAnswersBecomeRight(t *testing.T) {
 						stop = s.run(s.engine(s.store, s.fleet, "two"))
 					}
 					s.after(3 * time.Minute)
-					row, err = rowStore{s.store}.Plan(s.ctx, id)
+					row, err = rowStore{store: s.store}.Plan(s.ctx, id)
 					require.NoError(s, err)
 					require.Equal(s, v.strong.String(), row.Status.String(), "the stored status, of which lists are made")
 					require.NoError(s, stop())

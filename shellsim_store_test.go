@@ -3,8 +3,12 @@ package ota_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
+	"iter"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -47,8 +51,57 @@ type shaky struct {
 	dead   atomic.Bool
 	frozen atomic.Int64 // until when no call is answered, Unix nanoseconds
 
-	mu sync.Mutex
-	n  map[string]uint64
+	mu       sync.Mutex
+	n        map[string]uint64
+	answered map[string][]uint64 // revisions of owners' commits whose answer came, by plan, in order
+	observed map[string][]uint64 // the same, as the Observer of this process got them
+	verbs    map[string]int      // by plan and revision: answers of all other commits, less the notifications
+}
+
+// answer records the answer of a commit.
+func (s *shaky) answer(plan string, revision uint64, owner bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if owner {
+		s.answered[plan] = append(s.answered[plan], revision)
+	} else {
+		s.verbs[fmt.Sprint(plan, "/", revision)]++
+	}
+}
+
+// Committed implements ota.Observer.
+func (s *shaky) Committed(c *ota.Committed) {
+	rec, err := c.Record()
+	if err != nil || rec.Status != c.Status || rec.Revision != c.Revision {
+		s.w.Errorf("%s: observed %+v, with the record %+v %v", s.name, c, rec, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.Owner {
+		s.observed[c.Plan] = append(s.observed[c.Plan], c.Revision)
+	} else {
+		s.verbs[fmt.Sprint(c.Plan, "/", c.Revision)]--
+	}
+	if len(s.verbs)%5 == 4 {
+		panic("shell: an observer panics")
+	}
+}
+
+// Called implements ota.Observer.
+func (s *shaky) Called(*ota.Called) {}
+
+// compare judges that the Observer got each commit of this process once, an owner's in order.
+func (s *shaky) compare() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !maps.EqualFunc(s.answered, s.observed, slices.Equal) {
+		s.w.Errorf("%s committed as owner %v, and its observer got %v", s.name, s.answered, s.observed)
+	}
+	for commit, n := range s.verbs {
+		if n != 0 {
+			s.w.Errorf("%s: commit %s was answered %d times more than observed", s.name, commit, n)
+		}
+	}
 }
 
 // draw is what chance says about one thing: the same for a seed, however goroutines are scheduled.
@@ -144,7 +197,19 @@ func call[T any](ctx context.Context, s *shaky, name string, f func(context.Cont
 }
 
 func (s *shaky) Commit(ctx context.Context, c ota.Commit) (uint64, error) {
-	return call(ctx, s, "commit", func(ctx context.Context) (uint64, error) { return s.CheckedStore.Commit(ctx, c) })
+	rev, err := call(ctx, s, "commit", func(ctx context.Context) (uint64, error) { return s.CheckedStore.Commit(ctx, c) })
+	if err == nil {
+		s.answer(c.Plan, rev, c.If.Epoch != 0)
+	}
+	return rev, err
+}
+
+func (s *shaky) Create(ctx context.Context, p ota.PlanRow, rows iter.Seq2[ota.Row, error], finish func() (ota.Commit, error)) error {
+	err := s.CheckedStore.Create(ctx, p, rows, finish)
+	if err == nil {
+		s.answer(p.ID, 1, false)
+	}
+	return err
 }
 
 func (s *shaky) Plan(ctx context.Context, id string) (ota.PlanRow, error) {

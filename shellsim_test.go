@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -101,6 +102,9 @@ func (w *shellWorld) play() {
 		p.store.dead.Store(false)
 	}
 	w.after(2 * time.Minute) // calls that ignore their contexts return
+	for _, p := range slices.Concat(w.past, w.procs) {
+		p.store.compare()
+	}
 	if w.Failed() {
 		w.tell()
 	}

@@ -101,6 +101,7 @@ func (x wrapped) Unwrap() ota.Executor { return x.Executor }
 func (w *shellWorld) start(name string) {
 	w.made++
 	s := &shaky{CheckedStore: w.court, w: w, name: fmt.Sprintf("%s.%d", name, w.made), n: map[string]uint64{}}
+	s.answered, s.observed, s.verbs = map[string][]uint64{}, map[string][]uint64{}, map[string]int{}
 	exec := w.fleet.executor(s.name)
 	if w.seed%3 == 0 {
 		exec = wrapped{exec}
@@ -110,7 +111,7 @@ func (w *shellWorld) start(name string) {
 	if w.bare() {
 		store = harness.Bare{Store: s}
 	}
-	e, err := ota.New(store, exec, ota.Options{Name: name, Lease: shellLease, DrainTimeout: drain, AbandonAfter: 2 * time.Second})
+	e, err := ota.New(store, exec, ota.Options{Name: name, Lease: shellLease, DrainTimeout: drain, AbandonAfter: 2 * time.Second, Observer: s})
 	require.NoError(w, err)
 	ctx, cancel := context.WithCancel(w.ctx)
 	p := &shellProc{name: name, store: s, e: e, stop: cancel, done: make(chan error, 1)}

@@ -374,7 +374,7 @@ func (w *world) drive(p *process) {
 
 func (w *world) session(p *process, id string) *session {
 	if p.plans[id] == nil {
-		x := newSession(rowStore{w.store}, id, p.name, w.row(id).Epoch)
+		x := newSession(rowStore{store: w.store}, id, p.name, w.row(id).Epoch)
 		x.abilities.prober = !w.every || w.probes
 		x.abilities.gater, x.abilities.prechecker = w.gated, w.checked
 		x.callsInFlight = func(calls map[callKey]bool) bool { return p.out(id, calls) }

@@ -151,6 +151,7 @@ func (d *driver) giveUp(calls []callKey, now time.Time) (out []callKey) {
 // those that have not returned. The plan does not wait for them. The end of the driver does, for as
 // long as for a call whose context has ended, so that it reports only calls that ignore that.
 func (p *pool) giveUp(calls []callKey, now time.Time) (out []callKey) {
+	defer p.observeKept()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.queue = slices.Delete(p.queue, 0, p.head)
@@ -179,12 +180,14 @@ func (p *pool) letGo(w *worker) {
 	p.abandoned++
 	p.liveWorkers--
 	p.onAbandoned(w.job)
+	p.observeLater(w, Called{Reason: ReasonAbandoned, Err: errNoReturn, Abandoned: true})
 }
 
 // abandon abandons the calls whose context ended more than after ago. ended is when all contexts
 // were ended at once, zero if they were not. It returns when to check again. All calls of a plan
 // have the same time limit, and a later call ends later. So nothing is due between two checks.
 func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason) (again time.Time) {
+	defer p.observeKept()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, w := range p.workers {
@@ -220,4 +223,34 @@ func (p *pool) abandon(now, ended time.Time, after time.Duration, reason Reason)
 	}
 	p.wakeOne()
 	return again
+}
+
+// observeCall notifies of a call of the Executor.
+func (p *pool) observeCall(j *job, began, at time.Time, reason Reason, err error) {
+	if p.observer != nil {
+		p.observer.called(&Called{Attempt: j.attempt(), Reason: reason, Err: err, Began: began, Took: at.Sub(began)})
+	}
+}
+
+// observeLater keeps a call that has not returned for observeKept. The caller holds p.mu.
+func (p *pool) observeLater(w *worker, c Called) {
+	if p.observer != nil {
+		c.Attempt, c.Began, c.Took = w.job.attempt(), w.began, p.observer.now().Sub(w.began)
+		p.unobserved = append(p.unobserved, c)
+	}
+}
+
+// observeKept notifies of the calls of observeLater. The caller does not hold p.mu: an Observer is
+// user code.
+func (p *pool) observeKept() {
+	if p.observer == nil {
+		return
+	}
+	p.mu.Lock()
+	kept := p.unobserved
+	p.unobserved = nil
+	p.mu.Unlock()
+	for i := range kept {
+		p.observer.called(&kept[i])
+	}
 }

@@ -82,7 +82,7 @@ func (l *limited) agents(ctx context.Context, id string, q rowQuery) (Page[agent
 func (l *limited) commit(ctx context.Context, c *planCommit) (uint64, error) {
 	ctx, call := l.begin(ctx)
 	defer call.end()
-	return l.store.store.Commit(ctx, l.writer.commit(c))
+	return l.store.write(ctx, c, &l.writer)
 }
 
 // turn lets one caller at a time call the Store. Unlike a mutex, it stops waiting when a context

@@ -49,7 +49,7 @@ func newTestStore() *testStore {
 }
 
 // rows is the store as the engine uses it.
-func (s *testStore) rows() rowStore { return rowStore{s} }
+func (s *testStore) rows() rowStore { return rowStore{store: s} }
 
 // look returns a plan as it is stored: a test may read it as long as nothing else uses the store.
 func (s *testStore) look(id string) *testView {

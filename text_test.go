@@ -116,6 +116,7 @@ func TestEnums(t *testing.T) {
 		"Status": enumTest[Status]("unknown pending running pausing paused canceling canceled rolling_back " +
 			"rolled_back completed"),
 		"Needs":       enumTest[Needs]("time person engine"),
+		"CallKind":    enumTest[CallKind]("execute precheck health inspect gate"),
 		"HarmKind":    enumTest[HarmKind]("fails hangs unhealthy"),
 		"Coverage":    enumTest[Coverage]("none partial all"),
 		"Inherit":     enumTest[Inherit]("limits batches all"),

@@ -24,8 +24,8 @@ type pool struct {
 	onAbandoned func(job)     // the owner abandoned a call
 	onReturned  func(outcome) // an abandoned call has returned, in its worker's goroutine
 	panicked    func(agent string, err error)
-
-	mayCall func(now time.Time) bool // whether calls may be made: the lease is valid
+	observer    *observer                // is notified of calls; nil: none
+	mayCall     func(now time.Time) bool // whether calls may be made: the lease is valid
 
 	mu          sync.Mutex // guards root and the fields below
 	work        sync.Cond  // a job was queued, or the pool closed
@@ -36,6 +36,7 @@ type pool struct {
 	liveWorkers int       // workers, except those stuck in an abandoned call
 	maxWorkers  int       // limit of liveWorkers
 	workers     []*worker // all, including stuck ones
+	unobserved  []Called  // of which the observer is notified next
 	done        []outcome // not fetched by the owner yet
 	ownerWoken  bool      // the owner was woken for done
 	awaited     int       // calls that are out and not abandoned
@@ -60,8 +61,9 @@ type worker struct {
 	abandoned    bool // its call was abandoned
 	// When the outcome of its call was reported and its context ended, Unix nanoseconds; 0: not.
 	endedAt int64
-	givenUp bool     // it was given up a moment ago, and may be about to return
-	late    *outcome // what the abandoned call answered in the end
+	began   time.Time // of its call; zero without an observer
+	givenUp bool      // it was given up a moment ago, and may be about to return
+	late    *outcome  // what the abandoned call answered in the end
 }
 
 // newPool makes a pool without workers. They are started when there are calls.
@@ -171,7 +173,7 @@ func (p *pool) run(w *worker) {
 		case have && w.contextEnded:
 			have = w.job.unmade(&o, now)
 		case have:
-			now, have = w.job.execute(p, &o)
+			now, have = w.job.execute(p, &o, w.began)
 		}
 	}
 }
@@ -198,7 +200,7 @@ func (p *pool) next(w *worker, o *outcome, have bool) (waited, more bool) {
 		p.waking--
 		waited = true
 	}
-	w.job, w.calls, w.busy, w.endedAt = p.queue[p.head], p.root, true, 0
+	w.job, w.calls, w.busy, w.endedAt, w.began = p.queue[p.head], p.root, true, 0, p.observer.now()
 	// Read under the lock: abandon checks only once, and must see every call that is made.
 	w.contextEnded = p.root.Err() != nil
 	p.awaited++
@@ -261,6 +263,7 @@ func (p *pool) callReturned(w *worker, o *outcome, have bool) bool {
 
 // workerDied handles an Executor that ended its goroutine by runtime.Goexit.
 func (p *pool) workerDied(w *worker) {
+	defer p.observeKept()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !w.busy {
@@ -268,6 +271,7 @@ func (p *pool) workerDied(w *worker) {
 	}
 	o := w.job.outcome(p.clock.Now())
 	o.reason, o.text = ReasonPanic, "the executor ended its goroutine"
+	p.observeLater(w, Called{Reason: ReasonPanic, Err: errGoexit})
 	if p.callReturned(w, &o, true) {
 		p.liveWorkers--
 		p.remove(w)

@@ -44,7 +44,12 @@ const idLength = len("agent-0000000")
 // costPlan makes and starts a plan of n agents, in batches of 10,000, at concurrency 64.
 func costPlan(t *testing.T, s ota.Store, n int) (e *ota.Engine, id string) {
 	t.Helper()
-	e, err := ota.New(s, ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) { return ota.Result{}, nil }), ota.Options{})
+	return costPlanOf(t, s, n, ota.Options{})
+}
+
+func costPlanOf(t *testing.T, s ota.Store, n int, o ota.Options) (e *ota.Engine, id string) {
+	t.Helper()
+	e, err := ota.New(s, ota.ExecutorFunc(func(context.Context, ota.Attempt) (ota.Result, error) { return ota.Result{}, nil }), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +82,12 @@ func runCost(t *testing.T, e *ota.Engine, id string, n int) {
 // allocsPerTask drives a plan in memory.
 func allocsPerTask(t *testing.T, n int) float64 {
 	t.Helper()
-	e, id := costPlan(t, memstore.New(), n)
+	return allocsOf(t, n, ota.Options{})
+}
+
+func allocsOf(t *testing.T, n int, o ota.Options) float64 {
+	t.Helper()
+	e, id := costPlanOf(t, memstore.New(), n, o)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	runCost(t, e, id, n)
