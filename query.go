@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 
 	"github.com/seed-19b57ce3/ota/internal/reuse"
@@ -119,6 +120,19 @@ func (e *Engine) Agents(ctx context.Context, id string, query AgentQuery) (Page[
 		tasks = tasks[len(a.Tasks):]
 	}
 	return out, nil
+}
+
+// Agent returns one agent of a plan. Its cost does not depend on the number of agents. The error is
+// ErrNotFound if the plan does not exist, or does not have the agent.
+func (e *Engine) Agent(ctx context.Context, plan, agent string) (AgentInfo, error) {
+	page, err := e.Agents(ctx, plan, AgentQuery{IDs: []string{agent}, Limit: 1})
+	if err == nil && len(page.Items) == 0 {
+		err = fmt.Errorf("%w: plan %s has no agent %q", ErrNotFound, plan, shorten(agent))
+	}
+	if err != nil {
+		return AgentInfo{}, err
+	}
+	return page.Items[0], nil
 }
 
 // storedStatuses translates the statuses of a query into stored ones, for a plan that shows its
@@ -254,6 +268,33 @@ func (e *Engine) Watch(ctx context.Context, id string, after uint64) iter.Seq2[R
 			}
 		}
 	}
+}
+
+// Log returns one page of a plan's log: the records above q.After in order, or, with q.Before, those
+// below it, newest first. For the next page, set q.After or q.Before to the Revision of the last
+// record. With q.Notable it has only records that are worth showing to people, such as verbs,
+// breaches and the end of the plan. An empty id means the notable records of all plans, newest
+// first. The error is ErrNotFound for a plan that does not exist.
+func (e *Engine) Log(ctx context.Context, id string, q LogQuery) (Page[Record], error) {
+	rows, err := e.store.store.Log(ctx, id, q)
+	if err != nil {
+		return Page[Record]{}, wrapError(err, "log of plan %s", id)
+	}
+	out := pageOf(rows, make([]Record, len(rows.Items)))
+	for i, row := range rows.Items {
+		if out.Items[i], err = decodeRecord(row.Plan, row); err != nil {
+			return Page[Record]{}, wrapError(err, "log of plan %s", row.Plan)
+		}
+	}
+	return out, nil
+}
+
+// awaitChange is waitChange, and returns the cause when ctx has ended.
+func (e *Engine) awaitChange(ctx context.Context, changed <-chan struct{}) error {
+	if !e.waitChange(ctx, changed) {
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // waitChange waits for a hint that the plan has changed, but at most Options.Poll. It returns false

@@ -216,6 +216,22 @@ func erringReaders() map[string]erring {
 			}
 			return err
 		},
+		"Agent": func(ctx context.Context, e *ota.Engine, id string) error {
+			_, err := e.Agent(ctx, id, "ok-1")
+			return err
+		},
+		"Agent, unknown": func(ctx context.Context, e *ota.Engine, id string) error {
+			_, err := e.Agent(ctx, id, "z")
+			return err
+		},
+		"Follow": func(ctx context.Context, e *ota.Engine, id string) error { return last(e.Follow(ctx, id, time.Second)) },
+		"FollowAll": func(ctx context.Context, e *ota.Engine, _ string) error {
+			return last(e.FollowAll(ctx, ota.PlanQuery{}, time.Second))
+		},
+		"Log": func(ctx context.Context, e *ota.Engine, id string) error {
+			_, err := e.Log(ctx, id, ota.LogQuery{Notable: true})
+			return err
+		},
 		"Wait":  func(ctx context.Context, e *ota.Engine, id string) error { _, err := e.Wait(ctx, id); return err },
 		"Watch": func(ctx context.Context, e *ota.Engine, id string) error { return last(e.Watch(ctx, id, 0)) },
 	}

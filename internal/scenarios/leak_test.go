@@ -66,7 +66,7 @@ var reporters = map[string]func(*scene, *ota.Engine, string) error{
 
 // readers are the methods that commit nothing, or commit for as long as they run; what they return is documented.
 var readers = []string{
-	"Agents", "Batches", "CanRollback", "Clock", "Create", "Explain", "FailedSpec", "Plan", "Plans", "Preview", "Releases", "RemainingSpec", "Resolved", "Run",
+	"Agent", "Agents", "Batches", "CanRollback", "Clock", "Create", "Explain", "FailedSpec", "Follow", "FollowAll", "Log", "Plan", "Plans", "Preview", "Releases", "RemainingSpec", "Resolved", "Run",
 	"RunPlan", "Stepper", "Wait", "Watch",
 }
 
