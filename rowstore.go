@@ -389,6 +389,7 @@ func (s rowStore) Agents(ctx context.Context, plan string, q rowQuery) (Page[age
 	for i := 0; i < len(page.Items) && err == nil; i++ {
 		err = out.Items[i].read(&page.Items[i])
 	}
+	clear(page.Items) // the bytes may be the Store's own, and another Store may use the buffer next
 	return out, err
 }
 

@@ -286,9 +286,9 @@ type RowQuery struct {
 	Cursor   string   // Page.Next of the page before, with the same query
 	Limit    int      // at most this many; 0 means DefaultPage
 	Total    bool     // set Page.Total
-	// Buffer is room of the caller's that a Store may use for Page.Items, instead of new memory:
-	// the rows, and the room of their Fixed and State. It need not. What a page holds in it is
-	// valid until the caller uses Buffer again.
+	// Buffer is room of the caller's that a Store may use for Page.Items, instead of new memory. It
+	// need not. What a page holds in it is valid until the caller uses Buffer again. A Store never
+	// writes into the Fixed and State of a row that it finds there: they may be another Store's.
 	Buffer []Row
 }
 

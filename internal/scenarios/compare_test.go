@@ -366,7 +366,11 @@ func TestTheGroupIsAskedAfterTheBreach(t *testing.T) {
 // Agents fail in the commit in which the group turns out to be sick. They are judged again too. Which
 // commit that is depends on the order of answers, so many plans are tried.
 func TestFailuresOfOneCommitAreJudgedAgain(t *testing.T) {
-	for range 400 {
+	plans := 400
+	if raceEnabled {
+		plans = 20
+	}
+	for range plans {
 		inScene(t, func(s *scene) {
 			w := &weather{silent: true}
 			w.use(s)

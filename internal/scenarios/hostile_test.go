@@ -306,6 +306,10 @@ func (h *hostile) wayOut() {
 
 // follow does what the blockers of a plan name.
 func (h *hostile) follow(p ota.Plan) {
+	known := map[string]uint64{}
+	for _, id := range h.all() {
+		known[id] = h.plan(id).Generation
+	}
 	x := h.explain(p.ID)
 	if len(x.Blockers) == 0 {
 		h.Errorf("%s is %s and nothing explains it", p.ID, p.Status)
@@ -333,7 +337,7 @@ func (h *hostile) follow(p ota.Plan) {
 					errs = append(errs, err)
 				}
 			}
-			if err != nil {
+			if err != nil && h.plan(id).Generation == known[id] { // otherwise it has changed since Explain
 				h.Errorf("%s: %s: %v", id, b, errs)
 			}
 		case ota.VerbPromote:

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,12 +116,15 @@ func TestStageSoak(t *testing.T) {
 		s.stays(id, ota.StatusCompleted)
 	})
 	inScene(t, func(s *scene) { // an agent that turns unhealthy in the batch that soaks fails there
-		s.fleet.health = func(ota.Attempt) (ota.Health, error) { return ota.Health{Healthy: true}, nil }
+		var sick atomic.Bool
+		s.fleet.health = func(a ota.Attempt) (ota.Health, error) {
+			return ota.Health{Healthy: a.Agent != "ok-005" || !sick.Load()}, nil
+		}
 		s.use(probed{s.fleet})
 		id := s.staged(ota.Policy{Concurrency: 4, FailureThreshold: ptr(0.0)}, ota.Stage{Soak: &hour})
 		s.run(s.e)
 		s.after(30 * time.Minute)
-		s.fleet.health = func(a ota.Attempt) (ota.Health, error) { return ota.Health{Healthy: a.Agent != "ok-005"}, nil }
+		sick.Store(true)
 		s.after(time.Minute)
 		s.stays(id, ota.StatusPaused)
 		require.Equal(s, 1, s.plan(id).Breaches[0].Batch)
