@@ -56,14 +56,14 @@ func (e *Engine) FollowAll(ctx context.Context, q PlanQuery, every time.Duration
 		defer stop()
 		f := follower{e: e, yield: yield, last: map[string]planVersion{}}
 		for {
-			any, more, err := f.round(ctx, q)
+			found, more, err := f.round(ctx, q)
 			if !more {
 				return
 			}
 			if err == nil {
 				err = e.sleep(ctx, every)
 			}
-			if err == nil && !any {
+			if err == nil && !found {
 				err = e.awaitChange(ctx, changed)
 			}
 			if err != nil {
@@ -95,14 +95,14 @@ type follower struct {
 	last  map[string]planVersion // by plan that was selected in the last round
 }
 
-// round yields the plans that have changed since the round before. any reports that there were
+// round yields the plans that have changed since the round before. found reports that there were
 // some. more is false if the caller's loop has stopped.
-func (f *follower) round(ctx context.Context, q PlanQuery) (any, more bool, err error) {
+func (f *follower) round(ctx context.Context, q PlanQuery) (found, more bool, err error) {
 	next := make(map[string]planVersion, len(f.last))
 	for q.Cursor = ""; ; {
 		page, err := f.e.Plans(ctx, q)
 		if err != nil {
-			return any, true, err
+			return found, true, err
 		}
 		for i := range page.Items {
 			p := &page.Items[i]
@@ -110,8 +110,8 @@ func (f *follower) round(ctx context.Context, q PlanQuery) (any, more bool, err 
 			if next[p.ID] == f.last[p.ID] {
 				continue
 			}
-			if any = true; !f.yield(*p, nil) {
-				return any, false, nil
+			if found = true; !f.yield(*p, nil) {
+				return found, false, nil
 			}
 		}
 		if q.Cursor = page.Next; !page.More {
@@ -127,12 +127,12 @@ func (f *follower) round(ctx context.Context, q PlanQuery) (any, more bool, err 
 			continue
 		}
 		if err != nil {
-			return any, true, err
+			return found, true, err
 		}
-		if any = true; !f.yield(p, nil) {
-			return any, false, nil
+		if found = true; !f.yield(p, nil) {
+			return found, false, nil
 		}
 	}
 	f.last = next
-	return any, true, nil
+	return found, true, nil
 }
