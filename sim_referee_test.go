@@ -663,6 +663,9 @@ func (r *referee) bounds(p *refPlan, after *planRow, rows []agentRow, batches []
 		if !slices.ContainsFunc(rows, func(a agentRow) bool { return p.urgent[a.Agent.ID] }) { // else it may have begun in an earlier batch
 			most = pol.Concurrency
 		}
+		if batches[i].Status == BatchCompleted { // the concurrency of the current batch limits its stragglers
+			most, _ = whole.most()
+		}
 		for k := range rows {
 			if a := &rows[k]; a.Batch == i && (a.State.Status == TaskRunning || a.State.Status == TaskWaiting && a.State.Flags&agentOpen != 0) {
 				open++
