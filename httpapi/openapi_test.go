@@ -216,7 +216,7 @@ func TestEnumsInTheDocument(t *testing.T) {
 		"Reason":     append([]string{"none"}, wordsOf[ota.Reason]()...),
 		"PlanStatus": without(wordsOf[ota.Status](), "unknown"), "BatchStatus": wordsOf[ota.BatchStatus](),
 		"TaskFilter": task, "TaskStatus": without(slices.Clone(task), "waiting"),
-		"Action": wordsOf[ota.Action](), "Scope": wordsOf[ota.Scope](), "OnAway": wordsOf[ota.UnreachableAction](), "BudgetOf": wordsOf[ota.BudgetOf](), "Needs": wordsOf[ota.Needs](),
+		"Action": wordsOf[ota.Action](), "Scope": wordsOf[ota.Scope](), "OnAway": wordsOf[ota.UnreachableAction](), "BudgetOf": wordsOf[ota.BudgetOf](), "Needs": wordsOf[ota.Needs](), "HarmKind": wordsOf[ota.HarmKind](),
 		"CheckName": checkNames, "Outcome": strings.Split(outcomeWords, ", "),
 	} {
 		var have []string
@@ -231,7 +231,7 @@ func TestEnumsInTheDocument(t *testing.T) {
 	}
 	for member, enum := range map[string]string{
 		"Problem.code": "ProblemCode", "Problem.verb": "Verb", "Problem.state": "PlanStatus", "Event.kind": "EventKind", "Event.reason": "Reason",
-		"Blocker.reason": "Reason", "Waiting.reason": "Reason", "Waiting.needs": "Needs", "TaskInfo.reason": "Reason", "Breach.reason": "Reason", "Record.status": "PlanStatus",
+		"Blocker.reason": "Reason", "Waiting.reason": "Reason", "Waiting.needs": "Needs", "Harm.kind": "HarmKind", "TaskInfo.reason": "Reason", "Breach.reason": "Reason", "Record.status": "PlanStatus",
 	} {
 		schema, name, _ := strings.Cut(member, ".")
 		properties, _ := doc.Components.Schemas[schema]["properties"].(map[string]any)

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
@@ -69,11 +70,18 @@ func previewOf(p *ota.Preview, annotations map[string]string) wire.Preview {
 		Policy: policy.Of(&p.Policy).Policy, Batches: make([]wire.PreviewBatch, len(p.Batches)), Warnings: append([]string{}, p.Warnings...),
 		Conflicts: []wire.Conflict{}, TotalConflicts: p.Readiness.ConflictCount,
 	}
+	out.Summary, out.PolicyText = strings.Split(p.String(), "\n"), strings.Split(p.Policy.String(), "\n")
 	if warning != "" {
 		out.Warnings = append(slices.Clip(out.Warnings), warning)
 	}
 	for _, x := range p.Readiness.Conflicts {
 		out.Conflicts = append(out.Conflicts, wire.Conflict{AgentID: x.Agent, PlanID: x.Plan})
+	}
+	for _, h := range p.Harm {
+		out.Harm = append(out.Harm, wire.Harm{Kind: h.Kind, After: wire.Duration(h.After), Agents: h.Agents, Stops: h.Stops})
+	}
+	for _, s := range p.Sees {
+		out.Sees = append(out.Sees, wire.Sees{BatchIndex: s.Batch, Agents: s.Agents, Shows: s.Shows, Stops: s.Stops})
 	}
 	for i, b := range p.Batches {
 		out.Batches[i] = wire.PreviewBatch{BatchIndex: b.Index, Name: b.Name, Agents: b.Size, ToleratedFailures: b.Tolerated, Concurrency: b.Concurrency, Soak: wire.Duration(b.Soak), Held: b.Held}

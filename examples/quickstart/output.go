@@ -58,6 +58,13 @@ func (o *output) plan(p ota.Plan) {
 		p.Agents, p.Batches, p.Policy.Concurrency, p.Policy.Soak.Duration, *p.Policy.FailureThreshold*100)))
 }
 
+// preview prints what a plan tolerates, and what a bad release would harm, before it starts.
+func (o *output) preview(p ota.Preview) {
+	for line := range strings.Lines(p.String()) {
+		o.say("%s", o.paint(dim, strings.TrimRight(line, "\n")))
+	}
+}
+
 // checked prints the result of a check.
 func (o *output) checked(ok bool, text string) {
 	mark := o.paint(green, "✓")

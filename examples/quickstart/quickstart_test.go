@@ -104,6 +104,8 @@ func TestQuickstart(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Asked all 12 agents: 1.2.0 on 12",
+		"12 agents in 3 batches: ",
+		"A release that breaks every agent reaches, if health is asked or reported:",
 		"release 1.3.0 needs io_uring",
 		"Failure threshold exceeded",
 		"the plan is paused",

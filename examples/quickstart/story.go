@@ -128,16 +128,22 @@ func (s *story) upgrade(ctx context.Context, from, to string) (ota.Plan, error) 
 	if p, err := s.engine.Plan(ctx, id); err == nil && (p.Status.Ended() || p.Status == ota.StatusRollingBack) {
 		return p, nil
 	}
-	p, err := s.engine.Create(ctx, ota.Spec{
+	spec := ota.Spec{
 		ID: id, Name: from + " to " + to, FromVersion: from, ToVersion: to,
 		Agents: ota.AgentIDs(s.fleet.ids()...), Shape: s.shape, Policy: s.policy,
 		CreatedBy:  s.me.Actor,
 		RequestKey: id, Fingerprint: s.what, // the same request again returns the same plan
-	})
+	}
+	p, err := s.engine.Create(ctx, spec)
 	if err != nil {
 		return p, err
 	}
 	if p.Status == ota.StatusPending {
+		preview, err := s.engine.Preview(ctx, spec, ota.PreviewOptions{})
+		if err != nil {
+			return p, err
+		}
+		s.out.preview(preview)
 		if p, err = s.engine.Start(ctx, p.ID, s.me); err != nil {
 			return p, err
 		}

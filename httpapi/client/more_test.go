@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,6 +140,18 @@ func TestClientPreview(t *testing.T) {
 			time.Duration(*x.BeginsAfter) != times.Batches[i].Begins || time.Duration(*x.EndsAfter) != times.Batches[i].Ends {
 			t.Errorf("got %+v, want %+v", x, b)
 		}
+	}
+	var harm []ota.Harm
+	for _, h := range got.Harm {
+		harm = append(harm, ota.Harm{Kind: h.Kind, After: time.Duration(h.After), Agents: h.Agents, Stops: h.Stops})
+	}
+	var sees []ota.Sees
+	for _, s := range got.Sees {
+		sees = append(sees, ota.Sees{Batch: s.BatchIndex, Agents: s.Agents, Shows: s.Shows, Stops: s.Stops})
+	}
+	if !slices.Equal(harm, want.Harm) || !slices.Equal(sees, want.Sees) ||
+		strings.Join(got.Summary, "\n") != want.String() || strings.Join(got.PolicyText, "\n") != want.Policy.String() {
+		t.Errorf("got %+v %+v %q %q, want %+v", harm, sees, got.Summary, got.PolicyText, want)
 	}
 	if list, err := c.Plans(t.Context(), client.PlanQuery{}); err != nil || list.Total != 0 {
 		t.Errorf("there are %d plans, %v", list.Total, err)

@@ -244,6 +244,30 @@ type Preview struct {
 	Conflicts      []Conflict     `json:"conflicts"`          // agents of active plans, at most 32
 	TotalConflicts int            `json:"totalConflicts"`     // all of them
 	Duration       Duration       `json:"duration,omitempty"` // at least; only with callDuration
+	// Harm is what releases would do that break every agent, and Sees which failure rates the plan
+	// finds.
+	Harm []Harm `json:"harm"`
+	Sees []Sees `json:"sees"`
+	// Summary is Preview.String of package ota, and PolicyText is Policy.String, in lines. Both are
+	// for people and may change.
+	Summary    []string `json:"summary"`
+	PolicyText []string `json:"policyText"`
+}
+
+// Harm is ota.Harm on the wire.
+type Harm struct {
+	Kind   ota.HarmKind `json:"kind"`
+	After  Duration     `json:"after,omitempty"` // of unhealthy: how long after its success
+	Agents int          `json:"agents"`          // that the release changes before the plan starts no more
+	Stops  bool         `json:"stops"`           // a breach stops the plan
+}
+
+// Sees is ota.Sees on the wire.
+type Sees struct {
+	BatchIndex int     `json:"batchIndex"`
+	Agents     int     `json:"agents"` // of this batch and all before it
+	Shows      float64 `json:"shows"`  // failure rate, 0 to 1, from which on an agent fails
+	Stops      float64 `json:"stops"`  // from which on the plan stops by itself; 0: it stops no release
 }
 
 // PreviewBatch is a batch that the plan would have.
