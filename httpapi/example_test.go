@@ -46,7 +46,7 @@ func Example() {
 	_, err = c.Pause(ctx, p.ID, ota.Request{})
 	var refused *ota.StateError
 	fmt.Println(errors.As(err, &refused), refused.Legal[0])
-	if _, err = c.Start(ctx, p.ID, ota.Request{Reason: "the night is quiet", Generation: p.Control()}); err != nil {
+	if _, err = c.Start(ctx, p.ID, ota.Request{Reason: "the night is quiet", Generation: p.Generation}); err != nil {
 		panic(err)
 	}
 	if _, err := engine.RunPlan(ctx, p.ID); err != nil { // a server would call Run

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-19b57ce3/ota"
+	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/texts"
 	"github.com/seed-19b57ce3/ota/httpapi/wire"
 )
@@ -26,25 +28,46 @@ func listPlans(c *call) error {
 	if err != nil {
 		return err
 	}
-	q, needs, err := c.planQuery()
+	q, err := c.planQuery()
 	if err != nil {
 		return err
 	}
 	if err := c.h.opt.Auth.Allow(c.r.Context(), c.who, Access{Action: ActionList}); err != nil {
 		return err
 	}
-	found, err := c.plans(q, needs)
+	found, err := c.plans(q)
 	if err != nil {
 		return err
 	}
-	return c.answerList(found, q, what)
+	return c.answerList(found, &q, what)
 }
 
-// planQuery reads what a list selects. needs is empty, or what the plans have to wait for.
-func (c *call) planQuery() (q ota.PlanQuery, needs []ota.Needs, err error) {
-	q = ota.PlanQuery{Total: true, Search: c.r.URL.Query().Get("q")}
+// selection is what a list selects: what the Store finds, and what only the plans that were read
+// show, such as that no engine drives them.
+type selection struct {
+	ota.PlanQuery
+	needs   []ota.Needs  // any of these; none means all
+	reasons []ota.Reason // any of these; none means all
+}
+
+// afterReading reports whether the Store alone cannot select the plans.
+func (q *selection) afterReading() bool { return len(q.needs) > 0 || len(q.reasons) > 0 }
+
+// has reports whether a plan that the Store found is selected.
+func (q *selection) has(p *ota.Plan) bool {
+	if !q.afterReading() {
+		return true
+	}
+	w := p.Waiting
+	return w != nil && (len(q.needs) == 0 || slices.Contains(q.needs, w.Needs)) &&
+		(len(q.reasons) == 0 || slices.Contains(q.reasons, w.Reason))
+}
+
+// planQuery reads what a list selects.
+func (c *call) planQuery() (q selection, err error) {
+	q.Total = true
 	if q.Limit, q.Offset, err = c.window(); err != nil {
-		return q, nil, err
+		return q, err
 	}
 	q.Status, err = words(c, "status", "is no status", planStatuses, q.Status)
 	if err == nil && slices.Contains(q.Status, ota.StatusUnknown) {
@@ -54,26 +77,87 @@ func (c *call) planQuery() (q ota.PlanQuery, needs []ota.Needs, err error) {
 		q.Coverage, err = words(c, "coverage", "is no coverage", "none, partial, all", q.Coverage)
 	}
 	if err == nil {
-		needs, err = words(c, "needs", "is no need", "time, person, engine", needs)
+		q.needs, err = words(c, "needs", "is no need", "time, person, engine", q.needs)
 	}
 	if err == nil {
 		q.Hold, err = words(c, "reason", "is no reason", "the reasons in docs/http.md", q.Hold)
 	}
-	if err != nil {
-		return q, nil, err
+	if err == nil {
+		q.Labels, err = c.labels()
 	}
+	if err == nil {
+		q.Search, err = c.one("q")
+	}
+	if err == nil {
+		q.After, err = c.time("createdAfter")
+	}
+	if err == nil {
+		q.Before, err = c.time("createdBefore")
+	}
+	if err == nil {
+		q.Sort, err = c.sort()
+	}
+	if slices.Equal(q.needs, []ota.Needs{ota.NeedsPerson}) {
+		q.Person, q.needs = true, nil
+	}
+	if slices.Contains(q.Hold, ota.ReasonNoEngine) {
+		q.reasons, q.Hold = q.Hold, nil
+	}
+	return q, err
+}
+
+// labels reads the labels that a plan must have.
+func (c *call) labels() (map[string]string, error) {
+	var all map[string]string
 	for _, pair := range c.query["label"] {
 		k, v, ok := strings.Cut(pair, "=")
 		if !ok || k == "" {
-			return q, nil, notAWord("label", "is no label", pair, "name=value")
+			return nil, notAWord("label", "is no label", pair, "name=value")
 		}
-		if q.Labels == nil {
-			q.Labels = map[string]string{}
+		if all == nil {
+			all = map[string]string{}
 		}
-		q.Labels[k] = v
+		all[k] = v
 	}
-	q.Person = len(needs) == 1 && needs[0] == ota.NeedsPerson
-	return q, needs, nil
+	return all, nil
+}
+
+// one reads a parameter that may be given once. It is empty if the parameter is absent.
+func (c *call) one(parameter string) (string, error) {
+	switch v := c.query[parameter]; len(v) {
+	case 0:
+		return "", nil
+	case 1:
+		return v[0], nil
+	default:
+		return "", notAWord(parameter, "is given more than once", v[1], "one value")
+	}
+}
+
+// time reads a parameter that is a time. It is zero if the parameter is absent.
+func (c *call) time(parameter string) (time.Time, error) {
+	s, err := c.one(parameter)
+	if err != nil || len(c.query[parameter]) == 0 {
+		return time.Time{}, err
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || t.IsZero() {
+		return time.Time{}, notAWord(parameter, "is no time", s, `RFC 3339, such as "2026-01-15T08:00:00Z"`)
+	}
+	return t, nil
+}
+
+// sort reads the order of a list.
+func (c *call) sort() (ota.Sort, error) {
+	s, err := c.one("sort")
+	if err != nil || len(c.query["sort"]) == 0 {
+		return ota.SortNewest, err
+	}
+	i := slices.Index(protocol.Sorts, s)
+	if i < 0 {
+		return ota.SortNewest, notAWord("sort", "is no order", s, strings.Join(protocol.Sorts, ", "))
+	}
+	return ota.Sort(i), nil
 }
 
 // words reads the values of a parameter.
@@ -107,16 +191,16 @@ func (c *call) window() (limit, offset int, err error) {
 // by plan, it is asked about every plan that matches, so that neither the page nor the total tells
 // of a plan that must not be seen. Whether an engine drives a plan is no fact of the Store, so plans
 // that need one are found in the same way.
-func (c *call) plans(q ota.PlanQuery, needs []ota.Needs) (ota.Page[ota.Plan], error) {
+func (c *call) plans(q selection) (ota.Page[ota.Plan], error) {
 	ctx := c.r.Context()
-	if c.h.opt.Auth.Authorize == nil && (len(needs) == 0 || q.Person) {
-		return c.h.engine.Plans(ctx, q)
+	if c.h.opt.Auth.Authorize == nil && !q.afterReading() {
+		return c.h.engine.Plans(ctx, q.PlanQuery)
 	}
 	var out ota.Page[ota.Plan]
-	all := q
+	all := q.PlanQuery
 	all.Offset, all.Limit, all.Total = 0, 0, false
 	err := c.eachPlan(ctx, all, func(p *ota.Plan) error {
-		if len(needs) > 0 && (p.Waiting == nil || !slices.Contains(needs, p.Waiting.Needs)) {
+		if !q.has(p) {
 			return nil
 		}
 		if out.Total++; out.Total > q.Offset && len(out.Items) < q.Limit {
@@ -127,7 +211,7 @@ func (c *call) plans(q ota.PlanQuery, needs []ota.Needs) (ota.Page[ota.Plan], er
 	return out, err
 }
 
-// eachPlan calls f for every plan that matches and may be read, newest first.
+// eachPlan calls f for every plan that matches and may be read, in the order of the query.
 func (c *call) eachPlan(ctx context.Context, q ota.PlanQuery, f func(*ota.Plan) error) error {
 	for {
 		found, err := c.h.engine.Plans(ctx, q)
@@ -154,7 +238,7 @@ func (c *call) eachPlan(ctx context.Context, q ota.PlanQuery, f func(*ota.Plan) 
 	}
 }
 
-func (c *call) answerList(found ota.Page[ota.Plan], q ota.PlanQuery, what shown) error {
+func (c *call) answerList(found ota.Page[ota.Plan], q *selection, what shown) error {
 	s := &stream{c: c, list: true}
 	s.buf.WriteString(`{"items":[`)
 	for i := range found.Items {

@@ -216,7 +216,7 @@ func TestEnumsInTheDocument(t *testing.T) {
 		"Reason":     append([]string{"none"}, wordsOf[ota.Reason]()...),
 		"PlanStatus": without(wordsOf[ota.Status](), "unknown"), "BatchStatus": wordsOf[ota.BatchStatus](),
 		"TaskFilter": task, "TaskStatus": without(slices.Clone(task), "waiting"),
-		"Action": wordsOf[ota.Action](), "Scope": wordsOf[ota.Scope](), "OnAway": wordsOf[ota.UnreachableAction](), "BudgetOf": wordsOf[ota.BudgetOf](), "Needs": wordsOf[ota.Needs](), "HarmKind": wordsOf[ota.HarmKind](),
+		"Action": wordsOf[ota.Action](), "Scope": wordsOf[ota.Scope](), "OnAway": wordsOf[ota.UnreachableAction](), "BudgetOf": wordsOf[ota.BudgetOf](), "Needs": wordsOf[ota.Needs](), "HarmKind": wordsOf[ota.HarmKind](), "PlanSort": protocol.Sorts,
 		"CheckName": checkNames, "Outcome": strings.Split(outcomeWords, ", "),
 	} {
 		var have []string

@@ -32,7 +32,10 @@ func planOf(p *ota.Plan) wire.Plan {
 		Labels: p.Labels, Annotations: shownAnnotations(p.Annotations), RollbackPlanUUID: p.RollbackPlan, Rollback: templateOf(p.RollbackSpec), TotalAgents: p.Agents, Coverage: p.Coverage,
 		ToleratedFailures: p.Tolerated,
 		Policy:            policy.Of(&p.Policy).Policy, Warnings: p.Warnings,
-		Counts: p.Counts, Touched: p.Changed, BatchCount: p.Batches, Owner: p.Owner, Revision: p.Revision,
+		Counts: p.Counts, Touched: p.Changed, BatchCount: p.Batches, Owner: p.Owner, Revision: p.Revision, Generation: p.Generation, Breaches: p.Breaches,
+	}
+	if a := p.Paused; a != nil {
+		out.Paused = &wire.Audit{Actor: a.Actor, Reason: a.Reason, At: wire.Time{Time: a.At}}
 	}
 	if w := p.Waiting; w != nil {
 		out.Waiting = &wire.Waiting{Reason: w.Reason, Sentence: w.Reason.Sentence(), Since: wire.Time{Time: w.Since}, Needs: w.Needs}

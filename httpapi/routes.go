@@ -48,7 +48,7 @@ func (h *Handler) table() []route {
 	shown := []string{"tasks", "batches"}
 	table := []route{
 		{Route{http.MethodPost, plans, "CreateGraduatedPlan", ActionCreate}, createPlan, shown, "the plan is not made", nil, 0, ""},
-		{Route{http.MethodGet, plans, "ListGraduatedPlans", ActionList}, listPlans, append([]string{"status", "coverage", "needs", "reason", "q", "label", "limit", "offset"}, shown...), "", nil, 0, ""},
+		{Route{http.MethodGet, plans, "ListGraduatedPlans", ActionList}, listPlans, append([]string{"status", "coverage", "needs", "reason", "q", "label", "createdAfter", "createdBefore", "sort", "limit", "offset"}, shown...), "", nil, 0, ""},
 		{Route{http.MethodGet, plan, "GetGraduatedPlan", ActionRead}, getPlan, shown, "", nil, 0, ""},
 		{Route{http.MethodPatch, plan, "EditPlan", VerbAction(ota.VerbEdit)}, editPlan, shown, "the plan is not changed", nil, 0, ""},
 		{Route{http.MethodGet, plan + "/summary", "GetPlanSummary", ActionRead}, getSummary, nil, "", nil, 0, ""},

@@ -49,7 +49,7 @@ func TestClientErrors(t *testing.T) {
 	if _, err := c.Start(ctx, p.ID, ota.Request{Generation: 99}); !errors.Is(err, ota.ErrConflict) {
 		t.Errorf("If-Match: got %v", err)
 	}
-	if _, err := c.Start(ctx, p.ID, ota.Request{Generation: p.Control(), Reason: "go", ID: "r1"}); err != nil {
+	if _, err := c.Start(ctx, p.ID, ota.Request{Generation: p.Generation, Reason: "go", ID: "r1"}); err != nil {
 		t.Errorf("If-Match: got %v", err)
 	}
 	if _, err := c.Plan(ctx, "plan-x"); !errors.Is(err, ota.ErrNotFound) {
@@ -187,7 +187,7 @@ func TestClientRoundTrip(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	d, err := c.Detail(ctx, p.ID)
-	if err != nil || len(d.Batches) != 2 || d.Batches[0].Name != "canary" || len(d.Batches[1].Tasks) != 2 || d.Control() != got.Generation {
+	if err != nil || len(d.Batches) != 2 || d.Batches[0].Name != "canary" || len(d.Batches[1].Tasks) != 2 || d.Generation != got.Generation {
 		t.Errorf("got %+v, %v", d, err)
 	}
 	list, err := c.Plans(ctx, client.PlanQuery{Status: []ota.Status{ota.StatusPending}, Labels: spec.Labels, Limit: 1})

@@ -172,7 +172,7 @@ func TestClientPrecheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := c.Precheck(t.Context(), p.ID, "", ota.Request{Generation: p.Control()})
+	got, err := c.Precheck(t.Context(), p.ID, "", ota.Request{Generation: p.Generation})
 	if err != nil || got.Allowed || len(got.Items) != 5 || got.Items[4].Passed {
 		t.Errorf("got %+v, %v", got, err)
 	}

@@ -2,10 +2,12 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/seed-19b57ce3/ota"
 	"github.com/seed-19b57ce3/ota/httpapi/internal/protocol"
@@ -32,11 +34,16 @@ type PlanQuery struct {
 	Reason   []ota.Reason      // what holds the plan: any of these; none means all
 	Search   string            // part of the name, or how the ID begins
 	Labels   map[string]string // all of these
-	Limit    int               // 1 to 500; 0 means 50
-	Offset   int               // how many are skipped
+	// CreatedAfter and CreatedBefore select plans by their time of creation: at the first or later,
+	// and before the second. Zero means no limit.
+	CreatedAfter, CreatedBefore time.Time
+
+	Sort   ota.Sort // zero means newest first
+	Limit  int      // 1 to 500; 0 means 50
+	Offset int      // how many are skipped
 }
 
-// Plans returns one page of plans without their batches, newest first.
+// Plans returns one page of plans without their batches, in the order of q.Sort.
 func (c *Client) Plans(ctx context.Context, q PlanQuery) (wire.List[wire.Plan], error) {
 	v := withoutBatches()
 	for _, s := range q.Status {
@@ -56,6 +63,17 @@ func (c *Client) Plans(ctx context.Context, q PlanQuery) (wire.List[wire.Plan], 
 	}
 	for name, label := range q.Labels {
 		v.Add("label", name+"="+label)
+	}
+	for name, t := range map[string]time.Time{"createdAfter": q.CreatedAfter, "createdBefore": q.CreatedBefore} {
+		if !t.IsZero() {
+			v.Set(name, t.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	if q.Sort != ota.SortNewest {
+		if int(q.Sort) >= len(protocol.Sorts) {
+			return wire.List[wire.Plan]{}, fmt.Errorf("client: there is no order %d of plans", q.Sort)
+		}
+		v.Set("sort", protocol.Sorts[q.Sort])
 	}
 	setPage(v, q.Limit, q.Offset)
 	var out wire.List[wire.Plan]

@@ -78,10 +78,13 @@ func failing(_ context.Context, a ota.Attempt) (ota.Result, error) {
 	return ota.Result{Version: a.ToVersion}, nil
 }
 
-// A need, or a reason, that does not exist is refused by name.
+// What a list cannot select or sort by is refused by name.
 func TestUnknownNeeds(t *testing.T) {
 	_, _, url := testserver.Lifecycle(t, ota.ExecutorFunc(failing), httpapi.Options{})
-	for query, text := range map[string]string{"needs=me": "is no need", "reason=weather": "is no reason", "status=unknown": "is no status"} {
+	for query, text := range map[string]string{
+		"needs=me": "is no need", "reason=weather": "is no reason", "status=unknown": "is no status",
+		"sort=up": "is no order", "sort=name&sort=name": "more than once", "createdAfter=yesterday": "is no time", "createdBefore=": "is no time", "q=a&q=b": "more than once",
+	} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/api/v1/lifecycle/upgrade-plans?"+query, nil)
 		require.NoError(t, err)
 		r.Header.Set("Authorization", "Bearer ann-token")

@@ -184,7 +184,7 @@ func (w *world) did(p wire.Plan, err error, id string, kind ota.EventKind) ota.E
 	if sent := w.sent.Load().(string); !strings.Contains(sent, `"reason":"`+by.Reason+`"`) {
 		w.t.Errorf("%s was sent as %s", kind, sent)
 	}
-	if p.ID != id || p.Control() == 0 || p.Batches != nil {
+	if p.ID != id || p.Generation == 0 || p.Batches != nil {
 		w.t.Errorf("%s answers %+v", kind, p)
 	}
 	ev := w.until(id, kind)

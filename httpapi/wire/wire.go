@@ -5,8 +5,6 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/seed-19b57ce3/ota"
@@ -60,15 +58,21 @@ type Plan struct {
 	BatchCount int        `json:"batchCount"`      // also where the batches are left out
 	Owner      string     `json:"owner,omitempty"` // name of its last engine
 	Revision   uint64     `json:"revision"`        // number of its newest log record
+	// Generation changes with every verb and new breach, and with the end; not with progress. It is
+	// the number in the plan's ETag. Set ota.Request.Generation to it.
+	Generation uint64       `json:"control"`
+	Breaches   []ota.Breach `json:"breaches,omitempty"` // the open ones
+	Paused     *Audit       `json:"paused,omitempty"`   // while an operator's Pause stands
 
 	// ETag is the entity tag of the plan, for If-Match. The client fills it in from the answer.
 	ETag string `json:"-"`
 }
 
-// Control is the plan's Control number, for ota.By. It is 0 if the plan did not come from a client.
-func (p *Plan) Control() uint64 {
-	n, _ := strconv.ParseUint(strings.Trim(p.ETag, `"`), 10, 64)
-	return n
+// Audit is ota.Audit on the wire.
+type Audit struct {
+	Actor  string `json:"actor,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	At     Time   `json:"at"`
 }
 
 // Waiting is ota.Waiting on the wire.

@@ -10,6 +10,9 @@ const Base = "/api/v1/lifecycle"
 // MaxTasks is the largest page of tasks.
 const MaxTasks = 1000
 
+// Sorts are the words for the orders of plans: Sorts[s] is for the ota.Sort s.
+var Sorts = []string{"created", "oldest", "name", "waiting"}
+
 // EndMark is the line of a stream of events that says that the stream ends because the plan ended.
 const EndMark = ": end\n"
 
