@@ -80,8 +80,8 @@ func (s *state) compareNoMore(now int64) need {
 		if n, done := s.judgeAgain(now, now); !done {
 			return n
 		}
-		s.p.Ambient = false
-		s.change.again = true
+		s.p.Ambient, s.change.again = false, true
+		s.event(Event{Kind: EventHealth, Batch: -1, Reason: ReasonAmbient, Text: "the plan was resumed, or compares with no group any more"})
 	}
 	if s.compares() == 0 {
 		s.decideBreach("there is no group to compare with")
