@@ -2,6 +2,7 @@ package ota
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/seed-19b57ce3/ota/internal/expect"
@@ -10,7 +11,7 @@ import (
 
 // Sees is which failure rates a plan finds with a probability of 95 %, by the end of a batch. A
 // release with a rate of 0.1 breaks each agent with a probability of 0.1, independently of the
-// others.
+// others. Rates are rounded to a millionth.
 type Sees struct {
 	Batch  int `json:"batch"`
 	Agents int `json:"agents"` // of this batch and all before it
@@ -33,14 +34,17 @@ func (p *createdPlan) sees() (all []Sees) {
 		}
 		reported = agents
 		stops = min(stops, p.stopsAfter(b, agents))
-		x := Sees{Batch: i, Agents: agents, Shows: expect.Sees(agents, 0)}
+		x := Sees{Batch: i, Agents: agents, Shows: millionths(expect.Sees(agents, 0))}
 		if stops < 1 && p.Control.Policy.OnBreach != ActionContinue {
-			x.Stops = stops
+			x.Stops = millionths(stops)
 		}
 		all = append(all, x)
 	}
 	return all
 }
+
+// millionths rounds a rate. Processors differ in the last digits.
+func millionths(rate float64) float64 { return math.Round(rate*1e6) / 1e6 }
 
 // stopsAfter returns the smallest rate that a verdict finds after a batch, when so many agents have
 // begun; 1: it finds none.
