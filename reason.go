@@ -209,6 +209,9 @@ func decisionsOn(r Reason, failed int) string {
 	if r == ReasonStarved && failed == 0 {
 		return "after a skip or an edit of the budgets"
 	}
+	if r == ReasonAmbient && failed > 0 { // some may count against the release
+		return "plainly, or with accept or retry where agents failed"
+	}
 	return decisions[r]
 }
 
