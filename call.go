@@ -151,8 +151,8 @@ func (a *ask) key() askKey {
 
 // ask asks one question, and sends the answer to the owner. There is exactly one answer, also after
 // a panic or a timeout. asked has the questions whose answer the owner has not fetched; nothing
-// else knows them. Code that ignores its context keeps at most maxUnreturned goroutines per question:
-// from then on, the question counts as not answered until one of them returns.
+// else knows them. Code that ignores its context keeps at most maxUnreturned goroutines per
+// question: from then on, the question counts as not answered until one of them returns.
 func (d *driver) ask(a ask) {
 	key := a.key()
 	if d.asked[key] {
@@ -196,8 +196,8 @@ func (d *driver) ask(a ask) {
 	}()
 }
 
-// maxUnreturned is how often the same question may be out. More than once, since the next one may be
-// answered where the first one hangs.
+// maxUnreturned is how often the same question may be out. More than once, since the next one may
+// be answered where the first one hangs.
 const maxUnreturned = 3
 
 // beginQuestion records that a goroutine of a question runs. It returns false if too many run.

@@ -47,7 +47,8 @@ func (e *Engine) Follow(ctx context.Context, id string, every time.Duration) ite
 // does not see a plan that q selects only between two rounds.
 //
 // FollowAll reads all plans that q selects in each round, and rounds are at least every apart. With
-// nothing new, the next round waits for a verb or a new plan, but at most Options.Poll. q.Limit is how many plans it reads at a time. It ignores q.Sort, q.Cursor and q.Offset.
+// nothing new, the next round waits for a verb or a new plan, but at most Options.Poll. q.Limit is
+// how many plans it reads at a time. It ignores q.Sort, q.Cursor and q.Offset.
 // FollowAll ends as Follow does.
 func (e *Engine) FollowAll(ctx context.Context, q PlanQuery, every time.Duration) iter.Seq2[Plan, error] {
 	q.Sort, q.Offset, q.Total = SortOldest, 0, false // pages of the oldest plans miss none that is new

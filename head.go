@@ -55,8 +55,9 @@ var ofBatch = []Reason{ReasonSource, ReasonSoaking, ReasonGate, ReasonEvidence, 
 
 // hold returns the reason why the plan makes no progress, or ReasonNone. person reports whether the
 // plan waits for a person: a verb that is legal now would clear the reason. A running plan with
-// calls in flight makes progress, unless only stragglers are at work and it waits for them. before is the Head of the last commit: a commit that has not read
-// the current batch keeps its reason.
+// calls in flight makes progress, unless it waits for stragglers and nothing else is at work.
+// before is the Head of the last commit: a commit that has not read the current batch keeps its
+// reason.
 func (v *view) hold(before *Head) (why Reason, person bool) {
 	switch {
 	case v.status == StatusPending:

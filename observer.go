@@ -109,7 +109,7 @@ type observer struct {
 	calls   reuse.Pool[Called]
 }
 
-// now is the time, or zero if nobody observes.
+// now returns the time. Without an Observer, it returns the zero time and reads no clock.
 func (o *observer) now() time.Time {
 	if o == nil {
 		return time.Time{}
